@@ -1,0 +1,113 @@
+"""The error tree. Every error the package raises on purpose is one of these.
+
+LayoutLLMError
+├── DocumentError               the file or the page
+│   ├── DocumentNotFound        no such file
+│   ├── DocumentNotAllowed      outside the allowed roots, a URL while URLs are off, a private address
+│   ├── DocumentTooLarge        more bytes, pixels, pages or decompressed data than the limits allow
+│   ├── DocumentEncrypted       needs a password
+│   ├── DocumentUnreadable      damaged, or of a type that is not supported
+│   └── PageOutOfRange          the document has fewer pages
+├── OCRError                    text recognition
+│   ├── OCRNotInstalled         no engine on this machine
+│   ├── OCRLanguageMissing      the engine lacks the language's data
+│   └── OCRTimeout              one page took longer than its limit
+├── QuestionError               an empty or overlong question
+├── CorrectionError             a correction that contradicts itself or the page
+└── ModelError                  weights and checkpoints
+    ├── WeightsNotFound         the base model is neither cached nor obtainable
+    └── WeightsMismatch         an adapter trained on other base weights
+
+Each class answers two questions for whoever catches it: ``mendable`` (can the caller, an agent for instance, mend
+its own call?) and ``retryable`` (is the same call worth trying again?). ``hint`` says what to do next.
+"""
+
+from __future__ import annotations
+
+
+class LayoutLLMError(Exception):
+    """Base of the tree. ``str(error)`` is the message followed by the hint, if there is one."""
+
+    mendable: bool = False
+    retryable: bool = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}" if hint else message)
+        self.message = message
+        self.hint = hint
+
+
+class DocumentError(LayoutLLMError):
+    """The document can't be used as it was given."""
+
+    mendable = True
+
+
+class DocumentNotFound(DocumentError):
+    """No file at this path."""
+
+
+class DocumentNotAllowed(DocumentError):
+    """The place is off limits: outside the allowed roots, or a URL that the settings refuse."""
+
+
+class DocumentTooLarge(DocumentError):
+    """Over the limit for bytes, pixels, pages or decompressed size."""
+
+
+class DocumentEncrypted(DocumentError):
+    """The document needs a password."""
+
+
+class DocumentUnreadable(DocumentError):
+    """Damaged, empty, or of a type that is not supported."""
+
+
+class PageOutOfRange(DocumentError):
+    """The page asked for does not exist."""
+
+
+class OCRError(LayoutLLMError):
+    """Text recognition failed."""
+
+
+class OCRNotInstalled(OCRError):
+    """No OCR engine can be used on this machine."""
+
+
+class OCRLanguageMissing(OCRError):
+    """The engine has no data for the language asked for."""
+
+    mendable = True
+
+
+class OCRTimeout(OCRError):
+    """Recognising one page took longer than the limit."""
+
+    retryable = True
+
+
+class QuestionError(LayoutLLMError):
+    """The question is empty or too long."""
+
+    mendable = True
+
+
+class CorrectionError(LayoutLLMError):
+    """The correction contradicts itself or names what the page does not have."""
+
+    mendable = True
+
+
+class ModelError(LayoutLLMError):
+    """The model or its weights can't be used."""
+
+
+class WeightsNotFound(ModelError):
+    """The weights are neither in the cache nor obtainable from here."""
+
+    retryable = True
+
+
+class WeightsMismatch(ModelError):
+    """The adapter was trained on other base weights than those found."""
