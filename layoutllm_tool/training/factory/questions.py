@@ -67,7 +67,9 @@ voucher number = voucher; table number = table; number of guests = pax = guests;
 service charge = svc chg; discount = disc; delivery fee = delivery; exchange rate; currency conversion; loan amount = loan
 annual percentage rate = apr; principal; maturity date = maturity; dividend; share price; stock symbol; meter reading = meter
 kilowatt hours = kwh; water usage; billing period = billing; previous balance = balance b/f; late fee; emergency contact = emergency
-""".replace("\n", ";").replace(";=", " =").split(";")
+""".replace("\n", ";")
+    .replace(";=", " =")
+    .split(";")
     if group.strip()
 )
 """Field names, each with the ways in which a page may print it."""

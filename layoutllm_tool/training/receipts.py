@@ -1,0 +1,264 @@
+"""SROIE 2019 receipts (CC BY 4.0): pages with company, date, address and total, located among the words as read.
+
+The dataset gives the values but not where they stand; ``align`` finds them, and the answer is always the page's own
+string, misread or not. A field that can't be found is skipped: it is not an unanswerable question.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.errors import DocumentNotFound
+from layoutllm_tool.training import align
+from layoutllm_tool.training.align import Place
+from layoutllm_tool.training.factory.questions import absent, ask_key, unanswerable
+from layoutllm_tool.training.keys import Key, key_of, left_of, pairs
+from layoutllm_tool.training.schema import QA, Example
+
+FIELDS = ("company", "date", "address", "total")
+FORM = 'What is the "{}" in the given document?'
+PARAPHRASES = {
+    "company": (
+        "Who issued this receipt?",
+        "What is the name of the shop?",
+        "Which company is this receipt from?",
+        "What is the company name?",
+        "Where was this bought?",
+        "Who is the seller?",
+        "What is the merchant's name?",
+    ),
+    "date": (
+        "When was it issued?",
+        "What is the date of this receipt?",
+        "On what date was the purchase made?",
+        "What is the date?",
+        "When did this purchase take place?",
+        "What is the transaction date?",
+    ),
+    "address": (
+        "What is the address of the shop?",
+        "Where is the company located?",
+        "What address is printed on the receipt?",
+        "Where is the seller?",
+        "What is the full address?",
+    ),
+    "total": (
+        "What is the total amount?",
+        "How much was paid in total?",
+        "What is the total?",
+        "What is the amount due?",
+        "What does the whole purchase cost?",
+        "How much is the bill?",
+        "What is the grand total?",
+    ),
+}
+_KINDS = {"company": "title", "date": "key-value", "address": "paragraph", "total": "key-value"}
+_LEAST = {"company": 0.7, "date": 0.75, "address": 0.7, "total": 0.85}
+_DATE = re.compile(r"\d{1,4}[-/. ]+(?:\d{1,2}|[A-Za-z]{3,9})[-/., ]+\d{2,4}")
+_DATED = re.compile(r"d[aeo]t|issue|invoice|bill|time|printed|receipt", re.I)
+_PAYABLE = re.compile(r"rounded|total.{0,12}(?:incl|due|payable)|grand|nett?\b|amount due|payable|after round", re.I)
+_TOTAL = re.compile(r"\btota|\bamount|\bamt|\bbalance due", re.I)
+_NOT_TOTAL = re.compile(r"sub|excl|gst|tax|qty|item|disc|cash|change|tender|before|paid|visa|master", re.I)
+
+
+def examples(
+    data: Path, numbers: Iterable[int], *, seed: int, pages: Callable[[int], Page] | None = None
+) -> Iterator[Example]:
+    """Each receipt with its questions; every third is followed by a copy that lacks some fields' lines.
+
+    ``data`` holds ``images``, ``lines`` and ``entities``; ``pages`` gives a receipt's page by its number (from real
+    OCR, say), by default made of the dataset's own lines. The same seed gives the same questions.
+    """
+    for number in numbers:
+        rng = Random(f"receipts/{seed}/{number}")
+        page = pages(number) if pages else dataset_page(data, number)
+        if not page.lines:
+            continue
+        places = field_places(page, entities(data, number))
+        if questions := _questions(page, places, rng):
+            yield Example(f"receipts/{number:03d}", page, questions)
+        if places and rng.random() < 0.33:
+            yield from _without(f"receipts/{number:03d}", page, places, rng)
+
+
+def entities(data: Path, number: int) -> dict[str, str]:
+    """The labelled fields; DocumentNotFound where the dataset lacks the number."""
+    return {
+        k: v for k, v in _load(data / "entities" / f"{number:03d}.json").items() if isinstance(v, str) and v.strip()
+    }
+
+
+def dataset_page(data: Path, number: int) -> Page:
+    """The page as the dataset's own OCR read it. Its lines have no word boxes: a line's width is shared by length."""
+    from PIL import Image
+
+    raw = _load(data / "lines" / f"{number:03d}.json")
+    width, height = raw["width"], raw["height"]
+    words = [
+        word
+        for line in raw["lines"]
+        for word in _split(line["text"], Box.from_pixels(*line["box"], width=width, height=height))
+    ]
+    with Image.open(data / "images" / f"{number:03d}.jpg") as image:
+        picture = image.convert("L")
+    return Page(1, width, height, _grouped(words, width, height), picture, "given")
+
+
+def field_places(page: Page, fields: dict[str, str]) -> dict[str, Place]:
+    """Where each field stands on the page; fields that are not found are left out."""
+    places = {}
+    for name in FIELDS:
+        if place := _field_place(page, name, fields.get(name, "")):
+            places[name] = place
+    return places
+
+
+def _field_place(page: Page, name: str, value: str) -> Place | None:
+    if name == "total":
+        value = re.sub(r"^\W*(?:RM|MYR|USD)?\W*", "", value, flags=re.I)
+
+    def prefer(place: Place) -> float:
+        return _preference(page, name, place)
+
+    found = align.find(value, page, threshold=_LEAST[name], prefer=prefer)
+    if name == "company":  # a web address at the foot is often like the name, but it isn't the heading
+        found = [p for p in found if p.score >= 0.85 or align.box_of(page, p.words).y0 < 400]
+    return found[0] if found else None
+
+
+def _preference(page: Page, name: str, place: Place) -> float:
+    """Which of several equal strings is meant: the total beside its key, the date beside 'date', the heading."""
+    around = key_of(page, place).formation.key
+    if name == "total":
+        row = " ".join(_row_text(page, place).split())
+        return 0.5 * bool(_PAYABLE.search(row)) + 0.4 * bool(_TOTAL.search(row)) - 0.45 * bool(_NOT_TOTAL.search(row))
+    if name == "date":
+        return 0.1 * ("date" in around.lower())
+    return -0.0001 * align.box_of(page, place.words).y0
+
+
+def _row_text(page: Page, place: Place) -> str:
+    """What stands left of the place on its row."""
+    lines = page.lines or ()
+    line, word = place.words[0]
+    beside = [other.text for other in lines if left_of(other, lines[line])]
+    return " ".join((*beside, *(w.text for w in lines[line].words[:word])))
+
+
+def _questions(page: Page, places: dict[str, Place], rng: Random) -> tuple[QA, ...]:
+    asked = [_ask(page, name, place, FORM.format(name)) for name, place in places.items()]
+    asked += [_ask(page, n, p, rng.choice(PARAPHRASES[n])) for n, p in places.items() if rng.random() < 0.4]
+    found = pairs(page)
+    for pair in rng.sample(found, min(len(found), 4)):
+        asked.append(_pair_question(pair.key, pair.key_line, pair.place, rng))
+    asked += absent(page, round(0.3 * len(asked) + rng.random() - 0.5), rng)
+    rng.shuffle(asked)
+    return tuple(asked)
+
+
+def _ask(page: Page, name: str, place: Place, question: str) -> QA:
+    key = _field_key(page, name, place)
+    lines = place.lines if key.line is None or key.line in place.lines else (key.line, *place.lines)
+    kind = _KINDS[name]
+    return QA(question, QuestionAnalysis(kind, "extraction", name), lines, key.formation, place.answer, place.words)  # type: ignore[arg-type]
+
+
+def _field_key(page: Page, name: str, place: Place) -> Key:
+    """Company and address stand by themselves; a date or a total mostly has a key."""
+    if name == "total":
+        return key_of(page, place)
+    if name == "date":
+        key = key_of(page, place)
+        return key if _DATED.search(key.formation.key) else Key(AnswerFormation("inside", ""), None)
+    high = align.box_of(page, place.words).y0 < 350
+    return Key(AnswerFormation("top of page" if high else "inside", ""), None)
+
+
+def _pair_question(key: str, line: int, place: Place, rng: Random) -> QA:
+    inside = line in place.lines
+    formation = AnswerFormation("inside" if inside else "right of", key)
+    lines = place.lines if inside else (line, *place.lines)
+    asked = key + ":" * (rng.random() < 0.5)
+    analysis = QuestionAnalysis("key-value", "extraction", key)
+    return QA(ask_key(asked, rng), analysis, lines, formation, place.answer, place.words)
+
+
+def _without(source: str, page: Page, places: dict[str, Place], rng: Random) -> Iterator[Example]:
+    """The page with the lines of one or two fields taken out, wherever their value stands."""
+    gone = rng.sample(sorted(places), min(len(places), rng.choice((1, 1, 2))))
+    lines = page.lines or ()
+    drop = {i for name in gone for i in _lines_of(page, name, places[name])}
+    kept = [i for i in range(len(lines)) if i not in drop]
+    if len(kept) < 4:
+        return
+    bare = _painted(replace(page, lines=tuple(lines[i] for i in kept)), [lines[i].box for i in sorted(drop)])
+    new = {old: at for at, old in enumerate(kept)}
+    stay = {
+        name: replace(place, words=tuple((new[i], j) for i, j in place.words))
+        for name, place in places.items()
+        if name not in gone and all(i in new for i in place.lines)
+    }
+    asked = [_ask(bare, n, p, rng.choice((FORM.format(n), *PARAPHRASES[n]))) for n, p in stay.items()]
+    asked += [unanswerable(rng.choice((FORM.format(n), rng.choice(PARAPHRASES[n]))), n) for n in gone]
+    found = pairs(bare)
+    asked += [_pair_question(p.key, p.key_line, p.place, rng) for p in rng.sample(found, min(len(found), 3))]
+    rng.shuffle(asked)
+    yield Example(f"{source}/without-{'-'.join(gone)}", bare, tuple(asked))
+
+
+def _lines_of(page: Page, name: str, place: Place) -> set[int]:
+    """The lines to take out so that nothing on the page answers: every date, every total, every other mention."""
+    lines = page.lines or ()
+    found = {i for other in align.find(place.answer, page, threshold=0.7) for i in other.lines} | set(place.lines)
+    if name == "date":
+        found |= {i for i, line in enumerate(lines) if _DATE.search(line.text)}
+    if name == "total":
+        found |= {i for i, line in enumerate(lines) if _TOTAL.search(line.text) or _PAYABLE.search(line.text)}
+        found |= {i for i, line in enumerate(lines) if any(left_of(lines[k], line) for k in tuple(found))}
+    return found
+
+
+def _painted(page: Page, boxes: list[Box]) -> Page:
+    """The page's picture with the boxes painted white."""
+    if page.image is None:
+        return page
+    from PIL import ImageDraw
+
+    image = page.image.copy()
+    draw = ImageDraw.Draw(image)
+    for box in boxes:
+        draw.rectangle(box.to_pixels(image.width, image.height), fill="white")
+    return replace(page, image=image)
+
+
+def _split(text: str, box: Box) -> list[Word]:
+    size, at, words = max(len(text), 1), 0, []
+    for part in text.split():
+        at = text.index(part, at)
+        x0, x1 = box.x0 + box.width * at / size, box.x0 + box.width * (at + len(part)) / size
+        words.append(Word(part, Box(x0, box.y0, min(x1, box.x1), box.y1)))
+        at += len(part)
+    return words
+
+
+def _grouped(words: list[Word], width: int, height: int) -> tuple[Line, ...]:
+    from layoutllm_tool.documents.reading_order import group_lines
+
+    return tuple(group_lines(words, width=width, height=height))
+
+
+def _load(path: Path) -> dict[str, object]:
+    try:
+        data: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DocumentNotFound(
+            f"the receipts lack {path}.", hint="Give the folder of entities, images and lines."
+        ) from error
+    return data
