@@ -1,0 +1,192 @@
+"""Anything a document can be given as -> Document: paths, bytes, base64, data: and https URLs, pictures, PDFs.
+
+What a file is gets decided by its content, never by its name. Text recognition is *not* here: pages come with
+``lines=None`` unless a PDF's own text layer can be trusted.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents.images import is_picture, normalised, picture_pages, too_many_pixels
+from layoutllm_tool.documents.pdf import is_pdf, pdf_pages
+from layoutllm_tool.documents.safety import Access, Limits, fetch, read_file, too_many_bytes
+from layoutllm_tool.errors import DocumentTooLarge, DocumentUnreadable, PageOutOfRange
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from layoutllm_tool.protocols import Source
+
+_TEXT_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{40,}={0,2}\s*")
+_OTHER_TYPES = (
+    (re.compile(rb"PK\x03\x04.{0,6000}?word/", re.S), "a Word document"),
+    (re.compile(rb"PK\x03\x04.{0,6000}?xl/", re.S), "an Excel workbook"),
+    (re.compile(rb"PK\x03\x04.{0,6000}?ppt/", re.S), "a PowerPoint presentation"),
+    (re.compile(rb"PK\x03\x04.{0,100}?opendocument", re.S), "an OpenDocument file"),
+    (re.compile(rb"PK\x03\x04|PK\x05\x06|\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!"), "an archive"),
+    (re.compile(rb"\xd0\xcf\x11\xe0"), "an old Office document"),
+    (re.compile(rb"\{\\rtf"), "an RTF document"),
+    (re.compile(rb"%!PS"), "PostScript"),
+    (re.compile(rb"AT&TFORM"), "a DjVu document"),
+    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg|<svg)", re.I | re.S), "an SVG drawing"),
+    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE html|<html|<head|<body)", re.I | re.S), "HTML"),
+)
+
+
+def load_document(
+    source: Source,
+    *,
+    pages: Sequence[int] | None = None,
+    limits: Limits | None = None,
+    access: Access | None = None,
+    password: str | None = None,
+) -> Document:
+    """The document with its pages' pictures ("RGB" or "L", upright). A Document is given back as it is.
+
+    A ``str`` is a data: URL, an https URL (where ``access.urls``), base64, or else a path under ``access.roots``.
+    ``pages`` are 1-based numbers; without them all pages are taken, and more than ``limits.max_pages`` are refused.
+    ``password`` opens an encrypted PDF. Only the pages taken are drawn.
+    Raises DocumentError: -NotFound, -NotAllowed, -TooLarge, -Encrypted, -Unreadable, PageOutOfRange.
+    """
+    if isinstance(source, Document):
+        return source
+    limits, access = limits or Limits(), access or Access()
+    if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
+        return _from_picture(source, limits)
+    name, data = _bytes(source, limits, access)
+    total, found = _pages(data, name, pages, limits, password)
+    _check_pages(name, total, pages, limits)
+    numbers = sorted(found) if pages is None else list(dict.fromkeys(pages))
+    return Document(name, hashlib.sha256(data).hexdigest(), tuple(found[number] for number in numbers))
+
+
+def _from_picture(picture: Image, limits: Limits) -> Document:
+    """Its hash is of mode, size and pixels, once it is upright and has eight bits."""
+    from PIL import Image as pillow
+
+    if not isinstance(picture, pillow.Image):
+        raise DocumentUnreadable(
+            f"a {type(picture).__name__} is no document.", hint="Give a path, bytes, base64, a URL or a PIL image."
+        )
+    if picture.width * picture.height > limits.max_pixels:
+        raise too_many_pixels("picture", limits)
+    try:
+        image = normalised(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DocumentUnreadable(f"the picture can't be decoded ({error}).", hint="Give a complete picture.") from error
+    digest = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes())
+    return Document("picture", digest.hexdigest(), (_as_page(1, image, ""),))
+
+
+def _as_page(number: int, image: Image, notice: str) -> Page:
+    return Page(number, image.width, image.height, image=image, notices=(notice,) if notice else ())
+
+
+def _bytes(source: str | os.PathLike[str] | bytes, limits: Limits, access: Access) -> tuple[str, bytes]:
+    """Name and content of what is no picture object."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        if len(source) > limits.max_bytes:
+            raise too_many_bytes("document", limits)
+        return "document", bytes(source)
+    if isinstance(source, os.PathLike):
+        return read_file(Path(source), limits=limits, access=access)
+    if source[:5].lower() == "data:":
+        return "document", _data_url(source, limits)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.\-]+://", source):
+        return fetch(source.strip(), limits=limits, access=access)
+    if (data := _base64(source, limits)) is not None:
+        return "document", data
+    return read_file(source, limits=limits, access=access)
+
+
+def _data_url(url: str, limits: Limits) -> bytes:
+    header, comma, body = url.partition(",")
+    if len(body) > 3 * limits.max_bytes:
+        raise too_many_bytes("data: URL", limits)
+    try:
+        data = unquote_to_bytes(body)
+        if header.lower().endswith(";base64"):
+            data = _decoded(data)
+    except (ValueError, binascii.Error) as error:
+        raise DocumentUnreadable(f"the data: URL is damaged ({error}).", hint="Encode the file anew.") from error
+    if not comma or not data:
+        raise DocumentUnreadable("the data: URL is empty.", hint='It looks like "data:image/png;base64,iVBOR...".')
+    if len(data) > limits.max_bytes:
+        raise too_many_bytes("data: URL", limits)
+    return data
+
+
+def _decoded(text: bytes) -> bytes:
+    """Base64 in either alphabet, line breaks and missing padding forgiven."""
+    plain = b"".join(text.split()).replace(b"-", b"+").replace(b"_", b"/").rstrip(b"=")
+    return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
+
+
+def _base64(text: str, limits: Limits) -> bytes | None:
+    """The bytes where the text is base64 of a type that is known here; None for a path, which looks much the same."""
+    try:
+        start = _decoded("".join(text[:2000].split())[:1368].encode("ascii"))
+        if not (is_pdf(start) or is_picture(start)) or not _TEXT_BASE64.fullmatch(text):
+            return None
+        if len(text) > 2 * limits.max_bytes:
+            raise too_many_bytes("base64 text", limits)
+        data = _decoded(text.encode("ascii"))
+    except ValueError:
+        return None
+    if len(data) > limits.max_bytes:
+        raise too_many_bytes("base64 text", limits)
+    return data
+
+
+def _pages(
+    data: bytes, name: str, pages: Sequence[int] | None, limits: Limits, password: str | None
+) -> tuple[int, Mapping[int, Page]]:
+    """Number of pages in the file, and those that were asked for and exist."""
+    if is_picture(data):
+        total, pictures = picture_pages(data, name, limits=limits, pages=pages)
+        return total, {number: _as_page(number, *picture) for number, picture in pictures.items()}
+    if is_pdf(data):
+        total, found = pdf_pages(data, name, limits=limits, pages=pages, password=password)
+        return total, {page.number: page for page in found}
+    raise DocumentUnreadable(
+        f"{name!r} is {_described(data)}, which is not read here.", hint="Convert it to PDF, PNG, JPEG or TIFF."
+    )
+
+
+def _described(data: bytes) -> str:
+    if not data.strip(b"\0 \t\r\n"):
+        return "an empty file"
+    for pattern, description in _OTHER_TYPES:
+        if pattern.match(data):
+            return description
+    try:
+        data[:4096].decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(data[:4096]) - 4:  # not merely a character cut in two
+            return "of an unknown type"
+    return "of an unknown type" if b"\0" in data[:4096] else "plain text"
+
+
+def _check_pages(name: str, total: int, pages: Sequence[int] | None, limits: Limits) -> None:
+    if total == 0:
+        raise DocumentUnreadable(f"{name!r} has no pages.", hint="Get the file again, or save it anew.")
+    if pages is not None and not pages:
+        raise PageOutOfRange(f"no page of {name!r} was chosen.", hint=f"Pages count from 1 to {total}.")
+    if absent := [number for number in pages or () if not 1 <= number <= total]:
+        raise PageOutOfRange(f"{name!r} has no page {absent[0]}.", hint=f"Pages count from 1 to {total}.")
+    asked = total if pages is None else len(set(pages))
+    if asked > limits.max_pages:
+        raise DocumentTooLarge(
+            f"{name!r} has {total} pages, and {limits.max_pages} can be taken at once.",
+            hint="Choose the pages with pages=, for instance pages=[1, 2].",
+        )

@@ -1,0 +1,163 @@
+"""PDF pages: drawn to a picture, and their text layer read where it can be trusted. pypdfium2.
+
+PDFium is not thread-safe: one lock covers every call into it. Turned pages, crop boxes and filled-in forms are
+PDFium's own business, so boxes and picture agree. Scripts and XFA forms are *not* run.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.glyphs import flattened, turn_upright
+from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.documents.safety import Limits
+from layoutllm_tool.documents.text_layer import Layer, read
+from layoutllm_tool.errors import DocumentEncrypted, DocumentTooLarge, DocumentUnreadable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LONG_SIDE = 2000
+"""Pixels of a drawn page's long side: about 180 dots per inch for A4 and Letter."""
+_SHORT_SIDE = 800
+"""Long narrow pages (till receipts) get more, so that this remains for the short side ..."""
+_MAX_SCALE = 300 / 72
+"""... but never more than 300 dots per inch."""
+_PDFIUM = threading.RLock()
+
+
+def is_pdf(data: bytes) -> bool:
+    """Readers accept some junk before the header, and so do we."""
+    return b"%PDF-" in data[:1024]
+
+
+def pdf_pages(
+    data: bytes, name: str, *, limits: Limits, pages: Sequence[int] | None, password: str | None
+) -> tuple[int, list[Page]]:
+    """Number of pages in the file, and those asked for (None: all; numbers past the end are left to the caller).
+
+    Each page has a picture; its lines come from the text layer where that is trusted, else they are None (to be
+    recognised) and a notice says why. Raises DocumentEncrypted, DocumentTooLarge, DocumentUnreadable.
+    """
+    with _opened(data, name, password) as (document, total):
+        wanted = range(1, total + 1) if pages is None else [number for number in pages if 1 <= number <= total]
+        if len(wanted) > limits.max_pages:
+            return total, []  # the caller's error: it knows how to say which pages to choose
+        return total, [_page(document, number, name, limits) for number in wanted]
+
+
+@contextmanager
+def _opened(data: bytes, name: str, password: str | None) -> Iterator[tuple[Any, int]]:
+    """The open document and its number of pages. The lock is held while opening and closing, not in between."""
+    import pypdfium2
+    from pypdfium2 import raw
+
+    with _PDFIUM:
+        try:
+            document = pypdfium2.PdfDocument(data, password=password)
+        except pypdfium2.PdfiumError as error:
+            if error.err_code != raw.FPDF_ERR_PASSWORD:
+                raise _damaged(name, error) from error
+            problem = "is encrypted and needs a password" if password is None else "does not open with this password"
+            raise DocumentEncrypted(
+                f"{name!r} {problem}.", hint="Give the right password, or a copy that is not encrypted."
+            ) from error
+        document.init_forms()
+        total = len(document)
+    try:
+        yield document, total
+    except pypdfium2.PdfiumError as error:
+        raise _damaged(name, error) from error
+    finally:
+        with _PDFIUM:
+            document.close()
+
+
+def _damaged(name: str, error: Exception) -> DocumentUnreadable:
+    return DocumentUnreadable(
+        f"the PDF {name!r} is damaged ({error}).", hint="Open it in a viewer and print it to a new PDF or a picture."
+    )
+
+
+def _page(document: Any, number: int, name: str, limits: Limits) -> Page:
+    with _PDFIUM:
+        image, turn, layer = _looked_at(document, number, name, limits)
+    notices = [f"turned by {turn} degrees, so that the text is upright"] if turn else []
+    if layer.complaint:
+        notices.append(f"the PDF's text layer was not used: {layer.complaint}")
+    page = Page(number, image.width, image.height, image=image, notices=tuple(notices))
+    if layer.words is None:
+        return page
+    return page.with_lines(group_lines(layer.words, width=image.width, height=image.height), "pdf")
+
+
+def _looked_at(document: Any, number: int, name: str, limits: Limits) -> tuple[Image, int, Layer]:
+    """Everything that PDFium is asked about one page: its picture, by how much it was turned, its text layer."""
+    import pypdfium2
+
+    try:
+        sheet = flattened(document, document[number - 1], number)
+    except pypdfium2.PdfiumError as error:
+        raise DocumentUnreadable(
+            f"page {number} of the PDF {name!r} is damaged.", hint="Choose other pages with pages=."
+        ) from error
+    try:
+        if not all(0 < side < 1e6 for side in sheet.get_size()):
+            raise DocumentUnreadable(f"page {number} of {name!r} has no size.", hint="Choose other pages with pages=.")
+        turn = turn_upright(sheet)
+        image = _drawn(sheet, f"page {number} of {name!r}", limits)
+        return image, turn, read(sheet, image)
+    finally:
+        sheet.close()
+
+
+def _drawn(sheet: Any, what: str, limits: Limits) -> Image:
+    """The page as a picture over white, "L" where it has no colours. Gives up after ``limits.page_seconds``."""
+    import pypdfium2
+    from pypdfium2 import raw
+
+    width, height = _pixel_size(sheet.get_size(), limits)
+    bitmap = pypdfium2.PdfBitmap.new_native(width, height, raw.FPDFBitmap_BGR, rev_byteorder=True)
+    try:
+        bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
+        deadline = time.monotonic() + limits.page_seconds
+        pause = raw.IFSDK_PAUSE(version=1)
+        pypdfium2.internal.set_callback(pause, "NeedToPauseNow", lambda _: time.monotonic() > deadline)
+        frame = (0, 0, width, height, 0, raw.FPDF_ANNOT | raw.FPDF_REVERSE_BYTE_ORDER)
+        status = raw.FPDF_RenderPageBitmap_Start(bitmap, sheet, *frame, pause)
+        raw.FPDF_RenderPage_Close(sheet)
+        if status == raw.FPDF_RENDER_TOBECONTINUED:
+            raise DocumentTooLarge(
+                f"drawing {what} takes longer than {limits.page_seconds:g} s.", hint="Give the page as a picture."
+            )
+        if status != raw.FPDF_RENDER_DONE:
+            raise DocumentUnreadable(f"{what} can't be drawn.", hint="Give the page as a picture.")
+        if sheet.formenv:
+            raw.FPDF_FFLDraw(sheet.formenv, bitmap, sheet, *frame)
+        return _compact(bitmap.to_pil())
+    finally:
+        bitmap.close()
+
+
+def _pixel_size(points: tuple[float, float], limits: Limits) -> tuple[int, int]:
+    """Of the drawn page: its sides come in points of 1/72 inch."""
+    width, height = points
+    long, short = max(width, height), min(width, height)
+    scale = min(max(LONG_SIDE / long, _SHORT_SIDE / short), _MAX_SCALE)
+    ceiling = min(limits.max_pixels, 4 * LONG_SIDE * LONG_SIDE)
+    scale = min(scale, (ceiling / (width * height)) ** 0.5, 30_000 / long)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def _compact(image: Image) -> Image:
+    """A copy that owns its pixels, in a third of the memory where the page has no colours."""
+    from PIL import ImageChops
+
+    red, green, blue = image.split()
+    plain = all(ImageChops.difference(red, other).getextrema()[1] <= 2 for other in (green, blue))  # type: ignore[operator]
+    return image.convert("L") if plain else image.copy()

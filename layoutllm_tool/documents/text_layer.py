@@ -1,0 +1,162 @@
+"""A PDF page's text layer: its words with boxes, and whether they may stand for what a person sees on the page.
+
+The policy, in the order of the checks. The layer is refused, and the page goes to text recognition, when
+
+1. part of it is invisible (drawn in no colour, under a picture, in the colour of what is behind it): such text is
+   somebody's recognition of a scan, or a trap. What lies off the page is merely left out;
+2. its characters make no sense: no known meaning, private-use codes, hardly a vowel among Latin letters;
+3. it stands on too little of the page's ink: a scan with a printed stamp, letters drawn as shapes.
+
+Deciding by comparing the layer with recognised text is *not* tried: recognition costs more than it could save here.
+Runs under ``pdf.py``'s lock.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.documents.geometry import Box, Word
+from layoutllm_tool.documents.glyphs import Glyph, pictures_share, read_glyphs
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_CHARACTERS = 100_000
+"""A page with more text than this is not read by its layer: no sheet of paper holds so much."""
+MAX_HIDDEN = 0.02
+"""Share of characters that may be invisible, as stray blanks and drop-outs of honest pages are. They are left out."""
+MAX_BROKEN = 0.005
+"""Share of characters without meaning: each of them spoils a word."""
+MIN_VOWELS = 0.15
+"""Share of vowels among Latin letters. Text in a font with shuffled codes mostly falls below."""
+MIN_INK = 0.10
+"""Share of the page's ink that words stand on ..."""
+MIN_INK_SCAN = 0.50
+"""... and on a page mostly covered by pictures."""
+_CONTRAST = 24
+"""Grey levels between the darkest and the lightest pixel of a word that can be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """``words`` in the layer's order, () on a blank page, None where text recognition has to read the page."""
+
+    words: tuple[Word, ...] | None
+    complaint: str = ""
+    """Why a layer that is there is not used."""
+
+
+def read(sheet: Any, image: Image) -> Layer:
+    """The page's text layer as seen on its picture, or why it is not to be used."""
+    import numpy as np
+
+    grey = np.asarray(image.convert("L"))
+    text = sheet.get_textpage()
+    try:
+        count = text.count_chars()
+        if count > MAX_CHARACTERS:
+            return Layer(None, f"it holds more than {MAX_CHARACTERS:,} characters")
+        glyphs = list(read_glyphs(sheet, text, count, image.size))
+    finally:
+        text.close()
+    if not any(glyph.solid for glyph in glyphs):
+        blank = int(grey.max()) - int(grey.min()) < _CONTRAST
+        return Layer(() if blank else None)
+    glyphs = [_faded(glyph, grey) for glyph in glyphs]
+    words = _words(glyphs, image.size)
+    if complaint := _complaint(glyphs) or _bare(words, grey, pictures_share(sheet, image.size)):
+        return Layer(None, complaint)
+    return Layer(tuple(words))
+
+
+def _faded(glyph: Glyph, grey: Any) -> Glyph:
+    """The glyph, hidden where its place on the picture is of one colour."""
+    x0, y0, x1, y1 = glyph.box
+    seen = grey[max(int(y0) - 1, 0) : max(int(y1) + 2, 1), max(int(x0) - 1, 0) : max(int(x1) + 2, 1)]
+    if not glyph.solid or glyph.hidden or (seen.size and int(seen.max()) - int(seen.min()) >= _CONTRAST):
+        return glyph
+    return replace(glyph, hidden=True)
+
+
+def _words(glyphs: Sequence[Glyph], size: tuple[int, int]) -> list[Word]:
+    """Visible characters joined into words, in the layer's order."""
+    words: list[Word] = []
+    run: list[Glyph] = []
+    inferred = False
+    for glyph in (*glyphs, Glyph(" ", (0, 0, 0, 0))):
+        if glyph.hidden:
+            continue
+        if not glyph.text:
+            inferred = True
+            continue
+        if run and (not glyph.solid or _apart(run[-1], glyph, inferred)):
+            words.append(_word(run, size))
+            run = []
+        inferred = False
+        if glyph.solid:
+            run.append(glyph)
+    return [word for word in words if any(unicodedata.category(c) != "Co" for c in word.text)]
+
+
+def _apart(before: Glyph, glyph: Glyph, inferred: bool) -> bool:
+    """Whether two neighbours of the layer belong to different words. PDFium infers some gaps that hardly are any."""
+    (a0, b0, a1, b1), (x0, y0, x1, y1) = before.box, glyph.box
+    across, down = max(x0 - a1, a0 - x1), max(y0 - b1, b0 - y1)
+    extent = max(a1 - a0, b1 - b0, x1 - x0, y1 - y0, 1.0)
+    return max(across, down) > (0.12 if inferred else 1.0) * extent
+
+
+def _word(run: Sequence[Glyph], size: tuple[int, int]) -> Word:
+    text = "".join(glyph.text for glyph in run)
+    # Halves of a surrogate pair come as two characters; ligatures are glyphs of the print, not letters of the text.
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    text = "".join(unicodedata.normalize("NFKC", c) if "\ufb00" <= c <= "\ufb06" else c for c in text)
+    boxes = [Box.from_pixels(*glyph.box, width=size[0], height=size[1]) for glyph in run]
+    return Word(text, Box.union(boxes))
+
+
+def _complaint(glyphs: Sequence[Glyph]) -> str:
+    """Why the characters themselves are not to be trusted, "" if they are."""
+    solid = [glyph for glyph in glyphs if glyph.solid or glyph.senseless]
+    hidden = sum(glyph.hidden for glyph in solid)
+    if hidden > MAX_HIDDEN * len(solid):
+        return f"{hidden} of its {len(solid)} characters can't be seen on the page"
+    # A bullet in a private code is harmless where it stands alone; beside a letter, a letter is missing.
+    broken = sum(
+        glyph.senseless and any(side.text.isalnum() for side in (before, after))
+        for before, glyph, after in zip(glyphs, glyphs[1:], glyphs[2:], strict=False)
+    )
+    text = "".join(glyph.text for glyph in solid)
+    if broken > MAX_BROKEN * len(solid) or "(cid:" in text:
+        return "some of its characters have no known meaning"
+    letters = [c for c in unicodedata.normalize("NFKD", text).lower() if "a" <= c <= "z"]
+    if len(letters) >= 40 and sum(c in "aeiouy" for c in letters) < MIN_VOWELS * len(letters):
+        return "its letters make no words"
+    return ""
+
+
+def _bare(words: Sequence[Word], grey: Any, pictures: float) -> str:
+    """Why the words are not all there is to read, "" if they are. Ink is where the picture's greys change."""
+    share = _ink_share(words, grey)
+    if share >= (MIN_INK_SCAN if pictures > 0.5 else MIN_INK):
+        return ""
+    return f"its words stand on {share:.0%} of what is printed on the page"
+
+
+def _ink_share(words: Sequence[Word], grey: Any) -> float:
+    import numpy as np
+
+    step = max(max(grey.shape) // 1000, 1)
+    small = grey[::step, ::step].astype(np.int16)
+    ink = np.zeros(small.shape, dtype=bool)
+    ink[:, 1:] |= np.abs(np.diff(small, axis=1)) > _CONTRAST
+    ink[1:, :] |= np.abs(np.diff(small, axis=0)) > _CONTRAST
+    total = int(ink.sum())
+    height, width = ink.shape
+    for word in words:
+        x0, y0, x1, y1 = word.box.to_pixels(width, height)
+        ink[max(y0 - 2, 0) : y1 + 3, max(x0 - 2, 0) : x1 + 3] = False
+    return 1 - int(ink.sum()) / total if total else 1.0
