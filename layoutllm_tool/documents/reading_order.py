@@ -23,7 +23,10 @@ GUTTER = 0.8
 COLUMN_ROWS = 4
 """Fewer rows of text than this on either side are no column."""
 _TEXT_LETTERS = 18
+"""Fewer on a row are a key, a heading or a cell."""
 _MAX_SLOPE = 0.2
+_MOST_STEPS = 600
+"""Places tried for a gutter: an ordinary page needs 400, a broken one with words of no height must not need millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +211,9 @@ def _columns(rows: Sequence[_Row]) -> tuple[int, int, float] | None:
     unit = median(p.height for row in rows for p in row)
     left, right = min(row[0].x0 for row in rows), max(p.x1 for row in rows for p in row)
     best: tuple[int, int, int, float] = (COLUMN_ROWS - 1, 0, 0, 0.0)
-    for step in range(int((right - left) / (unit / 4)) + 1):
-        x = left + step * unit / 4
+    pace = max(unit / 4, (right - left) / _MOST_STEPS)
+    for step in range(int((right - left) / pace) + 1):
+        x = left + step * pace
         for start, stop in _clear_runs(rows, x):
             zone = _trimmed(rows, start, stop, x)
             score = _text_rows(rows[zone[0] : zone[1]], x, unit)
@@ -264,14 +268,15 @@ def _solid(parts: Sequence[_Row], unit: float) -> int:
     across = sorted(part[-1].x1 - part[0].x0 for part in parts)[int(0.9 * (len(parts) - 1))]
     if across < 12 * unit:
         return 0
-    text = [
-        part
-        for part in parts
-        if part[-1].x1 - part[0].x0 >= 0.7 * across and _letters(part) >= _TEXT_LETTERS and len(_split(part)) == 1
-    ]
+    text = [part for part in parts if part[-1].x1 - part[0].x0 >= 0.7 * across and _is_text(part)]
     share = sum(map(len, text)) / sum(map(len, parts))
     return len(text) if share >= 0.6 else 0
 
 
-def _letters(part: _Row) -> int:
+def _is_text(part: _Row) -> bool:
+    """Whether it reads like a row of running text, or like rows of several columns of it."""
+    return all(_letters(segment.parts) >= _TEXT_LETTERS for segment in _split(part))
+
+
+def _letters(part: Sequence[_Piece]) -> int:
     return sum(c.isalpha() for p in part for word in p.words for c in word.text)
