@@ -293,6 +293,20 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         return super()._update_model_kwargs_for_generation(outputs, model_kwargs, **kwargs)
 
     @classmethod
+    def around(cls, language_model: PreTrainedModel) -> LayoutLLMForConditionalGeneration:
+        """The shipped shape around a language model: everything else at random, ready for training."""
+        config = LayoutLLMConfig.smol(language_model.config)
+        model = cls(config)
+        model.language_model = language_model
+        # Segment markers as long as the language model's own embeddings: neither unheard nor shouting.
+        spread = float(language_model.get_input_embeddings().weight.float().std())
+        nn.init.normal_(model.extra_embeddings.weight, std=spread)
+        # transformers starts both at zero, and a LayerNorm over an all-zero CLS sends back gradients of 1e5.
+        nn.init.normal_(model.document_encoder.cls_token, std=0.02)
+        nn.init.normal_(model.document_encoder.pos_embed, std=0.02)
+        return model
+
+    @classmethod
     def from_parts(cls, encoder: str, language_model: str, **kwargs: Any) -> LayoutLLMForConditionalGeneration:
         """The paper's shape from two checkpoints (hub names or folders, safetensors only): projectors start at random.
 
