@@ -15,7 +15,7 @@ from layoutllm_tool.errors import DocumentTooLarge, DocumentUnreadable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
+_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
 """Decoders that untrusted bytes may reach. Not, for instance, EPS, which would start Ghostscript."""
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _MAGIC = (
@@ -64,8 +64,7 @@ def picture_pages(
             hint="Set PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False.",
         )
     try:
-        opened = _open_heic(data, name, limits) if is_heic(data) else pillow.open(io.BytesIO(data), formats=_FORMATS)
-        with opened:
+        with _open_heic(data, name, limits) if is_heic(data) else _open(data) as opened:
             return _frames(opened, name, limits, pages)
     except (DocumentTooLarge, DocumentUnreadable):
         raise
@@ -77,6 +76,13 @@ def picture_pages(
             f"the picture {name!r} is damaged or incomplete ({type(error).__name__}).",
             hint="Open it in a viewer and save it anew as PNG, or get the file again.",
         ) from error
+
+
+def _open(data: bytes) -> Image:
+    from PIL import Image as pillow
+
+    pillow.init()  # knows its formats only once all plug-ins are loaded, and some builds lack some of them
+    return pillow.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in pillow.OPEN])
 
 
 def _open_heic(data: bytes, name: str, limits: Limits) -> Image:

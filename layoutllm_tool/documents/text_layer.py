@@ -2,7 +2,7 @@
 
 The policy, in the order of the checks. The layer is refused, and the page goes to text recognition, when
 
-1. part of it is invisible (drawn in no colour, under a picture, in the colour of what is behind it): such text is
+1. much of it is invisible (drawn in no colour, under a picture, in the colour of what is behind it): such text is
    somebody's recognition of a scan, or a trap. What lies off the page is merely left out;
 2. its characters make no sense: no known meaning, private-use codes, hardly a vowel among Latin letters;
 3. it stands on too little of the page's ink: a scan with a printed stamp, letters drawn as shapes.
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 100_000
 """A page with more text than this is not read by its layer: no sheet of paper holds so much."""
-MAX_HIDDEN = 0.02
-"""Share of characters that may be invisible, as stray blanks and drop-outs of honest pages are. They are left out."""
+MAX_HIDDEN = 0.05
+"""Share of characters that may be invisible, as a spreadsheet's white zeros are. They are never among the words."""
 MAX_BROKEN = 0.005
 """Share of characters without meaning: each of them spoils a word."""
 MIN_VOWELS = 0.15

@@ -112,12 +112,13 @@ def _page(number: int, data: Any, size: tuple[int, int] | None) -> Page:
 
 
 def _size(fields: Mapping[str, Any], where: str) -> tuple[int, int] | None:
-    width, height = fields.get("width"), fields.get("height")
+    width: Any = fields.get("width")
+    height: Any = fields.get("height")
     if width is None and height is None:
         return None
     if not all(_is_number(side) and 1 <= side < 1e6 for side in (width, height)):
         raise _wrong(f"{where} has the width {width!r} and the height {height!r}")
-    return round(float(width or 0)), round(float(height or 0))
+    return round(width), round(height)
 
 
 def _words(fields: Mapping[str, Any], where: str, frame: tuple[float, float]) -> Iterator[Word]:
