@@ -1,0 +1,1 @@
+"""LangGraph workflows around the tool. LangGraph lives here, torch never does: models come in by the graph's context."""

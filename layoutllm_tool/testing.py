@@ -1,0 +1,258 @@
+"""Public fakes for tests that should need no model and no text recognition: pages from plain text, a reader, an engine.
+
+    invoice = document_from_text("Invoice no:  4711\\nTotal:       12.50")
+    tool = LayoutLLMTool(reader=FakeReader(), documents={"invoice.pdf": invoice})
+
+Everything here is deterministic and safe to use from several threads. A scripted chat model for agents' tests is in
+``graphs.testing``: nothing here knows LangChain. Standard library only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from layoutllm_tool import _lookup
+from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
+from layoutllm_tool.errors import CorrectionError, OCRLanguageMissing, QuestionError
+from layoutllm_tool.protocols import OCREngine, Progress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from layoutllm_tool.protocols import Source
+
+CELL = (10, 20)
+"""Pixels of one character of a page made from text."""
+
+Scripted: TypeAlias = str | LayoutCoT | Exception | None
+"""An answer, a whole chain, an error to raise, or None for "not in the document"."""
+
+
+def page_from_text(text: str, *, number: int = 1) -> Page:
+    """A page without a picture, laid out as the text stands in a monospaced font: a character is 10 x 20 pixels.
+
+    Two or more spaces in a row begin a new line of the page, so ``"Total   12.50"`` is a key and, right of it, a value.
+    """
+    rows = text.expandtabs(4).splitlines()
+    width, height = max((len(row) for row in rows), default=0) * CELL[0], len(rows) * CELL[1]
+    lines = [
+        Line(tuple(_word(match, run.start(), y, width, height) for match in re.finditer(r"\S+", run.group())))
+        for y, row in enumerate(rows)
+        for run in re.finditer(r"\S+(?: \S+)*", row)
+    ]
+    return Page(number, max(width, 1), max(height, 1), tuple(lines), text_source="given")
+
+
+def _word(match: re.Match[str], start: int, row: int, width: int, height: int) -> Word:
+    x0, x1 = ((start + column) * CELL[0] for column in match.span())
+    box = Box.from_pixels(x0, row * CELL[1], x1, (row + 1) * CELL[1], width=width, height=height)
+    return Word(match.group(), box, 1.0)
+
+
+def document_from_text(*pages: str, name: str = "document.txt") -> Document:
+    """A document with a page for each text; its hash is that of the texts."""
+    made = tuple(page_from_text(text, number=number) for number, text in enumerate(pages, start=1))
+    return Document(name, hashlib.sha256("\f".join(pages).encode()).hexdigest(), made)
+
+
+class FakeOCR:
+    """An ``OCREngine`` that reads what it was told: a text for ``page_from_text``, words, or words by picture.
+
+    ``calls`` counts the pages it was shown. A language that it was not given is an OCRLanguageMissing.
+    """
+
+    name = "fake"
+
+    def __init__(
+        self, words: str | Iterable[Word] | Callable[[Image], Iterable[Word]], *, languages: Sequence[str] = ("eng",)
+    ) -> None:
+        fixed = page_from_text(words).words if isinstance(words, str) else words
+        self._read = fixed if callable(fixed) else (lambda _image, known=tuple(fixed): known)
+        self.languages = tuple(languages)
+        self.calls = 0
+
+    def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
+        self.calls += 1
+        if missing := [language for language in languages if language not in self.languages]:
+            raise OCRLanguageMissing(f"no data for {', '.join(missing)}.", hint=f"Known: {', '.join(self.languages)}.")
+        return list(self._read(image))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question that a FakeReader was asked."""
+
+    document: str
+    question: str
+    page: int | None
+    correction: Correction | None
+
+
+class FakeReader:
+    """A ``Reader`` without a model: scripted answers, else an honest look at the page's words.
+
+    ``answers`` maps a question to what comes back, or to a list of them that is played attempt by attempt (its last entry
+    stays). Other questions are looked up: the value after, right of or below the line that holds the question's words,
+    and None where no line does. The confidence is the share of the question's words that were found. Corrections
+    restrict the look-up or the kept areas; they don't touch scripted answers, which a list scripts by itself.
+    Pictures are read by ``ocr``; without it a page that has no words yet counts as blank.
+    """
+
+    def __init__(
+        self, answers: Mapping[str, Scripted | Sequence[Scripted]] | None = None, *, ocr: OCREngine | None = None
+    ) -> None:
+        self.answers = dict(answers or {})
+        self.ocr = ocr
+        self.calls: list[Asked] = []
+        self._last: dict[tuple[str, str, int | None], LayoutCoT] = {}
+        self._played: dict[tuple[str, str], int] = {}
+        self._lock = threading.Lock()
+
+    def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
+        """A Document as it is, its unread pages read; other sources through ``load_document``, wherever they lie."""
+        if words is not None:
+            text = json.dumps([page.to_json() for page in words])
+            return Document("given", hashlib.sha256(text.encode()).hexdigest(), tuple(words))
+        if not isinstance(source, Document):
+            from layoutllm_tool.documents import load_document
+            from layoutllm_tool.documents.safety import Access
+
+            source = load_document(source, access=Access.anywhere())
+        return replace(source, pages=tuple(map(self._read, source.pages)))
+
+    def _read(self, page: Page) -> Page:
+        if page.lines is not None:
+            return page
+        if self.ocr is None or page.image is None:
+            return page.with_lines((), "", "not read: a FakeReader reads pictures with the ocr it is given")
+        from layoutllm_tool.documents.reading_order import group_lines
+
+        words = self.ocr.recognise(page.image)
+        return page.with_lines(group_lines(words, width=page.width, height=page.height), self.ocr.name)
+
+    def ask(
+        self,
+        document: Document,
+        question: str,
+        *,
+        page: int | None = None,
+        correction: Correction | None = None,
+        previous: LayoutCoT | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> LayoutCoT:
+        """As ``Reader.ask``; scripted exceptions are raised as they are."""
+        if not question.strip():
+            raise QuestionError("the question is empty.", hint="Say what you want to know from the document.")
+        pages = document.pages if page is None else (document.page(page),)
+        if correction and correction.page is not None:
+            document.page(correction.page)
+        key = (document.sha256, question, page)
+        with self._lock:
+            self.calls.append(Asked(document.name, question, page, correction))
+            previous = previous or self._last.get(key)
+        cot = self._answer(document, pages, question, correction, previous)
+        with self._lock:
+            self._last[key] = cot
+        for progress in _events(pages, cot):
+            if on_progress:
+                on_progress(progress)
+        return cot
+
+    def _answer(
+        self,
+        document: Document,
+        pages: Sequence[Page],
+        question: str,
+        correction: Correction | None,
+        previous: LayoutCoT | None,
+    ) -> LayoutCoT:
+        if question in self.answers:
+            return self._scripted(document, pages, question)
+        analysis = QuestionAnalysis("key-value", "extraction", _lookup.key_of(question))
+        if correction is None:
+            return _lookup.look_up(pages, question, analysis, None)
+        previous = previous or _lookup.look_up(pages, question, analysis, None)
+        if previous.question != question:
+            raise CorrectionError("the previous attempt is of another question.", hint="Ask that question again.")
+        kept = previous.analysis
+        if correction.step == "answer":
+            return _lookup.look_again(pages, previous, correction)
+        if correction.step == "analysis":
+            kept = replace(kept, key=correction.text or kept.key, kind=correction.kind or kept.kind)
+        return _lookup.look_up(pages, question, kept, correction)
+
+    def _scripted(self, document: Document, pages: Sequence[Page], question: str) -> LayoutCoT:
+        script = self.answers[question]
+        if isinstance(script, Sequence) and not isinstance(script, str):
+            with self._lock:
+                turn = self._played.get((document.sha256, question), 0)
+                self._played[document.sha256, question] = turn + 1
+            script = script[min(turn, len(script) - 1)]
+        if isinstance(script, Exception):
+            raise script
+        return script if isinstance(script, LayoutCoT) else _grounded(pages, question, script)
+
+    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+        return [self.ask(document, question, page=page) for question in questions]
+
+    async def aask(
+        self,
+        document: Document,
+        question: str,
+        *,
+        page: int | None = None,
+        correction: Correction | None = None,
+        previous: LayoutCoT | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> LayoutCoT:
+        await asyncio.sleep(0)  # lets concurrent callers in, as the real reader does
+        return self.ask(
+            document, question, page=page, correction=correction, previous=previous, on_progress=on_progress
+        )
+
+    async def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+        seen: list[Progress] = []
+        cot = await self.aask(document, question, page=page, on_progress=seen.append)
+        for progress in seen[:-1]:
+            yield progress
+        yield Progress(seen[-1].event, {**seen[-1].data, **cot.to_json()})
+
+
+def _grounded(pages: Sequence[Page], question: str, answer: str | None) -> LayoutCoT:
+    """A scripted answer with the words it stands on, where the page has them one after another."""
+    analysis = QuestionAnalysis("other", "extraction", _lookup.key_of(question))
+    if answer is None:
+        return LayoutCoT(question, analysis, (), AnswerFormation("none", ""), None, 1.0)
+    wanted = answer.split()
+    for page in pages:
+        for index, line in enumerate(page.lines or ()):
+            texts = [word.text for word in line.words]
+            for start in range(len(texts) - len(wanted) + 1):
+                if wanted and texts[start : start + len(wanted)] == wanted:
+                    span = range(start, start + len(wanted))
+                    box = Box.union(line.words[i].box for i in span)
+                    evidence = Evidence(page.number, box, " ".join(wanted), tuple((index, i) for i in span))
+                    area = Area(page.number, line.box, (index,))
+                    formation = AnswerFormation("inside", "")
+                    return LayoutCoT(question, analysis, (area,), formation, answer, 1.0, (evidence,))
+    formed = replace(analysis, operation="reasoning")
+    return LayoutCoT(question, formed, (), AnswerFormation("none", ""), answer, 0.5)
+
+
+def _events(pages: Sequence[Page], cot: LayoutCoT) -> list[Progress]:
+    data = cot.to_json()
+    steps = {
+        "question_analysis": data["analysis"],
+        "relevant_area_concentration": {"areas": data["areas"]},
+        "answer_formation": {**data["formation"], "answer": cot.answer, "confidence": data["confidence"]},
+    }
+    read = [Progress("page", {"page": page.number}) for page in pages]
+    return read + [Progress(name, {**fields, "text": cot.steps[name]}) for name, fields in steps.items()]

@@ -1,0 +1,216 @@
+"""LayoutLLMTool: a page and a question in, the answer with its place on the page out, for any LangChain agent.
+
+The only module of the package that knows LangChain; it never imports LangGraph or torch. What an agent can mend (a wrong
+file name, a page that does not exist, an empty question) comes back to it as an error message; everything else raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+from langchain_core.tools import BaseTool, InjectedToolArg, ToolException
+from langchain_core.tools.base import ArgsSchema
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, StepName
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.safety import Access
+from layoutllm_tool.errors import DocumentNotAllowed, DocumentNotFound, LayoutLLMError, QuestionError
+from layoutllm_tool.protocols import Progress, Reader
+from layoutllm_tool.shelf import Shelf
+from layoutllm_tool.tool_content import describe, picture, plain_line, quote
+
+_BUILDING = threading.Lock()
+"""Held while the default reader is built: in the module, so that tools stay copyable and picklable."""
+
+Content = str | list[str | dict[str, Any]]
+Emit = Callable[[Progress], None]
+
+
+class CorrectionArgs(BaseModel):
+    """Mends one step of the last attempt at the same question. Boxes are [x0, y0, x1, y1], 0-1000 from the page's
+    top left corner."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: StepName = Field(
+        description="What was wrong. 'analysis': it looked for the wrong thing (give text or kind). 'area': it looked in "
+        "the wrong place (give boxes, avoid or spatial). 'answer': right place, wrong answer (give expected_type or wrong)."
+    )
+    text: str = Field("", description="For step analysis: the label to look for, as the page has it: 'Amount due'.")
+    kind: Kind | None = Field(None, description="For step analysis: what kind of content the question asks about.")
+    page: int | None = Field(None, description="For step area: the page of the boxes, counting from 1.")
+    boxes: list[list[float]] = Field(default_factory=list, description="For step area: boxes to look in.")
+    avoid: list[list[float]] = Field(default_factory=list, description="For step area: boxes to leave out.")
+    spatial: str = Field(
+        "", description="For step area: where to look, in words like 'bottom left', 'second' or 'last'."
+    )
+    expected_type: ExpectedType | None = Field(None, description="For step answer: what the answer must look like.")
+    wrong: list[str] = Field(default_factory=list, description="For step answer: answers that were wrong.")
+
+
+class AskDocumentArgs(BaseModel):
+    """What the tool is called with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    document: str = Field(description="The document's name or file path, exactly as it was given to you.")
+    question: str = Field(description="One question about one fact, in plain words: 'What is the invoice number?'")
+    page: int | None = Field(None, description="The page to look at, counting from 1. Leave out to search all pages.")
+    correction: CorrectionArgs | None = Field(
+        None, description="Only to ask the same question again after a wrong answer: says which step to mend, and how."
+    )
+    # Filled in by ToolNode, which goes by the name, and hidden from the model.
+    runtime: Annotated[Any, InjectedToolArg] = None
+
+
+def _explain_arguments(error: ValidationError) -> str:
+    if error.title != AskDocumentArgs.__name__:
+        raise error  # not the call's fault
+    faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+    return plain_line(f"The arguments don't fit. {'; '.join(faults)}. Call again with these mended.")
+
+
+class LayoutLLMTool(BaseTool):
+    """Answers a question about a scanned or digital document and shows where the answer stands.
+
+    Returns text for the chat model and, as the message's artifact, the whole ``LayoutCoT`` as plain JSON with the
+    document's name and hash (``LayoutCoT.from_json(message.artifact)``). In a LangGraph graph each finished step is
+    streamed (modes "custom" and "tools"). Safe for concurrent calls when its reader is.
+    """
+
+    name: str = "ask_document"
+    description: str = (
+        "Reads a document (scan, photo or PDF) and answers one question about it. Returns the answer as it stands on the "
+        "page, the page number, the box around it, a confidence from 0 to 1 and the reasoning, or says that the document "
+        "does not answer. Ask one fact at a time; call it again for further questions. If the answer looks wrong, call "
+        "it again with the same question and a correction."
+    )
+    args_schema: ArgsSchema | None = AskDocumentArgs
+    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
+    handle_tool_error: Any = True
+    handle_validation_error: Any = _explain_arguments
+
+    reader: Reader | None = Field(default=None, exclude=True)
+    """None: the package's own, built at the first call."""
+    access: Access = Field(default_factory=Access, exclude=True)
+    """Where documents may come from: files under the working directory unless said otherwise."""
+    documents: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
+    """Documents by the name the model knows them by: these need no file."""
+    attach_image: bool = False
+    """Adds the page with area and answer drawn on it. Several chat APIs refuse pictures in tool messages."""
+
+    _shelf: Shelf = PrivateAttr(default_factory=Shelf)
+
+    def _run(
+        self,
+        document: str,
+        question: str,
+        page: int | None = None,
+        correction: CorrectionArgs | None = None,
+        runtime: Any = None,
+    ) -> tuple[Content, dict[str, Any]]:
+        emit = _emitter(runtime, self.name)
+        with _mendable():
+            mend = _checked(question, correction)
+            reader, loaded = self._prepare(document, page)
+            cot = reader.ask(loaded, question, page=page, correction=mend, on_progress=emit)
+            return self._result(cot, loaded, page)
+
+    async def _arun(
+        self,
+        document: str,
+        question: str,
+        page: int | None = None,
+        correction: CorrectionArgs | None = None,
+        runtime: Any = None,
+    ) -> tuple[Content, dict[str, Any]]:
+        emit = _on_this_loop(_emitter(runtime, self.name))
+        with _mendable():
+            mend = _checked(question, correction)
+            reader, loaded = await asyncio.to_thread(self._prepare, document, page)
+            cot = await reader.aask(loaded, question, page=page, correction=mend, on_progress=emit)
+            await asyncio.sleep(0)  # events that other threads have handed to the loop go out before the tool ends
+            return await asyncio.to_thread(self._result, cot, loaded, page)
+
+    def _prepare(self, name: str, page: int | None) -> tuple[Reader, Document]:
+        """Blocks: opens the document, may build the reader, reads the pages. The cheap refusals come first."""
+        document = self.documents.get(name) or self._open(name, page)
+        if page is not None:
+            document.page(page)
+        reader = self._reader()
+        return reader, reader.load(document)
+
+    def _open(self, name: str, page: int | None) -> Document:
+        try:
+            return self._shelf.open(name, access=self.access, page=page)
+        except (DocumentNotFound, DocumentNotAllowed) as error:
+            if not self.documents:
+                raise
+            known = ", ".join(quote(known, 100) for known in list(self.documents)[:8])
+            raise DocumentNotFound(f"there is no document {quote(name, 200)}.", hint=f"Known: {known}.") from error
+
+    def _reader(self) -> Reader:
+        if self.reader is None:
+            from layoutllm_tool.reader import default_reader
+
+            with _BUILDING:
+                self.reader = self.reader or default_reader()
+        return self.reader
+
+    def _result(self, cot: LayoutCoT, document: Document, page: int | None) -> tuple[Content, dict[str, Any]]:
+        artifact = {**cot.to_json(), "document": {"name": document.name, "sha256": document.sha256}}
+        text = describe(cot, document, page=page)
+        image = picture(cot, document) if self.attach_image else None
+        if image is None:
+            return text, artifact
+        return [{"type": "text", "text": text}, {"type": "image", "base64": image, "mime_type": "image/png"}], artifact
+
+
+def _checked(question: str, correction: CorrectionArgs | None) -> Correction | None:
+    """Before anything is loaded: the question must say something, the correction must be one."""
+    if not question.strip():
+        raise QuestionError("the question is empty.", hint="Say what you want to know from the document.")
+    return Correction.from_json(correction.model_dump()) if correction else None
+
+
+@contextmanager
+def _mendable() -> Iterator[None]:
+    try:
+        yield
+    except LayoutLLMError as error:
+        if not error.mendable:
+            raise
+        raise ToolException(plain_line(str(error))) from error
+
+
+def _emitter(runtime: Any, tool: str) -> Emit:
+    """Hands progress to the graph that runs the tool, if one does, from whatever thread it comes."""
+    writers = [w for name in ("stream_writer", "emit_output_delta") if callable(w := getattr(runtime, name, None))]
+    call = getattr(runtime, "tool_call_id", None)
+    context = contextvars.copy_context()  # LangGraph finds the stream of this call by context variables
+
+    def emit(progress: Progress) -> None:
+        event = {"tool": tool, "tool_call_id": call, "event": progress.event, "data": progress.data}
+        for writer in writers:
+            context.copy().run(writer, event)
+
+    return emit
+
+
+def _on_this_loop(emit: Emit) -> Emit:
+    """Streams of an async graph are not safe to write from other threads: those hand over to the loop."""
+    loop, home = asyncio.get_running_loop(), threading.get_ident()
+
+    def hand_over(progress: Progress) -> None:
+        if threading.get_ident() == home:
+            emit(progress)
+        else:
+            loop.call_soon_threadsafe(emit, progress)
+
+    return hand_over
