@@ -13,7 +13,7 @@ from layoutllm_tool.training.align import Place, joined, normal
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 .#/()&'%-]{1,30}")
 _MONEY = re.compile(r"[-(]?(?:RM|MYR|USD|EUR|[$€£])? ?\d[\d,. ]*[.,]\d\d\)?")
 _CURRENCY = re.compile(r"\W*(?:R[MNHK]|MYR|USD|EUR|SGD)\W*", re.I)
-_EDGES = " :;.,-_=*|'\"~"
+EDGES = " :;.,-_=*|'\"~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,13 @@ def _above(a: Line, b: Line) -> bool:
 
 def _last_words(text: str, most: int = 5) -> str:
     """The key's last words without the signs around it; "" where there is nothing to name."""
-    key = " ".join(text.split()[-most:]).strip(_EDGES)
+    key = " ".join(text.split()[-most:]).strip(EDGES)
     letters = sum(c.isalpha() for c in key)
     return key if letters >= max(2, 0.5 * len(key.replace(" ", ""))) and not _CURRENCY.fullmatch(key) else ""
 
 
 def _looks_like_key(text: str) -> bool:
-    return bool(_KEY.fullmatch(text.strip(_EDGES))) and (text.rstrip().endswith(":") or len(text.split()) <= 2)
+    return bool(_KEY.fullmatch(text.strip(EDGES))) and (text.rstrip().endswith(":") or len(text.split()) <= 2)
 
 
 def _inside(page: Page, i: int) -> Pair | None:
@@ -92,7 +92,7 @@ def _inside(page: Page, i: int) -> Pair | None:
     match = re.fullmatch(r"([^:]{2,32}?)\s?:\s?(\S.*)", text)
     if not match or not _good_key(match[1]) or not _good_value(match[2]):
         return None
-    return Pair(match[1].strip(_EDGES), i, _tail(page, i, match[2].strip()))
+    return Pair(match[1].strip(EDGES), i, _tail(page, i, match[2].strip()))
 
 
 def _beside(page: Page, i: int) -> Pair | None:
@@ -106,7 +106,7 @@ def _beside(page: Page, i: int) -> Pair | None:
     if not colon and not _MONEY.fullmatch(value):
         return None
     value = value.lstrip(": ")
-    return Pair(text.strip(_EDGES), i, _tail(page, i + 1, value)) if _good_value(value) else None
+    return Pair(text.strip(EDGES), i, _tail(page, i + 1, value)) if _good_value(value) else None
 
 
 def _tail(page: Page, i: int, value: str) -> Place:
@@ -120,7 +120,7 @@ def _tail(page: Page, i: int, value: str) -> Place:
 
 
 def _good_key(text: str) -> bool:
-    key = text.strip(_EDGES)
+    key = text.strip(EDGES)
     letters = sum(c.isalpha() for c in key)
     return bool(_KEY.fullmatch(key)) and letters >= max(3, 0.7 * len(key.replace(" ", ""))) and len(key.split()) <= 4
 

@@ -110,5 +110,5 @@ def lacks(page: Page, names: Iterable[str]) -> bool:
 def _negative(name: str, rng: Random) -> QA:
     if rng.random() < 0.5:
         return unanswerable(ask_field(name, rng), name)
-    key = rng.choice((name, name.upper(), name.title(), name.upper() + ":", name.title() + ":"))
+    key = rng.choice((name, name.upper(), name.title(), f"{name.upper().rstrip(':')}:", f"{name.title().rstrip(':')}:"))
     return unanswerable(ask_key(key, rng), key.rstrip(":"))

@@ -1,0 +1,158 @@
+"""A page being drawn: text goes in, its picture and the box of every word come out. Boxes here are in pixels.
+
+``ImageFont`` is looked for in the usual folders (DejaVu, Liberation); where none is installed Pillow's own font takes
+its place. The choice of font moves the boxes, it never changes the words.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from layoutllm_tool.cot import Kind
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
+
+FAMILIES = (
+    "LiberationSans-Regular", "LiberationSerif-Regular", "LiberationMono-Regular", "LiberationSansNarrow-Regular",
+    "DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "DejaVuSansCondensed", "LiberationSans-Bold", "LiberationMono-Bold",
+)  # fmt: skip
+MONO = (2, 6, 9)
+"""Typewriters among the families."""
+_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")
+
+Span = tuple[int, ...]
+"""Indices into ``Canvas.inks``: the words of one piece of text, in reading order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """A word as drawn. ``glued``: without a space after the word before it, so that OCR reads both as one."""
+
+    text: str
+    box: tuple[float, float, float, float]
+    glued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something the page says: a key and its value. An empty value is a field left blank.
+
+    ``names`` are what the field may be called by its meaning; ``questions`` are whole questions; ``key`` may be ()
+    where nothing names the value (a heading).
+    """
+
+    name: str
+    key: Span
+    value: Span
+    kind: Kind = "key-value"
+    names: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    printed: bool = True
+    """Whether ``name`` is the key as printed, so that it may be asked for in quotes."""
+
+
+class Canvas:
+    """Draws words and remembers where they stand. ``size`` is the height of ordinary text in pixels."""
+
+    def __init__(self, width: int, height: int, rng: Random, *, families: tuple[int, ...] = tuple(range(8))) -> None:
+        from PIL import Image, ImageDraw
+
+        self.width, self.height, self.rng = width, height, rng
+        self.family = rng.choice(families)
+        self.size = rng.randint(14, 19)
+        self.image = Image.new("L", (width, height), 255)
+        self._draw = ImageDraw.Draw(self.image)
+        self.inks: list[Ink] = []
+
+    def text(self, x: float, y: float, text: str, *, size: int = 0, align: str = "left", glued: bool = False) -> Span:
+        """Draws a line of text with its top at y; x is its left end, right end or middle as ``align`` says."""
+        font = _font(self.family, size or self.size)
+        x -= {"left": 0.0, "right": 1.0, "center": 0.5}[align] * font.getlength(text)
+        start = len(self.inks)
+        at = 0
+        for n, word in enumerate(text.split(" ")):
+            if word:
+                left = x + font.getlength(text[:at])
+                _, top, right, bottom = font.getbbox(word)
+                self._draw.text((left, y), word, font=font, fill=20)
+                self.inks.append(Ink(word, (left, y + top, left + right, y + bottom), glued and n == 0))
+            at += len(word) + 1
+        return tuple(range(start, len(self.inks)))
+
+    def lines(self, x: float, y: float, lines: list[str], *, size: int = 0, align: str = "left") -> tuple[Span, float]:
+        """Lines below each other; the y below the last."""
+        span: Span = ()
+        for line in lines:
+            span += self.text(x, y, line, size=size, align=align)
+            y += (size or self.size) * 1.35
+        return span, y
+
+    def wrap(self, text: str, width: float, size: int = 0) -> list[str]:
+        """The text cut into lines no wider than ``width`` (a single long word may be)."""
+        font = _font(self.family, size or self.size)
+        lines: list[str] = []
+        for word in text.split(" "):
+            if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
+        return lines
+
+    def measure(self, text: str, size: int = 0) -> float:
+        """Width in pixels."""
+        return float(_font(self.family, size or self.size).getlength(text))
+
+    def end(self, span: Span) -> float:
+        """The right end of a piece of text."""
+        return self.inks[span[-1]].box[2]
+
+    def crop(self, height: int) -> None:
+        """Cuts the page off below ``height``."""
+        self.height = min(height, self.height)
+        self.image = self.image.crop((0, 0, self.width, self.height))
+
+    def rule(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        """A thin line."""
+        self._draw.line((x0, y0, x1, y1), fill=90)
+
+    def frame(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        """A thin rectangle."""
+        self._draw.rectangle((x0, y0, x1, y1), outline=90)
+
+    def tick(self, x: float, y: float, *, ticked: bool) -> None:
+        """A check box, without any text."""
+        s = self.size
+        self._draw.rectangle((x, y, x + s, y + s), outline=60)
+        if ticked:
+            self._draw.line((x, y, x + s, y + s), fill=20, width=2)
+            self._draw.line((x, y + s, x + s, y), fill=20, width=2)
+
+
+@lru_cache(maxsize=256)
+def _font(family: int, size: int) -> ImageFont.FreeTypeFont:
+    from PIL import ImageFont
+
+    path = _paths().get(FAMILIES[family] + ".ttf")
+    if path is None:
+        default = ImageFont.load_default(size)
+        if not isinstance(default, ImageFont.FreeTypeFont):
+            raise RuntimeError("Pillow was built without FreeType: pages can't be drawn")
+        return default
+    return ImageFont.truetype(path, size)
+
+
+@lru_cache(maxsize=1)
+def _paths() -> dict[str, str]:
+    return {
+        name: str(Path(folder) / name)
+        for root in _FOLDERS
+        for folder, _, names in os.walk(root)
+        for name in sorted(names)
+        if name.startswith(("Liberation", "DejaVu"))
+    }
