@@ -12,7 +12,7 @@ from layoutllm_tool.training.align import Place, joined, normal
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 .#/()&'%-]{1,30}")
 _MONEY = re.compile(r"[-(]?(?:RM|MYR|USD|EUR|[$€£])? ?\d[\d,. ]*[.,]\d\d\)?")
-_CURRENCY = re.compile(r"\W*(?:R[MNHK]|MYR|USD|EUR|SGD)\W*", re.I)
+_CURRENCY = re.compile(r"\W*(?:R[MNHK]|MYR|USD|EUR|SGD)\W*", re.IGNORECASE)
 EDGES = " :;.,-_=*|'\"~"
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training import align
@@ -59,13 +60,13 @@ PARAPHRASES = {
         "What is the grand total?",
     ),
 }
-_KINDS = {"company": "title", "date": "key-value", "address": "paragraph", "total": "key-value"}
+_KINDS: dict[str, Kind] = {"company": "title", "date": "key-value", "address": "paragraph", "total": "key-value"}
 _LEAST = {"company": 0.7, "date": 0.75, "address": 0.7, "total": 0.85}
 _DATE = re.compile(r"\d{1,4}[-/. ]+(?:\d{1,2}|[A-Za-z]{3,9})[-/., ]+\d{2,4}")
-_DATED = re.compile(r"d[aeo]t|issue|invoice|bill|time|printed|receipt", re.I)
-_PAYABLE = re.compile(r"rounded|total.{0,12}(?:incl|due|payable)|grand|nett?\b|amount due|payable|after round", re.I)
-_TOTAL = re.compile(r"\btota|\bamount|\bamt|\bbalance due", re.I)
-_NOT_TOTAL = re.compile(r"sub|excl|gst|tax|qty|item|disc|cash|change|tender|before|paid|visa|master", re.I)
+_DATED = re.compile(r"d[aeo]t|issue|invoice|bill|time|printed|receipt", re.IGNORECASE)
+_PAYABLE = re.compile(r"rounded|total.{0,12}(?:incl|due|payable)|grand|nett?\b|amount due|payable|after round", re.IGNORECASE)
+_TOTAL = re.compile(r"\btota|\bamount|\bamt|\bbalance due", re.IGNORECASE)
+_NOT_TOTAL = re.compile(r"sub|excl|gst|tax|qty|item|disc|cash|change|tender|before|paid|visa|master", re.IGNORECASE)
 
 
 def examples(
@@ -122,7 +123,7 @@ def field_places(page: Page, fields: dict[str, str]) -> dict[str, Place]:
 
 def _field_place(page: Page, name: str, value: str) -> Place | None:
     if name == "total":
-        value = re.sub(r"^\W*(?:RM|MYR|USD)?\W*", "", value, flags=re.I)
+        value = re.sub(r"^\W*(?:RM|MYR|USD)?\W*", "", value, flags=re.IGNORECASE)
 
     def prefer(place: Place) -> float:
         return _preference(page, name, place)
@@ -158,7 +159,7 @@ def _questions(page: Page, places: dict[str, Place], rng: Random) -> tuple[QA, .
     found = pairs(page)
     for pair in rng.sample(found, min(len(found), 4)):
         asked.append(_pair_question(pair.key, pair.key_line, pair.place, rng))
-    asked += absent(page, round(0.3 * len(asked) + rng.random() - 0.5), rng)
+    asked += absent(page, max(1, round(0.3 * len(asked) + rng.random() - 0.5)), rng)
     rng.shuffle(asked)
     return tuple(asked)
 
@@ -167,7 +168,7 @@ def _ask(page: Page, name: str, place: Place, question: str) -> QA:
     key = _field_key(page, name, place)
     lines = place.lines if key.line is None or key.line in place.lines else (key.line, *place.lines)
     kind = _KINDS[name]
-    return QA(question, QuestionAnalysis(kind, "extraction", name), lines, key.formation, place.answer, place.words)  # type: ignore[arg-type]
+    return QA(question, QuestionAnalysis(kind, "extraction", name), lines, key.formation, place.answer, place.words)
 
 
 def _field_key(page: Page, name: str, place: Place) -> Key:
@@ -254,9 +255,9 @@ def _grouped(words: list[Word], width: int, height: int) -> tuple[Line, ...]:
     return tuple(group_lines(words, width=width, height=height))
 
 
-def _load(path: Path) -> dict[str, object]:
+def _load(path: Path) -> dict[str, Any]:
     try:
-        data: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DocumentNotFound(
             f"the receipts lack {path}.", hint="Give the folder of entities, images and lines."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from random import Random
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
@@ -13,7 +14,7 @@ from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.training.align import WordIndex, box_of, normal
 from layoutllm_tool.training.factory import business, layouts
-from layoutllm_tool.training.factory.noise import Read, read, scanned
+from layoutllm_tool.training.factory.noise import read, scanned
 from layoutllm_tool.training.factory.questions import absent, ask_field, ask_key, unanswerable
 from layoutllm_tool.training.factory.render import MONO, Canvas, Fact, Span
 from layoutllm_tool.training.factory.values import Maker
@@ -34,6 +35,12 @@ _RATES = (0.0, 0.0, 0.01, 0.02, 0.04, 0.07)
 """Shares of misread characters; a page has one of them."""
 UNANSWERABLE = 0.22
 """Share of questions that their page does not answer."""
+
+
+_Asked = tuple[str, str]
+"""A question and the key information it names."""
+_CORE = (("total", r"total|amount|due|\bsum\b"), ("date", r"date|\d[-/.]\d+[-/.]\d|\b(?:19|20)\d\d\b"))
+"""Fields often asked for, with what must not stand on a page that lacks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,10 @@ def _drawn(kind: str, rng: Random) -> tuple[Canvas, list[Fact]]:
         canvas = Canvas(width, height, rng, families=rng.choice((MONO, MONO, (0, 3, 4, 7))))
     else:
         canvas = Canvas(800, rng.choice((1035, 1100, 1131)), rng)
-    facts = KINDS[kind](canvas, Maker(rng))
+    maker = Maker(rng)
+    facts = KINDS[kind](canvas, maker)
+    if kind != "receipt" and rng.random() < 0.6:
+        layouts.small_print(canvas, maker)
     if kind == "receipt":
         canvas.crop(int(max(ink.box[3] for ink in canvas.inks)) + rng.randint(10, 60))
     return canvas, facts
@@ -100,13 +110,9 @@ def _read(canvas: Canvas, facts: Sequence[Fact], rng: Random) -> tuple[Page, lis
         ((i, j), origin)
         for i, line in enumerate(lines)
         for j, word in enumerate(line.words)
-        for origin in _origin(origins[id(word)])
+        for origin in origins[id(word)].origin
     ]
     return page, [found for fact in facts if fact.value and (found := _find(page, fact, chars))]
-
-
-def _origin(read: Read) -> tuple[int, ...]:
-    return read.origin
 
 
 def _find(page: Page, fact: Fact, chars: Sequence[tuple[WordIndex, int]]) -> _Found | None:
@@ -170,13 +176,15 @@ def _questions(page: Page, facts: Sequence[Fact], found: Sequence[_Found], rng: 
     names = [normal(fact.name) for fact in facts]
     blank = [f for f in facts if not f.value and names.count(normal(f.name)) == 1]
     empty = [_blank(f, rng) for f in rng.sample(blank, min(len(blank), none, rng.randint(1, 2)))]
-    asked += empty + absent(page, none - len(empty), rng, keys=_other_keys(rng))
+    empty += _core(page, facts, rng)
+    asked += empty[:none] + absent(page, max(none - len(empty), 0), rng, keys=_other_keys(rng))
     rng.shuffle(asked)
     return tuple(asked)
 
 
-def _qa(found: _Found, question: str) -> QA:
-    analysis = QuestionAnalysis(found.fact.kind, "extraction", _name(found.fact))
+def _qa(found: _Found, asked: _Asked) -> QA:
+    question, key = asked
+    analysis = QuestionAnalysis(found.fact.kind, "extraction", key)
     return QA(question, analysis, found.lines, found.formation, found.answer, found.words)
 
 
@@ -184,7 +192,7 @@ def _name(fact: Fact) -> str:
     return fact.name.strip(EDGES)
 
 
-def _askable(found: Sequence[_Found], facts: Sequence[Fact], rng: Random) -> list[tuple[_Found, str]]:
+def _askable(found: Sequence[_Found], facts: Sequence[Fact], rng: Random) -> list[tuple[_Found, _Asked]]:
     """One question for each fact. Facts of one name are told apart by where they stand, or left out."""
     groups: dict[str, list[_Found]] = defaultdict(list)
     for one in found:
@@ -199,15 +207,17 @@ def _askable(found: Sequence[_Found], facts: Sequence[Fact], rng: Random) -> lis
     return asked
 
 
-def _question(fact: Fact, rng: Random) -> str:
+def _question(fact: Fact, rng: Random) -> _Asked:
+    """Key information is what the question names: the meaning asked for, or the key as printed."""
+    if fact.names and (not fact.questions or rng.random() < 0.4) and (not fact.printed or rng.random() < 0.4):
+        name = rng.choice(fact.names)
+        return ask_field(name, rng), name
     if fact.questions and (not fact.printed or rng.random() < 0.6):
-        return rng.choice(fact.questions)
-    if fact.names and (not fact.printed or rng.random() < 0.4):
-        return ask_field(rng.choice(fact.names), rng)
-    return ask_key(rng.choice((fact.name, _name(fact))), rng)
+        return rng.choice(fact.questions), fact.concept or _name(fact)
+    return ask_key(rng.choice((fact.name, _name(fact))), rng), _name(fact)
 
 
-def _positional(group: Sequence[_Found], rng: Random) -> list[tuple[_Found, str]]:
+def _positional(group: Sequence[_Found], rng: Random) -> list[tuple[_Found, _Asked]]:
     """Questions for equal keys: on the left or right, at the top or bottom, first, second, last."""
     key = _name(group[0].fact)
     if not group[0].fact.printed:
@@ -219,11 +229,11 @@ def _positional(group: Sequence[_Found], rng: Random) -> list[tuple[_Found, str]
         ordered = across
     elif down[-1].box.y0 - down[0].box.y1 > 150 and len(group) == 2 and rng.random() < 0.6:
         words, ordered = ("at the top", "at the bottom"), down
-    elif all(b.box.y0 > a.box.y1 for a, b in zip(down, down[1:], strict=False)):
+    elif all(b.box.y0 > a.box.y1 for a, b in pairwise(down)):
         words, ordered = ("first", "second", "third", "fourth")[: len(group)], down
     else:
         return []
-    return [(f, _spatial(key, word, rng)) for f, word in zip(ordered, words, strict=False)]
+    return [(f, (_spatial(key, word, rng), key)) for f, word in zip(ordered, words, strict=False)]
 
 
 def _spatial(key: str, word: str, rng: Random) -> str:
@@ -234,8 +244,22 @@ def _spatial(key: str, word: str, rng: Random) -> str:
 
 def _blank(fact: Fact, rng: Random) -> QA:
     """A question for a field that was left blank: its key is there, its value isn't."""
-    question = rng.choice(fact.questions) if fact.questions else ask_key(rng.choice((fact.name, _name(fact))), rng)
-    return unanswerable(question, _name(fact))
+    question, key = _question(fact, rng)
+    return unanswerable(question, key, fact.kind)
+
+
+def _core(page: Page, facts: Sequence[Fact], rng: Random) -> list[QA]:
+    """Questions for a total, a date or an address on pages without one: every third time."""
+    lacking = [name for name, pattern in _CORE if not re.search(pattern, page.text, re.IGNORECASE)]
+    if not any(
+        fact.kind == "paragraph" or re.search(r"address|street|location", fact.name, re.IGNORECASE) for fact in facts
+    ):
+        lacking.append("address")
+    if not lacking or rng.random() > 0.33:
+        return []
+    name = rng.choice(lacking)
+    question = rng.choice((f'What is the "{name}" in the given document?', ask_field(name, rng)))
+    return [unanswerable(question, name, "paragraph" if name == "address" else "key-value")]
 
 
 def _other_keys(rng: Random) -> list[str]:

@@ -55,12 +55,10 @@ def receipt(canvas: Canvas, maker: Maker) -> list[Fact]:
         if name == "Date" and rng.random() < 0.25:  # bare, as many tills print it
             span = canvas.text(left, y, value)
             canvas.text(canvas.end(span) + 8, y, maker.time())
-            facts.append(Fact("date", (), span, names=("date",), questions=questions, printed=False))
+            facts.append(Fact("date", (), span, questions=questions, printed=False))
         else:
-            if name == "Date" and rng.random() < 0.3:
-                value = f"{value}"
             key, span = _pair(canvas, (left, y), (style.key(name), value), tab)
-            facts.append(Fact(style.key(name), key, span, questions=questions))
+            facts.append(Fact(style.key(name), key, span, questions=questions, concept=name.lower()))
             if name == "Date" and rng.random() < 0.4:
                 canvas.text(canvas.end(span) + 8, y, maker.time())
         y += canvas.size * rng.uniform(1.35, 1.6)
@@ -91,7 +89,9 @@ def invoice(canvas: Canvas, maker: Maker) -> list[Fact]:
         )
         key = canvas.text(canvas.width * 0.52, y, style.key(name))
         span = canvas.text(canvas.width * 0.74, y, value) if value else ()
-        facts.append(Fact(style.key(name), key, span, questions=_ASK_DATE[2:3] if name == "Invoice Date" else ()))
+        facts.append(
+            Fact(style.key(name), key, span, questions=_ASK_DATE[2:3] if name == "Invoice Date" else (), concept="date")
+        )
         y += canvas.size * 1.6
     y += 10
     ends = [_party(canvas, maker, facts, (left + n * canvas.width * 0.48, y), style.key(name))
@@ -265,13 +265,14 @@ def _totals(canvas: Canvas, maker: Maker, style: Style, sums: _Sums, where: tupl
         ]
     bare, facts = rng.random() < 0.5, []
     for name, amount, questions in rows:
+        concept = "total" if questions is _ASK_TOTAL else "tax"
         printed = style.key(name)
         key = canvas.text(left, y, printed)
         value = canvas.text(right, y, maker.amount(amount, bare=bare), align="right")
         if rng.random() < 0.1:
             dots = int((canvas.inks[value[0]].box[0] - canvas.end(key)) / canvas.measure(".")) - 3
             canvas.text(canvas.end(key) + 4, y, "." * max(dots, 2))
-        facts.append(Fact(printed, key, value, questions=questions))
+        facts.append(Fact(printed, key, value, questions=questions, concept=concept))
         y += canvas.size * rng.uniform(1.4, 1.8)
     if rng.random() < 0.6:
         canvas.text(

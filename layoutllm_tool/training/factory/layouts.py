@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from layoutllm_tool.training.factory.render import Canvas, Fact, Span
@@ -26,10 +27,9 @@ _FIELDS = """Name:person|Full Name:person|Applicant:person|Contact Person:person
 FIELDS = tuple((name, kind) for name, kind in (field.split(":") for field in _FIELDS.split("|")))
 """Keys of forms, each with the kind of its value."""
 _MODIFIERS = (
-    "Previous,New,Current,Estimated,Actual,Original,Final,Second,Home,Office,Other,Main,Local,Net,Revised,Total".split(
-        ","
-    )
+    ["Previous", "New", "Current", "Estimated", "Actual", "Original", "Final", "Second", "Home", "Office", "Other", "Main", "Local", "Net", "Revised", "Total"]
 )
+_NOUNS = ["Applicant", "Spouse", "Company", "Sample", "Shipment", "Contract", "Meeting", "Vehicle", "Property", "Test", "Study", "Employee", "Order", "Insured", "Unit", "Event"]
 _TITLES = """Application Form|Request for Approval|Project Report|Registration|Change of Address|Fax Transmittal|Test Report|Purchase Request
 |Membership Application|Travel Expense Claim|Sample Request|Incident Report|Order Acknowledgement|Survey|Media Plan|Shipping Notice
 |Inspection Record|Contract Summary|Research Proposal|Employee Record|Patient Intake|Advertising Order|Authorization""".replace(
@@ -53,13 +53,38 @@ class Style:
 
 def form(canvas: Canvas, maker: Maker) -> list[Fact]:
     """Keys and values: beside, below or in cells, in one, two or three columns, some fields blank."""
-    rng, style = canvas.rng, Style(canvas.rng)
+    rng, style, left = canvas.rng, Style(canvas.rng), canvas.rng.randint(30, 70)
     facts, y = _heading(canvas, maker, rng.choice(_TITLES))
+    if rng.random() < 0.25:
+        _, y = canvas.lines(left, y, canvas.wrap(maker.phrase(8, 22) + ".", canvas.width - 2 * left))
+        y += 16
+    fields = _chosen(rng, rng.randint(8, 24))
+    cut = rng.randint(4, len(fields) - 3) if rng.random() < 0.5 else len(fields)
+    for part in (fields[:cut], fields[cut:]):
+        if part and y < canvas.height - 200:
+            more, y = _section(canvas, maker, style, (left, y, part))
+            facts += more
+            y += rng.randint(10, 50)
+            if rng.random() < 0.4 and part is not fields[cut:]:
+                canvas.text(left, y, style.plain(maker.phrase(1, 3)), size=canvas.size + 2)
+                y += canvas.size * 2
+    if rng.random() < 0.35 and y < canvas.height - 180:
+        y = _check_boxes(canvas, left, y + 10)
+    if rng.random() < 0.4 and y < canvas.height - 150:
+        name = style.key(rng.choice(("Comments", "Remarks", "Notes", "Summary")))
+        facts.append(_paragraph(canvas, maker, (left, y + 14), name))
+    return facts
+
+
+def _section(
+    canvas: Canvas, maker: Maker, style: Style, what: tuple[int, float, list[tuple[str, str]]]
+) -> tuple[list[Fact], float]:
+    """Fields in columns of one kind from (left, y) on; the y below them."""
+    rng, facts, (left, y, fields) = canvas.rng, [], what
     columns = rng.choice((1, 1, 2, 2, 3))
     mode = rng.choice(("beside", "beside", "aligned", "below", "cell") if columns < 3 else ("below", "cell"))
-    fields = _chosen(rng, rng.randint(7, 13) if columns == 1 else rng.randint(5, 8) * columns)
-    left, step = rng.randint(30, 70), (canvas.width - 80) / columns
-    pitch = canvas.size * rng.uniform(1.5, 2.6)
+    step = (canvas.width - left - 40) / columns
+    pitch = canvas.size * rng.uniform(1.5, 3.2)
     while fields and y < canvas.height - 140:
         row, fields = fields[:columns], fields[columns:]
         bottom = y
@@ -72,15 +97,24 @@ def form(canvas: Canvas, maker: Maker) -> list[Fact]:
             for n in range(len(row)):
                 canvas.frame(left + n * step - 6, y - 4, left + (n + 1) * step - 6, bottom + 4)
         y = max(bottom + 6, y + pitch)
-    if rng.random() < 0.35 and y < canvas.height - 180:
-        y = _check_boxes(canvas, left, y + 10)
-    if rng.random() < 0.4 and y < canvas.height - 120:
-        facts.append(
-            _paragraph(
-                canvas, maker, (left, y + 14), style.key(rng.choice(("Comments", "Remarks", "Notes", "Summary")))
-            )
+    return facts, y
+
+
+def small_print(canvas: Canvas, maker: Maker) -> None:
+    """A line or two at the foot of the page that nobody asks about: page numbers, form numbers, advice."""
+    rng, y = canvas.rng, canvas.height - canvas.rng.randint(40, 90)
+    if max(ink.box[3] for ink in canvas.inks) > y - 10:
+        return
+    text = rng.choice(
+        (
+            f"Page {rng.randint(1, 9)}",
+            f"Form {maker.code()} (Rev. {rng.randint(1, 12)}/{rng.randint(75, 99)})",
+            maker.phrase(5, 14) + ".",
+            maker.digits(8),
         )
-    return facts
+    )
+    x, place = rng.choice(((40.0, "left"), (canvas.width / 2, "center"), (canvas.width - 40.0, "right")))
+    canvas.text(x, y, text, size=13, align=place)
 
 
 def letter(canvas: Canvas, maker: Maker) -> list[Fact]:
@@ -154,9 +188,7 @@ def table(canvas: Canvas, maker: Maker) -> list[Fact]:
         columns,
     )
     labels = _distinct(
-        lambda: rng.choice(
-            (maker.coined(), maker.phrase(1, 3), maker.city() if False else maker.make("city"), maker.person())
-        ),
+        lambda: rng.choice((maker.coined(), maker.phrase(1, 3), maker.make("city"), maker.person())),
         rows,
     )
     left, first = rng.randint(30, 60), rng.randint(200, 260)
@@ -203,7 +235,7 @@ def _cell(row: str, column: str, key: Span, value: Span) -> Fact:
 
 def _heading(canvas: Canvas, maker: Maker, title: str) -> tuple[list[Fact], float]:
     """A letterhead and a title, either of which may be missing."""
-    rng, y, facts = canvas.rng, float(canvas.rng.randint(20, 50)), []
+    rng, y, facts = canvas.rng, float(canvas.rng.choice((20, 40, 40, 90, 160))), []
     middle = rng.random() < 0.5
     x, place = (canvas.width / 2, "center") if middle else (40.0, "left")
     if rng.random() < 0.55:
@@ -232,6 +264,7 @@ def _chosen(rng: Random, count: int) -> list[tuple[str, str]]:
     """Fields of a form: some with a modifier, now and then one that repeats."""
     fields = rng.sample(FIELDS, count)
     fields = [(f"{rng.choice(_MODIFIERS)} {n}" if rng.random() < 0.15 else n, k) for n, k in fields]
+    fields = [(f"{n} of {_NOUNS[rng.randrange(len(_NOUNS))]}" if rng.random() < 0.1 else n, k) for n, k in fields]
     if rng.random() < 0.35:
         fields[rng.randrange(len(fields))] = rng.choice(fields)
     return fields
@@ -288,8 +321,8 @@ def _cased(rng: Random, text: str) -> str:
     return text.upper() if rng.random() < 0.2 else text
 
 
-def _distinct(make: object, count: int) -> list[str]:
+def _distinct(make: Callable[[], str], count: int) -> list[str]:
     found: dict[str, None] = {}
     while len(found) < count:
-        found[make()] = None  # type: ignore[operator]
+        found[make()] = None
     return list(found)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.training import align
+from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
 
 KEY_FORMS = (
@@ -77,7 +78,8 @@ kilowatt hours = kwh; water usage; billing period = billing; previous balance = 
 
 def ask_key(key: str, rng: Random) -> str:
     """A question about a key as it is printed."""
-    return rng.choice(KEY_FORMS).format(key)
+    form = rng.choice(KEY_FORMS)
+    return form.format(key if '"' in form else key.strip(EDGES))
 
 
 def ask_field(name: str, rng: Random) -> str:
@@ -85,9 +87,9 @@ def ask_field(name: str, rng: Random) -> str:
     return rng.choice(FIELD_FORMS).format(name)
 
 
-def unanswerable(question: str, key: str) -> QA:
+def unanswerable(question: str, key: str, kind: Kind = "key-value") -> QA:
     """The page does not say."""
-    return QA(question, QuestionAnalysis("key-value", "extraction", key), (), AnswerFormation("none", ""), None)
+    return QA(question, QuestionAnalysis(kind, "extraction", key), (), AnswerFormation("none", ""), None)
 
 
 def absent(page: Page, count: int, rng: Random, *, keys: Iterable[str] = ()) -> list[QA]:
@@ -111,4 +113,4 @@ def _negative(name: str, rng: Random) -> QA:
     if rng.random() < 0.5:
         return unanswerable(ask_field(name, rng), name)
     key = rng.choice((name, name.upper(), name.title(), f"{name.upper().rstrip(':')}:", f"{name.title().rstrip(':')}:"))
-    return unanswerable(ask_key(key, rng), key.rstrip(":"))
+    return unanswerable(ask_key(key, rng), key.strip(EDGES))

@@ -53,6 +53,8 @@ class Fact:
     kind: Kind = "key-value"
     names: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+    concept: str = ""
+    """What ``questions`` look for, where it is not ``name``."""
     printed: bool = True
     """Whether ``name`` is the key as printed, so that it may be asked for in quotes."""
 

@@ -9,20 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-_ONSETS = "b br c ch cl d dr f fl g gr h j k kl l m n p pr qu r s sh sl st t th tr v w y z".split()
-_VOWELS = "a a a e e i i o o u ai ea ee ia oo ou".split()
-_CODAS = "n r l s t m nd rt ck x ng st th ll ss".split() + [""] * 8
-_FIRST = """Anna Ben Carla David Elena Felix Grace Hassan Ingrid Jun Katrin Luis Mei Nadia Omar Priya Quentin Rosa Siti
-Tomasz Uma Viktor Wei Xavier Yuki Zahra James Mary Robert Linda William Susan Ahmad Nurul Kumar Lakshmi Hiroshi Sakura
-Pierre Amelie Giulia Marco Sven Astrid Olga Ivan Fatima Ali Chen Ling Tan Wong Maria Jose Paulo Beatriz Kwame Ama Sean
-Aoife Jan Pieter Sofie Lars Mette Mikko Aino John Michael Patricia Charles Barbara Donald Nancy George Helen""".split()
-_LAST = """Smith Johnson Tan Lim Wong Lee Abdullah Rahman Kumar Singh Patel Muller Schmidt Weber Dubois Moreau Rossi Bianchi
-Garcia Lopez Silva Santos Costa Nakamura Tanaka Sato Kim Park Nguyen Tran Ivanov Petrov Kowalski Nowak Jansen Vries
-Andersen Nilsson Virtanen O'Brien Murphy Campbell Stewart Baker Turner Cooper Hughes Ward Reed Brooks Hayes Foster
-Okafor Mensah Diallo Haddad Khan Hussain Yilmaz Demir Cohen Levy Novak Horvath Popescu Papadopoulos""".split()
-_TRADE = """Trading Hardware Bakery Restaurant Electronics Stationery Furniture Books Pharmacy Motors Textiles Foods Logistics
-Engineering Consulting Media Printing Optical Florist Supermarket Cafe Tools Plastics Chemicals Tobacco Research Marketing
-Insurance Travel Construction Software Medical Dental Garden Music Sports Fashion Jewellery Lighting Paints""".split()
+_ONSETS = ["b", "br", "c", "ch", "cl", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pr", "qu", "r", "s", "sh", "sl", "st", "t", "th", "tr", "v", "w", "y", "z"]
+_VOWELS = ["a", "a", "a", "e", "e", "i", "i", "o", "o", "u", "ai", "ea", "ee", "ia", "oo", "ou"]
+_CODAS = ["n", "r", "l", "s", "t", "m", "nd", "rt", "ck", "x", "ng", "st", "th", "ll", "ss"] + [""] * 8
+_FIRST = ["Anna", "Ben", "Carla", "David", "Elena", "Felix", "Grace", "Hassan", "Ingrid", "Jun", "Katrin", "Luis", "Mei", "Nadia", "Omar", "Priya", "Quentin", "Rosa", "Siti", "Tomasz", "Uma", "Viktor", "Wei", "Xavier", "Yuki", "Zahra", "James", "Mary", "Robert", "Linda", "William", "Susan", "Ahmad", "Nurul", "Kumar", "Lakshmi", "Hiroshi", "Sakura", "Pierre", "Amelie", "Giulia", "Marco", "Sven", "Astrid", "Olga", "Ivan", "Fatima", "Ali", "Chen", "Ling", "Tan", "Wong", "Maria", "Jose", "Paulo", "Beatriz", "Kwame", "Ama", "Sean", "Aoife", "Jan", "Pieter", "Sofie", "Lars", "Mette", "Mikko", "Aino", "John", "Michael", "Patricia", "Charles", "Barbara", "Donald", "Nancy", "George", "Helen"]
+_LAST = ["Smith", "Johnson", "Tan", "Lim", "Wong", "Lee", "Abdullah", "Rahman", "Kumar", "Singh", "Patel", "Muller", "Schmidt", "Weber", "Dubois", "Moreau", "Rossi", "Bianchi", "Garcia", "Lopez", "Silva", "Santos", "Costa", "Nakamura", "Tanaka", "Sato", "Kim", "Park", "Nguyen", "Tran", "Ivanov", "Petrov", "Kowalski", "Nowak", "Jansen", "Vries", "Andersen", "Nilsson", "Virtanen", "O'Brien", "Murphy", "Campbell", "Stewart", "Baker", "Turner", "Cooper", "Hughes", "Ward", "Reed", "Brooks", "Hayes", "Foster", "Okafor", "Mensah", "Diallo", "Haddad", "Khan", "Hussain", "Yilmaz", "Demir", "Cohen", "Levy", "Novak", "Horvath", "Popescu", "Papadopoulos"]
+_TRADE = ["Trading", "Hardware", "Bakery", "Restaurant", "Electronics", "Stationery", "Furniture", "Books", "Pharmacy", "Motors", "Textiles", "Foods", "Logistics", "Engineering", "Consulting", "Media", "Printing", "Optical", "Florist", "Supermarket", "Cafe", "Tools", "Plastics", "Chemicals", "Tobacco", "Research", "Marketing", "Insurance", "Travel", "Construction", "Software", "Medical", "Dental", "Garden", "Music", "Sports", "Fashion", "Jewellery", "Lighting", "Paints"]
 _CITIES = {
     "MY": "JOHOR BAHRU,JOHOR;KUALA LUMPUR,;PETALING JAYA,SELANGOR;SHAH ALAM,SELANGOR;IPOH,PERAK;GEORGE TOWN,PULAU PINANG;"
     "SEREMBAN,NEGERI SEMBILAN;KLANG,SELANGOR;MELAKA,;KUANTAN,PAHANG;BATU CAVES,SELANGOR;PUCHONG,SELANGOR",
@@ -35,7 +27,7 @@ _CITIES = {
     "SG": "Singapore,",
     "BR": "São Paulo,SP;Recife,PE;Curitiba,PR;Salvador,BA;Campinas,SP",
 }
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 _ITEMS = """PAPER A4 80GSM|BALL PEN BLUE|USB CABLE 2M|COFFEE LATTE|FRIED RICE|LED BULB 9W|HAMMER 16OZ|WHITE BREAD|MILK 1L|T-SHIRT L
 |NOTEBOOK RULED|CHICKEN CHOP|GREEN TEA|PRINTER INK BLACK|STEEL SCREWS M6|GARDEN HOSE 15M|DESK LAMP|APPLE JUICE|SHAMPOO 250ML|SOAP BAR
 |PAINT BRUSH 2IN|EXTENSION CORD|MINERAL WATER|CHEESE BURGER|NOODLE SOUP|ICE LEMON TEA|BATTERY AA 4S|TOOTHPASTE|WALL CLOCK|FILE FOLDER
@@ -43,10 +35,7 @@ _ITEMS = """PAPER A4 80GSM|BALL PEN BLUE|USB CABLE 2M|COFFEE LATTE|FRIED RICE|LE
 |Consulting hours|Website hosting|Site inspection|Freight charges|Translation|Annual licence|Spare filter|Installation|Training day|Maintenance""".replace(
     "\n", ""
 ).split("|")
-_WORDS = """the of and to in for with on at by from this that all new report study sample market results during period product project
-program data test changes review plan test group meeting brand section field order service quality material request further
-information please note attached copy following regarding current final draft schedule budget price delivery customer
-research analysis production process method total number annual next last week month year complete required available""".split()
+_WORDS = ["the", "of", "and", "to", "in", "for", "with", "on", "at", "by", "from", "this", "that", "all", "new", "report", "study", "sample", "market", "results", "during", "period", "product", "project", "program", "data", "test", "changes", "review", "plan", "test", "group", "meeting", "brand", "section", "field", "order", "service", "quality", "material", "request", "further", "information", "please", "note", "attached", "copy", "following", "regarding", "current", "final", "draft", "schedule", "budget", "price", "delivery", "customer", "research", "analysis", "production", "process", "method", "total", "number", "annual", "next", "last", "week", "month", "year", "complete", "required", "available"]
 
 
 @dataclass(frozen=True, slots=True)
