@@ -19,7 +19,7 @@ needs_odd = pytest.mark.skipif(not ODD.is_dir(), reason="the shared data folder 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
-    image.save(file, kind, **options)  # type: ignore[arg-type]
+    image.save(file, kind, **options)
     return file.getvalue()
 
 

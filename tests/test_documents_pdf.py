@@ -118,7 +118,10 @@ def test_blank_pages_and_pages_without_a_layer() -> None:
 
 def test_filled_form_fields_are_drawn_and_read() -> None:
     look = stream(b"BT /F1 12 Tf 2 6 Td (Filled42) Tj ET", "/Type /XObject /Subtype /Form /BBox [0 0 200 20]")
-    field = b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (a) /V (Filled42) /F 4 /Rect [200 500 400 520] /AP << /N 100 0 R >> >>"
+    field = (
+        b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (a) /V (Filled42) /F 4"
+        b" /Rect [200 500 400 520] /AP << /N 100 0 R >> >>"
+    )
     look = look.replace(
         b"/BBox", b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> /BBox"
     )

@@ -77,7 +77,7 @@ class Access:
         name = os.fspath(path)
         bases = (Path.cwd(),) if self.roots is None else self.roots
         allowed = [real for base in bases if (real := _resolve(base / name)) and self._allows(real)]
-        if not allowed:
+        if not allowed and self.roots is not None:
             raise DocumentNotAllowed(
                 f"{_short(name)} lies outside the folders that documents may be read from.",
                 hint=f"Allowed: {', '.join(repr(str(root)) for root in bases)}.",
