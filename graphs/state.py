@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import ToolCall
 from langchain_core.tools import BaseTool
+from typing_extensions import TypedDict  # the schemas served are made by pydantic, which refuses typing's on 3.11
 
 from layoutllm_tool.tool import LayoutLLMTool
 

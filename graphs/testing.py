@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 Turn = AIMessage | str | Callable[[Sequence[BaseMessage]], AIMessage]
 """What the model says: a message, a text, or a function of the conversation so far, which may look at tool results."""
@@ -25,7 +25,7 @@ class ScriptedChatModel(BaseChatModel):
     ``bound`` holds the tools that it was bound to, ``seen`` the conversations that it was asked to continue.
     """
 
-    turns: list[Turn]
+    turns: SkipValidation[Sequence[Turn]]  # AIMessage takes offence at what is none
     bound: list[Any] = Field(default_factory=list)
     seen: list[list[BaseMessage]] = Field(default_factory=list)
 

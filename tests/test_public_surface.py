@@ -1,0 +1,40 @@
+"""The names users import, and what importing costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import layoutllm_tool
+
+
+def test_all_is_sorted_and_complete() -> None:
+    assert list(layoutllm_tool.__all__) == sorted(layoutllm_tool.__all__)
+    homes = [name for names in layoutllm_tool._HOMES.values() for name in names]
+    assert sorted(homes) == layoutllm_tool.__all__
+
+
+@pytest.mark.parametrize("name", layoutllm_tool.__all__)
+def test_every_name_is_there(name: str) -> None:
+    assert getattr(layoutllm_tool, name).__name__ == name
+    assert name in dir(layoutllm_tool)
+
+
+def test_unknown_names_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        layoutllm_tool.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import layoutllm_tool", "torch transformers langchain langchain_core langgraph pydantic PIL numpy"),
+        ("import layoutllm_tool.testing", "torch transformers langchain langchain_core langgraph pydantic numpy"),
+        ("from layoutllm_tool import LayoutLLMTool; LayoutLLMTool()", "torch transformers langgraph"),
+        ("import graphs.workflow, graphs.testing; graphs.workflow.make_graph()", "torch transformers"),
+    ],
+)
+def test_importing_brings_in_nothing_heavy(statement: str, absent: str) -> None:
+    code = f"{statement}\nimport sys\nprint(*[m for m in {absent.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []
