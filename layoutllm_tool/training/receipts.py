@@ -61,10 +61,13 @@ PARAPHRASES = {
     ),
 }
 _KINDS: dict[str, Kind] = {"company": "title", "date": "key-value", "address": "paragraph", "total": "key-value"}
-_LEAST = {"company": 0.7, "date": 0.75, "address": 0.7, "total": 0.85}
+_LEAST = {"company": 0.62, "date": 0.7, "address": 0.62, "total": 0.65}
+"""Least similarity worth looking at; ``_sure`` asks for more where the place itself does not speak for the value."""
 _DATE = re.compile(r"\d{1,4}[-/. ]+(?:\d{1,2}|[A-Za-z]{3,9})[-/., ]+\d{2,4}")
 _DATED = re.compile(r"d[aeo]t|issue|invoice|bill|time|printed|receipt", re.IGNORECASE)
-_PAYABLE = re.compile(r"rounded|total.{0,12}(?:incl|due|payable)|grand|nett?\b|amount due|payable|after round", re.IGNORECASE)
+_PAYABLE = re.compile(
+    r"rounded|total.{0,12}(?:incl|due|payable)|grand|nett?\b|amount due|payable|after round", re.IGNORECASE
+)
 _TOTAL = re.compile(r"\btota|\bamount|\bamt|\bbalance due", re.IGNORECASE)
 _NOT_TOTAL = re.compile(r"sub|excl|gst|tax|qty|item|disc|cash|change|tender|before|paid|visa|master", re.IGNORECASE)
 
@@ -129,9 +132,19 @@ def _field_place(page: Page, name: str, value: str) -> Place | None:
         return _preference(page, name, place)
 
     found = align.find(value, page, threshold=_LEAST[name], prefer=prefer)
-    if name == "company":  # a web address at the foot is often like the name, but it isn't the heading
-        found = [p for p in found if p.score >= 0.85 or align.box_of(page, p.words).y0 < 400]
-    return found[0] if found else None
+    # What is surely the value comes before what is merely beside the right key.
+    found.sort(key=lambda place: place.score < 0.85)
+    return next((place for place in found if _sure(page, name, place)), None)
+
+
+def _sure(page: Page, name: str, place: Place) -> bool:
+    """A misread total beside its key and a misread heading at the top are still what was meant; elsewhere, likeness
+    must be greater: an item's price is often one digit away from the total, a web address like the name."""
+    if name == "total":
+        return place.score >= (0.65 if _preference(page, name, place) >= 0.35 else 0.85)
+    if name == "company":
+        return align.box_of(page, place.words).y0 < 400 or place.score >= 0.85
+    return True
 
 
 def _preference(page: Page, name: str, place: Place) -> float:

@@ -170,11 +170,13 @@ def _questions(page: Page, facts: Sequence[Fact], found: Sequence[_Found], rng: 
     total = rng.randint(4, 8)
     none = int(total * UNANSWERABLE + rng.random())
     askable = _askable(found, facts, rng)
-    asked = [_qa(f, question) for f, question in rng.sample(askable, min(len(askable), total - none))]
+    every = [normal(fact.name) for fact in facts]
+    rng.shuffle(askable)
+    askable.sort(key=lambda one: rng.random() < 0.5 or every.count(normal(one[0].fact.name)) == 1)
+    asked = [_qa(f, question) for f, question in askable[: total - none]]
     if len(asked) < 2:
         return ()
-    names = [normal(fact.name) for fact in facts]
-    blank = [f for f in facts if not f.value and names.count(normal(f.name)) == 1]
+    blank = [f for f in facts if not f.value and every.count(normal(f.name)) == 1]
     empty = [_blank(f, rng) for f in rng.sample(blank, min(len(blank), none, rng.randint(1, 2)))]
     empty += _core(page, facts, rng)
     asked += empty[:none] + absent(page, max(none - len(empty), 0), rng, keys=_other_keys(rng))

@@ -26,10 +26,42 @@ _FIELDS = """Name:person|Full Name:person|Applicant:person|Contact Person:person
 )
 FIELDS = tuple((name, kind) for name, kind in (field.split(":") for field in _FIELDS.split("|")))
 """Keys of forms, each with the kind of its value."""
-_MODIFIERS = (
-    ["Previous", "New", "Current", "Estimated", "Actual", "Original", "Final", "Second", "Home", "Office", "Other", "Main", "Local", "Net", "Revised", "Total"]
-)
-_NOUNS = ["Applicant", "Spouse", "Company", "Sample", "Shipment", "Contract", "Meeting", "Vehicle", "Property", "Test", "Study", "Employee", "Order", "Insured", "Unit", "Event"]
+_MODIFIERS = [
+    "Previous",
+    "New",
+    "Current",
+    "Estimated",
+    "Actual",
+    "Original",
+    "Final",
+    "Second",
+    "Home",
+    "Office",
+    "Other",
+    "Main",
+    "Local",
+    "Net",
+    "Revised",
+    "Total",
+]
+_NOUNS = [
+    "Applicant",
+    "Spouse",
+    "Company",
+    "Sample",
+    "Shipment",
+    "Contract",
+    "Meeting",
+    "Vehicle",
+    "Property",
+    "Test",
+    "Study",
+    "Employee",
+    "Order",
+    "Insured",
+    "Unit",
+    "Event",
+]
 _TITLES = """Application Form|Request for Approval|Project Report|Registration|Change of Address|Fax Transmittal|Test Report|Purchase Request
 |Membership Application|Travel Expense Claim|Sample Request|Incident Report|Order Acknowledgement|Survey|Media Plan|Shipping Notice
 |Inspection Record|Contract Summary|Research Proposal|Employee Record|Patient Intake|Advertising Order|Authorization""".replace(
@@ -265,7 +297,7 @@ def _chosen(rng: Random, count: int) -> list[tuple[str, str]]:
     fields = rng.sample(FIELDS, count)
     fields = [(f"{rng.choice(_MODIFIERS)} {n}" if rng.random() < 0.15 else n, k) for n, k in fields]
     fields = [(f"{n} of {_NOUNS[rng.randrange(len(_NOUNS))]}" if rng.random() < 0.1 else n, k) for n, k in fields]
-    if rng.random() < 0.35:
+    for _ in range(rng.choice((0, 0, 1, 2, 3))):
         fields[rng.randrange(len(fields))] = rng.choice(fields)
     return fields
 

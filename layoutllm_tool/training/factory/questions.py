@@ -111,6 +111,6 @@ def lacks(page: Page, names: Iterable[str]) -> bool:
 
 def _negative(name: str, rng: Random) -> QA:
     if rng.random() < 0.5:
-        return unanswerable(ask_field(name, rng), name)
+        return unanswerable(ask_field(name.strip(EDGES), rng), name.strip(EDGES))
     key = rng.choice((name, name.upper(), name.title(), f"{name.upper().rstrip(':')}:", f"{name.title().rstrip(':')}:"))
     return unanswerable(ask_key(key, rng), key.strip(EDGES))
