@@ -155,3 +155,10 @@ def test_receipts_are_the_same_for_a_seed_and_lack_what_was_removed() -> None:
 def test_a_number_that_is_not_there_is_an_error_of_the_tree(tmp_path: Path) -> None:
     with pytest.raises(DocumentNotFound, match="entities"):
         next(receipts.examples(tmp_path, [7], seed=0, pages=lambda _: page("SHOP")))
+
+
+@needs_receipts
+def test_a_page_that_ocr_read_nothing_of_falls_back_on_the_datasets_lines() -> None:
+    blank = Page(1, 10, 10, (), None, "tesseract")
+    found = next(receipts.examples(RECEIPTS, [387], seed=0, pages=lambda _: blank))
+    assert found.page.text_source == "given" and len(found.questions) >= 4

@@ -78,13 +78,13 @@ def examples(
     """Each receipt with its questions; every third is followed by a copy that lacks some fields' lines.
 
     ``data`` holds ``images``, ``lines`` and ``entities``; ``pages`` gives a receipt's page by its number (from real
-    OCR, say), by default made of the dataset's own lines. The same seed gives the same questions.
+    OCR, say), by default (and where that page has no words) made of the dataset's own lines. The same seed gives the same questions.
     """
     for number in numbers:
         rng = Random(f"receipts/{seed}/{number}")
         page = pages(number) if pages else dataset_page(data, number)
-        if not page.lines:
-            continue
+        if not page.lines:  # nothing was read: a page without words teaches nothing
+            page = dataset_page(data, number)
         places = field_places(page, entities(data, number))
         if questions := _questions(page, places, rng):
             yield Example(f"receipts/{number:03d}", page, questions)
