@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import ToolCall
 from langchain_core.tools import BaseTool
 from typing_extensions import TypedDict  # the schemas served are made by pydantic, which refuses typing's on 3.11
-
-from layoutllm_tool.tool import LayoutLLMTool
 
 
 class Answer(TypedDict):
@@ -69,4 +67,5 @@ class State(Request, Outcome):
 class Context:
     """What a run works with: ``graph.invoke(request, context=Context(tool=...))``."""
 
-    tool: BaseTool = field(default_factory=LayoutLLMTool)
+    tool: BaseTool | None = None
+    """None: the package's own ``LayoutLLMTool()``, over the files under the working directory."""

@@ -8,6 +8,7 @@ are bugs, and crash. Planning and reflection are *not* here.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import BaseTool
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
@@ -23,6 +25,7 @@ from langgraph.types import Command, Overwrite, Send
 
 from graphs.state import Answer, Context, Job, Outcome, Request, Result, State
 from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.tool import LayoutLLMTool
 
 
 def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
@@ -44,7 +47,7 @@ def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
 
 def route(state: State) -> Command[Any]:
     """One tool call for each question, as a chat model that knows what it wants would write them."""
-    name = _context().tool.name
+    name = _tool().name
     shared = {"document": state["document"], "page": state.get("page")}
     calls = [
         ToolCall(name=name, args={**shared, "question": question}, id=uuid4().hex, type="tool_call")
@@ -57,7 +60,7 @@ def route(state: State) -> Command[Any]:
 def ask(job: Job) -> dict[str, list[Result]]:
     """A ToolNode over the context's tool, so that the tool gets its runtime and streams its steps."""
     try:
-        done = ToolNode([_context().tool]).invoke(_as_messages(job))
+        done = ToolNode([_tool()]).invoke(_as_messages(job))
     except LayoutLLMError as error:
         return _failed(job, error)
     return _done(job, done["messages"][-1])
@@ -66,7 +69,8 @@ def ask(job: Job) -> dict[str, list[Result]]:
 async def aask(job: Job) -> dict[str, list[Result]]:
     """As ``ask``, without a thread of its own."""
     try:
-        done = await ToolNode([_context().tool]).ainvoke(_as_messages(job))
+        tool = await asyncio.to_thread(_tool)  # asks for the working directory: a blocking call, to the strict
+        done = await ToolNode([tool]).ainvoke(_as_messages(job))
     except LayoutLLMError as error:
         return _failed(job, error)
     return _done(job, done["messages"][-1])
@@ -77,13 +81,14 @@ def collect(state: State) -> Outcome:
     return {"answers": [_answer(result) for result in sorted(state["results"], key=lambda result: result["index"])]}
 
 
-def _context() -> Context:
-    return get_runtime(Context).context or _default_context()
+def _tool() -> BaseTool:
+    context = get_runtime(Context).context
+    return (context.tool if context else None) or _own_tool()
 
 
 @cache
-def _default_context() -> Context:
-    return Context()
+def _own_tool() -> BaseTool:
+    return LayoutLLMTool()
 
 
 def _as_messages(job: Job) -> dict[str, list[AIMessage]]:

@@ -135,7 +135,6 @@ class LayoutLLMTool(BaseTool):
             mend = _checked(question, correction)
             reader, loaded = await asyncio.to_thread(self._prepare, document, page)
             cot = await reader.aask(loaded, question, page=page, correction=mend, on_progress=emit)
-            await asyncio.sleep(0)  # events that other threads have handed to the loop go out before the tool ends
             return await asyncio.to_thread(self._result, cot, loaded, page)
 
     def _prepare(self, name: str, page: int | None) -> tuple[Reader, Document]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from graphs.state import Answer, Context
-from graphs.workflow import build_workflow, make_graph
+from graphs.state import Answer, Context, Result, State
+from graphs.workflow import build_workflow, collect, make_graph
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import OCRTimeout
@@ -101,8 +101,10 @@ async def test_bugs_crash() -> None:
 class _Meeting(FakeReader):
     """Answers only once twelve questions are waiting together: more than a thread pool of six would bring."""
 
+    waiting = 0
+
     async def aask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
-        self.waiting = getattr(self, "waiting", 0) + 1
+        self.waiting += 1
         while self.waiting < 12:
             await asyncio.sleep(0.001)
         return await super().aask(document, question, **options)
@@ -110,8 +112,16 @@ class _Meeting(FakeReader):
 
 async def test_questions_wait_in_the_reader_together() -> None:
     asked = request(*(f"total {i}?" for i in range(12)))
-    state = await asyncio.wait_for(make_graph().ainvoke(asked, context=context(reader=_Meeting())), 10)
+    reader = _Meeting()
+    state = await asyncio.wait_for(make_graph().ainvoke(asked, context=context(reader=reader)), 10)
     assert plain(state["answers"]) == ["12.50"] * 12
+    assert reader.waiting == 12
+
+
+def test_results_are_collected_in_any_order() -> None:
+    results = [Result(index=i, question=f"{i}?", status="error", text="", artifact=None) for i in (2, 0, 1)]
+    collected = collect(State(document="d", questions=[], results=results, answers=[]))
+    assert [answer["question"] for answer in collected["answers"]] == ["0?", "1?", "2?"]
 
 
 async def test_the_steps_of_every_question_are_streamed() -> None:

@@ -1,7 +1,9 @@
 """The tool where it is meant to live: agents, tool nodes, streams and checkpoints of LangChain and LangGraph."""
 
+import asyncio
 import json
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,28 @@ def _check_streams(seen: Sequence[Any], call_id: str | None) -> None:
     assert deltas == custom
     assert {event["tool_call_id"] for event in custom} == {call_id}
     assert (tools[0]["event"], tools[-1]["event"]) == ("tool-started", "tool-finished")
+
+
+class _Elsewhere(FakeReader):
+    """Reports from a thread that knows nothing of the call: a reader that batches its callers does."""
+
+    def ask(self, *positional: Any, **options: Any) -> LayoutCoT:
+        done: list[LayoutCoT] = []
+        thread = threading.Thread(target=lambda: done.append(super(_Elsewhere, self).ask(*positional, **options)))
+        thread.start()
+        thread.join()
+        return done[0]
+
+    async def aask(self, *positional: Any, **options: Any) -> LayoutCoT:
+        return await asyncio.get_running_loop().run_in_executor(None, lambda: self.ask(*positional, **options))
+
+
+async def test_the_steps_are_streamed_from_any_thread() -> None:
+    tool = LayoutLLMTool(reader=_Elsewhere(), documents={"invoice.pdf": INVOICE})
+    graph, asked = node_graph(tool), call_tool(tool.name, **TOTAL)
+    _check_streams(list(graph.stream({"messages": [asked]}, stream_mode=MODES)), asked.tool_calls[0]["id"])
+    seen = [event async for event in graph.astream({"messages": [asked]}, stream_mode=MODES)]
+    _check_streams(seen, asked.tool_calls[0]["id"])
 
 
 async def test_streams_of_parallel_calls_are_told_apart(tool: LayoutLLMTool) -> None:
