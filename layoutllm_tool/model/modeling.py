@@ -104,13 +104,14 @@ class LayoutLLMPreTrainedModel(PreTrainedModel):
 class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixin):
     """The whole model. ``freeze_for("pretraining" | "sft")`` applies the paper's freezing rules."""
 
-    def __init__(self, config: LayoutLLMConfig) -> None:
+    def __init__(self, config: LayoutLLMConfig, language_model: PreTrainedModel | None = None) -> None:
+        """``language_model`` is used where it is given; otherwise one is made at random from ``config.text_config``."""
         super().__init__(config)
         text, encoder = config.text_config, config.encoder_config
         self.document_encoder = DocumentEncoder(encoder)
         self.visual_projector = Projector(encoder.hidden_size, text.hidden_size)
         self.layout_projector = Projector(encoder.hidden_size, text.hidden_size)
-        self.language_model = AutoModelForCausalLM.from_config(text)
+        self.language_model = AutoModelForCausalLM.from_config(text) if language_model is None else language_model
         self.extra_embeddings = nn.Embedding(config.extra_tokens, text.hidden_size)
         if config.fusion == "add":
             # Zero gate: at step 0 the model reads plain text, and training adds layout to it.
@@ -296,10 +297,9 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
     def around(cls, language_model: PreTrainedModel) -> LayoutLLMForConditionalGeneration:
         """The shipped shape around a language model: everything else at random, ready for training."""
         config = LayoutLLMConfig.smol(language_model.config)
-        model = cls(config)
-        model.language_model = language_model
+        model = cls(config, language_model)
         # Segment markers as long as the language model's own embeddings: neither unheard nor shouting.
-        spread = float(language_model.get_input_embeddings().weight.float().std())
+        spread = float(language_model.get_input_embeddings().weight.detach().float().std())
         nn.init.normal_(model.extra_embeddings.weight, std=spread)
         # transformers starts both at zero, and a LayerNorm over an all-zero CLS sends back gradients of 1e5.
         nn.init.normal_(model.document_encoder.cls_token, std=0.02)
@@ -314,13 +314,8 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         """
         llm = AutoModelForCausalLM.from_pretrained(language_model, use_safetensors=True, **kwargs)
         document_encoder = DocumentEncoder.from_pretrained(encoder, use_safetensors=True, **kwargs)
-        config = LayoutLLMConfig(document_encoder.config, llm.config)
-        with torch.device("meta"):
-            model = cls(config)
-        model.to_empty(device="cpu").to(llm.dtype)
-        model.document_encoder, model.language_model = document_encoder, llm
-        for part in (model.visual_projector, model.layout_projector, model.extra_embeddings):
-            part.apply(model._init_weights)
+        model = cls(LayoutLLMConfig(document_encoder.config, llm.config), llm)
+        model.document_encoder = document_encoder
         return model
 
 

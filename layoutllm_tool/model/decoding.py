@@ -1,0 +1,450 @@
+"""LayoutCoT decoding: the three steps, each held to what it may say.
+
+Step 1 begins with one of the known kinds and names its key freely; step 2 points at segments that exist (in the paper's shape
+it writes boxes of existing lines); step 3 names a known relation, then the answer is copied from the area, character by
+character, unless step 1 said "reasoning". Corrections force or restrict a step; what comes before it is read, not decoded.
+
+A ``Row`` is one question: a small machine that takes the model's state, chooses tokens, and says what to feed next. Tokens that
+can't be otherwise are fed together with the next choice. ``decode`` runs any number of rows on one page at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.model.copying import Copy, Spelling
+from layoutllm_tool.model.engine import LlamaEngine, PageCache
+from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
+from layoutllm_tool.model.processing import LayoutLLMProcessor, Window
+from layoutllm_tool.model.prompt import (
+    ANALYSIS_HEADS,
+    END_AREA,
+    FORMATION_HEADS,
+    NONE_AREA,
+    read_analysis,
+    read_formation,
+    write_analysis,
+    write_box,
+)
+
+KEY_TOKENS, FREE_TOKENS, COPY_TOKENS, AREA_SEGMENTS = 32, 64, 256, 32
+"""Most tokens of a key, of a formed and of a copied answer, and most segments of an area."""
+
+
+class Stage(Enum):
+    HEAD_1, KEY_1, AREA, HEAD_3, KEY_3, COPY, FREE, DONE = range(8)
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What a correction asks of one window. Segments are window indices."""
+
+    analysis: QuestionAnalysis | None = None
+    """Step 1 is given: not decoded."""
+    segments: tuple[int, ...] | None = None
+    """Step 2 is given."""
+    allowed: frozenset[int] | None = None
+    """Step 2 may point at these only; None for all."""
+    spans: Callable[[str], list[tuple[int, int]]] | None = None
+    """The answer is one of these spans (character offsets) of the area's text; () of them leave it free."""
+    wrong: frozenset[str] = frozenset()
+    """Answers that may not come."""
+    answerable: bool = False
+    """"Not in the document" is ruled out: somebody said where to look."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One row's outcome on one window. Log-probabilities are natural, per choice among all tokens."""
+
+    analysis: QuestionAnalysis
+    segments: tuple[int, ...]
+    formation: AnswerFormation
+    answer: str | None
+    words: tuple[tuple[int, int], ...]
+    """(line, word) of the copy; () for a formed answer and for None."""
+    logprobs: dict[str, list[float]]
+    """By step: "analysis", "area", "formation", "answer"; the area's are among the segments."""
+    none_logprob: float
+    """Of "no segment answers", whatever was chosen."""
+    tokens: int
+    """Fed behind the question: what this attempt cost."""
+
+
+@dataclass
+class Trie:
+    """Token sequences to choose from, walked one token at a time."""
+
+    children: dict[int, Trie] = field(default_factory=dict)
+    leaf: int | None = None
+
+    @classmethod
+    def of(cls, sequences: Iterable[Sequence[int]]) -> Trie:
+        root = cls()
+        for number, sequence in enumerate(sequences):
+            node = root
+            for token in sequence:
+                node = node.children.setdefault(token, cls())
+            node.leaf = number
+        return root
+
+
+class Grammar:
+    """What is the same for all questions: tries of the heads, the newline, the spelling of tokens. Built once a model."""
+
+    def __init__(self, processor: LayoutLLMProcessor, *, segments: bool) -> None:
+        self.processor = processor
+        self.segments = segments
+        self.spelling = Spelling.of(processor.tokenizer)
+        self.analysis = Trie.of(processor.text_ids(head) for head in ANALYSIS_HEADS)
+        self.formation = Trie.of(processor.text_ids(head) for head in FORMATION_HEADS)
+        self.newline = processor.text_ids("x\n")[-1]
+        self.end = processor.template_ids(processor.style.end)[-1]
+        # No other token with a line break in it, or a step could run on into the next one unseen.
+        breaks = [i for i, text in enumerate(self.spelling.by_id) if b"\n" in text and i != self.newline]
+        silent = [i for i, text in enumerate(self.spelling.by_id) if not text and i != self.end]
+        self.never = torch.tensor(sorted({*breaks, *silent}))
+
+
+class Row:
+    """One question on one window: ``pending`` tokens are fed, ``advance`` takes the state behind the last of them."""
+
+    def __init__(self, grammar: Grammar, window: Window, question: str, constraints: Constraints) -> None:
+        self.grammar, self.window, self.limits = grammar, window, constraints
+        self.pending: list[int] = list(grammar.processor.question_ids(question))
+        self.stage = Stage.HEAD_1
+        self.node = grammar.analysis
+        self.text: list[int] = []
+        self.area: list[int] = []
+        self.logprobs: dict[str, list[float]] = {"analysis": [], "area": [], "formation": [], "answer": []}
+        self.none_logprob = -math.inf
+        self.analysis: QuestionAnalysis | None = None
+        self.formation = AnswerFormation("none", "")
+        self.copy: Copy | None = None
+        self.answer: str | None = None
+        self.words: tuple[tuple[int, int], ...] = ()
+        self.fed = 0
+        if constraints.analysis:
+            self.pending += grammar.processor.text_ids(write_analysis(constraints.analysis))
+            self._analysed(constraints.analysis)
+
+    @property
+    def done(self) -> bool:
+        return self.stage is Stage.DONE
+
+    def feed(self, token: int) -> None:
+        self.pending.append(token)
+        self.fed += 1
+
+    # -- stages -----------------------------------------------------------------------------------------------------
+
+    def advance(self, hidden: Tensor, head: Callable[[Tensor], Tensor], pointer: Callable[[Tensor], Tensor]) -> None:
+        """The state (D) behind everything fed so far -> the next token or tokens in ``pending``, or DONE.
+
+        ``head`` gives log-probabilities over the vocabulary, ``pointer`` over none, end and the window's segments.
+        """
+        match self.stage:
+            case Stage.HEAD_1 | Stage.HEAD_3:
+                self._walk(head(hidden))
+            case Stage.KEY_1 | Stage.KEY_3:
+                self._spell_key(head(hidden))
+            case Stage.AREA if self.grammar.segments:
+                self._point(pointer(hidden))
+            case Stage.AREA:
+                self._write_area(head(hidden))
+            case Stage.COPY:
+                self._copy_on(head(hidden))
+            case Stage.FREE:
+                self._form(head(hidden))
+            case Stage.DONE:
+                raise RuntimeError("the row is done")
+
+    def _record(self, step: str, logprob: Tensor) -> None:
+        self.logprobs[step].append(float(logprob))
+
+    def _walk(self, scores: Tensor) -> None:
+        """Along the trie of heads: one choice, then everything that follows from it."""
+        step = "analysis" if self.stage is Stage.HEAD_1 else "formation"
+        options = torch.tensor(list(self.node.children))
+        token = int(options[scores[options].argmax()])
+        self._record(step, scores[token])
+        self._take(token)
+        while len(self.node.children) == 1 and self.node.leaf is None:
+            self._take(next(iter(self.node.children)))
+        if self.node.leaf is not None:
+            self.stage = Stage.KEY_1 if self.stage is Stage.HEAD_1 else Stage.KEY_3
+
+    def _take(self, token: int) -> None:
+        self.text.append(token)
+        self.node = self.node.children[token]
+        self.feed(token)
+
+    def _spell_key(self, scores: Tensor) -> None:
+        """Free text up to the end of the line."""
+        step = "analysis" if self.stage is Stage.KEY_1 else "formation"
+        scores = scores.index_fill(0, self.grammar.never, -torch.inf)
+        scores[self.grammar.end] = -torch.inf
+        token = self.grammar.newline if len(self.text) >= KEY_TOKENS else int(scores.argmax())
+        self._record(step, scores[token])
+        self.feed(token)
+        if token != self.grammar.newline:
+            self.text.append(token)
+            return
+        line = self._spelt(self.text)
+        self.text = []
+        if step == "analysis":
+            self._analysed(read_analysis(line))
+        else:
+            self.formation = read_formation(line)
+            self._begin_answer()
+
+    def _spelt(self, tokens: Sequence[int]) -> str:
+        return b"".join(self.grammar.spelling.by_id[t] for t in tokens).decode(errors="replace")
+
+    def _analysed(self, analysis: QuestionAnalysis) -> None:
+        self.analysis = analysis
+        self.stage = Stage.AREA
+        self.node = Trie() if self.grammar.segments else self._area_trie()
+        if self.limits.segments is not None:
+            for segment in self.limits.segments:
+                self._write_segment(segment)
+            self._end_area()
+
+    # -- step 2 -----------------------------------------------------------------------------------------------------
+
+    def _open_segments(self) -> list[int]:
+        every = range(len(self.window.lines))
+        free = every if self.limits.allowed is None else sorted(self.limits.allowed)
+        return [s for s in free if s not in self.area]
+
+    def _point(self, scores: Tensor) -> None:
+        """One segment, "none" (first only) or "end" (not first)."""
+        if not self.area:
+            self.none_logprob = float(scores[0])
+        options = [2 + s for s in self._open_segments()]
+        if self.area or not options:
+            options.append(1)
+        elif not self.limits.answerable:
+            options.append(0)
+        if len(self.area) >= AREA_SEGMENTS:
+            options = [1]
+        choice = options[int(scores[torch.tensor(options)].argmax())]
+        self._record("area", scores[choice])
+        if choice == 0 or (choice == 1 and not self.area):
+            self.stage = Stage.DONE
+        elif choice == 1:
+            self._end_area()
+        else:
+            self._write_segment(choice - 2)
+
+    def _write_segment(self, segment: int) -> None:
+        self.area.append(segment)
+        if self.grammar.segments:
+            first = len(self.grammar.processor.tokenizer) + 4
+            self.feed(first + segment)
+        else:
+            for token in self._box_ids(segment):
+                self.feed(token)
+
+    def _end_area(self) -> None:
+        tokenizer = self.grammar.processor
+        if self.grammar.segments:
+            self.feed(len(tokenizer.tokenizer) + 3)
+        else:
+            for token in tokenizer.text_ids(f"{END_AREA}\n"):
+                self.feed(token)
+        self.stage, self.node, self.text = Stage.HEAD_3, self.grammar.formation, []
+
+    def _box_ids(self, segment: int) -> tuple[int, ...]:
+        line = self.window.lines[segment]
+        box = (self.window.page.lines or ())[line].box.as_list()
+        return self.grammar.processor.text_ids(f"{write_box(box)}\n")
+
+    def _area_trie(self) -> Trie:
+        """The paper's shape: boxes of lines not yet named, then "end"; "none" where nothing was named."""
+        self._choices = self._open_segments()
+        sequences = [self._box_ids(s) for s in self._choices]
+        if not self.area and not self.limits.answerable:
+            sequences.append(self.grammar.processor.text_ids(f"{NONE_AREA}\n"))
+        elif self.area or not sequences:
+            sequences.append(self.grammar.processor.text_ids(f"{END_AREA}\n"))
+        return Trie.of(sequences)
+
+    def _write_area(self, scores: Tensor) -> None:
+        options = torch.tensor(list(self.node.children))
+        token = int(options[scores[options].argmax()])
+        self._record("area", scores[token])
+        self.node = self.node.children[token]
+        self.feed(token)
+        while len(self.node.children) == 1 and self.node.leaf is None:
+            token, self.node = next(iter(self.node.children.items()))
+            self.feed(token)
+        if self.node.leaf is None:
+            return
+        if self.node.leaf < len(self._choices):
+            self.area.append(self._choices[self.node.leaf])
+            self.node = self._area_trie()
+        elif self.area:
+            self.stage, self.node, self.text = Stage.HEAD_3, self.grammar.formation, []
+        else:
+            self.stage = Stage.DONE
+
+    # -- step 3 -----------------------------------------------------------------------------------------------------
+
+    def _area_words(self) -> list[tuple[int, int]]:
+        """(line, word) of everything in the area, in the order in which it was named; a line in two pieces comes once."""
+        lines = dict.fromkeys(self.window.lines[s] for s in self.area)
+        page = self.window.page.lines or ()
+        return [(line, word) for line in lines for word in range(len(page[line].words))]
+
+    def _text_of(self, word: tuple[int, int]) -> str:
+        return (self.window.page.lines or ())[word[0]].words[word[1]].text
+
+    def _begin_answer(self) -> None:
+        if self.analysis and self.analysis.operation == "reasoning":
+            self.stage = Stage.FREE
+            return
+        source = " ".join(self._text_of(word) for word in self._area_words())
+        spans = self.limits.spans(source) if self.limits.spans else []
+        self.copy = Copy.of(source, spans or None, self.limits.wrong)
+        self.stage = Stage.COPY
+
+    def _copy_on(self, scores: Tensor) -> None:
+        assert self.copy is not None
+        grammar = self.grammar
+        allowed = self.copy.allowed(grammar.spelling)
+        options = list(allowed)
+        if self.copy.may_end():
+            options.append(grammar.end)
+        if not options or len(self.logprobs["answer"]) >= COPY_TOKENS:
+            self._finish_copy()
+            return
+        token = options[int(scores[torch.tensor(options)].argmax())]
+        self._record("answer", scores[token])
+        if token == grammar.end:
+            self._finish_copy()
+            return
+        self.copy = self.copy.after(token, grammar.spelling, allowed)
+        self.feed(token)
+
+    def _finish_copy(self) -> None:
+        assert self.copy is not None
+        self.stage = Stage.DONE
+        if self.copy.empty or self.copy.string.lower() in self.copy.wrong:
+            return  # nothing else stands there: no answer rather than one that is known to be wrong
+        self.answer = self.copy.string
+        start, stop = self.copy.span()
+        at, words = 0, []
+        for word in self._area_words():
+            end = at + len(self._text_of(word))
+            if at < stop and start < end:
+                words.append(word)
+            at = end + 1
+        self.words = tuple(words)
+
+    def _form(self, scores: Tensor) -> None:
+        scores = scores.index_fill(0, self.grammar.never, -torch.inf)
+        scores[self.grammar.newline] = -torch.inf
+        token = int(scores.argmax())
+        self._record("answer", scores[token])
+        if token == self.grammar.end or len(self.text) >= FREE_TOKENS:
+            self.answer = self._spelt(self.text).strip() or None
+            self.stage = Stage.DONE
+        else:
+            self.text.append(token)
+            self.feed(token)
+
+    def result(self) -> Decoded:
+        assert self.analysis is not None
+        return Decoded(
+            analysis=self.analysis, segments=tuple(self.area), formation=self.formation, answer=self.answer,
+            words=self.words, logprobs=self.logprobs, none_logprob=self.none_logprob, tokens=self.fed,
+        )  # fmt: skip
+
+
+@dataclass
+class ReadWindow:
+    """A window the model has read: its shared cache and its segments' keys (1, S, pointer)."""
+
+    window: Window
+    cache: PageCache
+    segment_keys: Tensor | None
+
+
+class CoTDecoder:
+    """Reads windows and answers questions on them with the lean engine. Not thread-safe."""
+
+    def __init__(
+        self, model: LayoutLLMForConditionalGeneration, processor: LayoutLLMProcessor, *, int8: bool = True
+    ) -> None:
+        self.model, self.processor = model.eval(), processor
+        self.engine = LlamaEngine(model.language_model, int8=int8)
+        self.grammar = Grammar(processor, segments=model.config.area_format == "segments")
+        self.none_bias = 0.0
+        """Added to the score of "none" before it is compared: set on development data, part of the weights' metadata."""
+
+    @torch.inference_mode()
+    def read(self, window: Window) -> ReadWindow:
+        """Encode and prefill: the cost that a page pays once."""
+        page, prompt = self.processor.page_inputs(window), self.processor.prompt_inputs(window)
+        features = self.model.encode_page(**page) if page else None
+        embeds = self.model.embed(prompt["input_ids"], features, prompt["page_tokens"])
+        hidden, cache = self.engine.prefill(embeds)
+        keys = None
+        if self.grammar.segments:
+            keys = self.model.pointer.keys(hidden.float(), prompt["segment_ids"], len(window.lines))
+        return ReadWindow(window, cache, keys)
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        read: ReadWindow,
+        questions: Sequence[tuple[str, Constraints]],
+        on_stage: Callable[[int, Row], None] | None = None,
+    ) -> list[Decoded]:
+        """All questions together on the one page; ``on_stage(number, row)`` is called whenever a row enters a new stage."""
+        rows = [Row(self.grammar, read.window, question, limits) for question, limits in questions]
+        if not rows:
+            return []
+        capacity = max(len(row.pending) for row in rows) + 2 * KEY_TOKENS + COPY_TOKENS + 24 * AREA_SEGMENTS
+        tail = self.engine.new_tail(len(rows), capacity)
+        active = list(range(len(rows)))
+        while active:
+            states = self._feed(rows, active, read, tail)
+            for place, number in enumerate(active):
+                row, before = rows[number], rows[number].stage
+                row.advance(states[place], self._vocabulary, lambda h: self._segments(h, read))
+                if on_stage and row.stage is not before:
+                    on_stage(number, row)
+            still = [number for number in active if not rows[number].done]
+            if len(still) < len(active):
+                tail = tail.select([active.index(number) for number in still])
+                active = still
+        return [row.result() for row in rows]
+
+    def _feed(self, rows: list[Row], active: list[int], read: ReadWindow, tail) -> Tensor:  # type: ignore[no-untyped-def]
+        """Everything pending -> the state behind each row's last token (active, D)."""
+        counts = [len(rows[number].pending) for number in active]
+        ids = torch.zeros(len(active), max(counts), dtype=torch.long)
+        for place, number in enumerate(active):
+            ids[place, : counts[place]] = torch.tensor(rows[number].pending)
+            rows[number].pending = []
+        embeds = self.model.embed(ids, None, None)
+        hidden = self.engine.step(embeds, read.cache, tail, counts)
+        return hidden[torch.arange(len(active)), torch.tensor(counts) - 1]
+
+    def _vocabulary(self, hidden: Tensor) -> Tensor:
+        return self.engine.logits(hidden.unsqueeze(0))[0].float().log_softmax(-1)
+
+    def _segments(self, hidden: Tensor, read: ReadWindow) -> Tensor:
+        assert read.segment_keys is not None
+        scores = self.model.pointer(hidden.float()[None, None], read.segment_keys)[0, 0]
+        scores[0] += self.none_bias
+        return scores.log_softmax(-1)

@@ -1,0 +1,97 @@
+"""Trained weights: what this package ships beside the base model, and how both become one.
+
+A weights folder holds ``config.json``, ``parts.safetensors`` (encoder, projectors, segment embeddings, pointer), ``adapter/``
+(LoRA in peft's format), ``calibration.json`` and a model card. Nothing in it is a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.errors import WeightsMismatch, WeightsNotFound
+from layoutllm_tool.model.base import base_model, base_sha256
+
+if TYPE_CHECKING:
+    from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
+    from layoutllm_tool.model.processing import LayoutLLMProcessor
+
+SHIPPED = Path(__file__).parent.parent / "weights" / "smol"
+"""The default weights, inside the package."""
+_PARTS, _ADAPTER = "parts.safetensors", "adapter"
+
+
+def save_weights(
+    model: LayoutLLMForConditionalGeneration, folder: Path, *, base: Path, facts: dict[str, str] | None = None
+) -> None:
+    """Everything that was trained, in bf16; ``facts`` (seed, data hash, scores ...) go into the metadata."""
+    import torch
+    from peft import PeftModel
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    model.config.save_pretrained(folder)
+    state = {
+        name: tensor.detach().to(torch.bfloat16).contiguous()
+        for name, tensor in model.state_dict().items()
+        if not name.startswith("language_model.")
+    }
+    save_file(state, folder / _PARTS, metadata={"base_sha256": base_sha256(base)} | (facts or {}))
+    if not isinstance(model.language_model, PeftModel):
+        raise TypeError("the language model carries no adapter to save")
+    adapted = model.language_model
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.bfloat16)
+    adapted.peft_config["default"].base_model_name_or_path = None  # no path of the training machine
+    adapted.save_pretrained(folder / _ADAPTER, safe_serialization=True)
+    (folder / _ADAPTER / "README.md").unlink(missing_ok=True)
+
+
+def load_weights(
+    folder: Path | None = None, *, base: Path | None = None, merge: bool = True
+) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
+    """Base model and trained parts as one model in evaluation mode, adapter merged (``merge=False`` keeps it trainable).
+
+    WeightsNotFound where the folder lacks a file; WeightsMismatch where it was trained on other base weights.
+    """
+    import torch
+    from peft import PeftModel
+    from safetensors import safe_open
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from layoutllm_tool.model.configuration import LayoutLLMConfig
+    from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
+    from layoutllm_tool.model.processing import LayoutLLMProcessor
+
+    folder = folder or SHIPPED
+    for needed in ("config.json", _PARTS, f"{_ADAPTER}/adapter_model.safetensors"):
+        if not (folder / needed).is_file():
+            raise WeightsNotFound(f"{folder} lacks {needed}.", hint="Name a folder written by save_weights().")
+    base = base or base_model()
+    language_model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+    with safe_open(folder / _PARTS, framework="pt") as file:
+        trained_on, found = file.metadata()["base_sha256"], base_sha256(base)
+        if trained_on != found:
+            raise WeightsMismatch(
+                f"{folder} was trained on base weights {trained_on[:12]}, but {base} holds {found[:12]}.",
+                hint="Run `layoutllm pull` to get the base model it belongs to.",
+            )
+        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    language_model = PeftModel.from_pretrained(language_model, folder / _ADAPTER, is_trainable=not merge)
+    if merge:
+        language_model = language_model.merge_and_unload()
+    model = LayoutLLMForConditionalGeneration(LayoutLLMConfig.from_pretrained(folder), language_model)
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    missing = [name for name in missing if not name.startswith("language_model.")]
+    if missing or unexpected:
+        raise WeightsMismatch(f"{folder} does not fit its own configuration: missing {missing}, unexpected {unexpected}.")
+    processor = LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base))
+    return model.eval(), processor
+
+
+def calibration(folder: Path | None = None) -> dict[str, Any]:
+    """The confidence's coefficients and the bias of "none", fitted on development data; {} where there are none."""
+    path = (folder or SHIPPED) / "calibration.json"
+    return dict(json.loads(path.read_text())) if path.is_file() else {}

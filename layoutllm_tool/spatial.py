@@ -1,0 +1,77 @@
+"""Spatial words as people use them ("bottom left", "the second", "below") -> lines of a page. Standard library only."""
+
+from __future__ import annotations
+
+import re
+
+from layoutllm_tool.cot import SPATIAL_WORDS
+from layoutllm_tool.documents.geometry import SCALE, Line, Page
+
+_ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
+_CENTRE = (SCALE / 3, 2 * SCALE / 3)
+
+
+def spatial_words(text: str) -> str:
+    """The spatial words of a question, in order, "" where there are none: "the vendor at the bottom left" -> "bottom left"."""
+    return " ".join(word for word in re.findall(r"[a-z]+", text.lower()) if word in SPATIAL_WORDS)
+
+
+def lines_at(page: Page, spatial: str, key: str = "") -> set[int]:
+    """Indices of the lines that the words point at.
+
+    Regions compare a line's centre with the page's halves (centre: its middle third). Ordinals, "above" and "below" need
+    ``key``: they speak of the places where it occurs; where it occurs nowhere they change nothing.
+    """
+    words = spatial.lower().split()
+    lines = page.lines or ()
+    kept = {i for i, line in enumerate(lines) if all(_in_region(line, word) for word in words)}
+    places = [i for i, line in enumerate(lines) if i in kept and contains(line.text, key)]
+    if not places:
+        return kept
+    for word in words:
+        if word in _ORDINALS:
+            kept &= _around(places, _ORDINALS[word], len(lines))
+        elif word in ("above", "below"):
+            kept &= {i for i in kept if any(_vertical(lines[i], lines[p], word) for p in places)}
+    return kept
+
+
+def contains(text: str, key: str) -> bool:
+    """Whether the key's words stand in the text, whatever the case and punctuation. An empty key stands nowhere."""
+    wanted = _plain(key)
+    return bool(wanted) and f" {wanted} " in f" {_plain(text)} "
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def _in_region(line: Line, word: str) -> bool:
+    x, y = line.box.center
+    match word:
+        case "top":
+            return y < SCALE / 2
+        case "bottom":
+            return y >= SCALE / 2
+        case "left":
+            return x < SCALE / 2
+        case "right":
+            return x >= SCALE / 2
+        case "center":
+            return _CENTRE[0] <= x <= _CENTRE[1]
+        case _:
+            return True
+
+
+def _around(places: list[int], ordinal: int, count: int) -> set[int]:
+    """From that occurrence of the key up to the next one."""
+    if ordinal >= len(places):
+        return set()
+    start = places[ordinal]
+    following = [p for p in places if p > start]
+    return set(range(start, following[0] if following else count))
+
+
+def _vertical(line: Line, key: Line, word: str) -> bool:
+    apart = line.box.y0 >= key.box.center[1] if word == "below" else line.box.y1 <= key.box.center[1]
+    return apart and min(line.box.x1, key.box.x1) > max(line.box.x0, key.box.x0)

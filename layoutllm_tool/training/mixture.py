@@ -1,0 +1,43 @@
+"""The mixture the shipped weights are trained on: pages the factory draws, and receipts 000-399.
+
+The i-th page is a function of (seed, i) alone, so a resumed run sees what an unbroken one would have seen.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.training import factory, receipts
+from layoutllm_tool.training.schema import Example
+
+TRAINING_RECEIPTS = 400
+"""Receipts 400-499 are held out for development."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """``pages(number)`` gives a receipt as OCR reads it; some of the time the data set's own lines are used instead."""
+
+    receipts_data: Path
+    pages: Callable[[int], Page]
+    seed: int = 0
+    factory_share: float = 0.5
+    clean_share: float = 0.15
+    """Of the receipts, how many with the data set's own lines."""
+    removed_share: float = 0.2
+    """Of the receipts, how many with some fields removed from the page: questions that nothing answers."""
+
+    def __call__(self, index: int) -> Example:
+        rng = random.Random(f"mixture/{self.seed}/{index}")
+        if rng.random() < self.factory_share:
+            return next(iter(factory.examples(seed=self.seed * 1_000_003 + index, count=1)))
+        number = rng.randrange(TRAINING_RECEIPTS)
+        pages = None if rng.random() < self.clean_share else self.pages
+        found = list(receipts.examples(self.receipts_data, [number], seed=self.seed * 1_000_003 + index, pages=pages))
+        removed = [example for example in found if "without" in example.source]
+        whole = [example for example in found if "without" not in example.source]
+        return rng.choice(removed if removed and (not whole or rng.random() < self.removed_share) else whole)
