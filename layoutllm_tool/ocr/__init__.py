@@ -1,0 +1,15 @@
+"""Text recognition: a page's picture -> words with boxes, lines in reading order."""
+
+from layoutllm_tool.ocr.cache import ReadingCache
+from layoutllm_tool.ocr.rapid import RapidOCREngine
+from layoutllm_tool.ocr.recognise import default_engine, recognise_page
+from layoutllm_tool.ocr.tesseract import TesseractEngine, installed_languages
+
+__all__ = [
+    "RapidOCREngine",
+    "ReadingCache",
+    "TesseractEngine",
+    "default_engine",
+    "installed_languages",
+    "recognise_page",
+]

@@ -1,0 +1,129 @@
+"""RapidOCR (PaddleOCR's models on ONNX Runtime): the engine that pip alone can install. Its wheel carries its models.
+
+A run can't be stopped half way, so there is no time limit here: work is bounded by the picture's size instead.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.documents.geometry import Box, Word
+from layoutllm_tool.errors import OCRLanguageMissing, OCRNotInstalled
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_CODES = (
+    "afr aze bos cat ces chi chi_sim chi_tra cym dan deu eng est eus fin fra gle glg hrv hun ind isl ita jpn kur lat"
+    " lav lit ltz mlt mri msa nld nor oci pol por que roh ron slk slv spa sqi srp_latn swa swe tgl tur uzb vie zho"
+)
+LANGUAGES = frozenset(_CODES.split())
+"""What the one model in the wheel reads, by ISO 639-2 (or tesseract's) name: Latin script, Chinese, Japanese."""
+
+_RUN = threading.Lock()
+"""The engine keeps a call's parameters on itself; recognition uses all cores anyway."""
+
+_Points = Sequence[Sequence[float]]
+
+
+@dataclass(slots=True)
+class RapidOCREngine:
+    """``OCREngine`` on the package ``rapidocr``, one page at a time.
+
+    ``least_score`` drops lines that the recogniser doubts more than that. ``threads``: ONNX Runtime's own choice, one a
+    core, made a page four to sixteen times slower where another program kept the cores busy.
+    """
+
+    least_score: float = 0.3
+    threads: int = 1
+    name: str = field(default="rapidocr", init=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """What results depend on besides picture and languages: part of the cache's key."""
+        try:
+            return f"rapidocr {version('rapidocr')} least_score={self.least_score}"
+        except PackageNotFoundError as error:
+            raise _not_installed() from error
+
+    def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
+        """Words with boxes 0-1000 of the picture. Raises OCRNotInstalled, OCRLanguageMissing.
+
+        One model reads all languages, so ``languages`` is only checked.
+        """
+        missing = set(languages) - LANGUAGES
+        if missing:
+            raise OCRLanguageMissing(
+                f"RapidOCR does not read {', '.join(map(repr, sorted(missing)))}.",
+                hint=f"It reads {', '.join(sorted(LANGUAGES))}; for others install Tesseract with their data.",
+            )
+        import numpy as np
+
+        pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
+        with _RUN:
+            result = _session(self.threads)(pixels, return_word_box=True, text_score=self.least_score)
+        return list(_words(result, *image.size))
+
+
+def rapidocr_installed() -> bool:
+    return find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
+
+
+@cache
+def _session(threads: int) -> Any:
+    try:
+        from rapidocr import RapidOCR
+    except ImportError as error:
+        raise _not_installed() from error
+    # A line turned upside down would be read either way with the classifier: whether the page is, recognise.py asks.
+    return RapidOCR(
+        params={
+            "Global.log_level": "error",
+            "Global.use_cls": False,
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+def _not_installed() -> OCRNotInstalled:
+    return OCRNotInstalled(
+        "RapidOCR is not installed.", hint="Install it with: pip install 'layoutllm-tool[rapidocr]'."
+    )
+
+
+def _words(result: Any, width: int, height: int) -> Iterator[Word]:
+    if result.txts is None or result.boxes is None:
+        return
+    rows = list(result.word_results or ())
+    if len(rows) != len(result.txts):
+        rows = [()] * len(result.txts)
+    for text, score, points, parts in zip(result.txts, result.scores, result.boxes, rows, strict=True):
+        found = [(t, s, p) for t, s, p in parts or () if t and p is not None]
+        if "".join(t for t, _, _ in found) != "".join(text.split()):
+            found = [(t, score, p) for t, p in _shares(text, points)]
+        for part, sure, corners in found:
+            box = _box(corners, width, height)
+            yield Word(part.strip(), box, round(min(float(sure), float(score)), 4))
+
+
+def _shares(text: str, points: _Points) -> Iterator[tuple[str, _Points]]:
+    """The line's words where the engine gave no boxes for them: its width shared out by letters."""
+    xs, ys = [float(p[0]) for p in points], [float(p[1]) for p in points]
+    letter, at = (max(xs) - min(xs)) / max(len(text), 1), 0
+    for part in text.split():
+        at = text.index(part, at)
+        x0, x1 = min(xs) + at * letter, min(xs) + (at + len(part)) * letter
+        yield part, [(x0, min(ys)), (x1, max(ys))]
+        at += len(part)
+
+
+def _box(points: _Points, width: int, height: int) -> Box:
+    xs, ys = [float(p[0]) for p in points], [float(p[1]) for p in points]
+    return Box.from_pixels(min(xs), min(ys), max(xs), max(ys), width=width, height=height)

@@ -1,0 +1,202 @@
+"""A page without words -> the page with lines in reading order, upright and level.
+
+Handwriting is read as well as the engine reads it, which is badly. Vertical writing is *not* handled.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache as once
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.errors import OCRError, OCRNotInstalled
+from layoutllm_tool.ocr.cache import Reading, ReadingCache, reading_key
+from layoutllm_tool.ocr.deskew import is_blank, levelled, skew
+from layoutllm_tool.ocr.rapid import RapidOCREngine, rapidocr_installed
+from layoutllm_tool.ocr.tesseract import INSTALL_HINT, TesseractEngine, tesseract_installed
+from layoutllm_tool.protocols import OCREngine
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LEAST_SKEW = 1.5
+"""Degrees. Less is left alone: engines and reading order take it, and the page stays as the caller knows it."""
+SURE = 0.7
+"""Mean confidence of a page that was read the right way up (printed pages: 0.8 and more; turned ones: 0.6 and less)."""
+LEGIBLE = 0.5
+"""A page under this whose orientation can't be told either has no text on it: specks, stains, a photograph."""
+
+
+def recognise_page(
+    page: Page,
+    *,
+    engine: OCREngine | None = None,
+    languages: Sequence[str] = ("eng",),
+    cache: ReadingCache | None = None,
+) -> Page:
+    """The page with its lines. One that has lines already comes back as it is; a blank one gets ``()``.
+
+    Where the picture stands on its side, on its head, or more than LEAST_SKEW degrees askew, the page returned has the
+    picture turned, its new width and height, boxes true to it, and a notice. ``engine`` None is tesseract where it is
+    installed, else RapidOCR with a notice. ``cache`` None is one in memory, shared by the process; only
+    engines with a ``fingerprint`` are cached.
+    Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError.
+    """
+    if page.lines is not None:
+        return page
+    if page.image is None:
+        raise OCRError(f"Page {page.number} has neither words nor a picture.", hint="Give one of them.")
+    chosen = engine or default_engine()
+    reading = _read_once(page.image, chosen, tuple(languages), shared_cache() if cache is None else cache)
+    notices = list(_notices(reading))
+    if engine is None and chosen.name == "rapidocr":
+        notices.insert(0, "Tesseract is not installed: read by RapidOCR instead.")
+    image = _straightened(page.image, reading)
+    lines = group_lines(reading.words, width=image.width, height=image.height)
+    shaped = replace(page, image=image, width=image.width, height=image.height)
+    return shaped.with_lines([_joined(line, shaped) for line in lines], chosen.name, *notices)
+
+
+def default_engine() -> OCREngine:
+    """Tesseract, else RapidOCR; raises OCRNotInstalled where there is neither."""
+    if tesseract_installed():
+        return TesseractEngine()
+    if rapidocr_installed():
+        return RapidOCREngine()
+    raise OCRNotInstalled("No text recognition is installed.", hint=INSTALL_HINT)
+
+
+@once
+def shared_cache() -> ReadingCache:
+    """The cache in memory that all calls without one of their own share."""
+    return ReadingCache()
+
+
+def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -> Reading:
+    """The words of a picture that may be turned. Other ways up are tried only where the first reading looks wrong."""
+    if is_blank(image):
+        return Reading()
+    first = _attempt(image, 0, engine, languages)
+    if first.looks_right:
+        return first.reading
+    orientation: Callable[[Image], int | None] | None = getattr(engine, "orientation", None)
+    turn = orientation(image) if orientation else None
+    if turn == 0:
+        return first.reading
+    turns = (90, 180, 270) if turn is None else (turn,)
+    best = max([first, *(_attempt(image, turn, engine, languages) for turn in turns)], key=lambda a: a.substance)
+    # Stains that were read as letters would be found as answers.
+    return best.reading if turn is not None or best.mean >= LEGIBLE else Reading(legible=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A reading and how far it is to be believed."""
+
+    reading: Reading
+    aspect: float
+    """Height of the picture read, by its width."""
+
+    @property
+    def mean(self) -> float:
+        return mean_confidence(self.reading.words)
+
+    @property
+    def looks_right(self) -> bool:
+        long = [w for w in self.reading.words if len(w.text) >= 4]
+        return self.mean >= SURE and sum(map(self._upended, long)) <= len(long) / 2
+
+    @property
+    def substance(self) -> float:
+        """How much was read, surely and in level rows: what the right way up has most of."""
+        return sum(len(w.text) * max(_sure(w) - 0.4, 0.0) for w in self.reading.words if not self._upended(w))
+
+    def _upended(self, word: Word) -> bool:
+        """A long word taller than wide: some engines read them nevertheless."""
+        return len(word.text) >= 4 and word.box.height * self.aspect > word.box.width
+
+
+def _read_once(image: Image, engine: OCREngine, languages: tuple[str, ...], cache: ReadingCache) -> Reading:
+    fingerprint: str | None = getattr(engine, "fingerprint", None)
+    if fingerprint is None:
+        return read(image, engine, languages)
+    key = reading_key(image, fingerprint, languages)
+    found = cache.get(key)
+    if found is None:
+        found = read(image, engine, languages)
+        cache.put(key, found)
+    return found
+
+
+def _attempt(image: Image, turn: int, engine: OCREngine, languages: Sequence[str]) -> _Attempt:
+    upright = _straightened(image, Reading(turn))
+    angle = skew(upright)
+    angle = angle if abs(angle) >= LEAST_SKEW else 0.0
+    level = levelled(upright, angle) if angle else upright
+    words = engine.recognise(level, languages=languages)
+    kept = tuple(w for w in words if w.text.strip() and _sure(w) >= 0)
+    return _Attempt(Reading(turn, angle, kept), level.height / level.width)
+
+
+def _straightened(image: Image, reading: Reading) -> Image:
+    from PIL.Image import Transpose
+
+    turns = {90: Transpose.ROTATE_270, 180: Transpose.ROTATE_180, 270: Transpose.ROTATE_90}  # Pillow's go the other way
+    upright = image.transpose(turns[reading.turn]) if reading.turn else image
+    return levelled(upright, reading.skew) if reading.skew else upright
+
+
+def mean_confidence(words: Sequence[Word]) -> float:
+    """0-1, weighed by letters; 0 for no words. Engines that give none are believed."""
+    letters = sum(len(w.text) for w in words)
+    return sum(len(w.text) * _sure(w) for w in words) / letters if letters else 0.0
+
+
+def _sure(word: Word) -> float:
+    return 1.0 if word.confidence is None else word.confidence
+
+
+def _notices(reading: Reading) -> list[str]:
+    notices = []
+    if reading.turn:
+        notices.append(f"The page was turned by {reading.turn} degrees clockwise to stand upright.")
+    if reading.skew:
+        notices.append(f"The page was {abs(reading.skew):.1f} degrees askew and has been levelled.")
+    if not reading.legible:
+        notices.append("No legible text was found on the page.")
+    elif reading.words and mean_confidence(reading.words) < SURE:
+        notices.append(f"The text is hard to read: mean confidence {mean_confidence(reading.words):.0%}.")
+    return notices
+
+
+def _joined(line: Line, page: Page) -> Line:
+    """The line with Chinese and Japanese put together again: no spaces are written, but engines cut as they like."""
+    words = [line.words[0]]
+    for before, word in pairwise(line.words):
+        words[-1:] = [_both(words[-1], word)] if _runs_on(before, word, page) else [words[-1], word]
+    return Line(tuple(words))
+
+
+def _runs_on(a: Word, b: Word, page: Page) -> bool:
+    """Between two such characters as much as a full stop's empty half is no space, beside one of them hardly any."""
+    ideographs = _unspaced(a.text[-1]) + _unspaced(b.text[0])
+    gap = (b.box.x0 - a.box.x1) * page.width
+    height = max(a.box.height, b.box.height) * page.height
+    return bool(ideographs) and gap < (0.8 if ideographs == 2 else 0.3) * height
+
+
+def _unspaced(character: str) -> bool:
+    """Han, kana, and the full-width marks and digits that stand among them; not Hangul, which has spaces."""
+    if unicodedata.east_asian_width(character) not in {"W", "F"}:
+        return False
+    return not unicodedata.name(character, "").startswith("HANGUL")
+
+
+def _both(a: Word, b: Word) -> Word:
+    sure = None if a.confidence is None or b.confidence is None else min(a.confidence, b.confidence)
+    return Word(a.text + b.text, Box.union((a.box, b.box)), sure)
