@@ -50,7 +50,7 @@ class Recipe:
     """Optimiser steps."""
 
 
-FRESH = {"pointer": 2.5, "extra_embeddings": 2.5, "gate": 25.0, "mask_embedding": 2.5}
+FRESH = {"pointer": 2.5, "extra_embeddings": 2.5, "gate": 5.0, "mask_embedding": 2.5}
 """Learning rate multiples by parameter name."""
 
 

@@ -1,0 +1,235 @@
+"""The model's thread: takes questions from a queue, reads each page once, decodes questions about the same window together."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool import reading
+from layoutllm_tool.cot import Correction, LayoutCoT
+from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.protocols import Progress
+
+if TYPE_CHECKING:
+    from layoutllm_tool.model.decoding import Constraints, CoTDecoder, ReadWindow, Row
+    from layoutllm_tool.model.processing import Window
+
+TOGETHER = 8
+"""Rows decoded at once: as many as the int8 product serves well (see model/engine.py)."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One question on some pages. ``attempts`` gathers the outcome of every window."""
+
+    document: Document
+    pages: Sequence[Page]
+    question: str
+    correction: Correction | None = None
+    previous: LayoutCoT | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    future: Future[LayoutCoT] = field(default_factory=Future)
+    attempts: list[LayoutCoT] = field(default_factory=list)
+    windows: int = 0
+
+    def report(self, event: str, **data: Any) -> None:
+        if self.on_progress:
+            self.on_progress(Progress(event, data))
+
+
+@dataclass
+class Group:
+    """Jobs that ask about the same window."""
+
+    window: Window
+    key: tuple[str, int, int]
+    rows: list[tuple[Job, Constraints]] = field(default_factory=list)
+
+
+class Worker:
+    """Owns the decoder. Starts its thread at the first question; daemonic, so that it never keeps a process alive."""
+
+    def __init__(self, weights: Path | None, *, cache_bytes: int, int8: bool) -> None:
+        self._weights, self._int8 = weights, int8
+        self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pages = PageStore(cache_bytes)
+        self._decoder: CoTDecoder | None = None
+        self._coefficients: dict[str, Any] = {}
+
+    def submit(self, jobs: list[Job]) -> None:
+        """RuntimeError once closed."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the reader is closed")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="layoutllm-reader", daemon=True)
+                self._thread.start()
+            self._queue.put(jobs)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+            self._queue.put(None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        while True:
+            batch = self._queue.get()
+            if batch is None:
+                return
+            # Whoever asked while the last batch was decoded is decoded together now.
+            last = False
+            while not self._queue.empty():
+                more = self._queue.get()
+                last = last or more is None
+                batch = batch + (more or [])
+            self._serve([job for job in batch if job.future.set_running_or_notify_cancel()])
+            if last:
+                return
+
+    def _serve(self, jobs: list[Job]) -> None:
+        try:
+            if self._decoder is None:
+                self._decoder = self._load()
+            groups = self._grouped(jobs, self._decoder)
+        except BaseException as error:  # every caller must hear of it, or they wait for ever
+            _fail(jobs, error)
+            return
+        for group in groups:
+            rows = [(job, limits) for job, limits in group.rows if not job.future.done()]
+            for start in range(0, len(rows), TOGETHER):
+                self._decode(group, rows[start : start + TOGETHER], self._decoder)
+
+    def _load(self) -> CoTDecoder:
+        from layoutllm_tool.model.decoding import CoTDecoder
+        from layoutllm_tool.model.weights import calibration, load_weights
+
+        decoder = CoTDecoder(*load_weights(self._weights), int8=self._int8)
+        self._coefficients = calibration(self._weights)
+        decoder.none_bias = float(self._coefficients.get("none_bias", 0.0))
+        return decoder
+
+    def _grouped(self, jobs: Sequence[Job], decoder: CoTDecoder) -> list[Group]:
+        groups: OrderedDict[tuple[str, int, int], Group] = OrderedDict()
+        for job in jobs:
+            try:
+                wanted = list(self._wanted(job, decoder))
+            except Exception as error:
+                _fail([job], error)
+                continue
+            job.windows = len(wanted)
+            for key, window, limits in wanted:
+                groups.setdefault(key, Group(window, key)).rows.append((job, limits))
+        return list(groups.values())
+
+    def _wanted(self, job: Job, decoder: CoTDecoder) -> list[tuple[tuple[str, int, int], Window, Constraints]]:
+        found = []
+        for page in job.pages:
+            words = hash((page.text_source, page.lines))
+            for number, window in enumerate(self._pages.windows((job.document.sha256, page.number, words), page, decoder)):
+                limits = reading.constraints(job.correction, job.previous, window)
+                if limits is not None:
+                    found.append(((f"{job.document.sha256}/{page.number}", words, number), window, limits))
+        if not found and job.correction is not None:
+            raise reading.refuse_empty(job.correction, job.document)
+        return found
+
+    def _decode(self, group: Group, rows: list[tuple[Job, Constraints]], decoder: CoTDecoder) -> None:
+        jobs = [job for job, _ in rows]
+        try:
+            read = self._pages.read(group.key, group.window, decoder)
+            for job in jobs:
+                job.report("page", page=group.window.page.number)
+
+            def on_stage(number: int, row: Row) -> None:
+                if jobs[number].windows == 1:
+                    report_step(jobs[number], group.window, row)
+
+            outcomes = decoder.decode(read, [(job.question, limits) for job, limits in rows], on_stage)
+        except Exception as error:
+            _fail(jobs, error)
+            return
+        for job, decoded in zip(jobs, outcomes, strict=True):
+            job.attempts.append(reading.as_cot(job.question, group.window, decoded, self._coefficients))
+            if len(job.attempts) == job.windows:
+                self._finish(job)
+
+    def _finish(self, job: Job) -> None:
+        cot = reading.best(job.attempts)
+        try:
+            if job.windows > 1:
+                report_analysis(job, cot)
+                report_area(job, cot)
+            data = cot.to_json()
+            job.report(
+                "answer_formation", **data["formation"], answer=cot.answer, confidence=data["confidence"],
+                text=cot.steps["answer_formation"],
+            )  # fmt: skip
+        except Exception as error:
+            _fail([job], error)
+            return
+        job.future.set_result(cot)
+
+
+class PageStore:
+    """Windows of pages and what the model made of them: least recently used first out, within a budget of bytes."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self._windows: OrderedDict[tuple[str, int, int], list[Window]] = OrderedDict()
+        self._read: OrderedDict[tuple[str, int, int], ReadWindow] = OrderedDict()
+
+    def windows(self, key: tuple[str, int, int], page: Page, decoder: CoTDecoder) -> list[Window]:
+        if key not in self._windows:
+            self._windows[key] = decoder.processor.windows(page)
+            while len(self._windows) > 256:
+                self._windows.popitem(last=False)
+        self._windows.move_to_end(key)
+        return self._windows[key]
+
+    def read(self, key: tuple[str, int, int], window: Window, decoder: CoTDecoder) -> ReadWindow:
+        if key not in self._read:
+            self._read[key] = decoder.read(window)
+            while len(self._read) > 1 and sum(r.cache.bytes for r in self._read.values()) > self.most_bytes:
+                self._read.popitem(last=False)
+        self._read.move_to_end(key)
+        return self._read[key]
+
+
+def _fail(jobs: Sequence[Job], error: BaseException) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_exception(error)
+
+
+def report_step(job: Job, window: Window, row: Row) -> None:
+    """A step that has just been finished, while the next one is being decoded. The last step is reported by ``_finish``."""
+    from layoutllm_tool.model.decoding import Stage
+
+    if row.analysis is None or row.stage not in (Stage.AREA, Stage.HEAD_3, Stage.DONE):
+        return
+    areas = window.area(row.area)
+    so_far = LayoutCoT(job.question, row.analysis, areas, row.formation, None, 0.0)
+    if row.stage is Stage.AREA:
+        report_analysis(job, so_far)
+    elif row.stage is Stage.HEAD_3 or not row.area:
+        report_area(job, so_far)
+
+
+def report_analysis(job: Job, cot: LayoutCoT) -> None:
+    job.report("question_analysis", **cot.to_json()["analysis"], text=cot.steps["question_analysis"])
+
+
+def report_area(job: Job, cot: LayoutCoT) -> None:
+    job.report("relevant_area_concentration", areas=cot.to_json()["areas"], text=cot.steps["relevant_area_concentration"])

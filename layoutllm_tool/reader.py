@@ -1,0 +1,223 @@
+"""The reader: load a page once, ask it many questions. One thread holds the model; concurrent callers are decoded together.
+
+Documents' words are cached by content, and so is what the model makes of a page (its keys and values), up to a budget of bytes.
+The model is loaded at the first question. Training, files' safety rules (documents/) and prompts (model/) are *not* here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from layoutllm_tool.cot import Correction, LayoutCoT
+from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents.loading import load_document
+from layoutllm_tool.documents.safety import Access
+from layoutllm_tool.errors import QuestionError
+from layoutllm_tool.ocr import recognise_page
+from layoutllm_tool.protocols import OCREngine, Progress
+from layoutllm_tool.batching import Job, Worker
+from layoutllm_tool.shelf import Shelf
+
+if TYPE_CHECKING:
+    from layoutllm_tool.protocols import Source
+
+LONGEST_QUESTION = 2000
+"""Characters. The paper's limit is 2048 instruction tokens; a question this long is a document of its own."""
+_REMEMBERED = 1024
+_K, _V = TypeVar("_K"), TypeVar("_V")
+
+
+class LayoutLLMReader:
+    """The real ``Reader`` (see protocols.py), safe to share between threads and event loops.
+
+    ``weights`` is a folder written by ``save_weights``; the shipped ones by default. ``cache_bytes`` bounds the memory kept
+    for pages that were read (about 12 MB a full window). ``int8`` decodes with 8-bit weights. Use as a context manager, or
+    ``close()`` it; an unclosed one ends with the process.
+    """
+
+    def __init__(
+        self,
+        weights: Path | None = None,
+        *,
+        languages: Sequence[str] = ("eng",),
+        engine: OCREngine | None = None,
+        cache_bytes: int = 512 * 2**20,
+        int8: bool = True,
+    ) -> None:
+        self.languages, self.engine = tuple(languages), engine
+        self._worker = Worker(weights, cache_bytes=cache_bytes, int8=int8)
+        self._shelf = Shelf()
+        self._pages: OrderedDict[tuple[str, int], Page] = OrderedDict()
+        self._attempts: OrderedDict[tuple[str, int | None, str], LayoutCoT] = OrderedDict()
+        self._lock = threading.Lock()
+
+    # -- documents --------------------------------------------------------------------------------------------------
+
+    def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
+        """The document with its words. Paths may lie anywhere: whoever takes them from strangers opens them with
+        ``load_document(..., access=...)`` first, as the tool does, and hands in the Document.
+
+        ``words`` are pages whose text is known: they replace text recognition, page by page, by number.
+        """
+        if isinstance(source, str | Path):
+            document = self._shelf.open(str(source), access=Access.anywhere())
+        else:
+            document = load_document(source, access=Access.anywhere())
+        given = {page.number: page for page in words or ()}
+        pages = []
+        for page in document.pages:
+            if page.number in given:
+                known = given[page.number]
+                pages.append(replace(known, image=known.image or page.image, width=page.width, height=page.height))
+            else:
+                pages.append(self._recognised(document.sha256, page))
+        return replace(document, pages=tuple(pages))
+
+    def _recognised(self, sha256: str, page: Page) -> Page:
+        if page.lines is not None:
+            return page
+        key = (sha256, page.number)
+        with self._lock:
+            found = self._pages.get(key)
+        if found is None:
+            found = recognise_page(page, engine=self.engine, languages=self.languages)
+            self._remember(self._pages, key, found, 64)
+        return found
+
+    # -- questions --------------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        document: Document,
+        question: str,
+        *,
+        page: int | None = None,
+        correction: Correction | None = None,
+        previous: LayoutCoT | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> LayoutCoT:
+        """See ``Reader.ask``. ``on_progress`` is called from the model's thread."""
+        return self._submit(document, question, page, correction, previous, on_progress).result()
+
+    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+        """See ``Reader.ask_many``. All questions are checked before the first is asked."""
+        jobs = [self._job(document, question, page, None, None, None) for question in questions]
+        self._worker.submit(jobs)
+        return [job.future.result() for job in jobs]
+
+    async def aask(
+        self,
+        document: Document,
+        question: str,
+        *,
+        page: int | None = None,
+        correction: Correction | None = None,
+        previous: LayoutCoT | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> LayoutCoT:
+        """See ``Reader.aask``. A cancelled caller's question is dropped if it has not begun."""
+        return await asyncio.wrap_future(self._submit(document, question, page, correction, previous, on_progress))
+
+    async def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+        """See ``Reader.astream``."""
+        loop, events = asyncio.get_running_loop(), asyncio.Queue[Progress | None]()
+        future = self._submit(
+            document, question, page, None, None, lambda event: loop.call_soon_threadsafe(events.put_nowait, event)
+        )
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(events.put_nowait, None))
+        last: Progress | None = None
+        while (event := await events.get()) is not None:
+            if last is not None:
+                yield last
+            last = event
+        cot = await asyncio.wrap_future(future)
+        if last is not None:
+            yield Progress(last.event, {**last.data, **cot.to_json()})
+
+    def _submit(
+        self,
+        document: Document,
+        question: str,
+        page: int | None,
+        correction: Correction | None,
+        previous: LayoutCoT | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> Future[LayoutCoT]:
+        job = self._job(document, question, page, correction, previous, on_progress)
+        self._worker.submit([job])
+        return job.future
+
+    def _job(
+        self,
+        document: Document,
+        question: str,
+        page: int | None,
+        correction: Correction | None,
+        previous: LayoutCoT | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> Job:
+        _check(question)
+        pages = document.pages if page is None else (document.page(page),)
+        if correction is not None and correction.page is not None:
+            pages = (document.page(correction.page),)
+        pages = tuple(self._recognised(document.sha256, page) for page in pages)
+        key = (document.sha256, page, question)
+        if correction is not None and previous is None:
+            with self._lock:
+                previous = self._attempts.get(key)
+        job = Job(document, pages, question, correction, previous, on_progress)
+        job.future.add_done_callback(lambda future: self._keep(key, future))
+        return job
+
+    def _keep(self, key: tuple[str, int | None, str], future: Future[LayoutCoT]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self._remember(self._attempts, key, future.result(), _REMEMBERED)
+
+    def _remember(self, store: OrderedDict[_K, _V], key: _K, value: _V, most: int) -> None:
+        with self._lock:
+            store[key] = value
+            store.move_to_end(key)
+            while len(store) > most:
+                store.popitem(last=False)
+
+    # -- end --------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Finish what was asked, then let the model's thread end."""
+        self._worker.close()
+
+    def __enter__(self) -> LayoutLLMReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _check(question: str) -> None:
+    if not question.strip():
+        raise QuestionError("the question is empty.", hint='Ask something, for instance "What is the total?".')
+    if len(question) > LONGEST_QUESTION:
+        raise QuestionError(f"the question has {len(question)} characters.", hint=f"At most {LONGEST_QUESTION}.")
+
+
+_default: LayoutLLMReader | None = None
+_default_lock = threading.Lock()
+
+
+def default_reader() -> LayoutLLMReader:
+    """The process's shared reader with the shipped weights, made at the first call."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = LayoutLLMReader()
+        return _default
+
+
+__all__ = ["LayoutLLMReader", "default_reader"]
