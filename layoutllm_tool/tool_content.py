@@ -11,19 +11,15 @@ import base64
 import io
 import json
 import unicodedata
-from typing import TYPE_CHECKING
 
+from layoutllm_tool.annotate import annotated
 from layoutllm_tool.cot import Area, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 QUOTE_LIMIT = 1000
 """Characters of one quoted text."""
 PICTURE_SIDE = 1280
 """Pixels of the long side of an attached picture."""
-_COLOURS = {"area": "#1f77b4", "answer": "#d62728"}
 
 
 def quote(text: str, limit: int = QUOTE_LIMIT) -> str:
@@ -96,18 +92,5 @@ def picture(cot: LayoutCoT, document: Document) -> str | None:
     if image is None:
         return None
     buffer = io.BytesIO()
-    _annotated(cot, image).save(buffer, "PNG")
+    annotated(cot, image, side=PICTURE_SIDE).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _annotated(cot: LayoutCoT, page: Image) -> Image:
-    from PIL import ImageDraw
-
-    image = page.convert("RGB")
-    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
-    draw = ImageDraw.Draw(image)
-    for box, name in ((cot.area, "area"), (cot.box, "answer")):
-        if box:
-            x0, y0, x1, y1 = box.to_pixels(*image.size)
-            draw.rectangle((x0 - 2, y0 - 2, x1 + 2, y1 + 2), outline=_COLOURS[name], width=2)
-    return image

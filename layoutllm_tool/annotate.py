@@ -1,0 +1,176 @@
+"""Pages with areas and answers drawn on them: for the command line's ``--annotate`` and the tool's pictures.
+
+The text of a legend comes from documents and callers, and is drawn as it is; scripts that no installed font has come out
+as boxes. Nothing is read from or written to disk here but fonts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.documents.geometry import Box, Document, Page
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+AREA, ANSWER = "#1f77b4", "#d62728"
+"""One question: the area in blue, the answer in red."""
+COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f")
+"""Several questions: a colour each, thin for the area and thick for the answer, used again from the eleventh on."""
+_FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "LiberationSans-Regular.ttf")
+_LEGEND_CHARACTERS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A frame around a box. ``label`` is drawn at its top left corner."""
+
+    box: Box
+    colour: str
+    width: int
+    label: str = ""
+
+
+def annotated(cot: LayoutCoT, page: Image, *, side: int | None = None) -> Image:
+    """The page's picture with the area in blue and the answer in red, shrunk to a long side of ``side`` pixels.
+
+    The frames stand around the text, not on it. The picture given stays as it is.
+    """
+    image = _canvas(page, side)
+    width = _stroke(image) if side is None else 2
+    marks = [_Mark(box, colour, width) for box, colour in ((cot.area, AREA), (cot.box, ANSWER)) if box]
+    return _marked(image, marks)
+
+
+def annotated_document(cots: Sequence[LayoutCoT], document: Document, *, page: int | None = None) -> Image | None:
+    """The pages that the answers stand on, one under the other, each question in a colour of its own, and a legend.
+
+    One question alone is drawn as by ``annotated``. Where no question has a place, the page asked about (``page``,
+    else the first) is shown with the legend. None where none of these pages has a picture.
+    """
+    numbers = sorted({cot.page for cot in cots if cot.page is not None}) or [page or document.pages[0].number]
+    pages = [found for found in map(document.page, numbers) if found.image is not None]
+    if not pages:
+        return None
+    drawn = [_drawn(cots, page) for page in pages]
+    if len(cots) > 1 or cots[0].page is None:
+        drawn.append(_legend(cots, max(image.width for image in drawn), _size(drawn[0])))
+    return _stacked(drawn)
+
+
+def _drawn(cots: Sequence[LayoutCoT], page: Page) -> Image:
+    if page.image is None:
+        raise ValueError(f"page {page.number} has no picture to draw on")
+    if len(cots) == 1:
+        return annotated(cots[0], page.image)
+    image = _canvas(page.image, None)
+    thin = _stroke(image)
+    marks = []
+    for number, cot in enumerate(cots, start=1):
+        frames = [(box, width) for box, width in ((cot.box, 2 * thin), (cot.area, thin)) if box]
+        for box, width in frames if cot.page == page.number else ():
+            marks.append(_Mark(box, _colour(number), width, str(number) if (box, width) == frames[0] else ""))
+    return _marked(image, marks)
+
+
+def _marked(image: Image, marks: Sequence[_Mark]) -> Image:
+    from PIL import ImageDraw
+
+    draw = ImageDraw.Draw(image)
+    for mark in marks:
+        x0, y0, x1, y1 = mark.box.to_pixels(*image.size)
+        w = mark.width
+        draw.rectangle((x0 - w, y0 - w, x1 + w, y1 + w), outline=mark.colour, width=w)
+        if mark.label:
+            _badge(draw, (x0 - w, y0 - w), mark, _size(image))
+    return image
+
+
+def _badge(draw: ImageDraw, corner: tuple[int, int], mark: _Mark, size: int) -> None:
+    """The question's number on a patch of its colour, left of the frame where there is room, else in its corner."""
+    font = _font(size)
+    pad = max(size // 5, 2)
+    width, height = round(draw.textlength(mark.label, font)) + 2 * pad, size + 2 * pad
+    x, y = max(corner[0] - width, 0), max(corner[1], 0)
+    draw.rectangle((x, y, x + width, y + height), fill=mark.colour)
+    draw.text((x + pad, y + pad), mark.label, "white", font)
+
+
+def _legend(cots: Sequence[LayoutCoT], width: int, size: int) -> Image:
+    """A white strip: number, question, answer; as many rows as questions."""
+    from PIL import Image as pillow
+    from PIL import ImageDraw
+
+    row = size + size // 2
+    strip = pillow.new("RGB", (width, row * len(cots) + size), "white")
+    draw = ImageDraw.Draw(strip)
+    font = _font(size)
+    for number, cot in enumerate(cots, start=1):
+        y = size // 2 + (number - 1) * row
+        colour = _colour(number)
+        answer = _fitting(draw, "not in the document" if cot.answer is None else cot.answer, font, width // 3)
+        reserved = round(draw.textlength(answer, font)) + 4 * size
+        question = _fitting(draw, cot.question, font, width - reserved)
+        draw.text((size // 2, y), str(number), colour, font)
+        draw.text((2 * size, y), question, "black", font)
+        draw.text((3 * size + round(draw.textlength(question, font)), y), answer, colour, font)
+    return strip
+
+
+def _fitting(draw: ImageDraw, text: str, font: FreeTypeFont | ImageFont, width: int) -> str:
+    """On one line, cut where it would be wider than ``width`` pixels."""
+    text = "".join(c if c.isprintable() else " " for c in text[:_LEGEND_CHARACTERS])
+    while len(text) > 4 and draw.textlength(text, font) > width:
+        text = text[:-4] + "..."
+    return text
+
+
+def _stacked(images: Sequence[Image]) -> Image:
+    from PIL import Image as pillow
+
+    if len(images) == 1:
+        return images[0]
+    whole = pillow.new("RGB", (max(i.width for i in images), sum(i.height for i in images)), "white")
+    y = 0
+    for image in images:
+        whole.paste(image, (0, y))
+        y += image.height
+    return whole
+
+
+def _canvas(page: Image, side: int | None) -> Image:
+    image = page.convert("RGB")
+    if image is page:
+        image = page.copy()
+    if side is not None:
+        image.thumbnail((side, side))
+    return image
+
+
+def _stroke(image: Image) -> int:
+    return max(2, max(image.size) // 700)
+
+
+def _size(image: Image) -> int:
+    """Pixels of a letter that can be read when the whole page is looked at."""
+    return max(12, max(image.size) // 65)
+
+
+def _colour(number: int) -> str:
+    return COLOURS[(number - 1) % len(COLOURS)]
+
+
+def _font(size: int) -> FreeTypeFont | ImageFont:
+    from PIL import ImageFont
+
+    for name in _FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:  # not installed
+            continue
+    return ImageFont.load_default(size)
