@@ -6,7 +6,7 @@ A run can't be stopped half way, so there is no time limit here: work is bounded
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +27,7 @@ LANGUAGES = frozenset(_CODES.split())
 """What the one model in the wheel reads, by ISO 639-2 (or tesseract's) name: Latin script, Chinese, Japanese."""
 
 _RUN = threading.Lock()
-"""The engine keeps a call's parameters on itself; recognition uses all cores anyway."""
+"""One session serves all callers, and it keeps the parameters of a call on itself."""
 
 _Points = Sequence[Sequence[float]]
 
@@ -105,22 +105,35 @@ def _words(result: Any, width: int, height: int) -> Iterator[Word]:
     if len(rows) != len(result.txts):
         rows = [()] * len(result.txts)
     for text, score, points, parts in zip(result.txts, result.scores, result.boxes, rows, strict=True):
-        found = [(t, s, p) for t, s, p in parts or () if t and p is not None]
-        if "".join(t for t, _, _ in found) != "".join(text.split()):
-            found = [(t, score, p) for t, p in _shares(text, points)]
-        for part, sure, corners in found:
-            box = _box(corners, width, height)
-            yield Word(part.strip(), box, round(min(float(sure), float(score)), 4))
+        for word, corners, sure in _gathered(text, parts or ()) or _shares(text, points, score):
+            yield Word(word, _box(corners, width, height), round(min(float(sure), float(score)), 4))
 
 
-def _shares(text: str, points: _Points) -> Iterator[tuple[str, _Points]]:
+def _gathered(text: str, parts: Iterable[tuple[str, float, _Points | None]]) -> list[tuple[str, _Points, float]]:
+    """The line's words with the boxes of their parts: beside ideographs every letter and digit is a part of its own.
+    Empty where the parts don't make up the words."""
+    rest = [(part.strip(), score, points) for part, score, points in parts if part.strip() and points is not None]
+    words: list[tuple[str, _Points, float]] = []
+    for word in text.split():
+        made, sure = "", 1.0
+        corners: list[Sequence[float]] = []
+        while rest and len(made) < len(word):
+            part, score, points = rest.pop(0)
+            made, corners, sure = made + part, [*corners, *points], min(sure, float(score))
+        if made != word:
+            return []
+        words.append((word, corners, sure))
+    return words
+
+
+def _shares(text: str, points: _Points, score: float) -> Iterator[tuple[str, _Points, float]]:
     """The line's words where the engine gave no boxes for them: its width shared out by letters."""
     xs, ys = [float(p[0]) for p in points], [float(p[1]) for p in points]
     letter, at = (max(xs) - min(xs)) / max(len(text), 1), 0
     for part in text.split():
         at = text.index(part, at)
         x0, x1 = min(xs) + at * letter, min(xs) + (at + len(part)) * letter
-        yield part, [(x0, min(ys)), (x1, max(ys))]
+        yield part, [(x0, min(ys)), (x1, max(ys))], score
         at += len(part)
 
 

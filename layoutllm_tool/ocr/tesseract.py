@@ -24,6 +24,7 @@ INSTALL_HINT = (
 _MOST_PIXELS = 12_000_000
 """Larger pictures are read no better, only slower."""
 _LARGEST_BLOW_UP = 2.5
+_UNSPACED = ("chi", "jpn", "tha", "khm", "lao", "mya")
 _LEAST_OSD_CONFIDENCE = 1.0
 _SAME_PLACE = 0.2
 """Words that share more of the smaller one's area are readings of the same ink."""
@@ -35,8 +36,9 @@ class TesseractEngine:
 
     A page is read once for each of the page segmentations ``psms``, side by side, and of words in the same place the
     surer one is kept. 6 (one block) keeps what the automatic 3 drops, a receipt's prices for instance; 11 (sparse text)
-    reads what 6 garbles, forms and tables. A long side of 1700 pixels reads receipts best. Words of less than
-    ``least_confidence`` (0-1) are mostly specks and rules. ``timeout`` is in seconds, for one run.
+    reads what 6 garbles, forms and tables. Languages written without spaces are cut differently each time and can't be
+    put together like that: they get the first segmentation only. A long side of 1700 pixels reads receipts best. Words
+    of less than ``least_confidence`` (0-1) are mostly specks and rules. ``timeout`` is in seconds, for one run.
     """
 
     psms: tuple[int, ...] = (6, 11)
@@ -55,8 +57,9 @@ class TesseractEngine:
         """Words with boxes 0-1000 of the picture. Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError."""
         _check_languages(languages, _binary())
         picture = self._prepared(image)
-        with ThreadPoolExecutor(len(self.psms)) as pool:
-            runs = list(pool.map(lambda psm: self._words(picture, languages, psm), self.psms))
+        psms = self.psms[:1] if any(language.startswith(_UNSPACED) for language in languages) else self.psms
+        with ThreadPoolExecutor(len(psms)) as pool:
+            runs = list(pool.map(lambda psm: self._words(picture, languages, psm), psms))
         return runs[0] if len(runs) == 1 else _surest(word for run in runs for word in run)
 
     def _words(self, picture: Image, languages: Sequence[str], psm: int) -> list[Word]:
