@@ -1,0 +1,90 @@
+"""Documents and their questions through a reader: timed, scored, the baseline asked beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.evaluation.rows import Question, Row, score
+from layoutllm_tool.protocols import Reader
+
+Tick = Callable[[int], None]
+"""Called with the number of questions that have just been dealt with."""
+
+
+class Baseline(Protocol):
+    """Anything that answers from a page's plain text."""
+
+    def ask(self, page_text: str, question: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One document to ask about: where its picture is, its words where they are given, its questions."""
+
+    path: Path
+    questions: tuple[Question, ...]
+    words: tuple[Page, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Scored questions, seconds that loading (text recognition above all) took a document, and what was refused."""
+
+    rows: tuple[Row, ...]
+    load_seconds: tuple[float, ...]
+    refused: tuple[str, ...]
+    """Documents or questions that raised an error of our tree; their questions score 0 in ``rows``."""
+
+
+def ask_all(
+    reader: Reader, items: Iterable[Item], *, baseline: Baseline | None = None, tick: Tick | None = None
+) -> Outcome:
+    """Every question of every item, a document's questions asked together. Only errors of our own tree are caught."""
+    rows: list[Row] = []
+    loads: list[float] = []
+    refused: list[str] = []
+    for item in items:
+        try:
+            begun = time.perf_counter()
+            document = reader.load(item.path, words=item.words)
+            loads.append(time.perf_counter() - begun)
+            rows += _ask(reader, document, item.questions, baseline)
+        except LayoutLLMError as error:
+            refused.append(f"{item.path.name}: {type(error).__name__}: {error}")
+            rows += [_refused(question) for question in item.questions]
+        if tick:
+            tick(len(item.questions))
+    return Outcome(tuple(rows), tuple(loads), tuple(refused))
+
+
+def _ask(reader: Reader, document: Document, questions: Sequence[Question], baseline: Baseline | None) -> list[Row]:
+    begun = time.perf_counter()
+    answers = reader.ask_many(document, [question.text for question in questions])
+    seconds = (time.perf_counter() - begun) / max(len(questions), 1)
+    page = document.pages[0]
+    rows = [score(q, cot, page, seconds=seconds) for q, cot in zip(questions, answers, strict=True)]
+    return [_with_baseline(row, page, baseline) for row in rows] if baseline else rows
+
+
+def _with_baseline(row: Row, page: Page, baseline: Baseline) -> Row:
+    from layoutllm_tool.evaluation.metrics import anls
+
+    begun = time.perf_counter()
+    said = baseline.ask(page.text, row.question)
+    seconds = time.perf_counter() - begun
+    return replace(
+        row, baseline=said, baseline_anls=anls(said, row.gold) if row.gold else 0.0, baseline_seconds=seconds
+    )
+
+
+def _refused(question: Question) -> Row:
+    return Row(
+        question.document, question.field, question.text, question.gold, None, 0.0, 0.0, False, 0.0, 0.0,
+        area_hit=False if question.gold else None,
+    )  # fmt: skip

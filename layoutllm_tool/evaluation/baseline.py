@@ -1,0 +1,81 @@
+"""The untuned backbone: the base language model asked with the page's plain text in its own chat template.
+
+What it says is a sentence around the value; ``unwrap`` takes the sentence off, so that it is scored for what it read and
+not for its manners.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+NEW_TOKENS = 40
+_SLOT = "(the page goes here)"
+_QUOTED = re.compile(r"[\"“”]([^\"“”]+)[\"“”]")
+_LEAD = re.compile(r"^.*?(?:\bis(?: listed as| given as)?\b|\bare\b|\bwas\b|:)\s+(?=\S)", re.IGNORECASE | re.DOTALL)
+
+
+def unwrap(sentence: str, question: str = "") -> str:
+    """The value in a sentence, by three rules in this order.
+
+    1. Quotation marks: the first quoted text that the question does not hold ('The "total" is "9.00".' -> '9.00').
+    2. Else what follows the first "is", "are", "was" or colon before a blank ("The date is: 1 May." -> "1 May").
+    3. Of that the first line only, without dashes, asterisks and a full stop at its ends.
+
+    A text without any of them is the value as it stands.
+    """
+    asked = question.lower()
+    quoted = [text for text in _QUOTED.findall(sentence) if text.strip().lower() not in asked]
+    text = quoted[0] if quoted else _LEAD.sub("", sentence.strip(), count=1).lstrip(": ")
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[0].strip(" *-\t").removesuffix(".").strip(" *\"'") if lines else ""
+
+
+def chat_ids(tokenizer: PreTrainedTokenizerBase, page_text: str, question: str) -> list[int]:
+    """The model's own chat template around page and question, up to where it answers.
+
+    Page and question are tokenised by themselves, special tokens switched off: a page can't end its own turn.
+    """
+    turn = [{"role": "user", "content": _SLOT}]
+    whole = str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+    before, _, after = whole.partition(_SLOT)
+
+    def ids(text: str, **options: Any) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False, **options)["input_ids"])
+
+    return ids(before) + ids(f"{page_text}\n\n{question}", split_special_tokens=True) + ids(after)
+
+
+class PlainBackbone:
+    """``transformers.generate`` on the base model in bf16, greedy. Loaded when it is made (about a second)."""
+
+    def __init__(self, folder: Path | None = None, *, new_tokens: int = NEW_TOKENS) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from layoutllm_tool.model.base import base_model
+
+        folder = folder or base_model()
+        self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
+        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
+        self.new_tokens = new_tokens
+
+    def say(self, page_text: str, question: str) -> str:
+        """The model's own words, greedy, at most ``new_tokens`` tokens."""
+        import torch
+
+        ids = torch.tensor([chat_ids(self.tokenizer, page_text, question)])
+        with torch.inference_mode():
+            out = self.model.generate(
+                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=self.new_tokens,
+                pad_token_id=self.tokenizer.eos_token_id,
+            )  # fmt: skip
+        return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
+
+    def ask(self, page_text: str, question: str) -> str:
+        """The value, its sentence taken off."""
+        return unwrap(self.say(page_text, question), question)

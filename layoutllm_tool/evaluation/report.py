@@ -1,0 +1,101 @@
+"""Tables and progress bars of the evaluation commands. Progress goes to stderr, tables to the console that is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from layoutllm_tool.evaluation.asking import Outcome, Tick
+from layoutllm_tool.evaluation.odd import Outcome as Examined
+from layoutllm_tool.evaluation.rows import Row, Summary, by_field
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def _bar() -> Progress:
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    return Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True))  # fmt: skip
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Tick]:
+    """A bar on stderr; what it gives is called with the number of things that have just been done."""
+    with _bar() as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def score_table(rows: Sequence[Row], title: str) -> Table:
+    """A line a field and one for all; the baseline's column only where it was asked."""
+    compared = any(row.baseline_anls is not None for row in rows)
+    headings = ["field", "questions", "ANLS", "ANLS, no punctuation", "area hit", "box IoU", "none", "s/question"]
+    table = Table(title=title, title_justify="left")
+    for heading in headings + ["untuned ANLS", "untuned s/question"] * compared:
+        table.add_column(heading, justify="left" if heading == "field" else "right")
+    for name, found in by_field(rows).items():
+        table.add_row(*_cells(name, found, compared), style="bold" if name == "all" else None)
+    return table
+
+
+def _cells(name: str, found: Summary, compared: bool) -> list[str]:
+    cells = [
+        escape(name), str(found.questions), f"{found.anls:.3f}", f"{found.anls_blind:.3f}", _number(found.area_hit),
+        _number(found.iou), str(found.none), f"{found.seconds:.2f}",
+    ]  # fmt: skip
+    return cells + [_number(found.baseline_anls), _number(found.baseline_seconds, 2)] * compared
+
+
+def notes(outcome: Outcome) -> list[str]:
+    """What the table doesn't say: loading times, the confidence's quality, lost places, refusals."""
+    if not outcome.rows:
+        return ["Nothing was asked."]
+    found = Summary.of(outcome.rows)
+    said = []
+    if outcome.load_seconds:
+        said.append(
+            f"Loading (with text recognition where it is needed): {fmean(outcome.load_seconds):.2f} s a document."
+        )
+    said.append(f"Confidence: calibration error {found.ece:.3f}, AUROC {_number(found.auroc)}.")
+    asked = sum(bool(row.gold) for row in outcome.rows)
+    said.append(f"Area hits are counted over the {found.placed} of {asked} answers whose place is known.")
+    said.append(f"Refused: {len(outcome.refused)}." if outcome.refused else "Refused: none.")
+    return said + [f"  {line}" for line in outcome.refused]
+
+
+def question_table(rows: Sequence[Row], title: str) -> Table:
+    """A line a question, for the few where each one counts."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("document", "question", "outcome", "confidence"):
+        table.add_column(heading)
+    for row in rows:
+        outcome = "none" if row.answer is None else f"[red]{escape(row.answer)}[/red]"
+        table.add_row(escape(row.document), escape(row.question), outcome, f"{row.confidence:.2f}")
+    return table
+
+
+def file_table(outcomes: Iterable[Examined]) -> Table:
+    table = Table(title="Awkward files", title_justify="left")
+    for heading in ("file", "outcome", "detail", "pages", "s"):
+        table.add_column(heading, justify="right" if heading in ("pages", "s") else "left")
+    for o in outcomes:
+        style = "bold red" if o.failed else "yellow" if o.kind == "error" else None
+        table.add_row(escape(o.file), o.kind, escape(o.detail), str(o.pages), f"{o.seconds:.1f}", style=style)
+    return table
+
+
+def counts(outcomes: Sequence[Examined]) -> Mapping[str, int]:
+    """How often each kind of outcome came, every kind named."""
+    kinds = ("answer", "none", "error", "crash", "time-out")
+    return {kind: sum(o.kind == kind for o in outcomes) for kind in kinds}
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
