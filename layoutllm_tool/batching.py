@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool import reading
@@ -55,8 +54,9 @@ class Group:
 class Worker:
     """Owns the decoder. Starts its thread at the first question; daemonic, so that it never keeps a process alive."""
 
-    def __init__(self, weights: Path | None, *, cache_bytes: int, int8: bool) -> None:
-        self._weights, self._int8 = weights, int8
+    def __init__(self, load: Callable[[], tuple[CoTDecoder, dict[str, Any]]], *, cache_bytes: int) -> None:
+        """``load`` gives the decoder and the confidence's coefficients; it is called in the worker's own thread."""
+        self._load = load
         self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -101,7 +101,8 @@ class Worker:
     def _serve(self, jobs: list[Job]) -> None:
         try:
             if self._decoder is None:
-                self._decoder = self._load()
+                self._decoder, self._coefficients = self._load()
+                self._decoder.none_bias = float(self._coefficients.get("none_bias", 0.0))
             groups = self._grouped(jobs, self._decoder)
         except BaseException as error:  # every caller must hear of it, or they wait for ever
             _fail(jobs, error)
@@ -110,15 +111,6 @@ class Worker:
             rows = [(job, limits) for job, limits in group.rows if not job.future.done()]
             for start in range(0, len(rows), TOGETHER):
                 self._decode(group, rows[start : start + TOGETHER], self._decoder)
-
-    def _load(self) -> CoTDecoder:
-        from layoutllm_tool.model.decoding import CoTDecoder
-        from layoutllm_tool.model.weights import calibration, load_weights
-
-        decoder = CoTDecoder(*load_weights(self._weights), int8=self._int8)
-        self._coefficients = calibration(self._weights)
-        decoder.none_bias = float(self._coefficients.get("none_bias", 0.0))
-        return decoder
 
     def _grouped(self, jobs: Sequence[Job], decoder: CoTDecoder) -> list[Group]:
         groups: OrderedDict[tuple[str, int, int], Group] = OrderedDict()

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
@@ -26,6 +26,9 @@ from layoutllm_tool.batching import Job, Worker
 from layoutllm_tool.shelf import Shelf
 
 if TYPE_CHECKING:
+    from layoutllm_tool.model.decoding import CoTDecoder
+    from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
+    from layoutllm_tool.model.processing import LayoutLLMProcessor
     from layoutllm_tool.protocols import Source
 
 LONGEST_QUESTION = 2000
@@ -38,8 +41,9 @@ class LayoutLLMReader:
     """The real ``Reader`` (see protocols.py), safe to share between threads and event loops.
 
     ``weights`` is a folder written by ``save_weights``; the shipped ones by default. ``cache_bytes`` bounds the memory kept
-    for pages that were read (about 12 MB a full window). ``int8`` decodes with 8-bit weights. Use as a context manager, or
-    ``close()`` it; an unclosed one ends with the process.
+    for pages that were read (about 12 MB a full window). ``int8`` decodes with 8-bit weights. ``model`` is a model and its
+    processor to use instead of loading weights: the paper's shape, for instance. Use as a context manager, or ``close()`` it; an
+    unclosed one ends with the process.
     """
 
     def __init__(
@@ -50,9 +54,10 @@ class LayoutLLMReader:
         engine: OCREngine | None = None,
         cache_bytes: int = 512 * 2**20,
         int8: bool = True,
+        model: tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor] | None = None,
     ) -> None:
         self.languages, self.engine = tuple(languages), engine
-        self._worker = Worker(weights, cache_bytes=cache_bytes, int8=int8)
+        self._worker = Worker(lambda: _decoder(model, weights, int8), cache_bytes=cache_bytes)
         self._shelf = Shelf()
         self._pages: OrderedDict[tuple[str, int], Page] = OrderedDict()
         self._attempts: OrderedDict[tuple[str, int | None, str], LayoutCoT] = OrderedDict()
@@ -198,6 +203,17 @@ class LayoutLLMReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _decoder(
+    model: tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor] | None, weights: Path | None, int8: bool
+) -> tuple[CoTDecoder, dict[str, Any]]:
+    from layoutllm_tool.model.decoding import CoTDecoder
+    from layoutllm_tool.model.weights import calibration, load_weights
+
+    if model is not None:
+        return CoTDecoder(*model, int8=int8), {}
+    return CoTDecoder(*load_weights(weights), int8=int8), calibration(weights)
 
 
 def _check(question: str) -> None:

@@ -46,7 +46,7 @@ class LayoutLLMConfig(PretrainedConfig):
         if isinstance(text_config, dict):
             values = dict(text_config)
             text_config = AutoConfig.for_model(values.pop("model_type", "llama"), **values)
-        self.encoder_config = encoder_config or LayoutLMv3Config()
+        self.encoder_config = encoder_config or LayoutLMv3Config(max_position_embeddings=514)
         self.text_config = text_config or LlamaConfig()
         self.fusion = fusion
         self.area_format = area_format
@@ -98,7 +98,7 @@ class LayoutLLMConfig(PretrainedConfig):
         """LayoutLMv3-large and Vicuna-7B-v1.5 (paper section 4.1)."""
         encoder = LayoutLMv3Config(
             vocab_size=50265, hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096,
-            coordinate_size=171, shape_size=170,
+            coordinate_size=171, shape_size=170, max_position_embeddings=514,
         )  # fmt: skip
         text = LlamaConfig(
             vocab_size=32000, hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32,

@@ -48,19 +48,21 @@ class Copy:
     stops: frozenset[int] | None = None
     """Where it may end; None for anywhere."""
     wrong: frozenset[str] = frozenset()
-    """Answers that may not come (lower case)."""
+    """Answers that may not come (lower case): neither as they are nor as the beginning of a longer one."""
 
     @classmethod
     def of(cls, source: str, spans: Sequence[tuple[int, int]] | None = None, wrong: Collection[str] = ()) -> Copy:
         """From an area's text. ``spans`` (character offsets) restrict the answer to one of them."""
         starts = stops = None
+        bad = frozenset(w.strip().lower() for w in wrong)
         if spans is not None:
+            spans = [(a, b) for a, b in spans if source[a:b].lower() not in bad]
             at = [0]
             for character in source:
                 at.append(at[-1] + len(character.encode()))
             starts = tuple(at[a] for a, _ in spans)
             stops = frozenset(at[b] for _, b in spans)
-        return cls(source.encode(), starts=starts, stops=stops, wrong=frozenset(w.strip().lower() for w in wrong))
+        return cls(source.encode(), starts=starts, stops=stops, wrong=bad)
 
     @property
     def empty(self) -> bool:
@@ -71,7 +73,7 @@ class Copy:
         found: dict[int, list[int]] = {}
 
         def offer(prefix: bytes, at: int) -> None:
-            for length in range(1, min(LONGEST_TOKEN, len(self.source) - at) + 1):
+            for length in range(1, min(LONGEST_TOKEN, self._limit(at) - at) + 1):
                 token = spelling.by_bytes.get(prefix + self.source[at : at + length])
                 if token is not None:
                     found.setdefault(token, []).append(at + length)
@@ -81,13 +83,27 @@ class Copy:
                 offer(b"", at)
         else:
             starts = range(len(self.source)) if self.starts is None else self.starts
-            first = [at for at in starts if self.source[at : at + 1] not in (b" ", b"")]
+            first = [at for at in starts if self.source[at : at + 1] not in (b" ", b"") and not self._wrong_at(at)]
             for at in first:
                 offer(b" ", at)
                 offer(b"", at)
             if (blank := spelling.by_bytes.get(b" ")) is not None and first:
                 found.setdefault(blank, []).extend(first)
         return {token: tuple(sorted(set(offsets))) for token, offsets in found.items()}
+
+    def _limit(self, at: int) -> int:
+        """How far a copy that stands here may go: to the end of its span, or of the source."""
+        if self.stops is None:
+            return len(self.source)
+        return min((stop for stop in self.stops if stop >= at), default=at)
+
+    def _wrong_at(self, at: int) -> bool:
+        """Whether an answer known to be wrong begins here, as a whole word or at a word's end."""
+        for bad in self.wrong:
+            end = at + len(bad.encode())
+            if self.source[at:end].decode(errors="ignore").lower() == bad and self.source[end : end + 1] in (b" ", b""):
+                return True
+        return False
 
     def may_end(self) -> bool:
         """Whether the text so far is a whole answer: not empty, not known to be wrong, at a place where it may stop."""

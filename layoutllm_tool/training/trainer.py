@@ -50,7 +50,10 @@ class Recipe:
     """Optimiser steps."""
 
 
-FRESH = {"pointer": 2.5, "extra_embeddings": 2.5, "gate": 5.0, "mask_embedding": 2.5}
+FRESH = {
+    "pointer": 2.5, "extra_embeddings": 2.5, "gate": 5.0, "mask_embedding": 2.5,
+    "document_encoder": 0.4, "word_projection": 0.4, "visual_projector": 0.4, "layout_projector": 0.4,
+}  # fmt: skip
 """Learning rate multiples by parameter name."""
 
 
@@ -101,7 +104,7 @@ class Trainer:
         folder: Path,
     ) -> None:
         self.model, self.processor, self.examples, self.recipe, self.folder = model, processor, examples, recipe, folder
-        self.optimizer = AdamW(parameter_groups(model, recipe), betas=(0.9, 0.999), fused=True)
+        self.optimizer = AdamW(parameter_groups(model, recipe), betas=(0.9, 0.98), fused=True)
         self.scheduler = LambdaLR(self.optimizer, schedule(recipe))
         self.step = 0
         self.log: list[dict[str, float]] = []

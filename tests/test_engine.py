@@ -1,0 +1,78 @@
+"""The lean engine computes what transformers computes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
+
+from layoutllm_tool.errors import ModelError
+from layoutllm_tool.model.engine import FEW_ROWS, LlamaEngine, Matrix
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def llama() -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    return LlamaForCausalLM(tiny.text_config(50)).eval()
+
+
+def whole(model: LlamaForCausalLM, embeds: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model.model(inputs_embeds=embeds).last_hidden_state
+
+
+def test_prefill_equals_the_models_forward(llama: LlamaForCausalLM) -> None:
+    page = torch.randn(1, 20, 32)
+    hidden, cache = LlamaEngine(llama).prefill(page)
+    torch.testing.assert_close(hidden, whole(llama, page), atol=1e-5, rtol=1e-5)
+    assert cache.length == 20 and cache.bytes == 3 * 2 * 20 * 2 * 8 * 4
+
+
+def test_ragged_rows_on_a_shared_page_equal_each_row_alone(llama: LlamaForCausalLM) -> None:
+    engine = LlamaEngine(llama)
+    page, rows = torch.randn(1, 20, 32), torch.randn(2, 7, 32)
+    _, cache = engine.prefill(page)
+    tail = engine.new_tail(2, 30)
+    # Row 0 goes on by 4, 3; row 1 by 2, then 3: the padding of its first step must leave no trace.
+    first = engine.step(rows[:, :4], cache, tail, [4, 2])
+    second = engine.step(torch.stack([rows[0, 4:7], rows[1, 2:5]]), cache, tail, [3, 3])
+    for row, parts in ((0, [first[0], second[0]]), (1, [first[1, :2], second[1]])):
+        expected = whole(llama, torch.cat([page, rows[row : row + 1]], dim=1))[0, 20 : 20 + tail.lengths[row]]
+        torch.testing.assert_close(torch.cat(parts), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_rows_that_are_done_leave_without_changing_the_others(llama: LlamaForCausalLM) -> None:
+    engine = LlamaEngine(llama)
+    page, rows = torch.randn(1, 9, 32), torch.randn(3, 4, 32)
+    _, cache = engine.prefill(page)
+    tail = engine.new_tail(3, 10)
+    engine.step(rows[:, :2], cache, tail, [2, 2, 2])
+    after = engine.step(rows[1:2, 2:], cache, tail.select([1]), [2])
+    expected = whole(llama, torch.cat([page, rows[1:2]], dim=1))[:, -2:]
+    torch.testing.assert_close(after, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_full_tail_is_refused(llama: LlamaForCausalLM) -> None:
+    engine = LlamaEngine(llama)
+    _, cache = engine.prefill(torch.randn(1, 3, 32))
+    with pytest.raises(ModelError, match="the tail holds 4"):
+        engine.step(torch.randn(1, 5, 32), cache, engine.new_tail(1, 4), [5])
+
+
+@pytest.mark.parametrize("rows", [1, FEW_ROWS, FEW_ROWS + 1])
+def test_int8_is_close_for_few_rows_and_exact_for_many(rows: int) -> None:
+    torch.manual_seed(0)
+    weight, x = torch.randn(96, 64).bfloat16(), torch.randn(1, rows, 64).bfloat16()
+    exact = torch.nn.functional.linear(x.float(), weight.float())
+    found = Matrix(weight, int8=True)(x).float()
+    error = (found - exact).norm() / exact.norm()
+    assert error < 0.02
+    if rows > FEW_ROWS:
+        torch.testing.assert_close(found, torch.nn.functional.linear(x, weight).float())
+
+
+def test_other_architectures_are_named() -> None:
+    other = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=10))
+    with pytest.raises(ModelError, match="gpt2"):
+        LlamaEngine(other)
