@@ -87,6 +87,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--baseline", action="store_true", help="ask the untuned backbone too, with the plain text")
     reading("unanswerable", run_unanswerable, "Twenty questions that their receipt does not answer.")
     reading("odd", run_odd, "Every file of a folder: an answer or a clear error, never a crash or a hang.")
+    made = command(
+        "bench", run_bench, "Speed and memory, as `layoutllm bench`, of other weights or with other repeats."
+    )
+    made.add_argument("--file", type=Path, help="a document (default: the sample invoice)")
+    made.add_argument("--weights", type=Path, metavar="DIR", help="trained weights (default: the shipped ones)")
+    made.add_argument("--tokens", type=int, default=64, help="tokens that both sides decode")
+    made.add_argument("--repeats", type=int, default=5, help="medians are taken over these")
+    made.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     made = command("fit", run_fit, "Fit confidence and the bias of none to rows written with --json.")
     made.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE")
     made.add_argument("--out", type=Path, required=True, metavar="FILE", help="calibration.json of the weights folder")
@@ -157,6 +165,16 @@ def run_odd(setting: Setting) -> int:
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(o) for o in outcomes], indent=1, ensure_ascii=False) + "\n")
     return int(any(outcome.failed for outcome in outcomes))
+
+
+def run_bench(setting: Setting) -> int:
+    from layoutllm_tool.evaluation.bench import bench
+
+    chosen = setting.arguments
+    return bench(
+        chosen.file, json=chosen.json, weights=chosen.weights, new_tokens=chosen.tokens, repeats=chosen.repeats,
+        console=setting.console,
+    )  # fmt: skip
 
 
 def run_fit(setting: Setting) -> int:

@@ -34,11 +34,11 @@ def progress(what: str, total: int) -> Iterator[Tick]:
 
 
 def score_table(rows: Sequence[Row], title: str) -> Table:
-    """A line a field and one for all; the baseline's column only where it was asked."""
+    """A line a field and one for all; the baseline's columns (ANLS, seconds) only where it was asked."""
     compared = any(row.baseline_anls is not None for row in rows)
-    headings = ["field", "questions", "ANLS", "ANLS, no punctuation", "area hit", "box IoU", "none", "s/question"]
+    headings = ["field", "asked", "ANLS", "blind", "area hit", "IoU", "none", "s/q"]
     table = Table(title=title, title_justify="left")
-    for heading in headings + ["untuned ANLS", "untuned s/question"] * compared:
+    for heading in headings + ["untuned", "s/q"] * compared:
         table.add_column(heading, justify="left" if heading == "field" else "right")
     for name, found in by_field(rows).items():
         table.add_row(*_cells(name, found, compared), style="bold" if name == "all" else None)
@@ -58,7 +58,7 @@ def notes(outcome: Outcome) -> list[str]:
     if not outcome.rows:
         return ["Nothing was asked."]
     found = Summary.of(outcome.rows)
-    said = []
+    said = ["blind: ANLS without punctuation; s/q: seconds a question; untuned: ANLS of the backbone as it came."]
     if outcome.load_seconds:
         said.append(
             f"Loading (with text recognition where it is needed): {fmean(outcome.load_seconds):.2f} s a document."
