@@ -129,7 +129,9 @@ class Worker:
         found = []
         for page in job.pages:
             words = hash((page.text_source, page.lines))
-            for number, window in enumerate(self._pages.windows((job.document.sha256, page.number, words), page, decoder)):
+            for number, window in enumerate(
+                self._pages.windows((job.document.sha256, page.number, words), page, decoder)
+            ):
                 limits = reading.constraints(job.correction, job.previous, window)
                 if limits is not None:
                     found.append(((f"{job.document.sha256}/{page.number}", words, number), window, limits))
@@ -224,4 +226,6 @@ def report_analysis(job: Job, cot: LayoutCoT) -> None:
 
 
 def report_area(job: Job, cot: LayoutCoT) -> None:
-    job.report("relevant_area_concentration", areas=cot.to_json()["areas"], text=cot.steps["relevant_area_concentration"])
+    job.report(
+        "relevant_area_concentration", areas=cot.to_json()["areas"], text=cot.steps["relevant_area_concentration"]
+    )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from layoutllm_tool.batching import Job, Worker
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.loading import load_document
@@ -22,7 +23,6 @@ from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.ocr import recognise_page
 from layoutllm_tool.protocols import OCREngine, Progress
-from layoutllm_tool.batching import Job, Worker
 from layoutllm_tool.shelf import Shelf
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -39,7 +40,9 @@ def outcomes(decoder: CoTDecoder, constraints: Constraints | None = None) -> lis
 def same(a: Decoded, b: Decoded) -> bool:
     plain = [(d.analysis, d.segments, d.formation, d.answer, d.words, d.tokens) for d in (a, b)]
     close = all(
-        math.isclose(x, y, abs_tol=1e-3) for step in a.logprobs for x, y in zip(a.logprobs[step], b.logprobs[step], strict=True)
+        math.isclose(x, y, abs_tol=1e-3)
+        for step in a.logprobs
+        for x, y in zip(a.logprobs[step], b.logprobs[step], strict=True)
     )
     return plain[0] == plain[1] and close
 
@@ -123,7 +126,7 @@ def test_allowed_segments_are_the_only_ones(decoder: CoTDecoder) -> None:
 
 def test_wrong_answers_do_not_come_again_and_types_hold(decoder: CoTDecoder) -> None:
     analysis = QuestionAnalysis("key-value", "extraction", "date")
-    everything = tuple(range(len(tiny.page(PAGE).lines or ())))
+    everything = tuple(range(len(decoder.processor.windows(tiny.page(PAGE))[0].lines)))
     date = Constraints(analysis, everything, spans=lambda text: spans_of("date", text))
     assert {found.answer for found in outcomes(decoder, date)} == {"25/12/2018"}
     money = Constraints(analysis, everything, spans=lambda text: spans_of("money", text), wrong=frozenset({"42.10"}))
@@ -144,7 +147,7 @@ def test_windows_lose_nothing_and_overlap() -> None:
     windows = processor.windows(page)
     assert len(windows) > 3
     assert {line for window in windows for line in window.lines} == set(range(40))
-    assert all(set(a.lines) & set(b.lines) for a, b in zip(windows, windows[1:], strict=False))
+    assert all(set(a.lines) & set(b.lines) for a, b in pairwise(windows))
     assert all(len(window.encoder_ids) <= 96 and len(window.lines) <= 24 for window in windows)
 
 
@@ -186,8 +189,12 @@ def test_every_substring_can_be_copied(spelling: Spelling, text: str, data: st.D
     copy, left = Copy.of(source), wanted.encode()
     while left:
         allowed = copy.allowed(spelling)
-        fitting = [t for t in allowed if left.startswith(spelling.by_id[t].lstrip() if copy.empty else spelling.by_id[t])]
-        token = max((t for t in fitting if spelling.by_id[t].strip()), default=None, key=lambda t: len(spelling.by_id[t]))
+        fitting = [
+            t for t in allowed if left.startswith(spelling.by_id[t].lstrip() if copy.empty else spelling.by_id[t])
+        ]
+        token = max(
+            (t for t in fitting if spelling.by_id[t].strip()), default=None, key=lambda t: len(spelling.by_id[t])
+        )
         token = token if token is not None else fitting[0]
         spelt = spelling.by_id[token].lstrip() if copy.empty else spelling.by_id[token]
         copy = copy.after(token, spelling, allowed)

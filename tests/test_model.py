@@ -86,7 +86,9 @@ def test_learned_relative_positions_learn_and_equal_transformers_own() -> None:
         assert gradient is not None and gradient.abs().sum() > 0
 
 
-@pytest.mark.parametrize(("stage", "encoder", "llm"), [("pretraining", True, False), ("sft", False, True), ("joint", True, False)])
+@pytest.mark.parametrize(
+    ("stage", "encoder", "llm"), [("pretraining", True, False), ("sft", False, True), ("joint", True, False)]
+)
 def test_freezing_follows_the_stage(stage: str, encoder: bool, llm: bool) -> None:
     model, _ = tiny.smol()
     model.freeze_for(stage)
@@ -117,7 +119,9 @@ def test_saved_equals_loaded_through_the_auto_classes(make, tmp_path) -> None:  
 def test_generate_equals_a_loop_of_whole_forwards(make) -> None:  # type: ignore[no-untyped-def]
     model, processor = make()
     inputs = processor(tiny.page(), "What is the total?")
-    made = model.generate(**inputs, max_new_tokens=6, min_new_tokens=6, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+    made = model.generate(**inputs, max_new_tokens=6, min_new_tokens=6, do_sample=False)[
+        0, inputs["input_ids"].shape[1] :
+    ]
     ids, grown = inputs["input_ids"], dict(inputs)
     for token in made.tolist():
         with torch.no_grad():

@@ -152,7 +152,9 @@ class LlamaEngine:
         slots = begin.unsqueeze(1) + torch.arange(new)  # B, T
         capacity = tail.keys[0].shape[2]
         if int(slots.max()) >= capacity:
-            raise ModelError(f"a question and its answer need {int(slots.max()) + 1} tokens, the tail holds {capacity}.")
+            raise ModelError(
+                f"a question and its answer need {int(slots.max()) + 1} tokens, the tail holds {capacity}."
+            )
         cos, sin = self.cos[page.length + slots], self.sin[page.length + slots]  # B, T, E
         used = int(slots.max()) + 1
         # One row's tail may be longer than another's: what lies behind a token's own slot is masked.
@@ -183,7 +185,9 @@ class LlamaEngine:
         q, k, v = joint.split([self.heads, self.groups, self.groups], dim=1)  # B, heads, T, E
         return _rotate(q, cos, sin), _rotate(k, cos, sin), v
 
-    def _attend(self, q: Tensor, page_k: Tensor, page_v: Tensor, tail_k: Tensor, tail_v: Tensor, mask: Tensor) -> Tensor:
+    def _attend(
+        self, q: Tensor, page_k: Tensor, page_v: Tensor, tail_k: Tensor, tail_v: Tensor, mask: Tensor
+    ) -> Tensor:
         """Softmax over page and tail together, without ever copying the page once a row. -> (B, H, T, E)"""
         rows, heads, new, size = q.shape
         share = heads // self.groups

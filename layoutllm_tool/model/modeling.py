@@ -128,7 +128,7 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         return self.language_model.get_input_embeddings()  # type: ignore[no-any-return]
 
     def freeze_for(self, stage: str) -> None:
-        """"pretraining": encoder and projectors train, the LLM does not; "sft": LLM and projectors train, the encoder does not
+        """ "pretraining": encoder and projectors train, the LLM does not; "sft": LLM and projectors train, the encoder does not
         (paper section 3.3); "joint": all but the LLM's own weights, for an adapter on it."""
         trains = {"pretraining": (True, False), "sft": (False, True), "joint": (True, False)}
         if stage not in trains:

@@ -116,7 +116,9 @@ class LayoutLLMProcessor(ProcessorMixin):  # type: ignore[misc]
         return cast(LayoutLLMProcessor, processor)
 
     def to_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return {k: v for k, v in super().to_dict(*args, **kwargs).items() if not k.startswith("_") or k == "_auto_class"}
+        return {
+            k: v for k, v in super().to_dict(*args, **kwargs).items() if not k.startswith("_") or k == "_auto_class"
+        }
 
     # -- text -------------------------------------------------------------------------------------------------------
 
@@ -268,7 +270,9 @@ class LayoutLLMProcessor(ProcessorMixin):  # type: ignore[misc]
             raise ValueError("a page is needed")
         windows = self.windows(page)
         if len(windows) > 1:
-            raise ValueError(f"page {page.number} needs {len(windows)} windows; use processor.windows(page) or a Reader")
+            raise ValueError(
+                f"page {page.number} needs {len(windows)} windows; use processor.windows(page) or a Reader"
+            )
         inputs = self.page_inputs(windows[0]) | self.prompt_inputs(windows[0])
         tail = torch.tensor([self.question_ids(question)])
         inputs["input_ids"] = torch.cat([inputs["input_ids"], tail], dim=1)

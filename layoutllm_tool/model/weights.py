@@ -86,7 +86,9 @@ def load_weights(
     missing, unexpected = model.load_state_dict(state, strict=False)
     missing = [name for name in missing if not name.startswith("language_model.")]
     if missing or unexpected:
-        raise WeightsMismatch(f"{folder} does not fit its own configuration: missing {missing}, unexpected {unexpected}.")
+        raise WeightsMismatch(
+            f"{folder} does not fit its own configuration: missing {missing}, unexpected {unexpected}."
+        )
     processor = LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base))
     return model.eval(), processor
 
