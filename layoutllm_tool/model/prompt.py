@@ -19,7 +19,7 @@ from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, Qu
 
 ANALYSIS_HEADS = tuple(f"{kind} {operation}:" for kind in KINDS for operation in OPERATIONS)
 """How step 1 may begin; the key information follows after a blank, up to the end of the line."""
-FORMATION_HEADS = tuple(f"{relation}:" for relation in RELATIONS if relation != "none") + ("none:",)
+FORMATION_HEADS = (*(f"{relation}:" for relation in RELATIONS if relation != "none"), "none:")
 """How step 3 may begin; the key text follows."""
 NONE_AREA, END_AREA = "none", "end"
 """The paper's shape writes these words where the shipped one has ``<seg_none>`` and ``<seg_end>``."""
