@@ -1,0 +1,102 @@
+"""The command line: ``layoutllm ask | pull | bench | eval | train``. Wiring only.
+
+An error of the package's tree is one line on stderr. Exit codes: 2 where the caller can mend the call (a wrong file name,
+a page that does not exist), 1 for what can't be helped from here (no weights, no OCR engine), 130 after Ctrl-C.
+Everything heavy is imported by the command that needs it: ``--help`` knows neither torch nor LangChain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from layoutllm_tool.commands import ask
+from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.protocols import Reader
+
+
+def main(argv: Sequence[str] | None = None, *, reader: Reader | None = None) -> int:
+    """Run a command and return its exit code. ``reader`` answers in place of the package's own, in tests for instance.
+
+    Wrong arguments raise SystemExit(2), as argparse does; ``--help`` and ``--version`` SystemExit(0).
+    """
+    try:
+        options = build_parser().parse_args(argv)
+        run: Callable[[argparse.Namespace, Reader | None], int] = options.run
+        code = run(options, reader)
+        sys.stdout.flush()
+    except LayoutLLMError as error:
+        from layoutllm_tool.tool_content import plain_line
+
+        sys.stderr.write(f"layoutllm: {plain_line(str(error))}\n")
+        return 2 if error.mendable else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `layoutllm ... | head`: nobody listens any more, and Python must not flush at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands with their options; each sets ``run(options, reader) -> exit code``."""
+    parser = argparse.ArgumentParser(
+        prog="layoutllm",
+        description="Ask a scanned page: answer, place on the page, three reasoning steps, confidence.",
+    )
+    parser.add_argument("--version", action="version", version=f"layoutllm-tool {_version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    ask.add_to(commands)
+    _add_pull(commands)
+    _add_bench(commands)
+    _add_eval(commands)
+    return parser
+
+
+def _add_pull(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Fetch the base language model (98 MB, once) and convert it. The first question does this by itself."
+    commands.add_parser("pull", help="fetch the base language model", description=text).set_defaults(run=_pull)
+
+
+def _pull(_options: argparse.Namespace, _reader: Reader | None) -> int:
+    from layoutllm_tool.model.base import base_model
+
+    sys.stdout.write(f"{base_model(quiet=False)}\n")
+    return 0
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Measure the first and each further question on a page, decoding and memory, beside transformers.generate."
+    parser = commands.add_parser("bench", help="measure speed and memory", description=text)
+    parser.add_argument("file", nargs="?", metavar="FILE", help="the document to ask (default: the sample invoice)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.set_defaults(run=_bench)
+
+
+def _bench(options: argparse.Namespace, _reader: Reader | None) -> int:
+    from layoutllm_tool.evaluation.bench import bench
+
+    return bench(options.file, json=options.json)
+
+
+def _add_eval(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Score the model on labelled documents. `layoutllm eval DATASET --help` lists a dataset's options."
+    parser = commands.add_parser("eval", help="score the model on labelled documents", description=text, add_help=False)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    parser.set_defaults(run=_eval)
+
+
+def _eval(options: argparse.Namespace, _reader: Reader | None) -> int:
+    from layoutllm_tool.evaluation.command import main as evaluate
+
+    return evaluate(options.arguments)
+
+
+def _version() -> str:
+    try:
+        return version("layoutllm-tool")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "(not installed)"

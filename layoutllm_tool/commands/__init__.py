@@ -1,0 +1,1 @@
+"""What the command line does, one module a command. ``cli.py`` parses the arguments and turns errors into exit codes."""

@@ -1,0 +1,198 @@
+"""``layoutllm ask FILE QUESTION [QUESTION...]``: a person names the file, so it may lie anywhere; URLs are not fetched."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layoutllm_tool.cot import Correction, LayoutCoT
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import CorrectionError, DocumentNotAllowed, LayoutLLMError, QuestionError
+from layoutllm_tool.protocols import Reader
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from layoutllm_tool.protocols import OCREngine
+
+_EXAMPLES = """\
+examples:
+  layoutllm ask invoice.pdf "What is the total?" "Who is it addressed to?"
+  layoutllm ask scan.jpg "What is the date?" --annotate marked.png
+  layoutllm ask page.png "What is the total?" --correction '{"step": "area", "spatial": "bottom right"}'
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command with its options."""
+    parser = commands.add_parser(
+        "ask",
+        help="ask a document one or more questions",
+        description="Ask a document one or more questions.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...; - reads standard input")
+    parser.add_argument("questions", metavar="QUESTION", nargs="+", help="one fact each: 'What is the invoice number?'")
+    parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
+    parser.add_argument("--json", action="store_true", help="print one JSON array, an object a question")
+    parser.add_argument(
+        "--annotate", type=_picture, metavar="OUT.png", help="write the page with area and answer drawn"
+    )
+    parser.add_argument(
+        "--words", type=Path, metavar="WORDS.json", help="words and boxes, in place of text recognition"
+    )
+    parser.add_argument(
+        "--lang", type=_languages, default=("eng",), metavar="CODES", help="eng (default), jpn, eng+deu, ..."
+    )
+    parser.add_argument("--ocr", choices=("tesseract", "rapidocr"), help="default: tesseract where it is installed")
+    parser.add_argument("--password", help="opens an encrypted PDF")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
+    parser.add_argument("--correction", type=_correction, metavar="JSON", help="mends one step; with one question only")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
+    """Answers on stdout; notices and progress on stderr. Exit code 0, also where the document does not say."""
+    _check(options)
+    with _quiet_stdout(), _status(options) as status:
+        document = _load(options)
+        chosen = reader or _reader(options)
+        status.update(f"Reading {len(document.pages)} page(s)")
+        document = chosen.load(document)
+        status.update("Asking")
+        cots = _ask(chosen, document, options)
+        if options.annotate:
+            _annotate(cots, document, options)
+    _notices(document)
+    if options.json:
+        from layoutllm_tool.commands.show import as_json
+
+        sys.stdout.write(as_json(cots, document))
+    else:
+        from layoutllm_tool.commands.show import show
+
+        show(cots)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """What can be known to be wrong before anything is opened."""
+    if not all(question.strip() for question in options.questions):
+        raise QuestionError("a question is empty.", hint='Ask something, for instance "What is the total?".')
+    if options.correction and len(options.questions) > 1:
+        raise CorrectionError("a correction belongs to one question.", hint="Ask the others without --correction.")
+    if options.annotate and options.file != "-" and options.annotate.resolve() == Path(options.file).resolve():
+        raise DocumentNotAllowed("--annotate names the document itself.", hint="Give the picture another name.")
+
+
+def _load(options: argparse.Namespace) -> Document:
+    """The document, or its one page; with the words that were handed in, which leave nothing to recognise."""
+    from layoutllm_tool.documents import Access, Limits, load_document, load_words
+
+    anywhere, limits = Access.anywhere(), Limits()
+    source = sys.stdin.buffer.read(limits.max_bytes + 1) if options.file == "-" else options.file
+    pages = [options.page] if options.page is not None and not options.words else None
+    document = load_document(source, pages=pages, limits=limits, access=anywhere, password=options.password)
+    if options.words:
+        sizes = [(page.width, page.height) for page in document.pages]
+        given = load_words(options.words, sizes, access=anywhere, limits=limits)
+        known = [page.with_lines(words.lines or (), "given") for page, words in zip(document.pages, given, strict=True)]
+        document = replace(document, pages=tuple(known))
+    return document
+
+
+def _reader(options: argparse.Namespace) -> Reader:
+    from layoutllm_tool.reader import LayoutLLMReader
+
+    return LayoutLLMReader(options.weights, languages=options.lang, engine=_engine(options.ocr))
+
+
+def _engine(name: str | None) -> OCREngine | None:
+    """None: the reader finds one."""
+    from layoutllm_tool.ocr import RapidOCREngine, TesseractEngine
+
+    return {None: None, "tesseract": TesseractEngine(), "rapidocr": RapidOCREngine()}[name]
+
+
+def _ask(reader: Reader, document: Document, options: argparse.Namespace) -> list[LayoutCoT]:
+    if options.correction:
+        return [reader.ask(document, options.questions[0], page=options.page, correction=options.correction)]
+    return reader.ask_many(document, options.questions, page=options.page)
+
+
+def _annotate(cots: Sequence[LayoutCoT], document: Document, options: argparse.Namespace) -> None:
+    from layoutllm_tool.annotate import annotated_document
+
+    picture = annotated_document(cots, document, page=options.page)
+    if picture is None:
+        sys.stderr.write("layoutllm: the page has no picture to draw on; nothing was written.\n")
+        return
+    try:
+        picture.save(options.annotate)
+    except OSError as error:
+        raise LayoutLLMError(
+            f"{str(options.annotate)!r} can't be written: {error.strerror or error}.", hint="Choose another place."
+        ) from error
+
+
+def _notices(document: Document) -> None:
+    from layoutllm_tool.tool_content import plain_line
+
+    for page in document.pages:
+        for notice in page.notices:
+            sys.stderr.write(f"layoutllm: page {page.number}: {plain_line(notice)}\n")
+
+
+@contextlib.contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """Whatever a library prints goes to stderr: stdout holds the answers and nothing else."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+@contextlib.contextmanager
+def _status(options: argparse.Namespace) -> Iterator[Status]:
+    """A spinner where a person is watching."""
+    from rich.console import Console
+
+    console = Console(stderr=True, quiet=options.json)
+    with console.status("Opening the document") as status:
+        yield status
+
+
+def _picture(text: str) -> Path:
+    """Wrong names are found before the model is loaded."""
+    from PIL import Image
+
+    path = Path(text)
+    Image.init()
+    if Image.EXTENSION.get(path.suffix.lower()) not in ("PNG", "JPEG", "WEBP", "TIFF", "PDF"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no picture's name: end it in .png, .jpg, .webp, .tiff or .pdf")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
+    return path
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    codes = tuple(code for code in text.replace(",", "+").split("+") if code)
+    if not codes:
+        raise argparse.ArgumentTypeError("give at least one language, for instance eng")
+    return codes
+
+
+def _correction(text: str) -> Correction:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise CorrectionError(
+            f"--correction is not JSON: {error}.",
+            hint="""For instance '{"step": "area", "spatial": "bottom right"}'.""",
+        ) from error
+    return Correction.from_json(data)

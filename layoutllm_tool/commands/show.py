@@ -1,0 +1,72 @@
+"""Answers as people and programs read them on a terminal: rich text, or one JSON array.
+
+What stands on a page is untrusted: it reaches the terminal without control characters, and never as markup.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.annotate import COLOURS
+from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.tool_content import plain_line
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def as_json(cots: Sequence[LayoutCoT], document: Document) -> str:
+    """One array, an object a question. Boxes are [x0, y0, x1, y1], 0-1000 from the top left of the page of that
+    ``page_size``: [width, height] in pixels, upright. Invisible characters are escaped, and where stdout can't take them all
+    but ASCII."""
+    unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+    text = json.dumps([_record(cot, document) for cot in cots], ensure_ascii=not unicode, indent=2)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
+
+
+def _record(cot: LayoutCoT, document: Document) -> dict[str, Any]:
+    whole = cot.to_json()
+    page = document.page(cot.page) if cot.page is not None else None
+    names = ("question", "answer", "page", "box", "area", "confidence", "steps")
+    return {name: whole[name] for name in names} | {"page_size": [page.width, page.height] if page else None}
+
+
+def show(cots: Sequence[LayoutCoT]) -> None:
+    """Question, answer, where it stands, and the three steps; several questions are numbered as in the picture."""
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    for number, cot in enumerate(cots, start=1):
+        if number > 1:
+            console.print()
+        for line in _lines(cot, number if len(cots) > 1 else None):
+            console.print(line)
+
+
+def _lines(cot: LayoutCoT, number: int | None) -> Iterator[Text]:
+    from rich.text import Text
+
+    label, colour = (f"{number}  ", COLOURS[(number - 1) % len(COLOURS)]) if number else ("", "cyan")
+    yield Text(label + plain_line(cot.question), style=colour)
+    if cot.answer is None:
+        yield Text("  not in the document", style="italic yellow")
+    else:
+        yield Text(f"  {plain_line(cot.answer)}", style="bold")
+    yield Text(f"  {_place(cot)}", style="dim")
+    for index, (name, text) in enumerate(cot.steps.items(), start=1):
+        title = f"    {index} {name.replace('_', ' ').capitalize()}: "
+        yield Text.assemble((title, "dim"), plain_line(text))
+
+
+def _place(cot: LayoutCoT) -> str:
+    page = f"page {cot.page}, " if cot.page is not None else ""
+    where = ""
+    if cot.box:
+        where = f"box {cot.box.as_list()}, "
+    elif cot.area:
+        where = f"area {cot.area.as_list()}, "
+    return f"{page}{where}confidence {cot.confidence:.2f}"
