@@ -95,6 +95,14 @@ def test_specks_that_read_as_letters_are_no_text() -> None:
     assert page.notices == ("No legible text was found on the page.",)
 
 
+def test_an_icon_that_reads_as_a_mark_on_its_head_is_no_text() -> None:
+    answers = iter([[Word("x", Box(1, 1, 20, 20), 0.4)], [], [Word("&", Box(1, 1, 20, 20), 0.9)], []])
+    page = recognise_page(as_page(drawn()[0]), engine=FakeOCR(lambda image: next(answers)))
+    assert page.lines == ()
+    assert (page.width, page.height) == drawn()[0].size
+    assert page.notices == ("No legible text was found on the page.",)
+
+
 def test_what_was_read_already_is_kept() -> None:
     known = (Line((Word("known", Box(1, 1, 2, 2)),)),)
     page = Page(1, 10, 10, lines=known, image=drawn()[0], text_source="pdf")

@@ -90,8 +90,8 @@ def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -
         return first.reading
     turns = (90, 180, 270) if turn is None else (turn,)
     best = max([first, *(_attempt(image, turn, engine, languages) for turn in turns)], key=lambda a: a.substance)
-    # Stains that were read as letters would be found as answers.
-    return best.reading if turn is not None or best.mean >= LEGIBLE else Reading(legible=False)
+    # Stains and icons that were read as letters would be found as answers.
+    return best.reading if turn is not None or best.is_text else Reading(legible=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,10 @@ class _Attempt:
     def looks_right(self) -> bool:
         long = [w for w in self.reading.words if len(w.text) >= 4]
         return self.mean >= SURE and sum(map(self._upended, long)) <= len(long) / 2
+
+    @property
+    def is_text(self) -> bool:
+        return self.mean >= LEGIBLE and any(sum(map(str.isalnum, w.text)) >= 2 for w in self.reading.words)
 
     @property
     def substance(self) -> float:

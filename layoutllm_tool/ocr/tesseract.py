@@ -44,7 +44,7 @@ class TesseractEngine:
     psms: tuple[int, ...] = (6, 11)
     long_side: int = 1700
     least_confidence: float = 0.2
-    timeout: float = 30.0
+    timeout: float = 45.0
     name: str = field(default="tesseract", init=False)
 
     @property
