@@ -1,4 +1,4 @@
-"""The command line: ``layoutllm ask | pull | bench | eval | train``. Wiring only.
+"""The command line: ``layoutllm ask | pull | bench | eval``. Wiring only.
 
 An error of the package's tree is one line on stderr. Exit codes: 2 where the caller can mend the call (a wrong file name,
 a page that does not exist), 1 for what can't be helped from here (no weights, no OCR engine), 130 after Ctrl-C.
@@ -83,8 +83,9 @@ def _bench(options: argparse.Namespace, _reader: Reader | None) -> int:
 
 
 def _add_eval(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "Score the model on labelled documents. `layoutllm eval DATASET --help` lists a dataset's options."
-    parser = commands.add_parser("eval", help="score the model on labelled documents", description=text, add_help=False)
+    text = "score the model on labelled documents, fit the confidence"
+    # Its arguments are parsed by the evaluation itself: nothing is an option here, not even --help.
+    parser = commands.add_parser("eval", help=text, add_help=False, prefix_chars="\0")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     parser.set_defaults(run=_eval)
 

@@ -1,0 +1,75 @@
+# The same few commands here and in CI. Everything is installed into VENV; nothing is installed twice.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+DATA ?= ../shared/data
+SAMPLE := layoutllm_tool/samples/invoice.png
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.package $(VENV)/.ocr ## Install, fetch the base model, ask the sample invoice, write out/invoice.png
+	@$(BIN)/layoutllm pull >/dev/null
+	@mkdir -p out
+	$(BIN)/layoutllm ask $(SAMPLE) "What is the invoice number?" "What is the total due?" --annotate out/invoice.png
+	@echo "The page with areas and answers drawn: out/invoice.png"
+
+.PHONY: test
+test: lint $(VENV)/.ocr-test ## Lint, types, import contracts, then every test, documentation included
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: $(VENV)/.test ## Ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
+
+.PHONY: bench
+bench: $(VENV)/.package $(VENV)/.ocr ## Speed and memory, beside transformers.generate
+	$(BIN)/layoutllm bench
+
+.PHONY: train
+train: $(VENV)/.package $(VENV)/.ocr ## Train the shipped weights anew (hours; resumes), into out/train
+	$(BIN)/python -m layoutllm_tool.training --receipts $(DATA)/receipts --out out/train
+
+.PHONY: eval
+eval: $(VENV)/.package $(VENV)/.ocr ## Score receipts 400-499 and the unanswerable questions, beside the untuned backbone
+	$(BIN)/layoutllm eval receipts --data $(DATA) --baseline
+	$(BIN)/layoutllm eval unanswerable --data $(DATA)
+
+.PHONY: clean
+clean: ## Remove the environment and everything generated
+	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+# -- stamps: what is installed already ---------------------------------------------------------------------------------
+
+$(VENV)/.torch:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@touch $@
+
+$(VENV)/.package: pyproject.toml $(VENV)/.torch
+	$(BIN)/pip install --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.torch
+	$(BIN)/pip install --editable '.[test]'
+	@touch $@ $(VENV)/.package
+
+$(VENV)/.ocr: $(VENV)/.package
+	command -v tesseract >/dev/null || scripts/debian tesseract-ocr || $(BIN)/pip install --editable '.[rapidocr]'
+	@touch $@
+
+$(VENV)/.ocr-test: $(VENV)/.test
+	scripts/debian tesseract-ocr tesseract-ocr-osd tesseract-ocr-jpn fonts-dejavu fonts-liberation
+	@touch $@
