@@ -149,3 +149,13 @@ def test_skew_is_measured_to_a_few_tenths(degrees: float) -> None:
 def test_a_level_page_and_a_plain_gradient_have_no_skew() -> None:
     assert skew(drawn()[0]) == 0.0
     assert skew(Image.linear_gradient("L").resize((500, 700))) == 0.0
+
+
+@needs_tesseract
+def test_faint_print_inside_a_black_border_is_read() -> None:
+    image, _ = drawn()
+    faint = image.convert("L").point(lambda value: 215 + value * 40 // 255)  # dark grey on white becomes almost white
+    bordered = Image.new("L", (image.width + 80, image.height + 80), 0)
+    bordered.paste(faint, (40, 40))
+    page = recognise_page(as_page(bordered), engine=ONCE, cache=fresh())
+    assert set(expected_text()) <= {line.text for line in page.lines or ()}

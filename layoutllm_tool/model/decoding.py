@@ -299,8 +299,8 @@ class Row:
     # -- step 3 -----------------------------------------------------------------------------------------------------
 
     def _area_words(self) -> list[tuple[int, int]]:
-        """(line, word) of everything in the area, in the order in which it was named; a line in two pieces comes once."""
-        lines = dict.fromkeys(self.window.lines[s] for s in self.area)
+        """(line, word) of everything in the area in reading order; a line in two pieces comes once."""
+        lines = sorted({self.window.lines[s] for s in self.area})
         page = self.window.page.lines or ()
         return [(line, word) for line in lines for word in range(len(page[line].words))]
 

@@ -16,6 +16,7 @@ from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import OCRError, OCRNotInstalled
 from layoutllm_tool.ocr.cache import Reading, ReadingCache, reading_key
+from layoutllm_tool.ocr.contrast import even
 from layoutllm_tool.ocr.deskew import is_blank, levelled, skew
 from layoutllm_tool.ocr.rapid import RapidOCREngine, rapidocr_installed
 from layoutllm_tool.ocr.tesseract import INSTALL_HINT, TesseractEngine, tesseract_installed
@@ -28,6 +29,8 @@ LEAST_SKEW = 1.5
 """Degrees. Less is left alone: engines and reading order take it, and the page stays as the caller knows it."""
 SURE = 0.7
 """Mean confidence of a page that was read the right way up (printed pages: 0.8 and more; turned ones: 0.6 and less)."""
+FEW_WORDS = 20
+"""A page on which fewer are found is read again with its contrast evened out."""
 LEGIBLE = 0.5
 """A page under this whose orientation can't be told either has no text on it: specks, stains, a photograph."""
 
@@ -82,6 +85,9 @@ def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -
     if is_blank(image):
         return Reading()
     first = _attempt(image, 0, engine, languages)
+    if len(first.reading.words) < FEW_WORDS:
+        # Faint print, a shadow or a black border: engines choose one threshold for the page and lose all of it.
+        first = max(first, _attempt(image, 0, engine, languages, evened=True), key=lambda a: a.substance)
     if first.looks_right:
         return first.reading
     orientation: Callable[[Image], int | None] | None = getattr(engine, "orientation", None)
@@ -137,12 +143,12 @@ def _read_once(image: Image, engine: OCREngine, languages: tuple[str, ...], cach
     return found
 
 
-def _attempt(image: Image, turn: int, engine: OCREngine, languages: Sequence[str]) -> _Attempt:
+def _attempt(image: Image, turn: int, engine: OCREngine, languages: Sequence[str], *, evened: bool = False) -> _Attempt:
     upright = _straightened(image, Reading(turn))
     angle = skew(upright)
     angle = angle if abs(angle) >= LEAST_SKEW else 0.0
     level = levelled(upright, angle) if angle else upright
-    words = engine.recognise(level, languages=languages)
+    words = engine.recognise(even(level) if evened else level, languages=languages)
     kept = tuple(w for w in words if w.text.strip() and _sure(w) >= 0)
     return _Attempt(Reading(turn, angle, kept), level.height / level.width)
 

@@ -33,10 +33,10 @@ class Recipe:
 
     stage: str = "joint"
     """"pretraining", "sft" (the paper's two) or "joint": encoder, projectors, pointer and adapter together."""
-    pages: int = 4000
+    pages: int = 1700
     """Pages in all; with their questions packed on them."""
     pages_per_step: int = 2
-    learning_rate: float = 4e-4
+    learning_rate: float = 5e-4
     """Peak, of the adapter; the parts that start from nothing learn faster by FRESH."""
     warm_up: float = 0.03
     weight_decay: float = 1e-4
@@ -46,7 +46,7 @@ class Recipe:
     questions: int = 8
     mask_words: float = 0.0
     seed: int = 0
-    checkpoint_every: int = 50
+    checkpoint_every: int = 40
     """Optimiser steps."""
 
 
