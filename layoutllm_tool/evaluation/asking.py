@@ -25,11 +25,11 @@ class Baseline(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One document to ask about: where its picture is, its words where they are given, its questions."""
+    """One document to ask about: where its picture is, its questions, and what gives its words where they are known."""
 
     path: Path
     questions: tuple[Question, ...]
-    words: tuple[Page, ...] | None = None
+    words: Callable[[], Sequence[Page]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def ask_all(
     for item in items:
         try:
             begun = time.perf_counter()
-            document = reader.load(item.path, words=item.words)
+            document = reader.load(item.path, words=item.words() if item.words else None)
             loads.append(time.perf_counter() - begun)
             rows += _ask(reader, document, item.questions, baseline)
         except LayoutLLMError as error:

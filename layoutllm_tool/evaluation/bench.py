@@ -10,8 +10,7 @@ from rich.table import Table
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.evaluation.speed import DECODE_RATIO, FURTHER_SHARE, Report, measure
-
-SAMPLE = Path(__file__).parent.parent / "samples" / "invoice.png"
+from layoutllm_tool.samples import INVOICE
 
 
 def bench(
@@ -44,7 +43,7 @@ def _page(file: str | Path | None) -> Page:
     """The first page: a picture whose text is to be recognised, or a PDF's page with its own text."""
     from layoutllm_tool.documents import Access, load_document
 
-    return load_document(Path(file or SAMPLE), pages=(1,), access=Access.anywhere()).pages[0]
+    return load_document(Path(file or INVOICE), pages=(1,), access=Access.anywhere()).pages[0]
 
 
 def aims_met(found: Report) -> bool:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from layoutllm_tool.documents.geometry import Box
+from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.evaluation.asking import Item
 from layoutllm_tool.evaluation.rows import Question
@@ -28,28 +28,38 @@ def items(data: Path, *, limit: int | None = None, seed: int = 0) -> list[Item]:
         raise DocumentNotFound(
             f"{data} holds no FUNSD annotations.", hint='Give the folder of "annotations" and "images".'
         )
-    found = [_item(data, file) for file in files]
-    if limit is None:
-        return [item for item in found if item.questions]
-    every = [(i, question) for i, item in enumerate(found) for question in item.questions]
-    chosen = Random(f"forms/{seed}").sample(every, min(limit, len(every)))
-    kept = [
-        replace(item, questions=tuple(q for q in item.questions if (i, q) in chosen)) for i, item in enumerate(found)
-    ]
-    return [item for item in kept if item.questions]
+    found = [_form(data, file) for file in files]
+    if limit is not None:
+        every = [(i, j) for i, form in enumerate(found) for j in range(len(form.questions))]
+        chosen = set(Random(f"forms/{seed}").sample(every, min(limit, len(every))))
+        found = [
+            replace(form, questions=tuple(q for j, q in enumerate(form.questions) if (i, j) in chosen))
+            for i, form in enumerate(found)
+        ]
+    return [Item(form.path, form.questions, form.pages) for form in found if form.questions]
 
 
-def _item(data: Path, file: Path) -> Item:
+@dataclass(frozen=True, slots=True)
+class _Form:
+    path: Path
+    annotation: Mapping[str, Any]
+    size: tuple[int, int]
+    questions: tuple[Question, ...]
+
+    def pages(self) -> list[Page]:
+        from layoutllm_tool.documents.words import load_words
+
+        return load_words({"form": self.annotation["form"]}, [self.size])
+
+
+def _form(data: Path, file: Path) -> _Form:
     from PIL import Image
-
-    from layoutllm_tool.documents.words import load_words
 
     annotation = json.loads(file.read_text(encoding="utf-8"))
     path = data / "images" / f"{file.stem}.png"
     with Image.open(path) as image:
         size = image.size
-    pages = load_words({"form": annotation["form"]}, [size])
-    return Item(path, tuple(_questions(annotation, f"forms/{file.stem}", size)), tuple(pages))
+    return _Form(path, annotation, size, tuple(_questions(annotation, f"forms/{file.stem}", size)))
 
 
 def _questions(annotation: Mapping[str, Any], name: str, size: tuple[int, int]) -> list[Question]:

@@ -19,6 +19,7 @@ from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.evaluation.baseline import chat_ids
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
@@ -194,21 +195,26 @@ def measure_ours(
 
 
 def step_rate(decoder: CoTDecoder, read: ReadWindow, rows: int, new_tokens: int, repeats: int) -> float:
-    """Tokens a second of greedy decoding behind a page, without a grammar: what generate does, step by step."""
+    """Tokens a second of bare decoding behind a page."""
     import torch
 
-    engine = decoder.engine
     start = torch.tensor(decoder.processor.question_ids(QUESTIONS[0])[-1:]).expand(rows, 1)
-
-    def decode() -> None:
-        tail, ids = engine.new_tail(rows, new_tokens + 1), start
-        for _ in range(new_tokens):
-            hidden = engine.step(decoder.model.embed(ids, None, None), read.cache, tail, [1] * rows)
-            ids = engine.logits(hidden[:, -1]).argmax(-1, keepdim=True)
-
-    with torch.inference_mode():
-        seconds, _ = _timed(decode, repeats)
+    seconds, _ = _timed(lambda: greedy(decoder, read, start, new_tokens), repeats)
     return rows * new_tokens / seconds
+
+
+def greedy(decoder: CoTDecoder, read: ReadWindow, ids: Tensor, new_tokens: int) -> Tensor:
+    """Greedy decoding behind a page without a grammar, step by step as generate does it: (B, 1) -> (B, new_tokens)."""
+    import torch
+
+    engine, said = decoder.engine, []
+    with torch.inference_mode():
+        tail = engine.new_tail(len(ids), new_tokens + 1)
+        for _ in range(new_tokens):
+            hidden = engine.step(decoder.model.embed(ids, None, None), read.cache, tail, [1] * len(ids))
+            ids = engine.logits(hidden[:, -1]).argmax(-1, keepdim=True)
+            said.append(ids)
+    return torch.cat(said, dim=1)
 
 
 # -- generate's side ----------------------------------------------------------------------------------------------------
