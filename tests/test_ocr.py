@@ -96,7 +96,7 @@ def test_specks_that_read_as_letters_are_no_text() -> None:
 
 
 def test_an_icon_that_reads_as_a_mark_on_its_head_is_no_text() -> None:
-    answers = iter([[Word("x", Box(1, 1, 20, 20), 0.4)], [], [Word("&", Box(1, 1, 20, 20), 0.9)], []])
+    answers = iter([[Word("x", Box(1, 1, 20, 20), 0.4)], [], [], [Word("&", Box(1, 1, 20, 20), 0.9)], []])
     page = recognise_page(as_page(drawn()[0]), engine=FakeOCR(lambda image: next(answers)))
     assert page.lines == ()
     assert (page.width, page.height) == drawn()[0].size

@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
 _SHRINK = 8
 """The background is estimated on a picture so many times smaller."""
+_BORDER = 0.3
+"""What is darker than this share of the paper is black already: solid print, the scanner's lid."""
 
 
 def even(image: Image) -> Image:
     """Greyscale ("L") of the same size: every pixel by the paper's brightness around it, then stretched.
 
-    The paper's brightness is a blurred local maximum. The darkest percent becomes black, the brighter two fifths white:
-    text covers far less of a page than that.
+    The paper's brightness is a blurred local maximum. The darkest percent of what is no border becomes black, the brighter two
+    fifths white: text covers far less of a page than that.
     """
     from PIL import Image as pillow
     from PIL import ImageFilter
@@ -27,6 +29,7 @@ def even(image: Image) -> Image:
     paper = small.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.BoxBlur(4))
     around = np.asarray(paper.resize(grey.size, pillow.Resampling.BILINEAR), dtype=np.float32)
     ratio = np.clip(np.asarray(grey, dtype=np.float32) / np.maximum(around, 1.0), 0.0, 1.0)
-    low, high = np.percentile(ratio, (1, 60))
+    inked = ratio[ratio > _BORDER]
+    low, high = np.percentile(inked, (1, 60)) if inked.size else (0.0, 1.0)
     stretched = np.clip((ratio - low) / max(float(high - low), 1e-3), 0.0, 1.0)
     return pillow.fromarray((stretched * 255).astype(np.uint8))
