@@ -124,6 +124,7 @@ def signals(page: Page, decoded: Decoded, areas: Sequence[Area]) -> dict[str, fl
     if decoded.answer is not None:
         words = [page.lines[line].words[word] for line, word in decoded.words] if page.lines else []
         found["ocr"] = fmean([1.0 if w.confidence is None else w.confidence for w in words]) if words else 0.0
+        found["widened"] = float(decoded.widened)
         found["grounded"] = float(bool(words))
         found["places"] = math.log1p(page.text.lower().count(decoded.answer.lower()))
         found["length"] = math.log1p(len(decoded.answer))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.model.copying import Copy, Spelling
-from layoutllm_tool.model.decoding import Constraints, CoTDecoder, Decoded
+from layoutllm_tool.model.decoding import Constraints, CoTDecoder, Decoded, Grammar, Row
 from layoutllm_tool.model.prompt import read_analysis, read_formation, write_analysis, write_formation
 from tests import tiny
 
@@ -223,3 +223,58 @@ def test_the_wire_form_survives_a_round_trip() -> None:
 )
 def test_types_find_their_spans(kind, text: str, found: list[str]) -> None:  # type: ignore[no-untyped-def]
     assert [text[a:b] for a, b in spans_of(kind, text)] == found
+
+
+def told(row: Row, wanted: str) -> None:
+    """Let a row write while the model's head wants nothing but the text ``wanted``, and then the end."""
+    grammar = row.grammar
+    left = [*grammar.processor.text_ids(wanted), grammar.end]
+    while not row.done:
+        scores = torch.full((len(grammar.spelling.by_id),), -20.0)
+        scores[left[0]] = -0.01
+        row.advance(torch.zeros(1), lambda _, scores=scores: scores, lambda _: torch.zeros(1))
+        left = left[1:] or left
+
+
+def answering(area: list[int], constraints: Constraints | None = None) -> Row:
+    model, processor = tiny.smol()
+    grammar = Grammar(processor, segments=True)
+    row = Row(
+        grammar,
+        processor.windows(tiny.page("ACME Ltd\nTotal         42.10\nBob"))[0],
+        "?",
+        constraints or Constraints(),
+    )
+    row.analysis = QuestionAnalysis("key-value", "extraction", "total")
+    row.area = area
+    row._begin_answer()
+    assert model.config.area_format == "segments"
+    return row
+
+
+def test_an_answer_outside_the_area_widens_it() -> None:
+    row = answering([0])
+    told(row, " 42.10")
+    found = row.result()
+    assert (found.answer, found.widened, found.segments) == ("42.10", True, (0, 2))
+    assert found.words == ((2, 0),)
+
+
+def test_an_answer_inside_the_area_leaves_it_as_it_is() -> None:
+    row = answering([0, 2])
+    told(row, " 42.10")
+    found = row.result()
+    assert (found.answer, found.widened, found.segments) == ("42.10", False, (0, 2))
+
+
+def test_an_area_that_somebody_gave_is_never_left() -> None:
+    row = answering([0], Constraints(segments=(0,)))
+    told(row, " 42.10")
+    found = row.result()
+    assert not found.widened and found.segments == (0,)
+    assert found.answer is None or found.answer in "ACME Ltd"
+
+
+def test_the_same_text_elsewhere() -> None:
+    begun = Copy(b"date", b" 18", (4,)).elsewhere("total 18.50 of 18/04")
+    assert [begun.source[:offset] for offset in begun.offsets] == [b"total 18", b"total 18.50 of 18"]

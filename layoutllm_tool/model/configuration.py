@@ -46,8 +46,8 @@ class LayoutLLMConfig(PretrainedConfig):
         if isinstance(text_config, dict):
             values = dict(text_config)
             text_config = AutoConfig.for_model(values.pop("model_type", "llama"), **values)
-        self.encoder_config = encoder_config or LayoutLMv3Config(max_position_embeddings=514)
-        self.text_config = text_config or LlamaConfig()
+        self.encoder_config: Any = encoder_config or LayoutLMv3Config(max_position_embeddings=514)
+        self.text_config: Any = text_config or LlamaConfig()
         self.fusion = fusion
         self.area_format = area_format
         self.visual_pool = visual_pool

@@ -64,6 +64,17 @@ class Copy:
             stops = frozenset(at[b] for _, b in spans)
         return cls(source.encode(), starts=starts, stops=stops, wrong=bad)
 
+    def elsewhere(self, source: str) -> Copy:
+        """The same text so far as a copy from another source: wherever it stands there."""
+        data, begun = source.encode(), self.text.lstrip()
+        if not begun:
+            return replace(self, source=data, offsets=tuple(range(len(data))) if self.text else ())
+        found, at = [], data.find(begun)
+        while at >= 0:
+            found.append(at + len(begun))
+            at = data.find(begun, at + 1)
+        return replace(self, source=data, offsets=tuple(found))
+
     @property
     def empty(self) -> bool:
         return not self.text.strip()

@@ -37,6 +37,9 @@ from layoutllm_tool.model.prompt import (
 KEY_TOKENS, FREE_TOKENS, COPY_TOKENS, AREA_SEGMENTS = 32, 64, 256, 32
 """Most tokens of a key, of a formed and of a copied answer, and most segments of an area."""
 
+UNLIKELY, LIKELY = 0.1, 0.5
+"""Below the first, nothing in the area is what the model wants to say; above the second, something else on the page is."""
+
 
 class Stage(Enum):
     HEAD_1, KEY_1, AREA, HEAD_3, KEY_3, COPY, FREE, DONE = range(8)
@@ -72,6 +75,8 @@ class Decoded:
     """(line, word) of the copy; () for a formed answer and for None."""
     logprobs: dict[str, list[float]]
     """By step: "analysis", "area", "formation", "answer"; the area's are among the segments."""
+    widened: bool
+    """The answer was copied from outside the area that step 2 named, which was widened by its lines."""
     none_logprob: float
     """Of "no segment answers", whatever was chosen."""
     tokens: int
@@ -130,6 +135,8 @@ class Row:
         self.copy: Copy | None = None
         self.answer: str | None = None
         self.words: tuple[tuple[int, int], ...] = ()
+        self.source: list[tuple[int, int]] = []
+        self.widened = False
         self.fed = 0
         if constraints.analysis:
             self.pending += grammar.processor.text_ids(write_analysis(constraints.analysis))
@@ -298,11 +305,14 @@ class Row:
 
     # -- step 3 -----------------------------------------------------------------------------------------------------
 
-    def _area_words(self) -> list[tuple[int, int]]:
-        """(line, word) of everything in the area in reading order; a line in two pieces comes once."""
-        lines = sorted({self.window.lines[s] for s in self.area})
+    def _words_of(self, segments: Iterable[int]) -> list[tuple[int, int]]:
+        """(line, word) of everything in these segments in reading order; a line in two pieces comes once."""
+        lines = sorted({self.window.lines[s] for s in segments})
         page = self.window.page.lines or ()
         return [(line, word) for line in lines for word in range(len(page[line].words))]
+
+    def _joined(self, words: Iterable[tuple[int, int]]) -> str:
+        return " ".join(self._text_of(word) for word in words)
 
     def _text_of(self, word: tuple[int, int]) -> str:
         return (self.window.page.lines or ())[word[0]].words[word[1]].text
@@ -311,7 +321,8 @@ class Row:
         if self.analysis and self.analysis.operation == "reasoning":
             self.stage = Stage.FREE
             return
-        source = " ".join(self._text_of(word) for word in self._area_words())
+        self.source = self._words_of(self.area)
+        source = self._joined(self.source)
         spans = self.limits.spans(source) if self.limits.spans else []
         self.copy = Copy.of(source, spans or None, self.limits.wrong)
         self.stage = Stage.COPY
@@ -319,10 +330,9 @@ class Row:
     def _copy_on(self, scores: Tensor) -> None:
         assert self.copy is not None
         grammar = self.grammar
-        allowed = self.copy.allowed(grammar.spelling)
-        options = list(allowed)
-        if self.copy.may_end():
-            options.append(grammar.end)
+        allowed, options = self._copy_options(self.copy)
+        if self._may_widen and (not options or float(scores[torch.tensor(options)].max()) < math.log(UNLIKELY)):
+            allowed, options = self._widened(scores, allowed, options)
         if not options or len(self.logprobs["answer"]) >= COPY_TOKENS:
             self._finish_copy()
             return
@@ -334,6 +344,30 @@ class Row:
         self.copy = self.copy.after(token, grammar.spelling, allowed)
         self.feed(token)
 
+    def _copy_options(self, copy: Copy) -> tuple[dict[int, tuple[int, ...]], list[int]]:
+        allowed = copy.allowed(self.grammar.spelling)
+        return allowed, [*allowed, self.grammar.end] if copy.may_end() else list(allowed)
+
+    @property
+    def _may_widen(self) -> bool:
+        """Nobody said where to look, and the answer has not left the area yet."""
+        limits = self.limits
+        return limits.segments is None and limits.allowed is None and limits.spans is None and not self.widened
+
+    def _widened(
+        self, scores: Tensor, allowed: dict[int, tuple[int, ...]], options: list[int]
+    ) -> tuple[dict[int, tuple[int, ...]], list[int]]:
+        """The model wants nothing that stands in its area: where it wants something else on the page, the answer comes from
+        there, and the area grows by the answer's lines. Steps 2 and 3 then disagree, and the confidence knows (``widened``)."""
+        assert self.copy is not None
+        everywhere = self._words_of(range(len(self.window.lines)))
+        copy = self.copy.elsewhere(self._joined(everywhere))
+        more, choices = self._copy_options(copy)
+        if not choices or float(scores[torch.tensor(choices)].max()) < math.log(LIKELY):
+            return allowed, options
+        self.copy, self.source, self.widened = copy, everywhere, True
+        return more, choices
+
     def _finish_copy(self) -> None:
         assert self.copy is not None
         self.stage = Stage.DONE
@@ -342,12 +376,15 @@ class Row:
         self.answer = self.copy.string
         start, stop = self.copy.span()
         at, words = 0, []
-        for word in self._area_words():
+        for word in self.source:
             end = at + len(self._text_of(word))
             if at < stop and start < end:
                 words.append(word)
             at = end + 1
         self.words = tuple(words)
+        if self.widened:
+            lines = {line for line, _ in words}
+            self.area += [s for s, line in enumerate(self.window.lines) if line in lines and s not in self.area]
 
     def _form(self, scores: Tensor) -> None:
         scores = scores.index_fill(0, self.grammar.never, -torch.inf)
@@ -365,7 +402,7 @@ class Row:
         assert self.analysis is not None
         return Decoded(
             analysis=self.analysis, segments=tuple(self.area), formation=self.formation, answer=self.answer,
-            words=self.words, logprobs=self.logprobs, none_logprob=self.none_logprob, tokens=self.fed,
+            words=self.words, logprobs=self.logprobs, widened=self.widened, none_logprob=self.none_logprob, tokens=self.fed,
         )  # fmt: skip
 
 
@@ -445,6 +482,6 @@ class CoTDecoder:
 
     def _segments(self, hidden: Tensor, read: ReadWindow) -> Tensor:
         assert read.segment_keys is not None
-        scores = self.model.pointer(hidden.float()[None, None], read.segment_keys)[0, 0]
+        scores: Tensor = self.model.pointer(hidden.float()[None, None], read.segment_keys)[0, 0]
         scores[0] += self.none_bias
         return scores.log_softmax(-1)

@@ -106,7 +106,7 @@ class LlamaEngine:
         self.cos, self.sin = cos[0].to(self.dtype), sin[0].to(self.dtype)  # positions, E
 
     @staticmethod
-    def _layer(layer: torch.nn.Module, int8: bool) -> Layer:
+    def _layer(layer: Any, int8: bool) -> Layer:
         attention, mlp = layer.self_attn, layer.mlp
         qkv = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
         return Layer(
@@ -182,7 +182,7 @@ class LlamaEngine:
     def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows, new, _ = x.shape
         joint = layer.qkv(self._normed(x, layer.norm_in)).view(rows, new, -1, self.size).transpose(1, 2)
-        q, k, v = joint.split([self.heads, self.groups, self.groups], dim=1)  # B, heads, T, E
+        q, k, v = torch.split(joint, [self.heads, self.groups, self.groups], dim=1)  # B, heads, T, E
         return _rotate(q, cos, sin), _rotate(k, cos, sin), v
 
     def _attend(

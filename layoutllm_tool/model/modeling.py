@@ -73,7 +73,8 @@ class SegmentPointer(nn.Module):
         first = one_hot * (one_hot.cumsum(1) == 1)  # the marker is a segment's first token
         count = one_hot.sum(1).clamp(min=1).unsqueeze(-1)  # B, S, 1
         mean = one_hot.transpose(1, 2) @ hidden / count
-        return self.marker(first.transpose(1, 2) @ hidden) + self.content(mean)
+        keys: Tensor = self.marker(first.transpose(1, 2) @ hidden) + self.content(mean)
+        return keys
 
     def forward(self, hidden: Tensor, keys: Tensor) -> Tensor:
         """(B, N, D) and (B, S, pointer) -> (B, N, 2 + S): none, end, then the segments."""
@@ -273,7 +274,8 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
             scores = self.pointer(hidden, segment_keys)[is_segment]  # N, 2 + S
             target = shifted[is_segment] - self.config.special_id("<seg_none>")
             losses.append(F.cross_entropy(scores, target, reduction="sum"))
-        return torch.stack(losses).sum() / (is_text | is_segment).sum().clamp(min=1)
+        loss: Tensor = torch.stack(losses).sum() / (is_text | is_segment).sum().clamp(min=1)
+        return loss
 
     # -- generate ---------------------------------------------------------------------------------------------------
 
@@ -284,7 +286,7 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
             for name in ("pixel_values", "page_ids", "page_bbox", "page_mask", "page_tokens", "segment_ids")
         }
         segment_keys = kwargs.pop("segment_keys", None)
-        inputs = super().prepare_inputs_for_generation(input_ids, **kwargs)
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)
         cache = kwargs.get("past_key_values")
         first = cache is None or cache.get_seq_length() == 0
         return inputs | (page if first else {"segment_keys": segment_keys})

@@ -56,7 +56,7 @@ class Window:
         return (Area(self.page.number, Box.union(self.page.lines[i].box for i in lines), lines),)
 
 
-class LayoutLLMProcessor(ProcessorMixin):  # type: ignore[misc]
+class LayoutLLMProcessor(ProcessorMixin):
     """Image processor, the language model's tokenizer, and in the paper's shape the encoder's own one."""
 
     def __init__(

@@ -49,7 +49,7 @@ def read_analysis(text: str) -> QuestionAnalysis:
     head, _, key = text.partition(":")
     kind, _, operation = head.strip().rpartition(" ")
     if kind in KINDS and operation in OPERATIONS:
-        return QuestionAnalysis(kind, operation, key.strip())  # type: ignore[arg-type]
+        return QuestionAnalysis(kind, operation, key.strip())
     return QuestionAnalysis("key-value", "extraction", text.strip())
 
 
