@@ -33,6 +33,9 @@ TEMPLATE = (
         ("**ACME Ltd**", "ACME Ltd"),
         ("14:05:31", "14:05:31"),
         ("Island Books", "Island Books"),
+        ("110.00, which is the total amount of money that has been spent", "110.00"),
+        ("The date is 28-04-18. It is a date that is given", "28-04-18"),
+        ("Smith and the Sons", "Smith"),  # the price of the rule
         ("", ""),
     ],
 )

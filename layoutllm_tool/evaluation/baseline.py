@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NEW_TOKENS = 40
 _SLOT = "(the page goes here)"
 _QUOTED = re.compile(r"[\"“”]([^\"“”]+)[\"“”]")
+_AFTER = re.compile(
+    r"(?:,? which |,? and (?:the|it|is) |\.\s+(?:It|The|This|That|These|However|Therefore|I) ).*$", re.DOTALL
+)
 _LEAD = re.compile(r"^.*?(?:\bis(?: listed as| given as)?\b|\bare\b|\bwas\b|:)\s+(?=\S)", re.IGNORECASE | re.DOTALL)
 
 
@@ -24,7 +27,8 @@ def unwrap(sentence: str, question: str = "") -> str:
 
     1. Quotation marks: the first quoted text that the question does not hold ('The "total" is "9.00".' -> '9.00').
     2. Else what follows the first "is", "are", "was" or colon before a blank ("The date is: 1 May." -> "1 May").
-    3. Of that the first line only, without dashes, asterisks and a full stop at its ends.
+    3. Of that the first line, up to where a clause ("which ...", "and the ...") or a second sentence ("It ...", "The ...")
+       begins, without dashes, asterisks and a full stop at its ends.
 
     A text without any of them is the value as it stands.
     """
@@ -32,7 +36,8 @@ def unwrap(sentence: str, question: str = "") -> str:
     quoted = [text for text in _QUOTED.findall(sentence) if text.strip().lower() not in asked]
     text = quoted[0] if quoted else _LEAD.sub("", sentence.strip(), count=1).lstrip(": ")
     lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[0].strip(" *-\t").removesuffix(".").strip(" *\"'") if lines else ""
+    first = _AFTER.sub("", lines[0]) if lines else ""
+    return first.strip(" *-\t").removesuffix(".").strip(" *\"'")
 
 
 def chat_ids(tokenizer: PreTrainedTokenizerBase, page_text: str, question: str) -> list[int]:

@@ -200,7 +200,7 @@ def _scored(setting: Setting, items: Sequence[asking.Item], title: str) -> None:
     if outcome.rows:
         setting.console.print(report.score_table(outcome.rows, title))
     for line in report.notes(outcome):
-        setting.console.print(line, markup=False)
+        setting.console.print(line, markup=False, soft_wrap=True)
     _write(setting, outcome)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -37,9 +38,9 @@ def score_table(rows: Sequence[Row], title: str) -> Table:
     """A line a field and one for all; the baseline's columns (ANLS, seconds) only where it was asked."""
     compared = any(row.baseline_anls is not None for row in rows)
     headings = ["field", "asked", "ANLS", "blind", "area hit", "IoU", "none", "s/q"]
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in headings + ["untuned", "s/q"] * compared:
-        table.add_column(heading, justify="left" if heading == "field" else "right")
+        table.add_column(heading, justify="left" if heading == "field" else "right", no_wrap=True)
     for name, found in by_field(rows).items():
         table.add_row(*_cells(name, found, compared), style="bold" if name == "all" else None)
     return table
