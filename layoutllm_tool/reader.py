@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 LONGEST_QUESTION = 2000
 """Characters. The paper's limit is 2048 instruction tokens; a question this long is a document of its own."""
 _REMEMBERED = 1024
-_K, _V = TypeVar("_K"), TypeVar("_V")
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class LayoutLLMReader:
@@ -133,9 +134,11 @@ class LayoutLLMReader:
     async def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
         """See ``Reader.astream``."""
         loop, events = asyncio.get_running_loop(), asyncio.Queue[Progress | None]()
-        future = self._submit(
-            document, question, page, None, None, lambda event: loop.call_soon_threadsafe(events.put_nowait, event)
-        )
+
+        def pass_on(event: Progress) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+        future = self._submit(document, question, page, None, None, pass_on)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(events.put_nowait, None))
         last: Progress | None = None
         while (event := await events.get()) is not None:

@@ -19,7 +19,8 @@ def llama() -> LlamaForCausalLM:
 
 def whole(model: LlamaForCausalLM, embeds: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        return model.model(inputs_embeds=embeds).last_hidden_state
+        hidden: torch.Tensor = model.model(inputs_embeds=embeds).last_hidden_state
+    return hidden
 
 
 def test_prefill_equals_the_models_forward(llama: LlamaForCausalLM) -> None:

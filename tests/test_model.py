@@ -169,4 +169,4 @@ def test_from_parts_joins_two_checkpoints(tmp_path) -> None:  # type: ignore[no-
     joined = LayoutLLMForConditionalGeneration.from_parts(str(tmp_path / "encoder"), str(tmp_path / "llm"))
     torch.testing.assert_close(joined.language_model.state_dict(), model.language_model.state_dict())
     torch.testing.assert_close(joined.document_encoder.state_dict(), model.document_encoder.state_dict())
-    assert joined.config.fusion == "replace" and joined.visual_projector[0].weight.std() > 0
+    assert joined.config.fusion == "replace" and joined.visual_projector.state_dict()["0.weight"].std() > 0

@@ -8,7 +8,6 @@ import pickle
 import sys
 import threading
 import types
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +245,10 @@ class TestFiles:
         self, tool: LayoutLLMTool, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         opened = _count_opening(monkeypatch)
-        ask: Callable[[], str] = lambda: call(tool, document="scan.png", question="q").artifact["document"]["sha256"]
+
+        def ask() -> str:
+            return str(call(tool, document="scan.png", question="q").artifact["document"]["sha256"])
+
         first = [ask(), ask()]
         assert (len(opened), len(set(first))) == (1, 1)
         Image.new("RGB", (410, 200), "white").save(folder / "in" / "scan.png")

@@ -59,6 +59,7 @@ def test_packed_losses_equal_questions_alone() -> None:
                 assert alone is not None
                 if _offset(alone, model) == _offset(packed, model):
                     break
+            assert alone is not None
             labels = int((alone.inputs["labels"] != IGNORE).sum())
             total += float(model(**alone.inputs).loss) * labels
             count += labels

@@ -155,7 +155,7 @@ class Trainer:
             "step": self.step,
             "loss": sum(losses) / max(1, len(losses)),
             "grad_norm": float(norm),
-            "lr": self.scheduler.get_last_lr()[0],
+            "lr": float(self.scheduler.get_last_lr()[0]),
             "questions": questions,
             "tokens": tokens,
             "seconds": time.perf_counter() - started,
@@ -183,13 +183,14 @@ class Trainer:
         self._write_log()
 
     def _write_log(self) -> None:
-        path, rows = self.folder / "metrics.csv", self.log
+        path = self.folder / "metrics.csv"
+        rows: list[dict[str, Any]] = list(self.log)
         if path.exists():
             with path.open(newline="") as file:
-                kept = [
+                kept: list[dict[str, Any]] = [
                     row for row in csv.DictReader(file) if int(row["step"]) < (rows[0]["step"] if rows else math.inf)
                 ]
-            rows = kept + rows  # type: ignore[operator]
+            rows = kept + rows
         if rows:
             with path.open("w", newline="") as file:
                 writer = csv.DictWriter(file, fieldnames=list(rows[-1]))
