@@ -222,9 +222,7 @@ class Correction:
                 f"the correction of step {self.step!r} says nothing.", hint=f"Give at least one of {', '.join(own)}."
             )
         if unknown := [w for w in self.spatial.lower().split() if w not in SPATIAL_WORDS]:
-            raise CorrectionError(
-                f"unknown spatial words {unknown}.", hint=f"Known: {', '.join(SPATIAL_WORDS)}."
-            )
+            raise CorrectionError(f"unknown spatial words {unknown}.", hint=f"Known: {', '.join(SPATIAL_WORDS)}.")
 
     def to_json(self) -> dict[str, Any]:
         return {

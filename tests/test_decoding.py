@@ -229,10 +229,14 @@ def told(row: Row, wanted: str) -> None:
     """Let a row write while the model's head wants nothing but the text ``wanted``, and then the end."""
     grammar = row.grammar
     left = [*grammar.processor.text_ids(wanted), grammar.end]
-    while not row.done:
+
+    def head(_: torch.Tensor) -> torch.Tensor:
         scores = torch.full((len(grammar.spelling.by_id),), -20.0)
         scores[left[0]] = -0.01
-        row.advance(torch.zeros(1), lambda _, scores=scores: scores, lambda _: torch.zeros(1))
+        return scores
+
+    while not row.done:
+        row.advance(torch.zeros(1), head, head)
         left = left[1:] or left
 
 
