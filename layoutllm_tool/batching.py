@@ -102,7 +102,8 @@ class Worker:
         try:
             if self._decoder is None:
                 self._decoder, self._coefficients = self._load()
-                self._decoder.none_bias = float(self._coefficients.get("none_bias", 0.0))
+                for name in ("none_bias", "named_bias"):
+                    setattr(self._decoder.grammar, name, float(self._coefficients.get(name, 0.0)))
             groups = self._grouped(jobs, self._decoder)
         except BaseException as error:  # every caller must hear of it, or they wait for ever
             _fail(jobs, error)

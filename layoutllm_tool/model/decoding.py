@@ -33,6 +33,7 @@ from layoutllm_tool.model.prompt import (
     write_analysis,
     write_box,
 )
+from layoutllm_tool.spatial import contains
 
 KEY_TOKENS, FREE_TOKENS, COPY_TOKENS, AREA_SEGMENTS = 32, 64, 256, 32
 """Most tokens of a key, of a formed and of a copied answer, and most segments of an area."""
@@ -116,6 +117,8 @@ class Grammar:
         breaks = [i for i, text in enumerate(self.spelling.by_id) if b"\n" in text and i != self.newline]
         silent = [i for i, text in enumerate(self.spelling.by_id) if not text and i != self.end]
         self.never = torch.tensor(sorted({*breaks, *silent}))
+        self.none_bias = self.named_bias = 0.0
+        """Added to the score of "none" in step 2, always and where the page names the key: fitted on development data."""
 
 
 class Row:
@@ -155,7 +158,7 @@ class Row:
     def advance(self, hidden: Tensor, head: Callable[[Tensor], Tensor], pointer: Callable[[Tensor], Tensor]) -> None:
         """The state (D) behind everything fed so far -> the next token or tokens in ``pending``, or DONE.
 
-        ``head`` gives log-probabilities over the vocabulary, ``pointer`` over none, end and the window's segments.
+        ``head`` gives log-probabilities over the vocabulary, ``pointer`` scores none, end and the window's segments.
         """
         match self.stage:
             case Stage.HEAD_1 | Stage.HEAD_3:
@@ -233,6 +236,9 @@ class Row:
 
     def _point(self, scores: Tensor) -> None:
         """One segment, "none" (first only) or "end" (not first)."""
+        scores = scores.clone()
+        scores[0] += self.grammar.none_bias + (self.grammar.named_bias if self._key_is_named() else 0.0)
+        scores = scores.log_softmax(-1)
         if not self.area:
             self.none_logprob = float(scores[0])
         options = [2 + s for s in self._open_segments()]
@@ -250,6 +256,11 @@ class Row:
             self._end_area()
         else:
             self._write_segment(choice - 2)
+
+    def _key_is_named(self) -> bool:
+        """Whether a line of the window names what step 1 looks for: then an answer is likelier, though not certain."""
+        lines = self.window.page.lines or ()
+        return self.analysis is not None and any(contains(lines[i].text, self.analysis.key) for i in self.window.lines)
 
     def _write_segment(self, segment: int) -> None:
         self.area.append(segment)
@@ -424,8 +435,6 @@ class CoTDecoder:
         self.model, self.processor = model.eval(), processor
         self.engine = LlamaEngine(model.language_model, int8=int8)
         self.grammar = Grammar(processor, segments=model.config.area_format == "segments")
-        self.none_bias = 0.0
-        """Added to the score of "none" before it is compared: set on development data, part of the weights' metadata."""
 
     @torch.inference_mode()
     def read(self, window: Window) -> ReadWindow:
@@ -483,5 +492,4 @@ class CoTDecoder:
     def _segments(self, hidden: Tensor, read: ReadWindow) -> Tensor:
         assert read.segment_keys is not None
         scores: Tensor = self.model.pointer(hidden.float()[None, None], read.segment_keys)[0, 0]
-        scores[0] += self.none_bias
-        return scores.log_softmax(-1)
+        return scores
