@@ -16,8 +16,10 @@ from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.protocols import Progress
 
 if TYPE_CHECKING:
-    from layoutllm_tool.model.decoding import Constraints, CoTDecoder, ReadWindow, Row
+    from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
+    from layoutllm_tool.model.grammar import Constraints
     from layoutllm_tool.model.processing import Window
+    from layoutllm_tool.model.row import Row
 
 TOGETHER = 8
 """Rows decoded at once: as many as the int8 product serves well (see model/engine.py)."""
@@ -210,7 +212,7 @@ def _fail(jobs: Sequence[Job], error: BaseException) -> None:
 
 def report_step(job: Job, window: Window, row: Row) -> None:
     """A step that has just been finished, while the next one is being decoded. The last step is reported by ``_finish``."""
-    from layoutllm_tool.model.decoding import Stage
+    from layoutllm_tool.model.grammar import Stage
 
     if row.analysis is None or row.stage not in (Stage.AREA, Stage.HEAD_3, Stage.DONE):
         return

@@ -16,7 +16,7 @@ from layoutllm_tool.errors import CorrectionError
 from layoutllm_tool.spatial import lines_at
 
 if TYPE_CHECKING:
-    from layoutllm_tool.model.decoding import Constraints, Decoded
+    from layoutllm_tool.model.grammar import Constraints, Decoded
     from layoutllm_tool.model.processing import Window
 
 
@@ -25,7 +25,7 @@ def constraints(correction: Correction | None, previous: LayoutCoT | None, windo
 
     A correction without a previous attempt has nothing to keep: the steps before it are decoded.
     """
-    from layoutllm_tool.model.decoding import Constraints
+    from layoutllm_tool.model.grammar import Constraints
 
     if correction is None:
         return Constraints()
@@ -46,7 +46,7 @@ def _mended(correction: Correction, kept: QuestionAnalysis | None) -> QuestionAn
 
 def _look_at(correction: Correction, kept: QuestionAnalysis | None, window: Window) -> Constraints | None:
     """Boxes say exactly where to look; boxes to avoid and spatial words leave the choice among what remains."""
-    from layoutllm_tool.model.decoding import Constraints
+    from layoutllm_tool.model.grammar import Constraints
 
     page = window.page
     if correction.page is not None and correction.page != page.number:
@@ -69,7 +69,7 @@ def _look_at(correction: Correction, kept: QuestionAnalysis | None, window: Wind
 
 
 def _answer_again(correction: Correction, previous: LayoutCoT | None, window: Window) -> Constraints | None:
-    from layoutllm_tool.model.decoding import Constraints
+    from layoutllm_tool.model.grammar import Constraints
 
     expected = correction.expected_type
     spans = partial(spans_of, expected) if expected else None

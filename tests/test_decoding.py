@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.model.copying import Copy, Spelling
-from layoutllm_tool.model.decoding import Constraints, CoTDecoder, Decoded, Grammar, Row
+from layoutllm_tool.model.decoding import CoTDecoder
+from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar
 from layoutllm_tool.model.prompt import read_analysis, read_formation, write_analysis, write_formation
+from layoutllm_tool.model.row import Row
 from tests import tiny
 
 PAGE = """

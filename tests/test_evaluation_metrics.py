@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -195,6 +196,19 @@ def test_bias_of_none_goes_where_the_rows_score_best() -> None:
 def test_fit_rows_keeps_answers_and_none_apart() -> None:
     rows = [row("a", gold="a", good=i % 2 == 0) for i in range(20)] + [row(None, gold="a" * (i % 2)) for i in range(20)]
     fitted = fit_rows(rows)
-    assert set(fitted) == {"answer", "none", "none_bias"}
+    assert set(fitted) == {"answer", "none", "none_bias", "named_bias"}
     assert fitted["answer"]["x"] > 0
     assert "none" not in fit_rows(rows[:20])
+
+
+def test_the_bias_of_named_keys_is_fitted_on_their_own_rows() -> None:
+    def named(found: Row, value: float) -> Row:
+        return replace(found, signals={**found.signals, "named": value})
+
+    loud = [named(row("a", none=0.3), 0.0), named(row("c", gold="c", none=0.05), 0.0)]
+    shy = [named(row(None, gold="c", none=0.6), 1.0), named(row("c", gold="c", none=0.1), 1.0)]
+    fitted = fit_rows(loud + shy)
+    assert fitted["none_bias"] == fit_none_bias(loud) > 0
+    assert fitted["none_bias"] + fitted["named_bias"] == pytest.approx(fit_none_bias(shy))
+    assert fit_none_bias(shy) < 0
+    assert fit_rows([row("a")], named_bias=-0.5)["named_bias"] == -0.5

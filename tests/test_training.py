@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
-from layoutllm_tool.model.decoding import Constraints, CoTDecoder
+from layoutllm_tool.model.decoding import CoTDecoder
+from layoutllm_tool.model.grammar import Constraints
 from layoutllm_tool.training.packing import IGNORE, block_mask, pack, question_tokens
 from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.trainer import Recipe, Trainer, add_adapter, schedule

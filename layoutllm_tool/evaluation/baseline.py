@@ -25,19 +25,18 @@ _LEAD = re.compile(r"^.*?(?:\bis(?: listed as| given as)?\b|\bare\b|\bwas\b|:)\s
 def unwrap(sentence: str, question: str = "") -> str:
     """The value in a sentence, by three rules in this order.
 
-    1. Quotation marks: the first quoted text that the question does not hold ('The "total" is "9.00".' -> '9.00').
-    2. Else what follows the first "is", "are", "was" or colon before a blank ("The date is: 1 May." -> "1 May").
-    3. Of that the first line, up to where a clause ("which ...", "and the ...") or a second sentence ("It ...", "The ...")
-       begins, without dashes, asterisks and a full stop at its ends.
+    1. What comes after the value goes: a clause ("which ...", "and the ..."), a second sentence ("It ...", "The ...").
+    2. Quotation marks: the first quoted text that the question does not hold ('The "total" is "9.00".' -> '9.00').
+       Else what follows the first "is", "are", "was" or colon before a blank ("The date is: 1 May." -> "1 May").
+    3. Of that the first line, without dashes, asterisks and a full stop at its ends.
 
     A text without any of them is the value as it stands.
     """
     asked = question.lower()
     quoted = [text for text in _QUOTED.findall(sentence) if text.strip().lower() not in asked]
-    text = quoted[0] if quoted else _LEAD.sub("", sentence.strip(), count=1).lstrip(": ")
+    text = quoted[0] if quoted else _LEAD.sub("", _AFTER.sub("", sentence.strip()), count=1).lstrip(": ")
     lines = [line for line in text.strip().splitlines() if line.strip()]
-    first = _AFTER.sub("", lines[0]) if lines else ""
-    return first.strip(" *-\t").removesuffix(".").strip(" *\"'")
+    return lines[0].strip(" *-\t").removesuffix(".").strip(" *\"'") if lines else ""
 
 
 def chat_ids(tokenizer: PreTrainedTokenizerBase, page_text: str, question: str) -> list[int]:

@@ -61,18 +61,23 @@ def _newton(x: FloatArray, y: FloatArray, penalty: float) -> tuple[FloatArray, f
     return theta[:-1], float(theta[-1])
 
 
-def fit_rows(rows: Sequence[Row], *, none_bias: float = 0.0) -> dict[str, Any]:
-    """``{"answer": {...}, "none": {...}, "none_bias": float}``, what a weights folder keeps as ``calibration.json``.
+def fit_rows(rows: Sequence[Row], *, none_bias: float = 0.0, named_bias: float = 0.0) -> dict[str, Any]:
+    """``{"answer": {...}, "none": {...}, "none_bias": float, "named_bias": float}``: a weights folder's ``calibration.json``.
 
-    Answers and "not in the document" are fitted apart; a kind that never occurred is left out. ``none_bias`` is the bias
-    that the rows were made with.
+    Answers and "not in the document" are fitted apart; a kind that never occurred is left out. The biases given are those
+    that the rows were made with. ``named_bias``, added where the page names the key, needs the signal "named" (0 or 1)
+    in the rows; without it, it stays as it was.
     """
     found: dict[str, Any] = {}
     for kind in ("answer", "none"):
         chosen = [row for row in rows if (row.answer is None) == (kind == "none")]
         if chosen:
             found[kind] = fit_confidence([row.signals for row in chosen], [row.right for row in chosen])
-    return found | {"none_bias": fit_none_bias(rows, none_bias)}
+    if not any("named" in row.signals for row in rows):
+        return found | {"none_bias": fit_none_bias(rows, none_bias), "named_bias": named_bias}
+    always = fit_none_bias([row for row in rows if not row.signals.get("named")], none_bias)
+    both = fit_none_bias([row for row in rows if row.signals.get("named")], none_bias + named_bias)
+    return found | {"none_bias": always, "named_bias": round(both - always, 4)}
 
 
 def quality(rows: Sequence[Row], fitted: Mapping[str, Any]) -> dict[str, tuple[float, float, int]]:

@@ -99,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE")
     made.add_argument("--out", type=Path, required=True, metavar="FILE", help="calibration.json of the weights folder")
     made.add_argument("--none-bias", type=float, default=0.0, help="the bias of none that the rows were made with")
+    made.add_argument("--named-bias", type=float, default=0.0, help="likewise, where the page names the key")
     return top
 
 
@@ -182,9 +183,11 @@ def run_fit(setting: Setting) -> int:
 
     chosen = setting.arguments
     found = [row for path in chosen.rows for row in rows.read(path)]
-    fitted = fit_rows(found, none_bias=chosen.none_bias)
+    fitted = fit_rows(found, none_bias=chosen.none_bias, named_bias=chosen.named_bias)
     chosen.out.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
-    setting.console.print(f"{len(found)} rows; bias of none {fitted['none_bias']:+.2f}.")
+    setting.console.print(
+        f"{len(found)} rows; bias of none {fitted['none_bias']:+.2f}, key named {fitted['named_bias']:+.2f}."
+    )
     for kind, (error, separation, count) in quality(found, fitted).items():
         setting.console.print(
             f"{kind}: {count} outcomes, calibration error {error:.3f}, AUROC {separation:.3f} (on the rows it was fitted to)."

@@ -169,7 +169,7 @@ def measure_ours(
     decoder: CoTDecoder, page: Page, questions: Sequence[str], new_tokens: int, repeats: int, *, load: float = 0.0
 ) -> Ours:
     """In this process. At least two questions: the first one's words are asked again with every repeat."""
-    from layoutllm_tool.model.decoding import Constraints
+    from layoutllm_tool.model.grammar import Constraints
 
     windows = decoder.processor.windows(page)
 

@@ -1,0 +1,93 @@
+"""What LayoutCoT may say: the stages, a correction's constraints, and the tries and spellings that are the same for all questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import torch
+
+from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.model.copying import Spelling
+from layoutllm_tool.model.processing import LayoutLLMProcessor
+from layoutllm_tool.model.prompt import ANALYSIS_HEADS, FORMATION_HEADS
+
+
+class Stage(Enum):
+    HEAD_1, KEY_1, AREA, HEAD_3, KEY_3, COPY, FREE, DONE = range(8)
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What a correction asks of one window. Segments are window indices."""
+
+    analysis: QuestionAnalysis | None = None
+    """Step 1 is given: not decoded."""
+    segments: tuple[int, ...] | None = None
+    """Step 2 is given."""
+    allowed: frozenset[int] | None = None
+    """Step 2 may point at these only; None for all."""
+    spans: Callable[[str], list[tuple[int, int]]] | None = None
+    """The answer is one of these spans (character offsets) of the area's text; () of them leave it free."""
+    wrong: frozenset[str] = frozenset()
+    """Answers that may not come."""
+    answerable: bool = False
+    """"Not in the document" is ruled out: somebody said where to look."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One row's outcome on one window. Log-probabilities are natural, per choice among all tokens."""
+
+    analysis: QuestionAnalysis
+    segments: tuple[int, ...]
+    formation: AnswerFormation
+    answer: str | None
+    words: tuple[tuple[int, int], ...]
+    """(line, word) of the copy; () for a formed answer and for None."""
+    logprobs: dict[str, list[float]]
+    """By step: "analysis", "area", "formation", "answer"; the area's are among the segments."""
+    widened: bool
+    """The answer was copied from outside the area that step 2 named, which was widened by its lines."""
+    none_logprob: float
+    """Of "no segment answers", whatever was chosen."""
+    tokens: int
+    """Fed behind the question: what this attempt cost."""
+
+
+@dataclass
+class Trie:
+    """Token sequences to choose from, walked one token at a time."""
+
+    children: dict[int, Trie] = field(default_factory=dict)
+    leaf: int | None = None
+
+    @classmethod
+    def of(cls, sequences: Iterable[Sequence[int]]) -> Trie:
+        root = cls()
+        for number, sequence in enumerate(sequences):
+            node = root
+            for token in sequence:
+                node = node.children.setdefault(token, cls())
+            node.leaf = number
+        return root
+
+
+class Grammar:
+    """What is the same for all questions: tries of the heads, the newline, the spelling of tokens. Built once a model."""
+
+    def __init__(self, processor: LayoutLLMProcessor, *, segments: bool) -> None:
+        self.processor = processor
+        self.segments = segments
+        self.spelling = Spelling.of(processor.tokenizer)
+        self.analysis = Trie.of(processor.text_ids(head) for head in ANALYSIS_HEADS)
+        self.formation = Trie.of(processor.text_ids(head) for head in FORMATION_HEADS)
+        self.newline = processor.text_ids("x\n")[-1]
+        self.end = processor.template_ids(processor.style.end)[-1]
+        # No other token with a line break in it, or a step could run on into the next one unseen.
+        breaks = [i for i, text in enumerate(self.spelling.by_id) if b"\n" in text and i != self.newline]
+        silent = [i for i, text in enumerate(self.spelling.by_id) if not text and i != self.end]
+        self.never = torch.tensor(sorted({*breaks, *silent}))
+        self.none_bias = self.named_bias = 0.0
+        """Added to the score of "none" in step 2, always and where the page names the key: fitted on development data."""

@@ -1,0 +1,330 @@
+"""One question being decoded: the three steps, each held to what it may say.
+
+Step 1 begins with one of the known kinds and names its key freely; step 2 points at segments that exist (in the paper's shape
+it writes boxes of existing lines); step 3 names a known relation, then the answer is copied from the area, character by
+character, unless step 1 said "reasoning". Corrections force or restrict a step; what comes before it is read, not decoded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.model.copying import Copy
+from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage, Trie
+from layoutllm_tool.model.processing import Window
+from layoutllm_tool.model.prompt import (
+    END_AREA,
+    NONE_AREA,
+    read_analysis,
+    read_formation,
+    write_analysis,
+    write_box,
+)
+from layoutllm_tool.spatial import contains
+
+KEY_TOKENS, FREE_TOKENS, COPY_TOKENS, AREA_SEGMENTS = 32, 64, 256, 32
+"""Most tokens of a key, of a formed and of a copied answer, and most segments of an area."""
+
+UNLIKELY, LIKELY = 0.1, 0.5
+"""Below the first, nothing in the area is what the model wants to say; above the second, something else on the page is."""
+
+
+class Row:
+    """One question on one window: ``pending`` tokens are fed, ``advance`` takes the state behind the last of them."""
+
+    def __init__(self, grammar: Grammar, window: Window, question: str, constraints: Constraints) -> None:
+        self.grammar, self.window, self.limits = grammar, window, constraints
+        self.pending: list[int] = list(grammar.processor.question_ids(question))
+        self.stage = Stage.HEAD_1
+        self.node = grammar.analysis
+        self.text: list[int] = []
+        self.area: list[int] = []
+        self.logprobs: dict[str, list[float]] = {"analysis": [], "area": [], "formation": [], "answer": []}
+        self.none_logprob = -math.inf
+        self.analysis: QuestionAnalysis | None = None
+        self.formation = AnswerFormation("none", "")
+        self.copy: Copy | None = None
+        self.answer: str | None = None
+        self.words: tuple[tuple[int, int], ...] = ()
+        self.source: list[tuple[int, int]] = []
+        self.widened = False
+        self.fed = 0
+        if constraints.analysis:
+            self.pending += grammar.processor.text_ids(write_analysis(constraints.analysis))
+            self._analysed(constraints.analysis)
+
+    @property
+    def done(self) -> bool:
+        return self.stage is Stage.DONE
+
+    def feed(self, token: int) -> None:
+        self.pending.append(token)
+        self.fed += 1
+
+    # -- stages -----------------------------------------------------------------------------------------------------
+
+    def advance(self, hidden: Tensor, head: Callable[[Tensor], Tensor], pointer: Callable[[Tensor], Tensor]) -> None:
+        """The state (D) behind everything fed so far -> the next token or tokens in ``pending``, or DONE.
+
+        ``head`` gives log-probabilities over the vocabulary, ``pointer`` scores none, end and the window's segments.
+        """
+        match self.stage:
+            case Stage.HEAD_1 | Stage.HEAD_3:
+                self._walk(head(hidden))
+            case Stage.KEY_1 | Stage.KEY_3:
+                self._spell_key(head(hidden))
+            case Stage.AREA if self.grammar.segments:
+                self._point(pointer(hidden))
+            case Stage.AREA:
+                self._write_area(head(hidden))
+            case Stage.COPY:
+                self._copy_on(head(hidden))
+            case Stage.FREE:
+                self._form(head(hidden))
+            case Stage.DONE:
+                raise RuntimeError("the row is done")
+
+    def _record(self, step: str, logprob: Tensor) -> None:
+        self.logprobs[step].append(float(logprob))
+
+    def _walk(self, scores: Tensor) -> None:
+        """Along the trie of heads: one choice, then everything that follows from it."""
+        step = "analysis" if self.stage is Stage.HEAD_1 else "formation"
+        options = torch.tensor(list(self.node.children))
+        token = int(options[scores[options].argmax()])
+        self._record(step, scores[token])
+        self._take(token)
+        while len(self.node.children) == 1 and self.node.leaf is None:
+            self._take(next(iter(self.node.children)))
+        if self.node.leaf is not None:
+            self.stage = Stage.KEY_1 if self.stage is Stage.HEAD_1 else Stage.KEY_3
+
+    def _take(self, token: int) -> None:
+        self.text.append(token)
+        self.node = self.node.children[token]
+        self.feed(token)
+
+    def _spell_key(self, scores: Tensor) -> None:
+        """Free text up to the end of the line."""
+        step = "analysis" if self.stage is Stage.KEY_1 else "formation"
+        scores = scores.index_fill(0, self.grammar.never, -torch.inf)
+        scores[self.grammar.end] = -torch.inf
+        token = self.grammar.newline if len(self.text) >= KEY_TOKENS else int(scores.argmax())
+        self._record(step, scores[token])
+        self.feed(token)
+        if token != self.grammar.newline:
+            self.text.append(token)
+            return
+        line = self._spelt(self.text)
+        self.text = []
+        if step == "analysis":
+            self._analysed(read_analysis(line))
+        else:
+            self.formation = read_formation(line)
+            self._begin_answer()
+
+    def _spelt(self, tokens: Sequence[int]) -> str:
+        return b"".join(self.grammar.spelling.by_id[t] for t in tokens).decode(errors="replace")
+
+    def _analysed(self, analysis: QuestionAnalysis) -> None:
+        self.analysis = analysis
+        self.stage = Stage.AREA
+        self.node = Trie() if self.grammar.segments else self._area_trie()
+        if self.limits.segments is not None:
+            for segment in self.limits.segments:
+                self._write_segment(segment)
+            self._end_area()
+
+    # -- step 2 -----------------------------------------------------------------------------------------------------
+
+    def _open_segments(self) -> list[int]:
+        every = range(len(self.window.lines))
+        free = every if self.limits.allowed is None else sorted(self.limits.allowed)
+        return [s for s in free if s not in self.area]
+
+    def _point(self, scores: Tensor) -> None:
+        """One segment, "none" (first only) or "end" (not first)."""
+        scores = scores.clone()
+        scores[0] += self.grammar.none_bias + (self.grammar.named_bias if self._key_is_named() else 0.0)
+        scores = scores.log_softmax(-1)
+        if not self.area:
+            self.none_logprob = float(scores[0])
+        options = [2 + s for s in self._open_segments()]
+        if self.area or not options:
+            options.append(1)
+        elif not self.limits.answerable:
+            options.append(0)
+        if len(self.area) >= AREA_SEGMENTS:
+            options = [1]
+        choice = options[int(scores[torch.tensor(options)].argmax())]
+        self._record("area", scores[choice])
+        if choice == 0 or (choice == 1 and not self.area):
+            self.stage = Stage.DONE
+        elif choice == 1:
+            self._end_area()
+        else:
+            self._write_segment(choice - 2)
+
+    def _key_is_named(self) -> bool:
+        """Whether a line of the window names what step 1 looks for: then an answer is likelier, though not certain."""
+        lines = self.window.page.lines or ()
+        return self.analysis is not None and any(contains(lines[i].text, self.analysis.key) for i in self.window.lines)
+
+    def _write_segment(self, segment: int) -> None:
+        self.area.append(segment)
+        if self.grammar.segments:
+            first = len(self.grammar.processor.tokenizer) + 4
+            self.feed(first + segment)
+        else:
+            for token in self._box_ids(segment):
+                self.feed(token)
+
+    def _end_area(self) -> None:
+        tokenizer = self.grammar.processor
+        if self.grammar.segments:
+            self.feed(len(tokenizer.tokenizer) + 3)
+        else:
+            for token in tokenizer.text_ids(f"{END_AREA}\n"):
+                self.feed(token)
+        self.stage, self.node, self.text = Stage.HEAD_3, self.grammar.formation, []
+
+    def _box_ids(self, segment: int) -> tuple[int, ...]:
+        line = self.window.lines[segment]
+        box = (self.window.page.lines or ())[line].box.as_list()
+        return self.grammar.processor.text_ids(f"{write_box(box)}\n")
+
+    def _area_trie(self) -> Trie:
+        """The paper's shape: boxes of lines not yet named, then "end"; "none" where nothing was named."""
+        self._choices = self._open_segments()
+        sequences = [self._box_ids(s) for s in self._choices]
+        if not self.area and not self.limits.answerable:
+            sequences.append(self.grammar.processor.text_ids(f"{NONE_AREA}\n"))
+        elif self.area or not sequences:
+            sequences.append(self.grammar.processor.text_ids(f"{END_AREA}\n"))
+        return Trie.of(sequences)
+
+    def _write_area(self, scores: Tensor) -> None:
+        options = torch.tensor(list(self.node.children))
+        token = int(options[scores[options].argmax()])
+        self._record("area", scores[token])
+        self.node = self.node.children[token]
+        self.feed(token)
+        while len(self.node.children) == 1 and self.node.leaf is None:
+            token, self.node = next(iter(self.node.children.items()))
+            self.feed(token)
+        if self.node.leaf is None:
+            return
+        if self.node.leaf < len(self._choices):
+            self.area.append(self._choices[self.node.leaf])
+            self.node = self._area_trie()
+        elif self.area:
+            self.stage, self.node, self.text = Stage.HEAD_3, self.grammar.formation, []
+        else:
+            self.stage = Stage.DONE
+
+    # -- step 3 -----------------------------------------------------------------------------------------------------
+
+    def _words_of(self, segments: Iterable[int]) -> list[tuple[int, int]]:
+        """(line, word) of everything in these segments in reading order; a line in two pieces comes once."""
+        lines = sorted({self.window.lines[s] for s in segments})
+        page = self.window.page.lines or ()
+        return [(line, word) for line in lines for word in range(len(page[line].words))]
+
+    def _joined(self, words: Iterable[tuple[int, int]]) -> str:
+        return " ".join(self._text_of(word) for word in words)
+
+    def _text_of(self, word: tuple[int, int]) -> str:
+        return (self.window.page.lines or ())[word[0]].words[word[1]].text
+
+    def _begin_answer(self) -> None:
+        if self.analysis and self.analysis.operation == "reasoning":
+            self.stage = Stage.FREE
+            return
+        self.source = self._words_of(self.area)
+        source = self._joined(self.source)
+        spans = self.limits.spans(source) if self.limits.spans else []
+        self.copy = Copy.of(source, spans or None, self.limits.wrong)
+        self.stage = Stage.COPY
+
+    def _copy_on(self, scores: Tensor) -> None:
+        assert self.copy is not None
+        grammar = self.grammar
+        allowed, options = self._copy_options(self.copy)
+        if self._may_widen and (not options or float(scores[torch.tensor(options)].max()) < math.log(UNLIKELY)):
+            allowed, options = self._widened(scores, allowed, options)
+        if not options or len(self.logprobs["answer"]) >= COPY_TOKENS:
+            self._finish_copy()
+            return
+        token = options[int(scores[torch.tensor(options)].argmax())]
+        self._record("answer", scores[token])
+        if token == grammar.end:
+            self._finish_copy()
+            return
+        self.copy = self.copy.after(token, grammar.spelling, allowed)
+        self.feed(token)
+
+    def _copy_options(self, copy: Copy) -> tuple[dict[int, tuple[int, ...]], list[int]]:
+        allowed = copy.allowed(self.grammar.spelling)
+        return allowed, [*allowed, self.grammar.end] if copy.may_end() else list(allowed)
+
+    @property
+    def _may_widen(self) -> bool:
+        """Nobody said where to look, and the answer has not left the area yet."""
+        limits = self.limits
+        return limits.segments is None and limits.allowed is None and limits.spans is None and not self.widened
+
+    def _widened(
+        self, scores: Tensor, allowed: dict[int, tuple[int, ...]], options: list[int]
+    ) -> tuple[dict[int, tuple[int, ...]], list[int]]:
+        """The model wants nothing that stands in its area: where it wants something else on the page, the answer comes from
+        there, and the area grows by the answer's lines. Steps 2 and 3 then disagree, and the confidence knows (``widened``)."""
+        assert self.copy is not None
+        everywhere = self._words_of(range(len(self.window.lines)))
+        copy = self.copy.elsewhere(self._joined(everywhere))
+        more, choices = self._copy_options(copy)
+        if not choices or float(scores[torch.tensor(choices)].max()) < math.log(LIKELY):
+            return allowed, options
+        self.copy, self.source, self.widened = copy, everywhere, True
+        return more, choices
+
+    def _finish_copy(self) -> None:
+        assert self.copy is not None
+        self.stage = Stage.DONE
+        if self.copy.empty or self.copy.string.lower() in self.copy.wrong:
+            return  # nothing else stands there: no answer rather than one that is known to be wrong
+        self.answer = self.copy.string
+        start, stop = self.copy.span()
+        at, words = 0, []
+        for word in self.source:
+            end = at + len(self._text_of(word))
+            if at < stop and start < end:
+                words.append(word)
+            at = end + 1
+        self.words = tuple(words)
+        if self.widened:
+            lines = {line for line, _ in words}
+            self.area += [s for s, line in enumerate(self.window.lines) if line in lines and s not in self.area]
+
+    def _form(self, scores: Tensor) -> None:
+        scores = scores.index_fill(0, self.grammar.never, -torch.inf)
+        scores[self.grammar.newline] = -torch.inf
+        token = int(scores.argmax())
+        self._record("answer", scores[token])
+        if token == self.grammar.end or len(self.text) >= FREE_TOKENS:
+            self.answer = self._spelt(self.text).strip() or None
+            self.stage = Stage.DONE
+        else:
+            self.text.append(token)
+            self.feed(token)
+
+    def result(self) -> Decoded:
+        assert self.analysis is not None
+        return Decoded(
+            analysis=self.analysis, segments=tuple(self.area), formation=self.formation, answer=self.answer,
+            words=self.words, logprobs=self.logprobs, widened=self.widened, none_logprob=self.none_logprob, tokens=self.fed,
+        )  # fmt: skip
