@@ -13,7 +13,7 @@ from layoutllm_tool.confidence import confidence
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.errors import CorrectionError
-from layoutllm_tool.spatial import lines_at
+from layoutllm_tool.spatial import contains, lines_at
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.grammar import Constraints, Decoded
@@ -120,6 +120,7 @@ def signals(page: Page, decoded: Decoded, areas: Sequence[Area]) -> dict[str, fl
     found = {f"{step}_logprob": math.fsum(values) for step, values in decoded.logprobs.items() if values}
     found |= {f"{step}_worst": min(values) for step, values in decoded.logprobs.items() if values}
     found["none_logprob"] = max(decoded.none_logprob, -30.0)
+    found["named"] = float(any(contains(line.text, decoded.analysis.key) for line in page.lines or ()))
     found["lines"] = float(sum(len(area.lines) for area in areas))
     if decoded.answer is not None:
         words = [page.lines[line].words[word] for line, word in decoded.words] if page.lines else []

@@ -1,0 +1,128 @@
+"""The weights that are shipped, through real text recognition. Slow: the base model is fetched once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from layoutllm_tool import LayoutLLMTool
+from layoutllm_tool.documents.safety import Access
+from layoutllm_tool.errors import WeightsMismatch, WeightsNotFound
+from layoutllm_tool.evaluation.metrics import anls
+from layoutllm_tool.model.weights import SHIPPED, load_weights
+from layoutllm_tool.reader import LayoutLLMReader
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SAMPLES = SHIPPED.parents[1] / "samples"
+RECEIPTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "receipts"
+FIELDS = ("company", "date", "address", "total")
+QUESTIONS = [f'What is the "{field}" in the given document?' for field in FIELDS]
+NOWHERE = [
+    "What is the patient's date of birth?",
+    "What is the flight number?",
+    'What is the "passport number" in the given document?',
+]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[LayoutLLMReader]:
+    with LayoutLLMReader() as found:
+        yield found
+
+
+def test_they_are_small_safe_and_described() -> None:
+    files = [path for path in SHIPPED.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 45e6
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".md"}
+    card = (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert all(
+        word in card for word in ("seed", "CC BY 4.0", "Apache-2.0", "ANLS", "python -m layoutllm_tool.training")
+    )
+
+
+def test_the_sample_invoice_is_read(reader: LayoutLLMReader) -> None:
+    document = reader.load(SAMPLES / "invoice.png")
+    cot = reader.ask(document, "What is the total due?")
+    assert cot.answer == "279.00" and cot.page == 1
+    assert cot.area is not None and cot.box is not None and cot.area.covers(cot.box)
+    assert reader.ask(document, "What is the flight number?").answer is None
+
+
+def test_receipts_never_trained_on() -> None:
+    """A smoke test of a dozen; the figures in README come from all hundred."""
+    if not RECEIPTS.is_dir():
+        pytest.skip(f"the receipts are not at {RECEIPTS}")
+    scores, refused = [], []
+    with LayoutLLMReader() as reader:
+        for number in range(400, 436, 3):
+            document = reader.load(RECEIPTS / "images" / f"{number}.jpg")
+            gold = json.loads((RECEIPTS / "entities" / f"{number}.json").read_text())
+            found = reader.ask_many(document, [*QUESTIONS, *NOWHERE])
+            scores += [
+                anls(cot.answer, [gold[field]]) for field, cot in zip(FIELDS, found, strict=False) if field in gold
+            ]
+            refused += [cot.answer is None for cot in found[len(FIELDS) :]]
+    assert sum(scores) / len(scores) > 0.6
+    assert sum(refused) / len(refused) > 0.75
+
+
+def test_int8_answers_as_bf16_does(reader: LayoutLLMReader) -> None:
+    with LayoutLLMReader(int8=False) as exact:
+        for name in ("invoice.png", "letter.pdf"):
+            document = reader.load(SAMPLES / name)
+            questions = [
+                "What is the invoice number?",
+                "What is the total due?",
+                "What is the date?",
+                "Who is the tenant?",
+            ]
+            for fast, slow in zip(
+                reader.ask_many(document, questions), exact.ask_many(document, questions), strict=True
+            ):
+                assert (fast.answer, fast.box) == (slow.answer, slow.box)
+
+
+def test_together_as_alone(reader: LayoutLLMReader) -> None:
+    document = reader.load(SAMPLES / "invoice.png")
+    questions = ["What is the total due?", "What is the due date?", "What is the IBAN?", "What is the flight number?"]
+    alone = [reader.ask(document, question) for question in questions]
+    assert [cot.answer for cot in reader.ask_many(document, questions)] == [cot.answer for cot in alone]
+
+
+def test_the_tool_answers_from_a_file(reader: LayoutLLMReader) -> None:
+    tool = LayoutLLMTool(reader=reader, access=Access(roots=(SAMPLES,)))
+    call = {
+        "name": tool.name,
+        "args": {"document": "invoice.png", "question": "What is the total due?"},
+        "id": "1",
+        "type": "tool_call",
+    }
+    message = tool.invoke(call)
+    assert "279.00" in message.content
+    assert message.artifact["answer"] == "279.00" and json.loads(json.dumps(message.artifact)) == message.artifact
+
+
+def test_weights_refuse_a_base_they_were_not_trained_on(tmp_path: Path) -> None:
+    from layoutllm_tool.model.base import base_model
+
+    other = tmp_path / "base"
+    shutil.copytree(base_model(), other)
+    (other / "base.json").write_text(json.dumps({"sha256": "0" * 64}))
+    with pytest.raises(WeightsMismatch, match="layoutllm pull"):
+        load_weights(base=other)
+    with pytest.raises(WeightsNotFound, match=r"lacks config\.json"):
+        load_weights(tmp_path)
+
+
+def test_numbers_are_spelt_digit_by_digit() -> None:
+    from transformers import AutoTokenizer
+
+    from layoutllm_tool.model.base import base_model
+
+    tokens = AutoTokenizer.from_pretrained(base_model()).tokenize("Total 12.50 on 2018-12-25")
+    assert tokens == ["Total", "Ġ", "1", "2", ".", "5", "0", "Ġon", "Ġ", *"2018-12-25"]
