@@ -72,7 +72,7 @@ def _drawn(cots: Sequence[LayoutCoT], page: Page) -> Image:
     thin = _stroke(image)
     marks = []
     for number, cot in enumerate(cots, start=1):
-        frames = [(box, width) for box, width in ((cot.box, 2 * thin), (cot.area, thin)) if box]
+        frames = [(box, width) for box, width in ((cot.area, thin), (cot.box, 2 * thin)) if box]
         for box, width in frames if cot.page == page.number else ():
             marks.append(_Mark(box, _colour(number), width, str(number) if (box, width) == frames[0] else ""))
     return _marked(image, marks)
