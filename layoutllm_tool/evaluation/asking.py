@@ -25,9 +25,10 @@ class Baseline(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One document to ask about: where its picture is, its questions, and what gives its words where they are known."""
+    """One document to ask about: where its picture is (or the document itself), its questions, and what gives its words where
+    they are known."""
 
-    path: Path
+    path: Path | Document
     questions: tuple[Question, ...]
     words: Callable[[], Sequence[Page]] | None = None
 

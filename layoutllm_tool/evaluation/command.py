@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from layoutllm_tool.errors import DocumentNotFound, LayoutLLMError
-from layoutllm_tool.evaluation import asking, forms, odd, receipts, report, rows, unanswerable
+from layoutllm_tool.evaluation import asking, drawn, forms, odd, receipts, report, rows, unanswerable
 from layoutllm_tool.protocols import Reader
 
 Make = Callable[[Path | None], Reader]
@@ -85,6 +85,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--limit", type=int, metavar="N", help="only N questions, drawn at random")
     made.add_argument("--seed", type=int, default=0, help="of the draw")
     made.add_argument("--baseline", action="store_true", help="ask the untuned backbone too, with the plain text")
+    made = command(
+        "drawn", run_drawn, "Pages drawn like those of training, with other seeds: to fit the confidence on."
+    )
+    made.add_argument("--pages", type=int, default=100)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--weights", type=Path, metavar="DIR", help="trained weights (default: the shipped ones)")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write every question and its outcome here")
+    made.set_defaults(baseline=False)
     reading("unanswerable", run_unanswerable, "Twenty questions that their receipt does not answer.")
     reading("odd", run_odd, "Every file of a folder: an answer or a clear error, never a crash or a hang.")
     made = command(
@@ -133,6 +141,12 @@ def run_forms(setting: Setting) -> int:
     chosen = setting.arguments
     items = forms.items(setting.data("forms"), limit=chosen.limit, seed=chosen.seed)
     _scored(setting, items, f"Forms: {len(items)} pages, words given")
+    return 0
+
+
+def run_drawn(setting: Setting) -> int:
+    items = drawn.items(setting.arguments.pages, seed=setting.arguments.seed)
+    _scored(setting, items, f"Drawn pages: {len(items)}")
     return 0
 
 
