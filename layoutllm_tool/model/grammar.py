@@ -85,8 +85,10 @@ class Grammar:
         self.formation = Trie.of(processor.text_ids(head) for head in FORMATION_HEADS)
         self.newline = processor.text_ids("x\n")[-1]
         self.end = processor.template_ids(processor.style.end)[-1]
+        # An empty key ends in " \n", which is one token in many vocabularies.
+        self.line_ends = frozenset(i for i, text in enumerate(self.spelling.by_id) if text in (b"\n", b" \n"))
         # No other token with a line break in it, or a step could run on into the next one unseen.
-        breaks = [i for i, text in enumerate(self.spelling.by_id) if b"\n" in text and i != self.newline]
+        breaks = [i for i, text in enumerate(self.spelling.by_id) if b"\n" in text and i not in self.line_ends]
         silent = [i for i, text in enumerate(self.spelling.by_id) if not text and i != self.end]
         self.never = torch.tensor(sorted({*breaks, *silent}))
         self.none_bias = self.named_bias = 0.0

@@ -117,7 +117,7 @@ class Row:
         token = self.grammar.newline if len(self.text) >= KEY_TOKENS else int(scores.argmax())
         self._record(step, scores[token])
         self.feed(token)
-        if token != self.grammar.newline:
+        if token not in self.grammar.line_ends:
             self.text.append(token)
             return
         line = self._spelt(self.text)
@@ -312,7 +312,7 @@ class Row:
 
     def _form(self, scores: Tensor) -> None:
         scores = scores.index_fill(0, self.grammar.never, -torch.inf)
-        scores[self.grammar.newline] = -torch.inf
+        scores[list(self.grammar.line_ends)] = -torch.inf
         token = int(scores.argmax())
         self._record("answer", scores[token])
         if token == self.grammar.end or len(self.text) >= FREE_TOKENS:

@@ -31,6 +31,7 @@ def save_weights(
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
+    model.config.text_config._name_or_path = ""  # no path of the training machine
     model.config.save_pretrained(folder)
     state = {
         name: tensor.detach().to(torch.bfloat16).contiguous()
@@ -44,9 +45,13 @@ def save_weights(
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.bfloat16)
-    adapted.peft_config["default"].base_model_name_or_path = None  # no path of the training machine
     adapted.save_pretrained(folder / _ADAPTER, safe_serialization=True)
     (folder / _ADAPTER / "README.md").unlink(missing_ok=True)
+    # peft writes where the base model lay on the machine that trained: nobody else's business, and of no use elsewhere.
+    described = folder / _ADAPTER / "adapter_config.json"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"base_model_name_or_path": None}, indent=1) + "\n")
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
 
 
 def load_weights(
