@@ -10,7 +10,6 @@ Covered: Llama-architecture language models without biases. Training and samplin
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,7 +159,11 @@ class LlamaEngine:
         used = int(slots.max()) + 1
         # One row's tail may be longer than another's: what lies behind a token's own slot is masked.
         behind = torch.arange(used).view(1, 1, -1) > slots.unsqueeze(-1)  # B, T, used
-        mask = torch.zeros(behind.shape, dtype=self.dtype).masked_fill(behind, -torch.inf)
+        share = self.heads // self.groups
+        mask = None
+        if bool(behind.any()):
+            zeros = torch.zeros(behind.shape, dtype=self.dtype).masked_fill(behind, -torch.inf)
+            mask = zeros[:, None].expand(rows, share, new, used).reshape(rows, 1, share * new, used)
         index = torch.arange(rows).unsqueeze(1).expand(rows, new)
         for number, layer in enumerate(self.layers):
             q, k, v = self._project(layer, x, cos.unsqueeze(1), sin.unsqueeze(1))
@@ -187,22 +190,23 @@ class LlamaEngine:
         return _rotate(q, cos, sin), _rotate(k, cos, sin), v
 
     def _attend(
-        self, q: Tensor, page_k: Tensor, page_v: Tensor, tail_k: Tensor, tail_v: Tensor, mask: Tensor
+        self, q: Tensor, page_k: Tensor, page_v: Tensor, tail_k: Tensor, tail_v: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """Softmax over page and tail together, without ever copying the page once a row. -> (B, H, T, E)"""
+        """Softmax over page and tail together, without ever copying the page once a row. -> (B, H, T, E)
+
+        Two fused attentions, each with its logarithm of the sum of exponentials, are weighed into one: exact.
+        """
         rows, heads, new, size = q.shape
         share = heads // self.groups
         grouped = q.reshape(rows, self.groups, share * new, size)
-        # All rows' queries against the one page: (G, B * share * T, E) x (G, E, P).
-        flat = grouped.transpose(0, 1).reshape(self.groups, rows * share * new, size)
-        on_page = (flat @ page_k[0].transpose(1, 2)).view(self.groups, rows, share * new, -1).transpose(0, 1)
-        on_tail = (grouped @ tail_k.transpose(2, 3)).view(rows, self.groups, share, new, -1) + mask[:, None, None]
-        scores = torch.cat([on_page, on_tail.flatten(2, 3)], dim=-1) / math.sqrt(size)
-        weights = scores.softmax(dim=-1, dtype=torch.float32).to(q.dtype)
-        length = page_k.shape[2]
-        page_part = weights[..., :length].transpose(0, 1).reshape(self.groups, rows * share * new, length) @ page_v[0]
-        mixed = page_part.view(self.groups, rows, share * new, size).transpose(0, 1) + weights[..., length:] @ tail_v
-        return mixed.reshape(rows, heads, new, size)
+        # All rows' and all sharing heads' queries against the one page, as if they were one long query: (1, G, N, E).
+        flat = grouped.transpose(0, 1).reshape(1, self.groups, rows * share * new, size)
+        on_page, page_sum = _fused_attention(flat, page_k, page_v)
+        on_page = on_page.view(self.groups, rows, share * new, size).transpose(0, 1)
+        page_sum = page_sum.view(self.groups, rows, share * new).transpose(0, 1)
+        on_tail, tail_sum = _fused_attention(grouped, tail_k, tail_v, attn_mask=mask)
+        weight = torch.sigmoid(page_sum - tail_sum).unsqueeze(-1).to(q.dtype)
+        return torch.lerp(on_tail, on_page, weight).reshape(rows, heads, new, size)
 
     def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
         x = x + layer.out(mixed.transpose(1, 2).flatten(2))
@@ -211,6 +215,10 @@ class LlamaEngine:
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, (x.shape[-1],), weight, self.eps)
+
+
+_fused_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+"""(output, log of the sum of exponentials); what ``scaled_dot_product_attention`` runs on CPU, which keeps the sum to itself."""
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -49,7 +49,9 @@ def save_weights(
     (folder / _ADAPTER / "README.md").unlink(missing_ok=True)
     # peft writes where the base model lay on the machine that trained: nobody else's business, and of no use elsewhere.
     described = folder / _ADAPTER / "adapter_config.json"
-    described.write_text(json.dumps(json.loads(described.read_text()) | {"base_model_name_or_path": None}, indent=1) + "\n")
+    described.write_text(
+        json.dumps(json.loads(described.read_text()) | {"base_model_name_or_path": None}, indent=1) + "\n"
+    )
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)
 
