@@ -7,6 +7,9 @@ A weights folder holds ``config.json``, ``parts.safetensors`` (encoder, projecto
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +80,8 @@ def load_weights(
         if not (folder / needed).is_file():
             raise WeightsNotFound(f"{folder} lacks {needed}.", hint="Name a folder written by save_weights().")
     base = base or base_model()
-    language_model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+    with _quiet():
+        language_model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
     with safe_open(folder / _PARTS, framework="pt") as file:
         trained_on, found = file.metadata()["base_sha256"], base_sha256(base)
         if trained_on != found:
@@ -86,7 +90,8 @@ def load_weights(
                 hint="Run `layoutllm pull` to get the base model it belongs to.",
             )
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    language_model = PeftModel.from_pretrained(language_model, folder / _ADAPTER, is_trainable=not merge)
+    with _quiet():
+        language_model = PeftModel.from_pretrained(language_model, folder / _ADAPTER, is_trainable=not merge)
     if merge:
         language_model = language_model.merge_and_unload()
     model = LayoutLLMForConditionalGeneration(LayoutLLMConfig.from_pretrained(folder), language_model)
@@ -98,6 +103,22 @@ def load_weights(
         )
     processor = LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base))
     return model.eval(), processor
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Loading takes a fraction of a second: a progress bar and other people's deprecations say nothing to whoever asked a page."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def calibration(folder: Path | None = None) -> dict[str, Any]:
