@@ -221,8 +221,11 @@ class Trainer:
                 slots.setdefault(int(number), {})[key] = value
         self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
         self.step = int(metadata["step"])
-        self.scheduler.last_epoch = self.step - 1
-        self.scheduler.step()
+        # Set rather than stepped to: the scheduler warns when it is stepped before the optimiser.
+        self.scheduler.last_epoch = self.step
+        factor = schedule(self.recipe)(self.step)
+        for group, peak in zip(self.optimizer.param_groups, self.scheduler.base_lrs, strict=True):
+            group["lr"] = peak * factor
         return True
 
 
