@@ -14,7 +14,7 @@ from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.model.copying import Copy, Spelling
 from layoutllm_tool.model.decoding import CoTDecoder
-from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar
+from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage
 from layoutllm_tool.model.prompt import read_analysis, read_formation, write_analysis, write_formation
 from layoutllm_tool.model.row import Row
 from tests import tiny
@@ -284,3 +284,23 @@ def test_an_area_that_somebody_gave_is_never_left() -> None:
 def test_the_same_text_elsewhere() -> None:
     begun = Copy(b"date", b" 18", (4,)).elsewhere("total 18.50 of 18/04")
     assert [begun.source[:offset] for offset in begun.offsets] == [b"total 18", b"total 18.50 of 18"]
+
+
+@pytest.mark.parametrize("key", ["", "Total", "a b: c"])
+def test_what_training_writes_can_be_decoded_token_by_token(key: str) -> None:
+    """The heads and line ends of the wire form as the tokenizer spells them, an empty key included."""
+    _, processor = tiny.smol()
+    grammar = Grammar(processor, segments=True)
+    trained = list(processor.text_ids(write_formation(AnswerFormation("top of page", key))))
+    row = Row(grammar, processor.windows(tiny.page("ACME Ltd"))[0], "?", Constraints())
+    row.analysis, row.area, row.pending = QuestionAnalysis("title", "extraction", "company"), [0], []
+    row._end_area()
+    row.pending = []
+    while row.stage in (Stage.HEAD_3, Stage.KEY_3):
+        wanted = trained[len(row.pending)]
+        scores = torch.full((len(grammar.spelling.by_id),), -20.0)
+        scores[wanted] = -0.01
+        row.advance(torch.zeros(1), lambda _, found=scores: found, lambda _: torch.zeros(1))  # type: ignore[misc]
+        assert row.pending == trained[: len(row.pending)]
+    assert row.pending == trained
+    assert row.formation == AnswerFormation("top of page", key)

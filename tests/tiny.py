@@ -20,7 +20,7 @@ def tokenizer(special: list[str] = SPECIAL, **names: str) -> PreTrainedTokenizer
     """Byte-level BPE with a few merges: every text is spelt, digits one by one."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: i for i, token in enumerate([*special, *alphabet])}
-    merges = [("t", "o"), ("Ġ", "to"), ("a", "l"), ("Ġ", "1")]
+    merges = [("t", "o"), ("Ġ", "to"), ("a", "l"), ("Ġ", "1"), ("Ġ", "Ċ")]
     for left, right in merges:
         vocabulary[left + right] = len(vocabulary)
     inner = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
