@@ -93,7 +93,7 @@ def fresh(folder: Path, pages: int = 8) -> Trainer:
 
 
 def test_the_loss_falls_and_the_model_says_what_it_learned(tmp_path: Path) -> None:
-    trainer = fresh(tmp_path, pages=320)
+    trainer = fresh(tmp_path, pages=600)
     trainer.run()
     assert trainer.log[-1]["loss"] < 0.2 * trainer.log[0]["loss"]
     trainer.model.language_model = trainer.model.language_model.merge_and_unload()
