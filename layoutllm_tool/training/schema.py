@@ -1,11 +1,26 @@
-"""What every data source yields: a page and questions about it whose LayoutCoT is known. Standard library only."""
+"""What every data source yields: a page and what is learned from it. Standard library only.
+
+A ``QA`` is a question with its LayoutCoT (paper section 3.2, second stage); an ``Instruction`` is one of the seven
+pre-training tasks (section 3.1), answered directly. The trainer packs many of either onto one page's tokens.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
+
+Task = Literal["DDD", "TLR", "DLA", "TU", "MVLM", "MPI", "GLI"]
+Level = Literal["document", "region", "segment"]
+
+TASKS: tuple[Task, ...] = get_args(Task)
+LEVELS: dict[Task, Level] = {
+    "DDD": "document", "TLR": "document", "DLA": "region", "TU": "region",
+    "MVLM": "segment", "MPI": "segment", "GLI": "segment",
+}  # fmt: skip
+"""The seven tasks and the level each teaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +43,30 @@ class QA:
 
 
 @dataclass(frozen=True, slots=True)
+class Instruction:
+    """A pre-training instruction and its answer as text; boxes in it are ``[x0, y0, x1, y1]``, whole numbers 0-1000.
+
+    ``lines``, where there are any, are named before the text as step 2 names its area (segment tokens, or boxes of the
+    lines in the paper's shape): "where is the figure's caption?" is answered by pointing.
+    """
+
+    task: Task
+    question: str
+    answer: str
+    lines: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
-    """One page, many questions: the trainer packs them onto the page's tokens."""
+    """One page, many questions: the trainer packs them onto the page's tokens.
+
+    ``masked`` are (line, word) indices that the model must not see (MVLM): neither the encoder nor the language model is
+    given their text. ``unplaced`` are indices of lines whose boxes are 0 at the encoder's input (MPI).
+    """
 
     source: str
     """Which data source and item: "receipts/017", "factory/form/123"."""
     page: Page
-    questions: tuple[QA, ...]
+    questions: tuple[QA | Instruction, ...]
+    masked: tuple[tuple[int, int], ...] = ()
+    unplaced: tuple[int, ...] = ()
