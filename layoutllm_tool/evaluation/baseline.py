@@ -7,11 +7,13 @@ not for its manners.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 NEW_TOKENS = 40
 _SLOT = "(the page goes here)"
@@ -55,7 +57,11 @@ def chat_ids(tokenizer: PreTrainedTokenizerBase, page_text: str, question: str) 
 
 
 class PlainBackbone:
-    """``transformers.generate`` on the base model in bf16, greedy. Loaded when it is made (about a second)."""
+    """``transformers.generate`` on the base model in bf16, greedy. Loaded when it is made (about a second).
+
+    The page last asked about stays in its cache of keys and values: a further question on it costs its own tokens and
+    the answer's. One page at a time; not for several threads.
+    """
 
     def __init__(self, folder: Path | None = None, *, new_tokens: int = NEW_TOKENS) -> None:
         import torch
@@ -67,18 +73,42 @@ class PlainBackbone:
         self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
         self.new_tokens = new_tokens
+        # transformers is renaming it: the old name warns at every call, earlier releases don't know the new one.
+        self._named = "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
+        self._known: list[int] = []
+        self._cache: DynamicCache | None = None
 
     def say(self, page_text: str, question: str) -> str:
         """The model's own words, greedy, at most ``new_tokens`` tokens."""
         import torch
 
-        ids = torch.tensor([chat_ids(self.tokenizer, page_text, question)])
+        asked = chat_ids(self.tokenizer, page_text, question)
+        cache = self._behind(asked)
+        ids = torch.tensor([asked])
         with torch.inference_mode():
             out = self.model.generate(
                 ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=self.new_tokens,
-                pad_token_id=self.tokenizer.eos_token_id,
+                pad_token_id=self.tokenizer.eos_token_id, **{self._named: cache},
             )  # fmt: skip
+        self._known, self._cache = asked, cache
         return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
+
+    def _behind(self, asked: Sequence[int]) -> DynamicCache:
+        """The cache, cut back to the tokens that this prompt has in common with the last one; its last token is never in
+        it. Empty where an earlier call broke off in the middle."""
+        from transformers import DynamicCache
+
+        cache, known = self._cache, self._known
+        self._cache = None
+        same = next(
+            (i for i, (a, b) in enumerate(zip(asked, known, strict=False)) if a != b), min(len(asked), len(known))
+        )
+        same = min(same, len(asked) - 1)
+        if cache is None or same == 0:
+            return DynamicCache(config=self.model.config)
+        if spare := cache.get_seq_length() - same:
+            cache.crop(-spare)
+        return cache
 
     def ask(self, page_text: str, question: str) -> str:
         """The value, its sentence taken off."""
