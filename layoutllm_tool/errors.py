@@ -14,6 +14,9 @@ LayoutLLMError
 │   └── OCRTimeout              one page took longer than its limit
 ├── QuestionError               an empty or overlong question
 ├── CorrectionError             a correction that contradicts itself or the page
+├── TrainingError               a run that can't begin or go on
+│   ├── RecipeError             a recipe that is unknown or contradicts itself
+│   └── CheckpointMismatch      a checkpoint made with another recipe or other data
 └── ModelError                  weights and checkpoints
     ├── WeightsNotFound         the base model is neither cached nor obtainable
     └── WeightsMismatch         an adapter trained on other base weights
@@ -97,6 +100,20 @@ class CorrectionError(LayoutLLMError):
     """The correction contradicts itself or names what the page does not have."""
 
     mendable = True
+
+
+class TrainingError(LayoutLLMError):
+    """A training run can't begin or go on as it was asked for."""
+
+    mendable = True
+
+
+class RecipeError(TrainingError):
+    """No such recipe, an unknown key in one, or values that contradict each other."""
+
+
+class CheckpointMismatch(TrainingError):
+    """The folder's checkpoint belongs to another run."""
 
 
 class ModelError(LayoutLLMError):

@@ -3,8 +3,8 @@
 B batch, L prompt tokens, T page tokens in the encoder, V visual tokens, S segments, D width of the language model.
 
 The prompt holds one placeholder ``<visual>`` for every visual token. In the paper's shape it holds ``<layout>`` for every
-page token, and the projected feature replaces it; in the shipped shape it holds the page's own tokens, to whose
-embeddings the gated feature is added, and a ``<seg_i>`` before every line. Decoding LayoutCoT is *not* here: decoding.py.
+page token, and the projected feature replaces it; in the shipped shape it holds the page's own tokens (``<layout>`` for a
+masked one), to whose embeddings the gated feature is added, and a ``<seg_i>`` before every line. Decoding LayoutCoT is *not* here: decoding.py.
 """
 
 from __future__ import annotations
@@ -241,10 +241,10 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
             use_cache=use_cache,
         )
         hidden = output.last_hidden_state  # B, L, D
+        if labels is not None:
+            return LayoutLLMOutput(loss=self.loss(hidden, labels, segment_ids))
         if segment_ids is not None and self.config.area_format == "segments":
             segment_keys = self.pointer.keys(hidden, segment_ids, int(segment_ids.max()) + 1)
-        if labels is not None:
-            return LayoutLLMOutput(loss=self._loss(hidden, labels, segment_keys), segment_keys=segment_keys)
         kept = hidden[:, -logits_to_keep:] if isinstance(logits_to_keep, int) else hidden[:, logits_to_keep]
         return LayoutLLMOutput(
             logits=self._logits(kept, segment_keys),
@@ -262,16 +262,23 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
             extra[..., first : first + scores.shape[-1]] = scores
         return torch.cat([text, extra], dim=-1)
 
-    def _loss(self, hidden: Tensor, labels: Tensor, segment_keys: Tensor | None) -> Tensor:
-        """Mean cross entropy over the labelled positions: only their logits are ever computed."""
+    def loss(self, hidden: Tensor, labels: Tensor, segment_ids: Tensor | None) -> Tensor:
+        """Final states (B, L, D), labels and segment ids (B, L) as ``forward`` takes them -> mean cross entropy.
+
+        Only the labelled positions' logits are ever computed; a row's pointer chooses among its own segments alone.
+        """
         shifted = F.pad(labels[:, 1:], (0, 1), value=-100)  # position t predicts label t + 1
         is_text = (shifted >= 0) & (shifted < self.config.vocab_size)
         losses = [
             F.cross_entropy(self.language_model.lm_head(hidden[is_text]).float(), shifted[is_text], reduction="sum")
         ]
         is_segment = shifted >= self.config.vocab_size
-        if segment_keys is not None and bool(is_segment.any()):
-            scores = self.pointer(hidden, segment_keys)[is_segment]  # N, 2 + S
+        if segment_ids is not None and self.config.area_format == "segments" and bool(is_segment.any()):
+            count = segment_ids.amax(1) + 1  # B
+            keys = self.pointer.keys(hidden, segment_ids, int(count.max()))
+            absent = torch.arange(keys.shape[1], device=keys.device) >= count.unsqueeze(1)  # B, S
+            absent = F.pad(absent, (2, 0), value=False).unsqueeze(1)  # B, 1, 2 + S
+            scores = self.pointer(hidden, keys).masked_fill(absent, -torch.inf)[is_segment]  # N, 2 + S
             target = shifted[is_segment] - self.config.special_id("<seg_none>")
             losses.append(F.cross_entropy(scores, target, reduction="sum"))
         loss: Tensor = torch.stack(losses).sum() / (is_text | is_segment).sum().clamp(min=1)

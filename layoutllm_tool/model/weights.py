@@ -90,11 +90,11 @@ def load_weights(
                 hint="Run `layoutllm pull` to get the base model it belongs to.",
             )
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    with _quiet():
-        language_model = PeftModel.from_pretrained(language_model, folder / _ADAPTER, is_trainable=not merge)
-    if merge:
-        language_model = language_model.merge_and_unload()
     model = LayoutLLMForConditionalGeneration(LayoutLLMConfig.from_pretrained(folder), language_model)
+    # The adapter comes last: transformers can't tie the weights of a model whose language model carries one.
+    with _quiet():
+        adapted: Any = PeftModel.from_pretrained(language_model, folder / _ADAPTER, is_trainable=not merge)
+    model.language_model = adapted.merge_and_unload() if merge else adapted
     missing, unexpected = model.load_state_dict(state, strict=False)
     missing = [name for name in missing if not name.startswith("language_model.")]
     if missing or unexpected:

@@ -22,19 +22,25 @@ TRAINING_RECEIPTS = 400
 class Mixture:
     """``pages(number)`` gives a receipt as OCR reads it; some of the time the data set's own lines are used instead."""
 
-    receipts_data: Path
-    pages: Callable[[int], Page]
+    receipts_data: Path | None
+    pages: Callable[[int], Page] | None
     seed: int = 0
     factory_share: float = 0.5
     clean_share: float = 0.15
     """Of the receipts, how many with the data set's own lines."""
     removed_share: float = 0.2
     """Of the receipts, how many with some fields removed from the page: questions that nothing answers."""
+    packed: Callable[[int], Example] | None = None
+    """Receipts made ready elsewhere, in place of ``receipts_data``; any index will do."""
 
     def __call__(self, index: int) -> Example:
         rng = random.Random(f"mixture/{self.seed}/{index}")
         if rng.random() < self.factory_share:
             return next(iter(factory.examples(seed=self.seed * 1_000_003 + index, count=1)))
+        if self.packed is not None:
+            return self.packed(rng.randrange(1 << 30))
+        if self.receipts_data is None:
+            raise ValueError("receipts are asked for, and neither their folder nor packed ones are given")
         number = rng.randrange(TRAINING_RECEIPTS)
         pages = None if rng.random() < self.clean_share else self.pages
         found = list(receipts.examples(self.receipts_data, [number], seed=self.seed * 1_000_003 + index, pages=pages))

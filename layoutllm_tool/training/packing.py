@@ -7,6 +7,7 @@ packed training and single questions compute the same (tested).
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,15 +15,18 @@ from torch import Tensor
 
 from layoutllm_tool.model.configuration import LayoutLLMConfig
 from layoutllm_tool.model.processing import LayoutLLMProcessor, Window
-from layoutllm_tool.model.prompt import write_analysis, write_formation
-from layoutllm_tool.training.schema import QA, Example
+from layoutllm_tool.model.prompt import END_AREA, NONE_AREA, write_analysis, write_box, write_formation
+from layoutllm_tool.training.schema import QA, Example, Instruction
 
 IGNORE = -100
+NOT_THERE = "not in the document"
+"""What an answer without a chain says where the page does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Batch of one. ``inputs`` go to ``LayoutLLMForConditionalGeneration.forward``; ``questions`` were kept."""
+    """One page (B = 1) or several (``collate``). ``inputs`` are named as ``LayoutLLMForConditionalGeneration.forward`` names
+    them; ``attention_mask`` is (B, 1, L, L), True where a token may look."""
 
     inputs: dict[str, Tensor]
     questions: int
@@ -36,32 +40,32 @@ def pack(
     rng: random.Random,
     *,
     most_questions: int = 8,
-    mask_words: float = 0.0,
+    chain: bool = True,
 ) -> Packed | None:
     """One window of the page with up to ``most_questions`` of the questions it answers; None where none fits.
 
     Segment numbers start at a random offset, so that all segment embeddings learn and none means a place.
-    ``mask_words`` is the share of page tokens hidden from the encoder (not from the language model).
+    ``chain`` False leaves the LayoutCoT out: the question is followed by its answer alone (the paper's ablation).
     """
     windows = processor.windows(example.page)
     window = windows[0] if len(windows) == 1 else rng.choice(windows)
     where = {line: segment for segment, line in enumerate(window.lines)}
-    # A question whose answer lies in another window is not "not in the document": it is left out.
-    fitting = [qa for qa in example.questions if all(line in where for line in qa.lines)]
-    if len(windows) > 1:
-        fitting = [qa for qa in fitting if qa.lines]
+    fitting = [q for q in example.questions if _fits(q, where, len(windows) > 1)]
     questions = rng.sample(fitting, min(most_questions, len(fitting)))
     if not questions:
         return None
-    offset = rng.randint(0, config.max_segments - len(window.lines))
-    ids, labels, blocks, positions = _page_tokens(window, config, offset)
-    for number, qa in enumerate(questions, start=1):
-        more_ids, more_labels = question_tokens(qa, where, processor, config, offset)
+    hidden = set(example.masked)
+    offset = 0
+    if config.area_format == "segments":
+        offset = rng.randint(0, config.max_segments - len(window.lines))
+    ids, labels, blocks, positions = _page_tokens(window, config, offset, hidden)
+    for number, question in enumerate(questions, start=1):
+        more_ids, more_labels = question_tokens(question, where, processor, config, offset, window, chain=chain)
         ids += more_ids
         labels += more_labels
         blocks += [number] * len(more_ids)
         positions += range(len(window.prompt), len(window.prompt) + len(more_ids))
-    inputs = processor.page_inputs(window) | {
+    inputs = _encoder_inputs(window, processor, hidden, set(example.unplaced)) | {
         "input_ids": torch.tensor([ids]),
         "labels": torch.tensor([labels]),
         "position_ids": torch.tensor([positions]),
@@ -69,41 +73,141 @@ def pack(
         "page_tokens": _padded([w is not None for w in window.words], len(ids), False),
         "segment_ids": _padded(list(window.segments), len(ids), -1),
     }
-    if mask_words and "page_ids" in inputs:
-        inputs["masked"] = torch.tensor([[rng.random() < mask_words for _ in window.encoder_ids]])
     return Packed(inputs, len(questions), len(ids))
 
 
+def collate(pages: Sequence[Packed]) -> Packed:
+    """Pages of one batch, padded at the right. Each row computes what it computes alone (tested); ValueError where some
+    have a picture or words and others have none."""
+    if len(pages) == 1:
+        return pages[0]
+    names = set(pages[0].inputs)
+    if any(set(page.inputs) != names for page in pages):
+        raise ValueError("pages with and without a picture, or with and without words, can't share a batch")
+    longest = max(page.inputs["input_ids"].shape[1] for page in pages)
+    inputs = {name: _stack([page.inputs[name] for page in pages], _FILL.get(name, 0)) for name in names - _APART}
+    masks = [page.inputs["attention_mask"] for page in pages]
+    inputs["attention_mask"] = torch.cat([_square(mask, longest) for mask in masks])
+    if "pixel_values" in names:
+        inputs["pixel_values"] = torch.cat([page.inputs["pixel_values"] for page in pages])
+    if "page_ids" in names:
+        lengths = torch.tensor([page.inputs["page_ids"].shape[1] for page in pages])
+        inputs["page_mask"] = (torch.arange(int(lengths.max())) < lengths.unsqueeze(1)).long()
+    return Packed(inputs, sum(page.questions for page in pages), sum(page.tokens for page in pages))
+
+
+_FILL = {"labels": IGNORE, "segment_ids": -1}
+_APART = {"attention_mask", "pixel_values"}
+
+
+def _stack(rows: list[Tensor], fill: int) -> Tensor:
+    """(1, N_i, ...) -> (B, N, ...)."""
+    longest = max(row.shape[1] for row in rows)
+    whole = rows[0].new_full((len(rows), longest, *rows[0].shape[2:]), fill)
+    for place, row in enumerate(rows):
+        whole[place, : row.shape[1]] = row[0]
+    return whole
+
+
+def _square(mask: Tensor, size: int) -> Tensor:
+    """(1, 1, L, L) -> (1, 1, size, size); padding looks at itself, so that no row of attention is empty."""
+    whole = torch.eye(size, dtype=torch.bool)[None, None].clone()
+    whole[:, :, : mask.shape[2], : mask.shape[3]] = mask
+    return whole
+
+
+def _fits(question: QA | Instruction, where: dict[int, int], several: bool) -> bool:
+    """Whether the window holds all the lines. Where the page has several windows, a question without lines is left out: its
+    answer, or the key that nothing answers, may stand in another one."""
+    return bool(question.lines or not several) and all(line in where for line in question.lines)
+
+
 def _page_tokens(
-    window: Window, config: LayoutLLMConfig, offset: int
+    window: Window, config: LayoutLLMConfig, offset: int, hidden: set[tuple[int, int]]
 ) -> tuple[list[int], list[int], list[int], list[int]]:
-    first = config.segment_id(0)
-    ids = [token + offset if token >= first else token for token in window.prompt]
+    first, masked = config.segment_id(0), config.special_id("<layout>")
+    ids = [
+        token + offset if token >= first else masked if word in hidden else token
+        for token, word in zip(window.prompt, window.words, strict=True)
+    ]
     return ids, [IGNORE] * len(ids), [0] * len(ids), list(range(len(ids)))
 
 
+def _encoder_inputs(
+    window: Window, processor: LayoutLLMProcessor, hidden: set[tuple[int, int]], unplaced: set[int]
+) -> dict[str, Tensor]:
+    """The page as the encoder sees it: words masked (MVLM), boxes of some lines zero (MPI)."""
+    inputs = processor.page_inputs(window)
+    if "page_ids" not in inputs:
+        return inputs
+    own = encoder_words(window, processor)
+    lines = torch.tensor([[word is not None and word[0] in unplaced for word in own]])
+    inputs["page_bbox"] = inputs["page_bbox"].masked_fill(lines.unsqueeze(-1), 0)
+    masked = torch.tensor([[word in hidden for word in own]])
+    if processor.encoder_tokenizer is None:
+        inputs["masked"] = masked
+    elif hidden:
+        inputs["page_ids"] = inputs["page_ids"].masked_fill(masked, processor.encoder_tokenizer.mask_token_id)
+    return inputs
+
+
+def encoder_words(window: Window, processor: LayoutLLMProcessor) -> list[tuple[int, int] | None]:
+    """The (line, word) of every encoder token (T), None for its begin and end tokens in the paper's shape."""
+    if processor.encoder_tokenizer is None:
+        return [word for word in window.words if word is not None]
+    return list(window.words[len(window.words) - len(window.encoder_ids) :])
+
+
 def question_tokens(
-    qa: QA, where: dict[int, int], processor: LayoutLLMProcessor, config: LayoutLLMConfig, offset: int = 0
+    question: QA | Instruction,
+    where: dict[int, int],
+    processor: LayoutLLMProcessor,
+    config: LayoutLLMConfig,
+    offset: int = 0,
+    window: Window | None = None,
+    *,
+    chain: bool = True,
 ) -> tuple[list[int], list[int]]:
-    """Ids and labels of a question and its LayoutCoT. A segment's label is its number in the window, without the offset."""
-    prompt = list(processor.question_ids(qa.question))
+    """Ids and labels of a question and what is to be learned of it: its LayoutCoT, or its answer alone.
+
+    A segment's label is its number in the window, without the offset. ``window`` is needed where areas are boxes.
+    """
+    prompt = list(processor.question_ids(question.question))
     ids, labels = prompt.copy(), [IGNORE] * len(prompt)
 
-    def write(tokens: tuple[int, ...]) -> None:
+    def write(tokens: Iterable[int]) -> None:
+        tokens = tuple(tokens)
         ids.extend(tokens)
         labels.extend(tokens)
 
-    write(processor.text_ids(write_analysis(qa.analysis)))
-    if not qa.lines:
-        write((config.special_id("<seg_none>"),))
+    def area(lines: Iterable[int]) -> None:
+        for line in dict.fromkeys(lines):
+            if config.area_format == "segments":
+                ids.append(config.segment_id(where[line] + offset))
+                labels.append(config.segment_id(where[line]))
+            else:
+                assert window is not None
+                write(processor.text_ids(f"{write_box((window.page.lines or ())[line].box.as_list())}\n"))
+        end = (config.special_id("<seg_end>"),)
+        write(end if config.area_format == "segments" else processor.text_ids(f"{END_AREA}\n"))
+
+    end = processor.template_ids(processor.style.end)
+    if isinstance(question, Instruction):
+        if question.lines:
+            area(question.lines)
+        write((*processor.text_ids(question.answer), *end))
         return ids, labels
-    for line in dict.fromkeys(qa.lines):
-        ids.append(config.segment_id(where[line] + offset))
-        labels.append(config.segment_id(where[line]))
-    write((config.special_id("<seg_end>"),))
-    write(processor.text_ids(write_formation(qa.formation)))
-    answer = " ".join((qa.answer or "").split())
-    write((*answer_ids(answer, processor), *processor.template_ids(processor.style.end)))
+    answer = answer_ids(" ".join((question.answer or "").split()), processor)
+    if not chain:
+        write((*(answer if question.lines else processor.text_ids(f" {NOT_THERE}")), *end))
+        return ids, labels
+    write(processor.text_ids(write_analysis(question.analysis)))
+    if not question.lines:
+        none = (config.special_id("<seg_none>"),)
+        write(none if config.area_format == "segments" else processor.text_ids(f"{NONE_AREA}\n"))
+        return ids, labels
+    area(question.lines)
+    write((*processor.text_ids(write_formation(question.formation)), *answer, *end))
     return ids, labels
 
 

@@ -1,163 +1,237 @@
-"""The training loop: a recipe, a stream of examples, a folder of checkpoints. Resumable to the step.
+"""One stage of training: a stream of examples, a folder of checkpoints. Resumable to the step, on one process or many.
 
-Which parts learn is the recipe's stage (``freeze_for``); the language model learns through LoRA (peft). Several processes
-and mixed-precision scaling are *not* here.
+Which parts learn is the stage's name (``freeze_for``). accelerate spreads a step's pages over the processes it was
+launched with; on one CPU or GPU it does nothing. What the pages are is *not* here: see ``data.py``; nor are whole runs
+of several stages: see ``run.py``.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader, Dataset
 
+from layoutllm_tool.errors import CheckpointMismatch, RecipeError, TrainingError
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
 from layoutllm_tool.model.processing import LayoutLLMProcessor
-from layoutllm_tool.training.packing import pack
+from layoutllm_tool.training import lean, metrics
+from layoutllm_tool.training.packing import Packed, collate, pack
+from layoutllm_tool.training.recipe import FRESH, Stage
 from layoutllm_tool.training.schema import Example
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a run is made of; saved with every checkpoint, and a run made with another one refuses to resume."""
-
-    stage: str = "joint"
-    """"pretraining", "sft" (the paper's two) or "joint": encoder, projectors, pointer and adapter together."""
-    pages: int = 1700
-    """Pages in all; with their questions packed on them."""
-    pages_per_step: int = 2
-    learning_rate: float = 5e-4
-    """Peak, of the adapter; the parts that start from nothing learn faster by FRESH."""
-    warm_up: float = 0.03
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    lora_rank: int = 16
-    lora_alpha: int = 32
-    questions: int = 8
-    mask_words: float = 0.0
-    seed: int = 0
-    checkpoint_every: int = 40
-    """Optimiser steps."""
+ADAPTED = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+"""The language model's linear layers."""
 
 
-FRESH = {
-    "pointer": 2.5, "extra_embeddings": 2.5, "gate": 5.0, "mask_embedding": 2.5,
-    "document_encoder": 0.4, "word_projection": 0.4, "visual_projector": 0.4, "layout_projector": 0.4,
-}  # fmt: skip
-"""Learning rate multiples by parameter name."""
+def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
+    """Freezes what the stage leaves alone, and gives the language model its adapter where the stage has one."""
+    if stage.lora_rank and stage.name != "pretraining" and not hasattr(model.language_model, "peft_config"):
+        from peft import LoraConfig, get_peft_model
+
+        adapter = LoraConfig(
+            r=stage.lora_rank, lora_alpha=stage.lora_alpha, target_modules=ADAPTED, task_type="CAUSAL_LM"
+        )
+        model.language_model = get_peft_model(model.language_model, adapter)
+    model.freeze_for(stage.name)
+    adapted = hasattr(model.language_model, "peft_config")
+    if stage.name == "joint" and not adapted:
+        raise RecipeError('the stage "joint" trains through an adapter.', hint="Give lora_rank, or use sft.")
+    if adapted and stage.name != "pretraining":
+        for name, parameter in model.language_model.named_parameters():
+            parameter.requires_grad_("lora_" in name)
+    elif stage.name == "sft":
+        model.language_model.float()  # AdamW's small steps are lost in bfloat16
+    if not stage.features:
+        without_features(model)
 
 
-def add_adapter(model: LayoutLLMForConditionalGeneration, recipe: Recipe) -> None:
-    """LoRA on every linear layer of the language model; its own weights stay frozen."""
-    from peft import LoraConfig, get_peft_model
+def without_features(model: LayoutLLMForConditionalGeneration) -> None:
+    """The text-only model of the ablation: encoder features add nothing, visual tokens are zero, for good."""
+    for part in (model.document_encoder, model.visual_projector, model.layout_projector, model.word_projection):
+        part.requires_grad_(False)
+    with torch.no_grad():
+        model.gate.zero_()
+        model.visual_projector[2].weight.zero_()
+        model.visual_projector[2].bias.zero_()
+    model.gate.requires_grad_(False)
 
-    names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    lora = LoraConfig(r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules=names, task_type="CAUSAL_LM")
-    model.language_model = get_peft_model(model.language_model, lora)
+
+class Learner(nn.Module):
+    """What is trained: a batch in, its loss out, through the fast forward where that covers the language model."""
+
+    def __init__(self, model: LayoutLLMForConditionalGeneration, *, fast: bool | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.fast = lean.covers(model.language_model) if fast is None else fast
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        device = inputs["input_ids"].device.type
+        with torch.autocast(device, torch.bfloat16):
+            if not self.fast:
+                loss: Tensor = self.model(**inputs, use_cache=False).loss
+                return loss
+            page = {name: inputs.get(name) for name in ("pixel_values", "page_ids", "page_bbox", "page_mask", "masked")}
+            has_page = page["pixel_values"] is not None or page["page_ids"] is not None
+            features = self.model.encode_page(**page) if has_page else None
+            embeds = self.model.embed(inputs["input_ids"], features, inputs["page_tokens"])
+            hidden = lean.decode(
+                self.model.language_model, embeds, inputs["attention_mask"], inputs["position_ids"]
+            )
+            return self.model.loss(hidden, inputs["labels"], inputs["segment_ids"])
 
 
-def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, stage: Stage) -> list[dict[str, Any]]:
+    """Groups of one rate and decay each; vectors (biases, norms, gates) do not decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = next((f for part, f in FRESH.items() if name.startswith(part)), 1.0)
-            decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+            factor = next((f for part, f in FRESH.items() if name.startswith(part)), 1.0) if stage.fresh else 1.0
+            decay = stage.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
     return [
-        {"params": parameters, "lr": recipe.learning_rate * factor, "weight_decay": decay}
+        {"params": parameters, "lr": stage.learning_rate * factor, "weight_decay": decay, "factor": factor}
         for (factor, decay), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
-def schedule(recipe: Recipe) -> Callable[[int], float]:
-    """Linear warm-up, then a cosine to zero (paper section 4.1)."""
-    steps = recipe.pages // recipe.pages_per_step
-    warm = max(1, round(steps * recipe.warm_up))
+def rate(stage: Stage, step: int) -> float:
+    """Share of the peak rate at a step: linear warm-up, then a cosine to zero (paper section 4.1)."""
+    warm = max(1, round(stage.steps * stage.warm_up))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, stage.steps - warm))))
 
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
 
-    return factor
+class _Batches(Dataset[Packed]):
+    """The micro-batches of one process, by number. Pages of which nothing can be asked are replaced by later ones."""
+
+    def __init__(self, trainer: Trainer, first: int) -> None:
+        self.at, self.stage, self.seed = trainer.examples, trainer.stage, trainer.seed
+        self.processor, self.config = trainer.processor, trainer.model.config
+        self.world, self.rank, self.first = trainer.world, trainer.rank, first
+
+    def __len__(self) -> int:
+        return self.stage.pages // self.stage.batch // self.world - self.first
+
+    def __getitem__(self, number: int) -> Packed:
+        begin = ((number + self.first) * self.world + self.rank) * self.stage.batch
+        return collate([self._page(index) for index in range(begin, begin + self.stage.batch)])
+
+    def _page(self, index: int) -> Packed:
+        for attempt in range(20):
+            # Seeded by the page, not by the run's history: a resumed run draws what an unbroken one drew.
+            rng, place = random.Random(f"{self.seed}/{index}/{attempt}"), index + attempt * self.stage.pages
+            packed = pack(
+                self.at(place), self.processor, self.config, rng,
+                most_questions=self.stage.questions, chain=self.stage.chain,
+            )  # fmt: skip
+            if packed is not None:
+                return packed
+        raise TrainingError(f"page {index} and the 19 tried in its place have nothing to ask.")
 
 
 class Trainer:
-    """``examples(index)`` gives the index-th page of the run, always the same one: that is what makes resuming exact."""
+    """``examples(index)`` gives the index-th page of the stage, always the same one: that is what makes resuming exact.
+
+    ``identity`` names recipe and data: a checkpoint of another identity is refused.
+    """
 
     def __init__(
         self,
         model: LayoutLLMForConditionalGeneration,
         processor: LayoutLLMProcessor,
         examples: Callable[[int], Example],
-        recipe: Recipe,
+        stage: Stage,
         folder: Path,
+        *,
+        seed: int = 0,
+        workers: int = 0,
+        identity: dict[str, Any] | None = None,
+        accelerator: Accelerator | None = None,
     ) -> None:
-        self.model, self.processor, self.examples, self.recipe, self.folder = model, processor, examples, recipe, folder
-        self.optimizer = AdamW(parameter_groups(model, recipe), betas=(0.9, 0.98), fused=True)
-        self.scheduler = LambdaLR(self.optimizer, schedule(recipe))
+        self.model, self.processor, self.examples, self.stage, self.folder = model, processor, examples, stage, folder
+        self.seed, self.workers = seed, workers
+        self.identity = {"stage": asdict(stage), "seed": seed, **(identity or {})}
+        self.accelerator = accelerator or make_accelerator()
+        self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+        if (stage.pages_per_step // stage.batch) % self.world:
+            raise RecipeError(
+                f"{stage.pages_per_step} pages a step in batches of {stage.batch} do not spread over {self.world} processes."
+            )
+        self.learner = self.accelerator.prepare_model(Learner(model))
+        self.optimizer = AdamW(parameter_groups(model, stage), betas=(0.9, stage.beta2), fused=True)
         self.step = 0
         self.log: list[dict[str, float]] = []
 
-    @property
-    def steps(self) -> int:
-        return self.recipe.pages // self.recipe.pages_per_step
-
-    def run(self, *, until: float = math.inf, report: Callable[[dict[str, float]], None] | None = None) -> None:
-        """To the recipe's end, or to the step during which ``until`` (``time.monotonic``) passes. Ends on a checkpoint."""
+    def run(self, *, until: float = math.inf, report: Callable[[dict[str, float]], None] | None = None) -> bool:
+        """To the stage's end (True), or to the step during which ``until`` (``time.monotonic``) passes. Ends on a checkpoint."""
         self.resume()
-        while self.step < self.steps and time.monotonic() < until:
-            row = self.train_step()
+        batches, saved = self._batches(), (self.step, time.monotonic())
+        while self.step < self.stage.steps and time.monotonic() < until:
+            row = self.train_step(batches)
             self.log.append(row)
             if report:
                 report(row)
-            if self.step % self.recipe.checkpoint_every == 0:
+            if self.step - saved[0] >= self.stage.checkpoint_steps and time.monotonic() - saved[1] >= self.stage.checkpoint_seconds:  # fmt: skip
                 self.save()
+                saved = self.step, time.monotonic()
         self.save()
+        return self.step >= self.stage.steps
 
-    def train_step(self) -> dict[str, float]:
+    def _batches(self) -> Iterator[Packed]:
+        done = self.step * self.stage.pages_per_step // self.stage.batch // self.world
+        context = "fork" if self.workers else None
+        loader = DataLoader(
+            _Batches(self, done), batch_size=None, num_workers=self.workers, multiprocessing_context=context,
+            prefetch_factor=8 if self.workers else None,
+        )  # fmt: skip
+        return iter(loader)
+
+    def train_step(self, batches: Iterator[Packed]) -> dict[str, float]:
+        """One optimiser step over ``pages_per_step`` pages; what it cost and how it went."""
         started = time.perf_counter()
-        self.model.train()
-        losses, tokens, questions = [], 0, 0
-        first = self.step * self.recipe.pages_per_step
-        for index in range(first, first + self.recipe.pages_per_step):
-            # Seeded by the page, not by the run's history: a resumed run draws what an unbroken one drew.
-            rng = random.Random(f"{self.recipe.seed}/{index}")
-            packed = pack(
-                self.examples(index), self.processor, self.model.config, rng,
-                most_questions=self.recipe.questions, mask_words=self.recipe.mask_words,
-            )  # fmt: skip
-            if packed is None:
-                continue
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = self.model(**packed.inputs, use_cache=False).loss
-            (loss / self.recipe.pages_per_step).backward()
-            losses.append(float(loss.detach()))
-            tokens += packed.tokens
-            questions += packed.questions
+        self.learner.train()
+        torch.manual_seed(self.seed * 1_000_003 + self.step)  # dropout, where the encoder has any
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.stage.learning_rate * group["factor"] * rate(self.stage, self.step)
+        count = self.stage.pages_per_step // self.stage.batch // self.world
+        loss, tokens, questions = torch.zeros((), device=self.accelerator.device), 0, 0
+        for number in range(count):
+            packed = next(batches)
+            inputs = {name: value.to(self.accelerator.device) for name, value in packed.inputs.items()}
+            last = number == count - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.learner):
+                share = self.learner(inputs) / count
+                self.accelerator.backward(share)
+            loss += share.detach()
+            tokens, questions = tokens + packed.tokens, questions + packed.questions
         # Clipped group by group: the gate's gradient, a sum over all page tokens, must not shrink everybody else's.
-        norm = max(nn.utils.clip_grad_norm_(g["params"], self.recipe.clip) for g in self.optimizer.param_groups)
+        norm = max(nn.utils.clip_grad_norm_(g["params"], self.stage.clip) for g in self.optimizer.param_groups)
+        if not math.isfinite(float(norm)):
+            raise TrainingError(f"the gradient at step {self.step + 1} is not finite.", hint="Lower the learning rate.")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.scheduler.step()
         self.step += 1
         return {
             "step": self.step,
-            "loss": sum(losses) / max(1, len(losses)),
+            "loss": float(self.accelerator.reduce(loss, "mean")),
             "grad_norm": float(norm),
-            "lr": float(self.scheduler.get_last_lr()[0]),
-            "questions": questions,
-            "tokens": tokens,
+            "lr": float(self.optimizer.param_groups[-1]["lr"]),
+            "questions": questions * self.world,
+            "tokens": tokens * self.world,
             "seconds": time.perf_counter() - started,
         }
 
@@ -170,35 +244,22 @@ class Trainer:
         """Written beside the last one and renamed over it: a kill leaves the old or the new, never half of one."""
         from safetensors.torch import save_file
 
+        self.accelerator.wait_for_everyone()
+        if not self.accelerator.is_main_process:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
-        state = {f"model.{name}": p.detach().contiguous() for name, p in self.trainable().items()}
-        slots = self.optimizer.state_dict()
-        for number, slot in slots["state"].items():
+        state = {f"model.{name}": p.detach().cpu().contiguous() for name, p in self.trainable().items()}
+        for number, slot in self.optimizer.state_dict()["state"].items():
             for key, value in slot.items():
-                state[f"optimizer.{number}.{key}"] = torch.as_tensor(value).contiguous()
-        metadata = {"step": str(self.step), "recipe": json.dumps(asdict(self.recipe))}
+                state[f"optimizer.{number}.{key}"] = torch.as_tensor(value).cpu().contiguous()
+        metadata = {"step": str(self.step), "identity": json.dumps(self.identity, sort_keys=True)}
         partial = self.folder / "checkpoint.partial"
         save_file(state, partial, metadata=metadata)
         partial.replace(self.folder / "checkpoint.safetensors")
-        self._write_log()
-
-    def _write_log(self) -> None:
-        path = self.folder / "metrics.csv"
-        rows: list[dict[str, Any]] = list(self.log)
-        if path.exists():
-            with path.open(newline="") as file:
-                kept: list[dict[str, Any]] = [
-                    row for row in csv.DictReader(file) if int(row["step"]) < (rows[0]["step"] if rows else math.inf)
-                ]
-            rows = kept + rows
-        if rows:
-            with path.open("w", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=list(rows[-1]))
-                writer.writeheader()
-                writer.writerows(rows)
+        metrics.append(self.folder / "metrics.csv", self.log)
 
     def resume(self) -> bool:
-        """Continue from the folder's checkpoint; False where there is none. ValueError if its recipe is another."""
+        """Continue from the folder's checkpoint; False where there is none. CheckpointMismatch if it is another run's."""
         from safetensors import safe_open
 
         path = self.folder / "checkpoint.safetensors"
@@ -206,9 +267,10 @@ class Trainer:
             return False
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
-            if json.loads(metadata["recipe"]) != asdict(self.recipe):
-                raise ValueError(
-                    f"{self.folder} was made with another recipe: {metadata['recipe']}; choose another folder"
+            if json.loads(metadata["identity"]) != json.loads(json.dumps(self.identity)):
+                raise CheckpointMismatch(
+                    f"{self.folder} was made with another recipe or other data: {metadata['identity']}.",
+                    hint="Choose another folder, or the recipe it was made with.",
                 )
             state: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         with torch.no_grad():
@@ -221,23 +283,9 @@ class Trainer:
                 slots.setdefault(int(number), {})[key] = value
         self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
         self.step = int(metadata["step"])
-        # Set rather than stepped to: the scheduler warns when it is stepped before the optimiser.
-        self.scheduler.last_epoch = self.step
-        factor = schedule(self.recipe)(self.step)
-        for group, peak in zip(self.optimizer.param_groups, self.scheduler.base_lrs, strict=True):
-            group["lr"] = peak * factor
         return True
 
 
-def cycle(make: Callable[[int], Iterator[Example]], length: int) -> Callable[[int], Example]:
-    """Random access to a source that yields ``length`` examples an epoch, another seed each epoch."""
-    epochs: dict[int, list[Example]] = {}
-
-    def at(index: int) -> Example:
-        epoch, place = divmod(index, length)
-        if epoch not in epochs:
-            epochs.clear()
-            epochs[epoch] = list(make(epoch))
-        return epochs[epoch][place]
-
-    return at
+def make_accelerator() -> Accelerator:
+    """Whatever accelerate was launched with; parts that a batch does not use may have no gradient."""
+    return Accelerator(kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])

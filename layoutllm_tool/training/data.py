@@ -1,0 +1,101 @@
+"""A stage's pages: which mixture its recipe asks for, where its sources lie, and what its content hashes to.
+
+What a source yields is in its own file: receipts.py, factory/, html/, mrc.py, pretraining/, shards.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.errors import RecipeError
+from layoutllm_tool.training.mixture import Mixture
+from layoutllm_tool.training.recipe import Recipe, Stage
+from layoutllm_tool.training.schema import QA, Example
+
+Examples = Callable[[int], Example]
+"""The index-th page of a stage, always the same one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where data lies: ``folder`` holds ``receipts``, ``tables``, ``papers`` and the like as the README of the data names them;
+    ``shards`` holds receipts packed by ``layoutllm train --shards``, for a machine without text recognition."""
+
+    folder: Path | None = None
+    shards: Path | None = None
+
+    def __truediv__(self, name: str) -> Path | None:
+        """The folder of that name; None where it is not there."""
+        return self.folder / name if self.folder and (self.folder / name).is_dir() else None
+
+
+def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
+    """RecipeError where the stage needs a source that is not there."""
+    if stage.data == "pretraining":
+        from layoutllm_tool.training.pretraining import PretrainingMixture, PretrainingSources
+
+        receipts = sources / "receipts"
+        return PretrainingMixture(
+            PretrainingSources.in_folder(sources.folder, receipt_pages(receipts) if receipts else None), seed=recipe.seed
+        )
+    if stage.data == "layoutcot":
+        from layoutllm_tool.training.layoutcot import LayoutCoTMixture
+
+        return LayoutCoTMixture.in_folder(sources.folder, seed=recipe.seed)
+    return documents(recipe, sources)
+
+
+def documents(recipe: Recipe, sources: Sources) -> Examples:
+    """Receipts as text recognition reads them, and drawn pages."""
+    receipts = sources / "receipts"
+    if not recipe.receipts:
+        return Mixture(None, None, seed=recipe.seed, factory_share=1.0)
+    if sources.shards:
+        from layoutllm_tool.training.shards import Shards
+
+        packed = Shards(sources.shards)
+        return Mixture(None, None, seed=recipe.seed, factory_share=1 - recipe.receipts, packed=packed)
+    if receipts is None:
+        raise RecipeError(
+            f"the recipe {recipe.name!r} wants receipts, and there is no folder of them.",
+            hint="Give --data with a folder `receipts`, or --set receipts=0.",
+        )
+    return Mixture(receipts, receipt_pages(receipts), seed=recipe.seed, factory_share=1 - recipe.receipts)
+
+
+def receipt_pages(receipts: Path) -> Callable[[int], Page]:
+    """The pages of receipts as text recognition reads them; every reading is kept on disk."""
+    from layoutllm_tool.documents import load_document
+    from layoutllm_tool.documents.safety import Access
+    from layoutllm_tool.ocr import ReadingCache, recognise_page
+
+    receipts = receipts.resolve()
+    cache, access = ReadingCache.on_disk(), Access(roots=(receipts,))
+
+    @lru_cache(maxsize=64)
+    def page(number: int) -> Page:
+        document = load_document(receipts / "images" / f"{number:03d}.jpg", access=access)
+        return recognise_page(document.pages[0], cache=cache)
+
+    return page
+
+
+def digest(examples: Examples, count: int = 8) -> str:
+    """SHA-256 over everything a model could learn from the first pages: the data hash of a run."""
+    found = hashlib.sha256()
+    for index in range(count):
+        example = examples(index)
+        for line in example.page.lines or ():
+            for word in line.words:
+                found.update(f"{word.text}\0{word.box.as_list()}\0".encode())
+        found.update(example.page.image.tobytes() if example.page.image is not None else b"-")
+        for question in example.questions:
+            facts = asdict(question) | ({"kind": "QA"} if isinstance(question, QA) else {})
+            found.update(repr(sorted(facts.items())).encode())
+        found.update(repr((example.source, example.masked, example.unplaced)).encode())
+    return found.hexdigest()

@@ -1,0 +1,168 @@
+"""What a run is made of: a recipe is a TOML file, its stages are dataclasses that contradict themselves loudly.
+
+The field docstrings are what ``layoutllm train --explain`` prints. Reading data and training are *not* here.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from layoutllm_tool.errors import RecipeError
+
+RECIPES = Path(__file__).parent / "recipes"
+"""The recipes that ship with the package, one file each."""
+
+StageName = Literal["pretraining", "sft", "joint"]
+Data = Literal["pretraining", "layoutcot", "documents"]
+FRESH = {
+    "pointer": 2.5, "extra_embeddings": 2.5, "gate": 5.0, "mask_embedding": 2.5,
+    "document_encoder": 0.4, "word_projection": 0.4, "visual_projector": 0.4, "layout_projector": 0.4,
+}  # fmt: skip
+"""Learning rate multiples of parts by parameter name, for a small model whose parts begin at random beside an adapter."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training; the defaults are the paper's (section 4.1) where it gives any."""
+
+    name: StageName = "sft"
+    """"pretraining": encoder and projectors learn; "sft": language model and projectors; "joint": all but the language
+    model's own weights, beside an adapter."""
+    data: Data = "layoutcot"
+    """"pretraining": the seven tasks; "layoutcot": HTML, document images, MRC; "documents": receipts and drawn pages."""
+    pages: int = 1000
+    """Pages in all, their questions packed on them."""
+    pages_per_step: int = 8
+    """Pages of one optimiser step, over all processes."""
+    batch: int = 1
+    """Pages that go through the model together; more pays on a GPU, not on a CPU."""
+    questions: int = 8
+    """At most so many questions of a page."""
+    learning_rate: float = 2e-5
+    """Peak; a linear warm-up goes before it and a cosine to zero follows."""
+    fresh: bool = False
+    """Whether parts that begin at random learn at their own multiple of the rate (``FRESH``)."""
+    weight_decay: float = 0.0
+    warm_up: float = 0.03
+    """Share of the steps."""
+    clip: float = 1.0
+    """Largest gradient norm, of each group of parameters that share a rate."""
+    beta2: float = 0.999
+    lora_rank: int = 0
+    """Rank of the adapter on every linear layer of the language model; 0 trains its own weights (never in "pretraining")."""
+    lora_alpha: int = 32
+    chain: bool = True
+    """Whether answers come with their LayoutCoT."""
+    features: bool = True
+    """Whether the encoder's features reach the language model; without them it reads text alone."""
+    checkpoint_steps: int = 50
+    checkpoint_seconds: float = 60.0
+    """A checkpoint is due when both so many steps and so many seconds have passed."""
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(StageName) or self.data not in get_args(Data):
+            raise RecipeError(f"unknown stage {self.name!r} or data {self.data!r}.", hint=f"Stages: {get_args(StageName)}; data: {get_args(Data)}.")  # fmt: skip
+        least = {"pages": 1, "pages_per_step": 1, "batch": 1, "questions": 1, "checkpoint_steps": 1}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise RecipeError(f"{name} is {getattr(self, name)}.", hint=f"Give at least {low}.")
+        if self.pages_per_step % self.batch:
+            raise RecipeError(f"pages_per_step {self.pages_per_step} is no multiple of batch {self.batch}.")
+        if self.name == "pretraining" and not self.features:
+            raise RecipeError("pre-training without features has nothing to train.", hint="Drop the stage.")
+
+    @property
+    def steps(self) -> int:
+        return max(1, self.pages // self.pages_per_step)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run: where the weights begin, its stages in their order, one seed."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    seed: int = 0
+    start: str = "base"
+    """"base": the base language model with everything else at random; "shipped" or a folder: go on from those weights."""
+    encoder: str = ""
+    language_model: str = ""
+    """Hub names or folders of the paper's shape; "" is the shipped shape."""
+    receipts: float = 0.5
+    """Share of receipts in the data "documents"; the rest are drawn pages."""
+    workers: int = 0
+    """Processes that draw and pack pages beside the training."""
+    throughput: Mapping[str, float] = field(default_factory=dict)
+    """Of ``--plan``: device -> matrix TFLOP/s that training reaches on it."""
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise RecipeError(f"the recipe {self.name!r} has no stages.", hint="Give at least one [[stages]].")
+        if bool(self.encoder) != bool(self.language_model):
+            raise RecipeError("encoder and language_model go together.", hint="Name both, or neither.")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Recipe:
+        """From plain data; RecipeError names the key that is not known."""
+        values = dict(data)
+        stages = tuple(_known(Stage, stage) for stage in values.pop("stages", ()))
+        return _known(cls, values | {"stages": stages})
+
+    def to_json(self) -> dict[str, Any]:
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    def with_settings(self, settings: Mapping[str, str]) -> Recipe:
+        """``{"seed": "1", "pages": "200"}``: values as written on a command line; a stage's field is set in every stage,
+        ``sft.pages`` in the stages of that name."""
+        made = self
+        for key, text in settings.items():
+            made = made._set(key, text)
+        return made
+
+    def _set(self, key: str, text: str) -> Recipe:
+        own = {f.name for f in fields(Recipe)} - {"stages", "name", "throughput"}
+        if key in own:
+            return replace(self, **{key: _value(text)})
+        where, _, name = key.rpartition(".")
+        if name not in {f.name for f in fields(Stage)}:
+            raise RecipeError(f"no recipe has {key!r}.", hint=f"Known: {', '.join(sorted(own))}, and a stage's fields.")
+        stages = tuple(replace(s, **{name: _value(text)}) if where in ("", s.name) else s for s in self.stages)
+        return replace(self, stages=stages)
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """A recipe of the package by its name, or a TOML file; RecipeError where there is none or it does not parse."""
+    path = Path(name)
+    shipped = RECIPES / f"{name}.toml"
+    if not path.suffix and shipped.is_file():
+        path = shipped
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+        raise RecipeError(
+            f"{str(name)!r} is no recipe: {error}.", hint=f"Known: {known}; or give a TOML file."
+        ) from error
+    return Recipe.from_json({"name": path.stem} | data)
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    if unknown := sorted(set(values) - {f.name for f in fields(kind)}):
+        raise RecipeError(f"unknown in a recipe: {', '.join(unknown)}.", hint="Look at the recipes of the package.")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise RecipeError(f"the recipe does not fit: {error}.") from error
+
+
+def _value(text: str) -> Any:
+    """As TOML reads it; what TOML does not know is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

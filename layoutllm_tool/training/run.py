@@ -1,0 +1,116 @@
+"""A whole run: from a recipe to a folder of weights, stage after stage, resumable at any point.
+
+A run's folder holds a folder a stage (``1-pretraining``, ``2-sft``) with its checkpoint and metrics, ``loss.png``, and
+``recipe.json``. What the weights are written with is ``model/weights.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
+from layoutllm_tool.model.processing import LayoutLLMProcessor
+from layoutllm_tool.training import metrics
+from layoutllm_tool.training.data import Sources, digest, stage_examples
+from layoutllm_tool.training.recipe import Recipe, Stage
+from layoutllm_tool.training.trainer import Trainer, make_accelerator, prepare
+
+Report = Callable[[Trainer, dict[str, float]], None]
+"""Called after every step with the stage's trainer and the step's metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``finished`` is False where time ended before the recipe did. ``facts`` go into the weights' metadata."""
+
+    model: LayoutLLMForConditionalGeneration
+    processor: LayoutLLMProcessor
+    finished: bool
+    facts: dict[str, str]
+
+
+def run(
+    recipe: Recipe,
+    sources: Sources,
+    folder: Path,
+    *,
+    minutes: float = math.inf,
+    report: Report | None = None,
+    train: bool = True,
+) -> Outcome:
+    """Trains what is left of the recipe; ``train`` False only loads what the folder's checkpoints hold.
+
+    CheckpointMismatch where the folder belongs to another recipe or other data.
+    """
+    until = time.monotonic() + minutes * 60
+    accelerator = make_accelerator()
+    torch.manual_seed(recipe.seed)
+    model, processor = begin(recipe)
+    facts = {"recipe": recipe.name, "seed": str(recipe.seed), "start": recipe.start}
+    folder.mkdir(parents=True, exist_ok=True)
+    if accelerator.is_main_process:
+        (folder / "recipe.json").write_text(json.dumps(recipe.to_json(), indent=1) + "\n")
+    finished = True
+    for number, stage in enumerate(recipe.stages, start=1):
+        torch.manual_seed(recipe.seed + number)
+        prepare(model, stage)
+        model.to(accelerator.device)
+        examples = stage_examples(recipe, stage, sources)
+        data = digest(examples)
+        trainer = Trainer(
+            model, processor, examples, stage, folder / f"{number}-{stage.name}", seed=recipe.seed * 101 + number,
+            workers=recipe.workers, identity={"data_sha256": data}, accelerator=accelerator,
+        )  # fmt: skip
+        if train:
+            finished = trainer.run(until=until, report=_bound(report, trainer))
+        else:
+            finished = trainer.resume() and trainer.step >= stage.steps
+        facts |= _facts(number, stage, trainer, data)
+        if not finished:
+            break
+    if accelerator.is_main_process:
+        metrics.plot(sorted(folder.glob("*/metrics.csv")), folder / "loss.png")
+    return Outcome(model, processor, finished, facts)
+
+
+def begin(recipe: Recipe) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
+    """The model as the recipe's first stage finds it."""
+    if recipe.encoder:
+        return _paper_shape(recipe)
+    from layoutllm_tool.model.base import base_model
+    from layoutllm_tool.model.weights import SHIPPED, load_weights
+
+    if recipe.start != "base":
+        model, processor = load_weights(SHIPPED if recipe.start == "shipped" else Path(recipe.start), merge=False)
+        return model, processor
+    base = base_model(quiet=False)
+    model = LayoutLLMForConditionalGeneration.around(AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16))
+    return model, LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base))
+
+
+def _paper_shape(recipe: Recipe) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
+    model = LayoutLLMForConditionalGeneration.from_parts(recipe.encoder, recipe.language_model, dtype=torch.bfloat16)
+    tokenizers = [AutoTokenizer.from_pretrained(name) for name in (recipe.language_model, recipe.encoder)]
+    model.document_encoder.float()  # AdamW's small steps are lost in bfloat16
+    return model, LayoutLLMProcessor.for_config(model.config, *tokenizers)
+
+
+def _facts(number: int, stage: Stage, trainer: Trainer, data: str) -> dict[str, str]:
+    name = f"stage_{number}"
+    return {
+        f"{name}": f"{stage.name}, {trainer.step} of {stage.steps} steps of {stage.pages_per_step} pages",
+        f"{name}_data_sha256": data,
+    }
+
+
+def _bound(report: Report | None, trainer: Trainer) -> Callable[[dict[str, float]], Any] | None:
+    return None if report is None else lambda row: report(trainer, row)
