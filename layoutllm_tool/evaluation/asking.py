@@ -13,6 +13,8 @@ from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.evaluation.rows import Question, Row, score
 from layoutllm_tool.protocols import Reader
 
+Seen = Callable[[str, Document], None]
+"""Called with the questions' name of a document and the document as it was read."""
 Tick = Callable[[int], None]
 """Called with the number of questions that have just been dealt with."""
 
@@ -44,7 +46,12 @@ class Outcome:
 
 
 def ask_all(
-    reader: Reader, items: Iterable[Item], *, baseline: Baseline | None = None, tick: Tick | None = None
+    reader: Reader,
+    items: Iterable[Item],
+    *,
+    baseline: Baseline | None = None,
+    tick: Tick | None = None,
+    seen: Seen | None = None,
 ) -> Outcome:
     """Every question of every item, a document's questions asked together. Only errors of our own tree are caught."""
     rows: list[Row] = []
@@ -55,6 +62,8 @@ def ask_all(
             begun = time.perf_counter()
             document = reader.load(item.path, words=item.words() if item.words else None)
             loads.append(time.perf_counter() - begun)
+            if seen and item.questions:
+                seen(item.questions[0].document, document)
             rows += _ask(reader, document, item.questions, baseline)
         except LayoutLLMError as error:
             refused.append(f"{item.path.name}: {type(error).__name__}: {error}")
@@ -85,7 +94,9 @@ def _with_baseline(row: Row, page: Page, baseline: Baseline) -> Row:
 
 
 def _refused(question: Question) -> Row:
+    asked = bool(question.gold)
     return Row(
         question.document, question.field, question.text, question.gold, None, 0.0, 0.0, False, 0.0, 0.0,
-        area_hit=False if question.gold else None,
+        area_hit=False if asked else None, iou=0.0 if asked else None, failed=True,
+        rouge=0.0 if asked and question.measure == "rouge" else None,
     )  # fmt: skip

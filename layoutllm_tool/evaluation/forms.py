@@ -1,4 +1,4 @@
-"""FUNSD forms as evaluation, in the paper's form of question, the dataset's own words given.
+"""FUNSD forms as evaluation, in the paper's form of question, the dataset's own words given or not.
 
 Non-commercial licence: evaluation only, nothing here may reach training data. Keys linked to more than one value are
 dropped, as in the paper; so are values without text.
@@ -6,37 +6,30 @@ dropped, as in the paper; so are values without text.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.evaluation.asking import Item
+from layoutllm_tool.evaluation.published import draw, picture_size, read_json, reading
 from layoutllm_tool.evaluation.rows import Question
 
 FORM = 'What is the content in the "{}" field?'
 
 
-def items(data: Path, *, limit: int | None = None, seed: int = 0) -> list[Item]:
-    """Forms with their questions; ``limit`` draws that many questions at random, the same ones for the same seed."""
+def items(data: Path, *, limit: int | None = None, seed: int = 0, ocr: bool = False) -> list[Item]:
+    """Forms with their questions; ``limit`` draws that many questions at random, the same ones for the same seed. The
+    dataset's own words, or with ``ocr`` the pictures alone."""
     files = sorted((data / "annotations").glob("*.json"))
     if not files:
         raise DocumentNotFound(
             f"{data} holds no FUNSD annotations.", hint='Give the folder of "annotations" and "images".'
         )
     found = [_form(data, file) for file in files]
-    if limit is not None:
-        every = [(i, j) for i, form in enumerate(found) for j in range(len(form.questions))]
-        chosen = set(Random(f"forms/{seed}").sample(every, min(limit, len(every))))
-        found = [
-            replace(form, questions=tuple(q for j, q in enumerate(form.questions) if (i, j) in chosen))
-            for i, form in enumerate(found)
-        ]
-    return [Item(form.path, form.questions, form.pages) for form in found if form.questions]
+    return draw([Item(form.path, form.questions, None if ocr else form.pages) for form in found], limit, seed, "forms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +46,10 @@ class _Form:
 
 
 def _form(data: Path, file: Path) -> _Form:
-    from PIL import Image
-
-    annotation = json.loads(file.read_text(encoding="utf-8"))
     path = data / "images" / f"{file.stem}.png"
-    with Image.open(path) as image:
-        size = image.size
-    return _Form(path, annotation, size, tuple(_questions(annotation, f"forms/{file.stem}", size)))
+    size, annotation = picture_size(path), read_json(file)
+    with reading(repr(file.name)):
+        return _Form(path, annotation, size, tuple(_questions(annotation, f"forms/{file.stem}", size)))
 
 
 def _questions(annotation: Mapping[str, Any], name: str, size: tuple[int, int]) -> list[Question]:

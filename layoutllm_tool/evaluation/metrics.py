@@ -1,11 +1,15 @@
-"""Scores: ANLS (paper's evaluation), area hit, IoU, calibration error and AUROC. Pure functions of values.
+"""Scores: ANLS and ROUGE-L (paper's evaluation), area hit, IoU, mAP, refusals, calibration error and AUROC.
 
-ROUGE-L (VisualMRC) and mAP are *not* here.
+Pure functions of values. Curves (reliability, risk over coverage) are in ``curves``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean
 
 import numpy as np
 
@@ -17,6 +21,11 @@ RIGHT = 0.5
 """ANLS from which an answer counts as right."""
 _BLIND = str.maketrans("", "", " ().,\n-")
 _TIE = 1e-6
+_TOKEN = re.compile(r"[^\W_]+")
+_BETA = 1.2
+"""ROUGE-L's weight of recall, as in the scorer of MS COCO's captions, with which VisualMRC was published."""
+THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+"""IoU .50, .55, ..., .95, over which mAP is the mean."""
 
 
 def levenshtein(a: str, b: str) -> int:
@@ -54,6 +63,36 @@ def _likeness(a: str, b: str) -> float:
     return 1.0 - distance if distance < 0.5 else 0.0
 
 
+def rouge_l(prediction: str | None, golds: Sequence[str]) -> float:
+    """ROUGE-L (Lin 2004), 0-1: F of the longest common subsequence of words, recall weighted by beta = 1.2.
+
+    Precision and recall are each the best over the golds. Words are runs of letters and digits, lower-cased, unstemmed;
+    None counts as "". ValueError without golds.
+    """
+    if not golds:
+        raise ValueError("ROUGE-L needs at least one gold answer")
+    said = _TOKEN.findall((prediction or "").lower())
+    wanted = [tokens for gold in golds if (tokens := _TOKEN.findall(gold.lower()))]
+    if not said or not wanted:
+        return float(not said and len(wanted) < len(golds))
+    common = [_common(said, tokens) for tokens in wanted]
+    precision = max(common) / len(said)
+    recall = max(found / len(tokens) for found, tokens in zip(common, wanted, strict=True))
+    if not precision:
+        return 0.0
+    return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
+
+
+def _common(a: Sequence[str], b: Sequence[str]) -> int:
+    """Length of the longest common subsequence."""
+    row = [0] * (len(b) + 1)
+    for left in a:
+        diagonal = 0
+        for j, right in enumerate(b, start=1):
+            diagonal, row[j] = row[j], diagonal + 1 if left == right else max(row[j], row[j - 1])
+    return row[-1]
+
+
 # -- places -------------------------------------------------------------------------------------------------------------
 
 
@@ -87,10 +126,78 @@ def area_hit(areas: Sequence[Area], page: Page, golds: Sequence[str], *, boxes: 
 
 def box_iou(box: Box | None, page: Page, golds: Sequence[str], *, boxes: Sequence[Box] = ()) -> float | None:
     """Best IoU of the answer's box with the gold's places (see ``area_hit``); 0 without a box, None where unknown."""
-    known = [align.box_of(page, place.words) for place in gold_places(page, golds)] or list(boxes)
-    if not known:
+    place = gold_box(box, page, golds, boxes=boxes)
+    if place is None:
         return None
-    return max(box.iou(other) for other in known) if box else 0.0
+    return box.iou(place) if box else 0.0
+
+
+def gold_box(box: Box | None, page: Page, golds: Sequence[str], *, boxes: Sequence[Box] = ()) -> Box | None:
+    """The gold's place (see ``area_hit``) that the answer's box is most like, the first one without a box."""
+    known = [align.box_of(page, place.words) for place in gold_places(page, golds)] or list(boxes)
+    return max(known, key=lambda other: box.iou(other) if box else 0.0, default=None)
+
+
+def mean_average_precision(found: Iterable[tuple[float, float]], wanted: int) -> float | None:
+    """mAP@IoU .50:.95 of answer boxes, 0-1: the mean over ``THRESHOLDS`` of the average precision at each.
+
+    ``found`` is (confidence, IoU with the gold's place) of every answer that has a box; one to a question that the page
+    does not answer has IoU 0. ``wanted`` is the number of questions whose gold place is known, answered or not.
+    At a threshold a box is right where its IoU reaches it. Boxes are ranked by falling confidence, equal ones entered
+    together, and the average precision is the area under precision over recall, each precision raised to the best that
+    comes after it (as in PASCAL VOC 2010). The text of the answer plays no part. None where nothing is wanted.
+    """
+    if not wanted:
+        return None
+    ranked = sorted(found, key=lambda one: -one[0])
+    return fmean(_average_precision(ranked, wanted, threshold) for threshold in THRESHOLDS)
+
+
+def _average_precision(ranked: Sequence[tuple[float, float]], wanted: int, threshold: float) -> float:
+    points, hits, count = [], 0, 0
+    for _, tied in groupby(ranked, key=lambda one: one[0]):
+        overlaps = [iou for _, iou in tied]
+        hits, count = hits + sum(iou >= threshold - 1e-9 for iou in overlaps), count + len(overlaps)
+        points.append((hits / wanted, hits / count))
+    area = best = 0.0
+    for (recall, precision), (before, _) in zip(reversed(points), [*reversed(points[:-1]), (0.0, 0.0)], strict=False):
+        best = max(best, precision)
+        area += (recall - before) * best
+    return area
+
+
+# -- refusals -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """How well "not in the document" was told, that being the positive outcome. 0-1 each; 0 where it is 0 / 0."""
+
+    unanswerable: int
+    """Questions that their page does not answer."""
+    refused: int
+    """Answers "not in the document", right or wrong."""
+    rightly: int
+    """Both at once."""
+
+    @classmethod
+    def of(cls, answerable: Sequence[bool], answers: Sequence[str | None]) -> Refusals:
+        pairs = list(zip(answerable, answers, strict=True))
+        refused = [known for known, answer in pairs if answer is None]
+        return cls(sum(not known for known in answerable), len(refused), sum(not known for known in refused))
+
+    @property
+    def precision(self) -> float:
+        return self.rightly / self.refused if self.refused else 0.0
+
+    @property
+    def recall(self) -> float:
+        return self.rightly / self.unanswerable if self.unanswerable else 0.0
+
+    @property
+    def f1(self) -> float:
+        total = self.unanswerable + self.refused
+        return 2 * self.rightly / total if total else 0.0
 
 
 # -- confidence ---------------------------------------------------------------------------------------------------------

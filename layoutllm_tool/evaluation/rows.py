@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from dataclasses import field as with_default
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
-from layoutllm_tool.evaluation import metrics
+from layoutllm_tool.evaluation import curves, metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Question:
     gold: tuple[str, ...]
     boxes: tuple[Box, ...] = ()
     """Where the gold stands (0-1000), for pages on which OCR lost it."""
+    measure: Literal["anls", "rouge"] = "anls"
+    """What tells a right answer from a wrong one: ROUGE-L for answers in words of one's own (VisualMRC)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,19 @@ class Row:
     baseline: str | None = None
     baseline_anls: float | None = None
     baseline_seconds: float | None = None
+    rouge: float | None = None
+    """ROUGE-L, of questions that are measured by it."""
+    kind: str = ""
+    """The question's kind as the model sees it."""
+    gold_box: list[int] | None = None
+    """Where the gold stands; of several places the one that the answer's box is most like."""
+    steps: Mapping[str, str] = with_default(default_factory=dict)
+    """The three steps as a person reads them."""
+    failed: bool = False
+    """The document or the question raised an error: there is no answer, which is no refusal either."""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"gold": list(self.gold), "signals": dict(self.signals)}
+        return asdict(self) | {"gold": list(self.gold), "signals": dict(self.signals), "steps": dict(self.steps)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Row:
@@ -66,19 +78,22 @@ class Row:
 def score(question: Question, cot: LayoutCoT, page: Page, *, seconds: float) -> Row:
     """``page`` is the page on which the gold stands, with the words that the reader saw."""
     gold, boxes = question.gold, question.boxes
+    here = cot.box if cot.page == page.number else None
+    plain = blind = float(cot.answer is None)
+    hit = iou = rouge = place = None
     if gold:
         plain, blind = metrics.anls(cot.answer, gold), metrics.anls(cot.answer, gold, blind=True)
         hit = metrics.area_hit(cot.areas, page, gold, boxes=boxes)
-        here = cot.box if cot.page == page.number else None
         iou = metrics.box_iou(here, page, gold, boxes=boxes)
-    else:
-        plain = blind = float(cot.answer is None)
-        hit = iou = None
+        place = metrics.gold_box(here, page, gold, boxes=boxes)
+        rouge = metrics.rouge_l(cot.answer, gold) if question.measure == "rouge" else None
     return Row(
         document=question.document, field=question.field, question=question.text, gold=gold, answer=cot.answer,
-        anls=plain, anls_blind=blind, right=plain >= metrics.RIGHT, confidence=cot.confidence, seconds=seconds,
-        page=cot.page, box=cot.box.as_list() if cot.box else None, area=cot.area.as_list() if cot.area else None,
-        area_hit=hit, iou=iou, grounded=cot.grounded, signals=dict(cot.signals),
+        anls=plain, anls_blind=blind, right=(plain if rouge is None else rouge) >= metrics.RIGHT,
+        confidence=cot.confidence, seconds=seconds, page=cot.page, box=cot.box.as_list() if cot.box else None,
+        area=cot.area.as_list() if cot.area else None, area_hit=hit, iou=iou, grounded=cot.grounded,
+        signals=dict(cot.signals), rouge=rouge, kind=cot.analysis.kind, gold_box=place.as_list() if place else None,
+        steps=cot.steps,
     )  # fmt: skip
 
 
@@ -99,6 +114,13 @@ class Summary:
     seconds: float
     ece: float
     auroc: float | None
+    aurc: float
+    """Area under the risk-coverage curve."""
+    map: float | None
+    """mAP@IoU .50:.95 of the answers' boxes."""
+    rouge: float | None
+    refusal: dict[str, float] | None
+    """Precision, recall and F1 of "not in the document"; None where every question has an answer."""
     baseline_anls: float | None
     baseline_seconds: float | None
 
@@ -122,9 +144,40 @@ class Summary:
             seconds=fmean(row.seconds for row in rows),
             ece=metrics.calibration_error(sure, right),
             auroc=None if separation != separation else separation,
+            aurc=curves.aurc(sure, right),
+            map=box_map(rows),
+            rouge=_mean([row.rouge for row in rows if row.rouge is not None]),
+            refusal=refusal_scores(rows),
             baseline_anls=_mean([row.baseline_anls for row in rows if row.baseline_anls is not None]),
             baseline_seconds=_mean([row.baseline_seconds for row in rows if row.baseline_seconds is not None]),
         )
+
+
+def box_map(rows: Sequence[Row]) -> float | None:
+    """mAP@IoU .50:.95 (see ``metrics``) over the rows whose gold place is known; boxes for questions that the page does
+    not answer count against it. None where no place is known."""
+    counted = [row for row in rows if row.box and (row.iou is not None or not row.gold)]
+    found = [(row.confidence, row.iou or 0.0) for row in counted]
+    return metrics.mean_average_precision(found, sum(row.iou is not None for row in rows))
+
+
+def refusals(rows: Sequence[Row]) -> metrics.Refusals:
+    """What of the rows was refused; an error is no refusal."""
+    return metrics.Refusals.of([bool(row.gold) for row in rows], ["" if row.failed else row.answer for row in rows])
+
+
+def refusal_scores(rows: Sequence[Row]) -> dict[str, float] | None:
+    """Precision, recall and F1 of "not in the document"; None where every question has an answer."""
+    found = refusals(rows)
+    return {"precision": found.precision, "recall": found.recall, "f1": found.f1} if found.unanswerable else None
+
+
+def by_kind(rows: Sequence[Row]) -> dict[str, Summary]:
+    """A summary for each outcome ("answered", "none") and for each kind that the model took a question for."""
+    groups = {"answered": [r for r in rows if r.answer is not None], "none": [r for r in rows if r.answer is None]}
+    for kind in dict.fromkeys(row.kind for row in rows if row.kind):
+        groups[kind] = [row for row in rows if row.kind == kind]
+    return {name: Summary.of(of) for name, of in groups.items() if of}
 
 
 def by_field(rows: Sequence[Row]) -> dict[str, Summary]:

@@ -1,0 +1,87 @@
+"""DocVQA, task 1 (Mathew et al. 2021), as published: ``val_v1.0.json`` with pictures and OCR of Microsoft's Read API.
+
+The folder is the download's own (``documents``, ``ocr_results``) or that of the challenge's later packing
+(``spdocvqa_qas``, ``spdocvqa_images``, ``spdocvqa_ocr``). The test split comes without answers: it can't be scored here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.errors import DocumentUnreadable
+from layoutllm_tool.evaluation.asking import Item
+from layoutllm_tool.evaluation.published import (
+    around,
+    draw,
+    first_file,
+    inside,
+    pairs,
+    picture_size,
+    read_entries,
+    read_json,
+    reading,
+    words_page,
+)  # fmt: skip
+from layoutllm_tool.evaluation.rows import Question
+
+_FILES = ("{split}_v1.0.json", "{split}_v1.0_withQT.json")
+_FOLDERS = ("", "spdocvqa_qas/", "{split}/", "qas/")
+
+
+def items(data: Path, *, split: str = "val", limit: int | None = None, seed: int = 0, ocr: bool = False) -> list[Item]:
+    """Pages with their questions, ``limit`` of them at random; the published words, or with ``ocr`` the pictures alone.
+
+    A question's field is the first of its types where they are known ("table/list"), else "question". The published
+    words are read when a page is asked about. DocumentNotFound, DocumentUnreadable.
+    """
+    names = [(folder + file).format(split=split) for folder in _FOLDERS for file in _FILES]
+    file = first_file(data, names, f"questions of the split {split!r}")
+    root = data if file.parent.name != split else file.parent
+    asked: dict[str, list[Question]] = {}
+    for number, entry in enumerate(read_entries(file), start=1):
+        with reading(f"{file.name}, entry {number}"):
+            asked.setdefault(str(entry["image"]), []).append(_question(entry))
+    if not any(question.gold for questions in asked.values() for question in questions):
+        raise DocumentUnreadable(f"{file.name} holds no answers.", hint="Give the split val or train.")
+    found = [_item(root, picture, questions, ocr) for picture, questions in asked.items()]
+    return draw(found, limit, seed, "docvqa")
+
+
+def _question(entry: Mapping[str, Any]) -> Question:
+    answers = entry.get("answers") or []
+    if not isinstance(entry["question"], str) or not all(isinstance(answer, str) for answer in answers):
+        raise TypeError("question and answers are not text")
+    types = entry.get("question_types") or ["question"]
+    return Question(f"docvqa/{PurePosixPath(entry['image']).stem}", str(types[0]), entry["question"], tuple(answers))
+
+
+def _item(data: Path, picture: str, questions: Sequence[Question], ocr: bool) -> Item:
+    name = PurePosixPath(picture).name
+    path = inside(data, picture, f"documents/{name}", f"spdocvqa_images/{name}")
+    return Item(path, tuple(q for q in questions if q.gold), None if ocr else partial(_pages, data, path))
+
+
+def _pages(data: Path, picture: Path) -> list[Page]:
+    file = inside(data, f"spdocvqa_ocr/{picture.stem}.json", f"ocr_results/{picture.stem}.json")
+    return [read_page(read_json(file), picture_size(picture), file.name)]
+
+
+def read_page(data: Any, size: tuple[int, int], name: str) -> Page:
+    """The first page of what the Read API says, version 2 ("recognitionResults") or 3 ("analyzeResult").
+
+    Boxes are in the pixels of its own width and height. DocumentUnreadable.
+    """
+    with reading(repr(name)):
+        pages = data["recognitionResults"] if "recognitionResults" in data else data["analyzeResult"]["readResults"]
+        width, height = pages[0].get("width") or size[0], pages[0].get("height") or size[1]
+        across, down = size[0] / width, size[1] / height
+        words = [
+            {"text": word["text"], "box": around((x * across, y * down) for x, y in pairs(word["boundingBox"]))}
+            for line in pages[0]["lines"]
+            for word in line["words"]
+        ]
+    return words_page(words, size)
