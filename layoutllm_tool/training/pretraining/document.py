@@ -1,0 +1,206 @@
+"""Document level: DDD (describe the page) and TLR (write its text and layout out). Standard library only.
+
+A description is made by rule of what is known; whoever has a language model hands a function in (``PretrainingMixture``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from random import Random
+
+from layoutllm_tool.documents.geometry import Box, Line
+from layoutllm_tool.training.pretraining.known import Known, Limits, show, tokens, unique
+from layoutllm_tool.training.schema import Instruction
+
+DESCRIBE = (
+    "Describe the following document image in detail.",
+    "Give a detailed description of this document.",
+    "What does this page show? Describe its content and its layout.",
+    "Write a dense caption for the document.",
+    "Explain what kind of document this is, what stands on it and where.",
+    "Summarise the page: its type, its parts and what they say.",
+    "Describe the page for someone who can't see it.",
+)
+RECONSTRUCT = (
+    "Generate all the text and layout in {part}.",
+    "Write out {part} with the box of every line.",
+    "Reconstruct {part}: give every text line and where it stands.",
+    "List every line of text and its bounding box in {part}.",
+    "Transcribe {part} together with its layout.",
+    "What text stands in {part}, and at which coordinates?",
+)
+FORMS = {"plain": ("", " Use the form <{box}, {text}>."), "json": (" Answer in JSON.", " Output JSON."),
+         "markdown": (" Answer in Markdown.", " Use a Markdown table.")}  # fmt: skip
+"""How a question asks for each form of the answer."""
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
+
+
+def ddd(known: Known, limits: Limits, rng: Random, description: str = "") -> Instruction:
+    """The page described; ``description`` takes the place of the rules' own words and is cut to the limit."""
+    most = min(limits.description, limits.words)
+    text = " ".join(description.split()[:most]) or describe(known, rng, most_words=most)
+    return Instruction("DDD", rng.choice(DESCRIBE), text)
+
+
+def describe(known: Known, rng: Random, *, most_words: int) -> str:
+    """Kind, title, size, parts and their places, fields, the table, first and last words: whole sentences up to the limit."""
+    first = rng.choice(("This is {}.", "The image shows {}.", "The document is {}.", "One sees {}."))
+    body = [_title(known, rng), *_parts(known, rng), _table(known, rng), _size(known, rng), *_pairs(known, rng)]
+    body.append(_ends(known, rng))
+    head, *rest = (sentence for sentence in (first.format(_article(known.kind)), *body) if sentence)
+    kept, room = [head], most_words - len(head.split())
+    for sentence in rest:
+        if len(sentence.split()) <= room:
+            kept.append(sentence)
+            room -= len(sentence.split())
+    return " ".join(kept)
+
+
+def place(box: Box) -> str:
+    """Where the middle of a box is in words: "top left", "bottom", "middle"; the page is cut in three both ways."""
+    x, y = box.center
+    words = (_ROWS[min(int(y * 3 / 1000), 2)], _COLUMNS[min(int(x * 3 / 1000), 2)])
+    return " ".join(filter(None, words)) or "middle"
+
+
+def _title(known: Known, rng: Random) -> str:
+    if not known.title:
+        return ""
+    title = _quote(known.title)
+    return rng.choice((f"Its heading is {title}.", f"It is headed {title}.", f"{title} stands as its title."))
+
+
+def _parts(known: Known, rng: Random) -> list[str]:
+    """One sentence for each kind of region, in the order in which the kinds appear."""
+    kinds: dict[str, list[Box]] = {}
+    for region in known.regions:
+        kinds.setdefault(region.kind, []).append(region.box)
+    sentences = []
+    for kind, boxes in kinds.items():
+        where = _listed([f"at the {p}" for p in dict.fromkeys(map(place, boxes))])
+        many = f"{_number(len(boxes))} {kind}{'s' if len(boxes) > 1 else ''}"
+        verb = "is" if len(boxes) == 1 else "are"
+        if known.complete:
+            forms = (f"There {verb} {many} {where}.", f"It has {many}, {where}.", f"One finds {many} {where}.")
+        else:
+            forms = (f"Among its parts {verb} {many} {where}.", f"It has {many} {where}, among others.",
+                     f"At least {many} {verb} to be found {where}.")  # fmt: skip
+        sentences.append(rng.choice(forms))
+    return sentences
+
+
+def _table(known: Known, rng: Random) -> str:
+    if (grid := known.grid) is None:
+        return ""
+    size = f"{_number(grid.rows)} row{'s' * (grid.rows != 1)} and {_number(grid.columns)} column{'s' * (grid.columns != 1)}"
+    names = [_quote(cell.text, 5) for cell in grid.row(0) if cell.text] if grid.head else []
+    heads = f", headed {_listed(names[:8])}" if names else ""
+    return rng.choice((f"The table has {size}{heads}.", f"It is a table of {size}{heads}."))
+
+
+def _size(known: Known, rng: Random) -> str:
+    lines = known.lines
+    if not lines:
+        return ""
+    left = sum(line.box.center[0] < 500 for line in lines) / len(lines)
+    side = "mostly on the left" if left > 0.7 else "mostly on the right" if left < 0.3 else "on both sides"
+    words = sum(len(line.words) for line in lines)
+    forms = (
+        f"There are {len(lines)} lines of text, {side}, {words} words in all.",
+        f"Its {words} words stand in {len(lines)} lines, {side}.",
+    )
+    return rng.choice(forms)
+
+
+def _pairs(known: Known, rng: Random) -> list[str]:
+    forms = ("{} is {}.", "The field {} says {}.", "For {} it gives {}.")
+    chosen = rng.sample(known.pairs, min(4, len(known.pairs)))
+    return [rng.choice(forms).format(_quote(key), _quote(value)) for key, value in chosen]
+
+
+def _ends(known: Known, rng: Random) -> str:
+    lines = known.lines
+    if len(lines) < 2:
+        return ""
+    first, last = _quote(lines[0].text), _quote(lines[-1].text)
+    forms = (
+        f"The text begins with {first} and ends with {last}.",
+        f"Its first words are {first}, its last line is {last}.",
+    )
+    return rng.choice(forms)
+
+
+def _quote(text: str, most: int = 10) -> str:
+    words = text.split()
+    return f'"{" ".join(words[:most])}{" ..." if len(words) > most else ""}"'
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[:1] in tuple('aeiou') else 'a'} {noun}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""
+
+
+def _number(count: int) -> str:
+    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+
+
+def tlr(known: Known, limits: Limits, rng: Random) -> Instruction | None:
+    """Text and boxes of the page, or of the part that the question names; None where no line is short enough."""
+    form = rng.choice(("plain", "plain", "json", "markdown"))
+    if (part := _part(known, form, limits, rng)) is None:
+        return None
+    name, lines = part
+    question = rng.choice(RECONSTRUCT).format(part=name) + rng.choice(FORMS[form])
+    return Instruction("TLR", question, write(lines, form))
+
+
+def write(lines: Sequence[Line], form: str) -> str:
+    """``<{x0, y0, x1, y1}, {text}>`` a line, a JSON list of box and text, or a Markdown table of both."""
+    rows = [(line.box.as_list(), line.text) for line in lines]
+    if form == "json":
+        return json.dumps([{"box": box, "text": text} for box, text in rows], ensure_ascii=False)
+    if form == "markdown":
+        body = [f"| {', '.join(map(str, box))} | {text.replace('|', chr(92) + '|')} |" for box, text in rows]
+        return "\n".join(("| box | text |", "| --- | --- |", *body))
+    return "\n".join(f"<{{{', '.join(map(str, box))}}}, {{{text}}}>" for box, text in rows)
+
+
+def _part(known: Known, form: str, limits: Limits, rng: Random) -> tuple[str, Sequence[Line]] | None:
+    """A run of lines that fits, and what the question calls it."""
+    lines = known.lines
+
+    def fits(some: Sequence[Line]) -> bool:
+        text = write(some, form)
+        return bool(some) and tokens(text) <= limits.tokens and len(text.split()) <= limits.words
+
+    if fits(lines):
+        return "the document", lines
+    ways = ["first", "last", "area", "area", "from"]
+    rng.shuffle(ways)
+    for way in ways:
+        start = rng.randrange(len(lines)) if lines and way in ("area", "from") else 0
+        run = list(lines[::-1] if way == "last" else lines[start:])
+        run = run[: rng.randint(3, 12)]
+        while run and not fits(run):
+            run.pop()
+        run = run[::-1] if way == "last" else run
+        if run and (name := _named(known, way, start, run)):
+            return name, run
+    return None
+
+
+def _named(known: Known, way: str, start: int, run: Sequence[Line]) -> str | None:
+    """What a run of lines is called; None where the name would mean other lines too."""
+    lines = f"{len(run)} lines" if len(run) > 1 else "line"
+    if way in ("first", "last"):
+        return f"the {way} {lines} of the document"
+    if way == "from":
+        return f'the {lines} beginning with "{run[0].text}"' if start in unique(known.lines) else None
+    area = Box(*Box.union(line.box for line in run).as_list())
+    inside = [i for i, line in enumerate(known.lines) if area.intersection(line.box) > 0]
+    return f"the {show(area)} area" if inside == list(range(start, start + len(run))) else None

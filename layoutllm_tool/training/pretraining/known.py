@@ -1,0 +1,188 @@
+"""What a source knows of a page before anything is asked: regions, a table's grid, fields. Standard library only.
+
+Boxes are page-relative, 0-1000. How instructions are made of it is *not* here: document.py, region.py, segment.py.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Protocol
+
+from layoutllm_tool.documents.geometry import Box, Line, Page
+from layoutllm_tool.errors import RecipeError
+
+_PIECES = re.compile(r"[^\W\d_]+|[^\sA-Za-z]")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long answers and pages may be. RecipeError where a limit leaves nothing to learn."""
+
+    words: int = 160
+    """Of any answer."""
+    tokens: int = 200
+    """Of an answer that writes text and boxes out (TLR, MPI), as ``tokens`` estimates them."""
+    description: int = 120
+    """Words of a dense description."""
+    page_tokens: int = 420
+    """Of a page's text, as ``tokens`` estimates them: what is longer is cut to a run of lines, so that a page is one window."""
+    masked: float = 0.15
+    """Share of a page's words that MVLM hides."""
+    spans: int = 10
+    """At most so many hidden spans, of one to three words each."""
+    unplaced: int = 5
+    """At most so many lines without their box (MPI)."""
+    pointed: int = 12
+    """A region of more lines is answered by its box alone."""
+
+    def __post_init__(self) -> None:
+        low = [name for name in ("words", "tokens", "description", "page_tokens") if getattr(self, name) < 40]
+        if low:
+            raise RecipeError(f"limits under 40 leave no answer: {', '.join(low)}.", hint="Give at least 40.")
+        if not 0 < self.masked <= 0.5 or min(self.spans, self.unplaced, self.pointed) < 1:
+            raise RecipeError(
+                "MVLM and MPI have nothing to hide.",
+                hint="masked is over 0 and at most 0.5, spans and the like from 1.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the page and its kind ("figure"). ``lines`` are all its lines, () where it has none or some are not on
+    the page; ``name`` tells it from others of its kind (a field's key), where it has one."""
+
+    kind: str
+    box: Box
+    lines: tuple[int, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a grid; row and column count from 0, ``rows`` and ``columns`` are what it spans. ``box`` is of its text,
+    None where it is empty."""
+
+    row: int
+    column: int
+    text: str
+    box: Box | None = None
+    rows: int = 1
+    columns: int = 1
+    lines: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table: its size, its cells by row and column, and how many rows are its head."""
+
+    rows: int
+    columns: int
+    cells: tuple[Cell, ...]
+    head: int = 0
+
+    def row(self, row: int) -> list[Cell]:
+        """The cells that stand in the row or reach into it."""
+        return [cell for cell in self.cells if cell.row <= row < cell.row + cell.rows]
+
+    def column(self, column: int) -> list[Cell]:
+        """The cells that stand in the column or reach into it."""
+        return [cell for cell in self.cells if cell.column <= column < cell.column + cell.columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A page and what is known of it; ``kind`` is a noun without article ("receipt"). At most one grid a page."""
+
+    source: str
+    page: Page
+    kind: str
+    regions: tuple[Region, ...] = ()
+    grid: Grid | None = None
+    title: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Keys and values as the page has them."""
+    complete: bool = True
+    """Whether all regions of every kind among ``regions`` are there, so that "the topmost" and "all" mean something."""
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return self.page.lines or ()
+
+
+class Source(Protocol):
+    """Where pages come from: the generator alone decides which page it is."""
+
+    words: bool
+    """Whether its pages have words."""
+    regions: bool
+    """Whether regions or grids are known."""
+
+    def __call__(self, rng: Random) -> Known: ...
+
+
+def tokens(text: str) -> int:
+    """About how many tokens a model needs: a digit or sign is one, five letters are one. Errs upwards for most words."""
+    return sum(math.ceil(len(piece) / 5) for piece in _PIECES.findall(text))
+
+
+def show(box: Box) -> str:
+    """``[x0, y0, x1, y1]``, whole numbers 0-1000."""
+    return str(box.as_list())
+
+
+def unique(lines: tuple[Line, ...], most_words: int = 8) -> list[int]:
+    """Indices of the lines that a question can name: short, with a letter or digit, their text on no other line."""
+    count = Counter(line.text.casefold() for line in lines)
+    return [
+        i
+        for i, line in enumerate(lines)
+        if count[line.text.casefold()] == 1
+        and len(line.words) <= most_words
+        and len(line.text) <= 80
+        and any(c.isalnum() for c in line.text)
+    ]
+
+
+def cut(known: Known, limits: Limits, rng: Random) -> Known:
+    """The page with as many lines from a random one on as one window holds; the whole one where it fits.
+
+    The picture stays: a region that lost lines is still seen, and keeps its box. A grid that lost lines is dropped.
+    """
+    sizes = [tokens(line.text) + 1 for line in known.lines]
+    if sum(sizes) <= limits.page_tokens:
+        return known
+    start = rng.randrange(_last_start(sizes, limits.page_tokens) + 1)
+    stop, room = start, limits.page_tokens
+    while stop < len(sizes) and sizes[stop] <= room:
+        room -= sizes[stop]
+        stop += 1
+    return _part(known, start, stop)
+
+
+def _last_start(sizes: list[int], room: int) -> int:
+    """The first line from which the rest fits."""
+    start = len(sizes)
+    while start > 0 and sizes[start - 1] <= room:
+        start -= 1
+        room -= sizes[start]
+    return min(start, len(sizes) - 1)
+
+
+def _part(known: Known, start: int, stop: int) -> Known:
+    def moved(lines: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(i - start for i in lines) if all(start <= i < stop for i in lines) else ()
+
+    held = known.grid and all(start <= i < stop for cell in known.grid.cells for i in cell.lines)
+    grid = known.grid if held else None
+    if grid is not None:
+        grid = replace(grid, cells=tuple(replace(cell, lines=moved(cell.lines)) for cell in grid.cells))
+    return replace(
+        known,
+        page=replace(known.page, lines=known.lines[start:stop]),
+        regions=tuple(replace(region, lines=moved(region.lines)) for region in known.regions),
+        grid=grid,
+    )

@@ -1,0 +1,218 @@
+"""The pre-training mixture: levels document : region : segment = 1 : 4 : 4, counted in instructions; sources by weight.
+
+The i-th page is a function of (seed, i) alone. RVL-CDIP, DocILE and DocLayNet, which the paper uses too, are *not* here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Self
+
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, RecipeError, TrainingError
+from layoutllm_tool.training.data import digest
+from layoutllm_tool.training.mixture import TRAINING_RECEIPTS
+from layoutllm_tool.training.pretraining.document import ddd, tlr
+from layoutllm_tool.training.pretraining.drawn import Drawn
+from layoutllm_tool.training.pretraining.known import Known, Limits, Source, cut
+from layoutllm_tool.training.pretraining.papers import Papers
+from layoutllm_tool.training.pretraining.publaynet import PubLayNet
+from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet
+from layoutllm_tool.training.pretraining.region import dla, tu
+from layoutllm_tool.training.pretraining.scans import Scans
+from layoutllm_tool.training.pretraining.segment import gli, mpi, mvlm
+from layoutllm_tool.training.pretraining.wikitables import WikiTables
+from layoutllm_tool.training.schema import Example, Instruction
+
+_ATTEMPTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How often each source is drawn from, relative to the others that are given; 0 leaves it out."""
+
+    drawn: float = 0.3
+    papers: float = 0.25
+    publaynet: float = 0.05
+    pubtabnet: float = 0.05
+    tables: float = 0.25
+    receipts: float = 0.1
+
+    def __post_init__(self) -> None:
+        if any(not 0 <= getattr(self, one.name) < 1e6 for one in fields(self)):
+            raise RecipeError("a source's weight is not a number from 0 on.", hint="Give 0 to leave a source out.")
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingSources:
+    """Folders of the data sets, as the README of the data names them; what is None is left out. ``receipts`` gives a page
+    by its number, below ``receipt_count``."""
+
+    papers: Path | None = None
+    publaynet: Path | None = None
+    pubtabnet: Path | None = None
+    tables: Path | None = None
+    receipts: Callable[[int], Page] | None = None
+    receipt_count: int = TRAINING_RECEIPTS
+    drawn: bool = True
+
+    @classmethod
+    def in_folder(cls, folder: Path | None, receipts: Callable[[int], Page] | None = None) -> Self:
+        """The data sets that lie in the folder by their usual names; None: drawn pages and ``receipts`` only."""
+        if folder is None:
+            return cls(receipts=receipts)
+        if not folder.is_dir():
+            raise DocumentNotFound(
+                f"there is no folder {folder}.", hint="Give the folder that holds papers, tables ..."
+            )
+        papers, publaynet, pubtabnet, tables = (
+            folder / name if (folder / name).is_dir() else None
+            for name in ("papers", "publaynet", "pubtabnet", "tables")
+        )
+        return cls(papers, publaynet, pubtabnet, tables, receipts)
+
+    def open(self, weights: Weights) -> dict[str, tuple[Source, float]]:
+        """Each source that is given and has a weight; DocumentNotFound where a folder isn't what it should be."""
+        found: dict[str, tuple[Source, float]] = {}
+
+        def add(name: str, make: Callable[[], Source]) -> None:
+            if (weight := getattr(weights, name)) > 0:
+                found[name] = (make(), weight)
+
+        if self.drawn:
+            add("drawn", Drawn)
+        if papers := self.papers:
+            add("papers", lambda: Papers(papers))
+        if publaynet := self.publaynet:
+            add("publaynet", lambda: PubLayNet(publaynet))
+        if pubtabnet := self.pubtabnet:
+            add("pubtabnet", lambda: PubTabNet(pubtabnet))
+        if tables := self.tables:
+            add("tables", lambda: WikiTables(tables))
+        if receipts := self.receipts:
+            add("receipts", lambda: Scans(receipts, self.receipt_count))
+        return found
+
+
+@dataclass(frozen=True)
+class PretrainingMixture:
+    """``mixture(index)`` is the index-th page with its instructions.
+
+    A page is one of three: with hidden words (MVLM alone), with lines without boxes (MPI alone), or with all its text and
+    boxes (one question of document level, DLA and TU, GLI). ``levels`` are the instructions of document, region and
+    segment level for one such page, over all of them; the three tasks of segment level have equal shares. ``describe``
+    writes descriptions in place of the rules; it has to be a function of the page for the mixture to be one of the index.
+    """
+
+    sources: PretrainingSources = field(default_factory=PretrainingSources)
+    seed: int = 0
+    weights: Weights = field(default_factory=Weights)
+    limits: Limits = field(default_factory=Limits)
+    levels: tuple[int, int, int] = (1, 4, 4)
+    describe: Callable[[Page], str] | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.levels) < 1 or max(self.levels) > 8:
+            raise RecipeError(f"levels {self.levels}: each is a whole number 1-8.", hint="The paper's are (1, 4, 4).")
+        if not any(source.words and w > 0 for source, w in self._opened.values()):
+            raise RecipeError(
+                "no source has words.", hint="Give papers, tables, pubtabnet or receipts, or leave drawn on."
+            )
+        if not any(source.regions for source, _ in self._opened.values()):
+            raise RecipeError("no source knows regions.", hint="Give papers, publaynet or tables, or leave drawn on.")
+
+    def __call__(self, index: int) -> Example:
+        """TrainingError where sixty pages of a source have too little to ask about."""
+        rng = Random(f"pretraining/{self.seed}/{index}")
+        # Three pages of five are whole: a third of the segments' instructions each for MVLM and MPI.
+        kind = rng.choices(("whole", "masked", "unplaced"), (3, 1, 1))[0]
+        # The source stays while pages are tried: else those whose pages have little would be drawn less.
+        name, source = self._draw(rng, words=kind != "whole")
+        for _ in range(_ATTEMPTS):
+            try:
+                known = cut(source(rng), self.limits, rng)
+            except DocumentUnreadable as error:
+                raise TrainingError(f"the source {name!r} has a damaged item: {error}") from error
+            if example := self._example(kind, known, source, rng):
+                return example
+        raise TrainingError(
+            f"{_ATTEMPTS} pages of {name!r} had too little to ask about.",
+            hint="Leave the source out by a weight of 0, or lower `levels`.",
+        )
+
+    def digest(self, count: int = 8) -> str:
+        """SHA-256 over everything a model could learn from the first ``count`` pages."""
+        return digest(self, count)
+
+    @cached_property
+    def _opened(self) -> dict[str, tuple[Source, float]]:
+        return self.sources.open(self.weights)
+
+    @cached_property
+    def _shares(self) -> tuple[float, float]:
+        """Of whole pages, which share has words and which has regions: the others' instructions make up for it."""
+        total = sum(w for _, w in self._opened.values())
+        return (
+            sum(w for source, w in self._opened.values() if source.words) / total,
+            sum(w for source, w in self._opened.values() if source.regions) / total,
+        )
+
+    def _draw(self, rng: Random, *, words: bool) -> tuple[str, Source]:
+        names = [name for name, (source, _) in self._opened.items() if source.words or not words]
+        name = rng.choices(names, [self._opened[name][1] for name in names])[0]
+        return name, self._opened[name][0]
+
+    def _example(self, kind: str, known: Known, source: Source, rng: Random) -> Example | None:
+        """None where the page does not have what its kind of page is made of."""
+        count = self.levels[2]
+        if kind == "masked":
+            asked, mask = mvlm(known, self.limits, rng, count)
+            return Example(known.source, known.page, tuple(asked), masked=mask) if len(asked) == count else None
+        if kind == "unplaced":
+            asked, lines = mpi(known, self.limits, rng, count)
+            return Example(known.source, known.page, tuple(asked), unplaced=lines) if len(asked) == count else None
+        found = self._whole(known, source, rng)
+        return Example(known.source, known.page, tuple(found)) if found else None
+
+    def _whole(self, known: Known, source: Source, rng: Random) -> list[Instruction]:
+        """[] where the page has fewer instructions of some level than it owes."""
+        documents, regions, segments = self.levels
+        owed_regions = _rounded(regions / self._shares[1], rng) if source.regions else 0
+        owed_segments = _rounded(segments / 3 / self._shares[0], rng) if source.words else 0
+        first = [self._document(known, rng) for _ in range(documents)]
+        second = self._regions(known, owed_regions, rng)
+        pairs = dict.fromkeys(pair for _ in range(2 * owed_segments) if (pair := gli(known, rng)))
+        third = list(pairs)[:owed_segments]
+        if len(second) < owed_regions or len(third) < owed_segments:
+            return []
+        asked = [*first, *second, *third]
+        rng.shuffle(asked)
+        return asked
+
+    def _document(self, known: Known, rng: Random) -> Instruction:
+        written = tlr(known, self.limits, rng) if rng.random() < 0.5 else None
+        if written:
+            return written
+        text = self.describe(known.page) if self.describe else ""
+        if self.describe and not text.strip():
+            raise TrainingError(
+                f"the description of {known.source} is empty.", hint="Mend `describe`, or leave it out."
+            )
+        return ddd(known, self.limits, rng, text)
+
+    def _regions(self, known: Known, count: int, rng: Random) -> list[Instruction]:
+        """TU where there is a table, with one question of DLA among them; DLA elsewhere."""
+        layout, table = dla(known, self.limits, rng), tu(known, self.limits, rng)
+        if not table:
+            return layout[:count]
+        few = 1 if count > 1 else 0
+        return ([*layout[:few], *table, *layout[few:]])[:count]
+
+
+def _rounded(value: float, rng: Random) -> int:
+    """A whole number whose mean is the value."""
+    return int(value) + (rng.random() < value % 1)

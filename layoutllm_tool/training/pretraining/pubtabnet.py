@@ -1,0 +1,141 @@
+"""PubTabNet (annotations CDLA-Permissive-1.0): pictures of tables, their HTML structure, each cell's text and box.
+
+Cell boxes are pixels of the picture. The words of a cell have no boxes: its own box is shared out among them. A table
+whose rows don't agree in width is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any, NamedTuple
+
+from layoutllm_tool.documents.geometry import Box, Line, Page
+from layoutllm_tool.errors import DocumentUnreadable
+from layoutllm_tool.training.pretraining import files
+from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Region
+
+_SPAN = re.compile(r'\s*(rowspan|colspan)="(\d{1,3})"\s*')
+_TAG = re.compile(r"</?(?:b|i|sup|sub|underline|strike|overline)>")
+_MOST_CELLS = 2000
+
+
+class Slot(NamedTuple):
+    """A cell's place in the structure, from 0, and what it spans."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+    head: bool
+
+
+class PubTabNet:
+    """A folder of one ``*.jsonl`` and its pictures; DocumentNotFound where there is none."""
+
+    words = regions = True
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = files.folder(folder, "PubTabNet tables", "*.jsonl")
+        self._file = min(folder.glob("*.jsonl"))
+        self._offsets = files.offsets(self._file)
+        if not self._offsets:
+            raise DocumentUnreadable(f"{self._file.name} is empty.", hint="Fetch it again.")
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __call__(self, rng: Random) -> Known:
+        return self.item(rng.randrange(len(self)))
+
+    def item(self, number: int) -> Known:
+        """The number-th table of the file; DocumentUnreadable where structure and cells contradict each other."""
+        name = f"{self._file.name}, table {number}"
+        data = files.parsed(files.line_at(self._file, self._offsets[number]), name)
+        try:
+            picture = str(data["filename"])
+            structure, raw = data["html"]["structure"]["tokens"], data["html"]["cells"]
+            cells = [("".join(map(str, cell["tokens"])), cell.get("bbox")) for cell in raw]
+            grid_slots = slots(structure)
+            if len(grid_slots) != len(cells) or not cells:
+                raise ValueError(f"{len(grid_slots)} places for {len(cells)} cells")
+            image = files.picture(self._folder, picture)
+            boxes = [_box(box, image.width, image.height) for _, box in cells]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DocumentUnreadable(f"{name} is not a PubTabNet table: {error!r}.", hint="Fetch it again.") from error
+        lines, grid = _filled(grid_slots, [_TAG.sub("", text).strip() for text, _ in cells], boxes)
+        region = _table(grid, lines)
+        page = Page(1, image.width, image.height, lines, image, "given")
+        return Known(f"pubtabnet/{Path(picture).stem}", page, "table of a medical article", region, grid)
+
+
+def slots(structure: Iterable[Any]) -> list[Slot]:
+    """Where each cell stands, spans taken into account; ValueError for rows of unequal width or over 2000 cells."""
+    found: list[Slot] = []
+    taken: set[tuple[int, int]] = set()
+    for row, (spans, head) in enumerate(_rows(structure)):
+        column = 0
+        for rows, columns in spans:
+            while (row, column) in taken:
+                column += 1
+            covered = {(row + i, column + j) for i in range(rows) for j in range(columns)}
+            taken |= covered
+            found.append(Slot(row, column, rows, columns, head))
+            if len(taken) > _MOST_CELLS:
+                raise ValueError(f"over {_MOST_CELLS} cells")
+    rows_found = {row for row, _ in taken}
+    width = max((column for _, column in taken), default=-1) + 1
+    if len(taken) != len(rows_found) * width:
+        raise ValueError("rows of unequal width")
+    return found
+
+
+def _rows(structure: Iterable[Any]) -> Iterator[tuple[list[tuple[int, int]], bool]]:
+    """(rows, columns) spanned by each cell of each row, and whether the row is in the head."""
+    head, row = False, list[tuple[int, int]]()
+    for token in map(str, structure):
+        if token in ("<thead>", "</thead>"):
+            head = token == "<thead>"
+        elif token == "<tr>":
+            row = []
+        elif token in ("<td>", "<td"):
+            row.append((1, 1))
+        elif (span := _SPAN.fullmatch(token)) and row:
+            rows, columns = row[-1]
+            size = max(int(span[2]), 1)
+            row[-1] = (size, columns) if span[1] == "rowspan" else (rows, size)
+        elif token == "</tr>":
+            yield row, head
+
+
+def _box(raw: Any, width: int, height: int) -> Box | None:
+    if raw is None:
+        return None
+    x0, y0, x1, y1 = (float(v) for v in raw)
+    return Box.from_pixels(x0, y0, x1, y1, width=width, height=height)
+
+
+def _filled(places: list[Slot], texts: list[str], boxes: list[Box | None]) -> tuple[tuple[Line, ...], Grid]:
+    """Lines cell by cell, and the grid that points at them. A cell twice as high as most has two rows of words."""
+    usual = median([box.height for box in boxes if box] or [1.0]) or 1.0
+    lines: list[Line] = []
+    cells = []
+    for slot, text, box in zip(places, texts, boxes, strict=True):
+        text = " ".join(text.split())
+        own = list(files.spread(text, box, round(box.height / usual))) if box and text else []
+        at = tuple(range(len(lines), len(lines) + len(own)))
+        lines += own
+        cells.append(Cell(slot.row, slot.column, text, box if own else None, slot.rows, slot.columns, at))
+    rows = max(slot.row + slot.rows for slot in places)
+    columns = max(slot.column + slot.columns for slot in places)
+    return tuple(lines), Grid(rows, columns, tuple(cells), len({slot.row for slot in places if slot.head}))
+
+
+def _table(grid: Grid, lines: tuple[Line, ...]) -> tuple[Region, ...]:
+    """The table itself and its head, by the boxes of their texts."""
+    head = tuple(i for cell in grid.cells if cell.row < grid.head for i in cell.lines)
+    found = [("table", tuple(range(len(lines)))), ("table header", head)]
+    return tuple(Region(kind, Box.union(lines[i].box for i in own), own) for kind, own in found if own)
