@@ -39,7 +39,7 @@ bench: $(VENV)/.package $(VENV)/.ocr ## Speed and memory, beside transformers.ge
 
 .PHONY: train
 train: $(VENV)/.package $(VENV)/.ocr ## Train the shipped weights anew (hours; resumes), into out/train
-	$(BIN)/python -m layoutllm_tool.training --receipts $(DATA)/receipts --out out/train
+	$(BIN)/layoutllm train --recipe smol-cpu --data $(DATA) --out out/train
 
 .PHONY: eval
 eval: $(VENV)/.package $(VENV)/.ocr ## Score receipts 400-499 and the unanswerable questions, beside the untuned backbone

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +13,13 @@ import torch
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.grammar import Constraints
-from layoutllm_tool.training.packing import IGNORE, block_mask, pack, question_tokens
-from layoutllm_tool.training.schema import QA, Example
-from layoutllm_tool.training.trainer import Recipe, Trainer, add_adapter, schedule
+from layoutllm_tool.errors import CheckpointMismatch, RecipeError
+from layoutllm_tool.model.processing import Window
+from layoutllm_tool.training import lean
+from layoutllm_tool.training.packing import IGNORE, block_mask, collate, encoder_words, pack, question_tokens
+from layoutllm_tool.training.recipe import Stage
+from layoutllm_tool.training.schema import QA, Example, Instruction
+from layoutllm_tool.training.trainer import Learner, Trainer, prepare, rate
 from tests import tiny
 
 PAGE = tiny.page("ACME Ltd\nTotal         42.10\nVendor: Bob")
@@ -83,18 +89,24 @@ def test_a_question_answered_in_another_window_is_left_out_not_denied() -> None:
         assert model.config.special_id("<seg_none>") not in p.inputs["labels"][0].tolist()
 
 
-def fresh(folder: Path, pages: int = 8) -> Trainer:
-    model, processor = tiny.smol()
-    recipe = Recipe(pages=pages, pages_per_step=2, learning_rate=1e-2, lora_rank=4, lora_alpha=8, checkpoint_every=2)
+STAGE = Stage(
+    name="joint", data="documents", pages=8, pages_per_step=2, learning_rate=1e-2, fresh=True, beta2=0.98, lora_rank=4,
+    lora_alpha=8, checkpoint_steps=2, checkpoint_seconds=0,
+)  # fmt: skip
+
+
+def fresh(
+    folder: Path, stage: Stage = STAGE, *, shape=tiny.smol, example: Example = EXAMPLE, workers: int = 0
+) -> Trainer:  # type: ignore[no-untyped-def]
+    model, processor = shape()
     torch.manual_seed(1)
-    model.freeze_for(recipe.stage)
-    add_adapter(model, recipe)
-    return Trainer(model, processor, lambda _: EXAMPLE, recipe, folder)
+    prepare(model, stage)
+    return Trainer(model, processor, lambda _: example, stage, folder, workers=workers)
 
 
 def test_the_loss_falls_and_the_model_says_what_it_learned(tmp_path: Path) -> None:
-    trainer = fresh(tmp_path, pages=600)
-    trainer.run()
+    trainer = fresh(tmp_path, replace(STAGE, pages=600))
+    assert trainer.run()
     assert trainer.log[-1]["loss"] < 0.2 * trainer.log[0]["loss"]
     trainer.model.language_model = trainer.model.language_model.merge_and_unload()
     decoder = CoTDecoder(trainer.model, trainer.processor)
@@ -104,38 +116,208 @@ def test_the_loss_falls_and_the_model_says_what_it_learned(tmp_path: Path) -> No
     assert [d.segments for d in found] == [(1, 2), (), (3,)]
 
 
-def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, workers: int) -> None:
     whole = fresh(tmp_path / "whole")
-    whole.run()
-    first = fresh(tmp_path / "broken")
-    first.resume()
+    assert whole.run()
+    first = fresh(tmp_path / "broken", workers=workers)
+    batches = first._batches()
     for _ in range(3):
-        first.log.append(first.train_step())
+        first.log.append(first.train_step(batches))
         if first.step == 2:
             first.save()  # the third step is lost, as with kill -9
-    second = fresh(tmp_path / "broken")
-    second.run()
+    second = fresh(tmp_path / "broken", workers=workers)
+    assert second.run()
     assert second.step == whole.step == 4
     for name, value in whole.trainable().items():
-        torch.testing.assert_close(second.trainable()[name], value)
+        torch.testing.assert_close(second.trainable()[name], value, rtol=0, atol=0)
     rows = (tmp_path / "broken" / "metrics.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["step", "1", "2", "3", "4"]
 
 
-def test_another_recipe_does_not_resume(tmp_path: Path) -> None:
+def test_time_that_runs_out_ends_on_a_checkpoint(tmp_path: Path) -> None:
+    assert not fresh(tmp_path).run(until=0.0)
+    assert (tmp_path / "checkpoint.safetensors").exists()
+    assert fresh(tmp_path).run()
+
+
+def test_another_recipe_or_other_data_do_not_resume(tmp_path: Path) -> None:
     fresh(tmp_path).save()
-    with pytest.raises(ValueError, match="another recipe"):
-        fresh(tmp_path, pages=10).resume()
-
-
-def test_the_language_models_own_weights_stay(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointMismatch, match="another recipe"):
+        fresh(tmp_path, replace(STAGE, pages=10)).resume()
     trainer = fresh(tmp_path)
-    names = set(trainer.trainable())
-    assert all("lora_" in name for name in names if name.startswith("language_model."))
-    assert any(name.startswith("document_encoder.") for name in names) and "gate" in names
+    trainer.identity["data_sha256"] = "0"
+    with pytest.raises(CheckpointMismatch, match="other data"):
+        trainer.resume()
 
 
-def test_the_schedule_warms_up_and_ends_at_zero() -> None:
-    factor = schedule(Recipe(pages=400, pages_per_step=2, warm_up=0.1))
-    assert factor(0) == pytest.approx(1 / 20) and factor(20) == pytest.approx(1.0)
-    assert factor(200) == pytest.approx(0.0) and factor(110) == pytest.approx(0.5)
+@pytest.mark.parametrize(
+    ("stage", "learns", "rests"),
+    [
+        ("pretraining", ("document_encoder", "visual_projector", "layout_projector"), ("language_model",)),
+        ("sft", ("lora_", "visual_projector", "layout_projector"), ("document_encoder", "base_layer")),
+        ("joint", ("lora_", "document_encoder", "gate", "pointer"), ("base_layer", "embed_tokens")),
+    ],
+)
+def test_the_papers_freezing_rules(tmp_path: Path, stage: Any, learns: tuple[str, ...], rests: tuple[str, ...]) -> None:
+    names = set(fresh(tmp_path, replace(STAGE, name=stage)).trainable())
+    assert all(any(part in name for name in names) for part in learns)
+    assert not any(part in name for name in names for part in rests)
+
+
+def test_without_an_adapter_the_language_model_itself_learns_in_single_precision(tmp_path: Path) -> None:
+    def shape() -> tuple[Any, Any]:
+        model, processor = tiny.paper()
+        model.language_model.bfloat16()
+        return model, processor
+
+    trainer = fresh(tmp_path, replace(STAGE, name="sft", lora_rank=0, pages=4), shape=shape)
+    names = trainer.trainable()
+    assert any("q_proj" in name for name in names) and not any("document_encoder" in name for name in names)
+    assert all(p.dtype == torch.float32 for p in names.values()) and not trainer.learner.fast
+    before = trainer.model.language_model.lm_head.weight.clone()
+    assert trainer.run() and not torch.equal(before, trainer.model.language_model.lm_head.weight)
+
+
+def test_text_only_training_never_hears_of_the_layout(tmp_path: Path) -> None:
+    trainer = fresh(tmp_path, replace(STAGE, features=False))
+    trainer.run()
+    model, page = trainer.model, trainer.processor.windows(PAGE)[0]
+    features = model.encode_page(**trainer.processor.page_inputs(page))
+    prompt = trainer.processor.prompt_inputs(page)
+    embeds = model.embed(prompt["input_ids"], features, prompt["page_tokens"])
+    moved = model.encode_page(**trainer.processor.page_inputs(tiny_moved(page)))
+    assert torch.equal(embeds, model.embed(prompt["input_ids"], moved, prompt["page_tokens"]))
+
+
+def tiny_moved(window: Window) -> Window:
+    return replace(window, boxes=tuple((a, b, c, min(d + 99, 1000)) for a, b, c, d in window.boxes))
+
+
+def test_the_rate_warms_up_and_ends_at_zero() -> None:
+    stage = replace(STAGE, pages=400, warm_up=0.1)
+    assert rate(stage, 0) == pytest.approx(1 / 20) and rate(stage, 20) == pytest.approx(1.0)
+    assert rate(stage, 200) == pytest.approx(0.0) and rate(stage, 110) == pytest.approx(0.5)
+
+
+def test_steps_that_do_not_spread_over_the_processes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no multiple"):
+        replace(STAGE, pages_per_step=3, batch=2)
+
+
+# -- the fast forward ---------------------------------------------------------------------------------------------------
+
+
+def test_the_fast_forward_computes_loss_and_gradients_of_the_models_own(tmp_path: Path) -> None:
+    trainer = fresh(tmp_path)
+    model = trainer.model
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+    packed = pack(EXAMPLE, trainer.processor, model.config, random.Random(3))
+    assert packed is not None and trainer.learner.fast
+    found = {}
+    for fast in (True, False):
+        learner = Learner(model, fast=fast, autocast=False)
+        loss = learner(packed.inputs)
+        loss.backward()
+        found[fast] = loss.detach(), {n: p.grad.clone() for n, p in trainer.trainable().items() if p.grad is not None}
+        model.zero_grad()
+    torch.testing.assert_close(found[True][0], found[False][0])
+    assert found[True][1].keys() == found[False][1].keys() and any("lora_A" in name for name in found[True][1])
+    for name, gradient in found[True][1].items():
+        torch.testing.assert_close(
+            gradient, found[False][1][name], rtol=1e-3, atol=1e-6 + 1e-4 * float(gradient.abs().max())
+        )
+
+
+def test_what_the_fast_forward_does_not_cover_goes_the_models_own_way() -> None:
+    model, _ = tiny.smol()
+    assert not lean.covers(model.language_model)  # its own weights learn
+    model.language_model.requires_grad_(False)
+    assert lean.covers(model.language_model)
+    from peft import LoraConfig, get_peft_model
+
+    dropped = get_peft_model(model.language_model, LoraConfig(r=2, lora_dropout=0.1, target_modules=["q_proj"]))
+    assert not lean.covers(dropped)
+
+
+# -- batches ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [tiny.smol, tiny.paper])
+def test_a_batch_computes_what_its_pages_compute_alone(shape: Any) -> None:
+    model, processor = shape()
+    short = Example("short", tiny.page("Total 9.99"), (replace(TOTAL, lines=(0,), answer="9.99", words=((0, 1),)),))
+    pages = [p for e in (EXAMPLE, short) if (p := pack(e, processor, model.config, random.Random(1)))]
+    counts = [int((p.inputs["labels"] != IGNORE).sum()) for p in pages]
+    with torch.no_grad():
+        alone = [float(model(**p.inputs).loss) * n for p, n in zip(pages, counts, strict=True)]
+        together = collate(pages)
+        assert together.tokens == sum(p.tokens for p in pages) and together.inputs["page_mask"].shape[0] == 2
+        assert float(model(**together.inputs).loss) * sum(counts) == pytest.approx(sum(alone), rel=1e-4)
+
+
+def test_pages_with_and_without_a_picture_do_not_share_a_batch() -> None:
+    model, processor = tiny.smol()
+    bare = Example("bare", tiny.page("Total 9.99", image=False), (replace(TOTAL, lines=(0,)),))
+    pages = [p for e in (EXAMPLE, bare) if (p := pack(e, processor, model.config, random.Random(1)))]
+    with pytest.raises(ValueError, match="picture"):
+        collate(pages)
+
+
+# -- pre-training instructions ------------------------------------------------------------------------------------------
+
+
+def test_an_instruction_is_answered_directly_after_the_lines_it_points_at() -> None:
+    model, processor = tiny.smol()
+    config, where = model.config, {line: line for line in range(4)}
+    pointed = Instruction("DLA", "Where is the title?", "[0, 0, 1, 1]", (2,))
+    ids, labels = question_tokens(pointed, where, processor, config, offset=1)
+    prompt = len(processor.question_ids(pointed.question))
+    assert ids[prompt] == config.segment_id(3) and labels[prompt : prompt + 2] == [config.segment_id(2), config.special_id("<seg_end>")]  # fmt: skip
+    assert processor.tokenizer.decode(labels[prompt + 2 :]) == "[0, 0, 1, 1]<|im_end|>"
+
+
+@pytest.mark.parametrize("shape", [tiny.smol, tiny.paper])
+def test_masked_words_are_hidden_from_both_readers_and_unplaced_lines_stand_at_zero(shape: Any) -> None:
+    model, processor = shape()
+    asked = Instruction("MVLM", "What is the <mask> text content?", "42.10")
+    example = Example("m", PAGE, (asked,), masked=((2, 0),), unplaced=(3,))
+    packed = pack(example, processor, model.config, random.Random(0))
+    assert packed is not None
+    window = processor.windows(PAGE)[0]
+    words = encoder_words(window, processor)
+    at = [i for i, word in enumerate(words) if word == (2, 0)]
+    hidden = packed.inputs["masked"][0].nonzero().flatten().tolist() if "masked" in packed.inputs else None
+    if hidden is None:
+        ids = packed.inputs["page_ids"][0].tolist()
+        assert processor.encoder_tokenizer.mask_token_id not in (None, *processor.word_ids("42.10"))
+        assert [i for i, token in enumerate(ids) if token == processor.encoder_tokenizer.mask_token_id] == at
+    else:
+        assert hidden == at
+        spelt = processor.tokenizer.decode([i for i in packed.inputs["input_ids"][0, : len(window.prompt)].tolist() if i < model.config.vocab_size])  # fmt: skip
+        assert "Total" in spelt and "42.10" not in spelt
+    zero = [i for i, box in enumerate(packed.inputs["page_bbox"][0].tolist()) if box == [0, 0, 0, 0]]
+    assert [i for i, word in enumerate(words) if word is None or word[0] == 3] == zero
+    with torch.no_grad():
+        assert torch.isfinite(model(**packed.inputs).loss)
+
+
+def test_without_the_chain_only_the_answer_is_learned() -> None:
+    model, processor = tiny.smol()
+    where = {line: line for line in range(4)}
+    for qa, said in ((TOTAL, " 42.10<|im_end|>"), (NOTHING, " not in the document<|im_end|>")):
+        _, labels = question_tokens(qa, where, processor, model.config, chain=False)
+        assert processor.tokenizer.decode([i for i in labels if i != IGNORE]) == said
+
+
+def test_the_papers_shape_writes_its_area_as_boxes() -> None:
+    model, processor = tiny.paper()
+    window = processor.windows(PAGE)[0]
+    where = {line: line for line in range(4)}
+    _, labels = question_tokens(TOTAL, where, processor, model.config, window=window)
+    written = processor.tokenizer.decode([i for i in labels if i != IGNORE])
+    boxes = [(PAGE.lines or ())[i].box.as_list() for i in TOTAL.lines]
+    assert written == f"key-value extraction: total\n{boxes[0]}\n{boxes[1]}\nend\nright of: Total\n 42.10</s>"

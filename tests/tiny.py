@@ -69,7 +69,9 @@ def paper(seed: int = 0) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMPr
     """The paper's shape, tiny: features replace placeholders, areas are boxes as text."""
     torch.manual_seed(seed)
     words = tokenizer()
-    reader = tokenizer(["<s>", "<pad>", "</s>"], bos_token="<s>", pad_token="<pad>", eos_token="</s>")
+    reader = tokenizer(
+        ["<s>", "<pad>", "</s>", "<mask>"], bos_token="<s>", pad_token="<pad>", eos_token="</s>", mask_token="<mask>"
+    )
     config = LayoutLLMConfig(encoder_config(), text_config(len(words)), max_page_tokens=96)
     model = LayoutLLMForConditionalGeneration(config).eval()
     return model, LayoutLLMProcessor.for_config(config, words, reader)

@@ -41,7 +41,8 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
 
         receipts = sources / "receipts"
         return PretrainingMixture(
-            PretrainingSources.in_folder(sources.folder, receipt_pages(receipts) if receipts else None), seed=recipe.seed
+            PretrainingSources.in_folder(sources.folder, receipt_pages(receipts) if receipts else None),
+            seed=recipe.seed,
         )
     if stage.data == "layoutcot":
         from layoutllm_tool.training.layoutcot import LayoutCoTMixture

@@ -6,7 +6,6 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 
 def append(path: Path, rows: Sequence[dict[str, float]]) -> None:
@@ -14,7 +13,7 @@ def append(path: Path, rows: Sequence[dict[str, float]]) -> None:
     if not rows:
         return
     first = rows[0]["step"]
-    kept: list[dict[str, Any]] = [row for row in read(path) if row["step"] < first]
+    kept = [row for row in read(path) if row["step"] < first]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[-1]))
         writer.writeheader()
@@ -26,7 +25,11 @@ def read(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(file)]
+        return [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _number(text: str) -> float:
+    return int(text) if text.isdigit() else float(text or "nan")
 
 
 def smooth(values: Sequence[float], share: float = 0.95) -> list[float]:

@@ -1,6 +1,6 @@
 """What a run is made of: a recipe is a TOML file, its stages are dataclasses that contradict themselves loudly.
 
-The field docstrings are what ``layoutllm train --explain`` prints. Reading data and training are *not* here.
+Reading data and training are *not* here.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -97,8 +97,6 @@ class Recipe:
     """Share of receipts in the data "documents"; the rest are drawn pages."""
     workers: int = 0
     """Processes that draw and pack pages beside the training."""
-    throughput: Mapping[str, float] = field(default_factory=dict)
-    """Of ``--plan``: device -> matrix TFLOP/s that training reaches on it."""
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -125,7 +123,7 @@ class Recipe:
         return made
 
     def _set(self, key: str, text: str) -> Recipe:
-        own = {f.name for f in fields(Recipe)} - {"stages", "name", "throughput"}
+        own = {f.name for f in fields(Recipe)} - {"stages", "name"}
         if key in own:
             return replace(self, **{key: _value(text)})
         where, _, name = key.rpartition(".")

@@ -82,6 +82,18 @@ def run(
     return Outcome(model, processor, finished, facts)
 
 
+def export(outcome: Outcome, folder: Path) -> None:
+    """The trained parts as a weights folder (shipped shape), or the whole model and its processor (paper's shape)."""
+    if outcome.model.config.fusion == "replace":
+        outcome.model.save_pretrained(folder)
+        outcome.processor.save_pretrained(folder)
+        return
+    from layoutllm_tool.model.base import base_model
+    from layoutllm_tool.model.weights import save_weights
+
+    save_weights(outcome.model, folder, base=base_model(), facts=outcome.facts)
+
+
 def begin(recipe: Recipe) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
     """The model as the recipe's first stage finds it."""
     if recipe.encoder:

@@ -72,14 +72,16 @@ def without_features(model: LayoutLLMForConditionalGeneration) -> None:
 class Learner(nn.Module):
     """What is trained: a batch in, its loss out, through the fast forward where that covers the language model."""
 
-    def __init__(self, model: LayoutLLMForConditionalGeneration, *, fast: bool | None = None) -> None:
+    def __init__(
+        self, model: LayoutLLMForConditionalGeneration, *, fast: bool | None = None, autocast: bool = True
+    ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.autocast = model, autocast
         self.fast = lean.covers(model.language_model) if fast is None else fast
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         device = inputs["input_ids"].device.type
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16, enabled=self.autocast):
             if not self.fast:
                 loss: Tensor = self.model(**inputs, use_cache=False).loss
                 return loss
@@ -87,9 +89,7 @@ class Learner(nn.Module):
             has_page = page["pixel_values"] is not None or page["page_ids"] is not None
             features = self.model.encode_page(**page) if has_page else None
             embeds = self.model.embed(inputs["input_ids"], features, inputs["page_tokens"])
-            hidden = lean.decode(
-                self.model.language_model, embeds, inputs["attention_mask"], inputs["position_ids"]
-            )
+            hidden = lean.decode(self.model.language_model, embeds, inputs["attention_mask"], inputs["position_ids"])
             return self.model.loss(hidden, inputs["labels"], inputs["segment_ids"])
 
 

@@ -1,0 +1,138 @@
+"""``layoutllm train``: a recipe to a folder of weights, or what it would cost. Wiring only; see ``training/run.py``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.errors import RecipeError
+from layoutllm_tool.protocols import Reader
+
+if TYPE_CHECKING:
+    from layoutllm_tool.training.recipe import Recipe
+    from layoutllm_tool.training.trainer import Trainer
+
+EXAMPLES = """examples:
+  layoutllm train --recipe smoke --out out/smoke                   both stages, end to end, in minutes
+  layoutllm train --recipe smol-cpu --data ../shared/data --out out/run --minutes 60
+  layoutllm train --recipe paper-7b --plan                         parameters, memory, hours and cost
+  accelerate launch --num_processes 8 -m layoutllm_tool train --recipe paper-7b ...
+
+Killed at any moment, the same command goes on from the last checkpoint."""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "train", help="train weights by a recipe", description="Train weights by a recipe, resumably.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--recipe", required=True, metavar="NAME", help="one of the package's, or a TOML file")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run: checkpoints, metrics, loss.png")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds receipts, tables, papers, ...")
+    parser.add_argument("--shards", type=Path, metavar="DIR", help="receipts packed by --write-shards, in their place")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="where the weights go (default: RUN/weights)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the recipe, or of its stages: seed=1, pages=200, sft.pages=200")  # fmt: skip
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop, resumably, after so long")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--plan", action="store_true", help="print parameters, memory and cost, and stop")
+    what.add_argument("--export", action="store_true", help="write the weights of the checkpoint there is, and stop")
+    what.add_argument("--write-shards", type=Path, metavar="DIR", help="pack the receipts that the recipe trains on, and stop")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="with --plan: print one JSON object instead of a table")
+    parser.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace, _reader: Reader | None) -> int:
+    from layoutllm_tool.training.recipe import load_recipe
+
+    recipe = load_recipe(options.recipe).with_settings(dict(_setting(text) for text in options.set))
+    if options.plan:
+        return _plan(recipe, as_json=options.json)
+    if options.write_shards:
+        return _shards(recipe, options)
+    if options.out is None:
+        raise RecipeError("a run needs a folder.", hint="Give --out.")
+    return _run(recipe, options)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise RecipeError(f"--set {text!r} sets nothing.", hint="Write --set KEY=VALUE.")
+    return key.strip(), value.strip()
+
+
+def _run(recipe: Recipe, options: argparse.Namespace) -> int:
+    from layoutllm_tool.training.data import Sources
+    from layoutllm_tool.training.run import export, run
+
+    with Progress() as progress:
+        outcome = run(
+            recipe, Sources(options.data, options.shards), options.out, minutes=options.minutes,
+            report=progress.step, train=not options.export,
+        )  # fmt: skip
+    if not (outcome.finished or options.export):
+        sys.stderr.write(f"Stopped before the end; the same command goes on. Weights so far: --export.\n")
+        return 0
+    folder = options.weights or options.out / "weights"
+    export(outcome, folder)
+    sys.stdout.write(f"{folder}\n")
+    return 0
+
+
+def _plan(recipe: Recipe, *, as_json: bool) -> int:
+    from layoutllm_tool.training import plan
+
+    found = plan.plan(recipe)
+    if as_json:
+        sys.stdout.write(json.dumps(found.to_json(), indent=1) + "\n")
+    else:
+        plan.show(found)
+    return 0
+
+
+def _shards(recipe: Recipe, options: argparse.Namespace) -> int:
+    from layoutllm_tool.training.data import Sources, pack_receipts
+
+    count, size = pack_receipts(recipe, Sources(options.data), options.write_shards)
+    sys.stdout.write(f"{count} pages, {size / 1e6:.1f} MB, in {options.write_shards}\n")
+    return 0
+
+
+class Progress:
+    """A bar a stage on stderr: loss, speed and the time left. Only the main process draws it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self.bar = Bar(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"),
+            TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True),
+        )  # fmt: skip
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def step(self, trainer: Trainer, row: dict[str, float]) -> None:
+        if trainer.rank:
+            return
+        name = trainer.folder.name
+        if name not in self.tasks:
+            done = int(row["step"]) - 1
+            self.tasks[name] = self.bar.add_task(name, total=trainer.stage.steps, completed=done, facts="")
+        last = trainer.log[-20:]
+        loss = sum(r["loss"] for r in last) / len(last)
+        speed = sum(r["tokens"] for r in last) / sum(r["seconds"] for r in last)
+        self.bar.update(self.tasks[name], completed=row["step"], facts=f"loss {loss:.3f}  {speed:.0f} tokens/s")
+        if not self.bar.console.is_terminal and row["step"] % 20 == 0:
+            self.bar.console.print(f"{name} step {row['step']:.0f}/{trainer.stage.steps}  loss {loss:.3f}  {speed:.0f} tokens/s")  # fmt: skip

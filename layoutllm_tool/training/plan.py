@@ -1,0 +1,178 @@
+"""What a recipe needs before it runs: parameters, memory, arithmetic, hours. Estimates from shapes, on the meta device.
+
+Arithmetic: 2 operations a weight and token forward, 2 more to pass gradients through, 2 more where weights learn; attention
+and the output layer on labelled tokens are counted too. Memory: weights, gradients, AdamW's two moments, and what a
+layer keeps for its backward (about 34 bytes a value of the hidden state in 16 bits, Korthikanti et al. 2022, without the
+attention matrix). Measured throughput is *not* here: see ``layoutllm bench --training``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from layoutllm_tool.model.configuration import LayoutLLMConfig
+from layoutllm_tool.training.recipe import Recipe, Stage
+
+DEVICES: Mapping[str, tuple[float, float, float]] = {
+    "2 CPU cores": (0.15, 16, 0.0),
+    "one A100 80 GB": (125.0, 80, 2.0),
+    "one H100 80 GB": (350.0, 80, 3.0),
+}
+"""TFLOP/s that training reaches in bf16 (about 40 % of the card's), memory in GiB, US dollars an hour (a common list price)."""
+PAGE_TOKENS, QUESTION_TOKENS, LABELLED = 300, 55, 0.6
+"""A page's and a question's tokens, and the share of a question's that are labelled: means over the documents mixture."""
+PAPER_PAGE, PAPER_QUESTION = 512 + 197, 200
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """Of one stage: parameters, GiB on one device that holds everything, and operations in all."""
+
+    name: str
+    pages: int
+    steps: int
+    tokens: int
+    learning: int
+    weights_gib: float
+    gradients_gib: float
+    optimizer_gib: float
+    activations_gib: float
+    exaflop: float
+    hours: dict[str, float]
+    dollars: dict[str, float]
+
+    @property
+    def memory_gib(self) -> float:
+        return self.weights_gib + self.gradients_gib + self.optimizer_gib + self.activations_gib
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    recipe: str
+    encoder: int
+    projectors: int
+    language_model: int
+    stages: tuple[StagePlan, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def plan(recipe: Recipe) -> Plan:
+    """Nothing is loaded or downloaded: the paper's shape is taken for any recipe that names an encoder."""
+    from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
+
+    config = LayoutLLMConfig.paper() if recipe.encoder else LayoutLLMConfig.smol()
+    with torch.device("meta"):
+        model = LayoutLLMForConditionalGeneration(config)
+    projectors = _count(model.visual_projector) + _count(model.layout_projector)
+    stages = tuple(_stage(model, config, stage) for stage in recipe.stages)
+    return Plan(recipe.name, _count(model.document_encoder), projectors, _count(model.language_model), stages)
+
+
+def _stage(model: Any, config: LayoutLLMConfig, stage: Stage) -> StagePlan:
+    page, question = (PAPER_PAGE, PAPER_QUESTION) if config.fusion == "replace" else (PAGE_TOKENS, QUESTION_TOKENS)
+    length = page + question * stage.questions
+    llm, encoder = _count(model.language_model), _count(model.document_encoder)
+    adapter = _adapter(model.language_model, stage.lora_rank) if stage.name != "pretraining" else 0
+    model.freeze_for(stage.name)
+    if adapter:
+        model.language_model.requires_grad_(False)
+    learning = adapter + sum(p.numel() for p in model.parameters() if p.requires_grad)
+    gradient = 4  # bytes: what learns is kept in single precision
+    flop = stage.pages * (_language(config, stage, length, question) + _encoder(encoder, page, stage))
+    hours = {name: flop / (speed * 1e12) / 3600 for name, (speed, _, _) in DEVICES.items()}
+    return StagePlan(
+        name=stage.name, pages=stage.pages, steps=stage.steps, tokens=stage.pages * length, learning=learning,
+        weights_gib=_gib(2 * (llm + encoder) + 2 * learning), gradients_gib=_gib(gradient * learning),
+        optimizer_gib=_gib(8 * learning), activations_gib=_gib(_activations(config, stage, length)),
+        exaflop=flop / 1e18, hours=hours,
+        dollars={name: hours[name] * price for name, (_, _, price) in DEVICES.items() if price},
+    )  # fmt: skip
+
+
+def _language(config: LayoutLLMConfig, stage: Stage, length: int, question: int) -> float:
+    """Operations of the language model for one page with its questions, forward and backward."""
+    text = config.text_config
+    inner = text.num_hidden_layers * (
+        text.hidden_size * (2 * text.hidden_size + 2 * text.num_key_value_heads * _head(text))
+        + 3 * text.hidden_size * text.intermediate_size
+    )
+    per_token = 6 if stage.name == "sft" and not stage.lora_rank else 4
+    attention = 4 * 2 * length * length * text.hidden_size * text.num_hidden_layers
+    head = 4 * text.hidden_size * text.vocab_size * question * stage.questions * LABELLED
+    return float(per_token * inner * length + attention + head)
+
+
+def _encoder(parameters: int, page: int, stage: Stage) -> float:
+    return float((2 if stage.name == "sft" else 6) * parameters * page)
+
+
+def _activations(config: LayoutLLMConfig, stage: Stage, length: int) -> float:
+    text = config.text_config
+    return float(34 * stage.batch * length * text.hidden_size * text.num_hidden_layers)
+
+
+def _adapter(language_model: nn.Module, rank: int) -> int:
+    from layoutllm_tool.training.trainer import ADAPTED
+
+    linears = [m for name, m in language_model.named_modules() if name.rpartition(".")[2] in ADAPTED]
+    return sum(rank * (int(m.in_features) + int(m.out_features)) for m in linears)  # type: ignore[arg-type]
+
+
+def _head(text: Any) -> int:
+    return int(getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads)
+
+
+def _count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _gib(count: float) -> float:
+    return count / 2**30
+
+
+def show(found: Plan) -> None:
+    """Two tables on standard output."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(
+        f"{found.recipe}: encoder {found.encoder / 1e6:,.1f} M, projectors {found.projectors / 1e6:,.1f} M, "
+        f"language model {found.language_model / 1e6:,.1f} M parameters."
+    )
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in (
+        "stage",
+        "pages",
+        "steps",
+        "M tokens",
+        "M learning",
+        "GiB",
+        "of it optimiser",
+        "activations",
+        "EFLOP",
+    ):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for s in found.stages:
+        table.add_row(
+            s.name, f"{s.pages:,}", f"{s.steps:,}", f"{s.tokens / 1e6:,.1f}", f"{s.learning / 1e6:,.1f}",
+            f"{s.memory_gib:.1f}", f"{s.optimizer_gib:.1f}", f"{s.activations_gib:.1f}", f"{s.exaflop:,.3f}",
+        )  # fmt: skip
+    console.print(table)
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("device", "hours", "dollars", "fits"):
+        table.add_column(heading, justify="left" if heading == "device" else "right")
+    for name, (_, memory, price) in DEVICES.items():
+        hours = sum(s.hours[name] for s in found.stages)
+        need = max(s.memory_gib for s in found.stages)
+        fits = "yes" if need < memory else f"no: {-(-need // memory):.0f} of them, sharded"
+        table.add_row(name, f"{hours:,.2f}", f"{hours * price:,.0f}" if price else "-", fits)
+    console.print(table)
