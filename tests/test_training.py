@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.errors import CheckpointMismatch, RecipeError
 from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.grammar import Constraints
-from layoutllm_tool.errors import CheckpointMismatch, RecipeError
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.training import lean
 from layoutllm_tool.training.packing import IGNORE, block_mask, collate, encoder_words, pack, question_tokens

@@ -75,7 +75,7 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
             report=progress.step, train=not options.export,
         )  # fmt: skip
     if not (outcome.finished or options.export):
-        sys.stderr.write(f"Stopped before the end; the same command goes on. Weights so far: --export.\n")
+        sys.stderr.write("Stopped before the end; the same command goes on. Weights so far: --export.\n")
         return 0
     folder = options.weights or options.out / "weights"
     export(outcome, folder)
