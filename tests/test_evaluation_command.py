@@ -17,7 +17,7 @@ from rich.console import Console
 
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentUnreadable, OCRTimeout
-from layoutllm_tool.evaluation import asking, command, forms, odd, receipts, rows, unanswerable
+from layoutllm_tool.evaluation import arguments, asking, command, forms, odd, receipts, rows, runs, sets, unanswerable
 from layoutllm_tool.evaluation.rows import Question, Row
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.testing import FakeReader, document_from_text
@@ -124,7 +124,7 @@ def test_errors_of_others_are_not_swallowed(data: Path) -> None:
 def test_receipts_command(data: Path, tmp_path: Path) -> None:
     code, said = run("receipts", "--data", data, "--numbers", "400-401", "--json", tmp_path / "rows.json")
     assert code == 0
-    for heading in ("ANLS", "area hit", "company", "address", "all", "Refused: none"):
+    for heading in ("ANLS", "area hit", "company", "address", "all", "Errors: none"):
         assert heading in said
     found = rows.read(tmp_path / "rows.json")
     assert len(found) == 8
@@ -141,7 +141,7 @@ class Parrot:
 
 
 def test_baseline_stands_beside(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_baseline", Parrot)
+    monkeypatch.setattr(runs, "_baseline", Parrot)
     code, said = run("receipts", "--data", data, "--numbers", "400", "--baseline")
     assert code == 0
     assert "untuned" in said
@@ -162,9 +162,9 @@ def test_missing_data_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_numbers_and_spread() -> None:
-    assert command.numbers("400-402,410") == (400, 401, 402, 410)
-    assert command.spread(range(400, 500), 4) == [400, 425, 450, 475]
-    assert command.spread(range(3), 9) == range(3)
+    assert arguments.numbers("400-402,410") == (400, 401, 402, 410)
+    assert sets.spread(range(400, 500), 4) == [400, 425, 450, 475]
+    assert sets.spread(range(3), 9) == range(3)
     with pytest.raises(SystemExit):
         run("receipts", "--data", ".", "--numbers", "4oo")
 

@@ -20,7 +20,7 @@ def items(count: int, *, seed: int = 0) -> list[Item]:
 
 def _item(example: Example, name: str) -> Item:
     document = Document(name, name, (example.page,))
-    return Item(document, tuple(_question(example, qa, name) for qa in example.questions))
+    return Item(document, tuple(_question(example, qa, name) for qa in example.questions if isinstance(qa, QA)))
 
 
 def _question(example: Example, qa: QA, name: str) -> Question:

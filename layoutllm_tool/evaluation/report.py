@@ -13,8 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from layoutllm_tool.evaluation.asking import Outcome, Tick
+from layoutllm_tool.evaluation.curves import coverage_at, risk_coverage
 from layoutllm_tool.evaluation.odd import Outcome as Examined
-from layoutllm_tool.evaluation.rows import Row, Summary, by_field
+from layoutllm_tool.evaluation.rows import Row, Summary, by_field, refusals
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -35,40 +36,87 @@ def progress(what: str, total: int) -> Iterator[Tick]:
 
 
 def score_table(rows: Sequence[Row], title: str) -> Table:
-    """A line a field and one for all; the baseline's columns (ANLS, seconds) only where it was asked."""
+    """A line a field and one for all; the columns of ROUGE-L and of the baseline (ANLS, seconds) only where they are known."""
     compared = any(row.baseline_anls is not None for row in rows)
-    headings = ["field", "asked", "ANLS", "blind", "area hit", "IoU", "none", "s/q"]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in headings + ["untuned", "s/q"] * compared:
-        table.add_column(heading, justify="left" if heading == "field" else "right", no_wrap=True)
+    rouge = any(row.rouge is not None for row in rows)
+    headings = ["field", "asked", *["ROUGE-L"] * rouge, "ANLS", "blind", "area hit", "IoU", "mAP", "none", "s/q"]
+    table = _table(title, headings + ["untuned", "s/q"] * compared)
     for name, found in by_field(rows).items():
-        table.add_row(*_cells(name, found, compared), style="bold" if name == "all" else None)
+        table.add_row(*_cells(name, found, compared, rouge), style="bold" if name == "all" else None)
     return table
 
 
-def _cells(name: str, found: Summary, compared: bool) -> list[str]:
+def _table(title: str, headings: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    return table
+
+
+def _cells(name: str, found: Summary, compared: bool, rouge: bool) -> list[str]:
     cells = [
-        escape(name), str(found.questions), f"{found.anls:.3f}", f"{found.anls_blind:.3f}", _number(found.area_hit),
-        _number(found.iou), str(found.none), f"{found.seconds:.2f}",
+        escape(name), str(found.questions), *[_number(found.rouge)] * rouge, f"{found.anls:.3f}",
+        f"{found.anls_blind:.3f}", _number(found.area_hit), _number(found.iou), _number(found.map), str(found.none),
+        f"{found.seconds:.2f}",
     ]  # fmt: skip
     return cells + [_number(found.baseline_anls), _number(found.baseline_seconds, 2)] * compared
 
 
+def confidence_table(kinds: Mapping[str, Summary]) -> Table:
+    """What the confidence is worth, a line an outcome and a kind of question."""
+    table = _table("Confidence by kind", ["kind", "outcomes", "right", "ECE", "AUROC", "AURC"])
+    for name, found in kinds.items():
+        table.add_row(
+            escape(name), str(found.questions), f"{found.right:.3f}", f"{found.ece:.3f}", _number(found.auroc),
+            f"{found.aurc:.3f}",
+        )  # fmt: skip
+    return table
+
+
+def refusal_table(sets: Mapping[str, Sequence[Row]]) -> Table:
+    """A line a set: of the questions that the page does not answer, how many were refused; of the refusals, how many rightly."""
+    table = _table(
+        "Refusals", ["set", "asked", "unanswerable", "refused", "precision", "recall", "F1", "ANLS, answerable"]
+    )
+    for name, rows in sets.items():
+        found, asked = refusals(rows), [row.anls for row in rows if row.gold]
+        table.add_row(
+            escape(name), str(len(rows)), str(found.unanswerable), str(found.refused), f"{found.precision:.3f}",
+            f"{found.recall:.3f}", f"{found.f1:.3f}", _number(fmean(asked) if asked else None),
+        )  # fmt: skip
+    return table
+
+
 def notes(outcome: Outcome) -> list[str]:
-    """What the table doesn't say: loading times, the confidence's quality, lost places, refusals."""
+    """What the table doesn't say: loading times, the confidence's quality, refusals, lost places, errors."""
     if not outcome.rows:
         return ["Nothing was asked."]
     found = Summary.of(outcome.rows)
-    said = ["blind: ANLS without punctuation; s/q: seconds a question; untuned: ANLS of the backbone as it came."]
+    said = [
+        (
+            "blind: ANLS without punctuation; mAP: of the answers' boxes, IoU .50:.95; s/q: seconds a question; "
+            "untuned: ANLS of the backbone as it came."
+        )
+    ]
     if outcome.load_seconds:
         said.append(
             f"Loading (with text recognition where it is needed): {fmean(outcome.load_seconds):.2f} s a document."
         )
-    said.append(f"Confidence: calibration error {found.ece:.3f}, AUROC {_number(found.auroc)}.")
+    said.append(
+        f"Confidence: calibration error {found.ece:.3f}, AUROC {_number(found.auroc)}, risk-coverage area {found.aurc:.3f};"
+        f" {_coverage(outcome.rows):.0%} of the outcomes can be kept at 5 % wrong."
+    )
+    if found.refusal:
+        of = found.refusal
+        said.append(f"Refusals: precision {of['precision']:.3f}, recall {of['recall']:.3f}, F1 {of['f1']:.3f}.")
     asked = sum(bool(row.gold) for row in outcome.rows)
     said.append(f"Area hits are counted over the {found.placed} of {asked} answers whose place is known.")
-    said.append(f"Refused: {len(outcome.refused)}." if outcome.refused else "Refused: none.")
+    said.append(f"Errors: {len(outcome.refused)}." if outcome.refused else "Errors: none.")
     return said + [f"  {line}" for line in outcome.refused]
+
+
+def _coverage(rows: Sequence[Row]) -> float:
+    return coverage_at(risk_coverage([row.confidence for row in rows], [row.right for row in rows]), 0.05)
 
 
 def question_table(rows: Sequence[Row], title: str) -> Table:

@@ -34,8 +34,6 @@ def items(data: Path, *, ocr: bool = True) -> list[Item]:
 
 def _item(data: Path, picture: Path, ocr: bool) -> Item:
     fields, lines = _fields(data, picture.stem), _beside(data, picture.stem, "box/{}.txt", "box/{}.csv")
-    if lines is None and not ocr:
-        raise DocumentNotFound(f"{picture.name!r} has no words in {data / 'box'}.", hint="Give --ocr.")
     boxes = gold_boxes(read_page(lines, picture_size(picture)), fields) if lines else {}
     questions = tuple(
         Question(f"receipts/{picture.stem}", name, FORM.format(name), (fields[name],), boxes.get(name, ()))
@@ -45,7 +43,9 @@ def _item(data: Path, picture: Path, ocr: bool) -> Item:
     return Item(picture, questions, None if ocr else partial(_pages, lines, picture))
 
 
-def _pages(lines: Path, picture: Path) -> list[Page]:
+def _pages(lines: Path | None, picture: Path) -> list[Page]:
+    if lines is None:
+        raise DocumentNotFound(f"{picture.name!r} has no words beside it.", hint='They lie in "box"; or give --ocr.')
     return [read_page(lines, picture_size(picture))]
 
 

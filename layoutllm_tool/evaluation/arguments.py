@@ -1,0 +1,116 @@
+"""The arguments of ``layoutllm eval``. What they lead to is in ``runs``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from layoutllm_tool.evaluation import receipts, runs
+from layoutllm_tool.evaluation.sets import SETS, Set
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="layoutllm eval", description="Measure the reader on documents with known answers."
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for name, chosen in SETS.items():
+        _add_set(_command(commands, name, runs.run_set, chosen.text), name, chosen)
+    made = _command(
+        commands, "unanswerable", runs.run_unanswerable, "Twenty questions that their receipt does not answer."
+    )
+    _data(made, required=True)
+    _outputs(made)
+    made = _command(
+        commands, "odd", runs.run_odd, "Every file of a folder: an answer or a clear error, never a crash or a hang."
+    )
+    _data(made, required=True)
+    _weights(made)
+    made.add_argument("--json", type=Path, metavar="FILE", help="write every file and its outcome here")
+    _add_bench(commands)
+    _add_fit(commands)
+    return top
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[runs.Setting], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    made = commands.add_parser(name, help=text, description=text)
+    made.set_defaults(run=run, name=name)
+    return made
+
+
+def _add_set(made: argparse.ArgumentParser, name: str, chosen: Set) -> None:
+    if chosen.folder:
+        _data(made, required=name != "refusal")
+        made.add_argument(
+            "--ocr", action=argparse.BooleanOptionalAction, default=chosen.ocr,
+            help="read the pictures instead of taking the words that come with the set",
+        )  # fmt: skip
+    if chosen.folder == "receipts":
+        made.add_argument(
+            "--numbers", type=numbers, default=tuple(receipts.HELD_OUT), help="400-499 (default), 401,407 ..."
+        )
+    if chosen.split:
+        made.add_argument("--split", default=chosen.split, help="default: %(default)s")
+    if name in ("drawn", "refusal"):
+        made.add_argument("--pages", type=int, default=100, help="to be drawn (default: %(default)s)")
+    if name != "drawn":
+        what = "receipts, spread evenly over the numbers" if chosen.folder == "receipts" else "questions, at random"
+        made.add_argument("--limit", type=int, metavar="N", help=f"only N {what}")
+    made.add_argument("--seed", type=int, default=0, help="of what is drawn at random")
+    made.add_argument("--baseline", action="store_true", help="ask the untuned backbone too, with the plain text")
+    _outputs(made)
+
+
+def _data(made: argparse.ArgumentParser, *, required: bool) -> None:
+    text = "its folder, or one with a folder of that name"
+    made.add_argument("--data", type=Path, required=required, metavar="DIR", help=text)
+
+
+def _weights(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--weights", type=Path, metavar="DIR", help="trained weights (default: the shipped ones)")
+
+
+def _outputs(made: argparse.ArgumentParser) -> None:
+    _weights(made)
+    made.add_argument("--json", type=Path, metavar="FILE", help="write every question and its outcome here")
+    made.add_argument("--plots", type=Path, metavar="DIR", help="draw the confidence and the scores there (matplotlib)")
+    made.add_argument(
+        "--report", type=Path, metavar="PATH", help="write the questions with their pages, worst errors first, as HTML"
+    )
+    made.add_argument(
+        "--report-limit", type=int, default=200, metavar="N", help="questions in the report (default: %(default)s)"
+    )
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Speed and memory, as `layoutllm bench`, of other weights or with other repeats."
+    made = _command(commands, "bench", runs.run_bench, text)
+    made.add_argument("--file", type=Path, help="a document (default: the sample invoice)")
+    _weights(made)
+    made.add_argument("--tokens", type=int, default=64, help="tokens that both sides decode")
+    made.add_argument("--repeats", type=int, default=5, help="medians are taken over these")
+    made.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+
+def _add_fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Fit confidence and the bias of none to rows written with --json."
+    made = _command(commands, "fit", runs.run_fit, text)
+    made.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE")
+    made.add_argument("--out", type=Path, required=True, metavar="FILE", help="calibration.json of the weights folder")
+    made.add_argument("--none-bias", type=float, default=0.0, help="the bias of none that the rows were made with")
+    made.add_argument("--named-bias", type=float, default=0.0, help="likewise, where the page names the key")
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """ "400-402,410" -> (400, 401, 402, 410)."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return tuple(found)

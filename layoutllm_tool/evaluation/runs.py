@@ -1,0 +1,153 @@
+"""What the commands of ``layoutllm eval`` do, each a function from its setting to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from layoutllm_tool.errors import DocumentNotFound
+from layoutllm_tool.evaluation import asking, odd, plots, refusal, report, rows, unanswerable
+from layoutllm_tool.evaluation.pages import Pictures, write_pages
+from layoutllm_tool.evaluation.sets import SETS, Choice
+from layoutllm_tool.protocols import Reader
+
+Make = Callable[[Path | None], Reader]
+"""Makes the reader from the folder of weights that was named, None for the shipped ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every command works with."""
+
+    arguments: argparse.Namespace
+    console: Console
+    make: Make
+
+    @property
+    def reader(self) -> Reader:
+        return self.make(self.arguments.weights)
+
+    def data(self, name: str) -> Path:
+        """The folder of that data set: the one given, or one of that name in it. DocumentNotFound where it is no folder."""
+        given: Path = self.arguments.data
+        if not given.is_dir():
+            raise DocumentNotFound(f"there is no folder {str(given)!r}.", hint="Say with --data where the data lies.")
+        return given / name if (given / name).is_dir() else given
+
+
+def run_set(setting: Setting) -> int:
+    """A set of ``SETS``, asked, scored, and written as the arguments say."""
+    chosen = setting.arguments
+    plots.require(chosen.plots)
+    items = SETS[chosen.name].items(_choice(setting))
+    if not any(item.questions for item in items):
+        raise DocumentNotFound("there are no questions to ask.", hint="Look at --data, --split, --numbers and --limit.")
+    baseline = _baseline() if chosen.baseline else None
+    outcome = _asked(setting, items, baseline)
+    read = "pictures read" if getattr(chosen, "ocr", False) else "words given"
+    setting.console.print(report.score_table(outcome.rows, f"{chosen.name}: {len(items)} documents, {read}"))
+    if len(confidences := rows.by_kind(outcome.rows)) > 1:
+        setting.console.print(report.confidence_table(confidences))
+    if chosen.name == "refusal":
+        setting.console.print(report.refusal_table(refusal.by_set(outcome.rows)))
+    for line in report.notes(outcome):
+        setting.console.print(line, markup=False, soft_wrap=True)
+    return 0
+
+
+def _choice(setting: Setting) -> Choice:
+    """The arguments that the set has; the others keep their defaults."""
+    given = {name: value for name, value in vars(setting.arguments).items() if name in Choice.__dataclass_fields__}
+    folder = SETS[setting.arguments.name].folder
+    return Choice(**given | {"data": setting.data(folder) if given.get("data") else None})
+
+
+def _baseline() -> asking.Baseline:
+    from layoutllm_tool.evaluation.baseline import PlainBackbone
+
+    return PlainBackbone()
+
+
+def _asked(
+    setting: Setting,
+    items: Sequence[asking.Item],
+    baseline: asking.Baseline | None = None,
+    reader: Reader | None = None,
+) -> asking.Outcome:
+    """Asks, then writes rows, plots and report where they are wanted."""
+    chosen, pictures = setting.arguments, Pictures()
+    seen = pictures.keep if chosen.report else None
+    with report.progress("Asking", sum(len(item.questions) for item in items)) as tick:
+        outcome = asking.ask_all(reader or setting.reader, items, baseline=baseline, tick=tick, seen=seen)
+    if chosen.json:
+        rows.write(chosen.json, outcome.rows, load_seconds=list(outcome.load_seconds), refused=list(outcome.refused))
+    if chosen.plots:
+        plots.draw(outcome.rows, chosen.plots)
+    if chosen.report:
+        path = write_pages(outcome.rows, chosen.report, pictures, title=chosen.name, limit=chosen.report_limit)
+        setting.console.print(f"Report: {path}", markup=False, soft_wrap=True)
+    return outcome
+
+
+def run_unanswerable(setting: Setting) -> int:
+    plots.require(setting.arguments.plots)
+    items = unanswerable.items(setting.data("receipts"))
+    reader, console = setting.reader, setting.console
+    outcome = _asked(setting, items, reader=reader)
+    console.print(report.question_table(outcome.rows, "Questions that the page does not answer"))
+    for item, question in zip(items, unanswerable.QUESTIONS, strict=True):
+        if names := unanswerable.present(question, reader.load(item.path).pages[0]):
+            console.print(f"{item.path.name} as read holds {', '.join(names)}: its question may be answerable.")
+    silent = sum(row.right for row in outcome.rows)
+    console.print(
+        f"None: {silent} of {len(items)} (aim: {unanswerable.AIM}).", *outcome.refused, sep="\n", markup=False
+    )
+    return int(silent < unanswerable.AIM)
+
+
+def run_odd(setting: Setting) -> int:
+    chosen, console = setting.arguments, setting.console
+    files = sorted(path for path in setting.data("odd").iterdir() if path.is_file())
+    outcomes = []
+    with report.progress("Reading", len(files)) as tick:
+        for outcome in odd.examine(files, partial(setting.make, chosen.weights)):
+            outcomes.append(outcome)
+            tick(1)
+    console.print(report.file_table(outcomes))
+    console.print(", ".join(f"{kind}: {count}" for kind, count in report.counts(outcomes).items()))
+    if chosen.json:
+        chosen.json.write_text(json.dumps([asdict(o) for o in outcomes], indent=1, ensure_ascii=False) + "\n")
+    return int(any(outcome.failed for outcome in outcomes))
+
+
+def run_bench(setting: Setting) -> int:
+    from layoutllm_tool.evaluation.bench import bench
+
+    chosen = setting.arguments
+    return bench(
+        chosen.file, json=chosen.json, weights=chosen.weights, new_tokens=chosen.tokens, repeats=chosen.repeats,
+        console=setting.console,
+    )  # fmt: skip
+
+
+def run_fit(setting: Setting) -> int:
+    from layoutllm_tool.evaluation.calibration import fit_rows, quality
+
+    chosen = setting.arguments
+    found = [row for path in chosen.rows for row in rows.read(path)]
+    fitted = fit_rows(found, none_bias=chosen.none_bias, named_bias=chosen.named_bias)
+    chosen.out.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
+    setting.console.print(
+        f"{len(found)} rows; bias of none {fitted['none_bias']:+.2f}, key named {fitted['named_bias']:+.2f}."
+    )
+    for kind, (error, separation, count) in quality(found, fitted).items():
+        setting.console.print(
+            f"{kind}: {count} outcomes, calibration error {error:.3f}, AUROC {separation:.3f} (on the rows it was fitted to)."
+        )
+    return 0
