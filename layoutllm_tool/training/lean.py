@@ -93,7 +93,9 @@ def _mix(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     are one long query.
     """
     if q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0, enable_gqa=True)
+        share = q.shape[1] // k.shape[1]  # written out: no fused kernel takes a mask and grouped heads together
+        k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
     rows, heads, length, size = q.shape
     groups = k.shape[1]
     scores = q.reshape(rows, groups, -1, size) @ k.transpose(2, 3)  # B, G, share * L, L
