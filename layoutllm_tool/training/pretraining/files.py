@@ -95,7 +95,7 @@ def spread(text: str, box: Box, rows: int = 1) -> Iterator[Line]:
     parts: list[list[str]] = [[] for _ in range(rows)]
     for at, word in enumerate(words):
         # Every row behind keeps a word.
-        row = max(min(int(filled / room), rows - 1, at), rows - len(words) + at)
+        row = max(min(int((filled + len(word) / 2) / room), rows - 1, at), rows - len(words) + at)
         parts[row].append(word)
         filled += len(word) + 1
     for row, part in enumerate(parts):

@@ -125,8 +125,8 @@ class Source(Protocol):
 
 
 def tokens(text: str) -> int:
-    """About how many tokens a model needs: a digit or sign is one, five letters are one. Errs upwards for most words."""
-    return sum(math.ceil(len(piece) / 5) for piece in _PIECES.findall(text))
+    """About how many tokens a model needs: one for a digit, a sign, five small or three capital letters."""
+    return sum(math.ceil(len(piece) / (3 if piece.isupper() else 5)) for piece in _PIECES.findall(text))
 
 
 def show(box: Box) -> str:

@@ -29,6 +29,8 @@ from layoutllm_tool.training.pretraining.wikitables import WikiTables
 from layoutllm_tool.training.schema import Example, Instruction
 
 _ATTEMPTS = 60
+_FIVE = ("whole", "whole", "whole", "masked", "unplaced")
+"""Kinds of pages: MVLM and MPI have a third each of the segments' instructions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,9 @@ class PretrainingMixture:
     def __call__(self, index: int) -> Example:
         """TrainingError where sixty pages of a source have too little to ask about."""
         rng = Random(f"pretraining/{self.seed}/{index}")
-        # Three pages of five are whole: a third of the segments' instructions each for MVLM and MPI.
-        kind = rng.choices(("whole", "masked", "unplaced"), (3, 1, 1))[0]
+        # Every five pages have one of either and three whole ones, so that levels keep their ratio over short runs too.
+        five = Random(f"pretraining/{self.seed}/five/{index // 5}").sample(_FIVE, len(_FIVE))
+        kind = five[index % 5]
         # The source stays while pages are tried: else those whose pages have little would be drawn less.
         name, source = self._draw(rng, words=kind != "whole")
         for _ in range(_ATTEMPTS):

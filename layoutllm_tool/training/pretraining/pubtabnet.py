@@ -81,11 +81,11 @@ def slots(structure: Iterable[Any]) -> list[Slot]:
         for rows, columns in spans:
             while (row, column) in taken:
                 column += 1
+            if len(taken) + rows * columns > _MOST_CELLS:
+                raise ValueError(f"over {_MOST_CELLS} cells")
             covered = {(row + i, column + j) for i in range(rows) for j in range(columns)}
             taken |= covered
             found.append(Slot(row, column, rows, columns, head))
-            if len(taken) > _MOST_CELLS:
-                raise ValueError(f"over {_MOST_CELLS} cells")
     rows_found = {row for row, _ in taken}
     width = max((column for _, column in taken), default=-1) + 1
     if len(taken) != len(rows_found) * width:

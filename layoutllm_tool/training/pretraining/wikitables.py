@@ -5,6 +5,7 @@ A part of a table is drawn where the whole is too large. The words are those dra
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ _MOST_COLUMNS, _MOST_CELLS = 7, 64
 _MOST_LETTERS = 48
 """A cell's text is cut between words here."""
 _MOST_TOKENS = 360
+_UNDRAWABLE = re.compile(r"[^ -~\u00a0-\u024f\u0391-\u03c9\u0410-\u044f\u2010-\u2026\u20ac]")
+"""Signs that not every font has: left out, in the picture and in the text."""
 _MARGIN = 30
 _SIZE = 13
 """Pixels of the smallest text."""
@@ -66,7 +69,7 @@ def _table(data: Any, number: int) -> Rows:
         raise DocumentUnreadable(f"{FILE}, table {number} has no rows.", hint="Fetch it again.")
     if len({len(row) for row in rows}) > 1:
         raise DocumentUnreadable(f"{FILE}, table {number} has rows of unequal length.", hint="Fetch it again.")
-    return [[_short(" ".join(str(text).split())) for text in row] for row in rows]
+    return [[_short(" ".join(_UNDRAWABLE.sub("", str(text)).split())) for text in row] for row in rows]
 
 
 def _short(text: str) -> str:
