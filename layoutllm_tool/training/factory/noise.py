@@ -21,6 +21,9 @@ _CONFUSED = {
 }  # fmt: skip
 _PAIRS = {"rn": "m", "m": "rn", "cl": "d", "d": "cl", "nn": "m", "vv": "w", "w": "vv", "li": "h"}
 
+_SIGNS = frozenset("/,.:;-()$#%&+")
+"""Where a word may fall apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -30,8 +33,12 @@ class Read:
     origin: tuple[int, ...]
 
 
-def read(inks: Sequence[Ink], rng: Random, *, rate: float, width: int, height: int) -> list[Read]:
-    """The page's words with about ``rate`` of the characters wrong, boxes 0-1000."""
+def read(inks: Sequence[Ink], rng: Random, *, rate: float, width: int, height: int, loose: float = 0.0) -> list[Read]:
+    """The page's words with about ``rate`` of the characters wrong, boxes 0-1000.
+
+    ``loose`` is the share of the signs inside words at which a word falls apart: "7/15/84" is read as "7/ 15/ 84".
+    """
+    ahead = rng.random() < 0.2
     found: list[Read] = []
     for i, ink in enumerate(inks):
         text = misread(ink.text, rng, rate)
@@ -43,6 +50,8 @@ def read(inks: Sequence[Ink], rng: Random, *, rate: float, width: int, height: i
             found[-1] = _merged(found[-1], here)
         elif len(text) > 4 and rng.random() < rate * 0.5:
             found += _split(here, rng.randint(1, len(text) - 1))
+        elif loose and len(text) > 2:
+            found += _apart(here, rng, loose, ahead)
         elif text:
             found.append(here)
     if rate and rng.random() < 0.4:
@@ -84,6 +93,20 @@ def scanned(image: Image, rng: Random) -> Image:
     return ImageChops.multiply(image, ground)
 
 
+def tilted(image: Image, inks: Sequence[Ink], slope: float) -> tuple[Image, list[Ink]]:
+    """The page a little askew: everything moves down by ``slope`` a pixel to the right of the middle."""
+    from PIL import Image as Pictures
+
+    middle = image.width / 2
+    turned = image.transform(image.size, Pictures.Transform.AFFINE, (1, 0, 0, -slope, 1, slope * middle), fillcolor=255)
+    moved = []
+    for ink in inks:
+        x0, y0, x1, y1 = ink.box
+        down = slope * ((x0 + x1) / 2 - middle)
+        moved.append(Ink(ink.text, (x0, max(y0 + down, 0.0), x1, min(y1 + down, image.height)), ink.glued))
+    return turned, moved
+
+
 def _next(a: Ink, b: Ink) -> bool:
     """Whether b follows a closely on the same row."""
     return abs(a.box[3] - b.box[3]) < 8 and 0 <= b.box[0] - a.box[2] < 12
@@ -101,6 +124,16 @@ def _split(read: Read, at: int) -> list[Read]:
     left = Word(word.text[:at], Box(box.x0, box.y0, x, box.y1), word.confidence)
     right = Word(word.text[at:], Box(min(x + 1, box.x1), box.y0, box.x1, box.y1), word.confidence)
     return [Read(left, read.origin[:at]), Read(right, read.origin[at:])]
+
+
+def _apart(read: Read, rng: Random, share: float, ahead: bool) -> list[Read]:
+    """The word cut after the signs inside it; before them if ``ahead``."""
+    text, parts = read.word.text, [read]
+    for at in range(len(text) - 1, 0, -1):
+        sign = text[at] if ahead else text[at - 1]
+        if sign in _SIGNS and rng.random() < share and text[at].isalnum() + text[at - 1].isalnum() == 1:
+            parts[:1] = _split(parts[0], at)
+    return parts
 
 
 def _speck(rng: Random) -> Read:

@@ -11,10 +11,12 @@ from layoutllm_tool.training import align
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
 
+FORM = 'What is the content in the "{}" field?'
+"""The commonest question about a printed key."""
 KEY_FORMS = (
-    'What is the content in the "{}" field?',
-    'What is the content in the "{}" field?',
-    'What is the content in the "{}" field?',
+    FORM,
+    FORM,
+    FORM,
     'What is the "{}" in the given document?',
     'What is written in the "{}" field?',
     'What does the document say for "{}"?',

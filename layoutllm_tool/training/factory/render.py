@@ -60,21 +60,35 @@ class Fact:
 
 
 class Canvas:
-    """Draws words and remembers where they stand. ``size`` is the height of ordinary text in pixels."""
+    """Draws words and remembers where they stand. ``size`` is the height of ordinary text in pixels.
+
+    ``typed`` text is set in the page's second family: what a typewriter put on a printed form.
+    """
 
     def __init__(self, width: int, height: int, rng: Random, *, families: tuple[int, ...] = tuple(range(8))) -> None:
         from PIL import Image, ImageDraw
 
         self.width, self.height, self.rng = width, height, rng
         self.family = rng.choice(families)
+        self.second = rng.choice((*MONO, *MONO, self.family))
         self.size = rng.randint(14, 19)
         self.image = Image.new("L", (width, height), 255)
         self._draw = ImageDraw.Draw(self.image)
         self.inks: list[Ink] = []
 
-    def text(self, x: float, y: float, text: str, *, size: int = 0, align: str = "left", glued: bool = False) -> Span:
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: int = 0,
+        align: str = "left",
+        glued: bool = False,
+        typed: bool = False,
+    ) -> Span:
         """Draws a line of text with its top at y; x is its left end, right end or middle as ``align`` says."""
-        font = _font(self.family, size or self.size)
+        font = self._face(size, typed)
         x -= {"left": 0.0, "right": 1.0, "center": 0.5}[align] * font.getlength(text)
         start = len(self.inks)
         at = 0
@@ -87,17 +101,19 @@ class Canvas:
             at += len(word) + 1
         return tuple(range(start, len(self.inks)))
 
-    def lines(self, x: float, y: float, lines: list[str], *, size: int = 0, align: str = "left") -> tuple[Span, float]:
+    def lines(
+        self, x: float, y: float, lines: list[str], *, size: int = 0, align: str = "left", typed: bool = False
+    ) -> tuple[Span, float]:
         """Lines below each other; the y below the last."""
         span: Span = ()
         for line in lines:
-            span += self.text(x, y, line, size=size, align=align)
+            span += self.text(x, y, line, size=size, align=align, typed=typed)
             y += (size or self.size) * 1.35
         return span, y
 
-    def wrap(self, text: str, width: float, size: int = 0) -> list[str]:
+    def wrap(self, text: str, width: float, size: int = 0, *, typed: bool = False) -> list[str]:
         """The text cut into lines no wider than ``width`` (a single long word may be)."""
-        font = _font(self.family, size or self.size)
+        font = self._face(size, typed)
         lines: list[str] = []
         for word in text.split(" "):
             if lines and font.getlength(f"{lines[-1]} {word}") <= width:
@@ -106,9 +122,9 @@ class Canvas:
                 lines.append(word)
         return lines
 
-    def measure(self, text: str, size: int = 0) -> float:
+    def measure(self, text: str, size: int = 0, *, typed: bool = False) -> float:
         """Width in pixels."""
-        return float(_font(self.family, size or self.size).getlength(text))
+        return float(self._face(size, typed).getlength(text))
 
     def end(self, span: Span) -> float:
         """The right end of a piece of text."""
@@ -129,7 +145,19 @@ class Canvas:
 
     def tick(self, x: float, y: float, *, ticked: bool) -> None:
         """A check box, without any text."""
-        s = self.size
+        self._box(x, y, self.size, ticked)
+
+    def mark(self, x: float, y: float, text: str, *, ticked: bool) -> Span:
+        """A check box that OCR reads as ``text``."""
+        side = self.size - 2
+        self._box(x, y, side, ticked)
+        self.inks.append(Ink(text, (x, y, x + side, y + side)))
+        return (len(self.inks) - 1,)
+
+    def _face(self, size: int, typed: bool) -> ImageFont.FreeTypeFont:
+        return _font(self.second if typed else self.family, size or self.size)
+
+    def _box(self, x: float, y: float, s: float, ticked: bool) -> None:
         self._draw.rectangle((x, y, x + s, y + s), outline=60)
         if ticked:
             self._draw.line((x, y, x + s, y + s), fill=20, width=2)

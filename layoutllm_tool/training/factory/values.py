@@ -9,339 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-_ONSETS = [
-    "b",
-    "br",
-    "c",
-    "ch",
-    "cl",
-    "d",
-    "dr",
-    "f",
-    "fl",
-    "g",
-    "gr",
-    "h",
-    "j",
-    "k",
-    "kl",
-    "l",
-    "m",
-    "n",
-    "p",
-    "pr",
-    "qu",
-    "r",
-    "s",
-    "sh",
-    "sl",
-    "st",
-    "t",
-    "th",
-    "tr",
-    "v",
-    "w",
-    "y",
-    "z",
-]
-_VOWELS = ["a", "a", "a", "e", "e", "i", "i", "o", "o", "u", "ai", "ea", "ee", "ia", "oo", "ou"]
-_CODAS = ["n", "r", "l", "s", "t", "m", "nd", "rt", "ck", "x", "ng", "st", "th", "ll", "ss"] + [""] * 8
-_FIRST = [
-    "Anna",
-    "Ben",
-    "Carla",
-    "David",
-    "Elena",
-    "Felix",
-    "Grace",
-    "Hassan",
-    "Ingrid",
-    "Jun",
-    "Katrin",
-    "Luis",
-    "Mei",
-    "Nadia",
-    "Omar",
-    "Priya",
-    "Quentin",
-    "Rosa",
-    "Siti",
-    "Tomasz",
-    "Uma",
-    "Viktor",
-    "Wei",
-    "Xavier",
-    "Yuki",
-    "Zahra",
-    "James",
-    "Mary",
-    "Robert",
-    "Linda",
-    "William",
-    "Susan",
-    "Ahmad",
-    "Nurul",
-    "Kumar",
-    "Lakshmi",
-    "Hiroshi",
-    "Sakura",
-    "Pierre",
-    "Amelie",
-    "Giulia",
-    "Marco",
-    "Sven",
-    "Astrid",
-    "Olga",
-    "Ivan",
-    "Fatima",
-    "Ali",
-    "Chen",
-    "Ling",
-    "Tan",
-    "Wong",
-    "Maria",
-    "Jose",
-    "Paulo",
-    "Beatriz",
-    "Kwame",
-    "Ama",
-    "Sean",
-    "Aoife",
-    "Jan",
-    "Pieter",
-    "Sofie",
-    "Lars",
-    "Mette",
-    "Mikko",
-    "Aino",
-    "John",
-    "Michael",
-    "Patricia",
-    "Charles",
-    "Barbara",
-    "Donald",
-    "Nancy",
-    "George",
-    "Helen",
-]
-_LAST = [
-    "Smith",
-    "Johnson",
-    "Tan",
-    "Lim",
-    "Wong",
-    "Lee",
-    "Abdullah",
-    "Rahman",
-    "Kumar",
-    "Singh",
-    "Patel",
-    "Muller",
-    "Schmidt",
-    "Weber",
-    "Dubois",
-    "Moreau",
-    "Rossi",
-    "Bianchi",
-    "Garcia",
-    "Lopez",
-    "Silva",
-    "Santos",
-    "Costa",
-    "Nakamura",
-    "Tanaka",
-    "Sato",
-    "Kim",
-    "Park",
-    "Nguyen",
-    "Tran",
-    "Ivanov",
-    "Petrov",
-    "Kowalski",
-    "Nowak",
-    "Jansen",
-    "Vries",
-    "Andersen",
-    "Nilsson",
-    "Virtanen",
-    "O'Brien",
-    "Murphy",
-    "Campbell",
-    "Stewart",
-    "Baker",
-    "Turner",
-    "Cooper",
-    "Hughes",
-    "Ward",
-    "Reed",
-    "Brooks",
-    "Hayes",
-    "Foster",
-    "Okafor",
-    "Mensah",
-    "Diallo",
-    "Haddad",
-    "Khan",
-    "Hussain",
-    "Yilmaz",
-    "Demir",
-    "Cohen",
-    "Levy",
-    "Novak",
-    "Horvath",
-    "Popescu",
-    "Papadopoulos",
-]
-_TRADE = [
-    "Trading",
-    "Hardware",
-    "Bakery",
-    "Restaurant",
-    "Electronics",
-    "Stationery",
-    "Furniture",
-    "Books",
-    "Pharmacy",
-    "Motors",
-    "Textiles",
-    "Foods",
-    "Logistics",
-    "Engineering",
-    "Consulting",
-    "Media",
-    "Printing",
-    "Optical",
-    "Florist",
-    "Supermarket",
-    "Cafe",
-    "Tools",
-    "Plastics",
-    "Chemicals",
-    "Tobacco",
-    "Research",
-    "Marketing",
-    "Insurance",
-    "Travel",
-    "Construction",
-    "Software",
-    "Medical",
-    "Dental",
-    "Garden",
-    "Music",
-    "Sports",
-    "Fashion",
-    "Jewellery",
-    "Lighting",
-    "Paints",
-]
-_CITIES = {
-    "MY": "JOHOR BAHRU,JOHOR;KUALA LUMPUR,;PETALING JAYA,SELANGOR;SHAH ALAM,SELANGOR;IPOH,PERAK;GEORGE TOWN,PULAU PINANG;"
-    "SEREMBAN,NEGERI SEMBILAN;KLANG,SELANGOR;MELAKA,;KUANTAN,PAHANG;BATU CAVES,SELANGOR;PUCHONG,SELANGOR",
-    "US": "Springfield,IL;Austin,TX;Portland,OR;New York,NY;Richmond,VA;Louisville,KY;Winston-Salem,NC;Denver,CO;Tampa,FL;"
-    "Boston,MA;Fresno,CA;Omaha,NE;Toledo,OH;Newark,NJ",
-    "UK": "London,;Leeds,;Bristol,;Glasgow,;Cardiff,;York,;Norwich,;Exeter,;Reading,;Derby,",
-    "DE": "Berlin,;Hamburg,;Köln,;Leipzig,;Kassel,;Bremen,;Ulm,;Mainz,;Freiburg,",
-    "FR": "Paris,;Lyon,;Lille,;Nantes,;Rennes,;Dijon,;Tours,;Nice,",
-    "IN": "Mumbai,Maharashtra;Pune,Maharashtra;Chennai,Tamil Nadu;Kochi,Kerala;Jaipur,Rajasthan;Kolkata,West Bengal",
-    "SG": "Singapore,",
-    "BR": "São Paulo,SP;Recife,PE;Curitiba,PR;Salvador,BA;Campinas,SP",
-}
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-_ITEMS = """PAPER A4 80GSM|BALL PEN BLUE|USB CABLE 2M|COFFEE LATTE|FRIED RICE|LED BULB 9W|HAMMER 16OZ|WHITE BREAD|MILK 1L|T-SHIRT L
-|NOTEBOOK RULED|CHICKEN CHOP|GREEN TEA|PRINTER INK BLACK|STEEL SCREWS M6|GARDEN HOSE 15M|DESK LAMP|APPLE JUICE|SHAMPOO 250ML|SOAP BAR
-|PAINT BRUSH 2IN|EXTENSION CORD|MINERAL WATER|CHEESE BURGER|NOODLE SOUP|ICE LEMON TEA|BATTERY AA 4S|TOOTHPASTE|WALL CLOCK|FILE FOLDER
-|OFFICE CHAIR|KEYBOARD|MOUSE PAD|TOWEL LARGE|OLIVE OIL 500ML|RUBBER GLOVES|SCISSORS|GLUE STICK|MASKING TAPE|PHOTO FRAME
-|Consulting hours|Website hosting|Site inspection|Freight charges|Translation|Annual licence|Spare filter|Installation|Training day|Maintenance""".replace(
-    "\n", ""
-).split("|")
-_WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "for",
-    "with",
-    "on",
-    "at",
-    "by",
-    "from",
-    "this",
-    "that",
-    "all",
-    "new",
-    "report",
-    "study",
-    "sample",
-    "market",
-    "results",
-    "during",
-    "period",
-    "product",
-    "project",
-    "program",
-    "data",
-    "test",
-    "changes",
-    "review",
-    "plan",
-    "test",
-    "group",
-    "meeting",
-    "brand",
-    "section",
-    "field",
-    "order",
-    "service",
-    "quality",
-    "material",
-    "request",
-    "further",
-    "information",
-    "please",
-    "note",
-    "attached",
-    "copy",
-    "following",
-    "regarding",
-    "current",
-    "final",
-    "draft",
-    "schedule",
-    "budget",
-    "price",
-    "delivery",
-    "customer",
-    "research",
-    "analysis",
-    "production",
-    "process",
-    "method",
-    "total",
-    "number",
-    "annual",
-    "next",
-    "last",
-    "week",
-    "month",
-    "year",
-    "complete",
-    "required",
-    "available",
-]
+from layoutllm_tool.training.factory.names import (
+    CITIES,
+    CODAS,
+    FIRST,
+    ITEMS,
+    LAST,
+    MONTHS,
+    ONSETS,
+    TRADE,
+    VOWELS,
+    WORDS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,9 +59,9 @@ COUNTRIES = (
 class Maker:
     """Values of one page: they share a country, so that its dates and amounts look alike."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, *, country: Country | None = None) -> None:
         self.rng = rng
-        self.country = rng.choice(COUNTRIES)
+        self.country = country or rng.choice(COUNTRIES)
         self._money = rng.choice(self.country.money)
         self._date = rng.choice(self.country.dates)
 
@@ -393,16 +72,14 @@ class Maker:
     def coined(self) -> str:
         """A word that sounds like a name."""
         rng = self.rng
-        parts = [
-            rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(rng.choice((1, 2, 2, 3)))
-        ]
+        parts = [rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) for _ in range(rng.choice((1, 2, 2, 3)))]
         return "".join(parts).capitalize()
 
     def surname(self) -> str:
-        return self.coined() if self.rng.random() < 0.4 else self.rng.choice(_LAST)
+        return self.coined() if self.rng.random() < 0.4 else self.rng.choice(LAST)
 
     def person(self) -> str:
-        rng, first, last = self.rng, self.rng.choice(_FIRST), self.surname()
+        rng, first, last = self.rng, self.rng.choice(FIRST), self.surname()
         forms = (f"{first} {last}",) * 4 + (
             f"{first} {rng.choice('ABCDEFGHJKLMPRSTW')}. {last}",
             f"{first[0]}. {last}",
@@ -413,7 +90,7 @@ class Maker:
         return rng.choice(forms)
 
     def company(self) -> str:
-        rng, trade = self.rng, self.rng.choice(_TRADE)
+        rng, trade = self.rng, self.rng.choice(TRADE)
         stem = rng.choice(
             (self.surname(), self.coined(), f"{self.coined()} {self.coined()}", f"{self.surname()} & {self.surname()}")
         )
@@ -445,7 +122,7 @@ class Maker:
 
     def town(self) -> str:
         rng = self.rng
-        city, state = rng.choice(_CITIES[self.country.code].split(";")).split(",")
+        city, state = rng.choice(CITIES[self.country.code].split(";")).split(",")
         zipped, five = f"{city}, {state}".rstrip(", "), f"{rng.randint(10000, 99999)}"
         match self.country.code:
             case "US":
@@ -472,7 +149,7 @@ class Maker:
         d, m, y = self.rng.randint(1, 28), self.rng.randint(1, 12), self.rng.randint(1962, 2024)
         if self.rng.random() < 0.5:
             y = self.rng.randint(2012, 2024)
-        month = _MONTHS[m - 1]
+        month = MONTHS[m - 1]
         return self._date.format(
             d=d, dd=f"{d:02}", m=m, mm=f"{m:02}", yy=f"{y % 100:02}", yyyy=y, month=month, mon=month[:3].lower(),
             Mon=month[:3], MON=month[:3].upper(),
@@ -511,7 +188,7 @@ class Maker:
         )
 
     def email(self) -> str:
-        name, host = self.rng.choice(_FIRST).lower(), self.coined().lower()
+        name, host = self.rng.choice(FIRST).lower(), self.coined().lower()
         return self.rng.choice((f"{name}@{host}.com", f"{name}.{self.coined().lower()}@{host}.org", f"info@{host}.co"))
 
     def time(self) -> str:
@@ -528,13 +205,13 @@ class Maker:
     def phrase(self, least: int = 2, most: int = 6) -> str:
         """Words without much sense."""
         words = [
-            self.rng.choice(_WORDS) if self.rng.random() < 0.8 else self.coined()
+            self.rng.choice(WORDS) if self.rng.random() < 0.8 else self.coined()
             for _ in range(self.rng.randint(least, most))
         ]
         return " ".join(words).capitalize()
 
     def item(self) -> str:
-        name = self.rng.choice(_ITEMS)
+        name = self.rng.choice(ITEMS)
         return name if self.rng.random() < 0.7 else f"{self.coined().upper()} {name}"
 
     def price(self) -> float:
@@ -561,6 +238,6 @@ MAKERS: dict[str, Callable[[Maker], str]] = {
     "item": Maker.item,
     "word": Maker.coined,
     "yesno": lambda m: m.rng.choice(("Yes", "No", "N/A", "YES", "NO", "None")),
-    "city": lambda m: m.rng.choice(_CITIES[m.country.code].split(";")).split(",")[0],
+    "city": lambda m: m.rng.choice(CITIES[m.country.code].split(";")).split(",")[0],
 }
 """Generators by kind of value."""

@@ -1,0 +1,162 @@
+"""What is asked about a drawn page: its facts, equal keys told apart by place, blanks, and what the page lacks."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from random import Random
+
+from layoutllm_tool.cot import QuestionAnalysis
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.training.align import normal
+from layoutllm_tool.training.factory import layouts
+from layoutllm_tool.training.factory.places import Blank, Found
+from layoutllm_tool.training.factory.questions import FORM, absent, ask_field, ask_key, unanswerable
+from layoutllm_tool.training.factory.render import Fact
+from layoutllm_tool.training.factory.vocabulary import near
+from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.schema import QA
+
+UNANSWERABLE = 0.22
+"""Share of questions that their page does not answer."""
+_PLAIN = 0.65
+"""Share of questions for a printed key that have the commonest form."""
+_CHANGED = 0.2
+"""Share of printed keys asked in another case, or without the signs around them."""
+
+Asked = tuple[str, str]
+"""A question and the key information it names."""
+_CORE = (("total", r"total|amount|due|\bsum\b"), ("date", r"date|\d[-/.]\d+[-/.]\d|\b(?:19|20)\d\d\b"))
+"""Fields often asked for, with what must not stand on a page that lacks them."""
+
+
+def questions(
+    page: Page, facts: Sequence[Fact], found: Sequence[Found], blanks: Sequence[Blank], rng: Random, *, total: int
+) -> tuple[QA, ...]:
+    """Up to ``total`` different questions in any order; () where fewer than two can be answered."""
+    none = int(total * UNANSWERABLE + rng.random())
+    every = [normal(fact.name) for fact in facts]
+    able = askable(found, facts, rng)
+    rng.shuffle(able)
+    able.sort(key=lambda one: rng.random() < 0.5 or every.count(normal(one[0].fact.name)) == 1)
+    asked = [_qa(f, question) for f, question in able[: total - none]]
+    if len(asked) < 2:
+        return ()
+    asked += _unanswered(page, facts, blanks, rng, none)
+    distinct = list({qa.question: qa for qa in asked}.values())
+    rng.shuffle(distinct)
+    return tuple(distinct)
+
+
+def _unanswered(page: Page, facts: Sequence[Fact], blanks: Sequence[Blank], rng: Random, count: int) -> list[QA]:
+    """Blanks first, then keys like those on the page, then fields that such pages often have and this one lacks."""
+    every = [normal(fact.name) for fact in facts]
+    empty = [b for b in blanks if every.count(normal(b.fact.name)) == 1]
+    chosen = [_blank(b, rng) for b in rng.sample(empty, min(len(empty), count, rng.choice((1, 1, 2, 3))))]
+    if len(chosen) < count and rng.random() < 0.5:
+        chosen += _near(page, facts, rng)
+    chosen += _core(page, facts, rng)
+    return chosen[:count] + absent(page, max(count - len(chosen), 0), rng, keys=_other_keys(rng))
+
+
+def _qa(found: Found, asked: Asked) -> QA:
+    question, key = asked
+    analysis = QuestionAnalysis(found.fact.kind, "extraction", key)
+    return QA(question, analysis, found.lines, found.formation, found.answer, found.words)
+
+
+def askable(found: Sequence[Found], facts: Sequence[Fact], rng: Random) -> list[tuple[Found, Asked]]:
+    """One question for each fact. Facts of one name are told apart by where they stand, or left out."""
+    groups: dict[str, list[Found]] = defaultdict(list)
+    for one in found:
+        groups[normal(one.fact.name)].append(one)
+    every = [normal(fact.name) for fact in facts]
+    asked = []
+    for name, group in groups.items():
+        if every.count(name) == 1:
+            asked.append((group[0], _question(group[0].fact, group[0].printed, rng)))
+        elif every.count(name) == len(group):
+            asked += _positional(group, rng)
+    return asked
+
+
+def _question(fact: Fact, printed: str, rng: Random) -> Asked:
+    """Key information is what the question names: the meaning asked for, or the key as printed."""
+    if fact.names and (not fact.questions or rng.random() < 0.4) and (not fact.printed or rng.random() < 0.4):
+        name = rng.choice(fact.names)
+        return ask_field(name, rng), name
+    if fact.questions and (not fact.printed or rng.random() < 0.6):
+        return rng.choice(fact.questions), fact.concept or _bare(fact.name)
+    return _quoted(printed or fact.name, rng)
+
+
+def _quoted(key: str, rng: Random) -> Asked:
+    """The key as it stands on the page, now and then in another case or without the signs around it."""
+    if rng.random() < _CHANGED:
+        key = rng.choice((key.upper, key.title, key.lower, lambda: _bare(key), lambda: _bare(key)))()
+    return FORM.format(key) if rng.random() < _PLAIN else ask_key(key, rng), _bare(key)
+
+
+def _bare(name: str) -> str:
+    return name.strip(EDGES) or name
+
+
+def _positional(group: Sequence[Found], rng: Random) -> list[tuple[Found, Asked]]:
+    """Questions for equal keys: on the left or right, at the top or bottom, first, second, last."""
+    key = _bare(group[0].fact.name)
+    if not group[0].fact.printed:
+        return []
+    across = sorted(group, key=lambda f: f.box.center[0])
+    down = sorted(group, key=lambda f: f.box.center[1])
+    if len(group) == 2 and across[1].box.x0 - across[0].box.x1 > 60:
+        words: tuple[str, ...] = ("on the left", "on the right")
+        ordered = across
+    elif down[-1].box.y0 - down[0].box.y1 > 150 and len(group) == 2 and rng.random() < 0.6:
+        words, ordered = ("at the top", "at the bottom"), down
+    elif all(b.box.y0 > a.box.y1 for a, b in pairwise(down)):
+        words, ordered = ("first", "second", "third", "fourth")[: len(group)], down
+    else:
+        return []
+    return [(f, (_spatial(key, word, rng), key)) for f, word in zip(ordered, words, strict=False)]
+
+
+def _spatial(key: str, word: str, rng: Random) -> str:
+    if " " in word:
+        return rng.choice((f'What is the "{key}" {word}?', f'What is the content in the "{key}" field {word}?'))
+    return rng.choice((f'What is the {word} "{key}"?', f'What is the content in the {word} "{key}" field?'))
+
+
+def _blank(blank: Blank, rng: Random) -> QA:
+    """A question for a field that was left blank: its key is there, its value isn't."""
+    question, key = _question(blank.fact, blank.printed, rng)
+    return unanswerable(question, key, blank.fact.kind)
+
+
+def _near(page: Page, facts: Sequence[Fact], rng: Random) -> list[QA]:
+    """A key like one of the page's that stands nowhere on it."""
+    printed = [fact.name for fact in facts if fact.printed and len(fact.name) < 40]
+    text, name = normal(page.text), near(rng.choice(printed), rng) if printed else ""
+    if not name or normal(name) in text or any(normal(name) in normal(fact.name) for fact in facts):
+        return []
+    question, key = _quoted(name, rng)
+    return [unanswerable(question, key)]
+
+
+def _core(page: Page, facts: Sequence[Fact], rng: Random) -> list[QA]:
+    """Questions for a total, a date or an address on pages without one: every third time."""
+    lacking = [name for name, pattern in _CORE if not re.search(pattern, page.text, re.IGNORECASE)]
+    if not any(
+        fact.kind == "paragraph" or re.search(r"address|street|location", fact.name, re.IGNORECASE) for fact in facts
+    ):
+        lacking.append("address")
+    if not lacking or rng.random() > 0.33:
+        return []
+    name = rng.choice(lacking)
+    question = rng.choice((f'What is the "{name}" in the given document?', ask_field(name, rng)))
+    return [unanswerable(question, name, "paragraph" if name == "address" else "key-value")]
+
+
+def _other_keys(rng: Random) -> list[str]:
+    return [rng.choice((name, name.upper(), name + ":")) for name, _ in rng.sample(layouts.FIELDS, 8)]

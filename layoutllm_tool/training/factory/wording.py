@@ -1,0 +1,363 @@
+"""What stands in the fields of typed business forms: short marks, codes, measures, names, lists, remarks of many lines.
+
+A value may have line breaks (an address, a list of copies); everything else is wrapped where it is drawn. All invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from layoutllm_tool.training.factory.names import FIRST, LAST, MONTHS
+from layoutllm_tool.training.factory.values import Maker
+
+_STATES = """Alabama;Arizona;Colorado;Delaware;Idaho;Iowa;Kansas;Maine;Montana;Nevada;New Mexico;Ohio;Oregon;South Dakota;Tennessee;Utah;Vermont;Wisconsin;TX;NY;CA;IL;PA;GA
+;N.C.;Va.;Fla.;Mass.""".replace("\n", "").split(";")
+_NATIONS = "USA;U.S.A.;Canada;Brazil;Korea;Japan;Germany;France;Kenya;Chile;Norway;Malaysia;British;Dutch;Spain;Mexico;Egypt;Poland".split(
+    ";"
+)
+_DEPARTMENTS = """Marketing;Research;R & D;Purchasing;Accounting;Legal;Sales;Quality Assurance;Product Development;Media Planning;Personnel;Engineering;Traffic;Public Affairs
+;Organic Chemistry;Analytical;Toxicology;Consumer Affairs;Packaging;Field Sales;Trade Relations;Data Processing;Graphics;Library;Corporate Planning;Leaf Services;Export""".replace("\n", "").split(";")  # fmt: skip
+_ROLES = "Manager;Vice President;Bookkeeper;Chemist;Engineer;Director;Secretary;Brand Manager;Asst. Manager;Technician;Editor;Counsel;Teacher;Nurse;Sales Rep.;Group Leader;Treasurer;Buyer".split(
+    ";"
+)
+_CHEM_A = "Methyl;Ethyl;Diethyl;Propyl;Butyl;Benzyl;Phenyl;Acetyl;2-Amino;3,5-Dichloro;4-Hydroxy;N-Nitro;1,4-Dimethyl;Sodium;Calcium;Potassium;Isoamyl;Hexyl;beta-".split(
+    ";"
+)
+_CHEM_B = "acetate;propionate;pyridine;benzoate;furanone;carbonate;citrate;lactone;pyrazine;phenol;indole;chloride;butyrate;oxalate;succinate;anthracene;vanillate;glycol;sorbate".split(
+    ";"
+)
+_MATERIALS = """Paper;Foil;Cork;Walnut;Cellulose acetate;Soft pack;Hinge lid box;Cardboard;Vinyl;Wood;Plastic;Rayon;Polyester;Hot melt;Starch;Standard;Special;Display
+;Counter unit;Floor stand;Single;Double;King size;Regular;Menthol;Non-filter;Embossed;Laminate;Cotton;Steel""".replace(
+    "\n", ""
+).split(";")
+_LOOKS = "White;white;Blue;Clear;Red and gold;Dark brown;Yellow solid;Colorless liquid;4/C;2 color;B/W;P4C;Green;Off-white powder;Amber;Gloss;Matte;Black;Silver".split(
+    ";"
+)
+_UNITS = "mm;mg;g;kg;ml;%;cc;in.;ft.;lbs.;gm;oz.;sec.;rpm;ppm;mg/cig;g/100;inches;ctns.;cases;days;hrs.;psi;M;units;ug/ml;cm;degrees C".split(
+    ";"
+)
+_SHORT = ["None", "N/A", "NA", "X", "-0-", "0", "--", "Same", "Yes", "No", "Unknown", "As above", "Open", "Attached", "See below", "TBA", "None known",
+          "Various", "same", "none", "OK", "Not available", "Per memo", "UPS", "Truck", "Mail", "Best way", "Ea.", "Case", "English", "Already sent"]  # fmt: skip
+_REMARKS = """{coined} {noun} was {done} by {n} of the {people} during {month}.;The {noun} will be {done} before {month} {d}.;{n} more {noun}s than planned, since the {noun2} was {done} late.
+;Most {people} want a smaller {noun}; the {noun2} sold well in {city}.;To {verb} the {noun} of {brand} and {brand} in {city}.;No {noun} problems were found at {n} stores.
+;Please {verb} this {noun} and return it to {person}.;Pays for {n} days of {noun} work and one {noun2} in {city}.;{level} stock of {noun}s in {city}; more {noun2} is needed.
+;Stored at {n} degrees; see {noun} in notebook {code}.;{verb} {noun} with {n} ml of solvent under vacuum.;Adjustment to {noun} per {person}, {month} {d}.;Good.;Not {done} yet.
+;{brand} {noun} at {n}% of {people}.;Extra {noun} needed for {city} and {city}.;Poor {noun}, {done} late;{n} {noun}s {done}, {n} rejected""".replace(
+    "\n", ""
+).split(";")
+_NOUN = "display;sample;coupon;budget;filter;carton;survey;report;offer;label;shipment;price;program;panel;test;draft;package;request;blend;contract;study;machine;volume;order;schedule".split(
+    ";"
+)
+_DONE = (
+    "approved;received;tested;shipped;placed;accepted;reported;completed;cancelled;returned;revised;delivered".split(
+        ";"
+    )
+)
+_PEOPLE = "retailers;consumers;managers;accounts;reps;members;panelists;wholesalers;employees;shoppers;drivers".split(
+    ";"
+)
+_VERB = "Review;Test;Compare;Measure;Evaluate;Increase;Ship;Determine;Support;Prepare;Introduce;Replace;Reduce".split(
+    ";"
+)
+_PROMOS = "Spring;Summer;Winter;Holiday;Back to School;Buy 2 Get 1;Free Lighter;Special;National;Instant;Big;Gold;Blue;Night;Weekend;Sports;Fresh;Classic;Harvest;Grand".split(
+    ";"
+)
+_PROMO_ENDS = "Offer;Sale;Promotion;Sweepstakes;Festival;Program;Tour;Coupon;Days;Sampling;Display;Sky;Games;Value Pack;Rebate;Launch;Conference;Series;Race".split(
+    ";"
+)
+_MEDIA = "Weekly;Daily News;Post;Monthly;Magazine;Tribune;Herald;Review;Today;World;Journal;Digest;Times;Ledger;Outdoor;Radio;Newspapers;Sunday Supplement;Direct Mail;30-sheet posters".split(
+    ";"
+)
+
+
+def initials(rng: Random) -> str:
+    a, b, c = (rng.choice("ABCDEFGHJKLMNPRSTW") for _ in range(3))
+    return rng.choice(
+        (f"{a}{b}{c}", f"{a}. {b}. {c}.", f"{a}{b}", f"{a}.{b}.{c}.", f"{a}. {b}.", f"{a}{b}{c}/{c.lower()}{a.lower()}")
+    )
+
+
+def signer(m: Maker) -> str:
+    """A name as typed on a form: "R. J. Harlow", "Harlow", "H. HARLOW HH"."""
+    rng, last, first = m.rng, m.surname(), m.rng.choice(FIRST)
+    a, b = rng.choice("ABCDEFGHJKLMNPRSTW"), rng.choice("ABCDEFGHJKLMPRST")
+    forms = (f"{a}. {b}. {last}", f"{a}. {b}. {last}", f"{a}.{b}. {last}", f"{first} {last}", f"{a}. {last}", last, f"{first} {b}. {last}",
+             f"Dr. {first} {last}", f"Ms. {first} {last}", f"{a}. {b}. {last.upper()} {a}{b}{last[0]}", f"{last}, {a}. {b}.", f"{last}, {first}")  # fmt: skip
+    return rng.choice(forms)
+
+
+def reference(m: Maker) -> str:
+    """A number or code; often with blanks or signs in it."""
+    rng, d = m.rng, m.digits
+    a, b = rng.choice("ABCDEFGHKLMNPRSTVWX"), rng.choice("ABCDEFGHKLMNPRSTVWX")
+    forms = (d(4), d(3), d(5), f"{d(2)}-{d(2)}", f"{d(2)}-{d(3)}{a}", f"# {d(3)}", f"#{d(4)}", f"{a}{d(2)}", f"{a}{b}{d(2)}-{d(2)}", f"{a}-{d(4)}", f"{d(4)}-{d(2)}{a}",
+             f"{a}{b} {d(2)}-{d(3)}", f"19{d(2)}-{d(2)}{a}", f"{d(8)}", f"{d(1)}-{d(3)}-{d(4)}", f"{a}{b}{rng.choice('CDT')} {d(4)}", f"{d(2)} {d(3)} {d(1)}", f"No. {d(4)}",
+             f"{d(2)}.{d(3)}", f"{a}{d(5)}", f"{d(4)} / {d(4)}", f"{d(3)}, {d(3)}, {d(3)}", f"{a}{b}-{d(1)}", f"{d(1)}{a}")  # fmt: skip
+    return rng.choice(forms)
+
+
+def date(m: Maker) -> str:
+    """A date, mostly of 1965-1999 and as typed."""
+    rng = m.rng
+    d, mo, y = rng.randint(1, 28), rng.randint(1, 12), rng.randint(1965, 1999)
+    name, yy = MONTHS[mo - 1], y % 100
+    forms = (f"{mo}/{d}/{yy:02}",) * 5 + (f"{name} {d}, {y}",) * 4 + (f"{mo}-{d}-{yy:02}",) * 2 + (
+        f"{mo:02}/{d:02}/{yy:02}", f"{mo}/{d}/{y}", f"{d} {name} {y}", f"{name[:3]}. {d}, {y}", f"{name[:3].upper()} {d} {yy:02}", f"{d}-{name[:3]}-{yy:02}",
+        f"{mo}/{yy:02}", f"{name} {y}", f"{name}, {y}", f"{y}", f"{mo}.{d}.{yy:02}", f"{name[:3].upper()}-{d:02}-{y}", f"{mo} /{d} /{yy:02}", f"{mo}/ {d}/ {yy:02}")  # fmt: skip
+    return (
+        rng.choice(forms)
+        if rng.random() < 0.94
+        else rng.choice(("ASAP", "unknown", "N/A", "Open", "Immediately", "TBD"))
+    )
+
+
+def span_of_dates(m: Maker) -> str:
+    rng = m.rng
+    a, b = rng.choice(MONTHS), rng.choice(MONTHS)
+    p, q = rng.randint(1, 15), rng.randint(16, 30)
+    return rng.choice((f"{rng.randint(1, 12)}/{p}/{rng.randint(70, 99)}-{rng.randint(1, 12)}/{q}/{rng.randint(70, 99)}", f"{a} {p} through {b} {q}", f"{a} {p} - {q}",
+                       f"{a[:3]}. {p} to {b[:3]}. {q}", f"{a} {p}-{q}, 19{rng.randint(70, 99)}", date(m)))  # fmt: skip
+
+
+def money(m: Maker, *, negative: float = 0.04) -> str:
+    rng = m.rng
+    n = rng.choice((rng.randint(1, 99), rng.randint(100, 9999), rng.randint(1000, 900000)))
+    whole, cents = f"{n:,}", f"{n:,}.{rng.randint(0, 99):02}"
+    if rng.random() < negative:
+        return rng.choice((f"({whole})", f"({cents})", f"-{whole}", f"$({whole})", f"(${cents})"))
+    return rng.choice((f"${whole}", f"${cents}", f"$ {whole}", f"$ {cents}", whole, cents, f"${whole}.", f"${whole}", f"{n}", f"$.{n % 100:02}",
+                       "-0-", "0", "$0", "None", f"${whole} (net)", f"${n % 90 + 1} million"))  # fmt: skip
+
+
+def measure(m: Maker) -> str:
+    rng = m.rng
+    n = rng.choice(
+        (
+            str(rng.randint(1, 99)),
+            f"{rng.uniform(0, 90):.1f}",
+            f".{rng.randint(1, 999):03}",
+            f"{rng.uniform(0, 300):.2f}",
+            str(rng.randint(100, 9000)),
+        )
+    )
+    unit = rng.choice(_UNITS)
+    return rng.choice((f"{n} {unit}", f"{n} {unit}", f"{n}{unit}", n, f"{n} x {rng.randint(2, 40)} {unit}", f"{n} +/- {rng.randint(1, 9)} {unit}",
+                       f"<{rng.randint(1, 9)} {unit}", f"{n}-{rng.randint(91, 300)} {unit}", f"{rng.randint(1, 9)} 1/{rng.choice('248')} {unit}"))  # fmt: skip
+
+
+def decimal(m: Maker) -> str:
+    rng = m.rng
+    return rng.choice(
+        (
+            f"{rng.uniform(0, 9):.1f}",
+            f"{rng.uniform(0, 99):.2f}",
+            f".{rng.randint(10, 999)}",
+            str(rng.randint(0, 99)),
+            f"{rng.randint(0, 999)}",
+            f"{rng.uniform(0, 999):.1f}",
+        )
+    )
+
+
+def count(m: Maker) -> str:
+    rng = m.rng
+    return rng.choice(
+        (
+            str(rng.randint(0, 99)),
+            f"{rng.randint(100, 99999):,}",
+            str(rng.randint(100, 9999)),
+            f"{rng.randint(1, 900)}M",
+            f"{rng.randint(2, 60)} {rng.choice(('stores', 'cases', 'ctns.', 'packs', 'each', 'copies'))}",
+        )
+    )
+
+
+def tiny(m: Maker) -> str:
+    """One or two characters mostly."""
+    rng = m.rng
+    return rng.choice(
+        (
+            str(rng.randint(0, 9)),
+            str(rng.randint(1, 99)),
+            str(rng.randint(1, 40)),
+            f"{rng.randint(0, 9):02}",
+            rng.choice("ABCDRSTX"),
+            rng.choice(_SHORT),
+        )
+    )
+
+
+def pages(m: Maker) -> str:
+    n = m.rng.randint(1, 30)
+    return m.rng.choice((str(n), str(n), f"{n:02}", f"{n} pages", f"({n})", f"{n} (incl. cover)", f"{n} + cover"))
+
+
+def brand(m: Maker) -> str:
+    rng, name = m.rng, m.coined()
+    end = rng.choice(
+        (
+            "",
+            "",
+            " Lights",
+            " Menthol",
+            " 100s",
+            " King Size",
+            " Ultra Lights",
+            " Box",
+            " Gold",
+            " Slims",
+            " Filter 85",
+            f" {rng.randint(80, 120)}mm",
+        )
+    )
+    return rng.choice((name, name, name.upper())) + end
+
+
+def brands(m: Maker) -> str:
+    names = [brand(m) for _ in range(m.rng.randint(1, 5))]
+    if m.rng.random() < 0.2:
+        return m.rng.choice((f"All {names[0]} styles", f"All {names[0]} packings", f"{names[0]} (all)", "All brands"))
+    return m.rng.choice((", ", ", ", " / ", "; ", " and ", " & ")).join(names)
+
+
+def chemical(m: Maker) -> str:
+    rng, a, b = m.rng, m.rng.choice(_CHEM_A), m.rng.choice(_CHEM_B)
+    return rng.choice((f"{a} {b}", f"{a}{b}" if a.endswith("-") else f"{a} {rng.choice(_CHEM_A).lower()} {b}", f"{rng.randint(1, 9)}, {rng.randint(2, 9)}- {a}{b}",
+                       f"{rng.randint(1, 60)}% {a.lower()} {b}", f"{a} {b} ({reference(m)})", rng.choice(("Water", "DMSO", "Ethanol", "Acetone", "Glycerin"))))  # fmt: skip
+
+
+def specimen(m: Maker) -> str:
+    rng = m.rng
+    parts = [
+        rng.choice(
+            (
+                f"Sample No. {m.digits(4)}",
+                f"{brand(m)}",
+                f"{rng.choice(_MATERIALS)} {m.digits(2)}",
+                f"Blend {reference(m)}",
+                f"Code {m.digits(6)}",
+            )
+        )
+    ]
+    if rng.random() < 0.5:
+        parts.append(
+            rng.choice(
+                (
+                    f"+ {rng.randint(1, 9)}% {chemical(m)}",
+                    f"with {rng.choice(_MATERIALS).lower()} filter",
+                    f"({rng.choice(_LOOKS).lower()})",
+                    f"/ {measure(m)}",
+                    f"vs. {brand(m)}",
+                )
+            )
+        )
+    return " ".join(parts)
+
+
+def remark(m: Maker) -> str:
+    """A note, a sentence or a few of them."""
+    rng = m.rng
+    text = " ".join(_sentence(m) for _ in range(rng.choice((1, 1, 1, 2, 2, 3))))
+    if rng.random() < 0.15:
+        return rng.choice(
+            ("None.", "None", "N/A", "See attached.", "See attached report", "Same as above", "Not applicable")
+        )
+    return text.upper() if rng.random() < 0.2 else text
+
+
+def _sentence(m: Maker) -> str:
+    rng = m.rng
+    return rng.choice(_REMARKS).format(
+        coined=m.coined(), noun=rng.choice(_NOUN), noun2=rng.choice(_NOUN), done=rng.choice(_DONE), n=rng.randint(2, 90), people=rng.choice(_PEOPLE), month=rng.choice(MONTHS),
+        d=rng.randint(1, 28), verb=rng.choice(_VERB), brand=brand(m), city=m.make("city"), person=signer(m).rstrip('.'), level=rng.choice(("Low", "Enough", "High", "No")), code=reference(m),
+    ).strip()  # fmt: skip
+
+
+def title(m: Maker) -> str:
+    """What a memo or a study is about."""
+    rng = m.rng
+    a, b = rng.choice(_NOUN).capitalize(), rng.choice(_NOUN).capitalize()
+    text = rng.choice((f"{brand(m)} {a} {b}", f"Change in the {a.lower()} of the {brand(m)} {b.lower()}", f"{rng.choice(_VERB)} {a.lower()} of {chemical(m)} for {b.lower()}s",
+                       f"{m.coined()} v. {m.company()}", f"19{rng.randint(65, 99)} {a} {b} - {m.make('city')}", f"{a} {b} #{rng.randint(1, 60)}", f"{m.coined()} {a} Study",
+                       f"{a} and {b} Groups in {m.make('city')} ({rng.choice(_PEOPLE)}, {rng.randint(18, 30)}-{rng.randint(31, 60)})"))  # fmt: skip
+    return text.upper() if rng.random() < 0.2 else text
+
+
+def copies(m: Maker) -> str:
+    """Names, one below the other or in a row."""
+    names = [signer(m) for _ in range(m.rng.randint(1, 5))]
+    return m.rng.choice(("\n", "\n", ", ", "; ")).join(names) if m.rng.random() < 0.9 else "File"
+
+
+def party(m: Maker) -> str:
+    """Name and address in lines, now and then with a telephone."""
+    who = [m.rng.choice((m.person(), m.company())), *([m.company()] if m.rng.random() < 0.3 else [])]
+    return "\n".join((*who[: m.rng.randint(0, 2)], *m.address(), *([m.phone()] if m.rng.random() < 0.15 else [])))
+
+
+def areas(m: Maker) -> str:
+    rng = m.rng
+    if rng.random() < 0.3:
+        return rng.choice(
+            ("National", "Total U.S.", "All regions", f"{brand(m)} core markets", "Northeast", "Regions 1 & 4")
+        )
+    return rng.choice((", ", " / ", " and ")).join(m.make("city") for _ in range(rng.randint(1, 4)))
+
+
+def _pick(options: list[str]) -> Callable[[Maker], str]:
+    return lambda m: m.rng.choice(options)
+
+
+def _of(*forms: str) -> Callable[[Maker], str]:
+    """Forms with # for a digit, @ for a capital letter, * for an invented word."""
+
+    def made(m: Maker) -> str:
+        form = m.rng.choice(forms)
+        return "".join(
+            m.digits(1) if c == "#" else m.rng.choice("ABCDEFGHKLMNPRST") if c == "@" else m.coined() if c == "*" else c
+            for c in form
+        )
+
+    return made
+
+
+MAKERS: dict[str, Callable[[Maker], str]] = {
+    "initials": lambda m: initials(m.rng), "signer": signer, "ref": reference, "date": date, "range": span_of_dates, "money": money,
+    "negative": lambda m: money(m, negative=0.5), "measure": measure, "decimal": decimal, "count": count, "tiny": tiny, "pages": pages, "brand": brand, "brands": brands,
+    "chemical": chemical, "specimen": specimen, "remark": remark, "title": title, "copies": copies, "party": party, "areas": areas,
+    "signed": lambda m: m.rng.choice((signer(m), f"{signer(m)} {m.rng.randint(1, 12)}/{m.rng.randint(1, 28)}/{m.rng.randint(70, 99)}", initials(m.rng))),
+    "signers": lambda m: f"{signer(m)} & {signer(m)}", "persons": lambda m: m.rng.choice((", ", " and ", "; ", "\n")).join(m.person() for _ in range(m.rng.randint(1, 4))),
+    "person": lambda m: m.rng.choice((m.person(), m.person(), signer(m), f"{signer(m)}, {m.rng.choice(_ROLES)}", f"{m.person()} - {m.make('city')}")),
+    "short": _pick(_SHORT), "yes": _pick(["Yes", "No", "YES", "NO", "X", "N/A", "Yes - see note", "yes", "no", "Y"]),
+    "department": lambda m: m.rng.choice(_DEPARTMENTS) + m.rng.choice(("", "", " Dept.", " Department", f", {m.coined()}", f" - {m.rng.randint(1, 40)}")),
+    "level": _pick(["High", "Low", "Normal", "Rush", "Confidential", "Medium", "Urgent", "Routine", "A", "B", "1", "Full"]),
+    "action": _pick(["For approval", "Please call", "None", "For your information", "Please handle", "Reply by fax", "Sign and return", "Comment"]),
+    "roman": _pick(["I", "II", "III", "IV", "V", "VI", "A", "1", "2", "X"]), "letter": _pick(list("ABCDEFGHJKLMNPRSTX")), "letters": _pick(["XL", "M", "L", "S", "JR", "RB", "TK", "Sr."]),
+    "formula": lambda m: "".join(f"{e}{m.rng.choice(('', m.rng.randint(2, 24)))}" for e in m.rng.sample(["C", "H", "N", "O", "Cl", "Na", "S"], 3)),
+    "looks": _pick(_LOOKS), "material": lambda m: m.rng.choice(_MATERIALS) + m.rng.choice(("", "", f" {m.digits(2)}", " type", f" ({measure(m)})")),
+    "species": _pick(["Rat", "Mouse (female)", "Rabbit", "Dog", "Hamster", "S. cerevisiae", "Beagle dogs", "Guinea pig"]), "route": _pick(["Oral", "Dermal", "I.V.", "Inhalation", "I.P.", "Diet"]),
+    "cas": _of("###-##-#", "####-##-#", "#####-##-#", "None"), "machine": _of("@@@ ##", "Model #", "@-###", "* ###"), "percent": _of("##%", "##.# %", "#.#%", "# %", "##", "100%", "#.##%"),
+    "promo": lambda m: m.rng.choice((f"{m.rng.choice(_PROMOS)} {m.rng.choice(_PROMO_ENDS)}", f"{brand(m)} {m.rng.choice(_PROMO_ENDS)}", f"{m.coined()} {m.rng.choice(_PROMO_ENDS)}", f"{m.rng.choice(_PROMOS)} {m.coined()} {m.rng.choice(_PROMO_ENDS)}")),
+    "region": lambda m: m.rng.choice((m.rng.choice(("Northeast", "Southern", "Midwest", "Western", "East", "Central", "Region")), str(m.rng.randint(1, 20)), m.make("city"))),
+    "months": lambda m: m.rng.choice((f"{m.rng.choice(MONTHS)}/{m.rng.choice(MONTHS)}", f"{m.rng.choice(MONTHS)[:3]}. - {m.rng.choice(MONTHS)[:3]}. 19{m.rng.randint(66, 99)}", f"{m.rng.choice(('1st', '2nd', '3rd', '4th'))} Quarter", span_of_dates(m))),
+    "month": lambda m: f"{m.rng.choice(MONTHS)}{m.rng.choice(('', f' 19{m.rng.randint(66, 99)}', f' {m.rng.randint(1, 28)}'))}",
+    "day": lambda m: f"{m.rng.choice(('Monday', 'Tuesday', 'Wednesday', 'Friday'))}, {date(m)}", "days": _of("## days", "## days after service", "Within # days", "##"),
+    "hours": _of("#:00 a.m. - #:30 p.m.", "# to #", "#-# PM", "## hrs.", "#:30 - 1#:00", "9-5"), "media": lambda m: m.rng.choice((f"{m.coined()} {m.rng.choice(_MEDIA)}", f"{m.make('city')} {m.rng.choice(_MEDIA)}", m.rng.choice(_MEDIA))),
+    "station": _of("W@@@", "K@@@-TV", "W@@@-FM", "K@@ (AM)", "W@@@ ##.#"), "space": _pick(["Full page", "1/2 page", "P4C", "Spread", "1/3 page B/W", "7 x 10", "Page 4/C bleed", "2 col. x 10 in.", "Junior page", "30 sec.", "Back cover"]),
+    "position": _pick(["Back cover", "2nd cover", "Run of paper", "Far forward", "Right hand page", "Sports section", "Front half", "Opposite editorial"]), "length": _of(":30", ":60", "## sec.", "# weeks", "##"),
+    "freq": _of("#x", "## times", "Weekly", "Monthly", "# per week"), "year": _of("197#", "198#", "199#", "198#-8#", "FY 9#"), "terms": _pick(["Net 30", "2% 10 days", "Check enclosed", "C.O.D.", "Bill me", "Visa", "Cash", "Prepaid"]),
+    "surname": lambda m: m.rng.choice(LAST), "given": lambda m: m.rng.choice(FIRST), "role": lambda m: m.rng.choice(_ROLES) + m.rng.choice(("", "", "", f", {m.rng.choice(_DEPARTMENTS)}")),
+    "state": _pick(_STATES), "zip": _of("#####", "#####", "#####-####"), "nation": _pick(_NATIONS), "feet": _of("5'#\"", "6'#\"", "5 ft. #", "##\""), "ssn": _of("###-##-####", "### ## ####"),
+    "status": _pick(["Married", "Single", "Open", "Closed", "Pending", "New", "Active", "Complete", "In progress", "On hold", "M", "S"]),
+    "school": lambda m: m.rng.choice((f"{m.coined()} College", f"University of {m.coined()}", f"{m.coined()} High School")), "degree": _pick(["B.A.", "Ph.D.", "M.S.", "B.S. Chemistry", "MBA", "J.D.", "None", "M.D."]),
+    "card": _of("#### #### #### ####", "####-####-####-####"), "expiry": _of("1#/9#", "0#/9#", "#/##"), "court": lambda m: f"{m.rng.choice(('Circuit Court', 'District Court', 'Superior Court', 'Supreme Court', 'Civil Court'))}{m.rng.choice(('', f', {m.coined()} County', f' of {m.coined()}'))}",
+    "place": lambda m: m.rng.choice((m.make("city"), m.coined(), f"{m.coined()} County", f"{m.coined()} Hotel, {m.make('city')}", f"{m.make('city')}, {m.rng.choice(_STATES)}")),
+    "stamped": lambda m: f"{date(m)} {m.rng.randint(1, 12)}:{m.rng.randint(0, 59):02} {m.rng.choice(('a.m.', 'p.m.', 'PM', 'AM'))}", "idrange": _of("######## - ########", "@@ ###### to ######"),
+}  # fmt: skip
+"""Generators by kind of value; kinds not here are those of ``values.MAKERS``."""
+
+
+def made(maker: Maker, kind: str) -> str:
+    """A value of a kind of either table."""
+    return MAKERS[kind](maker) if kind in MAKERS else maker.make(kind)
