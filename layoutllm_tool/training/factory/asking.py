@@ -19,9 +19,9 @@ from layoutllm_tool.training.factory.vocabulary import near
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
 
-UNANSWERABLE = 0.22
+UNANSWERABLE = 0.2
 """Share of questions that their page does not answer."""
-_PLAIN = 0.65
+_PLAIN = 0.75
 """Share of questions for a printed key that have the commonest form."""
 _CHANGED = 0.2
 """Share of printed keys asked in another case, or without the signs around them."""

@@ -1,4 +1,4 @@
-"""Parts of typed business forms: rows, boxes, lines with the label underneath, choices, columns, remarks, sentences.
+"""Parts of typed business forms: rows, boxes, properties, remarks, sentences, clauses with blanks, headings.
 
 Each function draws its part below ``sheet.y`` and moves it on. Labels are printed, values typed in a second font and
 seldom quite on the label's line. Parts that would leave the page are not drawn.
@@ -6,66 +6,9 @@ seldom quite on the label's line. Parts that would leave the page are not drawn.
 
 from __future__ import annotations
 
-from random import Random
-
-from layoutllm_tool.training.factory.layouts import Style
-from layoutllm_tool.training.factory.render import Canvas, Fact, Span
-from layoutllm_tool.training.factory.values import Maker
-from layoutllm_tool.training.factory.vocabulary import CHOICES, SECTIONS, SENTENCES, chosen
+from layoutllm_tool.training.factory.sheet import Sheet, beside
+from layoutllm_tool.training.factory.vocabulary import SECTIONS, SENTENCES
 from layoutllm_tool.training.factory.wording import made, remark, signer
-
-Field = tuple[str, str]
-"""A key and the kind of its value."""
-
-
-class Sheet:
-    """A page being filled from top to bottom; all its parts share margins, sizes, ways of printing keys, and facts."""
-
-    def __init__(self, canvas: Canvas, maker: Maker, theme: str) -> None:
-        rng = canvas.rng
-        self.canvas, self.maker, self.theme, self.rng = canvas, maker, theme, rng
-        self.style = Style(rng)
-        self.facts: list[Fact] = []
-        self.left, self.right = float(rng.randint(30, 90)), canvas.width - float(rng.randint(30, 90))
-        self.y = float(rng.randint(14, 70))
-        self.size = canvas.size
-        self.small = max(self.size - rng.choice((0, 2, 3, 4)), 12)
-        self.typed_size = self.size + rng.choice((-1, 0, 0, 1))
-        self.blank = rng.choice((0.05, 0.12, 0.2, 0.35))
-        self.lift = rng.choice((0, 0, 1, 3))
-        self.ruled = rng.random() < 0.5
-        self.upper = rng.random() < 0.2
-
-    @property
-    def room(self) -> float:
-        """Pixels left above the page's foot."""
-        return self.canvas.height - 50 - self.y
-
-    def fields(self, count: int) -> list[Field]:
-        return chosen(self.theme, self.rng, count)
-
-    def key(self, x: float, y: float, text: str, width: float = 0.0, size: int = 0) -> tuple[Span, float]:
-        """A printed label, wrapped to ``width`` if there is one; the y below it."""
-        lines = self.canvas.wrap(text, width, size or self.size) if width else [text]
-        return self.canvas.lines(x, y, lines, size=size or self.size)
-
-    def value(self, x: float, y: float, text: str, width: float) -> tuple[Span, float]:
-        """A typed value in lines no wider than ``width``, a little off the line; the y below it."""
-        text = text.upper() if self.upper else text
-        size = self.typed_size
-        lines = [part for line in text.split("\n") for part in self.canvas.wrap(line, width, size, typed=True)]
-        return self.canvas.lines(x, y - self.rng.randint(0, self.lift), lines, size=size, typed=True)
-
-    def filled(self, kind: str) -> str:
-        return "" if self.rng.random() < self.blank else made(self.maker, kind)
-
-    def width_of(self, text: str) -> float:
-        return max(self.canvas.measure(line, self.typed_size, typed=True) for line in text.split("\n")) * (
-            1.06 if not self.upper else 1.4
-        )
-
-    def add(self, name: str, key: Span, value: Span, **more: object) -> None:
-        self.facts.append(Fact(name, key, value, **more))  # type: ignore[arg-type]
 
 
 def rows(sheet: Sheet, count: int) -> None:
@@ -83,47 +26,9 @@ def rows(sheet: Sheet, count: int) -> None:
             if n and x + sheet.canvas.measure(printed) + 8 + min(sheet.width_of(text), 260) > sheet.right:
                 break
             fields.pop(0)
-            x, low = _beside(sheet, (x, sheet.y), (printed, text), tab)
+            x, low = beside(sheet, (x, sheet.y), (printed, text), tab)
             x, bottom = x + gap, max(bottom, low)
         sheet.y = max(sheet.y + pitch, bottom + 4)
-
-
-def _beside(sheet: Sheet, at: tuple[float, float], what: tuple[str, str], tab: float = 0.0) -> tuple[float, float]:
-    """Key and value at a place: the right end and the y below. A long value goes on under itself or at the margin."""
-    (x, y), (name, text), rng, canvas = at, what, sheet.rng, sheet.canvas
-    key, low = sheet.key(x, y, name, max(sheet.right - x - 60, 120) if x == sheet.left else 0.0)
-    y = low - sheet.size * 1.35
-    start = max(canvas.end(key) + rng.choice((4, 8, 8, 14, 30)), tab)
-    if start > sheet.right - 110 and text:
-        start, y = x + 20, low
-    width = max(sheet.right - start, 60)
-    if not text:
-        stop = min(start + rng.randint(60, 160), sheet.right)
-        if sheet.ruled:
-            canvas.rule(start, y + sheet.size, stop, y + sheet.size)
-        sheet.add(name, key, ())
-        return stop, low
-    if sheet.width_of(text) > width and x == sheet.left and not tab and "\n" not in text and rng.random() < 0.5:
-        span, end = _flowing(sheet, (start, y), text)
-    else:
-        span, end = sheet.value(start, y, text, width)
-    sheet.add(name, key, span)
-    right = max(canvas.inks[n].box[2] for n in span)
-    if sheet.ruled:
-        canvas.rule(start, y + sheet.size + 1, right + rng.choice((2, 20)), y + sheet.size + 1)
-    return right, max(end, low)
-
-
-def _flowing(sheet: Sheet, at: tuple[float, float], text: str) -> tuple[Span, float]:
-    """A value that goes on at the left margin, under its key."""
-    canvas, (x, y) = sheet.canvas, at
-    text = text.upper() if sheet.upper else text
-    first = canvas.wrap(text, max(sheet.right - x, 80), sheet.typed_size, typed=True)[0]
-    head = canvas.text(x, y, first, size=sheet.typed_size, typed=True)
-    rest = text[len(first) :].strip()
-    tail, y = canvas.lines(sheet.left, y + sheet.size * 1.5, canvas.wrap(rest, sheet.right - sheet.left, sheet.typed_size, typed=True) if rest else [],
-                           size=sheet.typed_size, typed=True)  # fmt: skip
-    return head + tail, y
 
 
 def boxes(sheet: Sheet, count: int) -> None:
@@ -147,147 +52,6 @@ def boxes(sheet: Sheet, count: int) -> None:
         for n in range(len(row)):
             canvas.frame(sheet.left + sum(widths[:n]), sheet.y, sheet.left + sum(widths[: n + 1]), bottom + 3)
         sheet.y = bottom + 4 + (0 if rng.random() < 0.8 else rng.randint(4, 20))
-
-
-def signatures(sheet: Sheet, count: int) -> None:
-    """Values on a line with the label under it."""
-    rng, canvas = sheet.rng, sheet.canvas
-    width = (sheet.right - sheet.left) / count
-    if sheet.room < 110:
-        return
-    names = rng.sample(("Signature", "Date", "Title", "Name", "Manager", "Area/Region", "Approved", "Witness", "Department", "Technician", "Location", "Chairman",
-                        "Requested by", "Authorized by", "Print name", "Code", "Auditor", "For the company", "Telephone"), count)  # fmt: skip
-    kinds = {
-        "Date": "date",
-        "Title": "role",
-        "Department": "department",
-        "Location": "place",
-        "Code": "ref",
-        "Telephone": "phone",
-        "Area/Region": "tiny",
-    }
-    y = sheet.y + sheet.size * 2
-    for n, name in enumerate(names):
-        x, printed = sheet.left + n * width, sheet.style.plain(name)
-        text = "" if rng.random() < sheet.blank + 0.1 else made(sheet.maker, kinds.get(name, "signer"))
-        text = text if sheet.width_of(text) < width - 14 else text.split()[0][:8].strip(".,-(") or "X"
-        span = (
-            canvas.text(x + rng.randint(0, 12), y - sheet.size * 1.25, text, size=sheet.typed_size, typed=True)
-            if text
-            else ()
-        )
-        canvas.rule(x, y, x + width - 24, y)
-        key = canvas.text(x + rng.choice((0, 0, 20)), y + 3, printed, size=sheet.small)
-        sheet.add(printed, key, span)
-    sheet.y = y + sheet.size * 2
-
-
-def choices(sheet: Sheet, count: int) -> None:
-    """Prompts with options, some ticked: by a box read as a sign, an X on a line, or brackets. A mark may stand before its option."""
-    rng, canvas = sheet.rng, sheet.canvas
-    boxed, after = rng.random() < 0.5, rng.random() < 0.15
-    on, off = (
-        rng.choice((("☑", "☐"), ("☑", "☐"), ("X", "☐"), ("[X]", "[ ]"), ("☒", "☐")))
-        if boxed
-        else (rng.choice(("X", "x", "XX")), "")
-    )
-    tab = (
-        sheet.left + max(canvas.measure(sheet.style.key(p)) for p, _ in CHOICES[:12]) + 10
-        if rng.random() < 0.5
-        else 0.0
-    )
-    for prompt, options in rng.sample(CHOICES, count):
-        if sheet.room < 40:
-            return
-        printed = sheet.style.key(prompt) if not prompt.endswith("?") else sheet.style.plain(prompt)
-        key, _ = sheet.key(sheet.left, sheet.y, printed)
-        x, chosen_one = max(canvas.end(key) + 18, tab), rng.randrange(len(options) + 1)
-        ticked: Span = ()
-        for n, option in enumerate(options):
-            text = sheet.style.plain(option)
-            wide = canvas.measure(text) + sheet.size * 2.6
-            if x + wide > sheet.right:
-                break
-            sign = on if n == chosen_one else off
-            if after:
-                name = canvas.text(x, sheet.y, text)
-                mark = _mark(sheet, canvas.end(name) + 8, sign, n == chosen_one)
-            else:
-                mark = _mark(sheet, x, sign, n == chosen_one)
-                name = canvas.text(x + sheet.size * 1.7, sheet.y, text)
-            sheet.add(text, name, mark)
-            ticked = name if n == chosen_one else ticked
-            x += wide + rng.choice((10, 24, 40))
-        sheet.add(printed, key, ticked)
-        sheet.y += sheet.size * rng.uniform(1.5, 2.2)
-
-
-def _mark(sheet: Sheet, x: float, sign: str, ticked: bool) -> Span:
-    if not sign:
-        sheet.canvas.rule(x, sheet.y + sheet.size + 1, x + sheet.size * 1.5, sheet.y + sheet.size + 1)
-        return ()
-    if sign in "☑☐☒":
-        return sheet.canvas.mark(x, sheet.y, sign, ticked=ticked)
-    return sheet.canvas.text(x, sheet.y, sign, size=sheet.size - 1, typed=True)
-
-
-def columns(sheet: Sheet, count: int) -> None:
-    """Headers with values under them: one row (asked by its header), or a few with row labels (asked by row and column)."""
-    rng, canvas = sheet.rng, sheet.canvas
-    fields = [
-        (n, k)
-        for n, k in sheet.fields(2 * count)
-        if k not in ("remark", "party", "copies", "title", "persons", "brands", "areas")
-    ][:count]
-    rowed = rng.choice((1, 1, 1, 2, 3, 4))
-    labels = [sheet.style.plain(n) for n, _ in sheet.fields(rowed)] if rng.random() < 0.4 else []
-    left = sheet.left + (190 if labels else 0)
-    width = (sheet.right - left) / max(len(fields), 1)
-    if sheet.room < 60 + 24 * rowed or width < 70 or not fields:
-        return
-    keys, low = [], sheet.y
-    for n, (name, _) in enumerate(fields):
-        span, end = sheet.key(left + n * width + 3, sheet.y, sheet.style.plain(name), width - 12, sheet.small)
-        keys, low = [*keys, span], max(low, end)
-    y = low + 3
-    for r in range(rowed):
-        if labels:
-            label, bottom = sheet.key(sheet.left, y, labels[r], 182, sheet.small)
-        bottom = bottom if labels else y
-        for n, (name, kind) in enumerate(fields):
-            text = sheet.filled(kind)
-            span, end = (
-                sheet.value(left + n * width + 3 + rng.choice((0, 0, 10)), y, text, width - 18)
-                if text
-                else ((), y + sheet.size * 1.3)
-            )
-            bottom = max(bottom, end)
-            if labels:
-                sheet.facts.append(_cell(labels[r], sheet.style.plain(name), label, span))
-            elif rowed == 1:
-                sheet.add(sheet.style.plain(name), keys[n], span)
-            elif span and n:
-                _by_first(sheet, (fields[0][0], name), sheet.facts, span, r)
-        if rng.random() < 0.4:
-            canvas.rule(sheet.left, y - 2, sheet.right, y - 2)
-        y = bottom + rng.choice((2, 6, 10))
-    sheet.y = y + 4
-
-
-def _cell(row: str, column: str, key: Span, value: Span) -> Fact:
-    forms = (
-        f'What is the "{column}" of "{row}"?',
-        f'What is the content in the "{column}" field of "{row}"?',
-        f'What stands in row "{row}", column "{column}"?',
-    )
-    return Fact(f"{row} {column}", key, value, "table", questions=forms, printed=False)
-
-
-def _by_first(sheet: Sheet, names: tuple[str, str], facts: list[Fact], value: Span, row: int) -> None:
-    """A cell of a table without row labels: asked by the number of its row."""
-    number, column = ("first", "second", "third", "fourth")[row], sheet.style.plain(names[1])
-    forms = (f'What is the "{column}" in the {number} row?', f'What is the {number} entry under "{column}"?')
-    facts.append(Fact(f"{number} {column}", (), value, "table", questions=forms, printed=False))
 
 
 def pairs(sheet: Sheet, count: int) -> None:
@@ -344,7 +108,7 @@ def notes(sheet: Sheet, count: int) -> None:
             )
             sheet.add(printed, key, span, kind="paragraph")
         else:
-            sheet.y = _beside(sheet, (sheet.left, sheet.y), (printed, text))[1]
+            sheet.y = beside(sheet, (sheet.left, sheet.y), (printed, text))[1]
         sheet.y += rng.randint(6, 20)
 
 
@@ -353,7 +117,7 @@ def sentences(sheet: Sheet, count: int) -> None:
     for name, kind in sheet.rng.sample(SENTENCES, count):
         if sheet.room > 90:
             printed = name if name.endswith("?") else sheet.style.key(name)
-            sheet.y = _beside(sheet, (sheet.left, sheet.y), (printed, sheet.filled(kind)))[1] + sheet.rng.randint(4, 14)
+            sheet.y = beside(sheet, (sheet.left, sheet.y), (printed, sheet.filled(kind)))[1] + sheet.rng.randint(4, 14)
 
 
 def heading(sheet: Sheet) -> None:

@@ -8,7 +8,7 @@ from random import Random
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.reading_order import group_lines
-from layoutllm_tool.training.factory import asking, business, layouts, office, places
+from layoutllm_tool.training.factory import asking, business, layouts, office, places, tables
 from layoutllm_tool.training.factory.noise import read, scanned, tilted
 from layoutllm_tool.training.factory.places import Blank, Found
 from layoutllm_tool.training.factory.render import MONO, Canvas, Fact
@@ -20,7 +20,7 @@ KINDS = {
     "receipt": business.receipt,
     "invoice": business.invoice,
     "letter": layouts.letter,
-    "table": layouts.table,
+    "table": tables.table,
     "order": business.order,
     **office.PAGES,
 }

@@ -1,11 +1,10 @@
-"""Kinds of pages: forms, letters and tables. Each function draws one page and returns what can be asked about it."""
+"""Kinds of pages: forms and letters. Each function draws one page and returns what can be asked about it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 
-from layoutllm_tool.training.factory.render import Canvas, Fact, Span
+from layoutllm_tool.training.factory.render import Canvas, Fact
 from layoutllm_tool.training.factory.values import Maker
 
 _FIELDS = """Name:person|Full Name:person|Applicant:person|Contact Person:person|Manager:person|Requested by:person|Approved by:person
@@ -86,7 +85,7 @@ class Style:
 def form(canvas: Canvas, maker: Maker) -> list[Fact]:
     """Keys and values: beside, below or in cells, in one, two or three columns, some fields blank."""
     rng, style, left = canvas.rng, Style(canvas.rng), canvas.rng.randint(30, 70)
-    facts, y = _heading(canvas, maker, rng.choice(_TITLES))
+    facts, y = heading(canvas, maker, rng.choice(_TITLES))
     if rng.random() < 0.25:
         _, y = canvas.lines(left, y, canvas.wrap(maker.phrase(8, 22) + ".", canvas.width - 2 * left))
         y += 16
@@ -153,7 +152,7 @@ def letter(canvas: Canvas, maker: Maker) -> list[Fact]:
     """A memo or letter: TO, FROM, DATE, SUBJECT, some text, a signature."""
     rng, style, x = canvas.rng, Style(canvas.rng), float(canvas.rng.randint(50, 110))
     title = rng.choice(("Memorandum", "MEMO", "Fax Cover Sheet", "INTEROFFICE CORRESPONDENCE", "", ""))
-    facts, y = _heading(canvas, maker, title)
+    facts, y = heading(canvas, maker, title)
     heads = [
         ("To", "person", "recipient"),
         ("From", "person", "sender"),
@@ -202,70 +201,7 @@ def letter(canvas: Canvas, maker: Maker) -> list[Fact]:
     return facts
 
 
-def table(canvas: Canvas, maker: Maker) -> list[Fact]:
-    """A titled table: cells are asked by row and column."""
-    rng, style = canvas.rng, Style(canvas.rng)
-    facts, y = _heading(canvas, maker, maker.phrase(2, 5).title())
-    columns, rows = rng.randint(2, 5), rng.randint(3, 8)
-    kind = rng.choice(("number", "money", "percent", "number"))
-    names = _distinct(
-        lambda: rng.choice(
-            (
-                str(rng.randint(1975, 2023)),
-                maker.coined(),
-                maker.phrase(1, 2).title(),
-                f"Group {rng.choice('ABCDEFGH')}",
-            )
-        ),
-        columns,
-    )
-    labels = _distinct(
-        lambda: rng.choice((maker.coined(), maker.phrase(1, 3), maker.make("city"), maker.person())),
-        rows,
-    )
-    left, first = rng.randint(30, 60), rng.randint(200, 260)
-    step = (canvas.width - left - first - 40) / columns
-    place = rng.choice(("left", "right", "center"))
-    at = [left + first + step * (n + {"left": 0.0, "right": 0.9, "center": 0.5}[place]) for n in range(columns)]
-    size = min(canvas.size, 16)
-    for x, name in zip(at, names, strict=True):
-        canvas.text(x, y, style.plain(name)[:14], size=size, align=place)
-    y += size * 2
-    for label in labels:
-        key = canvas.text(left, y, label[:24].strip(), size=size)
-        for x, name in zip(at, names, strict=True):
-            if rng.random() < 0.05:
-                facts.append(_cell(label[:24].strip(), style.plain(name)[:14].strip(), key, ()))
-                continue
-            value = canvas.text(x, y, maker.make(kind), size=size, align=place)
-            facts.append(_cell(label[:24].strip(), style.plain(name)[:14].strip(), key, value))
-        y += size * rng.uniform(1.7, 2.1)
-        if rng.random() < 0.5:
-            canvas.rule(left, y - 6, canvas.width - 40, y - 6)
-    if rng.random() < 0.5:
-        key = canvas.text(left, y + 20, style.key("Source"))
-        facts.append(
-            Fact(
-                style.key("Source"),
-                key,
-                canvas.text(canvas.end(key) + 10, y + 20, maker.company()),
-                names=("source of the data",),
-            )
-        )
-    return facts
-
-
-def _cell(row: str, column: str, key: Span, value: Span) -> Fact:
-    forms = (
-        f'What is the "{column}" of "{row}"?',
-        f'What stands in row "{row}", column "{column}"?',
-        f"What is the value of {column} for {row}?",
-        f"{row}: {column}?",
-    )
-    return Fact(f"{row} {column}", key, value, "table", questions=forms, printed=False)
-
-
-def _heading(canvas: Canvas, maker: Maker, title: str) -> tuple[list[Fact], float]:
+def heading(canvas: Canvas, maker: Maker, title: str) -> tuple[list[Fact], float]:
     """A letterhead and a title, either of which may be missing."""
     rng, y, facts = canvas.rng, float(canvas.rng.choice((20, 40, 40, 90, 160))), []
     middle = rng.random() < 0.5
@@ -351,10 +287,3 @@ def _check_boxes(canvas: Canvas, x: float, y: float) -> float:
 
 def _cased(rng: Random, text: str) -> str:
     return text.upper() if rng.random() < 0.2 else text
-
-
-def _distinct(make: Callable[[], str], count: int) -> list[str]:
-    found: dict[str, None] = {}
-    while len(found) < count:
-        found[make()] = None
-    return list(found)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from layoutllm_tool.training.factory import blocks
-from layoutllm_tool.training.factory.blocks import Sheet
+from layoutllm_tool.training.factory import blocks, grids
 from layoutllm_tool.training.factory.render import Canvas, Fact
+from layoutllm_tool.training.factory.sheet import Sheet
 from layoutllm_tool.training.factory.values import Maker
 from layoutllm_tool.training.factory.vocabulary import TITLES
 from layoutllm_tool.training.factory.wording import reference
 
 Block = Callable[[Sheet], None]
-_WORDS = (110, 110, 150, 150, 200, 300)
+_WORDS = (110, 150, 150, 190, 240, 330)
 """Words after which no further block is begun; a page has one of them."""
 
 
@@ -27,7 +27,7 @@ _ROWS, _DENSE, _BOXES, _PAIRS = (
     _some(blocks.boxes, 4, 12),
     _some(blocks.pairs, 5, 14),
 )
-_SIGNED, _CHOICES, _COLUMNS = _some(blocks.signatures, 1, 3), _some(blocks.choices, 1, 5), _some(blocks.columns, 2, 6)
+_SIGNED, _CHOICES, _COLUMNS = _some(grids.signatures, 1, 3), _some(grids.choices, 1, 5), _some(grids.columns, 2, 6)
 _NOTES, _SENTENCES = _some(blocks.notes, 1, 2), _some(blocks.sentences, 1, 3)
 
 _USUAL: dict[str, tuple[tuple[Block, ...], tuple[Block, ...]]] = {
@@ -56,7 +56,7 @@ def page(canvas: Canvas, maker: Maker, *, theme: str) -> list[Fact]:
     for block in _order(sheet, others):
         if len(canvas.inks) > most or sheet.room < 80:
             break
-        sheet.y += rng.choice((2, 10, 24))
+        sheet.y += rng.choice((2, 10, 24, 50))
         if rng.random() < 0.3:
             blocks.heading(sheet)
         block(sheet)
@@ -69,7 +69,7 @@ PAGES: dict[str, Callable[[Canvas, Maker], list[Fact]]] = {theme: partial(page, 
 
 
 def _order(sheet: Sheet, others: Sequence[Block]) -> list[Block]:
-    picked = sheet.rng.sample(others, sheet.rng.randint(2, min(5, len(others))))
+    picked = sheet.rng.sample(others, sheet.rng.randint(2, min(6, len(others))))
     return sorted(picked, key=lambda block: block is _SIGNED)
 
 

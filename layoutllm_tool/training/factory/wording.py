@@ -8,67 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from layoutllm_tool.training.factory.names import FIRST, LAST, MONTHS
+from layoutllm_tool.training.factory.names import (
+    CHEM_A,
+    CHEM_B,
+    DEPARTMENTS,
+    DONE,
+    FIRST,
+    LAST,
+    LOOKS,
+    MATERIALS,
+    MEDIA,
+    MONTHS,
+    NATIONS,
+    NOUN,
+    PEOPLE,
+    PROMO_ENDS,
+    PROMOS,
+    REMARKS,
+    ROLES,
+    SHORT,
+    STATES,
+    UNITS,
+    VERB,
+)
 from layoutllm_tool.training.factory.values import Maker
-
-_STATES = """Alabama;Arizona;Colorado;Delaware;Idaho;Iowa;Kansas;Maine;Montana;Nevada;New Mexico;Ohio;Oregon;South Dakota;Tennessee;Utah;Vermont;Wisconsin;TX;NY;CA;IL;PA;GA
-;N.C.;Va.;Fla.;Mass.""".replace("\n", "").split(";")
-_NATIONS = "USA;U.S.A.;Canada;Brazil;Korea;Japan;Germany;France;Kenya;Chile;Norway;Malaysia;British;Dutch;Spain;Mexico;Egypt;Poland".split(
-    ";"
-)
-_DEPARTMENTS = """Marketing;Research;R & D;Purchasing;Accounting;Legal;Sales;Quality Assurance;Product Development;Media Planning;Personnel;Engineering;Traffic;Public Affairs
-;Organic Chemistry;Analytical;Toxicology;Consumer Affairs;Packaging;Field Sales;Trade Relations;Data Processing;Graphics;Library;Corporate Planning;Leaf Services;Export""".replace("\n", "").split(";")  # fmt: skip
-_ROLES = "Manager;Vice President;Bookkeeper;Chemist;Engineer;Director;Secretary;Brand Manager;Asst. Manager;Technician;Editor;Counsel;Teacher;Nurse;Sales Rep.;Group Leader;Treasurer;Buyer".split(
-    ";"
-)
-_CHEM_A = "Methyl;Ethyl;Diethyl;Propyl;Butyl;Benzyl;Phenyl;Acetyl;2-Amino;3,5-Dichloro;4-Hydroxy;N-Nitro;1,4-Dimethyl;Sodium;Calcium;Potassium;Isoamyl;Hexyl;beta-".split(
-    ";"
-)
-_CHEM_B = "acetate;propionate;pyridine;benzoate;furanone;carbonate;citrate;lactone;pyrazine;phenol;indole;chloride;butyrate;oxalate;succinate;anthracene;vanillate;glycol;sorbate".split(
-    ";"
-)
-_MATERIALS = """Paper;Foil;Cork;Walnut;Cellulose acetate;Soft pack;Hinge lid box;Cardboard;Vinyl;Wood;Plastic;Rayon;Polyester;Hot melt;Starch;Standard;Special;Display
-;Counter unit;Floor stand;Single;Double;King size;Regular;Menthol;Non-filter;Embossed;Laminate;Cotton;Steel""".replace(
-    "\n", ""
-).split(";")
-_LOOKS = "White;white;Blue;Clear;Red and gold;Dark brown;Yellow solid;Colorless liquid;4/C;2 color;B/W;P4C;Green;Off-white powder;Amber;Gloss;Matte;Black;Silver".split(
-    ";"
-)
-_UNITS = "mm;mg;g;kg;ml;%;cc;in.;ft.;lbs.;gm;oz.;sec.;rpm;ppm;mg/cig;g/100;inches;ctns.;cases;days;hrs.;psi;M;units;ug/ml;cm;degrees C".split(
-    ";"
-)
-_SHORT = ["None", "N/A", "NA", "X", "-0-", "0", "--", "Same", "Yes", "No", "Unknown", "As above", "Open", "Attached", "See below", "TBA", "None known",
-          "Various", "same", "none", "OK", "Not available", "Per memo", "UPS", "Truck", "Mail", "Best way", "Ea.", "Case", "English", "Already sent"]  # fmt: skip
-_REMARKS = """{coined} {noun} was {done} by {n} of the {people} during {month}.;The {noun} will be {done} before {month} {d}.;{n} more {noun}s than planned, since the {noun2} was {done} late.
-;Most {people} want a smaller {noun}; the {noun2} sold well in {city}.;To {verb} the {noun} of {brand} and {brand} in {city}.;No {noun} problems were found at {n} stores.
-;Please {verb} this {noun} and return it to {person}.;Pays for {n} days of {noun} work and one {noun2} in {city}.;{level} stock of {noun}s in {city}; more {noun2} is needed.
-;Stored at {n} degrees; see {noun} in notebook {code}.;{verb} {noun} with {n} ml of solvent under vacuum.;Adjustment to {noun} per {person}, {month} {d}.;Good.;Not {done} yet.
-;{brand} {noun} at {n}% of {people}.;Extra {noun} needed for {city} and {city}.;Poor {noun}, {done} late;{n} {noun}s {done}, {n} rejected""".replace(
-    "\n", ""
-).split(";")
-_NOUN = "display;sample;coupon;budget;filter;carton;survey;report;offer;label;shipment;price;program;panel;test;draft;package;request;blend;contract;study;machine;volume;order;schedule".split(
-    ";"
-)
-_DONE = (
-    "approved;received;tested;shipped;placed;accepted;reported;completed;cancelled;returned;revised;delivered".split(
-        ";"
-    )
-)
-_PEOPLE = "retailers;consumers;managers;accounts;reps;members;panelists;wholesalers;employees;shoppers;drivers".split(
-    ";"
-)
-_VERB = "Review;Test;Compare;Measure;Evaluate;Increase;Ship;Determine;Support;Prepare;Introduce;Replace;Reduce".split(
-    ";"
-)
-_PROMOS = "Spring;Summer;Winter;Holiday;Back to School;Buy 2 Get 1;Free Lighter;Special;National;Instant;Big;Gold;Blue;Night;Weekend;Sports;Fresh;Classic;Harvest;Grand".split(
-    ";"
-)
-_PROMO_ENDS = "Offer;Sale;Promotion;Sweepstakes;Festival;Program;Tour;Coupon;Days;Sampling;Display;Sky;Games;Value Pack;Rebate;Launch;Conference;Series;Race".split(
-    ";"
-)
-_MEDIA = "Weekly;Daily News;Post;Monthly;Magazine;Tribune;Herald;Review;Today;World;Journal;Digest;Times;Ledger;Outdoor;Radio;Newspapers;Sunday Supplement;Direct Mail;30-sheet posters".split(
-    ";"
-)
 
 
 def initials(rng: Random) -> str:
@@ -141,7 +104,7 @@ def measure(m: Maker) -> str:
             str(rng.randint(100, 9000)),
         )
     )
-    unit = rng.choice(_UNITS)
+    unit = rng.choice(UNITS)
     return rng.choice((f"{n} {unit}", f"{n} {unit}", f"{n}{unit}", n, f"{n} x {rng.randint(2, 40)} {unit}", f"{n} +/- {rng.randint(1, 9)} {unit}",
                        f"<{rng.randint(1, 9)} {unit}", f"{n}-{rng.randint(91, 300)} {unit}", f"{rng.randint(1, 9)} 1/{rng.choice('248')} {unit}"))  # fmt: skip
 
@@ -183,7 +146,7 @@ def tiny(m: Maker) -> str:
             str(rng.randint(1, 40)),
             f"{rng.randint(0, 9):02}",
             rng.choice("ABCDRSTX"),
-            rng.choice(_SHORT),
+            rng.choice(SHORT),
         )
     )
 
@@ -222,8 +185,8 @@ def brands(m: Maker) -> str:
 
 
 def chemical(m: Maker) -> str:
-    rng, a, b = m.rng, m.rng.choice(_CHEM_A), m.rng.choice(_CHEM_B)
-    return rng.choice((f"{a} {b}", f"{a}{b}" if a.endswith("-") else f"{a} {rng.choice(_CHEM_A).lower()} {b}", f"{rng.randint(1, 9)}, {rng.randint(2, 9)}- {a}{b}",
+    rng, a, b = m.rng, m.rng.choice(CHEM_A), m.rng.choice(CHEM_B)
+    return rng.choice((f"{a} {b}", f"{a}{b}" if a.endswith("-") else f"{a} {rng.choice(CHEM_A).lower()} {b}", f"{rng.randint(1, 9)}, {rng.randint(2, 9)}- {a}{b}",
                        f"{rng.randint(1, 60)}% {a.lower()} {b}", f"{a} {b} ({reference(m)})", rng.choice(("Water", "DMSO", "Ethanol", "Acetone", "Glycerin"))))  # fmt: skip
 
 
@@ -234,7 +197,7 @@ def specimen(m: Maker) -> str:
             (
                 f"Sample No. {m.digits(4)}",
                 f"{brand(m)}",
-                f"{rng.choice(_MATERIALS)} {m.digits(2)}",
+                f"{rng.choice(MATERIALS)} {m.digits(2)}",
                 f"Blend {reference(m)}",
                 f"Code {m.digits(6)}",
             )
@@ -245,8 +208,8 @@ def specimen(m: Maker) -> str:
             rng.choice(
                 (
                     f"+ {rng.randint(1, 9)}% {chemical(m)}",
-                    f"with {rng.choice(_MATERIALS).lower()} filter",
-                    f"({rng.choice(_LOOKS).lower()})",
+                    f"with {rng.choice(MATERIALS).lower()} filter",
+                    f"({rng.choice(LOOKS).lower()})",
                     f"/ {measure(m)}",
                     f"vs. {brand(m)}",
                 )
@@ -268,19 +231,19 @@ def remark(m: Maker) -> str:
 
 def _sentence(m: Maker) -> str:
     rng = m.rng
-    return rng.choice(_REMARKS).format(
-        coined=m.coined(), noun=rng.choice(_NOUN), noun2=rng.choice(_NOUN), done=rng.choice(_DONE), n=rng.randint(2, 90), people=rng.choice(_PEOPLE), month=rng.choice(MONTHS),
-        d=rng.randint(1, 28), verb=rng.choice(_VERB), brand=brand(m), city=m.make("city"), person=signer(m).rstrip('.'), level=rng.choice(("Low", "Enough", "High", "No")), code=reference(m),
+    return rng.choice(REMARKS).format(
+        coined=m.coined(), noun=rng.choice(NOUN), noun2=rng.choice(NOUN), done=rng.choice(DONE), n=rng.randint(2, 90), people=rng.choice(PEOPLE), month=rng.choice(MONTHS),
+        d=rng.randint(1, 28), verb=rng.choice(VERB), brand=brand(m), city=m.make("city"), person=signer(m).rstrip('.'), level=rng.choice(("Low", "Enough", "High", "No")), code=reference(m),
     ).strip()  # fmt: skip
 
 
 def title(m: Maker) -> str:
     """What a memo or a study is about."""
     rng = m.rng
-    a, b = rng.choice(_NOUN).capitalize(), rng.choice(_NOUN).capitalize()
-    text = rng.choice((f"{brand(m)} {a} {b}", f"Change in the {a.lower()} of the {brand(m)} {b.lower()}", f"{rng.choice(_VERB)} {a.lower()} of {chemical(m)} for {b.lower()}s",
+    a, b = rng.choice(NOUN).capitalize(), rng.choice(NOUN).capitalize()
+    text = rng.choice((f"{brand(m)} {a} {b}", f"Change in the {a.lower()} of the {brand(m)} {b.lower()}", f"{rng.choice(VERB)} {a.lower()} of {chemical(m)} for {b.lower()}s",
                        f"{m.coined()} v. {m.company()}", f"19{rng.randint(65, 99)} {a} {b} - {m.make('city')}", f"{a} {b} #{rng.randint(1, 60)}", f"{m.coined()} {a} Study",
-                       f"{a} and {b} Groups in {m.make('city')} ({rng.choice(_PEOPLE)}, {rng.randint(18, 30)}-{rng.randint(31, 60)})"))  # fmt: skip
+                       f"{a} and {b} Groups in {m.make('city')} ({rng.choice(PEOPLE)}, {rng.randint(18, 30)}-{rng.randint(31, 60)})"))  # fmt: skip
     return text.upper() if rng.random() < 0.2 else text
 
 
@@ -328,31 +291,31 @@ MAKERS: dict[str, Callable[[Maker], str]] = {
     "chemical": chemical, "specimen": specimen, "remark": remark, "title": title, "copies": copies, "party": party, "areas": areas,
     "signed": lambda m: m.rng.choice((signer(m), f"{signer(m)} {m.rng.randint(1, 12)}/{m.rng.randint(1, 28)}/{m.rng.randint(70, 99)}", initials(m.rng))),
     "signers": lambda m: f"{signer(m)} & {signer(m)}", "persons": lambda m: m.rng.choice((", ", " and ", "; ", "\n")).join(m.person() for _ in range(m.rng.randint(1, 4))),
-    "person": lambda m: m.rng.choice((m.person(), m.person(), signer(m), f"{signer(m)}, {m.rng.choice(_ROLES)}", f"{m.person()} - {m.make('city')}")),
-    "short": _pick(_SHORT), "yes": _pick(["Yes", "No", "YES", "NO", "X", "N/A", "Yes - see note", "yes", "no", "Y"]),
-    "department": lambda m: m.rng.choice(_DEPARTMENTS) + m.rng.choice(("", "", " Dept.", " Department", f", {m.coined()}", f" - {m.rng.randint(1, 40)}")),
+    "person": lambda m: m.rng.choice((m.person(), m.person(), signer(m), f"{signer(m)}, {m.rng.choice(ROLES)}", f"{m.person()} - {m.make('city')}")),
+    "short": _pick(SHORT), "yes": _pick(["Yes", "No", "YES", "NO", "X", "N/A", "Yes - see note", "yes", "no", "Y"]),
+    "department": lambda m: m.rng.choice(DEPARTMENTS) + m.rng.choice(("", "", " Dept.", " Department", f", {m.coined()}", f" - {m.rng.randint(1, 40)}")),
     "level": _pick(["High", "Low", "Normal", "Rush", "Confidential", "Medium", "Urgent", "Routine", "A", "B", "1", "Full"]),
     "action": _pick(["For approval", "Please call", "None", "For your information", "Please handle", "Reply by fax", "Sign and return", "Comment"]),
     "roman": _pick(["I", "II", "III", "IV", "V", "VI", "A", "1", "2", "X"]), "letter": _pick(list("ABCDEFGHJKLMNPRSTX")), "letters": _pick(["XL", "M", "L", "S", "JR", "RB", "TK", "Sr."]),
     "formula": lambda m: "".join(f"{e}{m.rng.choice(('', m.rng.randint(2, 24)))}" for e in m.rng.sample(["C", "H", "N", "O", "Cl", "Na", "S"], 3)),
-    "looks": _pick(_LOOKS), "material": lambda m: m.rng.choice(_MATERIALS) + m.rng.choice(("", "", f" {m.digits(2)}", " type", f" ({measure(m)})")),
+    "looks": _pick(LOOKS), "material": lambda m: m.rng.choice(MATERIALS) + m.rng.choice(("", "", f" {m.digits(2)}", " type", f" ({measure(m)})")),
     "species": _pick(["Rat", "Mouse (female)", "Rabbit", "Dog", "Hamster", "S. cerevisiae", "Beagle dogs", "Guinea pig"]), "route": _pick(["Oral", "Dermal", "I.V.", "Inhalation", "I.P.", "Diet"]),
     "cas": _of("###-##-#", "####-##-#", "#####-##-#", "None"), "machine": _of("@@@ ##", "Model #", "@-###", "* ###"), "percent": _of("##%", "##.# %", "#.#%", "# %", "##", "100%", "#.##%"),
-    "promo": lambda m: m.rng.choice((f"{m.rng.choice(_PROMOS)} {m.rng.choice(_PROMO_ENDS)}", f"{brand(m)} {m.rng.choice(_PROMO_ENDS)}", f"{m.coined()} {m.rng.choice(_PROMO_ENDS)}", f"{m.rng.choice(_PROMOS)} {m.coined()} {m.rng.choice(_PROMO_ENDS)}")),
+    "promo": lambda m: m.rng.choice((f"{m.rng.choice(PROMOS)} {m.rng.choice(PROMO_ENDS)}", f"{brand(m)} {m.rng.choice(PROMO_ENDS)}", f"{m.coined()} {m.rng.choice(PROMO_ENDS)}", f"{m.rng.choice(PROMOS)} {m.coined()} {m.rng.choice(PROMO_ENDS)}")),
     "region": lambda m: m.rng.choice((m.rng.choice(("Northeast", "Southern", "Midwest", "Western", "East", "Central", "Region")), str(m.rng.randint(1, 20)), m.make("city"))),
     "months": lambda m: m.rng.choice((f"{m.rng.choice(MONTHS)}/{m.rng.choice(MONTHS)}", f"{m.rng.choice(MONTHS)[:3]}. - {m.rng.choice(MONTHS)[:3]}. 19{m.rng.randint(66, 99)}", f"{m.rng.choice(('1st', '2nd', '3rd', '4th'))} Quarter", span_of_dates(m))),
     "month": lambda m: f"{m.rng.choice(MONTHS)}{m.rng.choice(('', f' 19{m.rng.randint(66, 99)}', f' {m.rng.randint(1, 28)}'))}",
     "day": lambda m: f"{m.rng.choice(('Monday', 'Tuesday', 'Wednesday', 'Friday'))}, {date(m)}", "days": _of("## days", "## days after service", "Within # days", "##"),
-    "hours": _of("#:00 a.m. - #:30 p.m.", "# to #", "#-# PM", "## hrs.", "#:30 - 1#:00", "9-5"), "media": lambda m: m.rng.choice((f"{m.coined()} {m.rng.choice(_MEDIA)}", f"{m.make('city')} {m.rng.choice(_MEDIA)}", m.rng.choice(_MEDIA))),
+    "hours": _of("#:00 a.m. - #:30 p.m.", "# to #", "#-# PM", "## hrs.", "#:30 - 1#:00", "9-5"), "media": lambda m: m.rng.choice((f"{m.coined()} {m.rng.choice(MEDIA)}", f"{m.make('city')} {m.rng.choice(MEDIA)}", m.rng.choice(MEDIA))),
     "station": _of("W@@@", "K@@@-TV", "W@@@-FM", "K@@ (AM)", "W@@@ ##.#"), "space": _pick(["Full page", "1/2 page", "P4C", "Spread", "1/3 page B/W", "7 x 10", "Page 4/C bleed", "2 col. x 10 in.", "Junior page", "30 sec.", "Back cover"]),
     "position": _pick(["Back cover", "2nd cover", "Run of paper", "Far forward", "Right hand page", "Sports section", "Front half", "Opposite editorial"]), "length": _of(":30", ":60", "## sec.", "# weeks", "##"),
     "freq": _of("#x", "## times", "Weekly", "Monthly", "# per week"), "year": _of("197#", "198#", "199#", "198#-8#", "FY 9#"), "terms": _pick(["Net 30", "2% 10 days", "Check enclosed", "C.O.D.", "Bill me", "Visa", "Cash", "Prepaid"]),
-    "surname": lambda m: m.rng.choice(LAST), "given": lambda m: m.rng.choice(FIRST), "role": lambda m: m.rng.choice(_ROLES) + m.rng.choice(("", "", "", f", {m.rng.choice(_DEPARTMENTS)}")),
-    "state": _pick(_STATES), "zip": _of("#####", "#####", "#####-####"), "nation": _pick(_NATIONS), "feet": _of("5'#\"", "6'#\"", "5 ft. #", "##\""), "ssn": _of("###-##-####", "### ## ####"),
+    "surname": lambda m: m.rng.choice(LAST), "given": lambda m: m.rng.choice(FIRST), "role": lambda m: m.rng.choice(ROLES) + m.rng.choice(("", "", "", f", {m.rng.choice(DEPARTMENTS)}")),
+    "state": _pick(STATES), "zip": _of("#####", "#####", "#####-####"), "nation": _pick(NATIONS), "feet": _of("5'#\"", "6'#\"", "5 ft. #", "##\""), "ssn": _of("###-##-####", "### ## ####"),
     "status": _pick(["Married", "Single", "Open", "Closed", "Pending", "New", "Active", "Complete", "In progress", "On hold", "M", "S"]),
     "school": lambda m: m.rng.choice((f"{m.coined()} College", f"University of {m.coined()}", f"{m.coined()} High School")), "degree": _pick(["B.A.", "Ph.D.", "M.S.", "B.S. Chemistry", "MBA", "J.D.", "None", "M.D."]),
     "card": _of("#### #### #### ####", "####-####-####-####"), "expiry": _of("1#/9#", "0#/9#", "#/##"), "court": lambda m: f"{m.rng.choice(('Circuit Court', 'District Court', 'Superior Court', 'Supreme Court', 'Civil Court'))}{m.rng.choice(('', f', {m.coined()} County', f' of {m.coined()}'))}",
-    "place": lambda m: m.rng.choice((m.make("city"), m.coined(), f"{m.coined()} County", f"{m.coined()} Hotel, {m.make('city')}", f"{m.make('city')}, {m.rng.choice(_STATES)}")),
+    "place": lambda m: m.rng.choice((m.make("city"), m.coined(), f"{m.coined()} County", f"{m.coined()} Hotel, {m.make('city')}", f"{m.make('city')}, {m.rng.choice(STATES)}")),
     "stamped": lambda m: f"{date(m)} {m.rng.randint(1, 12)}:{m.rng.randint(0, 59):02} {m.rng.choice(('a.m.', 'p.m.', 'PM', 'AM'))}", "idrange": _of("######## - ########", "@@ ###### to ######"),
 }  # fmt: skip
 """Generators by kind of value; kinds not here are those of ``values.MAKERS``."""
