@@ -259,6 +259,16 @@ def test_a_batch_computes_what_its_pages_compute_alone(shape: Any) -> None:
         assert float(model(**together.inputs).loss) * sum(counts) == pytest.approx(sum(alone), rel=1e-4)
 
 
+def test_a_page_without_words_shares_a_batch() -> None:
+    model, processor = tiny.smol()
+    blank = Example("blank", replace(tiny.page("x"), lines=()), (Instruction("DLA", "Where is the figure?", "[1, 2, 3, 4]"),))
+    pages = [p for e in (EXAMPLE, blank) if (p := pack(e, processor, model.config, random.Random(1)))]
+    counts = [int((p.inputs["labels"] != IGNORE).sum()) for p in pages]
+    with torch.no_grad():
+        alone = [float(model(**p.inputs).loss) * n for p, n in zip(pages, counts, strict=True)]
+        assert float(model(**collate(pages).inputs).loss) * sum(counts) == pytest.approx(sum(alone), rel=1e-4)
+
+
 def test_pages_with_and_without_a_picture_do_not_share_a_batch() -> None:
     model, processor = tiny.smol()
     bare = Example("bare", tiny.page("Total 9.99", image=False), (replace(TOTAL, lines=(0,)),))

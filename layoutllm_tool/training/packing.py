@@ -77,21 +77,22 @@ def pack(
 
 
 def collate(pages: Sequence[Packed]) -> Packed:
-    """Pages of one batch, padded at the right. Each row computes what it computes alone (tested); ValueError where some
-    have a picture or words and others have none."""
+    """Pages of one batch, padded at the right; a page without words is all padding to the encoder's text.
+
+    Each row computes what it computes alone (tested). ValueError where some pages have a picture and others have none.
+    """
     if len(pages) == 1:
         return pages[0]
-    names = set(pages[0].inputs)
-    if any(set(page.inputs) != names for page in pages):
-        raise ValueError("pages with and without a picture, or with and without words, can't share a batch")
-    longest = max(page.inputs["input_ids"].shape[1] for page in pages)
-    inputs = {name: _stack([page.inputs[name] for page in pages], _FILL.get(name, 0)) for name in names - _APART}
-    masks = [page.inputs["attention_mask"] for page in pages]
-    inputs["attention_mask"] = torch.cat([_square(mask, longest) for mask in masks])
+    names = {name for page in pages for name in page.inputs}
+    if any(("pixel_values" in names) != ("pixel_values" in page.inputs) for page in pages):
+        raise ValueError("pages with and without a picture can't share a batch")
+    inputs = {name: _stack([p.inputs.get(name) for p in pages], _FILL.get(name, 0)) for name in names - _APART}
+    longest = inputs["input_ids"].shape[1]
+    inputs["attention_mask"] = torch.cat([_square(page.inputs["attention_mask"], longest) for page in pages])
     if "pixel_values" in names:
         inputs["pixel_values"] = torch.cat([page.inputs["pixel_values"] for page in pages])
     if "page_ids" in names:
-        lengths = torch.tensor([page.inputs["page_ids"].shape[1] for page in pages])
+        lengths = torch.tensor([_length(page.inputs.get("page_ids")) for page in pages])
         inputs["page_mask"] = (torch.arange(int(lengths.max())) < lengths.unsqueeze(1)).long()
     return Packed(inputs, sum(page.questions for page in pages), sum(page.tokens for page in pages))
 
@@ -100,12 +101,17 @@ _FILL = {"labels": IGNORE, "segment_ids": -1}
 _APART = {"attention_mask", "pixel_values"}
 
 
-def _stack(rows: list[Tensor], fill: int) -> Tensor:
-    """(1, N_i, ...) -> (B, N, ...)."""
-    longest = max(row.shape[1] for row in rows)
-    whole = rows[0].new_full((len(rows), longest, *rows[0].shape[2:]), fill)
+def _length(row: Tensor | None) -> int:
+    return 0 if row is None else row.shape[1]
+
+
+def _stack(rows: list[Tensor | None], fill: int) -> Tensor:
+    """(1, N_i, ...) -> (B, N, ...); a missing row is all padding."""
+    known = next(row for row in rows if row is not None)
+    whole = known.new_full((len(rows), max(map(_length, rows)), *known.shape[2:]), fill)
     for place, row in enumerate(rows):
-        whole[place, : row.shape[1]] = row[0]
+        if row is not None:
+            whole[place, : row.shape[1]] = row[0]
     return whole
 
 
