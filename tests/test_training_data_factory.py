@@ -9,10 +9,12 @@ from random import Random
 import pytest
 
 from layoutllm_tool.training import factory
-from layoutllm_tool.training.factory import asking, build
+from layoutllm_tool.training.align import normal
+from layoutllm_tool.training.factory import asking, build, grids, office, vocabulary, wording
 from layoutllm_tool.training.factory.build import KINDS
-from layoutllm_tool.training.factory.noise import misread, read
+from layoutllm_tool.training.factory.noise import misread, read, tilted
 from layoutllm_tool.training.factory.render import Canvas, Fact, Ink
+from layoutllm_tool.training.factory.sheet import Sheet
 from layoutllm_tool.training.factory.values import COUNTRIES, MAKERS, Maker
 from layoutllm_tool.training.schema import Example
 from tests.test_training_data import check
@@ -57,7 +59,7 @@ def test_the_key_is_printed_in_the_first_line_of_the_area(pages: list[Example]) 
 
 def test_pages_are_short_and_drawn_fast(pages: list[Example]) -> None:
     words = sorted(len(example.page.words) for example in pages)
-    assert words[0] >= 20 and words[-1] <= 220 and 50 <= words[len(words) // 2] <= 120
+    assert words[0] >= 20 and words[-1] <= 360 and 50 <= words[len(words) // 2] <= 120
     start = time.process_time()
     list(factory.examples(seed=5, count=10))
     assert (time.process_time() - start) / 10 < 0.5
@@ -115,3 +117,76 @@ def test_equal_keys_of_which_one_is_blank_are_not_asked() -> None:
     ]
     found = build.look(canvas, facts, rng, kind="letter").found
     assert len(found) == 1 and asking.askable(found, facts, rng) == []
+
+
+@pytest.fixture(scope="module")
+def forms() -> list[build.Drawn]:
+    return [one for n in range(50) if (one := factory.drawn(11, n)).kind in office.PAGES]
+
+
+def test_a_drawn_page_is_its_examples_page(pages: list[Example]) -> None:
+    for number in (0, 7):
+        one = factory.drawn(11, number)
+        assert one.page == pages[number].page
+        assert {qa.answer for qa in pages[number].questions if qa.answer} <= {found.answer for found in one.found}
+
+
+def test_most_keys_of_business_forms_are_found_and_some_are_blank(forms: list[build.Drawn]) -> None:
+    assert len(forms) >= 15
+    filled = sum(bool(fact.value) for one in forms for fact in one.facts)
+    assert sum(len(one.found) for one in forms) > 0.8 * filled
+    assert sum(len(one.blanks) for one in forms) > 0.1 * filled
+    for one in forms:
+        for found in one.found:
+            assert not found.printed or found.printed.split()[0] in one.page.text
+
+
+def test_questions_name_keys_as_the_page_has_them(pages: list[Example]) -> None:
+    asked = [(e.page, qa) for e in pages for qa in e.questions if qa.question.startswith("What is the content in the")]
+    answered = [(page, qa) for page, qa in asked if qa.answer is not None and qa.formation.key]
+    own = [f'"{qa.formation.key}' in qa.question for _, qa in answered]
+    assert len(answered) > 60 and sum(own) > 0.7 * len(own)
+    refused = [normal(qa.analysis.key) in normal(page.text) for page, qa in asked if qa.answer is None]
+    assert sum(refused) > 0.33 * len(refused) > 3
+
+
+def test_words_fall_apart_at_signs_and_stay_whole_in_what_they_say() -> None:
+    inks = [Ink("7/15/84", (10, 10, 80, 20)), Ink("$3,500", (90, 10, 150, 20)), Ink("plain", (160, 10, 200, 20))]
+    seen = set()
+    for n in range(30):
+        reads = read(inks, Random(n), rate=0.0, width=400, height=100, loose=1.0)
+        assert "".join(r.word.text for r in reads) == "7/15/84$3,500plain"
+        assert all(len(r.origin) == len(r.word.text) for r in reads)
+        seen.add(" ".join(r.word.text for r in reads))
+    assert seen == {"7/ 15/ 84 $ 3, 500 plain", "7 /15 /84 $3 ,500 plain"}
+
+
+def test_a_tilted_page_keeps_ink_under_its_words() -> None:
+    canvas = Canvas(800, 300, Random(2))
+    for x in (30, 300, 640):
+        canvas.text(x, 120, "WORD")
+    image, inks = tilted(canvas.image, canvas.inks, 0.01)
+    assert inks[0].box[1] < canvas.inks[0].box[1] < inks[2].box[1]
+    for ink in inks:
+        assert min(image.crop(tuple(map(round, ink.box))).tobytes()) < 100  # type: ignore[arg-type]
+
+
+def test_columns_of_one_row_are_asked_by_their_headers() -> None:
+    for n in range(40):
+        sheet = Sheet(Canvas(800, 1000, Random(n)), Maker(Random(n)), "media")
+        grids.columns(sheet, 3)
+        for fact in sheet.facts:
+            if fact.printed and fact.value:
+                ink = sheet.canvas.inks
+                assert ink[fact.value[0]].box[1] >= ink[fact.key[-1]].box[3] - 4
+    assert all(len(fact.key) for fact in sheet.facts if fact.printed)
+
+
+def test_every_key_of_every_theme_has_values() -> None:
+    kinds = {kind for fields in vocabulary.THEMES.values() for _, kind in fields} | {k for _, k in vocabulary.SENTENCES}
+    for kind in kinds:
+        made = {wording.made(Maker(Random(n)), kind) for n in range(60)}
+        assert len(made) >= 4 and all(text.strip() == text != "" for text in made), kind
+    for n in range(50):
+        name = vocabulary.chosen("lab", Random(n), 1)[0][0]
+        assert vocabulary.near(name, Random(n)) != ""

@@ -60,7 +60,7 @@ def pairs(sheet: Sheet, count: int) -> None:
     fields = [f for f in sheet.fields(2 * count) if f[1] not in ("remark", "party", "copies", "title")][:count]
     sides, dots = rng.choice((1, 2, 2)), rng.random() < 0.15
     width = (sheet.right - sheet.left) / sides
-    tab, pitch = width * rng.uniform(0.45, 0.6), sheet.size * rng.uniform(1.4, 1.8)
+    tab, pitch = width * rng.uniform(0.36, 0.6), sheet.size * rng.uniform(1.4, 1.8)
     while fields and sheet.room > 40:
         row, fields, bottom = fields[:sides], fields[sides:], sheet.y + pitch
         for n, (name, kind) in enumerate(row):

@@ -124,5 +124,5 @@ def look(canvas: Canvas, facts: list[Fact], rng: Random, *, kind: str) -> Drawn:
         for origin in origins[id(word)].origin
     ]
     found = tuple(one for fact in facts if fact.value and (one := places.find(page, fact, chars)))
-    blanks = tuple(one for fact in facts if not fact.value and (one := places.blank(page, fact, chars)))
+    blanks = tuple(empty for fact in facts if not fact.value and (empty := places.blank(page, fact, chars)))
     return Drawn(kind, page, tuple(facts), found, blanks)

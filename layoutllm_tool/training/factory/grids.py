@@ -106,7 +106,8 @@ def columns(sheet: Sheet, count: int) -> None:
     width = (sheet.right - left) / max(len(fields), 1)
     if sheet.room < 60 + 24 * rowed or width < 70 or not fields:
         return
-    keys, low = [], sheet.y
+    keys: list[Span] = []
+    low = sheet.y
     for n, (name, _) in enumerate(fields):
         span, end = sheet.key(left + n * width + 3, sheet.y, sheet.style.plain(name), width - 12, sheet.small)
         keys, low = [*keys, span], max(low, end)

@@ -71,8 +71,8 @@ _TITLES = """Application Form|Request for Approval|Project Report|Registration|C
 class Style:
     """How a page prints its keys: case, and what follows them."""
 
-    def __init__(self, rng: Random) -> None:
-        self._case = rng.choice((str, str, str.upper, str.upper, str.lower))
+    def __init__(self, rng: Random, *, lower: float = 0.2) -> None:
+        self._case = str.lower if rng.random() < lower else rng.choice((str, str.upper))
         self._ending = rng.choice((":", ":", ":", "", "", " :", ".", " -"))
 
     def key(self, name: str) -> str:

@@ -69,7 +69,7 @@ PAGES: dict[str, Callable[[Canvas, Maker], list[Fact]]] = {theme: partial(page, 
 
 
 def _order(sheet: Sheet, others: Sequence[Block]) -> list[Block]:
-    picked = sheet.rng.sample(others, sheet.rng.randint(2, min(6, len(others))))
+    picked = sheet.rng.sample(others, sheet.rng.randint(3, min(6, len(others))))
     return sorted(picked, key=lambda block: block is _SIGNED)
 
 

@@ -18,11 +18,11 @@ class Sheet:
     def __init__(self, canvas: Canvas, maker: Maker, theme: str) -> None:
         rng = canvas.rng
         self.canvas, self.maker, self.theme, self.rng = canvas, maker, theme, rng
-        self.style = Style(rng)
+        self.style = Style(rng, lower=0.04)
         self.facts: list[Fact] = []
         self.used: list[Field] = []
         self.left, self.right = float(rng.randint(30, 90)), canvas.width - float(rng.randint(30, 90))
-        self.y = float(rng.randint(14, 70))
+        self.y = float(rng.choice((rng.randint(14, 70), rng.randint(14, 160))))
         self.size = canvas.size
         self.small = max(self.size - rng.choice((0, 2, 3, 4)), 12)
         self.typed_size = self.size + rng.choice((-1, 0, 0, 1))
