@@ -8,6 +8,7 @@ Everything heavy is imported by the command that needs it: ``--help`` knows neit
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -77,10 +78,19 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("bench", help="measure speed and memory", description=text)
     parser.add_argument("file", nargs="?", metavar="FILE", help="the document to ask (default: the sample invoice)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument(
+        "--training", action="store_true", help="measure training instead, beside the machine's ceiling"
+    )
     parser.set_defaults(run=_bench)
 
 
 def _bench(options: argparse.Namespace, _reader: Reader | None) -> int:
+    if options.training:
+        from layoutllm_tool.training import throughput
+
+        found = throughput.measure()
+        sys.stdout.write((json.dumps(found.to_json(), indent=1) if options.json else throughput.show(found)) + "\n")
+        return 0
     from layoutllm_tool.evaluation.bench import bench
 
     return bench(options.file, json=options.json)

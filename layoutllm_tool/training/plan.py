@@ -3,7 +3,8 @@
 Arithmetic: 2 operations a weight and token forward, 2 more to pass gradients through, 2 more where weights learn; attention
 and the output layer on labelled tokens are counted too. Memory: weights, gradients, AdamW's two moments, and what a
 layer keeps for its backward (about 34 bytes a value of the hidden state in 16 bits, Korthikanti et al. 2022, without the
-attention matrix). Measured throughput is *not* here: see ``layoutllm bench --training``.
+attention matrix). What learns is kept in single
+precision. Measured throughput is *not* here: see ``throughput.py``.
 """
 
 from __future__ import annotations
@@ -75,42 +76,53 @@ def plan(recipe: Recipe) -> Plan:
     return Plan(recipe.name, _count(model.document_encoder), projectors, _count(model.language_model), stages)
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Operations that one page with its questions costs, forward and backward."""
+
+    token: float
+    """A token of the language model: its linear layers."""
+    pair: float
+    """Two tokens that attention compares."""
+    label: float
+    """A labelled token: the output layer."""
+    page_token: float
+    """A token of the encoder."""
+
+    @classmethod
+    def of(cls, model: Any, stage: Stage) -> Work:
+        text, encoder = model.config.text_config, _count(model.document_encoder)
+        width, layers = text.hidden_size, text.num_hidden_layers
+        mixing = width * (2 * width + 2 * text.num_key_value_heads * _head(text))
+        linear = layers * (mixing + 3 * width * text.intermediate_size)
+        whole = stage.name == "sft" and not stage.lora_rank
+        return cls(
+            (6 if whole else 4) * linear, 4 * 2 * width * layers, (6 if whole else 4) * width * text.vocab_size,
+            (2 if stage.name == "sft" else 6) * encoder,
+        )  # fmt: skip
+
+    def flop(self, tokens: int, page_tokens: int, labels: float) -> float:
+        return self.token * tokens + self.pair * tokens**2 + self.label * labels + self.page_token * page_tokens
+
+
 def _stage(model: Any, config: LayoutLLMConfig, stage: Stage) -> StagePlan:
     page, question = (PAPER_PAGE, PAPER_QUESTION) if config.fusion == "replace" else (PAGE_TOKENS, QUESTION_TOKENS)
-    length = page + question * stage.questions
+    asked = question * stage.questions
     llm, encoder = _count(model.language_model), _count(model.document_encoder)
     adapter = _adapter(model.language_model, stage.lora_rank) if stage.name != "pretraining" else 0
     model.freeze_for(stage.name)
     if adapter:
         model.language_model.requires_grad_(False)
     learning = adapter + sum(p.numel() for p in model.parameters() if p.requires_grad)
-    gradient = 4  # bytes: what learns is kept in single precision
-    flop = stage.pages * (_language(config, stage, length, question) + _encoder(encoder, page, stage))
+    flop = stage.pages * Work.of(model, stage).flop(page + asked, page, asked * LABELLED)
     hours = {name: flop / (speed * 1e12) / 3600 for name, (speed, _, _) in DEVICES.items()}
     return StagePlan(
-        name=stage.name, pages=stage.pages, steps=stage.steps, tokens=stage.pages * length, learning=learning,
-        weights_gib=_gib(2 * (llm + encoder) + 2 * learning), gradients_gib=_gib(gradient * learning),
-        optimizer_gib=_gib(8 * learning), activations_gib=_gib(_activations(config, stage, length)),
+        name=stage.name, pages=stage.pages, steps=stage.steps, tokens=stage.pages * (page + asked), learning=learning,
+        weights_gib=_gib(2 * (llm + encoder) + 2 * learning), gradients_gib=_gib(4 * learning),
+        optimizer_gib=_gib(8 * learning), activations_gib=_gib(_activations(config, stage, page + asked)),
         exaflop=flop / 1e18, hours=hours,
         dollars={name: hours[name] * price for name, (_, _, price) in DEVICES.items() if price},
     )  # fmt: skip
-
-
-def _language(config: LayoutLLMConfig, stage: Stage, length: int, question: int) -> float:
-    """Operations of the language model for one page with its questions, forward and backward."""
-    text = config.text_config
-    inner = text.num_hidden_layers * (
-        text.hidden_size * (2 * text.hidden_size + 2 * text.num_key_value_heads * _head(text))
-        + 3 * text.hidden_size * text.intermediate_size
-    )
-    per_token = 6 if stage.name == "sft" and not stage.lora_rank else 4
-    attention = 4 * 2 * length * length * text.hidden_size * text.num_hidden_layers
-    head = 4 * text.hidden_size * text.vocab_size * question * stage.questions * LABELLED
-    return float(per_token * inner * length + attention + head)
-
-
-def _encoder(parameters: int, page: int, stage: Stage) -> float:
-    return float((2 if stage.name == "sft" else 6) * parameters * page)
 
 
 def _activations(config: LayoutLLMConfig, stage: Stage, length: int) -> float:
