@@ -1,0 +1,174 @@
+"""Two question sets on Wikipedia tables: FeTaQA and WikiTableQuestions, as far as a page and the fonts hold them.
+
+- FeTaQA (development split, CC BY-SA 4.0): free answers with the cells that they come from.
+- WikiTableQuestions (CC BY-SA 4.0): only questions whose answer is the text of exactly one cell, and none that count or
+  calculate: their answer may equal a cell by chance.
+
+Where the tables stand on a page is *not* here. Standard library only.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import unicodedata
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
+
+MAX_WORDS = 350
+"""Of a page: what one window holds."""
+MAX_COLUMNS = 9
+MAX_BYTES = 200_000_000
+"""Of an unpacked file."""
+_COUNTED = re.compile(
+    r"how (?:many|much|long|old|far|often)|\b(?:number|total|difference|average|combined|sum|amount|count|times|percent)\b",
+    re.I,
+)
+_SIGNS = "\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026\u20ac\u2122\u2212"
+"""Dashes, quotation marks, bullet, ellipsis, euro, trade mark, minus."""
+_NUMERAL = re.compile(r"[\d.,%+ -]+|one|two|three|four|five|six|seven|eight|nine|ten", re.I)
+
+Rows = tuple[tuple[str, ...], ...]
+"""A table's texts by row and column; the first row holds the heads."""
+CellIndex = tuple[int, int]
+"""(row, column) into ``Rows``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question about a table: its answer and the cells that it comes from."""
+
+    question: str
+    answer: str
+    cells: tuple[CellIndex, ...]
+    free: bool
+    """Whether the answer is formed (FeTaQA) and not the text of the one cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A table with its heading and questions."""
+
+    name: str
+    heading: tuple[str, ...]
+    rows: Rows
+    asked: tuple[Asked, ...]
+
+
+@lru_cache(maxsize=4)
+def fetaqa(data: Path) -> tuple[Item, ...]:
+    """FeTaQA's questions whose table fits a page."""
+    items = []
+    for entry in _entries(data / "fetaqa_dev.jsonl.gz"):
+        rows = _rows(entry.get("table_array"))
+        cells = _cells(entry.get("highlighted_cell_ids"), rows)
+        question, answer = _clean(entry.get("question")), _clean(entry.get("answer"))
+        heading = tuple(filter(None, (_clean(entry.get("table_page_title")), _clean(entry.get("table_section_title")))))
+        if cells and question and answer and _fits(rows, heading):
+            asked = Asked(question, answer, cells, free=True)
+            items.append(Item(f"fetaqa/{int(entry.get('feta_id', 0))}", heading, rows, (asked,)))
+    return _some(items, data)
+
+
+@lru_cache(maxsize=4)
+def wiki_tables(data: Path) -> tuple[Item, ...]:
+    """WikiTableQuestions' tables that fit a page, each with the questions that one cell answers."""
+    asked: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for entry in _entries(data / "wikitable_questions.jsonl.gz"):
+        answers = entry.get("answers")
+        if isinstance(answers, list) and len(answers) == 1 and isinstance(entry.get("table"), str):
+            asked[entry["table"]].append((_clean(entry.get("question")), _clean(answers[0])))
+    items = []
+    for entry in _entries(data / "wikitables.jsonl.gz"):
+        name = str(entry.get("id", ""))
+        rows = _rows(entry.get("rows"))
+        found = tuple(a for question, answer in asked.get(name, ()) if (a := _copied(question, answer, rows)))
+        if found and _fits(rows, ()):
+            items.append(Item(f"wikitables/{re.sub(r'[^0-9]+', '-', name).strip('-')}", (), rows, found))
+    return _some(items, data)
+
+
+def _copied(question: str, answer: str, rows: Rows) -> Asked | None:
+    """None unless exactly one cell says the answer, and the question does not ask for a count."""
+    where = [(y, x) for y, row in enumerate(rows) for x, text in enumerate(row) if text.lower() == answer.lower()]
+    if not question or not answer or len(where) != 1 or where[0][0] == 0:
+        return None
+    if _COUNTED.search(question) and _NUMERAL.fullmatch(answer):
+        return None
+    return Asked(question, answer, (where[0],), free=False)
+
+
+def _fits(rows: Rows, heading: tuple[str, ...]) -> bool:
+    texts = [text for row in rows for text in row] + list(heading)
+    if len(rows) < 2 or not 1 < len(rows[0]) <= MAX_COLUMNS or sum(len(text.split()) for text in texts) > MAX_WORDS:
+        return False
+    letters = Counter(_drawable(c) for text in texts for c in text)
+    return not letters[False] and max(Counter(rows[0]).values()) < 3
+
+
+def _drawable(c: str) -> bool:
+    """Latin letters and the signs that the drawing fonts are sure to have."""
+    return (c < "\u0250" and c.isprintable()) or c in _SIGNS
+
+
+def _rows(data: Any) -> Rows:
+    """All rows with as many texts as the first; () where it is no table."""
+    if not isinstance(data, list) or not all(isinstance(row, list) for row in data) or not data:
+        return ()
+    width = len(data[0])
+    if not width or any(len(row) != width for row in data):
+        return ()
+    return tuple(tuple(_clean(text) for text in row) for row in data)
+
+
+def _cells(data: Any, rows: Rows) -> tuple[CellIndex, ...]:
+    """Those of the highlighted cells that the table has, in reading order."""
+    if not rows or not isinstance(data, list):
+        return ()
+    pairs = [
+        tuple(pair) for pair in data if isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)
+    ]
+    return tuple(sorted({(y, x) for y, x in pairs if 0 <= y < len(rows) and 0 <= x < len(rows[0]) and rows[y][x]}))
+
+
+def _clean(text: Any) -> str:
+    """Text on one line, with the spaces and hyphens that people type."""
+    if not isinstance(text, str):
+        return ""
+    text = unicodedata.normalize("NFC", text).translate({0xA0: " ", 0xAD: None, 0x2011: "-", 0x200B: None})
+    return " ".join(text.split())
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    """The file's JSON objects, one a line."""
+    try:
+        with gzip.open(path, "rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise DocumentUnreadable(
+                f"{path.name} unpacks to more than {MAX_BYTES:,} bytes.", hint="Give a smaller file."
+            )
+        found = [json.loads(line) for line in raw.decode("utf-8").splitlines() if line.strip()]
+    except FileNotFoundError as error:
+        raise DocumentNotFound(
+            f"{path} is missing.", hint="Give the folder of tables, or set the weight `mrc` to 0."
+        ) from error
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DocumentUnreadable(f"{path.name} is not gzipped JSON lines ({error}).", hint="Fetch it again.") from error
+    return (entry for entry in found if isinstance(entry, dict))
+
+
+def _some(items: list[Item], data: Path) -> tuple[Item, ...]:
+    if not items:
+        raise DocumentUnreadable(
+            f"no usable table in {data}.", hint="Give the folder of FeTaQA and WikiTableQuestions."
+        )
+    return tuple(items)
