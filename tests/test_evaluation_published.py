@@ -92,7 +92,7 @@ def test_cord_has_fifteen_types_of_different_names() -> None:
 
 # -- DocVQA -------------------------------------------------------------------------------------------------------------
 
-DOCVQA = {
+DOCVQA: dict[str, Any] = {
     "dataset_name": "docvqa", "dataset_version": "1.0", "dataset_split": "val",
     "data": [
         {"questionId": 1, "question": "What is the total?", "image": "documents/xnbl0037_1.png", "docId": 5,
@@ -144,7 +144,7 @@ def test_docvqa_in_its_packings(tmp_path: Path, questions: str, pictures: str, o
 
 
 def test_docvqa_without_answers_or_words(tmp_path: Path) -> None:
-    bare = {"data": [{key: value for key, value in entry.items() if key != "answers"} for entry in DOCVQA["data"]]}  # type: ignore[attr-defined]
+    bare = {"data": [{key: value for key, value in entry.items() if key != "answers"} for entry in DOCVQA["data"]]}
     write(tmp_path / "test_v1.0.json", bare)
     with pytest.raises(DocumentUnreadable, match="no answers"):
         docvqa.items(tmp_path, split="test")
@@ -188,7 +188,7 @@ def test_visualmrc_is_scored_by_rouge(tmp_path: Path, file: str, data: Any) -> N
     assert text_of(item).splitlines() == ["Bees make honey", "Wax too"]
     reader = FakeReader({question.text: "honey and wax"})
     row = asking.ask_all(reader, [item]).rows[0]
-    assert row.rouge == pytest.approx(2.44 * 0.6 / (0.6 + 1.44)) and row.right and row.anls < row.rouge
+    assert row.rouge == pytest.approx(2.44 * 0.6 / (0.6 + 1.44)) and row.right and row.anls < 0.5
 
 
 # -- SROIE --------------------------------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def test_a_data_set_names_its_own_files_only(tmp_path: Path, name: str) -> None:
     write(tmp_path / "set/test.json", [VISUALMRC | {"image_filename": name}])
     with pytest.raises(DocumentNotAllowed):
         visualmrc.items(tmp_path / "set")
-    write(tmp_path / "set/val_v1.0.json", {"data": [DOCVQA["data"][0] | {"image": name}]})  # type: ignore[index]
+    write(tmp_path / "set/val_v1.0.json", {"data": [DOCVQA["data"][0] | {"image": name}]})
     with pytest.raises(DocumentNotAllowed):
         docvqa.items(tmp_path / "set")
 
