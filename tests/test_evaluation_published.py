@@ -188,7 +188,7 @@ def test_visualmrc_is_scored_by_rouge(tmp_path: Path, file: str, data: Any) -> N
     assert text_of(item).splitlines() == ["Bees make honey", "Wax too"]
     reader = FakeReader({question.text: "honey and wax"})
     row = asking.ask_all(reader, [item]).rows[0]
-    assert row.rouge == pytest.approx(2.44 * 0.6 / (0.6 + 1.44)) and row.right and row.anls < 0.5
+    assert row.rouge == pytest.approx(2.44 * 0.6 / (0.6 + 1.44)) and row.right and row.anls < 0.6
 
 
 # -- SROIE --------------------------------------------------------------------------------------------------------------
