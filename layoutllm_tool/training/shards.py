@@ -183,7 +183,7 @@ def _write(path: Path, examples: Iterable[Example], longest: int) -> int:
 
 
 def _add(archive: zipfile.ZipFile, number: int, example: Example) -> None:
-    facts = json.dumps(_to_json(example), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    facts = json.dumps(_to_json(example), separators=(",", ":"), allow_nan=False).encode()
     _put(archive, f"{number:05d}.json", facts, zipfile.ZIP_DEFLATED)
     if example.page.image is not None:
         out = BytesIO()

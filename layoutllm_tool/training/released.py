@@ -1,0 +1,230 @@
+"""The authors' released data (Layout-Instruction-Data, Apache-2.0, ModelScope ``iic``; linked from the LayoutLLM repository).
+
+Known from public threads: about 116k dense descriptions (DocILE, RVL-CDIP) and 300k SFT instructions, with and without
+LayoutCoT; ``LayoutLLM_data/pretrain_data/ocr_results/RVL_CDIP/<picture's file name>.json``; ``eval_data/VIE_CORD.jsonl``. The
+fields inside the files could *not* be verified: LLaVA's form is expected (``id``, ``image``, ``conversations`` of ``from`` and
+``value``), OCR in any of the usual forms, and what fits none is skipped and counted. Whether OCR boxes are pixels or 0-1000
+is the caller's to say (``frame``); boxes inside answers are taken as 0-1000, as in the paper.
+
+Evaluation data (FUNSD, CORD, SROIE) is refused. RVL-CDIP and FUNSD come from one archive, so a FUNSD page under
+another name is *not* noticed. MVLM and MPI are skipped: what they hide is not given. File names in the data never lead out of the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.errors import DocumentError, DocumentNotFound, DocumentUnreadable, TrainingError
+from layoutllm_tool.training.released_ocr import Frame, page_of
+from layoutllm_tool.training.released_text import question_of
+from layoutllm_tool.training.schema import QA, Example, Instruction
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_ITEM = 2_000_000
+"""Characters of one item."""
+MOST_TURNS = 200
+_CHUNK = 1 << 16
+_DEEPEST, _MOST_FOLDERS = 5, 2_000
+_IMAGE = ("image", "image_path", "img", "file_name", "image_name")
+_OCR = ("ocr", "ocr_path", "ocr_result", "ocr_results")
+_EVALUATION = re.compile(r"(?<![a-z])(?:funsd|cord|sroie|eval_data)(?![a-z])", re.I)
+_PLACEHOLDER = re.compile(r"\s*<(?:image|document|doc|ocr)>\s*", re.I)
+
+
+@dataclass(frozen=True)
+class Released:
+    """Examples out of one file of instructions (a JSON list or JSON Lines), read a little at a time, as often as asked.
+
+    ``skipped`` counts, over all readings, what could not be used: reason -> items or turns.
+    """
+
+    instructions: Path
+    folder: Path
+    """Holds the pictures and OCR results, at any depth up to five."""
+    frame: Frame = "pixels"
+    """Of the OCR's boxes."""
+    skipped: Counter[str] = field(default_factory=Counter, compare=False)
+
+    def __post_init__(self) -> None:
+        if _EVALUATION.search(f"{self.instructions.parent.name}/{self.instructions.name}"):
+            raise TrainingError(f"{self.instructions.name} is evaluation data.", hint="Train on the instructions of pretrain_data or sft_data.")  # fmt: skip
+        for path, there in ((self.instructions, self.instructions.is_file()), (self.folder, self.folder.is_dir())):
+            if not there:
+                raise DocumentNotFound(f"{path} is missing.", hint="Give a file of instructions and the folder of its pages.")  # fmt: skip
+
+    def __iter__(self) -> Iterator[Example]:
+        """One example for each run of items about the same picture. DocumentUnreadable where the file is neither list nor lines."""
+        items = (item for item in read_items(self.instructions) if self._usable(item))
+        for name, group in groupby(items, key=_picture_name):
+            found = list(_some(group))
+            page = self._page(name, found[0])
+            if isinstance(page, str):
+                self.skipped[page] += len(found)
+            elif questions := tuple(q for item in found for q in self._questions(item, page)):
+                yield Example(f"released/{self.instructions.stem}/{Path(name).name}", page, questions)
+
+    def _usable(self, item: Any) -> bool:
+        reason = ""
+        if not isinstance(item, dict):
+            reason = "not an object"
+        elif not (name := _picture_name(item)):
+            reason = "no picture named"
+        elif _EVALUATION.search(name):
+            reason = "evaluation data"
+        elif not all(_inside(path) for path in (name, *(item[key] for key in _OCR if isinstance(item.get(key), str)))):
+            reason = "a path that leads out of the folder"
+        self.skipped.update([reason] if reason else [])
+        return not reason
+
+    def _questions(self, item: Mapping[str, Any], page: Page) -> Iterator[QA | Instruction]:
+        turns = _turns(item)
+        self.skipped.update(["no conversation"] if not turns else [])
+        for question, answer in turns:
+            found = question_of(_PLACEHOLDER.sub(" ", question).strip(), answer, page)
+            if isinstance(found, str):
+                self.skipped[found] += 1
+            else:
+                yield found
+
+    def _page(self, name: str, item: Mapping[str, Any]) -> Page | str:
+        """The page by its OCR result, with its picture where that is there."""
+        given = next((item[key] for key in _OCR if item.get(key)), None)
+        path = self._ocr_path(name, given)
+        if path is None and not isinstance(given, list | dict):
+            return "no OCR result"
+        try:
+            raw = given if path is None else _json(path)
+            image = self._image(name)
+        except DocumentError:
+            return "a damaged file"
+        return page_of(raw, image, self.frame)
+
+    def _ocr_path(self, name: str, given: Any) -> Path | None:
+        """By the path that the item gives, else by the picture's file name."""
+        file = Path(name).name
+        names = [f"{file}.json", f"{Path(file).stem}.json"]
+        if isinstance(given, str):
+            names = [given, Path(given).name, *names]
+        return self._find(names, near=name, kinds=(".json",))
+
+    def _image(self, name: str) -> Image | None:
+        from layoutllm_tool.training.pretraining.files import picture
+
+        path = self._find([name, Path(name).name], near=name, kinds=(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"))
+        return picture(path.parent, path.name) if path else None
+
+    def _find(self, names: list[str], *, near: str, kinds: tuple[str, ...]) -> Path | None:
+        """The first of the names that is a file in one of the folders; those whose own name occurs in ``near`` first."""
+        parts = set(Path(near).parts)
+        order = sorted(self._folders, key=lambda folder: (folder.name not in parts, folder))
+        for name in names:
+            for folder in order:
+                real = _real(folder / name)
+                if real and real.is_relative_to(self._root) and real.suffix.lower() in kinds:
+                    return real
+        return None
+
+    @cached_property
+    def _root(self) -> Path:
+        return self.folder.resolve()
+
+    @cached_property
+    def _folders(self) -> tuple[Path, ...]:
+        """The folder and those below it; links are not followed."""
+        found = []
+        for where, below, _ in os.walk(self._root):
+            depth = len(Path(where).relative_to(self._root).parts)
+            below[:] = sorted(below) if depth < _DEEPEST else []
+            found.append(Path(where))
+            if len(found) >= _MOST_FOLDERS:
+                break
+        return tuple(found)
+
+
+def read_items(path: Path) -> Iterator[Any]:
+    """The items of a JSON list or of JSON Lines, one in memory. DocumentUnreadable where the text is neither, or ends too soon."""
+    decoder, buffer, more, number = json.JSONDecoder(), "", True, 0
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while True:
+            buffer = buffer.lstrip(" \t\r\n,\ufeff" if number else " \t\r\n[\ufeff")
+            if buffer.startswith("]") or (not buffer and not more):
+                return
+            try:
+                item, end = decoder.raw_decode(buffer) if buffer else (None, 0)
+            except ValueError:
+                end = 0
+            except RecursionError as error:
+                raise DocumentUnreadable(f"item {number} of {path.name} is nested too deeply.", hint="Fetch it again.") from error  # fmt: skip
+            if end and (end < len(buffer) or not more):
+                yield item
+                number, buffer = number + 1, buffer[end:]
+                continue
+            if not more or len(buffer) > MOST_ITEM:
+                raise DocumentUnreadable(f"item {number} of {path.name} is no JSON, or is cut off.", hint="Fetch it again.")  # fmt: skip
+            chunk = file.read(max(_CHUNK, len(buffer)))
+            buffer, more = buffer + chunk, bool(chunk)
+
+
+def _picture_name(item: Mapping[str, Any]) -> str:
+    found = next((item[key] for key in _IMAGE if item.get(key)), "")
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    return found.replace("\\", "/") if isinstance(found, str) else ""
+
+
+def _inside(name: str) -> bool:
+    """Whether a relative path stays below where it starts."""
+    path = Path(name)
+    return not (path.is_absolute() or ".." in path.parts or "\0" in name or re.match(r"[A-Za-z][A-Za-z+]*:", name))
+
+
+def _turns(item: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Questions with the answers that follow them."""
+    said = next((item[key] for key in ("conversations", "conversation", "messages") if item.get(key)), [])
+    if isinstance(said, list) and said:
+        roles = [_turn(turn) for turn in said[: 2 * MOST_TURNS]]
+        return [(a, b) for (who, a), (other, b) in pairwise(roles) if (who, other) == ("human", "gpt")]  # fmt: skip
+    for question, answer in (("question", "answer"), ("instruction", "output"), ("instruction", "answer")):
+        if isinstance(item.get(question), str) and isinstance(item.get(answer), str):
+            return [(item[question], item[answer])]
+    return []
+
+
+def _turn(turn: Any) -> tuple[str, str]:
+    if not isinstance(turn, dict):
+        return "", ""
+    who, text = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
+    names = {"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
+    return (names.get(who, "") if isinstance(who, str) else "", text) if isinstance(text, str) else ("", "")
+
+
+def _some(items: Iterator[Any], most: int = 500) -> Iterator[Any]:
+    """The first of a run that may be endless."""
+    return (item for _, item in zip(range(most), items, strict=False))
+
+
+def _real(path: Path) -> Path | None:
+    try:
+        return path.resolve() if path.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _json(path: Path) -> Any:
+    from layoutllm_tool.training.pretraining.files import MOST_BYTES, parsed
+
+    if path.stat().st_size > MOST_BYTES:
+        raise DocumentUnreadable(f"{path.name} is over {MOST_BYTES} bytes.")
+    return parsed(path.read_bytes(), path.name)
