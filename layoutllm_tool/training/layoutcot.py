@@ -95,12 +95,11 @@ class LayoutCoTMixture:
         source = rng.choices(
             ("html", "documents", "mrc"), (self.weights.html, self.weights.documents, self.weights.mrc)
         )[0]
-        own = self.seed * 1_000_003 + index
         if source == "documents":
-            return self._documents(own)
+            return self._documents(index)
         if source == "mrc" and self.tables is not None:
-            return mrc.example(self.tables, own, 0)
-        return self._html(own, rng)
+            return mrc.example(self.tables, self.seed, index)
+        return self._html(index, rng)
 
     def digest(self, count: int = 8) -> str:
         """SHA-256 over everything a model could learn from the first pages."""
@@ -116,14 +115,14 @@ class LayoutCoTMixture:
     def _kept(self) -> tuple[Path, ...]:
         return html.kept(self.written) if self.written else ()
 
-    def _html(self, own: int, rng: Random) -> Example:
+    def _html(self, index: int, rng: Random) -> Example:
         """A chat model's page where one is due and is of use, else one of the templates."""
         if self._kept and rng.random() < self.written_share:
             try:
-                return html.written_example(rng.choice(self._kept), seed=own)
+                return html.written_example(rng.choice(self._kept), seed=self.seed * 1_000_003 + index)
             except DocumentError:  # too slow to render, or nothing to ask: the page is the model's, the loss is small
                 pass
-        return html.example(own, 0)
+        return html.example(self.seed, index)
 
 
 def _need(folder: Path | None, name: str, instead: str) -> None:

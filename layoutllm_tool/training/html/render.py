@@ -98,8 +98,8 @@ def _printed(html: str, sheet: Sheet) -> _Print:
 
     logging.getLogger("weasyprint").setLevel(logging.CRITICAL)  # it reports every property that it does not know
     fonts = _fonts()
-    paper = weasyprint.CSS(string=sheet.style, font_config=fonts, url_fetcher=refuse)
-    document = weasyprint.HTML(string=html, url_fetcher=refuse).render(font_config=fonts, stylesheets=[paper])
+    paper = weasyprint.CSS(string=sheet.style, font_config=fonts, url_fetcher=refusing())
+    document = weasyprint.HTML(string=html, url_fetcher=refusing()).render(font_config=fonts, stylesheets=[paper])
     first = document.pages[0]
     size = (first.width, first.height) * 2
     places = {
@@ -109,9 +109,16 @@ def _printed(html: str, sheet: Sheet) -> _Print:
     return _Print(document.copy([first]).write_pdf(), places)
 
 
-def refuse(url: str, *_: Any, **__: Any) -> NoReturn:
-    """WeasyPrint's way to fetch: not at all."""
-    raise ValueError(f"nothing is fetched while rendering, {url[:80]!r} neither")
+@lru_cache(maxsize=1)
+def refusing() -> Any:
+    """WeasyPrint's way to fetch, which fetches nothing: every address raises URLFetchingError inside WeasyPrint."""
+    from weasyprint.urls import URLFetcher
+
+    class Refusing(URLFetcher):  # type: ignore[misc,unused-ignore]
+        def fetch(self, url: str, headers: Any = None) -> NoReturn:
+            raise ValueError(f"nothing is fetched while rendering, {url[:80]!r} neither")
+
+    return Refusing()
 
 
 @lru_cache(maxsize=1)
