@@ -192,7 +192,7 @@ def _inside(name: str) -> bool:
 
 def _turns(item: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Questions with the answers that follow them."""
-    said = next((item[key] for key in ("conversations", "conversation", "messages") if item.get(key)), [])
+    said: Any = next((item[key] for key in ("conversations", "conversation", "messages") if item.get(key)), [])
     if isinstance(said, list) and said:
         roles = [_turn(turn) for turn in said[: 2 * MOST_TURNS]]
         return [(a, b) for (who, a), (other, b) in pairwise(roles) if (who, other) == ("human", "gpt")]  # fmt: skip

@@ -123,7 +123,7 @@ def area_of(text: str) -> Box | str:
 
 def _qa(question: str, steps: Steps, page: Page) -> QA | str:
     answer = _bare(steps.answer)
-    kind = next((kind for pattern, kind in _KINDS if re.search(pattern, steps.analysis, re.I)), "other")
+    kind = _kind(steps.analysis)
     key = next(iter(_quotes(steps.analysis) or _quotes(question)), "") or question.strip(" ?")[:80]
     if not answer or _ABSENT.search(steps.answer):
         return QA(question, QuestionAnalysis(kind, "extraction", key), (), AnswerFormation("none", ""), None) if answer else "no answer"  # fmt: skip
@@ -174,6 +174,10 @@ def _named_key(formation: str, answer: str, page: Page, lines: tuple[int, ...]) 
             if text != answer and set(place.lines) <= set(lines):
                 return place.answer.strip(EDGES)
     return ""
+
+
+def _kind(text: str) -> Kind:
+    return next((kind for pattern, kind in _KINDS if re.search(pattern, text, re.I)), "other")
 
 
 def _quotes(text: str) -> list[str]:

@@ -65,7 +65,8 @@ def write_shards(
     if per_shard < 1 or longest < 1:
         raise TrainingError("a shard holds at least one page, a picture has at least one pixel.", hint="Give more.")
     folder.mkdir(parents=True, exist_ok=True)
-    rest, count, hashes = iter(examples), 0, []
+    rest, count = iter(examples), 0
+    hashes: list[str] = []
     while (first := next(rest, None)) is not None:
         path = _path(folder, len(hashes))
         count += _write(path, _chain(first, islice(rest, per_shard - 1)), longest)
