@@ -80,7 +80,7 @@ def page(rng: Random) -> tuple[str, Sheet]:
 
 def form(marks: _Marks) -> str:
     """Fields in blocks of different make, choices, perhaps two parties."""
-    parts = [_title(marks), _fields(marks, marks.rng.randint(3, 8))]
+    parts = [_title(marks), _fields(marks, marks.rng.randint(4, 12))]
     parts += marks.rng.sample(
         (_choices(marks), _parties(marks), _fields(marks, 4), _paragraph(marks)), marks.rng.randint(2, 4)
     )
@@ -110,14 +110,16 @@ def report(marks: _Marks) -> str:
         rng.choice(grids.GRIDS)(marks.maker),
         _choices(marks) if rng.random() < 0.3 else "",
     ]
-    parts += [f'<p class="small">{escape(maker.phrase(6, 14))}.</p>', _fields(marks, rng.randint(2, 6))]
+    parts += [f'<p class="small">{escape(maker.phrase(12, 45))}.</p>', _fields(marks, rng.randint(2, 8))]
     return _separated(rng, parts)
 
 
 def overview(marks: _Marks) -> str:
     """Tables first: one plain, one nested or merged, and a few fields."""
     first, second = marks.rng.sample(grids.GRIDS, 2)
-    return _separated(marks.rng, [_title(marks), first(marks.maker), _fields(marks, 3), second(marks.maker)])
+    return _separated(
+        marks.rng, [_title(marks), first(marks.maker), _fields(marks, marks.rng.randint(3, 8)), second(marks.maker)]
+    )
 
 
 def two_columns(marks: _Marks) -> str:
