@@ -7,7 +7,7 @@ answer at once, and is asked that way: greedy text up to the end of its turn, no
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -20,8 +20,10 @@ from layoutllm_tool.evaluation.metrics import anls
 from layoutllm_tool.evaluation.rows import Question
 
 if TYPE_CHECKING:
-    from layoutllm_tool.model.decoding import CoTDecoder
+    from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
 
+Ask = Callable[[Item], list[str | None]]
+"""An item's questions -> their answers, None for "not in the document"."""
 LONGEST = 64
 """Tokens of an answer that is given at once."""
 
@@ -58,7 +60,7 @@ def _score(question: Question, answer: str | None) -> float:
     return anls(answer, question.gold) if question.gold else float(answer is None)
 
 
-def _by_steps(weights: Path):  # type: ignore[no-untyped-def]
+def _by_steps(weights: Path) -> Ask:
     from layoutllm_tool.reader import LayoutLLMReader
 
     reader = LayoutLLMReader(weights)
@@ -70,12 +72,13 @@ def _by_steps(weights: Path):  # type: ignore[no-untyped-def]
     return ask
 
 
-def _at_once(weights: Path):  # type: ignore[no-untyped-def]
+def _at_once(weights: Path) -> Ask:
     from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.weights import load_weights
     from layoutllm_tool.reader import LayoutLLMReader
 
-    decoder, reader = CoTDecoder(*load_weights(weights)), LayoutLLMReader(weights)
+    model = load_weights(weights)
+    decoder, reader = CoTDecoder(*model), LayoutLLMReader(model=model)
 
     def ask(item: Item) -> list[str | None]:
         document: Document = reader.load(item.path, words=item.words() if item.words else None)
@@ -95,7 +98,7 @@ def answer_at_once(decoder: CoTDecoder, page: Page, questions: Sequence[str]) ->
     return found
 
 
-def _greedy(decoder: CoTDecoder, read, question: str) -> str | None:  # type: ignore[no-untyped-def]
+def _greedy(decoder: CoTDecoder, read: ReadWindow, question: str) -> str | None:
     import torch
 
     from layoutllm_tool.training.packing import NOT_THERE

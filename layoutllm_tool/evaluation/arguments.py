@@ -28,6 +28,14 @@ def parser() -> argparse.ArgumentParser:
     _data(made, required=True)
     _weights(made)
     made.add_argument("--json", type=Path, metavar="FILE", help="write every file and its outcome here")
+    made = _command(
+        commands, "ablation", runs.run_ablation, "Runs that differ in one part each, asked the same questions."
+    )
+    made.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of `layoutllm train`, in their order")
+    _data(made, required=False)
+    made.add_argument("--limit", type=int, default=150, metavar="N", help="questions on forms (default: %(default)s)")
+    made.add_argument("--pages", type=int, default=25, help="to be drawn (default: %(default)s)")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the scores here")
     _add_bench(commands)
     _add_fit(commands)
     return top

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from layoutllm_tool.evaluation.ablation import Rung
 from layoutllm_tool.evaluation.asking import Outcome, Tick
 from layoutllm_tool.evaluation.curves import coverage_at, risk_coverage
 from layoutllm_tool.evaluation.odd import Outcome as Examined
@@ -127,6 +128,17 @@ def question_table(rows: Sequence[Row], title: str) -> Table:
     for row in rows:
         outcome = "none" if row.answer is None else f"[red]{escape(row.answer)}[/red]"
         table.add_row(escape(row.document), escape(row.question), outcome, f"{row.confidence:.2f}")
+    return table
+
+
+def ablation_table(rungs: Sequence[Rung]) -> Table:
+    """A line a run, a column a set: mean ANLS."""
+    table = Table(title="Ablation: mean ANLS", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("run")
+    for name, count in rungs[0].questions.items():
+        table.add_column(f"{name} ({count})", justify="right")
+    for rung in rungs:
+        table.add_row(escape(rung.name), *(f"{score:.3f}" for score in rung.anls.values()))
     return table
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.evaluation import asking, odd, plots, refusal, report, rows, unanswerable
+from layoutllm_tool.evaluation import ablation, asking, drawn, forms, odd, plots, refusal, report, rows, unanswerable
 from layoutllm_tool.evaluation.pages import Pictures, write_pages
 from layoutllm_tool.evaluation.sets import SETS, Choice
 from layoutllm_tool.protocols import Reader
@@ -109,6 +109,20 @@ def run_unanswerable(setting: Setting) -> int:
         f"None: {silent} of {len(items)} (aim: {unanswerable.AIM}).", *outcome.refused, sep="\n", markup=False
     )
     return int(silent < unanswerable.AIM)
+
+
+def run_ablation(setting: Setting) -> int:
+    chosen = setting.arguments
+    sets: dict[str, Sequence[asking.Item]] = {"drawn pages": drawn.items(chosen.pages)}
+    if chosen.data:
+        sets["forms"] = forms.items(setting.data("forms"), limit=chosen.limit)
+    questions = sum(len(item.questions) for items in sets.values() for item in items)
+    with report.progress("Asking", questions * len(chosen.runs)) as tick:
+        rungs = [ablation.rung(run, sets, tick) for run in chosen.runs]
+    setting.console.print(report.ablation_table(rungs))
+    if chosen.json:
+        chosen.json.write_text(json.dumps([asdict(rung) for rung in rungs], indent=1) + "\n", encoding="utf-8")
+    return 0
 
 
 def run_odd(setting: Setting) -> int:
