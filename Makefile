@@ -71,5 +71,6 @@ $(VENV)/.ocr: $(VENV)/.package
 	@touch $@
 
 $(VENV)/.ocr-test: $(VENV)/.test
-	scripts/debian tesseract-ocr tesseract-ocr-osd tesseract-ocr-jpn fonts-dejavu fonts-liberation
+	scripts/debian tesseract-ocr tesseract-ocr-osd tesseract-ocr-jpn fonts-dejavu fonts-liberation \
+		libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 	@touch $@

@@ -261,7 +261,9 @@ def test_a_batch_computes_what_its_pages_compute_alone(shape: Any) -> None:
 
 def test_a_page_without_words_shares_a_batch() -> None:
     model, processor = tiny.smol()
-    blank = Example("blank", replace(tiny.page("x"), lines=()), (Instruction("DLA", "Where is the figure?", "[1, 2, 3, 4]"),))
+    blank = Example(
+        "blank", replace(tiny.page("x"), lines=()), (Instruction("DLA", "Where is the figure?", "[1, 2, 3, 4]"),)
+    )
     pages = [p for e in (EXAMPLE, blank) if (p := pack(e, processor, model.config, random.Random(1)))]
     counts = [int((p.inputs["labels"] != IGNORE).sum()) for p in pages]
     with torch.no_grad():

@@ -200,7 +200,9 @@ def test_the_smoke_recipe_survives_being_killed(tmp_path: Path) -> None:
     assert running.wait() == -signal.SIGKILL
     subprocess.run([*command, "--out", str(tmp_path / "killed")], check=True, env=environment)
     for name in ("parts.safetensors", "adapter/adapter_model.safetensors"):
-        assert (tmp_path / "whole" / "weights" / name).read_bytes() == (tmp_path / "killed" / "weights" / name).read_bytes()
+        assert (tmp_path / "whole" / "weights" / name).read_bytes() == (
+            tmp_path / "killed" / "weights" / name
+        ).read_bytes()
 
 
 @pytest.mark.slow

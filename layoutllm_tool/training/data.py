@@ -1,6 +1,8 @@
 """A stage's pages: which mixture its recipe asks for, where its sources lie, and what its content hashes to.
 
-What a source yields is in its own file: receipts.py, factory/, html/, mrc.py, pretraining/, shards.py.
+What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/,
+shards.py; layoutcot.py and mixture.py mix them; annotator.py makes
+LayoutCoT for pages of one's own, released.py reads the authors' data.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     if stage.data == "layoutcot":
         from layoutllm_tool.training.layoutcot import LayoutCoTMixture
 
-        return LayoutCoTMixture.in_folder(sources.folder, seed=recipe.seed)
+        receipts = sources / "receipts"
+        pages = receipt_pages(receipts) if receipts else None
+        return LayoutCoTMixture.in_folder(sources.folder, seed=recipe.seed, pages=pages)
     return documents(recipe, sources)
 
 
@@ -67,6 +71,21 @@ def documents(recipe: Recipe, sources: Sources) -> Examples:
             hint="Give --data with a folder `receipts`, or --set receipts=0.",
         )
     return Mixture(receipts, receipt_pages(receipts), seed=recipe.seed, factory_share=1 - recipe.receipts)
+
+
+def pack_receipts(recipe: Recipe, sources: Sources, folder: Path) -> tuple[int, int]:
+    """The receipts that the recipe trains on, read here and written as shards for a machine without text recognition:
+    each with its questions and, where there is one, its copy without some fields. -> pages, bytes."""
+    from layoutllm_tool.training import receipts as source
+    from layoutllm_tool.training.mixture import TRAINING_RECEIPTS
+    from layoutllm_tool.training.shards import write_shards
+
+    data = sources / "receipts"
+    if data is None:
+        raise RecipeError("there is no folder of receipts to pack.", hint="Give --data with a folder `receipts`.")
+    examples = source.examples(data, range(TRAINING_RECEIPTS), seed=recipe.seed, pages=receipt_pages(data))
+    contents = write_shards(examples, folder)
+    return contents.count, sum(path.stat().st_size for path in folder.iterdir())
 
 
 def receipt_pages(receipts: Path) -> Callable[[int], Page]:
