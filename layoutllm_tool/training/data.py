@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -92,15 +92,18 @@ def receipt_pages(receipts: Path) -> Callable[[int], Page]:
     """The pages of receipts as text recognition reads them; every reading is kept on disk."""
     from layoutllm_tool.documents import load_document
     from layoutllm_tool.documents.safety import Access
-    from layoutllm_tool.ocr import ReadingCache, recognise_page
+    from layoutllm_tool.ocr import ReadingCache, TesseractEngine, default_engine, recognise_page
 
+    engine = default_engine()
+    if isinstance(engine, TesseractEngine):  # nobody waits, and the machine is busy
+        engine = replace(engine, timeout=600.0)
     receipts = receipts.resolve()
     cache, access = ReadingCache.on_disk(), Access(roots=(receipts,))
 
     @lru_cache(maxsize=64)
     def page(number: int) -> Page:
         document = load_document(receipts / "images" / f"{number:03d}.jpg", access=access)
-        return recognise_page(document.pages[0], cache=cache)
+        return recognise_page(document.pages[0], engine=engine, cache=cache)
 
     return page
 
