@@ -1,4 +1,5 @@
-"""One calibrated probability that an outcome is right, from the signals of a LayoutCoT. Standard library only.
+"""One calibrated probability that an outcome is right, from the signals of a LayoutCoT (the table in ``evidence``). Standard
+library only.
 
 Fitting the coefficients is in ``layoutllm_tool.evaluation.calibration``; here they are only applied, so that a reader
 needs nothing but ``math``.
@@ -19,9 +20,15 @@ def confidence(coefficients: Mapping[str, float], signals: Mapping[str, float]) 
     A signal that is missing or not a finite number counts as 0; one without a coefficient is ignored. Without any
     coefficients nothing is known: 0.5.
     """
+    return sigmoid(log_odds(coefficients, signals))
+
+
+def log_odds(coefficients: Mapping[str, float], signals: Mapping[str, float]) -> float:
+    """The bias and the weighted signals: what ``confidence`` is the logistic of."""
     total = coefficients.get(BIAS, 0.0)
-    total += sum(weight * _finite(signals.get(name, 0.0)) for name, weight in coefficients.items() if name != BIAS)
-    return sigmoid(total)
+    return total + sum(
+        weight * _finite(signals.get(name, 0.0)) for name, weight in coefficients.items() if name != BIAS
+    )
 
 
 def sigmoid(value: float) -> float:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from layoutllm_tool import evidence
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.confidence import confidence
-from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.cot import AnswerFormation, Correction, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.errors import CorrectionError
-from layoutllm_tool.spatial import contains, lines_at
+from layoutllm_tool.spatial import lines_at
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.grammar import Constraints, Decoded
@@ -99,12 +99,12 @@ def refuse_empty(correction: Correction, document: Document) -> CorrectionError:
 def as_cot(question: str, window: Window, decoded: Decoded, coefficients: Mapping[str, Any]) -> LayoutCoT:
     """One window's outcome with its evidence and a confidence from ``coefficients`` (see confidence.py)."""
     areas = window.area(decoded.segments)
-    evidence = _evidence(window.page, decoded.words, decoded.answer)
-    found = signals(window.page, decoded, areas)
+    stands = _evidence(window.page, decoded.words, decoded.answer)
+    found = evidence.signals(window.page, decoded, areas)
     kind = "none" if decoded.answer is None else "answer"
     sure = confidence(coefficients[kind], found) if kind in coefficients else _plain_confidence(found, kind)
     formation = decoded.formation if decoded.answer is not None else AnswerFormation("none", "")
-    return LayoutCoT(question, decoded.analysis, areas, formation, decoded.answer, sure, evidence, found)
+    return LayoutCoT(question, decoded.analysis, areas, formation, decoded.answer, sure, stands, found)
 
 
 def _evidence(page: Page, words: Sequence[tuple[int, int]], answer: str | None) -> tuple[Evidence, ...]:
@@ -113,23 +113,6 @@ def _evidence(page: Page, words: Sequence[tuple[int, int]], answer: str | None) 
     found = [page.lines[line].words[word] for line, word in words]
     box = Box.union(word.box for word in found)
     return (Evidence(page.number, box, " ".join(word.text for word in found), tuple(words)),)
-
-
-def signals(page: Page, decoded: Decoded, areas: Sequence[Area]) -> dict[str, float]:
-    """What speaks for and against the outcome, by name: log-probabilities, OCR's own confidence, how often it occurs."""
-    found = {f"{step}_logprob": math.fsum(values) for step, values in decoded.logprobs.items() if values}
-    found |= {f"{step}_worst": min(values) for step, values in decoded.logprobs.items() if values}
-    found["none_logprob"] = max(decoded.none_logprob, -30.0)
-    found["named"] = float(any(contains(line.text, decoded.analysis.key) for line in page.lines or ()))
-    found["lines"] = float(sum(len(area.lines) for area in areas))
-    if decoded.answer is not None:
-        words = [page.lines[line].words[word] for line, word in decoded.words] if page.lines else []
-        found["ocr"] = fmean([1.0 if w.confidence is None else w.confidence for w in words]) if words else 0.0
-        found["widened"] = float(decoded.widened)
-        found["grounded"] = float(bool(words))
-        found["places"] = math.log1p(page.text.lower().count(decoded.answer.lower()))
-        found["length"] = math.log1p(len(decoded.answer))
-    return found
 
 
 def _plain_confidence(found: Mapping[str, float], kind: str) -> float:

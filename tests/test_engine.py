@@ -54,6 +54,19 @@ def test_rows_that_are_done_leave_without_changing_the_others(llama: LlamaForCau
     torch.testing.assert_close(after, expected, atol=1e-5, rtol=1e-5)
 
 
+def test_tapped_layers_are_those_of_the_models_forward(llama: LlamaForCausalLM) -> None:
+    engine = LlamaEngine(llama)
+    page, row = torch.randn(1, 9, 32), torch.randn(1, 4, 32)
+    _, cache = engine.prefill(page)
+    plain = engine.step(row, cache, engine.new_tail(1, 10), [4])
+    last, tapped = engine.step_tapped(row, cache, engine.new_tail(1, 10), [4], (1, 2))
+    with torch.no_grad():
+        states = llama.model(inputs_embeds=torch.cat([page, row], dim=1), output_hidden_states=True).hidden_states
+    assert torch.equal(last, plain) and len(tapped) == 2
+    for layer, found in zip((1, 2), tapped, strict=True):
+        torch.testing.assert_close(found, states[layer][:, -4:], atol=1e-5, rtol=1e-5)
+
+
 def test_a_full_tail_is_refused(llama: LlamaForCausalLM) -> None:
     engine = LlamaEngine(llama)
     _, cache = engine.prefill(torch.randn(1, 3, 32))

@@ -10,6 +10,7 @@ Covered: Llama-architecture language models without biases. Training and samplin
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,11 +141,20 @@ class LlamaEngine:
 
         return Tail(empty(), empty(), [0] * rows)
 
-    @torch.inference_mode()
     def step(self, embeds: Tensor, page: PageCache, tail: Tail, counts: list[int]) -> Tensor:
         """New tokens (B, T, D), of which row b's first ``counts[b]`` are real -> final states (B, T, D).
 
         The tail grows by the real ones; the padding's entries are overwritten by what comes next and never seen.
+        """
+        return self.step_tapped(embeds, page, tail, counts, ())[0]
+
+    @torch.inference_mode()
+    def step_tapped(
+        self, embeds: Tensor, page: PageCache, tail: Tail, counts: list[int], taps: Collection[int]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """As ``step``, and beside it what the layers in ``taps`` (1 is the first) leave, (B, T, D) each, before any norm.
+
+        Costs nothing: the states are kept, not copied.
         """
         x = embeds.to(self.dtype)
         rows, new, _ = x.shape
@@ -165,6 +175,7 @@ class LlamaEngine:
             zeros = torch.zeros(behind.shape, dtype=self.dtype).masked_fill(behind, -torch.inf)
             mask = zeros[:, None].expand(rows, share, new, used).reshape(rows, 1, share * new, used)
         index = torch.arange(rows).unsqueeze(1).expand(rows, new)
+        kept: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             q, k, v = self._project(layer, x, cos.unsqueeze(1), sin.unsqueeze(1))
             tail.keys[number][index, :, slots] = k.transpose(1, 2)
@@ -174,8 +185,10 @@ class LlamaEngine:
                 tail.keys[number][:, :, :used], tail.values[number][:, :, :used], mask,
             )  # fmt: skip
             x = self._finish(layer, x, mixed)
+            if number + 1 in taps:
+                kept.append(x)
         tail.lengths = [length + count for length, count in zip(tail.lengths, counts, strict=True)]
-        return self._normed(x, self.norm)
+        return self._normed(x, self.norm), kept
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Final states (..., D) -> (..., vocabulary)."""

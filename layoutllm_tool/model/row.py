@@ -8,13 +8,13 @@ character, unless step 1 said "reasoning". Corrections force or restrict a step;
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
-from layoutllm_tool.model.copying import Copy
+from layoutllm_tool.model.answering import Answering
 from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage, Trie
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.model.prompt import (
@@ -29,9 +29,6 @@ from layoutllm_tool.spatial import contains
 
 KEY_TOKENS, FREE_TOKENS, COPY_TOKENS, AREA_SEGMENTS = 32, 64, 256, 32
 """Most tokens of a key, of a formed and of a copied answer, and most segments of an area."""
-
-UNLIKELY, LIKELY = 0.1, 0.5
-"""Below the first, nothing in the area is what the model wants to say; above the second, something else on the page is."""
 
 
 class Row:
@@ -48,11 +45,9 @@ class Row:
         self.none_logprob = -math.inf
         self.analysis: QuestionAnalysis | None = None
         self.formation = AnswerFormation("none", "")
-        self.copy: Copy | None = None
+        self.answering: Answering | None = None
         self.answer: str | None = None
         self.words: tuple[tuple[int, int], ...] = ()
-        self.source: list[tuple[int, int]] = []
-        self.widened = False
         self.fed = 0
         if constraints.analysis:
             self.pending += grammar.processor.text_ids(write_analysis(constraints.analysis))
@@ -229,86 +224,32 @@ class Row:
 
     # -- step 3 -----------------------------------------------------------------------------------------------------
 
-    def _words_of(self, segments: Iterable[int]) -> list[tuple[int, int]]:
-        """(line, word) of everything in these segments in reading order; a line in two pieces comes once."""
-        lines = sorted({self.window.lines[s] for s in segments})
-        page = self.window.page.lines or ()
-        return [(line, word) for line in lines for word in range(len(page[line].words))]
-
-    def _joined(self, words: Iterable[tuple[int, int]]) -> str:
-        return " ".join(self._text_of(word) for word in words)
-
-    def _text_of(self, word: tuple[int, int]) -> str:
-        return (self.window.page.lines or ())[word[0]].words[word[1]].text
-
     def _begin_answer(self) -> None:
         if self.analysis and self.analysis.operation == "reasoning":
             self.stage = Stage.FREE
             return
-        self.source = self._words_of(self.area)
-        source = self._joined(self.source)
-        spans = self.limits.spans(source) if self.limits.spans else []
-        self.copy = Copy.of(source, spans or None, self.limits.wrong)
+        self.answering = Answering(self.grammar, self.window, self.area, self.limits)
         self.stage = Stage.COPY
 
     def _copy_on(self, scores: Tensor) -> None:
-        assert self.copy is not None
-        grammar = self.grammar
-        allowed, options = self._copy_options(self.copy)
-        if self._may_widen and (not options or float(scores[torch.tensor(options)].max()) < math.log(UNLIKELY)):
-            allowed, options = self._widened(scores, allowed, options)
+        assert self.answering is not None
+        options = self.answering.options(scores)
         if not options or len(self.logprobs["answer"]) >= COPY_TOKENS:
-            self._finish_copy()
+            self._finish_copy(self.answering)
             return
         token = options[int(scores[torch.tensor(options)].argmax())]
         self._record("answer", scores[token])
-        if token == grammar.end:
-            self._finish_copy()
+        if token == self.grammar.end:
+            self._finish_copy(self.answering)
             return
-        self.copy = self.copy.after(token, grammar.spelling, allowed)
+        self.answering.take(token)
         self.feed(token)
 
-    def _copy_options(self, copy: Copy) -> tuple[dict[int, tuple[int, ...]], list[int]]:
-        allowed = copy.allowed(self.grammar.spelling)
-        return allowed, [*allowed, self.grammar.end] if copy.may_end() else list(allowed)
-
-    @property
-    def _may_widen(self) -> bool:
-        """Nobody said where to look, and the answer has not left the area yet."""
-        limits = self.limits
-        return limits.segments is None and limits.allowed is None and limits.spans is None and not self.widened
-
-    def _widened(
-        self, scores: Tensor, allowed: dict[int, tuple[int, ...]], options: list[int]
-    ) -> tuple[dict[int, tuple[int, ...]], list[int]]:
-        """The model wants nothing that stands in its area: where it wants something else on the page, the answer comes from
-        there, and the area grows by the answer's lines. Steps 2 and 3 then disagree, and the confidence knows (``widened``)."""
-        assert self.copy is not None
-        everywhere = self._words_of(range(len(self.window.lines)))
-        copy = self.copy.elsewhere(self._joined(everywhere))
-        more, choices = self._copy_options(copy)
-        if not choices or float(scores[torch.tensor(choices)].max()) < math.log(LIKELY):
-            return allowed, options
-        self.copy, self.source, self.widened = copy, everywhere, True
-        return more, choices
-
-    def _finish_copy(self) -> None:
-        assert self.copy is not None
+    def _finish_copy(self, answering: Answering) -> None:
         self.stage = Stage.DONE
-        if self.copy.empty or self.copy.string.lower() in self.copy.wrong:
-            return  # nothing else stands there: no answer rather than one that is known to be wrong
-        self.answer = self.copy.string
-        start, stop = self.copy.span()
-        at, words = 0, []
-        for word in self.source:
-            end = at + len(self._text_of(word))
-            if at < stop and start < end:
-                words.append(word)
-            at = end + 1
-        self.words = tuple(words)
-        if self.widened:
-            lines = {line for line, _ in words}
-            self.area += [s for s, line in enumerate(self.window.lines) if line in lines and s not in self.area]
+        if (outcome := answering.outcome()) is not None:
+            self.answer, self.words, more = outcome
+            self.area += more
 
     def _form(self, scores: Tensor) -> None:
         scores = scores.index_fill(0, self.grammar.never, -torch.inf)
@@ -324,7 +265,8 @@ class Row:
 
     def result(self) -> Decoded:
         assert self.analysis is not None
+        widened = self.answering is not None and self.answering.widened
         return Decoded(
             analysis=self.analysis, segments=tuple(self.area), formation=self.formation, answer=self.answer,
-            words=self.words, logprobs=self.logprobs, widened=self.widened, none_logprob=self.none_logprob, tokens=self.fed,
+            words=self.words, logprobs=self.logprobs, widened=widened, none_logprob=self.none_logprob, tokens=self.fed,
         )  # fmt: skip

@@ -1,11 +1,13 @@
 """Trained weights: what this package ships beside the base model, and how both become one.
 
 A weights folder holds ``config.json``, ``parts.safetensors`` (encoder, projectors, segment embeddings, pointer), ``adapter/``
-(LoRA in peft's format), ``calibration.json`` and a model card. Nothing in it is a pickle.
+(LoRA in peft's format), ``calibration.json``, ``loss_head.safetensors`` (see loss_head.py) and a model card; the last three may be
+absent. Nothing in it is a pickle.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from collections.abc import Iterator
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "smol"
 """The default weights, inside the package."""
+LOSS_HEAD = "loss_head.safetensors"
+"""In a weights folder; may be absent."""
 _PARTS, _ADAPTER = "parts.safetensors", "adapter"
 
 
@@ -39,7 +43,7 @@ def save_weights(
     state = {
         name: tensor.detach().to(torch.bfloat16).contiguous()
         for name, tensor in model.state_dict().items()
-        if not name.startswith("language_model.")
+        if not name.startswith(("language_model.", "loss_head."))
     }
     save_file(state, folder / _PARTS, metadata={"base_sha256": base_sha256(base)} | (facts or {}))
     if not isinstance(model.language_model, PeftModel):
@@ -55,14 +59,17 @@ def save_weights(
     described.write_text(
         json.dumps(json.loads(described.read_text()) | {"base_model_name_or_path": None}, indent=1) + "\n"
     )
+    (folder / LOSS_HEAD).unlink(missing_ok=True)  # it was trained on the parts that lay here before
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)
 
 
 def load_weights(
-    folder: Path | None = None, *, base: Path | None = None, merge: bool = True
+    folder: Path | None = None, *, base: Path | None = None, merge: bool = True, judged: bool = True
 ) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
     """Base model and trained parts as one model in evaluation mode, adapter merged (``merge=False`` keeps it trainable).
+
+    A merged model carries the folder's ``loss_head``, where it has one and ``judged`` is not off.
 
     WeightsNotFound where the folder lacks a file; WeightsMismatch where it was trained on other base weights.
     """
@@ -72,6 +79,7 @@ def load_weights(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from layoutllm_tool.model.configuration import LayoutLLMConfig
+    from layoutllm_tool.model.loss_head import load_loss_head
     from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
     from layoutllm_tool.model.processing import LayoutLLMProcessor
 
@@ -101,8 +109,19 @@ def load_weights(
         raise WeightsMismatch(
             f"{folder} does not fit its own configuration: missing {missing}, unexpected {unexpected}."
         )
+    if merge and judged and (head := load_loss_head(folder, model.config, parts_sha256=parts_sha256(folder))):
+        model.loss_head = head
     processor = LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base))
     return model.eval(), processor
+
+
+def parts_sha256(folder: Path | None = None) -> str:
+    """What a loss head is tied to: the trained parts as they lie in the folder, and the adapter."""
+    folder, digest = folder or SHIPPED, hashlib.sha256()
+    for name in (_PARTS, f"{_ADAPTER}/adapter_model.safetensors"):
+        with (folder / name).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 @contextmanager

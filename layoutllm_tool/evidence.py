@@ -1,0 +1,155 @@
+"""What speaks for and against an outcome, as numbers by name: the model's own doubts and what the page says. Standard library only.
+
+| signal | of | what it is |
+|---|---|---|
+| ``analysis_``, ``area_``, ``formation_``, ``answer_logprob`` | all | log-probability of what the step chose; at least -8 |
+| ``..._worst`` | all | of its least likely choice |
+| ``none_logprob`` | all | of "no segment answers", whatever was chosen; at least -30 |
+| ``predicted_loss`` | all | what the loss head expects (model/loss_head.py); absent without one |
+| ``named`` | all | a line of the page holds the key word for word |
+| ``key_share`` | all | share of the key's words in the line that holds most of them |
+| ``key_lines`` | all | log(1 + lines that hold as many): more than one is ambiguous |
+| ``lines`` | all | lines in the area |
+| ``answer_mean`` | answers | mean log-probability of the answer's tokens |
+| ``formation_key`` | answers | likeness of the key that step 3 names with the key of step 1 |
+| ``first_place``, ``any_place`` | answers | overlap with the value beside, under or after the key by rule: by its first, by its best place |
+| ``relation`` | answers | that best place stands to the key as step 3 says |
+| ``label`` | answers | it ends, or goes on, with a colon |
+| ``is_key`` | answers | it is the key itself, or a part of it |
+| ``typed`` | answers | 1 where it looks as its key says (a date, an amount ...), -1 where it does not, 0 where nothing is said |
+| ``cut`` | answers | it begins or ends inside a word |
+| ``share_of_lines`` | answers | words of its lines that it takes |
+| ``ocr`` | answers | mean confidence of text recognition in its words |
+| ``widened``, ``grounded`` | answers | copied from outside the area; copied at all |
+| ``places``, ``length`` | answers | log(1 + places where it occurs); log(1 + characters) |
+
+Weighing them is ``confidence``, fitting the weights ``evaluation.calibration``. Each costs microseconds; nothing here reads pixels.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Sequence
+from difflib import SequenceMatcher
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from layoutllm_tool._lookup import Found, places, plain
+from layoutllm_tool.answer_types import spans_of
+from layoutllm_tool.cot import Area, ExpectedType
+from layoutllm_tool.documents.geometry import Line, Page, Word
+from layoutllm_tool.spatial import contains
+
+if TYPE_CHECKING:
+    from layoutllm_tool.model.grammar import Decoded
+
+_EXPECTED: tuple[tuple[str, tuple[ExpectedType, ...]], ...] = (
+    (r"\bdate\b|\bdated\b", ("date",)),
+    (r"\be-?mail\b", ("email",)),
+    (r"\b(?:tele)?phone\b|\bfax\b|\btel\b", ("phone",)),
+    (r"\btotal\b|\bamount\b|\bprice\b|\bcosts?\b|\bbudget\b|\bbalance\b|\bdue\b|\btax\b", ("money", "number")),
+    (r"\bqty\b|\bquantity\b|\bno\b|\bnumber\b|#|\bcount\b|\bpages\b|\byear\b|\bzip\b", ("number",)),
+)
+"""What a key's words say about its value, the first that fits."""
+_LEAST = -8.0
+"""Below it all is equally lost: a logistic is linear, and a few outcomes at -40 would bend it for all."""
+_LONGEST = 200
+"""Characters of a key that are compared: keys are short, and the model's text is nobody's promise."""
+
+
+def signals(page: Page, decoded: Decoded, areas: Sequence[Area]) -> dict[str, float]:
+    """Every signal of the table that this kind of outcome has."""
+    key = decoded.analysis.key[:_LONGEST]
+    candidates = list(places(page, key))
+    found = _of_the_model(decoded) | _of_the_key(page, key)
+    found["lines"] = float(sum(len(area.lines) for area in areas))
+    if decoded.answer is not None:
+        words = [(page.lines or ())[line].words[word] for line, word in decoded.words]
+        found |= _of_the_answer(page, decoded.answer, key, words)
+        found |= _of_the_place(page, decoded, candidates)
+        found["widened"], found["grounded"] = float(decoded.widened), float(bool(words))
+        found["formation_key"] = _alike(decoded.formation.key[:_LONGEST], key)
+    return found
+
+
+def _of_the_model(decoded: Decoded) -> dict[str, float]:
+    found = {f"{step}_logprob": max(math.fsum(v), _LEAST) for step, v in decoded.logprobs.items() if v}
+    found |= {f"{step}_worst": max(min(v), _LEAST) for step, v in decoded.logprobs.items() if v}
+    found["none_logprob"] = max(decoded.none_logprob, -30.0)
+    if decoded.answer is not None and decoded.logprobs["answer"]:
+        found["answer_mean"] = max(fmean(decoded.logprobs["answer"]), _LEAST)
+    predicted = getattr(decoded, "predicted_loss", None)  # of a Judged outcome; asking for its type would import torch
+    return found if predicted is None else found | {"predicted_loss": predicted}
+
+
+def _of_the_key(page: Page, key: str) -> dict[str, float]:
+    terms = {term for word in key.split() if (term := plain(word))}
+    shares = [len(terms & {plain(word.text) for word in line.words}) / len(terms) for line in page.lines or () if terms]
+    most = max(shares, default=0.0)
+    return {
+        "named": float(any(contains(line.text, key) for line in page.lines or ())),
+        "key_share": most,
+        "key_lines": math.log1p(shares.count(most)) if most else 0.0,
+    }
+
+
+def _of_the_answer(page: Page, answer: str, key: str, words: Sequence[Word]) -> dict[str, float]:
+    said, asked = _spelt(answer), _spelt(key)
+    text = " ".join(word.text for word in words)
+    return {
+        "label": float(answer.rstrip().endswith(":") or text.endswith(f"{answer}:")),
+        "is_key": float(bool(said) and said in asked),
+        "typed": typed(key, answer),
+        "cut": float(bool(words) and answer.strip(_SIGNS) != text.strip(_SIGNS)),
+        "ocr": fmean([1.0 if w.confidence is None else w.confidence for w in words]) if words else 0.0,
+        "places": math.log1p(page.text.lower().count(answer.lower())),
+        "length": math.log1p(len(answer)),
+    }
+
+
+_SIGNS = " .,:;"
+
+
+def _of_the_place(page: Page, decoded: Decoded, candidates: Sequence[Found]) -> dict[str, float]:
+    """The answer beside what stands next to the key by rule: a second, differently structured reading."""
+    lines, chosen = page.lines or (), set(decoded.words)
+    share = max((found.share for found in candidates), default=0.0)
+    best = [found for found in candidates if found.share == share]
+    overlaps = [_overlap(chosen, {(found.line, word) for word in found.words}) for found in best]
+    most = max(overlaps, default=0.0)
+    relations = {found.relation for found, overlap in zip(best, overlaps, strict=True) if overlap == most > 0}
+    return {
+        "first_place": overlaps[0] if overlaps else 0.0,
+        "any_place": most,
+        "relation": float(decoded.formation.relation in relations),
+        "share_of_lines": _share(lines, chosen),
+    }
+
+
+def _share(lines: Sequence[Line], chosen: Collection[tuple[int, int]]) -> float:
+    whole = sum(len(lines[line].words) for line in {line for line, _ in chosen})
+    return len(chosen) / whole if whole else 0.0
+
+
+def _overlap(a: set[tuple[int, int]], b: set[tuple[int, int]]) -> float:
+    """F1 of the words: 0-1."""
+    return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
+
+
+def typed(key: str, answer: str) -> float:
+    """1 where the answer holds what its key asks for, -1 where it doesn't, 0 where the key says nothing of a type."""
+    for pattern, kinds in _EXPECTED:
+        if re.search(pattern, key, re.IGNORECASE):
+            return 1.0 if any(spans_of(kind, answer) for kind in kinds) else -1.0
+    return 0.0
+
+
+def _spelt(text: str) -> str:
+    return " ".join(term for word in text.split() if (term := plain(word)))
+
+
+def _alike(a: str, b: str) -> float:
+    """0-1, whatever the case and punctuation; 0 where either is empty."""
+    left, right = _spelt(a), _spelt(b)
+    return SequenceMatcher(None, left, right, autojunk=False).ratio() if left and right else 0.0

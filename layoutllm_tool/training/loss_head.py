@@ -1,0 +1,253 @@
+"""Trains the loss head: ``python -m layoutllm_tool.training.loss_head --weights DIR --receipts DIR``.
+
+The frozen model answers pages that its training never drew (seeds of their own) and receipts that it never saw; the states
+that it answered from and how far it was off are the data. Outcomes of the same document never stand on both sides of a
+measurement. The confidence must be fitted to *other* outcomes than the head's: here its predictions flatter it.
+
+What is lost by an outcome is 1 - likeness with the gold, 0 for a refusal where the page does not answer, and 1 for every
+other mismatch: graded, so that a nearly right answer ranks between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import chain
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from layoutllm_tool.errors import LayoutLLMError, RecipeError
+from layoutllm_tool.model.decoding import CoTDecoder
+from layoutllm_tool.model.grammar import Constraints
+from layoutllm_tool.model.loss_head import Judged, LossHead, ranking_loss, save_loss_head, taps_of
+from layoutllm_tool.model.weights import SHIPPED, calibration, load_weights, parts_sha256
+from layoutllm_tool.training.schema import QA, Example
+
+SEED = 950_000_001
+"""Of the pages drawn for the head: neither training's nor those that the confidence is fitted to (evaluation/drawn.py)."""
+TOGETHER = 8
+"""Questions decoded at once."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """N outcomes: their documents, the states (N, K, S, D) they were made from, and the loss (N) of each, 0-1."""
+
+    documents: tuple[str, ...]
+    states: Tensor
+    losses: Tensor
+
+    def __post_init__(self) -> None:
+        if not len(self.documents) == len(self.states) == len(self.losses):
+            raise ValueError(f"{len(self.documents)} documents, {len(self.states)} states, {len(self.losses)} losses")
+
+    def __getitem__(self, chosen: Sequence[int]) -> Outcomes:
+        at = torch.tensor(list(chosen), dtype=torch.long)
+        return Outcomes(tuple(self.documents[i] for i in chosen), self.states[at], self.losses[at])
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the head is trained: found on drawn pages and receipts by the ranking of held-out documents."""
+
+    hidden: int = 32
+    steps: int = 300
+    batch: int = 64
+    rate: float = 1e-3
+    decay: float = 1.0
+    dropout: float = 0.3
+    """Of the inputs: a few hundred outcomes have thousands of states."""
+    seed: int = 0
+
+
+# -- outcomes -----------------------------------------------------------------------------------------------------------
+
+
+def loss_of(answer: str | None, gold: str | None) -> float:
+    """0 for what the gold says, 1 for what has nothing to do with it; case and outer blanks don't count."""
+    if answer is None or gold is None:
+        return float(answer is not gold)
+    return 1 - SequenceMatcher(None, answer.strip().lower(), gold.strip().lower(), autojunk=False).ratio()
+
+
+def collect(decoder: CoTDecoder, examples: Iterable[Example], *, tick: Callable[[str], None] | None = None) -> Outcomes:
+    """What the decoder (with ``taps``) makes of every question of these pages. RecipeError where there is none."""
+    documents: list[str] = []
+    states: list[Tensor] = []
+    losses: list[float] = []
+    for example in examples:
+        for qa, outcome in _answered(decoder, example):
+            assert outcome.states is not None
+            documents.append(example.source)
+            states.append(outcome.states)
+            losses.append(loss_of(outcome.answer, qa.answer))
+        if tick:
+            tick(example.source)
+    if not states:
+        raise RecipeError("there are no questions to train the loss head on.", hint="Draw more pages: --pages.")
+    return Outcomes(tuple(documents), torch.stack(states), torch.tensor(losses))
+
+
+def _answered(decoder: CoTDecoder, example: Example) -> Iterator[tuple[QA, Judged]]:
+    """Questions whose answer stands elsewhere are unanswerable in the other windows of a long page: only whole pages are asked."""
+    windows = decoder.processor.windows(example.page)
+    questions = [qa for qa in example.questions if isinstance(qa, QA)]
+    if len(windows) != 1:
+        return
+    read = decoder.read(windows[0])
+    for start in range(0, len(questions), TOGETHER):
+        asked = questions[start : start + TOGETHER]
+        for qa, found in zip(asked, decoder.decode(read, [(q.question, Constraints()) for q in asked]), strict=True):
+            if not isinstance(found, Judged):
+                raise TypeError("the decoder keeps no states; make it with taps")
+            yield qa, found
+
+
+# -- training -----------------------------------------------------------------------------------------------------------
+
+
+def train(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe | None = None) -> LossHead:
+    """The same outcomes and recipe give the same head. The global random state is left as it was."""
+    chosen = recipe or Recipe()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(chosen.seed)
+        head = LossHead(taps, outcomes.states.shape[-1], chosen.hidden)
+        head.fit_scale(outcomes.states)
+        optimiser = torch.optim.AdamW(head.parameters(), lr=chosen.rate, weight_decay=chosen.decay)
+        for step in range(chosen.steps):
+            for group in optimiser.param_groups:
+                group["lr"] = chosen.rate * (1 - step / chosen.steps)
+            at = torch.randperm(len(outcomes.losses))[: chosen.batch]
+            kept = torch.rand_like(outcomes.states[at]) >= chosen.dropout
+            states = torch.where(kept, outcomes.states[at], head.mean)  # a dropped number is its mean
+            optimiser.zero_grad()
+            ranking_loss(head(states), outcomes.losses[at]).backward()
+            optimiser.step()
+    return head.eval()
+
+
+@torch.no_grad()
+def ranking_accuracy(head: LossHead, outcomes: Outcomes) -> float:
+    """Share of the pairs of unequal loss that the head puts in order; NaN without any."""
+    return ranked(head(outcomes.states), outcomes.losses)
+
+
+def ranked(predicted: Tensor, losses: Tensor) -> float:
+    first, second = torch.triu_indices(len(losses), len(losses), offset=1)
+    order = (losses[first] - losses[second]).sign()
+    agree = (predicted[first] - predicted[second]).sign() * order
+    counted = order != 0
+    return float(((agree[counted] + 1) / 2).mean())
+
+
+@torch.no_grad()
+def held_out(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe | None = None, *, folds: int = 4) -> Tensor:
+    """What heads trained on the other documents predict for each outcome (N), each fold on its own scale."""
+    names = sorted(set(outcomes.documents))
+    fold_of = {name: number % folds for number, name in enumerate(names)}
+    folds_at = [fold_of[name] for name in outcomes.documents]
+    predicted = torch.zeros(len(outcomes.losses))
+    for fold in sorted(set(folds_at)):
+        inside = [i for i, at in enumerate(folds_at) if at == fold]
+        others = [i for i, at in enumerate(folds_at) if at != fold]
+        if not others:
+            raise RecipeError("all outcomes are of one document.", hint="Draw more pages: --pages.")
+        with torch.enable_grad():
+            head = train(outcomes[others], taps, recipe)
+        predicted[inside] = head(outcomes.states[inside])
+    return predicted
+
+
+# -- command ------------------------------------------------------------------------------------------------------------
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m layoutllm_tool.training.loss_head",
+        description="Train the loss head of a weights folder and write it there; then fit the confidence again (layoutllm eval fit).",
+    )
+    made.add_argument("--weights", type=Path, default=SHIPPED, metavar="DIR", help="default: the shipped ones")
+    made.add_argument("--pages", type=int, default=60, help="to be drawn (default: %(default)s)")
+    made.add_argument("--seed", type=int, default=0, help="of the drawn pages and of the head")
+    made.add_argument("--receipts", type=Path, metavar="DIR", help="folder of receipts (images, lines, entities)")
+    made.add_argument("--numbers", type=_numbers, default=range(400, 450), help="receipts (default: 400-449)")
+    made.add_argument("--ocr", action="store_true", help="read the receipts instead of taking the dataset's words")
+    made.add_argument("--taps", type=int, nargs="+", metavar="LAYER", help="default: a third, two thirds, the last")
+    made.add_argument("--out", type=Path, metavar="DIR", help="where the head goes (default: the weights folder)")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    try:
+        return _run(options)
+    except LayoutLLMError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    decoder = _decoder(options.weights, options.taps)
+    outcomes = collect(decoder, _examples(options), tick=lambda name: _say(f"{name}\n"))
+    recipe = Recipe(seed=options.seed)
+    accuracy = ranked(held_out(outcomes, decoder.taps, recipe), outcomes.losses)
+    head = train(outcomes, decoder.taps, recipe)
+    facts = {"outcomes": str(len(outcomes.losses)), "held_out_ranking_accuracy": f"{accuracy:.3f}"}
+    folder = options.out or options.weights
+    folder.mkdir(parents=True, exist_ok=True)
+    path = save_loss_head(head, folder, parts_sha256=parts_sha256(options.weights), facts=facts)
+    right = float((outcomes.losses < 0.5).float().mean())
+    sys.stdout.write(
+        f"{len(outcomes.losses)} outcomes of {len(set(outcomes.documents))} documents, {right:.0%} nearly right.\n"
+        f"Pairs in order: {accuracy:.3f} on held-out documents, {ranking_accuracy(head, outcomes):.3f} on all.\n{path}\n"
+    )
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text)
+
+
+def _decoder(weights: Path, taps: Sequence[int] | None) -> CoTDecoder:
+    model, processor = load_weights(weights, judged=False)
+    layers = model.config.text_config.num_hidden_layers
+    chosen = tuple(sorted(set(taps))) if taps else taps_of(layers)
+    if not all(1 <= tap <= layers for tap in chosen):
+        raise RecipeError(f"the model has {layers} layers, not {list(chosen)}.", hint="Layers count from 1: --taps.")
+    decoder = CoTDecoder(model, processor, taps=chosen)
+    fitted: Mapping[str, float] = calibration(weights)
+    decoder.grammar.none_bias = float(fitted.get("none_bias", 0.0))
+    decoder.grammar.named_bias = float(fitted.get("named_bias", 0.0))
+    return decoder
+
+
+def _examples(options: argparse.Namespace) -> Iterator[Example]:
+    from layoutllm_tool.training import factory
+
+    drawn = factory.examples(seed=SEED + options.seed, count=options.pages)
+    return chain(drawn, _receipts(options)) if options.receipts else drawn
+
+
+def _receipts(options: argparse.Namespace) -> Iterator[Example]:
+    from layoutllm_tool.training.data import receipt_pages
+    from layoutllm_tool.training.receipts import examples
+
+    pages = receipt_pages(options.receipts) if options.ocr else None
+    return examples(options.receipts, options.numbers, seed=SEED + options.seed, pages=pages)
+
+
+def _numbers(text: str) -> range:
+    first, _, last = text.partition("-")
+    try:
+        return range(int(first), int(last or first) + 1)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range such as 400-449") from error
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
