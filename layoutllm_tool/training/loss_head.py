@@ -126,7 +126,7 @@ def train(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe | None = None)
             kept = torch.rand_like(outcomes.states[at]) >= chosen.dropout
             states = torch.where(kept, outcomes.states[at], head.mean)  # a dropped number is its mean
             optimiser.zero_grad()
-            ranking_loss(head(states), outcomes.losses[at]).backward()
+            ranking_loss(head(states), outcomes.losses[at]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     return head.eval()
 
@@ -172,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
         description="Train the loss head of a weights folder and write it there; then fit the confidence again (layoutllm eval fit).",
     )
     made.add_argument("--weights", type=Path, default=SHIPPED, metavar="DIR", help="default: the shipped ones")
-    made.add_argument("--pages", type=int, default=60, help="to be drawn (default: %(default)s)")
+    made.add_argument("--pages", type=int, default=100, help="to be drawn (default: %(default)s)")
     made.add_argument("--seed", type=int, default=0, help="of the drawn pages and of the head")
     made.add_argument("--receipts", type=Path, metavar="DIR", help="folder of receipts (images, lines, entities)")
     made.add_argument("--numbers", type=_numbers, default=range(400, 450), help="receipts (default: 400-449)")
