@@ -119,9 +119,9 @@ def outcomes(count: int = 400) -> training.Outcomes:
 
 def test_training_learns_an_order_that_holds_for_other_documents() -> None:
     data = outcomes()
-    recipe = training.Recipe(steps=150)
+    recipe = training.Recipe(steps=150, rate=3e-3, dropout=0.0)
     predicted = training.held_out(data, (1, 2), recipe)
-    assert training.ranked(predicted, data.losses) > 0.75
+    assert training.ranked(predicted, data.losses) > 0.8
     shuffled = data.losses[torch.randperm(len(data.losses), generator=torch.Generator().manual_seed(0))]
     noise = training.held_out(training.Outcomes(data.documents, data.states, shuffled), (1, 2), recipe)
     assert 0.4 < training.ranked(noise, shuffled) < 0.6  # no document stands on both sides
