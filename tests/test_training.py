@@ -96,8 +96,8 @@ STAGE = Stage(
 
 
 def fresh(
-    folder: Path, stage: Stage = STAGE, *, shape=tiny.smol, example: Example = EXAMPLE, workers: int = 0
-) -> Trainer:  # type: ignore[no-untyped-def]
+    folder: Path, stage: Stage = STAGE, *, shape: Any = tiny.smol, example: Example = EXAMPLE, workers: int = 0
+) -> Trainer:
     model, processor = shape()
     torch.manual_seed(1)
     prepare(model, stage)

@@ -127,7 +127,7 @@ def test_receipts_keep_the_schemas_promises_and_find_their_fields() -> None:
     whole = [example for example in found if "without" not in example.source]
     assert len(whole) == len(numbers)
     for example in found:
-        for qa in example.questions:
+        for qa in example.qas:
             check(example.page, qa)
     located = Counter(
         name
@@ -135,21 +135,21 @@ def test_receipts_keep_the_schemas_promises_and_find_their_fields() -> None:
         for name in receipts.field_places(receipts.dataset_page(RECEIPTS, number), receipts.entities(RECEIPTS, number))
     )
     assert min(located[name] for name in receipts.FIELDS) >= 0.9 * len(numbers), located
-    every = [qa for example in found for qa in example.questions]
+    every = [qa for example in found for qa in example.qas]
     assert 0.17 < sum(qa.answer is None for qa in every) / len(every) < 0.28
 
 
 @needs_receipts
 def test_receipts_are_the_same_for_a_seed_and_lack_what_was_removed() -> None:
     def questions(seed: int) -> list[tuple[str, tuple[QA, ...]]]:
-        return [(e.source, e.questions) for e in receipts.examples(RECEIPTS, range(4), seed=seed)]
+        return [(e.source, e.qas) for e in receipts.examples(RECEIPTS, range(4), seed=seed)]
 
     assert questions(1) == questions(1) != questions(2)
     without = [e for e in receipts.examples(RECEIPTS, range(30), seed=3) if "without-date" in e.source]
     assert without
     for example in without:
         assert not receipts._DATE.search(example.page.text)
-        assert any(qa.analysis.key == "date" and qa.answer is None for qa in example.questions)
+        assert any(qa.analysis.key == "date" and qa.answer is None for qa in example.qas)
 
 
 def test_a_number_that_is_not_there_is_an_error_of_the_tree(tmp_path: Path) -> None:
@@ -161,4 +161,4 @@ def test_a_number_that_is_not_there_is_an_error_of_the_tree(tmp_path: Path) -> N
 def test_a_page_that_ocr_read_nothing_of_falls_back_on_the_datasets_lines() -> None:
     blank = Page(1, 10, 10, (), None, "tesseract")
     found = next(receipts.examples(RECEIPTS, [387], seed=0, pages=lambda _: blank))
-    assert found.page.text_source == "given" and len(found.questions) >= 4
+    assert found.page.text_source == "given" and len(found.qas) >= 4

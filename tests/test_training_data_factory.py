@@ -36,15 +36,15 @@ def test_a_seed_gives_the_same_pages(pages: list[Example]) -> None:
 
 def test_every_question_keeps_the_schemas_promises(pages: list[Example]) -> None:
     for example in pages:
-        assert 4 <= len(example.questions) <= 9
-        assert len({qa.question for qa in example.questions}) == len(example.questions)
-        for qa in example.questions:
+        assert 4 <= len(example.qas) <= 9
+        assert len({qa.question for qa in example.qas}) == len(example.qas)
+        for qa in example.qas:
             check(example.page, qa)
 
 
 def test_kinds_relations_and_the_share_of_unanswerable(pages: list[Example]) -> None:
     assert {example.source.split("/")[1] for example in pages} == set(KINDS)
-    every = [qa for example in pages for qa in example.questions]
+    every = [qa for example in pages for qa in example.qas]
     assert {qa.formation.relation for qa in every} == {"right of", "below", "inside", "top of page", "none"}
     assert 0.15 < sum(qa.answer is None for qa in every) / len(every) < 0.30
     assert sum(len({line for line, _ in qa.words}) > 1 for qa in every) >= 10
@@ -52,7 +52,7 @@ def test_kinds_relations_and_the_share_of_unanswerable(pages: list[Example]) -> 
 
 def test_the_key_is_printed_in_the_first_line_of_the_area(pages: list[Example]) -> None:
     for example in pages:
-        for qa in example.questions:
+        for qa in example.qas:
             if qa.formation.key:
                 assert qa.formation.key.split()[0] in (example.page.lines or ())[qa.lines[0]].text
 
@@ -128,7 +128,7 @@ def test_a_drawn_page_is_its_examples_page(pages: list[Example]) -> None:
     for number in (0, 7):
         one = factory.drawn(11, number)
         assert one.page == pages[number].page
-        assert {qa.answer for qa in pages[number].questions if qa.answer} <= {found.answer for found in one.found}
+        assert {qa.answer for qa in pages[number].qas if qa.answer} <= {found.answer for found in one.found}
 
 
 def test_most_keys_of_business_forms_are_found_and_some_are_blank(forms: list[build.Drawn]) -> None:
@@ -142,7 +142,7 @@ def test_most_keys_of_business_forms_are_found_and_some_are_blank(forms: list[bu
 
 
 def test_questions_name_keys_as_the_page_has_them(pages: list[Example]) -> None:
-    asked = [(e.page, qa) for e in pages for qa in e.questions if qa.question.startswith("What is the content in the")]
+    asked = [(e.page, qa) for e in pages for qa in e.qas if qa.question.startswith("What is the content in the")]
     answered = [(page, qa) for page, qa in asked if qa.answer is not None and qa.formation.key]
     own = [f'"{qa.formation.key}' in qa.question for _, qa in answered]
     assert len(answered) > 60 and sum(own) > 0.7 * len(own)

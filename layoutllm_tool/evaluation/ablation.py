@@ -105,7 +105,7 @@ def _greedy(decoder: CoTDecoder, read: ReadWindow, question: str) -> str | None:
 
     processor, engine = decoder.processor, decoder.engine
     (stop, *_) = processor.template_ids(processor.style.end)
-    pending, written = list(processor.question_ids(question)), []
+    pending, written = list(processor.question_ids(question)), list[int]()
     tail = engine.new_tail(1, len(pending) + LONGEST + 1)
     with torch.inference_mode():
         while len(written) < LONGEST:

@@ -42,25 +42,29 @@ def decode(language_model: PreTrainedModel, embeds: Tensor, mask: Tensor, positi
         for layer in decoder.layers:
             x = x + _attend(layer.self_attn, _norm(x, layer.input_layernorm), mask, cos, sin)
             mlp, normed = layer.mlp, _norm(x, layer.post_attention_layernorm)
-            x = x + linear(_SwiGLU.apply(linear(normed, mlp.gate_proj), linear(normed, mlp.up_proj)), mlp.down_proj)
+            x = x + linear(_run(_SwiGLU, linear(normed, mlp.gate_proj), linear(normed, mlp.up_proj)), mlp.down_proj)
         return _norm(x, decoder.norm)
 
 
-def linear(x: Tensor, module: nn.Module) -> Tensor:
+def linear(x: Tensor, module: Any) -> Tensor:
     """``module(x)`` for a linear layer, or for one that carries a LoRA adapter."""
     if isinstance(module, nn.Linear):
         return F.linear(x, module.weight)
     name = module.active_adapters[0]
     a, b = module.lora_A[name].weight.to(x.dtype), module.lora_B[name].weight
-    return _Adapted.apply(x, module.base_layer.weight, a, (b * module.scaling[name]).to(x.dtype))
+    return _run(_Adapted, x, module.base_layer.weight, a, (b * module.scaling[name]).to(x.dtype))
 
 
-def _linears(decoder: nn.Module) -> list[nn.Module]:
+def _run(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
+    return function.apply(*arguments)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _linears(decoder: Any) -> list[nn.Module]:
     return [m for layer in decoder.layers for part in (layer.self_attn, layer.mlp) for m in part.children()
             if isinstance(m, nn.Linear) or hasattr(m, "lora_A")]  # fmt: skip
 
 
-def _plain(module: nn.Module) -> bool:
+def _plain(module: Any) -> bool:
     if isinstance(module, nn.Linear):
         return module.bias is None and not module.weight.requires_grad
     names = module.active_adapters
@@ -80,8 +84,8 @@ def _attend(attention: Any, x: Tensor, mask: Tensor, cos: Tensor, sin: Tensor) -
     def heads(module: nn.Module) -> Tensor:
         return linear(x, module).view(rows, length, -1, attention.head_dim).transpose(1, 2)
 
-    q = _Rotate.apply(heads(attention.q_proj), cos, sin)
-    k, v = _Rotate.apply(heads(attention.k_proj), cos, sin), heads(attention.v_proj)
+    q = _run(_Rotate, heads(attention.q_proj), cos, sin)
+    k, v = _run(_Rotate, heads(attention.k_proj), cos, sin), heads(attention.v_proj)
     mixed = _mix(q * attention.scaling, k, v, mask)
     return linear(mixed.transpose(1, 2).flatten(2), attention.o_proj)
 
@@ -104,7 +108,7 @@ def _mix(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
 
 
 def _norm(x: Tensor, module: Any) -> Tensor:
-    return _RMSNorm.apply(x, module.weight, module.variance_epsilon)
+    return _run(_RMSNorm, x, module.weight, module.variance_epsilon)
 
 
 class _Adapted(torch.autograd.Function):
@@ -138,7 +142,8 @@ class _Rotate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return _turn(grads[0], *ctx.saved_tensors, -1.0), None, None
+        cos, sin = ctx.saved_tensors
+        return _turn(grads[0], cos, sin, -1.0), None, None
 
 
 def _turn(x: Tensor, cos: Tensor, sin: Tensor, way: float) -> Tensor:
@@ -174,7 +179,8 @@ class _RMSNorm(torch.autograd.Function):
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
         inverse = (length.square() / x.shape[-1] + eps).rsqrt()
         ctx.save_for_backward(x, weight, inverse)
-        return (x * inverse.to(x.dtype)).mul_(weight)
+        normed: Tensor = (x * inverse.to(x.dtype)).mul_(weight)
+        return normed
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:

@@ -134,7 +134,7 @@ def _adapter(language_model: nn.Module, rank: int) -> int:
     from layoutllm_tool.training.trainer import ADAPTED
 
     linears = [m for name, m in language_model.named_modules() if name.rpartition(".")[2] in ADAPTED]
-    return sum(rank * (int(m.in_features) + int(m.out_features)) for m in linears)  # type: ignore[arg-type]
+    return sum(rank * (int(m.in_features) + int(m.out_features)) for m in linears)
 
 
 def _head(text: Any) -> int:

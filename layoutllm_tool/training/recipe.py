@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from layoutllm_tool.errors import RecipeError
 
@@ -105,16 +105,16 @@ class Recipe:
             raise RecipeError("encoder and language_model go together.", hint="Name both, or neither.")
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Recipe:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From plain data; RecipeError names the key that is not known."""
         values = dict(data)
         stages = tuple(_known(Stage, stage) for stage in values.pop("stages", ()))
-        return _known(cls, values | {"stages": stages})
+        return cast(Self, _known(cls, values | {"stages": stages}))
 
     def to_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
-    def with_settings(self, settings: Mapping[str, str]) -> Recipe:
+    def with_settings(self, settings: Mapping[str, str]) -> Self:
         """``{"seed": "1", "pages": "200"}``: values as written on a command line; a stage's field is set in every stage,
         ``sft.pages`` in the stages of that name."""
         made = self
@@ -122,7 +122,7 @@ class Recipe:
             made = made._set(key, text)
         return made
 
-    def _set(self, key: str, text: str) -> Recipe:
+    def _set(self, key: str, text: str) -> Self:
         own = {f.name for f in fields(Recipe)} - {"stages", "name"}
         if key in own:
             return replace(self, **{key: _value(text)})

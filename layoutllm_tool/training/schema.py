@@ -70,3 +70,8 @@ class Example:
     questions: tuple[QA | Instruction, ...]
     masked: tuple[tuple[int, int], ...] = ()
     unplaced: tuple[int, ...] = ()
+
+    @property
+    def qas(self) -> tuple[QA, ...]:
+        """The questions with a LayoutCoT."""
+        return tuple(question for question in self.questions if isinstance(question, QA))

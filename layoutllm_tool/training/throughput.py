@@ -104,7 +104,7 @@ def ceiling(text: Any, rows: int = 640, seconds: float = 1.0) -> float:
         for _ in range(20):
             x @ weight.t()
         best = min(best, time.perf_counter() - started)
-    return 20 * 2 * rows * text.hidden_size * text.intermediate_size / best / 1e12
+    return float(20 * 2 * rows * text.hidden_size * text.intermediate_size / best / 1e12)
 
 
 def show(found: Throughput) -> str:

@@ -63,9 +63,8 @@ def without_features(model: LayoutLLMForConditionalGeneration) -> None:
     for part in (model.document_encoder, model.visual_projector, model.layout_projector, model.word_projection):
         part.requires_grad_(False)
     with torch.no_grad():
-        model.gate.zero_()
-        model.visual_projector[2].weight.zero_()
-        model.visual_projector[2].bias.zero_()
+        for parameter in (model.gate, *model.visual_projector[2].parameters()):
+            parameter.zero_()
     model.gate.requires_grad_(False)
 
 
@@ -124,7 +123,7 @@ class _Batches(Dataset[Packed]):
         self.world, self.rank, self.first = trainer.world, trainer.rank, first
 
     def __len__(self) -> int:
-        return self.stage.pages // self.stage.batch // self.world - self.first
+        return int(self.stage.pages // self.stage.batch // self.world) - self.first
 
     def __getitem__(self, number: int) -> Packed:
         begin = ((number + self.first) * self.world + self.rank) * self.stage.batch
