@@ -164,4 +164,9 @@ def run_fit(setting: Setting) -> int:
         setting.console.print(
             f"{kind}: {count} outcomes, calibration error {error:.3f}, AUROC {separation:.3f} (on the rows it was fitted to)."
         )
+    for kind, checked in fitted.get("held_out", {}).items():
+        setting.console.print(
+            f"{kind}, documents left out of the fit in turn: {checked['outcomes']} outcomes, "
+            f"calibration error {checked['error']:.3f}, AUROC {checked['separation']:.3f}."
+        )
     return 0
