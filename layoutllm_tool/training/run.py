@@ -55,7 +55,7 @@ def run(
     accelerator = make_accelerator()
     torch.manual_seed(recipe.seed)
     model, processor = begin(recipe)
-    facts = {"recipe": recipe.name, "seed": str(recipe.seed), "start": recipe.start}
+    facts = {"recipe": recipe.name, "seed": str(recipe.seed), "start": recipe.start} | _parent(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     if accelerator.is_main_process:
         (folder / "recipe.json").write_text(json.dumps(recipe.to_json(), indent=1) + "\n")
@@ -92,6 +92,15 @@ def export(outcome: Outcome, folder: Path) -> None:
     from layoutllm_tool.model.weights import save_weights
 
     save_weights(outcome.model, folder, base=base_model(), facts=outcome.facts)
+
+
+def _parent(recipe: Recipe) -> dict[str, str]:
+    """What the run goes on from, by its content: "shipped" means other weights after the next release."""
+    if recipe.encoder or recipe.start == "base":
+        return {}
+    from layoutllm_tool.model.weights import SHIPPED, parts_sha256
+
+    return {"start_sha256": parts_sha256(SHIPPED if recipe.start == "shipped" else Path(recipe.start))}
 
 
 def begin(recipe: Recipe) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
