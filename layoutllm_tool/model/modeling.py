@@ -17,11 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.generation.utils import ALL_CACHE_NAMES
 from transformers.modeling_outputs import ModelOutput
 
 from layoutllm_tool.model.configuration import SPECIAL_TOKENS, LayoutLLMConfig
 from layoutllm_tool.model.encoder import DocumentEncoder, pool_patches, split_features
 
+CACHE = "cache" if "cache" in ALL_CACHE_NAMES else "past_key_values"
+"""What this transformers calls keys and values in outputs and arguments: the name changed with 5.24."""
 NONE_KEY, END_KEY = 0, 1
 """Rows of the pointer's learned keys: "no segment answers", "no further segment"."""
 
@@ -36,10 +39,14 @@ class PageFeatures(ModelOutput):
 
 @dataclass
 class LayoutLLMOutput(ModelOutput):
-    """``logits`` (B, kept, vocabulary + extra tokens); ``segment_keys`` (B, S, pointer) go on to the next step."""
+    """``logits`` (B, kept, vocabulary + extra tokens); ``segment_keys`` (B, S, pointer) go on to the next step.
+
+    Keys and values stand under the name that this transformers knows (``CACHE``); the other one stays None.
+    """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
+    cache: Any = None
     past_key_values: Any = None
     segment_keys: Tensor | None = None
 
@@ -206,6 +213,7 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
+        cache: Any = None,
         past_key_values: Any = None,
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
@@ -237,8 +245,8 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
             inputs_embeds=inputs_embeds.to(next(decoder.parameters()).dtype),
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             use_cache=use_cache,
+            **{CACHE: past_key_values if cache is None else cache},
         )
         hidden = output.last_hidden_state  # B, L, D
         if labels is not None:
@@ -248,8 +256,8 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         kept = hidden[:, -logits_to_keep:] if isinstance(logits_to_keep, int) else hidden[:, logits_to_keep]
         return LayoutLLMOutput(
             logits=self._logits(kept, segment_keys),
-            past_key_values=output.past_key_values,
             segment_keys=segment_keys,
+            **{CACHE: output[CACHE] if CACHE in output else None},
         )
 
     def _logits(self, hidden: Tensor, segment_keys: Tensor | None) -> Tensor:
@@ -294,7 +302,7 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         }
         segment_keys = kwargs.pop("segment_keys", None)
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(input_ids, **kwargs)
-        cache = kwargs.get("past_key_values")
+        cache = kwargs.get(CACHE)
         first = cache is None or cache.get_seq_length() == 0
         return inputs | (page if first else {"segment_keys": segment_keys})
 
