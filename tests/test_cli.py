@@ -232,7 +232,7 @@ def test_options_reach_the_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_pull_prints_where_the_model_lies(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("layoutllm_tool.model.base.base_model", lambda *, quiet: Path(f"/models/quiet={quiet}"))
+    monkeypatch.setattr("layoutllm_tool.model.base.base_model", lambda *, quiet, gguf: Path(f"/models/quiet={quiet}"))
     assert main(["pull"]) == 0
     assert capsys.readouterr().out == "/models/quiet=False\n"
 

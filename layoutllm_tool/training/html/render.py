@@ -64,6 +64,9 @@ class _Print:
 
 def require() -> None:
     """TrainingError, which says what to install, where pages can't be rendered on this machine."""
+    from PIL import ImageFile
+
+    strict = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         import weasyprint  # noqa: F401
     except (ImportError, OSError) as error:
@@ -72,6 +75,8 @@ def require() -> None:
             hint="pip install 'layoutllm-tool[html]', and the system's Pango (Debian: libpango-1.0-0 libpangoft2-1.0-0 "
             "libharfbuzz-subset0).",
         ) from error
+    finally:  # WeasyPrint's import makes all of this process take truncated pictures for whole ones
+        ImageFile.LOAD_TRUNCATED_IMAGES = strict
 
 
 def render(html: str, sheet: Sheet, *, isolated: bool = False, seconds: float = SECONDS) -> Rendered:
