@@ -104,7 +104,9 @@ class LlamaEngine:
         self.head = Matrix(language_model.lm_head.weight, int8=int8)
         positions = torch.arange(config.max_position_embeddings)
         cos, sin = decoder.rotary_emb(torch.zeros(1, 1, dtype=torch.float32), positions.unsqueeze(0))
-        self.cos, self.sin = cos[0].to(self.dtype), sin[0].to(self.dtype)  # positions, E
+        half = sin.shape[-1] // 2
+        signed = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)  # see _rotate
+        self.cos, self.sin = cos[0].to(self.dtype), signed.to(self.dtype)  # positions, E
 
     @staticmethod
     def _layer(layer: Any, int8: bool) -> Layer:
@@ -175,11 +177,16 @@ class LlamaEngine:
             zeros = torch.zeros(behind.shape, dtype=self.dtype).masked_fill(behind, -torch.inf)
             mask = zeros[:, None].expand(rows, share, new, used).reshape(rows, 1, share * new, used)
         index = torch.arange(rows).unsqueeze(1).expand(rows, new)
+        # Rows that are equally long, one row above all, are written as a block: an indexed write costs ten times as much.
+        block = slice(tail.lengths[0], used) if len(set(tail.lengths)) == 1 else None
         kept: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             q, k, v = self._project(layer, x, cos.unsqueeze(1), sin.unsqueeze(1))
-            tail.keys[number][index, :, slots] = k.transpose(1, 2)
-            tail.values[number][index, :, slots] = v.transpose(1, 2)
+            if block:
+                tail.keys[number][:, :, block], tail.values[number][:, :, block] = k, v
+            else:
+                tail.keys[number][index, :, slots] = k.transpose(1, 2)
+                tail.values[number][index, :, slots] = v.transpose(1, 2)
             mixed = self._attend(
                 q, page.keys[number], page.values[number],
                 tail.keys[number][:, :, :used], tail.values[number][:, :, :used], mask,
@@ -199,8 +206,9 @@ class LlamaEngine:
     def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows, new, _ = x.shape
         joint = layer.qkv(self._normed(x, layer.norm_in)).view(rows, new, -1, self.size).transpose(1, 2)
-        q, k, v = torch.split(joint, [self.heads, self.groups, self.groups], dim=1)  # B, heads, T, E
-        return _rotate(q, cos, sin), _rotate(k, cos, sin), v
+        turning, v = torch.split(joint, [self.heads + self.groups, self.groups], dim=1)  # B, heads, T, E
+        q, k = torch.split(_rotate(turning, cos, sin), [self.heads, self.groups], dim=1)
+        return q, k, v
 
     def _attend(
         self, q: Tensor, page_k: Tensor, page_v: Tensor, tail_k: Tensor, tail_v: Tensor, mask: Tensor | None
@@ -235,6 +243,6 @@ _fused_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    half = x.shape[-1] // 2
-    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
-    return x * cos + turned * sin
+    """Rotary positions; the first half of ``sin`` carries the minus that belongs to the second half of ``x``."""
+    left, right = x.chunk(2, dim=-1)
+    return torch.addcmul(x * cos, torch.cat([right, left], dim=-1), sin)
