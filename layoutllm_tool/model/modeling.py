@@ -257,7 +257,7 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         return LayoutLLMOutput(
             logits=self._logits(kept, segment_keys),
             segment_keys=segment_keys,
-            **{CACHE: output[CACHE] if CACHE in output else None},
+            **{CACHE: output.get(CACHE)},
         )
 
     def _logits(self, hidden: Tensor, segment_keys: Tensor | None) -> Tensor:
