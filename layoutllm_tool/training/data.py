@@ -1,8 +1,8 @@
 """A stage's pages: which mixture its recipe asks for, where its sources lie, and what its content hashes to.
 
-What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/,
-shards.py; layoutcot.py and mixture.py mix them; annotator.py makes
-LayoutCoT for pages of one's own, released.py reads the authors' data.
+What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/, shards.py;
+layoutcot.py and mixture.py mix them. annotator.py makes LayoutCoT for pages of one's own, released.py reads the
+authors' data.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Examples = Callable[[int], Example]
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where data lies: ``folder`` holds ``receipts``, ``tables``, ``papers`` and the like as the README of the data names them;
-    ``shards`` holds receipts packed by ``layoutllm train --shards``, for a machine without text recognition."""
+    ``shards`` holds receipts packed by ``layoutllm train --write-shards``, for a machine without text recognition."""
 
     folder: Path | None = None
     shards: Path | None = None
