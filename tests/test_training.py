@@ -200,6 +200,13 @@ def test_the_rate_warms_up_and_ends_at_zero() -> None:
     assert rate(stage, 200) == pytest.approx(0.0) and rate(stage, 110) == pytest.approx(0.5)
 
 
+def test_an_adapter_of_another_rank_is_refused() -> None:
+    model, _ = tiny.smol()
+    prepare(model, STAGE)
+    with pytest.raises(RecipeError, match="has rank 4, the recipe says 8"):
+        prepare(model, replace(STAGE, lora_rank=8))
+
+
 def test_steps_that_do_not_spread_over_the_processes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no multiple"):
         replace(STAGE, pages_per_step=3, batch=2)

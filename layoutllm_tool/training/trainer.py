@@ -50,6 +50,13 @@ def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
     if stage.name == "joint" and not adapted:
         raise RecipeError('the stage "joint" trains through an adapter.', hint="Give lora_rank, or use sft.")
     if adapted and stage.name != "pretraining":
+        (rank,) = {config.r for config in model.language_model.peft_config.values()}
+        if rank != stage.lora_rank:
+            raise RecipeError(
+                f"the weights' adapter has rank {rank}, the recipe says {stage.lora_rank}.",
+                hint=f"Set lora_rank={rank}.",
+            )
+    if adapted and stage.name != "pretraining":
         for name, parameter in model.language_model.named_parameters():
             parameter.requires_grad_("lora_" in name)
     elif stage.name == "sft":
