@@ -37,8 +37,8 @@ PY
 }
 
 receive() {
-    mkdir -p "$GPU_HOME/site" /usr/local/share/fonts
-    cp --recursive --no-clobber .gpu/. "$GPU_HOME/carried/" 2>/dev/null || { mkdir -p "$GPU_HOME/carried" && cp --recursive .gpu/. "$GPU_HOME/carried/"; }
+    mkdir -p "$GPU_HOME/site" "$GPU_HOME/carried" "${FONTS:-/usr/local/share/fonts}"
+    cp --recursive .gpu/. "$GPU_HOME/carried/"
     cd "$GPU_HOME/carried"
     [ ! -f fonts.tar.gz ] || tar --extract --gzip --file fonts.tar.gz --directory "${FONTS:-/usr/local/share/fonts}"
     [ ! -d wheels ] || "$PYTHON" -m pip install --quiet --no-index --no-deps --no-compile --target "$GPU_HOME/site" --upgrade wheels/*.whl
@@ -56,9 +56,7 @@ train() {
     command=("$PYTHON" -W ignore -m layoutllm_tool train --recipe "$RECIPE" $SETTINGS --out "$GPU_HOME/run" --shards "$GPU_HOME/carried/receipts")
     "${command[@]}" --minutes "$1"
     "${command[@]}" --export --weights "$GPU_HOME/weights"
-    cp "$GPU_HOME"/run/*/metrics.csv "$GPU_HOME/weights/" 2>/dev/null || true
     for stage in "$GPU_HOME"/run/*/; do cp "$stage/metrics.csv" "$GPU_HOME/weights/$(basename "$stage").csv"; done
-    rm -f "$GPU_HOME/weights/metrics.csv"
     tar --create --directory "$GPU_HOME" weights | split --bytes="${SLICE_MB}M" --numeric-suffixes - "${OUT:?}/weights.tar-"
     (cd "$OUT" && sha256sum weights.tar-* >weights.sha256 && ls -l)
 }
