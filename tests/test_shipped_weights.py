@@ -41,7 +41,7 @@ def test_they_are_small_safe_and_described() -> None:
     assert {path.suffix for path in files} <= {".safetensors", ".json", ".md"}
     card = (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert all(
-        word in card for word in ("seed", "CC BY 4.0", "Apache-2.0", "ANLS", "python -m layoutllm_tool.training")
+        word in card for word in ("seed", "CC BY 4.0", "Apache-2.0", "ANLS", "layoutllm train --recipe")
     )
 
 
