@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +16,9 @@ from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.model.copying import Copy, Spelling
 from layoutllm_tool.model.decoding import CoTDecoder
+from layoutllm_tool.model.engine import FEW_ROWS
 from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage
+from layoutllm_tool.model.guessing import guess
 from layoutllm_tool.model.prompt import read_analysis, read_formation, write_analysis, write_formation
 from layoutllm_tool.model.row import Row
 from tests import tiny
@@ -59,6 +63,7 @@ def test_batched_equals_single(decoder: CoTDecoder) -> None:
 def test_cached_equals_uncached(decoder: CoTDecoder) -> None:
     """Every token chosen behind the page's cache is what one forward over the whole prompt chooses."""
     model, processor = decoder.model, decoder.processor
+    decoder = CoTDecoder(model, processor, guess=None)  # a wrong guess would be fed too, and then forgotten
     page = tiny.page(PAGE)
     window = processor.windows(page)[0]
     states: list[torch.Tensor] = []
@@ -90,6 +95,65 @@ def test_cached_equals_uncached(decoder: CoTDecoder) -> None:
         embeds = torch.cat([on_page, model.embed(tail, None, None)], dim=1)
         whole = model.language_model.get_decoder()(inputs_embeds=embeds).last_hidden_state[0]
     torch.testing.assert_close(torch.cat(states), whole[-len(fed) :], atol=1e-3, rtol=1e-3)
+
+
+def test_guesses_save_steps_and_change_nothing(decoder: CoTDecoder) -> None:
+    """Told beforehand what it will say, with every fifth token wrong, a row says the same in fewer steps."""
+    model, processor = decoder.model, decoder.processor
+    read = decoder.read(processor.windows(tiny.page(PAGE))[0])
+    asked = [(question, Constraints(answerable=True)) for question in QUESTIONS]
+    said: dict[str, list[int]] = {question: [] for question in QUESTIONS}
+
+    def watch(row: Row) -> list[int]:
+        said[row.question] += row.pending
+        return []
+
+    def told(row: Row) -> list[int]:
+        done = row.fed + len(processor.question_ids(row.question))
+        return [token + (place % 5 == 4) for place, token in enumerate(said[row.question][done : done + 9])]
+
+    def counted(guess: Callable[[Row], list[int]]) -> tuple[list[Decoded], int]:
+        other, steps = CoTDecoder(model, processor, guess=guess), 0
+        step = other.engine.step
+
+        def counting(*args: Any) -> torch.Tensor:
+            nonlocal steps
+            steps += 1
+            return step(*args)
+
+        other.engine.step = counting  # type: ignore[method-assign, assignment]
+        return other.decode(read, asked), steps
+
+    plain, slow = counted(watch)
+    told_so, fast = counted(told)
+    assert all(map(same, told_so, plain)) and all(map(same, outcomes(decoder), plain))
+    assert fast <= slow / 3
+
+
+def test_guesses_come_from_the_question_and_the_page() -> None:
+    _, processor = tiny.smol()
+    grammar = Grammar(processor, segments=True)
+    window = processor.windows(tiny.page("ACME Ltd\nTotal due: 42.10\nBob"))[0]
+
+    def guessed(row: Row) -> str:
+        row.pending = [0] * FEW_ROWS  # wide anyhow: the longest guess
+        return b"".join(grammar.spelling.by_id[t] for t in guess(row) if t != grammar.end_area).decode()
+
+    def row(question: str) -> Row:
+        return Row(grammar, window, question, Constraints())
+
+    assert "key-value extraction: total\n".startswith(guessed(row("What is the total?")))
+    begun = row('What is in the "Bob C" field?')
+    begun.stage, begun.text = Stage.KEY_1, list(processor.text_ids("key-value extraction: Bo"))
+    assert guessed(begun) == "b C\n"
+    begun.analysis, begun.stage, begun.area = QuestionAnalysis("key-value", "extraction", "total"), Stage.AREA, [1]
+    assert "right of: Total due\n 42.10".startswith(guessed(begun))
+    begun.text, begun.formation = [], AnswerFormation("right of", "Total due")
+    begun._begin_answer()
+    assert " 42.10".startswith(guessed(begun)) and guessed(begun)
+    begun.window = processor.windows(tiny.page(""))[0]
+    begun.stage = Stage.HEAD_3
+    assert guessed(begun)  # a blank page and nothing to go by: still no error
 
 
 def test_the_area_exists_and_the_answer_is_copied_from_it(decoder: CoTDecoder) -> None:
@@ -232,13 +296,13 @@ def told(row: Row, wanted: str) -> None:
     grammar = row.grammar
     left = [*grammar.processor.text_ids(wanted), grammar.end]
 
-    def head(_: torch.Tensor) -> torch.Tensor:
+    def head() -> torch.Tensor:
         scores = torch.full((len(grammar.spelling.by_id),), -20.0)
         scores[left[0]] = -0.01
         return scores
 
     while not row.done:
-        row.advance(torch.zeros(1), head, head)
+        row.advance(head, head)
         left = left[1:] or left
 
 
@@ -300,7 +364,7 @@ def test_what_training_writes_can_be_decoded_token_by_token(key: str) -> None:
         wanted = trained[len(row.pending)]
         scores = torch.full((len(grammar.spelling.by_id),), -20.0)
         scores[wanted] = -0.01
-        row.advance(torch.zeros(1), lambda _, found=scores: found, lambda _: torch.zeros(1))  # type: ignore[misc]
+        row.advance(lambda found=scores: found, lambda: torch.zeros(1))  # type: ignore[misc]
         assert row.pending == trained[: len(row.pending)]
     assert row.pending == trained
     assert row.formation == AnswerFormation("top of page", key)

@@ -1,19 +1,21 @@
 """LayoutCoT decoding: any number of questions on one page at once, with the lean engine.
 
 A ``Row`` (row.py) is one question: a small machine that takes the model's state, chooses tokens, and says what to feed next. Tokens
-that can't be otherwise are fed together with the next choice.
+that can't be otherwise are fed together with the next choice, and so are likely ones (guessing.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from layoutllm_tool.model.engine import LlamaEngine, PageCache, Tail
 from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar
+from layoutllm_tool.model.guessing import GUESSES, guess
 from layoutllm_tool.model.loss_head import Judged, LossHead, Pool
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
 from layoutllm_tool.model.processing import LayoutLLMProcessor, Window
@@ -33,7 +35,8 @@ class CoTDecoder:
     """Reads windows and answers questions on them with the lean engine. Not thread-safe.
 
     A model that carries a ``loss_head`` has its outcomes ``Judged``. ``taps`` keeps the states of these layers (1 is the first)
-    with every outcome: what such a head is trained on.
+    with every outcome: what such a head is trained on. ``guess`` says what may follow a row's pending tokens: it saves steps and
+    changes no outcome; None to do without.
     """
 
     def __init__(
@@ -43,12 +46,14 @@ class CoTDecoder:
         *,
         int8: bool = True,
         taps: Sequence[int] = (),
+        guess: Callable[[Row], list[int]] | None = guess,
     ) -> None:
         self.model, self.processor = model.eval(), processor
         head = getattr(model, "loss_head", None)
         self.loss_head: LossHead | None = None if taps else head
         self.keep_states = bool(taps)
         self.taps = tuple(taps) or (head.taps if head else ())
+        self.guess = guess or (lambda row: [])
         self.engine = LlamaEngine(model.language_model, int8=int8)
         self.grammar = Grammar(processor, segments=model.config.area_format == "segments")
 
@@ -75,19 +80,24 @@ class CoTDecoder:
         rows = [Row(self.grammar, read.window, question, limits) for question, limits in questions]
         if not rows:
             return []
-        capacity = max(len(row.pending) for row in rows) + 2 * KEY_TOKENS + COPY_TOKENS + 24 * AREA_SEGMENTS
+        capacity = max(len(row.pending) for row in rows) + 2 * KEY_TOKENS + COPY_TOKENS + 24 * AREA_SEGMENTS + GUESSES
         tail = self.engine.new_tail(len(rows), capacity)
         pool = Pool(len(rows), len(self.taps), self.model.config.text_config.hidden_size)
         active = list(range(len(rows)))
         while active:
-            states, tapped = self._feed(rows, active, read, tail)
-            for place, number in enumerate(active):
-                row, before = rows[number], rows[number].stage
-                if self.taps:
-                    pool.add(number, before, tapped[place])
-                row.advance(states[place], self._vocabulary, lambda h: self._segments(h, read))
-                if on_stage and row.stage is not before:
-                    on_stage(number, row)
+            guesses = [self.guess(rows[number]) for number in active]
+            for place, states in enumerate(self._feed([rows[n] for n in active], guesses, read, tail)):
+                number, taken = active[place], 0
+                row = rows[number]
+                while not (row.done or row.pending):
+                    before = row.stage
+                    if self.taps:
+                        pool.add(number, before, states.tapped(taken))
+                    row.advance(partial(states.vocabulary, taken), partial(states.segments, taken))
+                    if on_stage and row.stage is not before:
+                        on_stage(number, row)
+                    taken += row.strike(guesses[place][taken:])
+                tail.lengths[place] += taken
             still = [number for number in active if not rows[number].done]
             if len(still) < len(active):
                 tail = tail.select([active.index(number) for number in still])
@@ -98,24 +108,50 @@ class CoTDecoder:
         decoded = row.result()
         return Judged.of(decoded, states, self.loss_head, keep=self.keep_states) if self.taps else decoded
 
-    def _feed(self, rows: list[Row], active: list[int], read: ReadWindow, tail: Tail) -> tuple[Tensor, Tensor]:
-        """Everything pending -> the state behind each row's last token (active, D), and the tapped ones (active, K, D)."""
-        counts = [len(rows[number].pending) for number in active]
-        ids = torch.zeros(len(active), max(counts), dtype=torch.long)
-        for place, number in enumerate(active):
-            ids[place, : counts[place]] = torch.tensor(rows[number].pending)
-            rows[number].pending = []
+    def _feed(self, rows: Sequence[Row], guesses: Sequence[list[int]], read: ReadWindow, tail: Tail) -> list[_States]:
+        """All that is pending and the guesses behind it. The tail grows by what was pending."""
+        counts = [len(row.pending) for row in rows]
+        fed = [row.pending + guessed for row, guessed in zip(rows, guesses, strict=True)]
+        ids = torch.zeros(len(rows), max(map(len, fed)), dtype=torch.long)
+        for place, (row, tokens) in enumerate(zip(rows, fed, strict=True)):
+            ids[place, : len(tokens)] = torch.tensor(tokens)
+            row.pending = []
         embeds = self.model.embed(ids, None, None)
-        last = torch.arange(len(active)), torch.tensor(counts) - 1
-        if not self.taps:
-            return self.engine.step(embeds, read.cache, tail, counts)[last], embeds.new_empty(len(active), 0)
-        hidden, tapped = self.engine.step_tapped(embeds, read.cache, tail, counts, self.taps)
-        return hidden[last], torch.stack([states[last] for states in tapped], dim=1)
+        layers: list[Tensor] = []
+        if self.taps:
+            hidden, layers = self.engine.step_tapped(embeds, read.cache, tail, counts, self.taps)
+        else:
+            hidden = self.engine.step(embeds, read.cache, tail, counts)
+        return [
+            _States(
+                self, read, hidden[place, start : len(tokens)], [layer[place, start : len(tokens)] for layer in layers]
+            )
+            for place, (start, tokens) in enumerate(zip([count - 1 for count in counts], fed, strict=True))
+        ]
 
-    def _vocabulary(self, hidden: Tensor) -> Tensor:
-        return self.engine.logits(hidden.unsqueeze(0))[0].float().log_softmax(-1)
 
-    def _segments(self, hidden: Tensor, read: ReadWindow) -> Tensor:
-        assert read.segment_keys is not None
-        scores: Tensor = self.model.pointer(hidden.float()[None, None], read.segment_keys)[0, 0]
+class _States:
+    """Behind a row's last pending token and behind each guess: what the model says there. Computed once, and only if asked."""
+
+    def __init__(self, decoder: CoTDecoder, read: ReadWindow, hidden: Tensor, layers: list[Tensor]) -> None:
+        self._decoder, self._read, self._hidden, self._layers = decoder, read, hidden, layers
+
+    @cached_property
+    def _logprobs(self) -> Tensor:
+        return self._decoder.engine.logits(self._hidden).float().log_softmax(-1)
+
+    def vocabulary(self, place: int) -> Tensor:
+        """Log-probabilities (V)."""
+        return self._logprobs[place]
+
+    def segments(self, place: int) -> Tensor:
+        """Scores of none, end and the window's segments."""
+        assert self._read.segment_keys is not None
+        scores: Tensor = self._decoder.model.pointer(self._hidden[place].float()[None, None], self._read.segment_keys)[
+            0, 0
+        ]
         return scores
+
+    def tapped(self, place: int) -> Tensor:
+        """(K, D)"""
+        return torch.stack([layer[place] for layer in self._layers])

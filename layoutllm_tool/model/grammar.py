@@ -84,6 +84,8 @@ class Grammar:
         self.analysis = Trie.of(processor.text_ids(head) for head in ANALYSIS_HEADS)
         self.formation = Trie.of(processor.text_ids(head) for head in FORMATION_HEADS)
         self.newline = processor.text_ids("x\n")[-1]
+        self.end_area = len(processor.tokenizer) + 3
+        """The token behind step 2's last segment; the segments' own follow it."""
         self.end = processor.template_ids(processor.style.end)[-1]
         # An empty key ends in " \n", which is one token in many vocabularies.
         self.line_ends = frozenset(i for i, text in enumerate(self.spelling.by_id) if text in (b"\n", b" \n"))

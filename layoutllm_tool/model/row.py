@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.documents.geometry import Line
 from layoutllm_tool.model.answering import Answering
 from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage, Trie
 from layoutllm_tool.model.processing import Window
@@ -32,10 +33,10 @@ KEY_TOKENS, FREE_TOKENS, COPY_TOKENS, AREA_SEGMENTS = 32, 64, 256, 32
 
 
 class Row:
-    """One question on one window: ``pending`` tokens are fed, ``advance`` takes the state behind the last of them."""
+    """One question on one window: ``pending`` tokens are fed, ``advance`` takes the scores behind the last of them."""
 
     def __init__(self, grammar: Grammar, window: Window, question: str, constraints: Constraints) -> None:
-        self.grammar, self.window, self.limits = grammar, window, constraints
+        self.grammar, self.window, self.question, self.limits = grammar, window, question, constraints
         self.pending: list[int] = list(grammar.processor.question_ids(question))
         self.stage = Stage.HEAD_1
         self.node = grammar.analysis
@@ -57,30 +58,45 @@ class Row:
     def done(self) -> bool:
         return self.stage is Stage.DONE
 
+    @property
+    def lines(self) -> list[Line]:
+        """The page's line that each segment of the window is, or is a piece of."""
+        page = self.window.page.lines or ()
+        return [page[line] for line in self.window.lines]
+
+    def strike(self, guessed: Sequence[int]) -> int:
+        """Take from ``pending`` what was fed already as a guess of it: how many tokens that was."""
+        right = 0
+        while self.pending and right < len(guessed) and self.pending[0] == guessed[right]:
+            self.pending.pop(0)
+            right += 1
+        return right
+
     def feed(self, token: int) -> None:
         self.pending.append(token)
         self.fed += 1
 
     # -- stages -----------------------------------------------------------------------------------------------------
 
-    def advance(self, hidden: Tensor, head: Callable[[Tensor], Tensor], pointer: Callable[[Tensor], Tensor]) -> None:
-        """The state (D) behind everything fed so far -> the next token or tokens in ``pending``, or DONE.
+    def advance(self, head: Callable[[], Tensor], pointer: Callable[[], Tensor]) -> None:
+        """The next token or tokens into ``pending``, or DONE.
 
-        ``head`` gives log-probabilities over the vocabulary, ``pointer`` scores none, end and the window's segments.
+        Behind everything fed so far, ``head`` gives log-probabilities over the vocabulary, ``pointer`` scores of none, end and
+        the window's segments.
         """
         match self.stage:
             case Stage.HEAD_1 | Stage.HEAD_3:
-                self._walk(head(hidden))
+                self._walk(head())
             case Stage.KEY_1 | Stage.KEY_3:
-                self._spell_key(head(hidden))
+                self._spell_key(head())
             case Stage.AREA if self.grammar.segments:
-                self._point(pointer(hidden))
+                self._point(pointer())
             case Stage.AREA:
-                self._write_area(head(hidden))
+                self._write_area(head())
             case Stage.COPY:
-                self._copy_on(head(hidden))
+                self._copy_on(head())
             case Stage.FREE:
-                self._form(head(hidden))
+                self._form(head())
             case Stage.DONE:
                 raise RuntimeError("the row is done")
 
@@ -115,7 +131,7 @@ class Row:
         if token not in self.grammar.line_ends:
             self.text.append(token)
             return
-        line = self._spelt(self.text)
+        line = self.spelt(self.text)
         self.text = []
         if step == "analysis":
             self._analysed(read_analysis(line))
@@ -123,7 +139,7 @@ class Row:
             self.formation = read_formation(line)
             self._begin_answer()
 
-    def _spelt(self, tokens: Sequence[int]) -> str:
+    def spelt(self, tokens: Sequence[int]) -> str:
         return b"".join(self.grammar.spelling.by_id[t] for t in tokens).decode(errors="replace")
 
     def _analysed(self, analysis: QuestionAnalysis) -> None:
@@ -167,31 +183,26 @@ class Row:
 
     def _key_is_named(self) -> bool:
         """Whether a line of the window names what step 1 looks for: then an answer is likelier, though not certain."""
-        lines = self.window.page.lines or ()
-        return self.analysis is not None and any(contains(lines[i].text, self.analysis.key) for i in self.window.lines)
+        return self.analysis is not None and any(contains(line.text, self.analysis.key) for line in self.lines)
 
     def _write_segment(self, segment: int) -> None:
         self.area.append(segment)
         if self.grammar.segments:
-            first = len(self.grammar.processor.tokenizer) + 4
-            self.feed(first + segment)
+            self.feed(self.grammar.end_area + 1 + segment)
         else:
             for token in self._box_ids(segment):
                 self.feed(token)
 
     def _end_area(self) -> None:
-        tokenizer = self.grammar.processor
         if self.grammar.segments:
-            self.feed(len(tokenizer.tokenizer) + 3)
+            self.feed(self.grammar.end_area)
         else:
-            for token in tokenizer.text_ids(f"{END_AREA}\n"):
+            for token in self.grammar.processor.text_ids(f"{END_AREA}\n"):
                 self.feed(token)
         self.stage, self.node, self.text = Stage.HEAD_3, self.grammar.formation, []
 
     def _box_ids(self, segment: int) -> tuple[int, ...]:
-        line = self.window.lines[segment]
-        box = (self.window.page.lines or ())[line].box.as_list()
-        return self.grammar.processor.text_ids(f"{write_box(box)}\n")
+        return self.grammar.processor.text_ids(f"{write_box(self.lines[segment].box.as_list())}\n")
 
     def _area_trie(self) -> Trie:
         """The paper's shape: boxes of lines not yet named, then "end"; "none" where nothing was named."""
@@ -257,7 +268,7 @@ class Row:
         token = int(scores.argmax())
         self._record("answer", scores[token])
         if token == self.grammar.end or len(self.text) >= FREE_TOKENS:
-            self.answer = self._spelt(self.text).strip() or None
+            self.answer = self.spelt(self.text).strip() or None
             self.stage = Stage.DONE
         else:
             self.text.append(token)
