@@ -28,7 +28,7 @@ class Mixture:
     factory_share: float = 0.5
     clean_share: float = 0.15
     """Of the receipts, how many with the data set's own lines."""
-    removed_share: float = 0.2
+    removed_share: float = 0.5
     """Of the receipts, how many with some fields removed from the page: questions that nothing answers."""
     packed: Callable[[int], Example] | None = None
     """Receipts made ready elsewhere, in place of ``receipts_data``; any index will do."""
@@ -43,7 +43,8 @@ class Mixture:
             raise ValueError("receipts are asked for, and neither their folder nor packed ones are given")
         number = rng.randrange(TRAINING_RECEIPTS)
         pages = None if rng.random() < self.clean_share else self.pages
-        found = list(receipts.examples(self.receipts_data, [number], seed=self.seed * 1_000_003 + index, pages=pages))
+        seed = self.seed * 1_000_003 + index
+        found = list(receipts.examples(self.receipts_data, [number], seed=seed, pages=pages, bare=1.0))
         removed = [example for example in found if "without" in example.source]
         whole = [example for example in found if "without" not in example.source]
         return rng.choice(removed if removed and (not whole or rng.random() < self.removed_share) else whole)

@@ -73,9 +73,14 @@ _NOT_TOTAL = re.compile(r"sub|excl|gst|tax|qty|item|disc|cash|change|tender|befo
 
 
 def examples(
-    data: Path, numbers: Iterable[int], *, seed: int, pages: Callable[[int], Page] | None = None
+    data: Path,
+    numbers: Iterable[int],
+    *,
+    seed: int,
+    pages: Callable[[int], Page] | None = None,
+    bare: float = 0.33,
 ) -> Iterator[Example]:
-    """Each receipt with its questions; every third is followed by a copy that lacks some fields' lines.
+    """Each receipt with its questions; ``bare`` of them are followed by a copy that lacks some fields' lines.
 
     ``data`` holds ``images``, ``lines`` and ``entities``; ``pages`` gives a receipt's page by its number (from real
     OCR, say), by default (and where that page has no words) made of the dataset's own lines. The same seed gives the same questions.
@@ -88,7 +93,7 @@ def examples(
         places = field_places(page, entities(data, number))
         if questions := _questions(page, places, rng):
             yield Example(f"receipts/{number:03d}", page, questions)
-        if places and rng.random() < 0.33:
+        if places and rng.random() < bare:
             yield from _without(f"receipts/{number:03d}", page, places, rng)
 
 
@@ -220,7 +225,8 @@ def _without(source: str, page: Page, places: dict[str, Place], rng: Random) -> 
         if name not in gone and all(i in new for i in place.lines)
     }
     asked = [_ask(bare, n, p, rng.choice((FORM.format(n), *PARAPHRASES[n]))) for n, p in stay.items()]
-    asked += [unanswerable(rng.choice((FORM.format(n), rng.choice(PARAPHRASES[n]))), n) for n in gone]
+    # Of the same kind as where it stands: or step 1 would give away whether the page answers.
+    asked += [unanswerable(rng.choice((FORM.format(n), rng.choice(PARAPHRASES[n]))), n, _KINDS[n]) for n in gone]
     found = pairs(bare)
     asked += [_pair_question(p.key, p.key_line, p.place, rng) for p in rng.sample(found, min(len(found), 3))]
     rng.shuffle(asked)

@@ -19,7 +19,7 @@ from layoutllm_tool.training.factory.vocabulary import near
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
 
-UNANSWERABLE = 0.2
+UNANSWERABLE = 0.3
 """Share of questions that their page does not answer."""
 _PLAIN = 0.75
 """Share of questions for a printed key that have the commonest form."""
