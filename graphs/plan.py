@@ -1,0 +1,115 @@
+"""A document task as data: questions with expected types, pages and dependencies, and constraints between their answers.
+
+Plain JSON both ways (``model_dump(mode="json")``, ``Plan.model_validate``), so that a plan can be shown, edited by a person,
+checkpointed and made by a language model. Making plans is ``planner``, carrying them out ``workflow``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from layoutllm_tool.cot import ExpectedType
+
+MOST_QUESTIONS = 200
+"""Of a plan; a language model that writes more has lost its way."""
+NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+_SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class PlannedQuestion(BaseModel):
+    """One fact to find. ``{name}`` in the text stands for another question's answer, which is found first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=NAME, description="A short identifier, unique in the plan: 'invoice_number'.")
+    text: str = Field(min_length=1, max_length=500, description="The question about the document, in plain words.")
+    type: ExpectedType = Field("text", description="What the answer must look like.")
+    page: int | None = Field(None, ge=1, description="The page to look at, counting from 1. None: all pages.")
+    many: bool = Field(False, description="True where the answer is a column of values, such as the items' amounts.")
+    choices: list[str] = Field(default_factory=list, max_length=100, description="The only values allowed, if any.")
+    required: bool = Field(True, description="False where the document may well not say.")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The questions whose answers stand in the text."""
+        return tuple(dict.fromkeys(_SLOT.findall(self.text)))
+
+    def filled(self, answers: Mapping[str, str]) -> str:
+        """The text with the answers in their places; a missing one stays as its name."""
+        return _SLOT.sub(lambda found: answers.get(found.group(1), found.group(1)), self.text)
+
+
+class Constraint(BaseModel):
+    """What must hold between answers.
+
+    ``sum``: the terms add up to the total, to the cent. ``equal``: all terms say the same. ``ordered``: dates or numbers, none
+    before the one that stands before it in ``terms``.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["sum", "equal", "ordered"]
+    terms: list[str] = Field(min_length=1, description="Names of questions.")
+    total: str | None = Field(None, description="For kind 'sum': the name of the question that the terms add up to.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.terms, self.total) if self.total else tuple(self.terms)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.kind == "sum") != (self.total is not None):
+            raise ValueError("a constraint has a total if, and only if, its kind is 'sum'")
+        if self.kind != "sum" and len(self.terms) < 2:
+            raise ValueError(f"a constraint of kind {self.kind!r} compares at least two terms")
+        return self
+
+
+class Plan(BaseModel):
+    """What is asked of one document, in an order in which it can be asked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    questions: list[PlannedQuestion] = Field(min_length=1, max_length=MOST_QUESTIONS)
+    constraints: list[Constraint] = Field(default_factory=list)
+
+    @field_validator("questions")
+    @classmethod
+    def _names(cls, questions: list[PlannedQuestion]) -> list[PlannedQuestion]:
+        names = [question.name for question in questions]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"these names are used twice: {', '.join(twice)}")
+        return questions
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        known = {question.name for question in self.questions}
+        used = {name for question in self.questions for name in question.needs}
+        used |= {name for constraint in self.constraints for name in constraint.names}
+        if unknown := sorted(used - known):
+            raise ValueError(f"no question is called {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        try:
+            self.waves()
+        except CycleError as error:
+            raise ValueError(f"these questions wait for one another: {', '.join(map(str, error.args[1]))}") from None
+        return self
+
+    def question(self, name: str) -> PlannedQuestion:
+        """KeyError where there is none of that name."""
+        return {question.name: question for question in self.questions}[name]
+
+    def waves(self) -> list[list[str]]:
+        """Names by when they can be asked: everything in a wave at once, each wave after the ones before it."""
+        order = TopologicalSorter({question.name: question.needs for question in self.questions})
+        order.prepare()
+        found: list[list[str]] = []
+        while order.is_active():
+            ready = order.get_ready()
+            found.append([q.name for q in self.questions if q.name in ready])
+            order.done(*ready)
+        return found
