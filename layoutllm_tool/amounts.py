@@ -1,0 +1,55 @@
+"""An amount of money as a text states it -> Decimal. Pure, standard library only.
+
+Reads what is written; misread letters ("1O.00") are not guessed at, amounts in words not understood, currencies not told apart.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+_SIGN = r"[-\u2212\u2013]"
+_CURRENCY = r"(?i:[A-Z]{0,2}[$€£¥₹円元]|RM|Rp\.?|USD|EUR|GBP|MYR|SGD|CHF|JPY|IDR|AUD|CAD|INR|CNY)"
+_GROUPED = r"[1-9]\d{0,2}(?P<mark>[,.'\u2019\u00a0\u202f])\d{3}(?:(?P=mark)\d{3}){0,4}|[1-9]\d{0,2}(?: \d{3}){1,4}(?=\s?,\d{1,2}(?!\d))"
+_AMOUNT = re.compile(
+    rf"(?<!\w)(?<!\d[.,/:\u2212\u2013-])(?P<open>\()?(?P<minus>{_SIGN})?(?P<before>{_CURRENCY})?\s?(?P<inner>{_SIGN})?"
+    rf"(?P<whole>(?P<grouped>{_GROUPED})|\d{{1,15}})(?P<part>\s?(?:\.\s?|,)\d{{1,3}})?"
+    rf"(?!\d|\s?[.,:/]\d)(?:(?P<after>\s?{_CURRENCY})|(?!AM|PM)[A-Z]{{1,2}})?(?![\w%])(?!\s%)(?P<close>\s?\))?(?P<trailing>-(?!\w))?",
+)
+"""A receipt's tax code may follow at once ("5.30 SR", "5.30T")."""
+
+
+def amount(text: str) -> Decimal | None:
+    """The one amount that the text states: "RM 1,234.50", "1.234,50 €", "Total: 10 .00", "(5.00)" (negative).
+
+    What has a currency or two decimals counts before a grouped number ("12,000"), and that before a bare one, which must
+    be all there is ("12"). Three digits after a separator are thousands where they can be ("1.234", not "0.234"). None where there is
+    no amount, or several that differ.
+    """
+    found = list(_AMOUNT.finditer(text))
+    for stands_out in (_is_money, _is_grouped):
+        values = {_value(match) for match in found if stands_out(match)}
+        if values:
+            return values.pop() if len(values) == 1 else None
+    alone = len(found) == 1 and found[0].group().strip() == text.strip()
+    return _value(found[0]) if alone else None
+
+
+def _is_money(match: re.Match[str]) -> bool:
+    cents = match["part"] is not None and len(_digits(match["part"])) == 2
+    return cents or match["before"] is not None or match["after"] is not None
+
+
+def _is_grouped(match: re.Match[str]) -> bool:
+    return match["grouped"] is not None
+
+
+def _value(match: re.Match[str]) -> Decimal:
+    digits, decimals = _digits(match["whole"]), _digits(match["part"] or "")
+    value = Decimal(f"{digits}.{decimals or '0'}")
+    negative = match["minus"] or match["inner"] or match["trailing"] or (match["open"] and match["close"])
+    return -value if negative else value
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
