@@ -35,6 +35,12 @@ def amount(text: str) -> Decimal | None:
     return _value(found[0]) if alone else None
 
 
+def spans(text: str) -> tuple[tuple[int, int, Decimal], ...]:
+    """(start, stop, value) of every amount that has a currency or two decimals, in order; a bare quantity has neither."""
+    found = [match for match in _AMOUNT.finditer(text) if _is_money(match)]
+    return tuple((m.end() - len(m.group().lstrip()), m.end(), _value(m)) for m in found)
+
+
 def _is_money(match: re.Match[str]) -> bool:
     cents = match["part"] is not None and len(_digits(match["part"])) == 2
     return cents or match["before"] is not None or match["after"] is not None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layoutllm_tool.amounts import amount
+from layoutllm_tool.amounts import amount, spans
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,16 @@ def test_any_text_gives_a_finite_number_of_its_own_digits_or_none(text: str) -> 
     assert found is None or (
         found.is_finite() and f"{abs(found):f}".replace(".", "").strip("0") in "".join(filter(str.isdigit, text))
     )
+
+
+def test_the_amounts_of_a_line_and_where_they_stand() -> None:
+    line = "3 X RM 4.00  A5 12 .00 SR -0.50 7"
+    assert [(line[start:stop], value) for start, stop, value in spans(line)] == [
+        ("RM 4.00", Decimal(4)),
+        ("12 .00", Decimal(12)),
+        ("-0.50", Decimal("-0.5")),
+    ]
+    assert spans("12,000 and 7 of 25.12.2018") == ()
 
 
 @pytest.mark.parametrize("part", ["1", "1,111", "1 111", "1.", "(", "-", " ", "$ ", "1 ,"])

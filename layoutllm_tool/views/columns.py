@@ -1,0 +1,217 @@
+"""A page as columns and tables: the amounts above a total, the ones that add up to it, the cells around a line. Pure.
+
+Cells are found by gaps and alignment alone: no rules are looked for, no cell that spans several columns is understood, and
+a page must stand level (text recognition sees to it). A cell is (line, word) indices of one line, left to right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import accumulate, pairwise
+from statistics import median
+
+from layoutllm_tool.amounts import amount, spans
+from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page
+
+Indices = tuple[tuple[int, int], ...]
+"""(line, word) into ``Page.lines`` and ``Line.words``."""
+
+MOST_ADDENDS = 100
+"""Amounts above a total that are tried; a longer column is cut at its top."""
+_TOLERANCE = 1.0
+"""How far edges of one column may be apart, in heights of their text: tax codes behind amounts, a page slightly askew."""
+_CELL_GAP = 1.0
+"""A wider gap between words, in heights of their text, begins another cell. A blank is a third of a height."""
+_ROW_GAP = 2.5
+"""A wider gap between rows, in heights of their text, ends a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    at: Indices
+    box: Box
+    value: Decimal | None = None
+
+
+def box_of(page: Page, words: Iterable[tuple[int, int]]) -> Box:
+    """Around those words, 0-1000. IndexError where the page has no such word, ValueError where there are none."""
+    lines = page.lines or ()
+    return Box.union(lines[line].words[word].box for line, word in words)
+
+
+def column(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...]:
+    """The amounts in the total's column above it, top to bottom: items, and the subtotals and taxes among them.
+
+    They share its right or its left edge; of two in a row the better aligned counts. Amounts have a currency or two decimals.
+    IndexError, ValueError: see ``box_of``.
+    """
+    return tuple(cell.at for cell in _column(page, total))
+
+
+def addends(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...] | None:
+    """The unbroken run of the total's column that adds up to it, to the cent: items, items and tax, subtotal and tax.
+
+    A subtotal of the run itself is passed over. Runs of two amounts or more that are not zero go first, then what stands nearest
+    to the total; None where nothing adds up, and where the total is no amount or zero. Raises as ``column`` does.
+    """
+    lines = page.lines or ()
+    wanted = amount(" ".join(lines[line].words[word].text for line, word in total))
+    if not wanted:
+        return None
+    cells = _column(page, total)[-MOST_ADDENDS:]
+    found = [run for passing in (False, True) for run in _runs(cells, wanted, passing=passing)]
+    solid = [run for run in found if sum(bool(cell.value) for cell in run) > 1]
+    best = next(iter(solid or found), None)
+    return tuple(cell.at for cell in best) if best else None
+
+
+def table(page: Page, line: int) -> tuple[tuple[Indices, ...], ...]:
+    """The rows of the table that the line belongs to, each with a cell for every column, () where it is empty.
+
+    Neighbouring rows belong to it while at least two of their cells stand under or over cells of the row before; () where there
+    is no such row. IndexError where the page has no such line.
+    """
+    own = range(len(page.lines or ()))[line]
+    rows = _rows(page)
+    start = next(i for i, row in enumerate(rows) if any((own, 0) in cell.at for cell in row))
+    if len(rows[start]) < 2:
+        return ()
+    chosen = [*_neighbours(page, rows[start::-1])[:0:-1], *_neighbours(page, rows[start:])]
+    if len(chosen) < 2:
+        return ()
+    bands = _bands(cell for row in chosen for cell in row)
+    return tuple(tuple(_in_band(row, band) for band in bands) for row in chosen)
+
+
+def cells_under(page: Page, header_line: int, words: Sequence[int] | None = None) -> tuple[Indices, ...]:
+    """The values under a header, top to bottom, until the column ends: at a gap far wider than those before.
+
+    ``words`` are the header's own where several headers stand in one line. A value shares most of the narrower one's width with
+    the header, or one of its edges. IndexError where the page has no such line or word.
+    """
+    own = (page.lines or ())[header_line]
+    header = box_of(page, [(header_line, i) for i in (range(len(own.words)) if words is None else words)])
+    found: list[_Cell] = []
+    above, widest = header, 0.0
+    for row in _rows(page):
+        under = [c for c in row if c.box.y0 >= header.center[1] and _same_column(page, c.box, header)]
+        if not under:
+            continue
+        cell = min(under, key=lambda c: abs(c.box.center[0] - header.center[0]))
+        gap = max(cell.box.y0 - above.y1, 0.0)
+        if gap > max(_ROW_GAP * max(cell.box.height, header.height), 2 * widest):
+            break
+        widest, above = max(widest, gap), cell.box
+        found.append(cell)
+    return tuple(cell.at for cell in found)
+
+
+def _column(page: Page, total: Sequence[tuple[int, int]]) -> list[_Cell]:
+    own = box_of(page, total)
+    reach = _across(page, own.height, _TOLERANCE)
+    rows: list[list[_Cell]] = []
+    for cell in sorted(_amounts(page), key=lambda c: c.box.center[1]):
+        if cell.box.center[1] > own.y0 or _misaligned(cell.box, own) > reach:
+            continue
+        if rows and rows[-1][0].box.y1 > cell.box.center[1]:
+            rows[-1].append(cell)
+        else:
+            rows.append([cell])
+    return [min(row, key=lambda c: _misaligned(c.box, own)) for row in rows]
+
+
+def _amounts(page: Page) -> list[_Cell]:
+    return [cell for index, line in enumerate(page.lines or ()) for cell in _amounts_of(index, line)]
+
+
+def _amounts_of(index: int, line: Line) -> list[_Cell]:
+    starts = [0, *accumulate(len(word.text) + 1 for word in line.words)]
+    cells = []
+    for start, stop, value in spans(line.text):
+        words = [i for i, word in enumerate(line.words) if starts[i] < stop and starts[i] + len(word.text) > start]
+        cells.append(_Cell(tuple((index, i) for i in words), Box.union(line.words[i].box for i in words), value))
+    return cells
+
+
+def _runs(cells: Sequence[_Cell], wanted: Decimal, *, passing: bool) -> Iterable[list[_Cell]]:
+    """Runs that add up, the last amount's nearest to the total first. ``passing`` leaves out their own subtotals."""
+    for stop in range(len(cells), 1, -1):
+        for start in range(stop - 2, -1, -1):
+            run: list[_Cell] = []
+            so_far = Decimal(0)
+            for cell in cells[start:stop]:
+                value = cell.value or Decimal(0)
+                if passing and len(run) > 1 and value == so_far:
+                    continue
+                run.append(cell)
+                so_far += value
+            if so_far == wanted and len(run) > 1 and run[0].value:
+                yield run
+
+
+def _rows(page: Page) -> list[list[_Cell]]:
+    """All cells of a page, row by row from the top, each from the left."""
+    cells = [cell for index, line in enumerate(page.lines or ()) for cell in _split(page, index, line)]
+    rows: list[list[_Cell]] = []
+    for cell in sorted(cells, key=lambda c: (c.box.center[1], c.box.x0)):
+        if rows and rows[-1][0].box.y1 > cell.box.center[1]:
+            rows[-1].append(cell)
+        else:
+            rows.append([cell])
+    return [sorted(row, key=lambda c: c.box.x0) for row in rows]
+
+
+def _split(page: Page, index: int, line: Line) -> list[_Cell]:
+    gap = _across(page, line.box.height, _CELL_GAP)
+    runs = [[0]]
+    for i, (before, word) in enumerate(pairwise(line.words), start=1):
+        if word.box.x0 - before.box.x1 > gap:
+            runs.append([])
+        runs[-1].append(i)
+    return [_Cell(tuple((index, i) for i in run), Box.union(line.words[i].box for i in run)) for run in runs]
+
+
+def _neighbours(page: Page, rows: Sequence[Sequence[_Cell]]) -> list[Sequence[_Cell]]:
+    """The first row and those after it that line up with the one before."""
+    kept = [rows[0]]
+    for row in rows[1:]:
+        before = kept[-1]
+        height = median(cell.box.height for cell in (*row, *before))
+        a, b = Box.union(c.box for c in before), Box.union(c.box for c in row)
+        apart = max(b.y0 - a.y1, a.y0 - b.y1) > _ROW_GAP * height
+        if apart or sum(any(_same_column(page, c.box, o.box) for o in before) for c in row) < 2:
+            break
+        kept.append(row)
+    return kept
+
+
+def _bands(cells: Iterable[_Cell]) -> list[tuple[float, float]]:
+    """Where columns stand, from the left: cells that overlap belong to one."""
+    bands: list[tuple[float, float]] = []
+    for box in sorted((cell.box for cell in cells), key=lambda b: b.x0):
+        if bands and box.x0 < bands[-1][1]:
+            bands[-1] = (bands[-1][0], max(bands[-1][1], box.x1))
+        else:
+            bands.append((box.x0, box.x1))
+    return bands
+
+
+def _in_band(row: Sequence[_Cell], band: tuple[float, float]) -> Indices:
+    return tuple(at for cell in row if band[0] <= cell.box.center[0] <= band[1] for at in cell.at)
+
+
+def _same_column(page: Page, a: Box, b: Box) -> bool:
+    narrower = min(a.width, b.width)
+    shared = min(a.x1, b.x1) - max(a.x0, b.x0)
+    return shared > narrower / 2 or _misaligned(a, b) <= _across(page, min(a.height, b.height), _TOLERANCE / 2)
+
+
+def _misaligned(a: Box, b: Box) -> float:
+    return min(abs(a.x1 - b.x1), abs(a.x0 - b.x0))
+
+
+def _across(page: Page, height: float, times: float) -> float:
+    """A height in 0-1000 of the page's height, as a width in 0-1000 of its width."""
+    return min(times * height * page.height / page.width, SCALE)
