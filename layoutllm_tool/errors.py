@@ -13,6 +13,7 @@ LayoutLLMError
 │   ├── OCRLanguageMissing      the engine lacks the language's data
 │   └── OCRTimeout              one page took longer than its limit
 ├── QuestionError               an empty or overlong question
+├── PlanError                   a task that no plan can be made of
 ├── CorrectionError             a correction that contradicts itself or the page
 ├── TrainingError               a run that can't begin or go on
 │   ├── RecipeError             a recipe that is unknown or contradicts itself
@@ -92,6 +93,12 @@ class OCRTimeout(OCRError):
 
 class QuestionError(LayoutLLMError):
     """The question is empty or too long."""
+
+    mendable = True
+
+
+class PlanError(LayoutLLMError):
+    """Nothing to ask of a document can be made of the task."""
 
     mendable = True
 

@@ -1,0 +1,61 @@
+"""A task in words -> its clauses: sentences, list entries, and what is asked for apart from what is to be checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+_BULLET = re.compile(r"\s*(?:[-*•\u2013·▪◦+]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
+_INLINE = re.compile(r"(?:(?<=\s)|(?<=^))\(?(\d{1,2})[.)]\s")
+_END = re.compile(r"[;\n]|[.!?]+(?=\s|$)")
+_SHORT_WORDS = "no nr inv ref tel e.g i.e p.o acct st qty amt vs co inc ltd mr mrs ms dr approx max min incl excl"
+_SHORTENED = frozenset(_SHORT_WORDS.split())
+AND_CHECK = re.compile(
+    r"(?:[,;]?\s+(?:and\s+|then\s+|also\s+|please\s+){0,3})(?=(?:double-)?check (?:that|whether|if|the|all|for|every)\b|verify\b|make sure\b|ensure\b"
+    r"|confirm (?:that|whether|if)\b|validate\b)",
+    re.IGNORECASE,
+)
+_AND_VERB = re.compile(r"[,;]?\s+(?:and|then|and then)\s+(?=(?:tell|give|get|extract|return|find|list|show)\s+(?:me|us|the|all|its)\s)", re.IGNORECASE)  # fmt: skip
+_ASIDE = re.compile(r",\s+(?=(?:optionally|optional|if (?:present|any|available|given|there|printed|stated))\b)", re.IGNORECASE)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    text: str
+    asked: bool = False
+    """Ends with a question mark."""
+    item: bool = False
+    """An entry of a list: one thing, unless every part of it is a known field."""
+    given: bool = False
+    """The list was handed over as one: each entry is a field, a question or a check, whatever its words."""
+
+
+def clauses_of(text: str) -> Iterator[Clause]:
+    """In order; inline enumerations ("1) vendor 2) date") are lists too."""
+    numbers = [int(found.group(1)) for found in _INLINE.finditer(text)]
+    if numbers[:2] == [1, 2]:
+        text = _INLINE.sub(lambda found: f"\n{found.group(1)}. ", text)
+    for line in text.splitlines():
+        bullet = _BULLET.match(line)
+        for part in _sentences(line[bullet.end() :] if bullet else line):
+            if part.text:
+                yield replace(part, item=bullet is not None)
+
+
+def _sentences(line: str) -> Iterator[Clause]:
+    start = 0
+    for found in _END.finditer(line):
+        said = line[start : found.start()].strip()
+        last = said.rsplit(maxsplit=1)[-1].lower().lstrip("(") if said else ""
+        if found.group() == "." and (last in _SHORTENED or len(last) == 1) and line[found.end() :].strip():
+            continue
+        yield Clause(said, "?" in found.group())
+        start = found.end()
+    yield Clause(line[start:].strip())
+
+
+def apart(clause: Clause) -> list[Clause]:
+    """What is to be extracted, and what is to be checked."""
+    parts = (part for whole in AND_CHECK.split(_ASIDE.sub(" ", clause.text)) for part in _AND_VERB.split(whole))
+    return [replace(clause, text=part.strip()) for part in parts if part.strip()]

@@ -1,0 +1,141 @@
+"""Noun phrases of a task ("all the item amounts on page 2 (optional)"): their words, pages and marks. No grammar beyond that.
+
+Every pattern here is anchored or made of plain words, so that a text of any kind is read in linear time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphs.planning.fields import known, one_line
+
+MOST_PAGES = 20
+"""Of one phrase ("pages 1 to 20")."""
+MOST_WORDS = 5
+"""Of a field's name that is taken as one without asking further."""
+_OPEN, _SHUT = "\ue000", "\ue001"
+_QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|(?<![\w'])'([^'\n]{1,200})'(?!\w)")
+_HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
+
+DOC = r"(?:documents?|invoices?|receipts?|forms?|pages?|files?|images?|scans?|pdfs?|bills?|letters?|contracts?|reports?|papers?|statements?|pictures?|photos?)"
+_DET = r"(?:this|the|these|each|every|a|an|my|our|your|given|attached|scanned|following|whole)"
+_TRAILING = re.compile(rf"\s+(?:from|in|on|of|for)(?: {_DET}){{1,3}} {DOC}$", re.IGNORECASE)
+_ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
+_NUMBER = r"[1-9]\d{0,3}"
+_PAGES = re.compile(rf"\bpages?\s({_NUMBER})(?:\s?(and|to|through|until|&|-|\u2013|,)\s?(?:page\s)?({_NUMBER}))?\b", re.IGNORECASE)  # fmt: skip
+_PAGE = re.compile(
+    rf"\(?\b(?:(?:for|from|on|of|in|at)\s)?(?:the\s)?(?:page\s({_NUMBER}(?:\+{_NUMBER})*)|({'|'.join(_ORDINALS)})\spage)\b\)?:?",
+    re.IGNORECASE,
+)
+_OPTIONAL = re.compile(r"[(,]?\s?\b(?:optionally|optional|if (?:present|any|available|given|there is one|there|printed|stated))\b\s?\)?", re.IGNORECASE)  # fmt: skip
+_FRONT = re.compile(
+    r"(?:the|a|an|its|their|his|her|our|my|this|that|also|then|and|both|finally|please|as well as)\s+", re.IGNORECASE
+)
+_ALL = re.compile(r"(?:all|every|each|all of|a list of|the list of)\s+", re.IGNORECASE)
+_PRINTED = re.compile(rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$", re.IGNORECASE)  # fmt: skip
+_ODD_WORDS = """
+if when unless because that which who whose whom where while until using only not is are was were be been has have had should must can could
+will would may might it they them there than into with without between but so or do does did make sure how what why i we you he she him us me
+please anything something everything nothing und oder der das den bitte et les des du aux y el los las del por
+"""
+_ODD = frozenset(_ODD_WORDS.split())
+"""Words that names of fields do without: with one of them, the phrase says more than a name."""
+_STRANGE = re.compile(r"[<>=\u0250-\u1fff\u2c00-\ud7ff]|\w{31}")
+"""Not Latin script, or no words."""
+_DOC = re.compile(rf"{DOC}$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """What a part of a task names."""
+
+    words: str
+    """As the user wrote them, "" where nothing is left."""
+    pages: tuple[int, ...] = ()
+    printed: bool = False
+    """In quotes: the words stand on the page just so."""
+    many: bool = False
+    required: bool = True
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the words are surely a field's name."""
+        words = self.words.lower().split()
+        plain = 0 < len(words) <= MOST_WORDS and _ODD.isdisjoint(words) and not _STRANGE.search(self.words)
+        return self.printed or known(self.words) is not None or plain
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing in it could stand on a page: "it", "the document"."""
+        words = set(self.words.lower().split())
+        return not self.printed and (
+            words <= _ODD or not any(c.isalnum() for c in self.words) or bool(_DOC.match(self.words))
+        )
+
+
+def hold_quotes(text: str) -> tuple[str, list[str]]:
+    """The text with each quoted string replaced by a mark that no splitting touches, and the strings."""
+    held: list[str] = []
+
+    def hold(found: re.Match[str]) -> str:
+        inside = one_line(next(group for group in found.groups() if group is not None))
+        if not any(c.isalnum() for c in inside):
+            return " "
+        held.append(inside)
+        return f"{_OPEN}{len(held) - 1}{_SHUT}"
+
+    return _QUOTED.sub(hold, text.replace(_OPEN, " ").replace(_SHUT, " ")), held
+
+
+def release_quotes(text: str, held: Sequence[str]) -> str:
+    """The marks as quoted strings again."""
+    return _HELD.sub(lambda found: f'"{held[int(found.group(1))]}"', text)
+
+
+def join_pages(text: str) -> str:
+    """ "pages 1 and 2" as "page 1+2", which lists don't split; ranges are written out."""
+    return _PAGES.sub(_joined, text)
+
+
+def _joined(found: re.Match[str]) -> str:
+    first, link, last = found.groups()
+    if link is None:
+        return f"page {first}"
+    if link in ("and", "&", ",") or not int(first) < int(last) < int(first) + MOST_PAGES:
+        return f"page {first}+{last}"
+    return f"page {'+'.join(map(str, range(int(first), int(last) + 1)))}"
+
+
+def take_pages(text: str) -> tuple[str, tuple[int, ...]]:
+    """The text without the pages it names, and those."""
+    pages = [
+        page
+        for numbers, ordinal in _PAGE.findall(text)
+        for page in (map(int, numbers.split("+")) if numbers else (_ORDINALS[ordinal.lower()],))
+    ]
+    return " ".join(_PAGE.sub(" ", text).split()) if pages else text, tuple(dict.fromkeys(pages))
+
+
+def phrase(text: str, held: Sequence[str]) -> Phrase:
+    """A part of a list, or a term of a check."""
+    text, pages = take_pages(" ".join(text.split()))
+    text, optional = _OPTIONAL.subn("", text)
+    text, many = _fronted(_TRAILING.sub("", text.strip(" ,:;.!?")))
+    if printed := _PRINTED.match(text):
+        return Phrase(held[int(printed.group(1))], pages, printed=True, many=many, required=not optional)
+    words = one_line(_HELD.sub(lambda found: held[int(found.group(1))], text)).strip(" ,:;!?")
+    named = words if any(c.isalnum() for c in words) else ""
+    return Phrase(named, pages, many=many, required=not optional)
+
+
+def _fronted(text: str) -> tuple[str, bool]:
+    """The text without articles and the like at its front, and whether it asks for all of something."""
+    many = False
+    while found := _FRONT.match(text) or _ALL.match(text):
+        if not text[found.end() :].strip() or known(text):
+            break
+        many = many or bool(_ALL.match(text) and found.re is _ALL)
+        text = text[found.end() :]
+    return text, many

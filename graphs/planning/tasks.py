@@ -1,0 +1,271 @@
+"""Tasks in words -> drafts of plans, by rules: lists of fields, questions, and checks between them. English only.
+
+What the rules don't understand is kept in ``Draft.unexplained``, word for word: a language model may do better (``planner``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from graphs.planning.checks import PREFIX, Check, parse_checks
+from graphs.planning.clauses import AND_CHECK, Clause, apart, clauses_of
+from graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Asked, Draft, ask, guess_type, known, one_line
+from graphs.planning.phrases import DOC, Phrase, hold_quotes, join_pages, phrase, release_quotes, take_pages
+from layoutllm_tool.cot import ExpectedType
+from layoutllm_tool.errors import PlanError
+
+LONGEST_QUESTION = 500
+_MOST_SPLITS = 60
+_ASKING = "what|which|who|whom|whose|when|where|how|why"
+_QUESTION = re.compile(rf"(?:(?:in|on|at|by|for|to|from|of) )?(?:{_ASKING}|what's|who's)\b|(?:is|are|was|were|does|do|did|has|have|should|will)\s", re.IGNORECASE)  # fmt: skip
+_WHAT_IS = re.compile(r"(?:what|which) (?:is|are|was|were) |what's |who (?:is|was) |who's ", re.IGNORECASE)
+_AND_ASKING = re.compile(rf"[,;]?\s+and\s+(?=(?:{_ASKING})\b)|,\s+(?=(?:{_ASKING})\b)", re.IGNORECASE)
+_AND = re.compile(r"\s*,\s*(?:and\s+|as well as\s+)?|\s+(?:and|as well as|along with|together with|plus)\s+|\s+&\s+", re.IGNORECASE)  # fmt: skip
+_POLITE = re.compile(
+    r"(?:(?:please|kindly|hi|hello|hey|thanks|can you|could you|would you|will you|i want you to|you should|i want to|i need to|i'd like to|i would like to"
+    r"|we need to|we want to|i want|i need|we need|we want|i'd like|i would like|let me|also|then|and|next|finally)\b[,:.!]?\s*)+",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(rf"(?:from|for|in|on|of|given|here is)\s+(?:(?:this|the|each|every|a|an|my|our|attached|scanned|following)\s+){{1,3}}{DOC}\b\s*[,:]?\s*", re.IGNORECASE)  # fmt: skip
+_VERB = re.compile(
+    r"(?:extract|get|find|give|pull(?: out)?|fetch|capture|collect|identify|determine|look up|retrieve|tell|locate|know|have"
+    r"|(?:return|list|read(?: out)?|report|note(?: down)?|write(?: down)?|show|record)(?=\s+(?:me|us|the|all|every|each|its|their|a|an|only|both|these|following)\b|\s*:))\b"
+    r"(?:\s+(?:me|us|out))?\s*",
+    re.IGNORECASE,
+)
+_HEAD = re.compile(
+    rf"(?:(?:and|only|just|all|of|the|these|those|following|required|requested|needed|relevant|important|key|output)\s+)*"
+    rf"(?:(?:{DOC}\s+)?(?:fields?|values?|information|infos?|details?|data|questions?|things|facts|tasks?|following)\b(?!\s+(?:number|date|no|of)\b)"
+    rf"(?:\s+(?:from|in|on|of)(?:\s+(?:the|this|each|every|a|an|attached))+\s+{DOC})?(?:\s+(?:to (?:extract|find)|are|is))?|(?:these|those|following)\b|(?=:))\s*:?\s*",
+    re.IGNORECASE,
+)
+_DO = re.compile(r"(?:summari[sz]e|describe|explain|translate|classify|compare|calculate|compute|count|convert|sort|decide|answer|rewrite|redact)\b", re.IGNORECASE)  # fmt: skip
+_STATES = re.compile(r"\s(?:is|are|was|were|will|has|have)\s", re.IGNORECASE)
+_MOST_WORDS = 12
+_SAID_NOTHING = re.compile(rf"(?:{DOC}|it|them|please)?$", re.IGNORECASE)
+
+
+def draft_text(text: str) -> Draft:
+    """A draft of what the task asks for; nothing in it where nothing is understood."""
+    held_text, held = hold_quotes(text)
+    return _draft(list(clauses_of(join_pages(held_text))), held)
+
+
+def draft_list(items: Sequence[str]) -> Draft:
+    """A draft with one question for each field or question; entries may be checks too. PlanError names a bad entry."""
+    for number, item in enumerate(items, start=1):
+        if not isinstance(item, str) or not any(c.isalnum() for c in item) or len(item) > LONGEST_QUESTION:
+            raise PlanError(
+                f"entry {number} of the list is neither a field nor a question.",
+                hint=f'Give texts of 1 to {LONGEST_QUESTION} characters, such as "due date" or "Who signed?".',
+            )
+    held_text, held = hold_quotes("\n".join(one_line(item) for item in items))
+    parts = [part.strip() for part in join_pages(held_text).split("\n")]
+    return _draft([Clause(part, part.endswith("?"), item=True, given=True) for part in parts], held)
+
+
+def _draft(clauses: list[Clause], held: list[str]) -> Draft:
+    draft, checks = Draft(), list[Check]()
+    pages: tuple[int, ...] = ()
+    for clause in clauses:
+        if clause.text.endswith(":"):  # the heading of what follows
+            _, pages = take_pages(clause.text)
+        for part in [clause] if clause.asked or clause.given else apart(clause):
+            found = _checks(part, held, draft)
+            checks += found or ()
+            if found == []:
+                _ask(part, held, draft, pages, alone=len(clauses) == 1)
+    for check in checks:
+        _hold(check, draft)
+    _finish(draft, held)
+    return draft
+
+
+def _finish(draft: Draft, held: Sequence[str]) -> None:
+    draft.unexplained = [one_line(release_quotes(words, held)) for words in draft.unexplained]
+    draft.notes += [f'Not understood by the rules: "{words[:200]}".' for words in draft.unexplained[:20]]
+
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+
+
+def _checks(clause: Clause, held: Sequence[str], draft: Draft) -> list[Check] | None:
+    """None for a sentence that asks for a check and isn't understood, [] for one that asks for none."""
+    prefix = PREFIX.match(clause.text)
+    found = parse_checks(clause.text[prefix.end() :] if prefix else clause.text, held)
+    wanted = prefix is not None and AND_CHECK.match(f" {clause.text}") is not None
+    if found or not wanted:
+        return found
+    draft.unexplained.append(clause.text)
+    return None
+
+
+def _hold(check: Check, draft: Draft) -> None:
+    """The check's terms are asked for, where they aren't yet."""
+    terms = tuple(dict.fromkeys(_term(term, check, draft) for term in check.terms))
+    total = _term(check.total, check, draft) if check.total else None
+    if total in terms or (total is None and len(terms) < 2):
+        draft.unexplained.append(" / ".join(term.words for term in check.terms))
+        return
+    if check.kind == "sum" and len(terms) == 1:
+        draft.change(terms[0], many=True)
+    if check.strict:
+        draft.notes.append(f'"{draft.asked[terms[-1]].words}" may also equal "{draft.asked[terms[0]].words}".')
+    draft.checks.append((check.kind, terms, total))
+
+
+def _term(term: Phrase, check: Check, draft: Draft) -> int:
+    page = term.pages[0] if term.pages else None
+    index = draft.find(ask(term.words, printed=term.printed, page=page))
+    if check.kind == "sum" and draft.asked[index].type == "text":
+        draft.change(index, type="money")
+    return index
+
+
+# -- fields and questions ---------------------------------------------------------------------------------------------
+
+
+def _ask(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...], *, alone: bool) -> None:
+    polite = _POLITE.match(clause.text)
+    text = clause.text[polite.end() :] if polite else clause.text
+    if _QUESTION.match(text) or (clause.asked and not _VERB.match(text) and not (polite and _DO.match(text))):
+        _ask_question(replace(clause, text=text), held, draft, pages)
+    elif _DO.match(text) and not known(text):
+        draft.unexplained.append(text)
+        _add_question(text, text, held, draft, pages)
+    elif clause.given and len(text) > LONGEST_FIELD:
+        _add_question(text, text, held, draft, pages)
+    elif clause.item:
+        _ask_item(replace(clause, text=text), held, draft, pages)
+    else:
+        _ask_fields(text, held, draft, pages, alone=alone)
+
+
+def _ask_question(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
+    if (named := _WHAT_IS.match(clause.text)) and not clause.item:
+        parts = [phrase(part, held) for part in _listed(clause.text[named.end() :])]
+        if len(parts) > 1 and all(known(part.words) or part.printed for part in parts):
+            for part in parts:
+                _add_field(part, draft, pages)
+            return
+    for text in [clause.text] if clause.item else _AND_ASKING.split(clause.text, maxsplit=_MOST_SPLITS):
+        _add_question(text, f"{text[:1].upper()}{text[1:]}".rstrip(" ?.!") + "?", held, draft, pages)
+
+
+def _add_question(text: str, written: str, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
+    written = one_line(release_quotes(written.replace("+", " and ") if "page " in written else written, held))
+    if len(written) > LONGEST_QUESTION or not any(c.isalnum() for c in written):
+        draft.unexplained.append(text)
+        return
+    named = phrase(_WHAT_IS.sub("", text, count=1), held)
+    entry = known(named.words)
+    kind = entry.type if entry else _question_type(text, named)
+    if entry and entry.family == "items" and not re.search(r"amount|price|total", named.words):
+        kind = "text"
+    many = named.many or bool(entry and entry.many)
+    for page in named.pages or pages or (None,):
+        draft.add(Asked(_short_name(named.words), written, kind, page, many))
+
+
+def _question_type(text: str, named: Phrase) -> ExpectedType:
+    starts: tuple[tuple[str, ExpectedType], ...] = (("when", "date"), ("on what date", "date"), ("on which date", "date"), ("who", "name"), ("which company", "name"), ("how much", "money"),
+                                                    ("how many", "number"), ("what's the", guess_type(named.words)))  # fmt: skip
+    lower = text.lower()
+    told = next((kind for start, kind in starts if lower.startswith(start)), None)
+    return told or (guess_type(named.words) if _WHAT_IS.match(text) and named.is_name else "text")
+
+
+def _short_name(words: str) -> str:
+    said = [
+        w
+        for w in words.split()
+        if w.lower() not in ("the", "a", "an", "is", "are", "was", "were", "of", "does", "do", "did")
+    ]
+    return " ".join(said[:6])
+
+
+def _ask_item(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
+    parts = [phrase(part, held) for part in _listed(clause.text)]
+    together = phrase(clause.text, held)
+    if clause.given or known(together.words) or not all(known(part.words) or part.printed for part in parts):
+        parts = [together]
+    for part in parts:
+        if clause.given:
+            _add_field(part, draft, pages)
+        else:
+            _take(part, clause.text, draft, pages, sure=True)
+
+
+def _ask_fields(text: str, held: Sequence[str], draft: Draft, pages: tuple[int, ...], *, alone: bool) -> None:
+    heading = text.endswith(":")
+    text, of_all, verb = _front(text)
+    if heading and not known(text):
+        if text.strip(" :") and not phrase(text, held).is_name:
+            draft.unexplained.append(text)
+        return
+    if _statement(text):
+        draft.unexplained.append(text)
+        return
+    for part in _listed(text):
+        _take(phrase(part, held), part, draft, of_all or pages, sure=verb or alone)
+
+
+def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
+    """The text after its verb and the like, the pages that stand before it, and whether there was a verb."""
+    pages: tuple[int, ...] = ()
+    verb = False
+    for _ in range(6):
+        found = _POLITE.match(text) or _PLACE.match(text) or _HEAD.match(text) or _VERB.match(text)
+        if found and found.end() and not known(text):
+            verb = verb or bool(_VERB.match(text))
+            text = text[found.end() :].lstrip(" ,:")
+        elif (
+            led := re.match(
+                r"(?:(?:for|from|on|in|of) )?(?:the )?(?:page \d|\w{5,6} page\b)[^\s,:]*\s*[,:]?\s*",
+                text,
+                re.IGNORECASE,
+            )
+        ) and not pages:
+            _, pages = take_pages(text[: led.end()])
+            text = text[led.end() :] if pages else text
+        else:
+            break
+    closing = re.search(r"\s(?:from|for|in) (?:the )?(?:page [\d+]+|\w{5,6} page)\s*$", text, re.IGNORECASE)
+    if closing and not pages and not take_pages(text[: closing.start()])[1]:
+        _, pages = take_pages(closing.group())
+        text = text[: closing.start()] if pages else text
+    return text, pages, verb
+
+
+def _listed(text: str) -> list[str]:
+    for name in NAMES_WITH_AND:
+        text = re.sub(rf"\b{name}\b", name.replace(" and ", "\ue002"), text, flags=re.IGNORECASE)
+    parts = _AND.split(text)
+    return [part.replace("\ue002", " and ") for part in parts if part.strip(" .,:")]
+
+
+def _statement(text: str) -> bool:
+    """ "The vendor is Acme", which names a field and asks for nothing."""
+    return bool(_STATES.search(f" {text} ")) and not re.search(
+        r"\b(?:that|which|who|whose|what)\b", text, re.IGNORECASE
+    )
+
+
+def _take(part: Phrase, text: str, draft: Draft, pages: tuple[int, ...], *, sure: bool) -> None:
+    """The part as a field; what is no name is asked for too where the task surely asks for it, and marked."""
+    if part.is_empty and not known(part.words):
+        if not _SAID_NOTHING.match(part.words):
+            draft.unexplained.append(text)
+        return
+    if not part.is_name:
+        draft.unexplained.append(text)
+        if not sure or len(part.words) > LONGEST_FIELD or len(part.words.split()) > _MOST_WORDS:
+            return
+    _add_field(part, draft, pages)
+
+
+def _add_field(part: Phrase, draft: Draft, pages: tuple[int, ...]) -> None:
+    for page in part.pages or pages or (None,):
+        draft.add(replace(ask(part.words, printed=part.printed, many=part.many, page=page), required=part.required))
