@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +19,7 @@ from graphs.plan import Constraint, Plan, PlannedQuestion
 from graphs.planning.fields import Draft, first_error, one_line
 from graphs.planning.phrases import hold_quotes
 from graphs.planning.schemas import draft_schema, is_schema
-from graphs.planning.tasks import draft_list, draft_text
+from graphs.planning.tasks import ask_question, draft_list, draft_text
 from layoutllm_tool.errors import PlanError
 
 if TYPE_CHECKING:
@@ -82,6 +82,16 @@ async def aplan_task(task: Task, *, model: BaseChatModel | None = None) -> Plann
     except Exception as error:  # noqa: BLE001  as above
         return ready.fall_back(f"it raised {type(error).__name__}: {_short(error)}")
     return ready.judge(reply)
+
+
+def question_of(text: str, *, page: int | None = None) -> PlannedQuestion:
+    """One question as it was put, with the type, page and name that its words let expect. PlanError where it is blank."""
+    if not text.strip():
+        raise PlanError("the question is empty.", hint='Ask something, for instance "What is the total?".')
+    asked = ask_question(text)
+    draft = Draft()
+    draft.add(asked if page is None else replace(asked, page=page))
+    return draft.plan().questions[0]
 
 
 def render(plan: Plan) -> str:

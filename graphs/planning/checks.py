@@ -21,9 +21,10 @@ PREFIX = re.compile(
 """The beginning of a sentence that asks for a check."""
 _SPLIT_AT = re.compile(r"[,;]?\s+and\s+(?:that|whether|if)\s+|[,;]\s+(?:that|whether|if)\s+", re.IGNORECASE)
 _BE = r"(?:is|are|was|were|be|must be|should be|has to be|have to be|needs to be|must|should|shall|does|do|comes?|may)"
+_MUST = r"(?:must|should|shall|has to|have to|needs to|need to|do|does)"
 _SUMS = r"(?:add|adds|sum|sums|added|summed|total|totals|come|comes|amount|amounts)\s+(?:up\s+)?to"
 _SAME = (
-    r"(?:equals?|(?:be |is |are )?equal to|matche?s?|agrees? with|corresponds? to"
+    rf"(?:equals?|{_MUST} (?:be )?(?:equal(?: to)?|match|agree with|correspond to|the same as)|(?:be |is |are )?equal to|matche?s?|agrees? with|corresponds? to"
     r"|(?:is|are|be|must be|should be|has to be)\s+(?:exactly\s+)?(?:equal to|the same as|identical to)|the same as|={1,2})"
 )
 _AS_IS = r"(?:is|are|makes?|gives?|must be|should be|has to be)"

@@ -84,8 +84,8 @@ NAMES_WITH_AND = tuple(name for name in KNOWN if " and " in name)
 
 _GUESSES: tuple[tuple[ExpectedType, str], ...] = (
     ("email", r"email|emails"),
-    ("number", r"(?:number|count|amount) of|percentage|percent|rate|weight|age|quantity|qty|height|mileage"),
     ("phone", r"phone|telephone|tel|mobile|fax"),
+    ("number", r"(?:number|count) of|percentage|percent|rate|weight|age|quantity|qty|height|mileage"),
     ("text", r"no|nr|number|numbers|id|ids|code|codes|reference|ref|iban|bic|website|web address|type|method|time"),
     ("address", r"address|addresses"),
     ("date", r"date|dates|dated|deadline|birthday|dob|expiry|day"),

@@ -44,6 +44,12 @@ _ODD = frozenset(_ODD_WORDS.split())
 """Words that names of fields do without: with one of them, the phrase says more than a name."""
 _STRANGE = re.compile(r"[<>=\u0250-\u1fff\u2c00-\ud7ff]|\w{31}")
 """Not Latin script, or no words."""
+_TYPED = re.compile(
+    r"\s?\((?:string|str|text|number|integer|int|float|decimal|currency|boolean|date|[ymd][ymd/.\- ]{5,11})\)",
+    re.IGNORECASE,
+)
+"""How a programmer marks a field. Answers stay as they stand on the page."""
+_NO_BRACES = str.maketrans("", "", "{}")
 _DOC = re.compile(rf"{DOC}$", re.IGNORECASE)
 
 
@@ -108,6 +114,11 @@ def _joined(found: re.Match[str]) -> str:
     return f"page {'+'.join(map(str, range(int(first), int(last) + 1)))}"
 
 
+def part_pages(text: str) -> str:
+    """ "page 1+2" as people write it."""
+    return re.sub(r"(?<=\bpage )\d+(?:\+\d+)+", lambda found: found.group().replace("+", " and "), text)
+
+
 def take_pages(text: str) -> tuple[str, tuple[int, ...]]:
     """The text without the pages it names, and those."""
     pages = [
@@ -122,6 +133,7 @@ def phrase(text: str, held: Sequence[str]) -> Phrase:
     """A part of a list, or a term of a check."""
     text, pages = take_pages(" ".join(text.split()))
     text, optional = _OPTIONAL.subn("", text)
+    text = _TYPED.sub("", text.translate(_NO_BRACES))
     text, many = _fronted(_TRAILING.sub("", text.strip(" ,:;.!?")))
     if printed := _PRINTED.match(text):
         return Phrase(held[int(printed.group(1))], pages, printed=True, many=many, required=not optional)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from graphs.planning.checks import PREFIX, Check, parse_checks
 from graphs.planning.clauses import AND_CHECK, Clause, apart, clauses_of
 from graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Asked, Draft, ask, guess_type, known, one_line
-from graphs.planning.phrases import DOC, Phrase, hold_quotes, join_pages, phrase, release_quotes, take_pages
+from graphs.planning.phrases import DOC, Phrase, hold_quotes, join_pages, part_pages, phrase, release_quotes, take_pages
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.errors import PlanError
 
@@ -43,6 +43,10 @@ _HEAD = re.compile(
 )
 _DO = re.compile(r"(?:summari[sz]e|describe|explain|translate|classify|compare|calculate|compute|count|convert|sort|decide|answer|rewrite|redact)\b", re.IGNORECASE)  # fmt: skip
 _STATES = re.compile(r"\s(?:is|are|was|were|will|has|have)\s", re.IGNORECASE)
+_INDIRECT = re.compile(
+    r"^(?:who|what|when|where|how much|how high) ((?:the|its|their) .{1,60}) (?:is|are|was)$", re.IGNORECASE
+)
+_FORMAT = re.compile(r"(?:return|give|output|produce|as|in)?\s*(?:a\s|an\s)?(?:valid\s)?(?:json|csv|yaml|table|dict|dictionary)(?:\sobject)?\s(?:with|of|containing)\s", re.IGNORECASE)  # fmt: skip
 _MOST_WORDS = 12
 _SAID_NOTHING = re.compile(rf"(?:{DOC}|it|them|please)?$", re.IGNORECASE)
 
@@ -155,18 +159,32 @@ def _ask_question(clause: Clause, held: Sequence[str], draft: Draft, pages: tupl
 
 
 def _add_question(text: str, written: str, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
-    written = one_line(release_quotes(written.replace("+", " and ") if "page " in written else written, held))
+    written = one_line(release_quotes(part_pages(written), held))
     if len(written) > LONGEST_QUESTION or not any(c.isalnum() for c in written):
         draft.unexplained.append(text)
         return
+    asked, own = _question(text, written, held)
+    for page in own or pages or (None,):
+        draft.add(replace(asked, page=page))
+
+
+def ask_question(text: str) -> Asked:
+    """One question, word for word up to its 500th character, with the type and page that its words let expect."""
+    written = one_line(text)[:LONGEST_QUESTION].strip()
+    held_text, held = hold_quotes(written)
+    asked, pages = _question(join_pages(held_text), written, held)
+    return replace(asked, page=pages[0] if len(pages) == 1 else None)
+
+
+def _question(text: str, written: str, held: Sequence[str]) -> tuple[Asked, tuple[int, ...]]:
+    """The question and the pages that it names."""
     named = phrase(_WHAT_IS.sub("", text, count=1), held)
     entry = known(named.words)
     kind = entry.type if entry else _question_type(text, named)
     if entry and entry.family == "items" and not re.search(r"amount|price|total", named.words):
         kind = "text"
     many = named.many or bool(entry and entry.many)
-    for page in named.pages or pages or (None,):
-        draft.add(Asked(_short_name(named.words), written, kind, page, many))
+    return Asked(_short_name(named.words), written, kind, many=many), named.pages
 
 
 def _question_type(text: str, named: Phrase) -> ExpectedType:
@@ -209,7 +227,7 @@ def _ask_fields(text: str, held: Sequence[str], draft: Draft, pages: tuple[int, 
         draft.unexplained.append(text)
         return
     for part in _listed(text):
-        _take(phrase(part, held), part, draft, of_all or pages, sure=verb or alone)
+        _take(phrase(_INDIRECT.sub(r"\1", part), held), part, draft, of_all or pages, sure=verb or alone)
 
 
 def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
@@ -217,9 +235,11 @@ def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
     pages: tuple[int, ...] = ()
     verb = False
     for _ in range(6):
-        found = _POLITE.match(text) or _PLACE.match(text) or _HEAD.match(text) or _VERB.match(text)
+        found = (
+            _POLITE.match(text) or _PLACE.match(text) or _FORMAT.match(text) or _HEAD.match(text) or _VERB.match(text)
+        )
         if found and found.end() and not known(text):
-            verb = verb or bool(_VERB.match(text))
+            verb = verb or found.re in (_VERB, _FORMAT)
             text = text[found.end() :].lstrip(" ,:")
         elif (
             led := re.match(
