@@ -6,7 +6,7 @@ a page must stand level (text recognition sees to it). A cell is (line, word) in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise
@@ -53,7 +53,7 @@ def column(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...]:
 def addends(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...] | None:
     """The unbroken run of the total's column that adds up to it, to the cent: items, items and tax, subtotal and tax.
 
-    A subtotal of the run itself is passed over. Runs of two amounts or more that are not zero go first, then what stands nearest
+    Where no run does, subtotals of groups within it are passed over. Runs of two amounts or more that are not zero go first, then what stands nearest
     to the total; None where nothing adds up, and where the total is no amount or zero. Raises as ``column`` does.
     """
     lines = page.lines or ()
@@ -61,7 +61,7 @@ def addends(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...]
     if not wanted:
         return None
     cells = _column(page, total)[-MOST_ADDENDS:]
-    found = [run for passing in (False, True) for run in _runs(cells, wanted, passing=passing)]
+    found = list(_runs(cells, wanted, passing=False)) or list(_runs(cells, wanted, passing=True))
     solid = [run for run in found if sum(bool(cell.value) for cell in run) > 1]
     best = next(iter(solid or found), None)
     return tuple(cell.at for cell in best) if best else None
@@ -135,20 +135,31 @@ def _amounts_of(index: int, line: Line) -> list[_Cell]:
     return cells
 
 
-def _runs(cells: Sequence[_Cell], wanted: Decimal, *, passing: bool) -> Iterable[list[_Cell]]:
-    """Runs that add up, the last amount's nearest to the total first. ``passing`` leaves out their own subtotals."""
+def _runs(cells: Sequence[_Cell], wanted: Decimal, *, passing: bool) -> Iterator[list[_Cell]]:
+    """Runs that add up, the last amount's nearest to the total first. ``passing`` leaves out the subtotals of their groups."""
     for stop in range(len(cells), 1, -1):
         for start in range(stop - 2, -1, -1):
-            run: list[_Cell] = []
-            so_far = Decimal(0)
-            for cell in cells[start:stop]:
-                value = cell.value or Decimal(0)
-                if passing and len(run) > 1 and value == so_far:
-                    continue
-                run.append(cell)
-                so_far += value
-            if so_far == wanted and len(run) > 1 and run[0].value:
+            run = cells[start:stop]
+            run = _ungrouped(run) if passing else list(run)
+            if len(run) > 1 and run[0].value and sum(_value(cell) for cell in run) == wanted:
                 yield run
+
+
+def _ungrouped(run: Sequence[_Cell]) -> list[_Cell]:
+    """Without what is the sum of the two or more amounts since the last such sum."""
+    kept: list[_Cell] = []
+    group, size = Decimal(0), 0
+    for cell in run:
+        if size > 1 and _value(cell) == group:
+            group, size = Decimal(0), 0
+        else:
+            kept.append(cell)
+            group, size = group + _value(cell), size + 1
+    return kept
+
+
+def _value(cell: _Cell) -> Decimal:
+    return cell.value or Decimal(0)
 
 
 def _rows(page: Page) -> list[list[_Cell]]:
