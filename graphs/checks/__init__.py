@@ -1,0 +1,50 @@
+"""What an answer is held against: pure checks, each of which compares it with the page and names the step at fault.
+
+| check | step | what it looks at | counts |
+|---|---|---|---|
+| ``key`` | analysis | step 1's key has no word of the field that the question quotes | 0.9 where the page has the field |
+| ``spatial`` | area | the answer is not where the question's "bottom left", "below" or "second" points | 0.9 where the key is there too |
+| ``grounding`` | answer | no page says the answer | 1; 0.2 where it was formed |
+| | area | it stands on a page, but not in the area | 0.6 beside the key, else a mark |
+| ``constraints`` | answer | a sum, equality or order of the plan does not hold, and this reading is most at fault | 0.9 where its area has the fitting value, else 0.6 |
+| | area | ... and the pages have the fitting value in one other place | 0.6 |
+| ``kind`` | answer | it does not look like the expected type; the area holds what does | 0.8 |
+| | area | ... the place beside the key does | 0.6, else a mark |
+| ``choices`` | answer, area | it is none of the plan's choices | 0.8 or 0.6 |
+| ``label`` | analysis, area, answer | it is the key or another label | 0.8 to 0.5; a mark for titles |
+| ``doubt`` | answer | the calibrated confidence is under the threshold | 0.6, mends nothing |
+| ``agreement`` | area | the value beside the key, by coordinates alone, has no word in common with it | 0.55 at most |
+| ``refusal`` | area | no answer, though a value stands beside the key; or none and the plan requires one | 0.55 at most |
+| ``ambiguity`` | area | the key has several values and the question doesn't say which | a mark |
+
+Under 0.5 a finding is a mark: it is shown, and its correction is tried only where something heavier speaks against the answer.
+A question for many values has one answer, the values joined by "; ". What to do about findings is ``reflector``. Pictures are
+not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from graphs.checks.constraints import constraints
+from graphs.checks.grounding import doubt, grounding, refusal
+from graphs.checks.kinds import choices, key, kind, label
+from graphs.checks.places import agreement, ambiguity, spatial
+from graphs.reflection import Attempt, Finding
+
+Check = Callable[[Attempt], Iterable[Finding]]
+"""Pure: the same attempt always gets the same findings, and nothing is changed. Its ``__name__`` is its findings' ``check``."""
+
+CHECKS: tuple[Check, ...] = (
+    key,
+    spatial,
+    grounding,
+    constraints,
+    kind,
+    choices,
+    label,
+    doubt,
+    agreement,
+    refusal,
+    ambiguity,
+)

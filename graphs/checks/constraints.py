@@ -1,0 +1,224 @@
+"""Do the answers agree with one another? Sums, equal values and orders between the plan's questions.
+
+Of a violated constraint one reading is most at fault: the one for which the page has, in its own area, the value that would mend
+it; else the one that a single misread digit would mend; else the least confident. Only that one is held to it, and only when it
+is the attempt's own question; the others get a mark. A constraint with an answer that is missing or can't be read says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from graphs.checks.look import area_lines, look_at, read_pages, shown
+from graphs.checks.values import amounts, dates, misreading, to_the_cent
+from graphs.plan import Constraint
+from graphs.reflection import Attempt, Finding
+from layoutllm_tool._lookup import plain
+from layoutllm_tool.amounts import amount
+from layoutllm_tool.answer_types import spans_of
+from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT
+from layoutllm_tool.documents.geometry import Line
+
+_KINDS: tuple[ExpectedType, ...] = ("money", "number", "date")
+
+Row = Sequence[Sequence[Any]]
+"""What each of several answers may mean: dates or numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A reading that could be the wrong one."""
+
+    name: str
+    fitting: str
+    """What it should say, for a person."""
+    says: Callable[[str], bool]
+    """Whether a text says that."""
+    exact: bool = True
+    """Only one value would do, so that the place where it stands speaks for itself."""
+
+
+def constraints(attempt: Attempt) -> Iterator[Finding]:
+    """Every constraint that names the question. Of a question for many values the answer is a column joined by "; "."""
+    said = {**attempt.others, attempt.question.name: attempt.cot}
+    for constraint in attempt.constraints:
+        answers = {
+            name: cot.answer for name, cot in said.items() if name in constraint.names and cot.answer is not None
+        }
+        if attempt.question.name in answers and set(answers) == set(constraint.names):
+            reason, faults = _JUDGES[constraint.kind](constraint, answers)
+            if faults:
+                yield _finding(attempt, said, reason, faults)
+
+
+def _finding(attempt: Attempt, said: Mapping[str, LayoutCoT], reason: str, faults: Sequence[_Fault]) -> Finding:
+    free = {fault.name: _free_lines(attempt, said, fault.name) for fault in faults}
+    offers = {f.name: _offered(_own_area(attempt, said[f.name]), free[f.name], f) for f in faults}
+    slips = {fault.name: _slip(said[fault.name].answer or "", fault.fitting) for fault in faults}
+    # The first in the plan's order at a tie.
+    most = min(faults, key=lambda f: (not offers[f.name], not slips[f.name], said[f.name].confidence))
+    slip = f" ({slips[most.name]})" if slips[most.name] else ""
+    reason = f"{reason} Most at fault is {most.name}: {most.fitting} would fit{slip}."
+    if most.name != attempt.question.name:
+        return Finding("constraints", "answer", reason, weight=0.3)
+    if offers[most.name]:
+        mend = Correction(step="answer", wrong=(attempt.cot.answer or "",))
+        return Finding("constraints", "answer", reason, mend, weight=0.9)
+    return _from_elsewhere(attempt, reason, most, free[most.name])
+
+
+def _from_elsewhere(attempt: Attempt, reason: str, fault: _Fault, free: Mapping[tuple[int, int], Line]) -> Finding:
+    """Where the pages have the one fitting value just once, that is the place to look; else a person has to."""
+    pages = {page.number: page for page in read_pages(attempt)}
+    found = [(pages[number], i) for (number, i), line in free.items() if number in pages and _says(line, fault)]
+    if fault.exact and len(found) == 1 and not attempt.question.many:
+        page, line = found[0]
+        return Finding("constraints", "area", reason, look_at(page, (line,)), weight=0.6)
+    return Finding("constraints", "answer", reason, weight=0.6)
+
+
+def _free_lines(attempt: Attempt, said: Mapping[str, LayoutCoT], name: str) -> dict[tuple[int, int], Line]:
+    """Lines of the document by page and index, without those that other answers were copied from: a reading that took another
+    field's value would satisfy any equality and be wrong."""
+    others = [cot for other, cot in said.items() if other != name]
+    taken = {(e.page, line) for cot in others for e in cot.evidence for line, _ in e.words}
+    lines = {(page.number, i): line for page in attempt.document.pages for i, line in enumerate(page.lines or ())}
+    return {at: line for at, line in lines.items() if at not in taken}
+
+
+def _own_area(attempt: Attempt, cot: LayoutCoT) -> set[tuple[int, int]]:
+    return area_lines(cot, [page for page in attempt.document.pages if page.lines is not None])
+
+
+def _offered(area: set[tuple[int, int]], free: Mapping[tuple[int, int], Line], fault: _Fault) -> bool:
+    """Whether a reading's own area has a text that would mend the constraint."""
+    return any(_says(line, fault) for at, line in free.items() if at in area)
+
+
+def _says(line: Line, fault: _Fault) -> bool:
+    spans = [line.text[a:b] for kind in _KINDS for a, b in spans_of(kind, line.text)]
+    return any(fault.says(text) for text in (line.text, *(word.text for word in line.words), *spans))
+
+
+def _slip(answer: str, fitting: str) -> str:
+    read, meant = amount(answer), amount(fitting)
+    return misreading(read, meant) if read is not None and meant is not None else ""
+
+
+def _sum(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:
+    read = {name: amounts(answer) for name, answer in answers.items()}
+    parts = {name: sum(values, Decimal()) for name, values in read.items() if values is not None}
+    total = constraint.total or ""
+    if len(parts) < len(read) or len(read[total] or ()) != 1:
+        return "", []
+    whole = sum((parts[name] for name in constraint.terms), Decimal())
+    missing = parts[total] - whole
+    if to_the_cent(missing) == 0:
+        return "", []
+    reason = f"{' + '.join(constraint.terms)} is {whole}, not {parts[total]} as {total} says."
+    single = [name for name in constraint.terms if len(read[name] or ()) == 1]
+    fits = {total: whole} | {name: parts[name] + missing / constraint.terms.count(name) for name in single}
+    several = [name for name in constraint.terms if name not in single]
+    faults = [_amount_fault(name, fits[name]) for name in constraint.names if name in fits]
+    return reason, faults + [_Fault(name, f"{parts[name] + missing} in all", _never) for name in several]
+
+
+def _amount_fault(name: str, fitting: Decimal) -> _Fault:
+    meant = to_the_cent(fitting)
+    return _Fault(name, str(meant), lambda text: (value := amount(text)) is not None and to_the_cent(value) == meant)
+
+
+def _never(text: str) -> bool:
+    return False
+
+
+def _equal(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:
+    """What most terms say is right; where none has a majority each may be wrong, by what another says."""
+    names = list(dict.fromkeys(constraint.terms))
+    agreeing = {name: [other for other in names if alike(answers[name], answers[other])] for name in names}
+    most = max(names, key=lambda name: len(agreeing[name]))
+    if len(agreeing[most]) == len(names):
+        return "", []
+    reason = f"{', '.join(names)} should say the same, but say {', '.join(shown(answers[name]) for name in names[:4])}."
+    if 2 * len(agreeing[most]) > len(names):
+        wrong = [name for name in names if name not in agreeing[most]]
+        return reason, [_equal_fault(name, answers[most]) for name in wrong]
+    return reason, [
+        _equal_fault(name, next(answers[other] for other in names if other not in agreeing[name])) for name in names
+    ]
+
+
+def _equal_fault(name: str, fitting: str) -> _Fault:
+    return _Fault(name, shown(fitting), lambda text: alike(text, fitting))
+
+
+def alike(a: str, b: str) -> bool:
+    """Whether two answers say the same: the same amount, a day that both may mean, or the same letters and digits."""
+    if plain(a) == plain(b):
+        return True
+    if dates(a) & dates(b):
+        return True
+    left, right = amount(a), amount(b)
+    return left is not None and right is not None and left == right
+
+
+def _ordered(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:
+    names = constraint.terms
+    readings: tuple[Callable[[str], Sequence[Any]], ...] = (_days, _numbers)
+    for read in readings:
+        row = [read(answers[name]) for name in names]
+        if all(row):
+            return _out_of_order(names, answers, row, read)
+    return "", []
+
+
+def _days(text: str) -> list[date]:
+    return sorted(dates(text))
+
+
+def _numbers(text: str) -> list[Decimal]:
+    value = amount(text)
+    return [] if value is None else [value]
+
+
+def _out_of_order(
+    names: Sequence[str], answers: Mapping[str, str], row: Row, read: Callable[[str], Sequence[Any]]
+) -> tuple[str, list[_Fault]]:
+    if _can_rise(row):
+        return "", []
+    faults: list[_Fault] = []
+    for at, name in enumerate(names):
+        if _can_rise([*row[:at], *row[at + 1 :]]):
+            before = (
+                f"not before {shown(answers[names[at - 1]])}" if at else f"not after {shown(answers[names[at + 1]])}"
+            )
+
+            def mends(text: str, at: int = at) -> bool:
+                other = read(text)
+                return bool(other) and _can_rise([*row[:at], other, *row[at + 1 :]])
+
+            faults.append(_Fault(name, f"something {before}", mends, exact=False))
+    reason = f"{', '.join(names)} should come in this order, but say {', '.join(shown(answers[name]) for name in names[:4])}."
+    return reason, faults or [_Fault(name, "something earlier or later", _never, exact=False) for name in names]
+
+
+def _can_rise(row: Row) -> bool:
+    """Whether a choice among each one's meanings never falls: the least that is possible, each time."""
+    least = None
+    for meanings in row:
+        possible = [meaning for meaning in meanings if least is None or meaning >= least]
+        if not possible:
+            return False
+        least = min(possible)
+    return True
+
+
+_JUDGES: dict[str, Callable[[Constraint, Mapping[str, str]], tuple[str, list[_Fault]]]] = {
+    "sum": _sum,
+    "equal": _equal,
+    "ordered": _ordered,
+}

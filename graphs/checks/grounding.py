@@ -1,0 +1,111 @@
+"""Does the page say so, and how sure is the reader? Grounding of answers, wrong refusals, confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphs.checks.look import (
+    Spot,
+    area_lines,
+    at_place,
+    beside,
+    key_of,
+    labelled,
+    look_at,
+    read_pages,
+    shown,
+    spots,
+    values,
+)
+from graphs.reflection import Attempt, Finding
+from layoutllm_tool._lookup import Found
+from layoutllm_tool.cot import Correction
+
+DOUBTFUL = 0.5
+"""Below this calibrated confidence an outcome is likelier wrong than right."""
+SURE = 0.7
+"""From here on the reader, which weighs the same places among much else, is likelier right than a rule."""
+
+
+def grounding(attempt: Attempt) -> Iterator[Finding]:
+    """Each value of the answer must stand on a page, and in the area that step 2 named."""
+    pages = read_pages(attempt)
+    if not values(attempt):
+        return
+    if not pages:
+        yield Finding("grounding", "answer", "The pages have no words to look the answer up in.", weight=0.3)
+        return
+    found = {value: spots(pages, value) for value in values(attempt)}
+    missing = tuple(value for value, where in found.items() if not where)
+    if attempt.cot.analysis.operation == "reasoning":
+        if missing:
+            yield Finding(
+                "grounding", "answer", f"{_list(missing)} was formed: no page says it word for word.", weight=0.2
+            )
+        return
+    if missing:
+        mend = Correction(step="answer", wrong=missing)
+        yield Finding("grounding", "answer", f"No page says {_list(missing)}.", mend)
+    yield from _outside(attempt, [where for where in found.values() if where])
+
+
+def _outside(attempt: Attempt, found: list[list[Spot]]) -> Iterator[Finding]:
+    area = area_lines(attempt.cot, read_pages(attempt))
+    for places in found:
+        if area and not any(_touches(spot, area) for spot in places):
+            near = [(spot, place) for spot in places if (place := _next_to_key(attempt, spot))]
+            count = f"{len(places)} place{'s' * (len(places) > 1)}"
+            if not near:
+                yield Finding(
+                    "grounding", "area", f"It stands in {count}, none in the area or beside the key.", weight=0.4
+                )
+                return
+            spot, place = near[0]
+            mend = look_at(spot.page, (place.key_line, *sorted(spot.lines)))
+            reason = f"It stands in {count}, none in the area, but one beside {shown(place.key)}."
+            yield Finding("grounding", "area", reason, mend, weight=0.6)
+            return
+
+
+def _touches(spot: Spot, area: set[tuple[int, int]]) -> bool:
+    return any((spot.page.number, line) in area for line in spot.lines)
+
+
+def _next_to_key(attempt: Attempt, spot: Spot) -> Found | None:
+    near = [p for p in beside(attempt, key_of(attempt)) if p.page.number == spot.page.number and p.line in spot.lines]
+    return near[0] if near else None
+
+
+def refusal(attempt: Attempt) -> Iterator[Finding]:
+    """ "Not in the document" where the page has the key with a value of the expected type beside it."""
+    if attempt.cot.answer is not None or not attempt.question.required:
+        return
+    key = key_of(attempt)
+    found = [place for place in beside(attempt, key) if labelled(place, key)]
+    beside_it = [place for place in found if place.relation in ("inside", "right of")]
+    if not found:
+        yield Finding("refusal", "area", "An answer is required and none was found.", weight=0.4)
+        return
+    best = (beside_it or found)[0]
+    strong = bool(beside_it) and attempt.cot.confidence < (
+        SURE if attempt.question.type in ("text", "name", "address") else 0.9
+    )
+    reason = f"No answer, but {shown(best.text)} stands {best.relation} {shown(best.key)}."
+    yield Finding("refusal", "area", reason, at_place(best), weight=0.55 if strong else 0.4)
+
+
+def doubt(attempt: Attempt, threshold: float = DOUBTFUL) -> Iterator[Finding]:
+    """A calibrated confidence under the threshold: nothing to mend by itself, but an answer for a person to see.
+
+    For another threshold put ``functools.partial(doubt, threshold=...)`` among the checks.
+    """
+    confidence = attempt.cot.confidence
+    optional = attempt.cot.answer is None and not attempt.question.required
+    if not optional and not confidence >= threshold:  # a confidence that is no number is no confidence
+        reason = f"The confidence is {confidence:.2f}, under {threshold:.2f}."
+        yield Finding("doubt", "answer", reason, weight=0.6)
+
+
+def _list(texts: tuple[str, ...]) -> str:
+    few = ", ".join(shown(text) for text in texts[:3])
+    return few if len(texts) <= 3 else f"{few} and {len(texts) - 3} more"

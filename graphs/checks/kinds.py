@@ -1,0 +1,165 @@
+"""Is it the right kind of thing? The expected type, the allowed choices, and labels taken for values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from graphs.checks.look import (
+    area_lines,
+    asked,
+    at_place,
+    beside,
+    fits,
+    is_label,
+    key_of,
+    overlaps,
+    read_pages,
+    same_words,
+    shown,
+    values,
+)
+from graphs.checks.values import dates
+from graphs.reflection import Attempt, Finding
+from layoutllm_tool._lookup import places, plain
+from layoutllm_tool.answer_types import spans_of
+from layoutllm_tool.cot import Correction, ExpectedType
+from layoutllm_tool.spatial import contains
+
+_QUOTED = re.compile(
+    r"""["\u201c\u201d\u201e\u00ab`]([^"\u201c\u201d\u201e\u00ab\u00bb`]{1,80})["\u201c\u201d\u00bb`]"""
+    r"""|(?<!\w)['\u2018]([^'\u2018\u2019]{1,80})['\u2019](?!\w)"""
+)
+_LOOKS_DATED = re.compile(
+    r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9] ?[-/] ?[0-9]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", re.I
+)
+
+
+def kind(attempt: Attempt) -> Iterator[Finding]:
+    """Each value must look like the type that the plan expects. What nearly does is marked, never corrected."""
+    expected = attempt.question.type
+    strange = tuple(value for value in values(attempt) if not _suits(expected, value))
+    if not strange:
+        return
+    reason = f"{shown(strange[0])} does not look like a {expected}."
+    if all(_nearly(expected, value) for value in strange):
+        yield Finding("kind", "answer", reason, weight=0.3)
+    elif _in_area(attempt, lambda line: bool(spans_of(expected, line)), strange):
+        mend = Correction(step="answer", expected_type=expected)
+        yield Finding("kind", "answer", f"{reason} The area holds one.", mend, weight=0.8)
+    else:
+        yield _elsewhere(attempt, "kind", reason, 0.45)
+
+
+def _suits(expected: ExpectedType, value: str) -> bool:
+    if expected == "money" and spans_of("date", value) and len(dates(value)) > 0:
+        return False
+    return fits(expected, value)
+
+
+def _nearly(expected: ExpectedType, value: str) -> bool:
+    """Formats are endless: a year is nearly a date, any digit nearly a number."""
+    digits = sum(character.isdigit() for character in value)
+    match expected:
+        case "date":
+            return digits > 0 and bool(_LOOKS_DATED.search(value))
+        case "money":
+            return digits > 0 and not dates(value)
+        case "phone":
+            return digits >= 5
+        case "email":
+            return "@" in value
+        case "name":
+            return any(character.isalpha() for character in value)
+        case _:
+            return digits > 0
+
+
+def _in_area(attempt: Attempt, says: Callable[[str], bool], wrong: tuple[str, ...]) -> bool:
+    """Whether a line of the area says what is wanted, the wrong values taken out of it."""
+    pages = {page.number: page for page in read_pages(attempt)}
+    for number, line in sorted(area_lines(attempt.cot, pages.values())):
+        text = (pages[number].lines or ())[line].text
+        for value in wrong:
+            text = text.replace(value, " ")
+        if says(text):
+            return True
+    return False
+
+
+def _elsewhere(attempt: Attempt, check: str, reason: str, without: float) -> Finding:
+    """With the boxes of a fitting value beside the key, or as a mark of the weight ``without``."""
+    other = [place for place in beside(attempt, key_of(attempt)) if not overlaps(attempt, place)]
+    if not other:
+        return Finding(check, "answer", reason, weight=without)
+    return Finding(
+        check, "area", f"{reason} {shown(other[0].text)} beside the key does.", at_place(other[0]), weight=0.6
+    )
+
+
+def choices(attempt: Attempt) -> Iterator[Finding]:
+    """Each value must be one of the plan's choices, whatever the case and punctuation."""
+    allowed = attempt.question.choices
+    strange = tuple(v for v in values(attempt) if allowed and not any(same_words(v, choice) for choice in allowed))
+    if not strange:
+        return
+    reason = f"{shown(strange[0])} is none of the values allowed."
+    if all(any(contains(value, choice) or contains(choice, value) for choice in allowed) for value in strange):
+        yield Finding("choices", "answer", f"{reason} It is near one.", weight=0.3)
+    elif _in_area(attempt, lambda line: any(contains(line, choice) for choice in allowed), strange):
+        mend = Correction(step="answer", wrong=strange)
+        yield Finding("choices", "answer", f"{reason} The area holds one.", mend, weight=0.8)
+    else:
+        yield _elsewhere(attempt, "choices", reason, 0.6)
+
+
+def label(attempt: Attempt) -> Iterator[Finding]:
+    """The answer is the key itself or another label of the page, not a value."""
+    answer, analysis = attempt.cot.answer, attempt.cot.analysis
+    if answer is None or attempt.question.many:
+        return
+    its_key = same_words(answer, analysis.key)
+    if not its_key and not _label_of_page(attempt, answer):
+        return
+    reason = f"{shown(answer)} is {'the key' if its_key else 'a label'}, not a value."
+    if analysis.kind not in ("key-value", "table"):  # a title is often its own key
+        yield Finding("label", "answer", reason, weight=0.3)
+    elif (field := quoted_field(attempt)) and not same_words(field, analysis.key):
+        yield Finding("label", "analysis", reason, Correction(step="analysis", text=field), weight=0.8)
+    elif other := [place for place in beside(attempt, key_of(attempt)) if not overlaps(attempt, place)]:
+        yield Finding("label", "area", f"{reason} {shown(other[0].text)} is.", at_place(other[0]), weight=0.7)
+    else:
+        yield Finding("label", "answer", reason, Correction(step="answer", wrong=(answer,)), weight=0.5)
+
+
+def _label_of_page(attempt: Attempt, answer: str) -> bool:
+    if is_label(answer):
+        return True
+    lines = (line.text for page in read_pages(attempt) for line in page.lines or ())
+    return any(is_label(line) and same_words(line, answer) for line in lines)
+
+
+def key(attempt: Attempt) -> Iterator[Finding]:
+    """Step 1 looks for something that has no word in common with the field that the question quotes."""
+    field, looked_for = quoted_field(attempt), attempt.cot.analysis.key
+    if not field or _terms(field) & _terms(looked_for):
+        return
+    found = [place for page in read_pages(attempt) for place in places(page, field) if place.share == 1.0]
+    there = any(contains(line.text, field) for page in read_pages(attempt) for line in page.lines or ())
+    harmless = any(overlaps(attempt, place) for place in found)
+    reason = f"The question asks for {shown(field)}, step 1 looks for {shown(looked_for)}."
+    mend = Correction(step="analysis", text=field)
+    yield Finding("key", "analysis", reason, mend, weight=0.2 if harmless else 0.9 if there else 0.3)
+
+
+def quoted_field(attempt: Attempt) -> str:
+    """The first field name that the question quotes and a page has, else the first it quotes, else ""."""
+    found: list[str] = [a or b for a, b in _QUOTED.findall(asked(attempt))]
+    found = [text.strip() for text in found if plain(text)]
+    lines = [line.text for page in read_pages(attempt) for line in page.lines or ()]
+    there = [text for text in found if any(contains(line, text) for line in lines)]
+    return (there or found or [""])[0]
+
+
+def _terms(text: str) -> set[str]:
+    return {term for word in re.findall(r"\w+", text) if (term := plain(word))}

@@ -1,0 +1,205 @@
+"""What all checks look things up with: where a text stands on the pages, what stands beside a key, what looks like a type. Pure.
+
+Artifacts come from outside: page numbers and line or word indices that the document lacks are passed over, never followed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from graphs.checks.values import dates
+from graphs.reflection import Attempt
+from layoutllm_tool._lookup import Found, places, plain
+from layoutllm_tool.amounts import amount
+from layoutllm_tool.answer_types import spans_of
+from layoutllm_tool.cot import SPATIAL_WORDS, Correction, ExpectedType, LayoutCoT
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.spatial import contains
+from layoutllm_tool.tool_content import quote
+
+_SHOWN = 80
+"""Characters of a text from outside in a reason."""
+_MOST_PLACES = 100
+"""Of one text on the pages; more say no more."""
+_SLOT = re.compile(r"\{\w+\}")
+_JOINED = "; "
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Words of a page that spell a text: (line, word) indices."""
+
+    page: Page
+    words: tuple[tuple[int, int], ...]
+
+    @property
+    def lines(self) -> frozenset[int]:
+        return frozenset(line for line, _ in self.words)
+
+
+def shown(text: str) -> str:
+    """Text from a page or a model inside a reason: quoted, bounded, on one line."""
+    return quote(text, _SHOWN)
+
+
+def asked(attempt: Attempt) -> str:
+    """The question's own words: what other answers put into it is the document's and says nothing of where to look."""
+    return _SLOT.sub(" ", attempt.question.text)
+
+
+def values(attempt: Attempt) -> tuple[str, ...]:
+    """The answer's values: several, joined by "; ", where the question asks for many; none for None."""
+    answer = attempt.cot.answer
+    if answer is None:
+        return ()
+    if not attempt.question.many:
+        return (answer,)
+    return tuple(part.strip() for part in answer.split(_JOINED) if part.strip())
+
+
+def key_of(attempt: Attempt) -> str:
+    """What step 1 looks for; without its spatial words where no page has it with them ("vendor bottom left" -> "vendor")."""
+    key = attempt.cot.analysis.key
+    if any(contains(line.text, key) for page in read_pages(attempt) for line in page.lines or ()):
+        return key
+    return " ".join(word for word in key.split() if plain(word) not in SPATIAL_WORDS)
+
+
+def read_pages(attempt: Attempt) -> tuple[Page, ...]:
+    """The pages with words that the question may look at."""
+    only = attempt.question.page
+    return tuple(p for p in attempt.document.pages if p.lines is not None and only in (None, p.number))
+
+
+def answer_page(attempt: Attempt) -> Page | None:
+    """The page that the answer, or its area, is on; None where there is none or it has no words."""
+    return next((p for p in read_pages(attempt) if p.number == attempt.cot.page), None)
+
+
+def area_lines(cot: LayoutCoT, pages: Iterable[Page]) -> set[tuple[int, int]]:
+    """(page, line) of everything in the relevant areas."""
+    found: set[tuple[int, int]] = set()
+    for page in pages:
+        for area in cot.areas:
+            if area.page == page.number:
+                lines = area.lines or page.lines_in(area.box)
+                found |= {(page.number, line) for line in lines if 0 <= line < len(page.lines or ())}
+    return found
+
+
+def spots(pages: Iterable[Page], text: str) -> list[Spot]:
+    """Every place where the pages spell the text, whatever the case and the line breaks, but not inside a word or number."""
+    wanted = " ".join(text.lower().split())
+    return [spot for page in pages for spot in _spots(page, wanted)][:_MOST_PLACES] if wanted else []
+
+
+def _spots(page: Page, wanted: str) -> Iterator[Spot]:
+    written, owners = _written(page)
+    start = written.find(wanted)
+    while start >= 0:
+        stop = start + len(wanted)
+        if _apart(written, start) and _apart(written, stop):
+            yield Spot(page, tuple(dict.fromkeys(owner for owner in owners[start:stop] if owner is not None)))
+        start = written.find(wanted, start + 1)
+
+
+def _written(page: Page) -> tuple[str, list[tuple[int, int] | None]]:
+    """The page as one lower-case string, and whose word each character is; None for the blanks between."""
+    pieces: list[str] = []
+    owners: list[tuple[int, int] | None] = []
+    for number, line in enumerate(page.lines or ()):
+        for index, word in enumerate(line.words):
+            piece = " ".join(word.text.lower().split())
+            pieces.append(piece)
+            owners += [(number, index)] * len(piece) + [None]
+    return " ".join(pieces), owners
+
+
+def _apart(text: str, at: int) -> bool:
+    """Whether no word and no number goes on across this position."""
+    if not 0 < at < len(text):
+        return True
+    a, b = text[at - 1], text[at]
+    return not (a.isdigit() and b.isdigit()) and not (a.isalpha() and b.isalpha())
+
+
+def standing(attempt: Attempt) -> list[Spot]:
+    """Where the answer was copied from; without evidence, wherever in its area it stands, or else anywhere."""
+    pages = {page.number: page for page in read_pages(attempt)}
+    copied = [
+        Spot(pages[e.page], words)
+        for e in attempt.cot.evidence
+        if e.page in pages and (words := _real(pages[e.page], e.words))
+    ]
+    if copied:
+        return copied
+    anywhere = [spot for value in values(attempt) for spot in spots(pages.values(), value)]
+    area = area_lines(attempt.cot, pages.values())
+    return [spot for spot in anywhere if within(spot, area)] or anywhere
+
+
+def _real(page: Page, words: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    lines = page.lines or ()
+    return tuple((line, i) for line, i in words if 0 <= line < len(lines) and 0 <= i < len(lines[line].words))
+
+
+def within(spot: Spot, area: set[tuple[int, int]]) -> bool:
+    return all((spot.page.number, line) in area for line in spot.lines)
+
+
+def beside(attempt: Attempt, key: str) -> list[Found]:
+    """What stands after, right of or under a line that holds the whole key: values of the expected type, no labels."""
+    found = [place for page in read_pages(attempt) for place in places(page, key)]
+    return [place for place in found if place.share == 1.0 and _is_value(attempt, place.text)]
+
+
+def _is_value(attempt: Attempt, text: str) -> bool:
+    if is_label(text) or not plain(text):
+        return False
+    choices = attempt.question.choices
+    return fits(attempt.question.type, text) and (not choices or any(same_words(text, choice) for choice in choices))
+
+
+def is_label(text: str) -> bool:
+    return text.rstrip().endswith((":", "\uff1a"))
+
+
+def same_words(a: str, b: str) -> bool:
+    """Whatever the case, punctuation and blanks."""
+    return plain(a) == plain(b) != ""
+
+
+def fits(expected: ExpectedType, text: str) -> bool:
+    """Whether the text holds a value of the type. Anything is a text or an address."""
+    if expected in ("text", "address"):
+        return True
+    if expected in ("money", "number") and amount(text) is not None:
+        return True
+    return bool(spans_of(expected, text)) or (expected == "date" and bool(dates(text)))
+
+
+def overlaps(attempt: Attempt, place: Found) -> bool:
+    """Whether the answer takes any word of the place."""
+    mine = {(spot.page.number, *word) for spot in standing(attempt) for word in spot.words}
+    return any((place.page.number, place.line, word) in mine for word in place.words)
+
+
+def labelled(place: Found, key: str) -> bool:
+    """Whether the key's line is a label and not a sentence that happens to hold its words: it begins with the key, and where the
+    value stands elsewhere it has at most one more word."""
+    words = [term for word in (place.page.lines or ())[place.key_line].words if (term := plain(word.text))]
+    terms = [term for word in key.split() if (term := plain(word))]
+    return words[: len(terms)] == terms and (place.relation == "inside" or len(words) <= len(terms) + 1)
+
+
+def look_at(page: Page, lines: Sequence[int]) -> Correction:
+    """The correction that points step 2 at these lines and no others."""
+    boxes = dict.fromkeys((page.lines or ())[line].box for line in lines)
+    return Correction(step="area", page=page.number, boxes=tuple(boxes))
+
+
+def at_place(place: Found) -> Correction:
+    """The correction that points step 2 at a key and the value beside it."""
+    return look_at(place.page, (place.key_line, place.line))

@@ -1,0 +1,103 @@
+"""Is it the right place? The question's spatial words, keys that occur more than once, and a second reading by geometry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from graphs.checks.grounding import SURE
+from graphs.checks.look import (
+    answer_page,
+    asked,
+    at_place,
+    beside,
+    key_of,
+    labelled,
+    overlaps,
+    read_pages,
+    same_words,
+    shown,
+    standing,
+)
+from graphs.reflection import Attempt, Finding
+from layoutllm_tool import _lookup
+from layoutllm_tool._lookup import Found, plain
+from layoutllm_tool.cot import SPATIAL_WORDS, Correction
+from layoutllm_tool.spatial import contains, lines_at, spatial_words
+
+_TYPED = ("date", "money", "number", "email", "phone")
+"""Types that a page's words seldom fit by chance."""
+_REGIONS = {"top", "bottom", "left", "right", "center"}
+
+
+def spatial(attempt: Attempt) -> Iterator[Finding]:
+    """The answer stands outside of what the question's spatial words point at, and the key occurs there too."""
+    page, words = answer_page(attempt), where_asked(attempt)
+    if page is None or not words or attempt.question.many:
+        return
+    key = key_of(attempt)
+    allowed = lines_at(page, words, key)
+    mine = {line for spot in standing(attempt) if spot.page.number == page.number for line in spot.lines}
+    if not allowed or not mine or mine & allowed:
+        return
+    keys = [i for i, line in enumerate(page.lines or ()) if contains(line.text, key)]
+    there = [place for place in beside(attempt, key) if place.page.number == page.number and place.line in allowed]
+    reason = f"The question says {shown(words)}, the answer stands elsewhere; {shown(key)} occurs {len(keys)} times."
+    # The reader counts occurrences of step 1's own key: where the page lacks it, "second" would tell it nothing.
+    counts = key == attempt.cot.analysis.key or not there or set(words.split()) <= _REGIONS
+    mend = Correction(step="area", page=page.number, spatial=words) if counts else at_place(there[0])
+    yield Finding("spatial", "area", reason, mend, weight=0.9 if len(keys) > 1 and there else 0.3)
+
+
+def where_asked(attempt: Attempt) -> str:
+    """The question's spatial words, in order, without those that are part of a label of the page ("last name", "right eye")."""
+    text = asked(attempt)
+    words = re.findall(r"[\w'-]+", text.lower())
+    lines = [line.text for page in read_pages(attempt) for line in page.lines or ()]
+    kept = [word for i, word in enumerate(words) if word in SPATIAL_WORDS and not _is_named(attempt, words, i, lines)]
+    return " ".join(kept) if kept and spatial_words(text) else ""
+
+
+def _is_named(attempt: Attempt, words: list[str], at: int, lines: list[str]) -> bool:
+    around = [(words[i], words[i + 1]) for i in (at - 1, at) if 0 <= i < len(words) - 1]
+    pairs = [" ".join(pair) for pair in around if not any(word in SPATIAL_WORDS and word != words[at] for word in pair)]
+    telling = [pair for pair in pairs if _lookup.key_of(pair) == pair]
+    key = attempt.cot.analysis.key
+    in_key = contains(key, words[at]) and any(contains(line, key) for line in lines)
+    return in_key or any(contains(line, pair) for line in lines for pair in telling)
+
+
+def ambiguity(attempt: Attempt) -> Iterator[Finding]:
+    """The key has different values in different places, and the question does not say which."""
+    if attempt.cot.answer is None or attempt.question.many or where_asked(attempt):
+        return
+    first: dict[tuple[int, int], Found] = {}
+    for place in beside(attempt, key_of(attempt)):
+        first.setdefault((place.page.number, place.key_line), place)
+    texts = {plain(place.text): place.text for place in first.values()}
+    if len(texts) > 1:
+        few = ", ".join(shown(text) for text in list(texts.values())[:3])
+        reason = f"{shown(key_of(attempt))} stands in {len(first)} places, beside {few}."
+        yield Finding("ambiguity", "area", reason, weight=0.2)
+
+
+def agreement(attempt: Attempt) -> Iterator[Finding]:
+    """A reading by coordinates alone, the value beside the key, has no word in common with the answer."""
+    key = key_of(attempt)
+    found = beside(attempt, key)
+    if attempt.cot.answer is None or attempt.question.many or not found or not standing(attempt):
+        return
+    if any(overlaps(attempt, place) or same_words(place.text, attempt.cot.answer) for place in found):
+        return
+    best = next((place for place in found if labelled(place, key)), found[0])
+    reason = f"{shown(best.text)} stands {best.relation} {shown(best.key)}."
+    yield Finding("agreement", "area", reason, at_place(best), weight=_specific(attempt, found, best))
+
+
+def _specific(attempt: Attempt, found: list[Found], best: Found) -> float:
+    """One label on all pages and a value that only fits by chance speak loudly; a sure reader has weighed them already."""
+    alone = len({(place.page.number, place.key_line) for place in found}) == 1
+    if not alone or not labelled(best, key_of(attempt)):
+        return 0.2
+    loud = attempt.question.type in _TYPED and best.relation != "below" and attempt.cot.confidence < SURE
+    return 0.55 if loud else 0.4
