@@ -6,9 +6,9 @@ model may be asked for its opinion too (``judge``), which only ever marks. Askin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphs.checks import CHECKS, Check
 from graphs.judge import ajudged, judged
@@ -106,11 +106,15 @@ def _leads_back(correction: Correction, attempt: Attempt) -> bool:
     )
 
 
-def best(attempts: Sequence[Mapping[str, Any]]) -> int:
+Tried = tuple[LayoutCoT, Reflection]
+"""An answer and what the checks said of it."""
+
+
+def best(attempts: Sequence[Tried]) -> int:
     """Which attempt to keep, by index: the one with the fewest and lightest findings, then the most confident, then the earliest.
 
-    Each has its ``cot`` and ``reflection`` as plain JSON, as the graphs keep them. A grounded answer never gives way to one that no
-    page says, nor "not in the document" to an answer that is not satisfactory. ValueError where there are no attempts.
+    A grounded answer never gives way to one that no page says, nor "not in the document" to an answer that is not satisfactory.
+    ValueError where there are no attempts.
     """
     if not attempts:
         raise ValueError("no attempts to choose from: reflect on at least one answer first")
@@ -121,28 +125,20 @@ def best(attempts: Sequence[Mapping[str, Any]]) -> int:
     return kept
 
 
-def _may_replace(kept: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    if _grounded(kept) and not _grounded(other):
+def _may_replace(kept: Tried, other: Tried) -> bool:
+    if _grounded(*kept) and not _grounded(*other):
         return False
-    refused = kept["cot"]["answer"] is None and other["cot"]["answer"] is not None
-    return not refused or other["reflection"].get("verdict") == "satisfied"
+    return kept[0].answer is not None or other[0].answer is None or other[1].verdict == "satisfied"
 
 
-def _grounded(attempt: Mapping[str, Any]) -> bool:
+def _grounded(cot: LayoutCoT, reflection: Reflection) -> bool:
     """Evidence that the page does not bear out is none."""
-    return attempt["cot"]["grounded"] and not any(
-        f["check"] == "grounding" and f["weight"] >= 1 for f in _findings(attempt)
-    )
+    return cot.grounded and not any(f.check == "grounding" and f.weight >= 1 for f in reflection.findings)
 
 
-def _findings(attempt: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = attempt["reflection"].get("findings", [])
-    return found
-
-
-def _faults(attempt: Mapping[str, Any]) -> tuple[bool, float, float, float]:
-    """What speaks against it, what marks it, and its doubt: to be compared in this order. One not reflected on comes last.
-    Rounded: sums of floats are no ties."""
-    weights = [finding["weight"] for finding in _findings(attempt)]
-    heavy, marks = (sum(w for w in weights if (w >= HEAVY) == loud) for loud in (True, False))
-    return not attempt["reflection"], round(heavy, 6), round(marks, 6), -attempt["cot"]["confidence"]
+def _faults(attempt: Tried) -> tuple[float, float, float]:
+    """What speaks against it, what marks it, and its doubt: to be compared in this order. Rounded: sums of floats are no ties."""
+    cot, reflection = attempt
+    heavy = sum(f.weight for f in reflection.findings if f.weight >= HEAVY)
+    marks = sum(f.weight for f in reflection.findings if f.weight < HEAVY)
+    return round(heavy, 6), round(marks, 6), -cot.confidence

@@ -15,10 +15,10 @@ from tests.graph_attempts import attempt, cot, only, rule, texts_in
 
 RECEIPT = document_from_text("Net      10.00\nTax       2.50\nTotal    12.50\nCash     20.00\nChange    7.50")
 
+Others = Mapping[str, str | LayoutCoT]
 
-def tried(
-    answer: str, others: Mapping[str, str | LayoutCoT], *rules: Constraint, page: Document = RECEIPT, **fields: Any
-) -> Attempt:
+
+def tried(answer: str, others: Others, *rules: Constraint, page: Document = RECEIPT, **fields: Any) -> Attempt:
     known = {name: said if isinstance(said, LayoutCoT) else cot(page, said, key=name) for name, said in others.items()}
     return attempt(page, answer, others=known, constraints=rules, **fields)
 
@@ -70,7 +70,7 @@ def test_the_fitting_value_in_its_own_area_outweighs_confidence() -> None:
 
 def test_a_single_misread_digit_outweighs_confidence_and_is_named() -> None:
     page = document_from_text("Net   10.00\nTax   2.50\nTotal   18.50")
-    others = {"net": cot(page, "10.00", confidence=0.4), "tax": "2.50"}
+    others: Others = {"net": cot(page, "10.00", confidence=0.4), "tax": "2.50"}
     other = only(
         constraints(tried("18.50", others, rule("sum", "net", "tax", total="total"), page=page, confidence=0.9))
     )
@@ -182,7 +182,7 @@ def test_numbers_in_order_and_what_is_neither() -> None:
 
 
 def test_only_the_one_that_spoils_the_order_is_at_fault() -> None:
-    others = {"a": cot(RECEIPT, "2.50", confidence=0.1), "b": "10.00", "c": "12.50"}
+    others: Others = {"a": cot(RECEIPT, "2.50", confidence=0.1), "b": "10.00", "c": "12.50"}
     finding = only(constraints(tried("7.50", others, rule("ordered", "a", "b", "c", "total"), confidence=0.9)))
     assert "Most at fault is total" in finding.reason
 

@@ -12,7 +12,7 @@ from graphs.checks import CHECKS
 from graphs.judge import prompt
 from graphs.plan import PlannedQuestion
 from graphs.reflection import Attempt, Finding, Reflection
-from graphs.reflector import MOST_ROUNDS, areflect, best, decide, reflect
+from graphs.reflector import MOST_ROUNDS, Tried, areflect, best, decide, reflect
 from graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
@@ -31,7 +31,6 @@ Items     3
 
 Vendor name:   Beta Ltd          Total:  12.50
 """
-BOX = PAGE.pages[0].lines[0].box if PAGE.pages[0].lines else None
 WRONG = Correction(step="answer", wrong=("4711",))
 TYPED = Correction(step="answer", expected_type="date")
 LOOK = Correction(step="area", spatial="bottom")
@@ -115,18 +114,16 @@ def test_a_doubtful_answer_that_nothing_mends_does_not_pass_as_satisfactory() ->
 # -- the loop, with a reader --------------------------------------------------------------------------------------------
 
 
-def loop(
-    document: Document, question: PlannedQuestion, ask: Callable[..., LayoutCoT]
-) -> tuple[LayoutCoT, list[dict[str, Any]]]:
+def loop(document: Document, question: PlannedQuestion, ask: Callable[..., LayoutCoT]) -> tuple[LayoutCoT, list[Tried]]:
     """Ask, reflect, ask again: the smallest workflow."""
     made: list[LayoutCoT] = []
     tried: list[Correction] = []
-    kept: list[dict[str, Any]] = []
+    kept: list[Tried] = []
     while True:
         last = made[-1] if made else None
         made.append(ask(correction=tried[-1] if tried else None, previous=last))
         reflection = reflect(Attempt(question, made[-1], document, tuple(made[:-1]), tuple(tried)))
-        kept.append({"cot": made[-1].to_json(), "reflection": reflection.to_json()})
+        kept.append((made[-1], reflection))
         if reflection.correction is None:
             return made[best(kept)], kept
         tried.append(reflection.correction)
@@ -140,8 +137,8 @@ def test_the_papers_case_from_end_to_end() -> None:
         document, planned(name="vendor", text=text), lambda **how: reader.ask(document, text, **how)
     )
     assert chosen.answer == "Beta Ltd"
-    assert [a["reflection"]["verdict"] for a in attempts] == ["needs_revision", "satisfied"]
-    assert attempts[0]["reflection"]["correction"]["spatial"] == "bottom left"
+    assert [reflection.verdict for _, reflection in attempts] == ["needs_revision", "satisfied"]
+    assert attempts[0][1].correction == Correction(step="area", page=1, spatial="bottom left")
 
 
 def test_without_spatial_words_the_first_reading_stays() -> None:
@@ -150,7 +147,7 @@ def test_without_spatial_words_the_first_reading_stays() -> None:
         document, planned(name="v", text=text), lambda **how: FakeReader().ask(document, text, **how)
     )
     assert (chosen.answer, len(attempts)) == ("Alpha Ltd", 1)
-    assert [finding["check"] for finding in attempts[0]["reflection"]["findings"]] == ["ambiguity"]
+    assert [finding.check for finding in attempts[0][1].findings] == ["ambiguity"]
 
 
 def test_a_wrong_date_and_a_wrong_refusal_are_mended() -> None:
@@ -179,7 +176,7 @@ def test_a_reader_that_never_does_better_is_asked_a_few_times_only() -> None:
 
     _, attempts = loop(PAGE, planned(name="due", text="When is it due?", type="date"), ask)
     assert len(attempts) <= MOST_ROUNDS
-    assert attempts[-1]["reflection"]["verdict"] in ("failed", "max_iterations_reached")
+    assert attempts[-1][1].verdict in ("failed", "max_iterations_reached")
     assert len(set(asked)) == len(asked)
 
 
@@ -199,8 +196,8 @@ def test_right_answers_stay_right() -> None:
 # -- which attempt is kept ----------------------------------------------------------------------------------------------
 
 
-def kept(*attempts: tuple[LayoutCoT, Reflection]) -> int:
-    return best([{"cot": chain.to_json(), "reflection": reflection.to_json()} for chain, reflection in attempts])
+def kept(*attempts: Tried) -> int:
+    return best(attempts)
 
 
 def judged(*weights: float, check: str = "any") -> Reflection:
@@ -233,9 +230,7 @@ def test_a_refusal_gives_way_to_a_satisfactory_answer_only() -> None:
     assert kept((none, judged(0.9)), (answer, judged(0.4))) == 1
 
 
-def test_an_attempt_without_a_reflection_comes_last_and_none_is_an_error() -> None:
-    a = cot(PAGE, "4711").to_json()
-    assert best([{"cot": a, "reflection": {}}, {"cot": a, "reflection": judged(0.9).to_json()}]) == 1
+def test_no_attempts_are_an_error() -> None:
     with pytest.raises(ValueError, match="no attempts"):
         best([])
 
