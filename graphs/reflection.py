@@ -57,6 +57,11 @@ class Finding:
             "weight": self.weight,
         }
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Finding:
+        mend = Correction.from_json(data["correction"]) if data["correction"] else None
+        return cls(data["check"], data["step"], data["reason"], mend, data["weight"])
+
 
 @dataclass(frozen=True, slots=True)
 class Reflection:
@@ -70,3 +75,8 @@ class Reflection:
     def to_json(self) -> dict[str, Any]:
         mend = self.correction.to_json() if self.correction else None
         return {"verdict": self.verdict, "findings": [f.to_json() for f in self.findings], "correction": mend}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Reflection:
+        mend = Correction.from_json(data["correction"]) if data["correction"] else None
+        return cls(data["verdict"], tuple(map(Finding.from_json, data["findings"])), mend)

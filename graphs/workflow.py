@@ -1,42 +1,50 @@
-"""The first graph: one document, many questions, no chat model.
+"""The workflow of one document task: plan, ask, reflect, mend, and hand over what stays doubtful.
 
-    route -> ask, once for each question, side by side -> collect
+    plan -> approve? -> dispatch -> question (a graph of its own, side by side) -> dispatch ... -> settle -> review? -> finish
 
-A question that fails becomes an answer with an ``error``; the others are answered. Errors that are not the package's own
-are bugs, and crash. Planning and reflection are *not* here.
+``dispatch`` sends every question whose needs are met; ``settle`` holds the answers against one another (the plan's constraints) and
+sends back the one most at fault. ``approve`` and ``review`` wait for a person: nodes of their own without a model call, since each
+resume runs pending nodes anew. A question that fails becomes an answer with an ``error``; the others are answered. Errors that are
+not the package's own are bugs, and crash.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-from functools import cache
-from typing import Any
-from uuid import uuid4
+from collections.abc import Mapping
+from typing import Any, cast
 
-from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tools import BaseTool
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.prebuilt import ToolNode
-from langgraph.runtime import get_runtime
-from langgraph.types import Command, Overwrite, Send
+from langgraph.types import Command, Overwrite, Send, interrupt
 
-from graphs.state import Answer, Context, Job, Outcome, Request, Result, State
-from layoutllm_tool.errors import LayoutLLMError
-from layoutllm_tool.tool import LayoutLLMTool
+from graphs import asking
+from graphs.events import PlanEvent, tell
+from graphs.plan import Plan, PlannedQuestion
+from graphs.planner import Planned, aplan_task, plan_task, render
+from graphs.question import build_question
+from graphs.review import Approval, Review, decided, read_reply, shown
+from graphs.settling import asettle, constrained, settle
+from graphs.state import Answer, Context, Found, Job, Outcome, Request, State, correction_in, cots_in, plan_in
+from layoutllm_tool.cot import Correction
 
 
 def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     """The graph, not yet compiled: ``build_workflow().compile(checkpointer=...)``. Works sync and async."""
     graph = StateGraph(State, context_schema=Context, input_schema=Request, output_schema=Outcome)
-    graph.add_node("route", route, destinations=("ask", "collect"))
-    graph.add_node("ask", RunnableLambda(ask, afunc=aask))
-    graph.add_node("collect", collect)
-    graph.add_edge(START, "route")
-    graph.add_edge("ask", "collect")
-    graph.add_edge("collect", END)
+    graph.add_node("plan", RunnableLambda(plan, afunc=aplan))
+    graph.add_node("approve", approve)
+    graph.add_node("dispatch", dispatch, destinations=("question", "settle"))
+    graph.add_node("question", build_question())
+    graph.add_node("settle", RunnableLambda(settle, afunc=asettle))
+    graph.add_node("review", RunnableLambda(review), destinations=("question", "dispatch"))
+    graph.add_node("finish", finish)
+    graph.add_edge(START, "plan")
+    graph.add_conditional_edges("plan", _to_approve, ["approve", "dispatch"])
+    graph.add_edge("approve", "dispatch")
+    graph.add_edge("question", "dispatch")
+    graph.add_conditional_edges("settle", _to_mend, ["question", "review", "finish"])
+    graph.add_edge("finish", END)
     return graph
 
 
@@ -45,76 +53,131 @@ def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
     return build_workflow().compile()
 
 
-def route(state: State) -> Command[Any]:
-    """One tool call for each question, as a chat model that knows what it wants would write them."""
-    name = _tool().name
-    shared = {"document": state["document"], "page": state.get("page")}
-    calls = [
-        ToolCall(name=name, args={**shared, "question": question}, id=uuid4().hex, type="tool_call")
-        for question in state["questions"]
+# -- plan ---------------------------------------------------------------------------------------------------------------
+
+
+def plan(state: State) -> dict[str, Any]:
+    """The task as a plan. LayoutLLMError where nothing can be made of it."""
+    return _planned(plan_task(_task(state), model=asking.context().planner))
+
+
+async def aplan(state: State) -> dict[str, Any]:
+    return _planned(await aplan_task(_task(state), model=asking.context().planner))
+
+
+def _task(state: State) -> Any:
+    """A plan as JSON is one; any other mapping is a JSON Schema."""
+    task = state["task"]
+    return Plan.model_validate(task) if isinstance(task, Mapping) and "questions" in task else task
+
+
+def _planned(planned: Planned) -> dict[str, Any]:
+    found = planned.plan.model_dump(mode="json")
+    tell(PlanEvent(event="plan", plan=found, notes=list(planned.notes)))
+    return {"plan": found, "notes": list(planned.notes), "found": Overwrite({}), "answers": []}
+
+
+def _to_approve(state: State) -> str:
+    return "approve" if asking.context().approve else "dispatch"
+
+
+def approve(state: State) -> dict[str, Any]:
+    """Waits for a person: the plan as it is, or as they edited it."""
+    value = {"kind": "plan", "plan": state["plan"], "text": render(plan_in(state))}
+    edited = read_reply(Approval, interrupt(value, response_schema=Approval)).plan
+    return {"plan": edited.model_dump(mode="json")} if edited else {}
+
+
+# -- ask ----------------------------------------------------------------------------------------------------------------
+
+
+def dispatch(state: State) -> Command[Any]:
+    """Every question that can be asked now, each to a graph of its own; none left: on to settle."""
+    plan, found = plan_in(state), state["found"]
+    # A column is easier to find once the total that it adds up to is known: it comes last, unless another question needs it.
+    needed = {name for question in plan.questions for name in question.needs}
+    last = [question.name for question in plan.questions if question.many and question.name not in needed]
+    waves = [[name for name in wave if name not in last] for wave in plan.waves()]
+    for wave in (*waves, last):
+        if waiting := [name for name in wave if name not in found]:
+            return Command(goto=[Send("question", _job(state, plan.question(name))) for name in waiting])
+    return Command(goto="settle")
+
+
+def _job(state: State, question: PlannedQuestion, **more: Any) -> Job:
+    """With the answers that its text waits for. Constraints are settled when all are in; a column is found by them."""
+    cots = cots_in(state)
+    answers = {name: cot.answer for name, cot in cots.items() if cot.answer is not None}
+    constraints = [c for c in plan_in(state).constraints if question.many and question.name in c.names]
+    others = {
+        name: cots[name].to_json() for c in constraints for name in c.names if name in cots and name != question.name
+    }
+    filled = question.model_copy(update={"text": question.filled(answers)})
+    job = Job(
+        document=state["document"], page=state.get("page"), name=question.name, question=filled.model_dump(mode="json"),
+        others=others, constraints=[c.model_dump(mode="json") for c in constraints], correction=None, by="reader", known=state["found"].get(question.name),
+    )  # fmt: skip
+    return cast("Job", {**job, **more})
+
+
+# -- settle ------------------------------------------------------------------------------------------------------------
+
+
+def _to_mend(state: State) -> list[Send] | str:
+    """The questions that a constraint sends back, or what a person should see, or the end."""
+    plan, cots = plan_in(state), cots_in(state)
+    again = []
+    for name in constrained(state):
+        if mend := correction_in(state["found"][name]):
+            others = {other: cot.to_json() for other, cot in cots.items() if other != name}
+            constraints = [c.model_dump(mode="json") for c in plan.constraints if name in c.names]
+            job = _job(state, plan.question(name), correction=mend, others=others, constraints=constraints)
+            again.append(Send("question", job))
+    if again:
+        return again
+    doubtful = [name for name, found in state["found"].items() if _doubtful(found)] if asking.context().review else []
+    return [Send("review", _job(state, plan.question(name))) for name in doubtful] or "finish"
+
+
+def _doubtful(found: Found) -> bool:
+    return found["verdict"] != "satisfied" and found["by"] != "person"
+
+
+# -- a person -----------------------------------------------------------------------------------------------------------
+
+
+def review(job: Job) -> Command[Any]:
+    """Waits for a person's word on one doubtful answer: accepted, corrected (read again from that step), or written by hand."""
+    question = PlannedQuestion.model_validate(job["question"])
+    said = read_reply(Review, interrupt(shown(job), response_schema=Review))
+    if said.correction is not None:
+        correction = Correction.from_json(said.correction.model_dump()).to_json()
+        return Command(goto=[Send("question", {**job, "correction": correction, "by": "person"})])
+    return Command(update={"found": {question.name: decided(job, said)}}, goto="dispatch")
+
+
+# -- the end ------------------------------------------------------------------------------------------------------------
+
+
+def finish(state: State) -> dict[str, Any]:
+    """The answers in the order of the plan."""
+    return {"answers": standing(state)}
+
+
+def standing(state: Mapping[str, Any]) -> list[Answer]:
+    """The answers that there are so far, in the order of the plan; none before there is one."""
+    questions = plan_in(state).questions if state.get("plan") else []
+    return [
+        _answer(question, state["found"][question.name]) for question in questions if question.name in state["found"]
     ]
-    jobs = [Send("ask", Job(index=index, call=call)) for index, call in enumerate(calls)]
-    return Command(update={"results": Overwrite([])}, goto=jobs or "collect")
 
 
-def ask(job: Job) -> dict[str, list[Result]]:
-    """A ToolNode over the context's tool, so that the tool gets its runtime and streams its steps."""
-    try:
-        done = ToolNode([_tool()]).invoke(_as_messages(job))
-    except LayoutLLMError as error:
-        return _failed(job, error)
-    return _done(job, done["messages"][-1])
-
-
-async def aask(job: Job) -> dict[str, list[Result]]:
-    """As ``ask``, without a thread of its own."""
-    try:
-        tool = await asyncio.to_thread(_tool)  # asks for the working directory: a blocking call, to the strict
-        done = await ToolNode([tool]).ainvoke(_as_messages(job))
-    except LayoutLLMError as error:
-        return _failed(job, error)
-    return _done(job, done["messages"][-1])
-
-
-def collect(state: State) -> Outcome:
-    """The results in the order of the questions, as plain answers."""
-    return {"answers": [_answer(result) for result in sorted(state["results"], key=lambda result: result["index"])]}
-
-
-def _tool() -> BaseTool:
-    context = get_runtime(Context).context
-    return (context.tool if context else None) or _own_tool()
-
-
-@cache
-def _own_tool() -> BaseTool:
-    return LayoutLLMTool()
-
-
-def _as_messages(job: Job) -> dict[str, list[AIMessage]]:
-    return {"messages": [AIMessage("", tool_calls=[job["call"]])]}
-
-
-def _done(job: Job, message: ToolMessage) -> dict[str, list[Result]]:
-    text = message.content if isinstance(message.content, str) else json.dumps(message.content)
-    question = job["call"]["args"]["question"]
-    result = Result(index=job["index"], question=question, status=message.status, text=text, artifact=message.artifact)
-    return {"results": [result]}
-
-
-def _failed(job: Job, error: LayoutLLMError) -> dict[str, list[Result]]:
-    question = job["call"]["args"]["question"]
-    return {"results": [Result(index=job["index"], question=question, status="error", text=str(error), artifact=None)]}
-
-
-def _answer(result: Result) -> Answer:
-    cot = result["artifact"] or {}
+def _answer(question: PlannedQuestion, found: Found) -> Answer:
+    best = found["attempts"][found["best"]] if found["best"] is not None else None
+    cot = best["cot"] if best else {}
+    reasons = [finding["reason"] for finding in best["reflection"]["findings"]] if best else []
     return Answer(
-        question=result["question"],
-        answer=cot.get("answer"),
-        page=cot.get("page"),
-        box=cot.get("box"),
-        confidence=cot.get("confidence"),
-        error=result["text"] if result["status"] == "error" else None,
-        cot=result["artifact"],
-    )
+        name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"), page=cot.get("page"),
+        box=cot.get("box"), confidence=cot.get("confidence"), verdict=found["verdict"], reasons=reasons, by=found["by"],
+        calls=found["calls"], error=found["error"], cot=cot or None,
+    )  # fmt: skip

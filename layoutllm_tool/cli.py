@@ -1,4 +1,4 @@
-"""The command line: ``layoutllm ask | pull | bench | eval | train``. Wiring only.
+"""The command line: ``layoutllm ask | run | pull | bench | eval | train``. Wiring only.
 
 An error of the package's tree is one line on stderr. Exit codes: 2 where the caller can mend the call (a wrong file name,
 a page that does not exist), 1 for what can't be helped from here (no weights, no OCR engine), 130 after Ctrl-C.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from layoutllm_tool.commands import ask, train
+from layoutllm_tool.commands import ask, run, train
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None, *, reader: Reader | None = None) -> 
     """
     try:
         options = build_parser().parse_args(argv)
-        run: Callable[[argparse.Namespace, Reader | None], int] = options.run
-        code = run(options, reader)
+        command: Callable[[argparse.Namespace, Reader | None], int] = options.run
+        code = command(options, reader)
         sys.stdout.flush()
     except LayoutLLMError as error:
         from layoutllm_tool.tool_content import plain_line
@@ -52,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"layoutllm-tool {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     ask.add_to(commands)
+    run.add_to(commands)
     _add_pull(commands)
     _add_bench(commands)
     _add_eval(commands)

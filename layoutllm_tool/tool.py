@@ -137,6 +137,10 @@ class LayoutLLMTool(BaseTool):
             cot = await reader.aask(loaded, question, page=page, correction=mend, on_progress=emit)
             return await asyncio.to_thread(self._result, cot, loaded, page)
 
+    def look(self, document: str, page: int | None = None) -> Document:
+        """The document (or that page of it, 1-based) with its words, as a question about it sees it. Blocks. LayoutLLMError."""
+        return self._prepare(document, page)[1]
+
     def _prepare(self, name: str, page: int | None) -> tuple[Reader, Document]:
         """Blocks: opens the document, may build the reader, reads the pages. The cheap refusals come first."""
         document = self.documents.get(name) or self._open(name, page)

@@ -15,6 +15,7 @@ from rich.table import Table
 from layoutllm_tool.evaluation.ablation import Rung
 from layoutllm_tool.evaluation.asking import Outcome, Tick
 from layoutllm_tool.evaluation.curves import coverage_at, risk_coverage
+from layoutllm_tool.evaluation.loop import Comparison, Pass
 from layoutllm_tool.evaluation.odd import Outcome as Examined
 from layoutllm_tool.evaluation.rows import Row, Summary, by_field, refusals
 
@@ -140,6 +141,34 @@ def ablation_table(rungs: Sequence[Rung]) -> Table:
     for rung in rungs:
         table.add_row(escape(rung.name), *(f"{score:.3f}" for score in rung.anls.values()))
     return table
+
+
+def loop_table(found: Comparison) -> Table:
+    """A single call beside the whole loop, and what became of right and wrong answers."""
+    made = _table("The workflow", ("", "one call", "the loop"))
+    once, loop = Pass.of(found.once), Pass.of(found.loop)
+    for name in ("anls", "right", "area_hit"):
+        made.add_row(name.replace("_", " "), _number(getattr(once, name)), _number(getattr(loop, name)))
+    made.add_row("calls a question", _number(once.calls, 2), _number(loop.calls, 2))
+    made.add_row("seconds a question", _number(once.seconds, 2), _number(loop.seconds, 2))
+    total, wrong = len(found.once), found.changed(False, False) + found.changed(False, True)
+    mended, spoilt = found.changed(False, True), found.changed(True, False)
+    made.add_row("wrong -> right", "", f"{mended} of {wrong}")
+    made.add_row("right -> wrong", "", f"{spoilt} of {total - wrong}")
+    made.add_row("wrong -> flagged", "", f"{found.wrong_flagged} of {wrong - mended + spoilt}")
+    made.add_row("right -> flagged", "", f"{found.right_flagged} of {total - wrong + mended - spoilt}")
+    return made
+
+
+def checks_table(without: Mapping[str, Comparison]) -> Table:
+    """The loop with all checks, and without each of them."""
+    headings = ("without", "anls", "wrong -> right", "right -> wrong", "wrong -> flagged", "right -> flagged", "calls")
+    made = _table("What each check is worth", headings)
+    for name, found in without.items():
+        loop = Pass.of(found.loop)
+        counts = (found.changed(False, True), found.changed(True, False), found.wrong_flagged, found.right_flagged)
+        made.add_row("-" if name == "all" else name, _number(loop.anls), *map(str, counts), _number(loop.calls, 2))
+    return made
 
 
 def file_table(outcomes: Iterable[Examined]) -> Table:

@@ -12,7 +12,19 @@ from pathlib import Path
 from rich.console import Console
 
 from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.evaluation import ablation, asking, drawn, forms, odd, plots, refusal, report, rows, unanswerable
+from layoutllm_tool.evaluation import (
+    ablation,
+    asking,
+    drawn,
+    forms,
+    loop,
+    odd,
+    plots,
+    refusal,
+    report,
+    rows,
+    unanswerable,
+)
 from layoutllm_tool.evaluation.pages import Pictures, write_pages
 from layoutllm_tool.evaluation.sets import SETS, Choice
 from layoutllm_tool.protocols import Reader
@@ -48,6 +60,8 @@ def run_set(setting: Setting) -> int:
     items = SETS[chosen.name].items(_choice(setting))
     if not any(item.questions for item in items):
         raise DocumentNotFound("there are no questions to ask.", hint="Look at --data, --split, --numbers and --limit.")
+    if chosen.loop:
+        return _run_loop(setting, items)
     baseline = _baseline() if chosen.baseline else None
     outcome = _asked(setting, items, baseline)
     read = "pictures read" if getattr(chosen, "ocr", False) else "words given"
@@ -58,6 +72,30 @@ def run_set(setting: Setting) -> int:
         setting.console.print(report.refusal_table(refusal.by_set(outcome.rows)))
     for line in report.notes(outcome):
         setting.console.print(line, markup=False, soft_wrap=True)
+    return 0
+
+
+def _run_loop(setting: Setting, items: Sequence[asking.Item]) -> int:
+    """The workflow on a set: whole, and without each check where that is wanted."""
+    from graphs.checks import CHECKS
+
+    chosen = setting.arguments
+    left_out = [(), *((check.__name__,) for check in CHECKS)] if chosen.each_check else [()]
+    questions = sum(len(item.questions) for item in items)
+    with report.progress("Asking", questions * (1 + len(left_out))) as tick:
+        once = loop.deal(setting.reader, items, rounds=0, second_look=False, tick=tick)
+        whole = [
+            loop.Comparison(tuple(once), tuple(loop.deal(setting.reader, items, without=w, tick=tick)))
+            for w in left_out
+        ]
+    setting.console.print(report.loop_table(whole[0]))
+    if chosen.each_check:
+        setting.console.print(
+            report.checks_table({(names[0] if names else "all"): found for names, found in zip(left_out, whole, strict=True)})
+        )
+    if chosen.json:
+        found = [dealt.row for dealt in whole[0].loop]
+        rows.write(chosen.json, found, load_seconds=[], refused=[])
     return 0
 
 

@@ -1,0 +1,83 @@
+"""A question for many values ("the items' amounts"): the reader points at one place, the page's own columns give the rest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from graphs.plan import Constraint, PlannedQuestion
+from layoutllm_tool.answer_types import spans_of
+from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT
+from layoutllm_tool.documents.geometry import Box, Document, Page
+from layoutllm_tool.views import addends, cells_under, column, table
+
+Cell = tuple[tuple[int, int], ...]
+"""(line, word) indices."""
+SEPARATOR = "; "
+
+
+def column_of(
+    question: PlannedQuestion,
+    cot: LayoutCoT,
+    document: Document,
+    *,
+    others: Mapping[str, LayoutCoT],
+    constraints: Sequence[Constraint],
+) -> LayoutCoT:
+    """The answer with all the values of its column, joined by "; ", each with its evidence.
+
+    Amounts that should add up to a known total are those of the total's column that do; where none do, all of it that other answers
+    did not take. Else the column of the table, or under the header, that the reader pointed at. Nothing found: ``cot`` as it is.
+    """
+    for constraint in constraints:
+        total = others.get(constraint.total or "")
+        if question.name in constraint.terms and total is not None and total.evidence:
+            page = document.page(total.evidence[0].page)
+            return _with(cot, page, _adding_up(page, total, others.values()))
+    if not cot.evidence:
+        return cot
+    page = document.page(cot.evidence[0].page)
+    cells = [cell for cell in _beside(page, cot.evidence[0].words) if _fits(question, page, cell)]
+    return _with(cot, page, cells)
+
+
+def _adding_up(page: Page, total: LayoutCoT, others: Iterable[LayoutCoT]) -> list[Cell]:
+    words = total.evidence[0].words
+    taken = {word for cot in others for e in cot.evidence if e.page == page.number for word in e.words}
+    cells = addends(page, words) or column(page, words)
+    return [cell for cell in cells if not taken.intersection(cell)]
+
+
+def _beside(page: Page, words: Sequence[tuple[int, int]]) -> list[Cell]:
+    """The cells in one column with these words, themselves among them."""
+    line = words[0][0]
+    rows = table(page, line)
+    for index in range(len(rows[0]) if rows else 0):
+        cells = [row[index] for row in rows if row[index]]
+        if any(set(cell) & set(words) for cell in cells):
+            return cells
+    return [tuple(words), *cells_under(page, line, [word for at, word in words if at == line])]
+
+
+def _fits(question: PlannedQuestion, page: Page, cell: Cell) -> bool:
+    """Of the type that is expected: a header above amounts is none of them."""
+    return question.type in ("text", "address") or bool(spans_of(question.type, _text(page, cell)))
+
+
+def _with(cot: LayoutCoT, page: Page, cells: Sequence[Cell]) -> LayoutCoT:
+    if not cells:
+        return cot
+    evidence = tuple(Evidence(page.number, _box(page, cell), _text(page, cell), cell) for cell in cells)
+    lines = tuple(sorted({line for cell in cells for line, _ in cell}))
+    area = Area(page.number, Box.union(e.box for e in evidence), lines)
+    formation = AnswerFormation("inside", "") if cot.formation.relation == "none" else cot.formation
+    answer = SEPARATOR.join(e.text for e in evidence)
+    return replace(cot, answer=answer, evidence=evidence, areas=(area,), formation=formation)
+
+
+def _text(page: Page, cell: Cell) -> str:
+    return " ".join((page.lines or ())[line].words[word].text for line, word in cell)
+
+
+def _box(page: Page, cell: Cell) -> Box:
+    return Box.union((page.lines or ())[line].words[word].box for line, word in cell)

@@ -1,0 +1,103 @@
+"""Carries a workflow through to its end: checkpoints, a thread for each document and task, events, and a person's replies.
+
+A run that was cut off goes on where it was: questions that were answered are not asked again. Batches of documents are *not* here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command, Interrupt
+
+from graphs.state import Context, Outcome, Request
+from layoutllm_tool.errors import LayoutLLMError
+
+Reply = Callable[[dict[str, Any]], Any]
+"""Takes what an interrupt shows ("kind" is "plan" or "review") and gives what it is resumed with."""
+
+
+@contextmanager
+def checkpoints(place: str | Path) -> Iterator[BaseCheckpointSaver[Any]]:
+    """Where runs are kept: a SQLite file, made where it is missing, or a ``postgres://`` URL (extra ``postgres``)."""
+    if str(place).startswith(("postgres://", "postgresql://")):
+        with _postgres(str(place)) as saver:
+            yield saver
+        return
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    with SqliteSaver.from_conn_string(str(place)) as saver:
+        saver.conn.execute("PRAGMA journal_mode=WAL")
+        yield saver
+
+
+@contextmanager
+def _postgres(url: str) -> Iterator[BaseCheckpointSaver[Any]]:
+    try:
+        from langgraph.checkpoint.postgres import PostgresSaver  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise LayoutLLMError(
+            "checkpoints in Postgres need a package more.", hint="pip install 'layoutllm-tool[postgres]'"
+        ) from error
+    with PostgresSaver.from_conn_string(url) as saver:
+        saver.setup()
+        yield saver
+
+
+def thread_of(sha256: str, request: Request) -> str:
+    """The thread of a document (by its content) and a task: the same ones find their run again."""
+    asked = json.dumps([sha256, request["task"], request.get("page")], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(asked.encode()).hexdigest()[:32]
+
+
+def carry_out(
+    graph: CompiledStateGraph[Any, Context, Request, Outcome],
+    request: Request,
+    *,
+    thread: str,
+    context: Context,
+    on_event: Callable[[Mapping[str, Any]], None] | None = None,
+    reply: Reply | None = None,
+) -> Outcome:
+    """From where the thread stands to its end. ``reply`` answers interrupts, one after another, all of a step before it goes on;
+    without it, the answers that wait for a person come back as they stand.
+
+    A thread that is at its end is run anew. Raises what the graph raises.
+    """
+    config: Any = {"configurable": {"thread_id": thread}}
+    before = graph.get_state(config)
+    given: Any = None if before.next and not before.interrupts else request
+    if before.interrupts:
+        given = _replies(before.interrupts, reply)
+    while True:
+        for part in graph.stream(
+            given, config, context=context, stream_mode="custom", subgraphs=True, durability="sync"
+        ):
+            if on_event:
+                on_event(cast("tuple[Any, Mapping[str, Any]]", part)[1])
+        state = graph.get_state(config)
+        if not state.interrupts or reply is None:
+            return _outcome(state.values)
+        given = _replies(state.interrupts, reply)
+
+
+def _replies(waiting: tuple[Interrupt, ...], reply: Reply | None) -> Command[Any] | None:
+    """Every reply under its interrupt's own id: several may wait together."""
+    if reply is None:
+        return None
+    return Command(resume={one.id: reply(one.value) for one in waiting})
+
+
+def _outcome(values: Mapping[str, Any]) -> Outcome:
+    """Where the run waits for a person, the answers as they stand."""
+    from graphs.workflow import standing
+
+    answers = values.get("answers") or standing(values)
+    return Outcome(plan=values.get("plan", {}), answers=answers, notes=values.get("notes", []))

@@ -1,0 +1,105 @@
+"""Answers against one another: what the plan's constraints say of them, and the misread amount that a second reading mends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from graphs import asking
+from graphs.plan import PlannedQuestion
+from graphs.question import report
+from graphs.reflection import Attempt, Reflection
+from graphs.reflector import reflect
+from graphs.rereading import mend_sum
+from graphs.state import Attempted, Found, State, correction_in, cots_in, plan_in
+from layoutllm_tool.cot import Correction, LayoutCoT
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import LayoutLLMError
+
+
+def settle(state: State) -> dict[str, Any]:
+    """Answers against one another: what the plan's constraints say of each joins its reflection. A sum that does not hold, and for
+    which no correction is left, has its amounts read again."""
+    held = {name: found for name in constrained(state) if (found := _held(state, name)) is not None}
+    after: State = {**state, "found": {**state["found"], **held}}
+    if not any(correction_in(after["found"][name]) for name in constrained(after)):
+        held |= _read_again(after)
+    return {"found": held}
+
+
+def _read_again(state: State) -> dict[str, Found]:
+    plan, cots = plan_in(state), cots_in(state)
+    mended: dict[str, Found] = {}
+    for constraint in plan.constraints:
+        if constraint.kind != "sum" or not all(
+            name in cots and _standing(state["found"][name]) for name in constraint.names
+        ):
+            continue
+        document = _document(state, plan.question(constraint.names[0]))
+        if document and (found := mend_sum(constraint, cots, document)):
+            name, cot = found
+            cots[name] = cot
+            mended[name] = _with_attempt(state, name, cot, cots, document)
+    return mended
+
+
+def _with_attempt(state: State, name: str, cot: LayoutCoT, cots: Mapping[str, LayoutCoT], document: Document) -> Found:
+    """What was read again stands: the sum speaks for it."""
+    found = state["found"][name]
+    reflection = _reflection(state, name, cot, cots, document)
+    report(name, cot.to_json(), reflection)
+    attempts = [*found["attempts"], Attempted(cot=cot.to_json(), correction=None, reflection=reflection.to_json())]
+    return Found(**{**found, "attempts": attempts, "best": len(attempts) - 1, "verdict": reflection.verdict})
+
+
+async def asettle(state: State) -> dict[str, Any]:
+    return await asyncio.to_thread(settle, state)
+
+
+def constrained(state: State) -> list[str]:
+    """Questions that constraints name, whose answers came from the reader without an error."""
+    plan, found = plan_in(state), state["found"]
+    named = {name for constraint in plan.constraints for name in constraint.names}
+    return [q.name for q in plan.questions if q.name in named and _standing(found[q.name])]
+
+
+def _standing(found: Found) -> bool:
+    return found["best"] is not None and found["error"] is None and found["by"] == "reader"
+
+
+def _held(state: State, name: str) -> Found | None:
+    """The question's entry with its best attempt reflected on beside the others; None where nothing changes."""
+    found, cots = state["found"][name], cots_in(state)
+    document = _document(state, plan_in(state).question(name))
+    if document is None:
+        return None
+    attempts, best = found["attempts"], found["best"] or 0
+    reflection = _reflection(state, name, cots[name], cots, document)
+    said = reflection.to_json()
+    if said == attempts[best]["reflection"]:
+        return None
+    report(name, attempts[best]["cot"], reflection)
+    changed = [Attempted(**{**a, "reflection": said}) if i == best else a for i, a in enumerate(attempts)]
+    return Found(**{**found, "attempts": changed, "verdict": reflection.verdict})
+
+
+def _document(state: State, question: PlannedQuestion) -> Document | None:
+    try:
+        return asking.tool().look(state["document"], question.page or state.get("page"))
+    except LayoutLLMError:
+        return None
+
+
+def _reflection(
+    state: State, name: str, cot: LayoutCoT, cots: Mapping[str, LayoutCoT], document: Document
+) -> Reflection:
+    plan, found = plan_in(state), state["found"][name]
+    attempt = Attempt(
+        question=plan.question(name), cot=cot, document=document,
+        earlier=tuple(LayoutCoT.from_json(a["cot"]) for i, a in enumerate(found["attempts"]) if i != found["best"]),
+        tried=tuple(Correction.from_json(a["correction"]) for a in found["attempts"] if a["correction"]),
+        others={other: known for other, known in cots.items() if other != name},
+        constraints=[c for c in plan.constraints if name in c.names],
+    )  # fmt: skip
+    return reflect(attempt, checks=asking.checks(), rounds=asking.context().rounds)

@@ -1,0 +1,149 @@
+"""``layoutllm run FILE --task "..."``: plans, asks, checks and mends, and shows it as it happens.
+
+Runs are kept in a SQLite file (or Postgres) and go on where they were cut off. Progress goes to stderr, the result to stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.errors import QuestionError
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.tool_content import plain_line
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from graphs.state import Answer, Outcome
+
+_EXAMPLES = """\
+examples:
+  layoutllm run receipt.jpg --task "Extract vendor, date and total"
+  layoutllm run invoice.pdf --schema invoice.schema.json --json
+  layoutllm run invoice.pdf --task "Extract subtotal, tax and total; check that subtotal plus tax equals the total" --review
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command with its options."""
+    parser = commands.add_parser(
+        "run",
+        help="carry out a document task: plan, ask, check, mend",
+        description="Carry out a document task: plan the questions, ask them, check the answers against the page, and ask "
+        "again from the step that failed.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", metavar="TEXT", help="what to find, in plain words")
+    what.add_argument("--schema", type=Path, metavar="FILE.json", help="a JSON Schema of the fields, or a plan")
+    parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
+    parser.add_argument("--plan", action="store_true", help="show the plan and stop")
+    parser.add_argument("--review", action="store_true", help="decide on doubtful answers here, in the terminal")
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="most corrections of a question (default: 3)"
+    )
+    parser.add_argument("--once", action="store_true", help="ask once and check, mend nothing")
+    parser.add_argument(
+        "--checkpoints", metavar="PLACE", help="a SQLite file or a postgres:// URL; default: with the user's state"
+    )
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
+    """0 where every answer is satisfied or a person's, else 3: something stays doubtful. LayoutLLMError."""
+    task = _task(options)
+    if options.plan:
+        from graphs.planner import plan_task, render
+
+        sys.stdout.write(f"{render(plan_task(task).plan)}\n")
+        return 0
+    outcome = _carry_out(options, task, reader)
+    if options.json:
+        sys.stdout.write(json.dumps(outcome, indent=2, ensure_ascii=False) + "\n")
+    else:
+        from rich.console import Console
+
+        Console(markup=False, emoji=False).print(_table(outcome["answers"]))
+        for note in outcome["notes"]:
+            sys.stderr.write(f"layoutllm: {note}\n")
+    return 0 if all(answer["verdict"] == "satisfied" for answer in outcome["answers"]) else 3
+
+
+def _task(options: argparse.Namespace) -> Any:
+    if options.schema is None:
+        return options.task
+    try:
+        data = json.loads(options.schema.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise QuestionError(
+            f"{options.schema} is no JSON file: {error}.", hint="Give a JSON Schema, or a plan."
+        ) from error
+    if not isinstance(data, (dict, list)):
+        raise QuestionError(
+            f"{options.schema} holds neither a schema nor a list.", hint="Give a JSON Schema, or a plan."
+        )
+    from graphs.planner import task_of
+
+    return task_of(data)
+
+
+def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) -> Outcome:
+    from graphs.plan import Plan
+    from graphs.runs import carry_out, checkpoints, thread_of
+    from graphs.state import Context, Request
+    from graphs.workflow import build_workflow
+    from layoutllm_tool.commands.live import Watch
+    from layoutllm_tool.documents import Access
+    from layoutllm_tool.tool import LayoutLLMTool
+
+    tool = LayoutLLMTool(reader=reader or _reader(options), access=Access.anywhere())
+    document = tool.look(options.file, options.page)
+    given = task.model_dump(mode="json") if isinstance(task, Plan) else task
+    request = Request(document=options.file, task=given, page=options.page)
+    context = Context(tool=tool, rounds=0 if options.once else options.rounds, review=options.review)
+    with checkpoints(options.checkpoints or _default_place()) as saver:
+        graph = build_workflow().compile(checkpointer=saver)
+        with Watch(enabled=not options.json) as watch:
+            return carry_out(
+                graph, request, thread=thread_of(document.sha256, request), context=context, on_event=watch.take,
+                reply=watch.reply if options.review else None,
+            )  # fmt: skip
+
+
+def _table(answers: Sequence[Answer]) -> Table:
+    """What was found, how sure, and what speaks against it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from layoutllm_tool.commands.live import VERDICTS
+
+    table = Table("field", "answer", "page", "box", "confidence", "verdict", "reasons")
+    for answer in answers:
+        said = answer["error"] or ("not in the document" if answer["answer"] is None else answer["answer"])
+        sure = "" if answer["confidence"] is None else f"{answer['confidence']:.2f}"
+        table.add_row(
+            answer["name"], Text(plain_line(said)), str(answer["page"] or ""), str(answer["box"] or ""), sure,
+            Text(answer["verdict"], style=VERDICTS.get(answer["verdict"], "")), Text(plain_line("; ".join(answer["reasons"]))),
+        )  # fmt: skip
+    return table
+
+
+def _reader(options: argparse.Namespace) -> Reader:
+    from layoutllm_tool.reader import LayoutLLMReader
+
+    return LayoutLLMReader(options.weights)
+
+
+def _default_place() -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("layoutllm", appauthor=False) / "runs.sqlite"
