@@ -18,8 +18,9 @@ from pydantic.errors import PydanticUserError
 from graphs.plan import Constraint, Plan, PlannedQuestion
 from graphs.planning.fields import Draft, first_error, one_line
 from graphs.planning.phrases import hold_quotes
+from graphs.planning.questions import ask_question
 from graphs.planning.schemas import draft_schema, is_schema
-from graphs.planning.tasks import ask_question, draft_list, draft_text
+from graphs.planning.tasks import draft_list, draft_text
 from layoutllm_tool.errors import PlanError
 
 if TYPE_CHECKING:

@@ -53,6 +53,7 @@ _MINUS = re.compile(r"\s+(?:minus|less|-|\u2013)\s+", re.IGNORECASE)
 _AND = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|plus|\+|&)\s+", re.IGNORECASE)
 _INVERTED = re.compile(r"(?:do|does|did)\s+", re.IGNORECASE)
 _MOST_TERMS = 12
+_LONGEST = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def split_checks(text: str) -> list[str]:
 
 def parse_checks(text: str, held: Sequence[str]) -> list[Check]:
     """The checks of a sentence without its prefix, all of them or [] where a part of it is not understood."""
+    if len(text) > _LONGEST:
+        return []
     found: list[Check] = []
     for part in split_checks(text):
         checks = _one_or_two(_INVERTED.sub("", part.strip(" ,.;:!?"), count=1), held)

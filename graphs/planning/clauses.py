@@ -16,7 +16,7 @@ AND_CHECK = re.compile(
     r"|confirm (?:that|whether|if)\b|validate\b)",
     re.IGNORECASE,
 )
-_AND_VERB = re.compile(r"[,;]?\s+(?:and|then|and then)\s+(?=(?:tell|give|get|extract|return|find|list|show)\s+(?:me|us|the|all|its)\b)", re.IGNORECASE)  # fmt: skip
+_AND_VERB = re.compile(r"[,;]?\s+(?:and|then|and then)\s+(?=(?:tell|give|get|extract|return|find|list|show|summari[sz]e|describe|explain|translate|classify|compare|calculate|compute|count)\s+(?:me|us|the|all|its|it)\b)", re.IGNORECASE)  # fmt: skip
 _ASIDE = re.compile(r",\s+(?=(?:optionally|optional|if (?:present|any|available|given|there|printed|stated))\b)", re.IGNORECASE)  # fmt: skip
 
 

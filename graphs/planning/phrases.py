@@ -9,10 +9,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graphs.planning.fields import known, one_line
+from graphs.planning.fields import LONGEST_FIELD, known, one_line
 
 MOST_PAGES = 20
 """Of one phrase ("pages 1 to 20")."""
+_LONGEST = 600
+"""Characters beyond which a phrase isn't looked into: no name, and time is dear."""
 MOST_WORDS = 5
 """Of a field's name that is taken as one without asking further."""
 _OPEN, _SHUT = "\ue000", "\ue001"
@@ -69,7 +71,12 @@ class Phrase:
     def is_name(self) -> bool:
         """Whether the words are surely a field's name."""
         words = self.words.lower().split()
-        plain = 0 < len(words) <= MOST_WORDS and _ODD.isdisjoint(words) and not _STRANGE.search(self.words)
+        plain = (
+            0 < len(words) <= MOST_WORDS
+            and len(self.words) <= LONGEST_FIELD
+            and _ODD.isdisjoint(words)
+            and not _STRANGE.search(self.words)
+        )
         return self.printed or known(self.words) is not None or plain
 
     @property
@@ -98,6 +105,11 @@ def hold_quotes(text: str) -> tuple[str, list[str]]:
 def release_quotes(text: str, held: Sequence[str]) -> str:
     """The marks as quoted strings again."""
     return _HELD.sub(lambda found: f'"{held[int(found.group(1))]}"', text)
+
+
+def held_in(text: str, held: Sequence[str]) -> list[str]:
+    """The quoted strings whose marks stand in the text."""
+    return [held[int(found.group(1))] for found in _HELD.finditer(text)]
 
 
 def join_pages(text: str) -> str:
@@ -129,15 +141,17 @@ def take_pages(text: str) -> tuple[str, tuple[int, ...]]:
     return " ".join(_PAGE.sub(" ", text).split()) if pages else text, tuple(dict.fromkeys(pages))
 
 
-def phrase(text: str, held: Sequence[str]) -> Phrase:
-    """A part of a list, or a term of a check."""
+def phrase(text: str, held: Sequence[str], *, edges: str = ",:;.!?") -> Phrase:
+    """A part of a list, or a term of a check. ``edges`` are no part of it where they stand at its ends."""
+    if len(text) > _LONGEST:
+        return Phrase(one_line(text))
     text, pages = take_pages(" ".join(text.split()))
     text, optional = _OPTIONAL.subn("", text)
     text = _TYPED.sub("", text.translate(_NO_BRACES))
-    text, many = _fronted(_TRAILING.sub("", text.strip(" ,:;.!?")))
+    text, many = _fronted(_TRAILING.sub("", text.strip(f" {edges}")))
     if printed := _PRINTED.match(text):
         return Phrase(held[int(printed.group(1))], pages, printed=True, many=many, required=not optional)
-    words = one_line(_HELD.sub(lambda found: held[int(found.group(1))], text)).strip(" ,:;!?")
+    words = one_line(_HELD.sub(lambda found: held[int(found.group(1))], text)).strip(f" {edges.replace('.', '')}")
     named = words if any(c.isalnum() for c in words) else ""
     return Phrase(named, pages, many=many, required=not optional)
 

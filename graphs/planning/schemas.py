@@ -18,7 +18,7 @@ from graphs.planning.fields import COLUMN, LONGEST_FIELD, MEANT, Asked, Draft, a
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.errors import PlanError
 
-DEEPEST = 8
+DEEPEST = 12
 """Levels of objects, arrays and references; a schema that refers to itself has no end."""
 _MOST_NODES = 2000
 _MOST_CHOICES = 100

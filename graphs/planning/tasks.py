@@ -9,19 +9,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from graphs.plan import MOST_QUESTIONS
 from graphs.planning.checks import PREFIX, Check, parse_checks
 from graphs.planning.clauses import AND_CHECK, Clause, apart, clauses_of
-from graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Asked, Draft, ask, guess_type, known, one_line
-from graphs.planning.phrases import DOC, Phrase, hold_quotes, join_pages, part_pages, phrase, release_quotes, take_pages
-from layoutllm_tool.cot import ExpectedType
+from graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Draft, ask, known, one_line
+from graphs.planning.phrases import (
+    DOC,
+    Phrase,
+    hold_quotes,
+    join_pages,
+    part_pages,
+    phrase,
+    release_quotes,
+    take_pages,
+)
+from graphs.planning.questions import ASKING, LONGEST_QUESTION, WHAT_IS, read_question
 from layoutllm_tool.errors import PlanError
 
-LONGEST_QUESTION = 500
 _MOST_SPLITS = 60
-_ASKING = "what|which|who|whom|whose|when|where|how|why"
-_QUESTION = re.compile(rf"(?:(?:in|on|at|by|for|to|from|of) )?(?:{_ASKING}|what's|who's)\b|(?:is|are|was|were|does|do|did|has|have|should|will)\s", re.IGNORECASE)  # fmt: skip
-_WHAT_IS = re.compile(r"(?:what|which) (?:is|are|was|were) |what's |who (?:is|was) |who's ", re.IGNORECASE)
-_AND_ASKING = re.compile(rf"[,;]?\s+and\s+(?=(?:{_ASKING})\b)|,\s+(?=(?:{_ASKING})\b)", re.IGNORECASE)
+_QUESTION = re.compile(rf"(?:(?:in|on|at|by|for|to|from|of) )?(?:{ASKING}|what's|who's)\b|(?:is|are|was|were|does|do|did|has|have|should|will)\s", re.IGNORECASE)  # fmt: skip
+_AND_ASKING = re.compile(rf"[,;]?\s+and\s+(?=(?:{ASKING})\b)|,\s+(?=(?:{ASKING})\b)", re.IGNORECASE)
 _AND = re.compile(r"\s*,\s*(?:and\s+|as well as\s+)?|\s+(?:and|as well as|along with|together with|plus)\s+|\s+&\s+", re.IGNORECASE)  # fmt: skip
 _POLITE = re.compile(
     r"(?:(?:please|kindly|hi|hello|hey|thanks|can you|could you|would you|will you|i want you to|you should|i want to|i need to|i'd like to|i would like to"
@@ -42,13 +49,13 @@ _HEAD = re.compile(
     re.IGNORECASE,
 )
 _DO = re.compile(r"(?:summari[sz]e|describe|explain|translate|classify|compare|calculate|compute|count|convert|sort|decide|answer|rewrite|redact)\b", re.IGNORECASE)  # fmt: skip
-_STATES = re.compile(r"\s(?:is|are|was|were|will|has|have)\s", re.IGNORECASE)
+_STATES = re.compile(r"\s(?:is|are|was|were|will|has|have|equals?|match|matches|exceeds?|adds? up)\s", re.IGNORECASE)
 _INDIRECT = re.compile(
     r"^(?:who|what|when|where|how much|how high) ((?:the|its|their) .{1,60}) (?:is|are|was)$", re.IGNORECASE
 )
 _FORMAT = re.compile(r"(?:return|give|output|produce|as|in)?\s*(?:a\s|an\s)?(?:valid\s)?(?:json|csv|yaml|table|dict|dictionary)(?:\sobject)?\s(?:with|of|containing)\s", re.IGNORECASE)  # fmt: skip
 _MOST_WORDS = 12
-_SAID_NOTHING = re.compile(rf"(?:{DOC}|it|them|please)?$", re.IGNORECASE)
+_SAID_NOTHING = re.compile(rf"(?:(?:read|look at|open|take|use|process|analy[sz]e|scan|see)(?: (?:this|the|my|our|attached|following|given))* )?(?:{DOC}|it|them|please)?$", re.IGNORECASE)  # fmt: skip
 
 
 def draft_text(text: str) -> Draft:
@@ -148,7 +155,7 @@ def _ask(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ..
 
 
 def _ask_question(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
-    if (named := _WHAT_IS.match(clause.text)) and not clause.item:
+    if (named := WHAT_IS.match(clause.text)) and not clause.item:
         parts = [phrase(part, held) for part in _listed(clause.text[named.end() :])]
         if len(parts) > 1 and all(known(part.words) or part.printed for part in parts):
             for part in parts:
@@ -163,50 +170,14 @@ def _add_question(text: str, written: str, held: Sequence[str], draft: Draft, pa
     if len(written) > LONGEST_QUESTION or not any(c.isalnum() for c in written):
         draft.unexplained.append(text)
         return
-    asked, own = _question(text, written, held)
+    asked, own = read_question(text, written, held)
     for page in own or pages or (None,):
         draft.add(replace(asked, page=page))
 
 
-def ask_question(text: str) -> Asked:
-    """One question, word for word up to its 500th character, with the type and page that its words let expect."""
-    written = one_line(text)[:LONGEST_QUESTION].strip()
-    held_text, held = hold_quotes(written)
-    asked, pages = _question(join_pages(held_text), written, held)
-    return replace(asked, page=pages[0] if len(pages) == 1 else None)
-
-
-def _question(text: str, written: str, held: Sequence[str]) -> tuple[Asked, tuple[int, ...]]:
-    """The question and the pages that it names."""
-    named = phrase(_WHAT_IS.sub("", text, count=1), held)
-    entry = known(named.words)
-    kind = entry.type if entry else _question_type(text, named)
-    if entry and entry.family == "items" and not re.search(r"amount|price|total", named.words):
-        kind = "text"
-    many = named.many or bool(entry and entry.many)
-    return Asked(_short_name(named.words), written, kind, many=many), named.pages
-
-
-def _question_type(text: str, named: Phrase) -> ExpectedType:
-    starts: tuple[tuple[str, ExpectedType], ...] = (("when", "date"), ("on what date", "date"), ("on which date", "date"), ("who", "name"), ("which company", "name"), ("how much", "money"),
-                                                    ("how many", "number"), ("what's the", guess_type(named.words)))  # fmt: skip
-    lower = text.lower()
-    told = next((kind for start, kind in starts if lower.startswith(start)), None)
-    return told or (guess_type(named.words) if _WHAT_IS.match(text) and named.is_name else "text")
-
-
-def _short_name(words: str) -> str:
-    said = [
-        w
-        for w in words.split()
-        if w.lower() not in ("the", "a", "an", "is", "are", "was", "were", "of", "does", "do", "did")
-    ]
-    return " ".join(said[:6])
-
-
 def _ask_item(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
     parts = [phrase(part, held) for part in _listed(clause.text)]
-    together = phrase(clause.text, held)
+    together = phrase(clause.text, held, edges="" if clause.given else ",:;.!?")
     if clause.given or known(together.words) or not all(known(part.words) or part.printed for part in parts):
         parts = [together]
     for part in parts:
@@ -262,7 +233,9 @@ def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
 def _listed(text: str) -> list[str]:
     for name in NAMES_WITH_AND:
         text = re.sub(rf"\b{name}\b", name.replace(" and ", "\ue002"), text, flags=re.IGNORECASE)
-    parts = _AND.split(text)
+    parts = _AND.split(text, maxsplit=2 * MOST_QUESTIONS)
+    if len(parts) > 2 * MOST_QUESTIONS:
+        raise PlanError(f"the task lists more than {MOST_QUESTIONS} things.", hint="Split it.")
     return [part.replace("\ue002", " and ") for part in parts if part.strip(" .,:")]
 
 
@@ -275,9 +248,10 @@ def _statement(text: str) -> bool:
 
 def _take(part: Phrase, text: str, draft: Draft, pages: tuple[int, ...], *, sure: bool) -> None:
     """The part as a field; what is no name is asked for too where the task surely asks for it, and marked."""
-    if part.is_empty and not known(part.words):
-        if not _SAID_NOTHING.match(part.words):
-            draft.unexplained.append(text)
+    if not part.printed and _SAID_NOTHING.match(part.words):
+        return
+    if part.is_empty:
+        draft.unexplained.append(text)
         return
     if not part.is_name:
         draft.unexplained.append(text)
