@@ -2,6 +2,9 @@
 
 Pages whose words come without a picture can't be read again: they give (). Turned text is *not* looked for: a page's picture
 is upright and level once it was read.
+
+On 43 receipts (SROIE 400-449, without those that were turned) one look at 122 amounts that tesseract had misread mended 38 of
+them, and broke 6 of 110 that it had read: a second opinion for checks to choose from, no replacement.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from layoutllm_tool.views.columns import box_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-HEIGHT = 48.0
-"""Pixels of a line of text after enlarging."""
-MARGIN = 0.25
+HEIGHT = 36.0
+"""Pixels of a line of text after enlarging: what tesseract's network sees itself. Larger ones were read worse."""
+MARGIN = 0.2
 """Around the box, in heights of its text. With more, what stands beside it is cut through and read as letters."""
 _BORDER = 10
 """Pixels of paper around the crop: tesseract loses letters that touch the edge."""
@@ -31,8 +34,8 @@ _MOST = 6.0
 _LEAST = 0.25
 _MOST_PIXELS = 4_000_000
 """Of the enlarged crop."""
-_LOOKS: tuple[tuple[float, int], ...] = ((48.0, 7), (32.0, 6), (64.0, 6))
-"""Text heights and page segmentations (7: one line, 6: one block) of ``alternatives``."""
+_LOOKS = ((HEIGHT, MARGIN, 7), (48.0, 0.1, 7), (32.0, 0.15, 6))
+"""Text heights, margins and page segmentations (7: one line, 6: one block) of ``alternatives``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,9 @@ def alternatives(page: Page, words: Sequence[tuple[int, int]], *, engine: OCREng
     if page.image is None or not box.area:
         return (own,)
     found = [own]
-    for height, psm in _LOOKS:
-        crop = _crop(page, page.image, box, _line_height(page, box), height=height, margin=MARGIN)
+    line = _line_height(page, box)
+    for height, margin, psm in _LOOKS:
+        crop = _crop(page, page.image, box, line, height=height, margin=margin)
         read = [crop.on_the_page(word, page) for word in _engine(engine, psm).recognise(crop.image)]
         found.append(" ".join(word.text for word in _kept(page, box, read)))
     return tuple(dict.fromkeys(text for text in found if text))
