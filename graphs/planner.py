@@ -87,7 +87,7 @@ async def aplan_task(task: Task, *, model: BaseChatModel | None = None) -> Plann
 
 def question_of(text: str, *, page: int | None = None) -> PlannedQuestion:
     """One question as it was put, with the type, page and name that its words let expect. PlanError where it is blank."""
-    if not text.strip():
+    if not one_line(text):
         raise PlanError("the question is empty.", hint='Ask something, for instance "What is the total?".')
     asked = ask_question(text)
     draft = Draft()

@@ -27,6 +27,7 @@ _SUPPORTED = (
     "Supported: objects with properties, string, number, integer, boolean, enum, arrays of these, and $ref to $defs."
 )
 _FORMATS: dict[str, ExpectedType] = {"date": "date", "date-time": "date", "email": "email", "idn-email": "email", "phone": "phone", "tel": "phone"}  # fmt: skip
+_WORDS = ("title", "description")
 _SCALARS = ("string", "number", "integer", "boolean")
 
 
@@ -99,7 +100,7 @@ class _Walk:
         if not at.path:
             raise PlanError("the schema describes no object but an array.", hint=_SUPPORTED)
         within = replace(at, many=True, depth=at.depth + 1)
-        said = {key: schema[key] for key in ("title", "description") if key in schema}
+        said = _own_words(schema)
         inner, within = self._plain(schema.get("items", {"type": "string"}), within)
         yield from self.values(inner if _kind(inner, within) == "object" else {**inner, **said}, within)
 
@@ -108,10 +109,12 @@ class _Walk:
         for depth in range(at.depth, DEEPEST + 1):
             if not isinstance(schema, Mapping):
                 raise PlanError(f"{at} is described by no schema.", hint=_SUPPORTED)
-            said = {key: schema[key] for key in ("title", "description") if key in schema}
+            said = _own_words(schema)
             options = [schema[key] for key in ("anyOf", "oneOf", "allOf") if key in schema]
             if "$ref" in schema:
-                schema = {**self._referred(schema["$ref"], at), **said}
+                referred = self._referred(schema["$ref"], at)
+                kind = {key: value for key, value in referred.items() if key not in _WORDS}  # they speak of a type
+                schema = {**kind, **said}
             elif options:
                 chosen, nullable = _chosen(options, at)
                 schema, at = {**chosen, **said}, replace(at, required=at.required and not nullable)
@@ -130,6 +133,10 @@ class _Walk:
         if not isinstance(found, Mapping):
             raise PlanError(f"{at} refers to {one_line(reference)[:80]!r}, which the schema lacks.", hint=_SUPPORTED)
         return found
+
+
+def _own_words(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: schema[key] for key in _WORDS if key in schema}
 
 
 def _chosen(options: list[Any], at: _Place) -> tuple[Mapping[str, Any], bool]:
