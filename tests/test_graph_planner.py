@@ -93,6 +93,8 @@ UNDERSTOOD: list[tuple[str, list[PlannedQuestion | Constraint]]] = [
     ("Give me all dates", [column("dates", "dates", "date")]),
     ("List all the item descriptions and quantities", [column("item_descriptions", "item descriptions"), column("quantities", "quantities", "number")]),
     ("patient name, date of birth, blood type", [meant("patient_name", "patient name", "name"), meant("date_of_birth", "date of birth", "date"), meant("blood_type", "blood type")]),
+    ("Company, Due Date, VAT and container numbers", [meant("company", "company", "name"), DUE, meant("vat", "VAT", "money"), column("container_numbers", "container numbers")]),
+    ("Read the vendor and the line items (description, quantity and amount).", [VENDOR, column("item_description", "item description"), column("item_quantity", "item quantity", "number"), column("item_amount", "item amount", "money")]),
     # questions
     ("What is the total?", [put("total", "What is the total?", "money")]),
     ("What are the vendor, the date and the total?", [VENDOR, DATE, TOTAL]),
@@ -165,6 +167,8 @@ def test_what_the_rules_understand_no_model_is_asked(task: str) -> None:
         ("vendor, total. The invoice is from Acme.", "The invoice is from Acme", ["vendor", "total"]),
         ("the amount that was paid by card", "the amount that was paid by card", ["amount_that_was_paid_by_card"]),
         ("subtotal and tax equal the total; vendor", "subtotal and tax equal the total", ["vendor"]),
+        ("Find out who sent it and how much we owe", "how much we owe", ["who_sent_it", "how_much_we_owe"]),
+        ("tell me about the letter", "about the letter", ["about_the_letter"]),
         ("Extrahiere Rechnungsnummer und Datum", "Rechnungsnummer und Datum", ["extrahiere_rechnungsnummer_und_datum"]),
     ],
 )

@@ -92,6 +92,7 @@ _GUESSES: tuple[tuple[ExpectedType, str], ...] = (
     ("money", r"amount|amounts|price|prices|cost|costs|fee|fees|total|totals|tax|charge|charges|salary|wage|pay|rent|balance|discount|payment|premium"),
     ("name", r"name|names|person|signed by|author|doctor|patient|employer|employee|landlord|tenant|signatory|manager|owner"),
 )  # fmt: skip
+_PLURAL = re.compile(r"\b(?:numbers|dates|names|codes|ids|amounts|prices|costs|rates|addresses)$")
 _GUESS = [(kind, re.compile(rf"\b(?:{words})\b")) for kind, words in _GUESSES]
 
 
@@ -144,11 +145,13 @@ def ask(words: str, *, printed: bool = False, many: bool = False, page: int | No
         return Asked(words, PRINTED.format(words), guess_type(words), page, many)
     entry = known(words)
     if entry is None:
+        many = many or bool(_PLURAL.search(normal(words)))
         return Asked(words, (COLUMN if many else MEANT).format(words), guess_type(words), page, many)
     if entry.family == "items":
         return Asked(words, AMOUNTS, entry.type, page, many=True)
     many = many or entry.many
-    return Asked(words, (COLUMN if many else MEANT).format(entry.asked or words), entry.type, page, many)
+    plain = words.lower() if all(word.istitle() or word.islower() for word in words.split()) else words
+    return Asked(words, (COLUMN if many else MEANT).format(entry.asked or plain), entry.type, page, many)
 
 
 Kind = Literal["sum", "equal", "ordered"]

@@ -40,7 +40,7 @@ _PRINTED = re.compile(rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: f
 _ODD_WORDS = """
 if when unless because that which who whose whom where while until using only not is are was were be been has have had should must can could
 will would may might it they them there than into with without between but so or do does did make sure how what why i we you he she him us me
-please anything something everything nothing und oder der das den bitte et les des du aux y el los las del por
+please about anything something everything nothing und oder der das den bitte et les des du aux y el los las del por
 """
 _ODD = frozenset(_ODD_WORDS.split())
 """Words that names of fields do without: with one of them, the phrase says more than a name."""

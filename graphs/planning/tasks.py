@@ -27,6 +27,10 @@ from graphs.planning.questions import ASKING, LONGEST_QUESTION, WHAT_IS, read_qu
 from layoutllm_tool.errors import PlanError
 
 _MOST_SPLITS = 60
+_JOINT, _COMMA = "\ue002", "\ue003"
+"""Stand for " and " and "," where they join no list."""
+_INSIDE = re.compile(r"\([^()\n]{1,200}\)")
+_COLUMNS = re.compile(r"([^()]{1,80}) \(([^()]{1,200})\)$")
 _QUESTION = re.compile(rf"(?:(?:in|on|at|by|for|to|from|of) )?(?:{ASKING}|what's|who's)\b|(?:is|are|was|were|does|do|did|has|have|should|will)\s", re.IGNORECASE)  # fmt: skip
 _AND_ASKING = re.compile(rf"[,;]?\s+and\s+(?=(?:{ASKING})\b)|,\s+(?=(?:{ASKING})\b)", re.IGNORECASE)
 _AND = re.compile(r"\s*,\s*(?:and\s+|as well as\s+)?|\s+(?:and|as well as|along with|together with|plus)\s+|\s+&\s+", re.IGNORECASE)  # fmt: skip
@@ -37,8 +41,8 @@ _POLITE = re.compile(
 )
 _PLACE = re.compile(rf"(?:from|for|in|on|of|given|here is)\s+(?:(?:this|the|each|every|a|an|my|our|attached|scanned|following)\s+){{1,3}}{DOC}\b\s*[,:]?\s*", re.IGNORECASE)  # fmt: skip
 _VERB = re.compile(
-    r"(?:extract|get|find|give|pull(?: out)?|fetch|capture|collect|identify|determine|look up|retrieve|tell|locate|know|have"
-    r"|(?:return|list|read(?: out)?|report|note(?: down)?|write(?: down)?|show|record)(?=\s+(?:me|us|the|all|every|each|its|their|a|an|only|both|these|following)\b|\s*:))\b"
+    r"(?:extract|get|find|give|pull(?: out)?|fetch|capture|collect|identify|determine|look up|retrieve|tell|locate|know|have|read(?: out)?"
+    r"|(?:return|list|report|note(?: down)?|write(?: down)?|show|record)(?=\s+(?:me|us|the|all|every|each|its|their|a|an|only|both|these|following)\b|\s*:))\b"
     r"(?:\s+(?:me|us|out))?\s*",
     re.IGNORECASE,
 )
@@ -198,6 +202,8 @@ def _ask_fields(text: str, held: Sequence[str], draft: Draft, pages: tuple[int, 
         draft.unexplained.append(text)
         return
     for part in _listed(text):
+        if _add_columns(part, held, draft, of_all or pages):
+            continue
         _take(phrase(_INDIRECT.sub(r"\1", part), held), part, draft, of_all or pages, sure=verb or alone)
 
 
@@ -232,11 +238,12 @@ def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
 
 def _listed(text: str) -> list[str]:
     for name in NAMES_WITH_AND:
-        text = re.sub(rf"\b{name}\b", name.replace(" and ", "\ue002"), text, flags=re.IGNORECASE)
+        text = re.sub(rf"\b{name}\b", name.replace(" and ", _JOINT), text, flags=re.IGNORECASE)
+    text = _INSIDE.sub(lambda found: found.group().replace(",", _COMMA).replace(" and ", _JOINT), text)
     parts = _AND.split(text, maxsplit=2 * MOST_QUESTIONS)
     if len(parts) > 2 * MOST_QUESTIONS:
         raise PlanError(f"the task lists more than {MOST_QUESTIONS} things.", hint="Split it.")
-    return [part.replace("\ue002", " and ") for part in parts if part.strip(" .,:")]
+    return [part.replace(_JOINT, " and ").replace(_COMMA, ",") for part in parts if part.strip(" .,:")]
 
 
 def _statement(text: str) -> bool:
@@ -255,9 +262,28 @@ def _take(part: Phrase, text: str, draft: Draft, pages: tuple[int, ...], *, sure
         return
     if not part.is_name:
         draft.unexplained.append(text)
+        if _QUESTION.match(part.words) and len(part.words.split()) > 1:
+            _add_question(part.words, f"{part.words[:1].upper()}{part.words[1:]}?", (), draft, pages)
+            return
         if not sure or len(part.words) > LONGEST_FIELD or len(part.words.split()) > _MOST_WORDS:
             return
     _add_field(part, draft, pages)
+
+
+def _add_columns(text: str, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> bool:
+    """ "line items (description, quantity, amount)": a column for each."""
+    found = _COLUMNS.match(text)
+    table = known(phrase(found.group(1), held).words) if found else None
+    if found is None or table is None or table.family != "items":
+        return False
+    for part in (phrase(column, held) for column in _AND.split(found.group(2))):
+        if part.is_name:
+            columns = replace(ask(f"item {part.words}", many=True), type=ask(part.words).type)
+            for page in pages or (None,):
+                draft.add(replace(columns, page=page))
+        else:
+            draft.unexplained.append(part.words)
+    return True
 
 
 def _add_field(part: Phrase, draft: Draft, pages: tuple[int, ...]) -> None:
