@@ -22,6 +22,8 @@ MOST_ROUNDS = 3
 """Attempts at one question, the first among them; more are not worth their time."""
 HEAVY = 0.5
 """A finding of this weight speaks against an answer; a lighter one marks it."""
+WORTH_A_TRY = 0.3
+"""A mark of this weight may have its correction tried once something heavy speaks against the answer; a lighter one is a guess."""
 
 
 def reflect(
@@ -80,7 +82,7 @@ def _outcome(cot: LayoutCoT) -> tuple[object, ...]:
 
 def _new(attempt: Attempt, findings: Iterable[Finding]) -> Iterator[tuple[float, Correction]]:
     for finding in findings:
-        if finding.correction and finding.weight > 0:
+        if finding.correction and finding.weight >= WORTH_A_TRY:
             mend = _with_memory(finding.correction, attempt)
             if mend not in attempt.tried and finding.correction not in attempt.tried and not _leads_back(mend, attempt):
                 yield finding.weight, mend

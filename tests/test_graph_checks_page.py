@@ -193,7 +193,11 @@ def test_the_second_reading_is_quiet_where_it_knows_less() -> None:
     sure = attempt(INVOICE, "2024-01-05", key="Due date", type="date", confidence=0.9)
     untyped = attempt(INVOICE, "4711", key="Due date", confidence=0.6)
     sentence = attempt("All totals are net of total tax 12.50\nSum  9.00", "9.00", type="money", confidence=0.6)
-    for tried in (sure, untyped, sentence):
+    another = attempt("Total   gross RM 9.00\nSum   8.00", "8.00", type="money", confidence=0.6)
+    empty = attempt(
+        "Date:   2024-01-05\nDate:\nDue   2024-02-01", "2024-02-01", key="Date", type="date", confidence=0.6
+    )
+    for tried in (sure, untyped, sentence, another, empty):
         assert only(agreement(tried)).weight < 0.5
     assert not list(agreement(attempt(INVOICE, "12.50", key="Total", confidence=0.6)))
     assert not list(agreement(attempt(INVOICE, "4711", key="No such key", confidence=0.6)))

@@ -17,7 +17,8 @@
 | ``refusal`` | area | no answer, though a value stands beside the key; or none and the plan requires one | 0.55 at most |
 | ``ambiguity`` | area | the key has several values and the question doesn't say which | a mark |
 
-Under 0.5 a finding is a mark: it is shown, and its correction is tried only where something heavier speaks against the answer.
+Under 0.5 a finding is a mark: it is shown, and its correction is tried only where something heavier speaks against the answer
+and the mark weighs 0.3 at least.
 A question for many values has one answer, the values joined by "; ". What to do about findings is ``reflector``. Pictures are
 not looked at.
 """

@@ -13,6 +13,8 @@ from graphs.checks.look import (
     fits,
     is_label,
     key_of,
+    labelled,
+    leads,
     overlaps,
     read_pages,
     same_words,
@@ -92,9 +94,10 @@ def _elsewhere(attempt: Attempt, check: str, reason: str, without: float) -> Fin
     other = [place for place in beside(attempt, key_of(attempt)) if not overlaps(attempt, place)]
     if not other:
         return Finding(check, "answer", reason, weight=without)
-    return Finding(
-        check, "area", f"{reason} {shown(other[0].text)} beside the key does.", at_place(other[0]), weight=0.6
-    )
+    place, question = other[0], attempt.question
+    clear = labelled(place, key_of(attempt)) and (bool(question.choices) or leads(question.type, place.text))
+    reason = f"{reason} {shown(place.text)} beside the key does."
+    return Finding(check, "area", reason, at_place(place), weight=0.6 if clear else 0.45)
 
 
 def choices(attempt: Attempt) -> Iterator[Finding]:

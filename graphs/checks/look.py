@@ -180,6 +180,11 @@ def fits(expected: ExpectedType, text: str) -> bool:
     return bool(spans_of(expected, text)) or (expected == "date" and bool(dates(text)))
 
 
+def leads(expected: ExpectedType, text: str) -> bool:
+    """Whether the text begins with a value of the type: "12.50 EUR" does, "incl. tax 12.50" is likelier the end of another label."""
+    return any(not plain(text[:start]) for start, _ in spans_of(expected, text))
+
+
 def overlaps(attempt: Attempt, place: Found) -> bool:
     """Whether the answer takes any word of the place."""
     mine = {(spot.page.number, *word) for spot in standing(attempt) for word in spot.words}

@@ -13,6 +13,7 @@ from graphs.checks.look import (
     beside,
     key_of,
     labelled,
+    leads,
     overlaps,
     read_pages,
     same_words,
@@ -21,7 +22,7 @@ from graphs.checks.look import (
 )
 from graphs.reflection import Attempt, Finding
 from layoutllm_tool import _lookup
-from layoutllm_tool._lookup import Found, plain
+from layoutllm_tool._lookup import Found, places, plain
 from layoutllm_tool.cot import SPATIAL_WORDS, Correction
 from layoutllm_tool.spatial import contains, lines_at, spatial_words
 
@@ -91,13 +92,16 @@ def agreement(attempt: Attempt) -> Iterator[Finding]:
         return
     best = next((place for place in found if labelled(place, key)), found[0])
     reason = f"{shown(best.text)} stands {best.relation} {shown(best.key)}."
-    yield Finding("agreement", "area", reason, at_place(best), weight=_specific(attempt, found, best))
+    yield Finding("agreement", "area", reason, at_place(best), weight=_specific(attempt, best))
 
 
-def _specific(attempt: Attempt, found: list[Found], best: Found) -> float:
+def _specific(attempt: Attempt, best: Found) -> float:
     """One label on all pages and a value that only fits by chance speak loudly; a sure reader has weighed them already."""
-    alone = len({(place.page.number, place.key_line) for place in found}) == 1
-    if not alone or not labelled(best, key_of(attempt)):
+    key, expected = key_of(attempt), attempt.question.type
+    named = [place for page in read_pages(attempt) for place in places(page, key) if place.share == 1.0]
+    if len({(place.page.number, place.key_line) for place in named}) > 1 or not labelled(best, key):
         return 0.2
-    loud = attempt.question.type in _TYPED and best.relation != "below" and attempt.cot.confidence < SURE
+    if expected not in ("text", "address") and not leads(expected, best.text):
+        return 0.2
+    loud = expected in _TYPED and best.relation != "below" and attempt.cot.confidence < SURE
     return 0.55 if loud else 0.4
