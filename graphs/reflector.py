@@ -113,18 +113,27 @@ Tried = tuple[LayoutCoT, Reflection]
 
 
 def best(attempts: Sequence[Tried]) -> int:
-    """Which attempt to keep, by index: the one with the fewest and lightest findings, then the most confident, then the earliest.
+    """Which attempt to keep, by index: the one that the least speaks against, the earlier at a tie.
 
-    A grounded answer never gives way to one that no page says, nor "not in the document" to an answer that is not satisfactory.
-    ValueError where there are no attempts.
+    Where two have as much against them, a later one needs lighter marks or more confidence, and not less of either. A grounded
+    answer never gives way to one that no page says, nor "not in the document" to an answer that is not satisfactory. ValueError where
+    there are no attempts.
     """
     if not attempts:
         raise ValueError("no attempts to choose from: reflect on at least one answer first")
     kept = 0
     for index in range(1, len(attempts)):
-        if _may_replace(attempts[kept], attempts[index]) and _faults(attempts[index]) < _faults(attempts[kept]):
+        if _may_replace(attempts[kept], attempts[index]) and _is_better(attempts[index], attempts[kept]):
             kept = index
     return kept
+
+
+def _is_better(other: Tried, kept: Tried) -> bool:
+    (heavy, marks), (kept_heavy, kept_marks) = _against(other[1]), _against(kept[1])
+    if heavy != kept_heavy:
+        return heavy < kept_heavy
+    mine, its = (-marks, other[0].confidence), (-kept_marks, kept[0].confidence)
+    return mine != its and mine[0] >= its[0] and mine[1] >= its[1]
 
 
 def _may_replace(kept: Tried, other: Tried) -> bool:
@@ -138,9 +147,7 @@ def _grounded(cot: LayoutCoT, reflection: Reflection) -> bool:
     return cot.grounded and not any(f.check == "grounding" and f.weight >= 1 for f in reflection.findings)
 
 
-def _faults(attempt: Tried) -> tuple[float, float, float]:
-    """What speaks against it, what marks it, and its doubt: to be compared in this order. Rounded: sums of floats are no ties."""
-    cot, reflection = attempt
-    heavy = sum(f.weight for f in reflection.findings if f.weight >= HEAVY)
-    marks = sum(f.weight for f in reflection.findings if f.weight < HEAVY)
-    return round(heavy, 6), round(marks, 6), -cot.confidence
+def _against(reflection: Reflection) -> tuple[float, float]:
+    """The weight of what speaks against an answer, and of what only marks it. Rounded: sums of floats are no ties."""
+    weights = [finding.weight for finding in reflection.findings]
+    return round(sum(w for w in weights if w >= HEAVY), 6), round(sum(w for w in weights if w < HEAVY), 6)

@@ -197,6 +197,7 @@ def test_the_second_reading_is_quiet_where_it_knows_less() -> None:
     empty = attempt(
         "Date:   2024-01-05\nDate:\nDue   2024-02-01", "2024-02-01", key="Date", type="date", confidence=0.6
     )
+    assert not list(agreement(attempt("Code:   DATE: May 5\n\n        BTF", "BTF", key="Code", confidence=0.3)))
     for tried in (sure, untyped, sentence, another, empty):
         assert only(agreement(tried)).weight < 0.5
     assert not list(agreement(attempt(INVOICE, "12.50", key="Total", confidence=0.6)))

@@ -213,6 +213,8 @@ def test_the_best_attempt_is_kept() -> None:
     assert kept((b, judged()), (a, judged())) == 1
     assert kept((a, judged(0.6)), (replace(b, confidence=0.8), judged(0.6))) == 0
     assert kept((a, judged(0.9)), (b, judged()), (b, judged())) == 1
+    assert kept((a, judged(0.6, 0.4)), (b, judged(0.6))) == 0  # lighter, but less sure
+    assert kept((b, judged(0.6, 0.4)), (a, judged(0.6))) == 1
 
 
 def test_a_grounded_answer_never_gives_way_to_an_ungrounded_one() -> None:

@@ -23,6 +23,8 @@ _SHOWN = 80
 """Characters of a text from outside in a reason."""
 _MOST_PLACES = 100
 """Of one text on the pages; more say no more."""
+_LABEL_WORDS = 3
+"""Words within which a text that begins with a label of its own comes to its colon."""
 _SLOT = re.compile(r"\{\w+\}")
 _JOINED = "; "
 
@@ -156,8 +158,8 @@ def beside(attempt: Attempt, key: str) -> list[Found]:
 
 
 def _is_value(attempt: Attempt, text: str) -> bool:
-    if is_label(text) or not plain(text):
-        return False
+    if not plain(text) or any(map(is_label, text.split()[:_LABEL_WORDS])) or is_label(text):
+        return False  # "DATE: May 5" beside "Code:" is the next field, and no code
     choices = attempt.question.choices
     return fits(attempt.question.type, text) and (not choices or any(same_words(text, choice) for choice in choices))
 

@@ -101,7 +101,8 @@ def _specific(attempt: Attempt, best: Found) -> float:
     named = [place for page in read_pages(attempt) for place in places(page, key) if place.share == 1.0]
     if len({(place.page.number, place.key_line) for place in named}) > 1 or not labelled(best, key):
         return 0.2
-    if expected not in ("text", "address") and not leads(expected, best.text):
+    open_ = expected in ("text", "address")
+    if best.relation == "below" if open_ else not leads(expected, best.text):
         return 0.2
     loud = expected in _TYPED and best.relation != "below" and attempt.cot.confidence < SURE
     return 0.55 if loud else 0.4
