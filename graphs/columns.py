@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
+from itertools import accumulate, combinations
 
+from graphs.checks.values import amounts
 from graphs.plan import Constraint, PlannedQuestion
+from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.views import addends, cells_under, column, table
+from layoutllm_tool.views import cells_under, column, table
 
 Cell = tuple[tuple[int, int], ...]
 """(line, word) indices."""
 SEPARATOR = "; "
+_MOST_CELLS = 200
 
 
 def column_of(
@@ -33,7 +38,8 @@ def column_of(
         total = others.get(constraint.total or "")
         if question.name in constraint.terms and total is not None and total.evidence:
             page = document.page(total.evidence[0].page)
-            return _with(cot, page, _adding_up(page, total, others.values()))
+            terms = [others[name] for name in constraint.terms if name in others]
+            return _with(cot, page, _adding_up(page, total, terms, others.values()))
     if not cot.evidence:
         return cot
     page = document.page(cot.evidence[0].page)
@@ -41,11 +47,19 @@ def column_of(
     return _with(cot, page, cells)
 
 
-def _adding_up(page: Page, total: LayoutCoT, others: Iterable[LayoutCoT]) -> list[Cell]:
-    words = total.evidence[0].words
+def _adding_up(page: Page, total: LayoutCoT, terms: Collection[LayoutCoT], others: Iterable[LayoutCoT]) -> list[Cell]:
+    """Of the total's column the longest run that makes the sum hold beside the other terms; none: all that nobody took."""
     taken = {word for cot in others for e in cot.evidence if e.page == page.number for word in e.words}
-    cells = addends(page, words) or column(page, words)
-    return [cell for cell in cells if not taken.intersection(cell)]
+    cells = [cell for cell in column(page, total.evidence[0].words) if not taken.intersection(cell)][-_MOST_CELLS:]
+    values = [amount(_text(page, cell)) or Decimal() for cell in cells]
+    known = [value for cot in terms for value in amounts(cot.answer or "") or ()]
+    wanted = (amount(total.answer or "") or Decimal()) - sum(known, Decimal())
+    sums = [Decimal(), *accumulate(values)]
+    runs = [
+        (stop - start, start) for start, stop in combinations(range(len(sums)), 2) if sums[stop] - sums[start] == wanted
+    ]
+    length, start = max(runs, default=(len(cells), 0))
+    return cells[start : start + length]
 
 
 def _beside(page: Page, words: Sequence[tuple[int, int]]) -> list[Cell]:

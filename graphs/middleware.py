@@ -32,7 +32,7 @@ Outcome = ToolMessage | Command[Any]
 
 
 class LayoutReflectionMiddleware(AgentMiddleware[Any, Any]):
-    """Checks what the LayoutLLM tool answers, and mends it. ``rounds`` bounds the corrections of one question."""
+    """Checks what the LayoutLLM tool answers, and mends it. ``rounds`` bounds the attempts at one question."""
 
     def __init__(self, *, rounds: int = MOST_ROUNDS) -> None:
         super().__init__()

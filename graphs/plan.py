@@ -54,7 +54,7 @@ class Constraint(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["sum", "equal", "ordered"]
-    terms: list[str] = Field(min_length=1, description="Names of questions.")
+    terms: list[str] = Field(min_length=1, max_length=MOST_QUESTIONS, description="Names of questions.")
     total: str | None = Field(None, description="For kind 'sum': the name of the question that the terms add up to.")
 
     @property
@@ -76,7 +76,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     questions: list[PlannedQuestion] = Field(min_length=1, max_length=MOST_QUESTIONS)
-    constraints: list[Constraint] = Field(default_factory=list)
+    constraints: list[Constraint] = Field(default_factory=list, max_length=MOST_QUESTIONS)
 
     @field_validator("questions")
     @classmethod

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.runnables import RunnableLambda
@@ -142,7 +143,7 @@ def _reflection(state: QuestionState, document: Document) -> Reflection:
         tried=tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"]),
         others=_others(state), constraints=_constraints(state),
     )  # fmt: skip
-    rounds = 0 if state["by"] == "person" else asking.context().rounds
+    rounds = 1 if state["by"] == "person" else asking.context().rounds
     return reflect(attempt, checks=asking.checks(), rounds=rounds, judge=asking.context().judge)
 
 
@@ -153,8 +154,17 @@ def report(name: str, cot: dict[str, Any], reflection: Reflection) -> None:
     verdict, answer, confidence = reflection.verdict, cot["answer"], cot["confidence"]
     tell(VerdictEvent(event="verdict", name=name, verdict=verdict, answer=answer, confidence=confidence))
     if (mend := reflection.correction) is not None:
-        by = next((f.check for f in reflection.findings if f.correction == mend), "reflector")
+        by = next((f.check for f in reflection.findings if f.correction and _alike(f.correction, mend)), "reflector")
         tell(CorrectionEvent(event="correction", name=name, by=by, correction=mend.to_json()))
+
+
+def _alike(proposed: Correction, chosen: Correction) -> bool:
+    """The same but for answers that were ruled out before."""
+    return (
+        replace(proposed, wrong=chosen.wrong) == chosen
+        if proposed.step == "answer" and chosen.wrong
+        else proposed == chosen
+    )
 
 
 # -- a second look ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from layoutllm_tool.cot import Correction, LayoutCoT, StepName
 from layoutllm_tool.documents.geometry import Document
 
 Verdict = Literal["satisfied", "needs_revision", "failed", "max_iterations_reached"]
-"""satisfied: nothing speaks against the answer. needs_revision: a correction is worth a try. failed: something speaks against it
+"""satisfied: nothing heavy speaks against the answer, though marks may be there. needs_revision: a correction is worth a try. failed: something speaks against it
 and no correction is left. max_iterations_reached: one is left, but the rounds are used up."""
 
 

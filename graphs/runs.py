@@ -84,8 +84,26 @@ def carry_out(
                 on_event(cast("tuple[Any, Mapping[str, Any]]", part)[1])
         state = graph.get_state(config)
         if not state.interrupts or reply is None:
+            _forget_history(graph.checkpointer, thread)
             return _outcome(state.values)
         given = _replies(state.interrupts, reply)
+
+
+def _forget_history(saver: Any, thread: str) -> None:
+    """Where the thread stands is kept, how it came there is not: ten checkpoints of a run that is parked or done are nine too many.
+
+    Nothing of a question's own graph is left to go on with then. SQLite only: other savers keep theirs.
+    """
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    if not isinstance(saver, SqliteSaver):
+        return
+    old = "thread_id = :thread AND (checkpoint_ns <> '' OR checkpoint_id < :last)"
+    with saver.cursor() as cursor:
+        last = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ''"
+        known = {"thread": thread, "last": cursor.execute(last, (thread,)).fetchone()[0]}
+        for table in ("writes", "checkpoints"):
+            cursor.execute(f"DELETE FROM {table} WHERE {old}", known)
 
 
 def _replies(waiting: tuple[Interrupt, ...], reply: Reply | None) -> Command[Any] | None:

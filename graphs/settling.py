@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphs import asking
+from graphs.checks.grounding import grounding
 from graphs.plan import PlannedQuestion
 from graphs.question import report
 from graphs.reflection import Attempt, Reflection
@@ -102,4 +103,6 @@ def _reflection(
         others={other: known for other, known in cots.items() if other != name},
         constraints=[c for c in plan.constraints if name in c.names],
     )  # fmt: skip
-    return reflect(attempt, checks=asking.checks(), rounds=asking.context().rounds)
+    # What was read again does not stand among the page's words: those were misread.
+    checks = [check for check in asking.checks() if not (cot.signals.get("reread") and check is grounding)]
+    return reflect(attempt, checks=checks, rounds=asking.context().rounds)

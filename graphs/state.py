@@ -116,7 +116,7 @@ class Context:
     judge: BaseChatModel | None = None
     """Looks at doubtful answers a second time; it can mark, never overrule."""
     rounds: int = MOST_ROUNDS
-    """Most corrections of one question; 0 asks once and only marks."""
+    """Most attempts at one question, the first among them; 1 asks once and only marks."""
     without: tuple[str, ...] = ()
     """Checks left out, by name (graphs/reflector.py)."""
     second_look: bool = True

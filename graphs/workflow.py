@@ -20,7 +20,7 @@ from langgraph.types import Command, Overwrite, Send, interrupt
 
 from graphs import asking
 from graphs.events import PlanEvent, tell
-from graphs.plan import Plan, PlannedQuestion
+from graphs.plan import PlannedQuestion
 from graphs.planner import Planned, aplan_task, plan_task, render
 from graphs.question import build_question
 from graphs.review import Approval, Review, decided, read_reply, shown
@@ -58,17 +58,11 @@ def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
 
 def plan(state: State) -> dict[str, Any]:
     """The task as a plan. LayoutLLMError where nothing can be made of it."""
-    return _planned(plan_task(_task(state), model=asking.context().planner))
+    return _planned(plan_task(state["task"], model=asking.context().planner))
 
 
 async def aplan(state: State) -> dict[str, Any]:
-    return _planned(await aplan_task(_task(state), model=asking.context().planner))
-
-
-def _task(state: State) -> Any:
-    """A plan as JSON is one; any other mapping is a JSON Schema."""
-    task = state["task"]
-    return Plan.model_validate(task) if isinstance(task, Mapping) and "questions" in task else task
+    return _planned(await aplan_task(state["task"], model=asking.context().planner))
 
 
 def _planned(planned: Planned) -> dict[str, Any]:

@@ -20,6 +20,10 @@ _COMMON = (
     "a an and are at by can did do does find for from give given has have how in is it its many me much of on or page "
     "please say says stand stated tell that the there this to under was what when where which who whose will with"
 )
+_WHERE = re.compile(
+    r"\b(?:at|in|on|to)\s+the\s+(?:(?:top|bottom|left|right|upper|lower|center)\b[\s-]*)+(?:corner\b)?", re.IGNORECASE
+)
+"""Says where on the page to look, and is no part of a key."""
 _COMMON_WORDS = frozenset(_COMMON.split())
 _TYPES = {
     "date": r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2} \w{3,9} \d{4}",
@@ -57,8 +61,12 @@ class Found:
 
 
 def key_of(question: str) -> str:
-    """The question without the words that every question has; the whole question where nothing is left."""
-    kept = [word for word in re.findall(r"[\w'./#-]+", question) if plain(word) not in _COMMON_WORDS and plain(word)]
+    """The question without the words that every question has, and without "at the bottom left"; all of it where nothing is left."""
+    kept = [
+        word
+        for word in re.findall(r"[\w'./#-]+", _WHERE.sub(" ", question))
+        if plain(word) not in _COMMON_WORDS and plain(word)
+    ]
     return " ".join(kept) or question.strip()
 
 

@@ -47,9 +47,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     parser.add_argument("--plan", action="store_true", help="show the plan and stop")
     parser.add_argument("--review", action="store_true", help="decide on doubtful answers here, in the terminal")
-    parser.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="most corrections of a question (default: 3)"
-    )
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="most attempts at a question (default: 3)")
     parser.add_argument("--once", action="store_true", help="ask once and check, mend nothing")
     parser.add_argument(
         "--checkpoints", metavar="PLACE", help="a SQLite file or a postgres:// URL; default: with the user's state"
@@ -91,13 +89,10 @@ def _task(options: argparse.Namespace) -> Any:
         raise QuestionError(
             f"{options.schema} holds neither a schema nor a list.", hint="Give a JSON Schema, or a plan."
         )
-    from graphs.planner import task_of
-
-    return task_of(data)
+    return data
 
 
 def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) -> Outcome:
-    from graphs.plan import Plan
     from graphs.runs import carry_out, checkpoints, thread_of
     from graphs.state import Context, Request
     from graphs.workflow import build_workflow
@@ -107,9 +102,8 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
 
     tool = LayoutLLMTool(reader=reader or _reader(options), access=Access.anywhere())
     document = tool.look(options.file, options.page)
-    given = task.model_dump(mode="json") if isinstance(task, Plan) else task
-    request = Request(document=options.file, task=given, page=options.page)
-    context = Context(tool=tool, rounds=0 if options.once else options.rounds, review=options.review)
+    request = Request(document=options.file, task=task, page=options.page)
+    context = Context(tool=tool, rounds=1 if options.once else options.rounds, review=options.review)
     with checkpoints(options.checkpoints or _default_place()) as saver:
         graph = build_workflow().compile(checkpointer=saver)
         with Watch(enabled=not options.json) as watch:

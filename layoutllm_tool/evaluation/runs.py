@@ -83,7 +83,7 @@ def _run_loop(setting: Setting, items: Sequence[asking.Item]) -> int:
     left_out = [(), *((check.__name__,) for check in CHECKS)] if chosen.each_check else [()]
     questions = sum(len(item.questions) for item in items)
     with report.progress("Asking", questions * (1 + len(left_out))) as tick:
-        once = loop.deal(setting.reader, items, rounds=0, second_look=False, tick=tick)
+        once = loop.deal(setting.reader, items, rounds=1, second_look=False, tick=tick)
         whole = [
             loop.Comparison(tuple(once), tuple(loop.deal(setting.reader, items, without=w, tick=tick)))
             for w in left_out
@@ -91,7 +91,9 @@ def _run_loop(setting: Setting, items: Sequence[asking.Item]) -> int:
     setting.console.print(report.loop_table(whole[0]))
     if chosen.each_check:
         setting.console.print(
-            report.checks_table({(names[0] if names else "all"): found for names, found in zip(left_out, whole, strict=True)})
+            report.checks_table(
+                {(names[0] if names else "all"): found for names, found in zip(left_out, whole, strict=True)}
+            )
         )
     if chosen.json:
         found = [dealt.row for dealt in whole[0].loop]
