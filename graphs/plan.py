@@ -28,11 +28,13 @@ class PlannedQuestion(BaseModel):
 
     name: str = Field(pattern=NAME, description="A short identifier, unique in the plan: 'invoice_number'.")
     text: str = Field(min_length=1, max_length=500, description="The question about the document, in plain words.")
-    type: ExpectedType = Field("text", description="What the answer must look like.")
-    page: int | None = Field(None, ge=1, description="The page to look at, counting from 1. None: all pages.")
-    many: bool = Field(False, description="True where the answer is a column of values, such as the items' amounts.")
+    type: ExpectedType = Field(default="text", description="What the answer must look like.")
+    page: int | None = Field(default=None, ge=1, description="The page to look at, counting from 1. None: all pages.")
+    many: bool = Field(
+        default=False, description="True where the answer is a column of values, such as the items' amounts."
+    )
     choices: list[str] = Field(default_factory=list, max_length=100, description="The only values allowed, if any.")
-    required: bool = Field(True, description="False where the document may well not say.")
+    required: bool = Field(default=True, description="False where the document may well not say.")
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -55,7 +57,9 @@ class Constraint(BaseModel):
 
     kind: Literal["sum", "equal", "ordered"]
     terms: list[str] = Field(min_length=1, max_length=MOST_QUESTIONS, description="Names of questions.")
-    total: str | None = Field(None, description="For kind 'sum': the name of the question that the terms add up to.")
+    total: str | None = Field(
+        default=None, description="For kind 'sum': the name of the question that the terms add up to."
+    )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -32,10 +32,12 @@ class Review(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    accept: bool = Field(False, description="The answer is right as it stands.")
-    correction: CorrectionArgs | None = Field(None, description="Which step to mend, and how.")
-    answer: str | None = Field(None, min_length=1, max_length=2000, description="The right answer, written by hand.")
-    absent: bool = Field(False, description="The document does not say.")
+    accept: bool = Field(default=False, description="The answer is right as it stands.")
+    correction: CorrectionArgs | None = Field(default=None, description="Which step to mend, and how.")
+    answer: str | None = Field(
+        default=None, min_length=1, max_length=2000, description="The right answer, written by hand."
+    )
+    absent: bool = Field(default=False, description="The document does not say.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -22,13 +22,13 @@ WHERE = "What is the vendor at the bottom left?"
 
 async def both(reader: FakeReader, *turns: Any, tools: list[Any] | None = None, **options: Any) -> list[ToolMessage]:
     """The tool messages of a run, the same sync and async."""
-    asked = {"messages": [HumanMessage("Who sells?")]}
+    asked: Any = {"messages": [HumanMessage("Who sells?")]}
     runs = []
     for asynchronous in (False, True):
         ours = LayoutLLMTool(reader=reader, documents={"letter.pdf": LETTER})
         model = ScriptedChatModel(turns=[*turns, "done"])
         agent = create_agent(model, [ours, *(tools or [])], middleware=[LayoutReflectionMiddleware(**options)])
-        state = await agent.ainvoke(asked) if asynchronous else agent.invoke(asked)  # type: ignore[arg-type]
+        state = await agent.ainvoke(asked) if asynchronous else agent.invoke(asked)
         runs.append([message for message in state["messages"] if isinstance(message, ToolMessage)])
     assert [m.content for m in runs[0]] == [m.content for m in runs[1]]
     return runs[0]

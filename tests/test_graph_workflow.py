@@ -67,10 +67,10 @@ def context(
 
 
 def request(*questions: str, **more: Any) -> Any:
-    return {"document": "invoice.pdf", "task": list(questions), **more}
+    return {"document": "invoice.pdf", "task": list(questions)} | more
 
 
-def plan(*questions: PlannedQuestion, constraints: list[Constraint] | None = None) -> dict[str, Any]:
+def plan(*questions: PlannedQuestion, constraints: list[Constraint] | None = None) -> Any:
     made = Plan(questions=list(questions), constraints=constraints or [])
     return {"document": "invoice.pdf", "task": made.model_dump(mode="json")}
 
@@ -103,14 +103,15 @@ async def test_questions_are_answered_in_their_order() -> None:
 
 def test_a_task_in_words() -> None:
     state = make_graph().invoke(
-        {"document": "invoice.pdf", "task": "Extract the date and the item."}, context=context(document=VENDORS)
+        {"document": "invoice.pdf", "task": "Extract the date and the item.", "page": None},
+        context=context(document=VENDORS),
     )
     assert {a["name"]: a["answer"] for a in state["answers"]} == {"date": "1 May 2020", "item": "2.00"}
 
 
 def test_nothing_can_be_made_of_the_task() -> None:
     with pytest.raises(PlanError):
-        make_graph().invoke({"document": "invoice.pdf", "task": " "}, context=context())
+        make_graph().invoke({"document": "invoice.pdf", "task": " ", "page": None}, context=context())
 
 
 def test_a_page_restricts_every_question() -> None:
@@ -128,7 +129,7 @@ async def test_a_question_that_fails_is_an_entry_and_the_others_are_answered() -
 
 
 def test_a_missing_document_is_an_error_of_every_question() -> None:
-    state = make_graph().invoke({**request("What is a?", "What is b?"), "document": "other.pdf"}, context=context())
+    state = make_graph().invoke(request("What is a?", "What is b?", document="other.pdf"), context=context())
     assert ["Known" in (answer["error"] or "") for answer in state["answers"]] == [True, True]
 
 
@@ -172,7 +173,7 @@ async def test_every_step_is_told() -> None:
     seen: list[str] = []
     asked = request("What is the vendor at the bottom left?")
     stream = make_graph().astream(asked, context=context(document=VENDORS), stream_mode="custom", subgraphs=True)
-    async for _, event in stream:  # type: ignore[misc]
+    async for _, event in stream:
         seen.append(event["event"])  # type: ignore[index]
     steps = ["question_analysis", "relevant_area_concentration", "answer_formation"]
     without_pages = [event for event in seen if event != "page"]
@@ -345,7 +346,7 @@ def test_a_scripted_planner_and_a_judge_that_is_wrong() -> None:
     planned = plan(PlannedQuestion(name="total", text="What is the total?", type="money"))["task"]
     planner = ScriptedChatModel(turns=[call_tool("Plan", **planned)])
     judge = ScriptedChatModel(turns=[call_tool("Opinion", right=False, reason="I feel that it is 99.")])
-    asked = {"document": "invoice.pdf", "task": "Summarise what we owe these people"}
+    asked: Any = {"document": "invoice.pdf", "task": "Summarise what we owe these people"}
     state = make_graph().invoke(asked, context=context(planner=planner, judge=judge))
     assert plain(state["answers"]) == ["12.50"] and state["answers"][0]["verdict"] == "satisfied"
     assert judge.seen
@@ -353,7 +354,7 @@ def test_a_scripted_planner_and_a_judge_that_is_wrong() -> None:
 
 def test_an_invalid_plan_of_the_model_falls_back_on_the_rules() -> None:
     planner = ScriptedChatModel(turns=[call_tool("Plan", questions=[{"name": "no name!", "text": ""}])])
-    asked = {
+    asked: Any = {
         "document": "invoice.pdf",
         "task": "Find the total and the VAT of the annual budget; explain the tone of the letter",
     }
@@ -393,5 +394,5 @@ def test_langgraph_json_names_a_factory() -> None:
 
 def test_without_a_context_the_tool_of_the_package_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    state = make_graph().invoke({"document": "absent.pdf", "task": ["What is a?"]})
+    state = make_graph().invoke(request("What is a?", document="absent.pdf"))
     assert "no file 'absent.pdf'" in state["answers"][0]["error"]
