@@ -115,19 +115,23 @@ def test_generates_side() -> None:
     assert peak_memory() > 50e6  # torch alone is more than that
 
 
-def report(further: float = 0.2, rate: float = 60.0) -> Report:
+def report(further: float = 0.2, rate: float = 60.0, retry: float = 0.1) -> Report:
     ours = Ours(
-        load=1.0, recognition=0.9, read=0.7, first=1.0, further=further, answer_tokens=80, chain_rate=50.0, step_rate=rate,
+        load=1.0, recognition=0.9, read=0.7, first=1.0, further=further, retry=retry, fed=600,
+        retry_fed=60, decoded=20, retry_decoded=9, answer_tokens=80, chain_rate=50.0, step_rate=rate,
         step_rate_8=200.0, page_tokens=500, windows=1, memory=600_000_000,
     )  # fmt: skip
     return Report(ours, Generate(1.0, 0.9, 4.6, 20.0, 450, 700_000_000), new_tokens=64, repeats=5, threads=2)
 
 
-@pytest.mark.parametrize(("further", "rate", "code"), [(0.2, 60.0, 0), (0.4, 60.0, 1), (0.2, 40.0, 1)])
+@pytest.mark.parametrize(
+    ("further", "rate", "retry", "code"),
+    [(0.2, 60.0, 0.1, 0), (0.4, 60.0, 0.1, 1), (0.2, 40.0, 0.1, 1), (0.2, 60.0, 0.4, 1)],
+)
 def test_bench_says_whether_its_aims_are_met(
-    monkeypatch: pytest.MonkeyPatch, further: float, rate: float, code: int
+    monkeypatch: pytest.MonkeyPatch, further: float, rate: float, retry: float, code: int
 ) -> None:
-    monkeypatch.setattr(command, "measure", lambda page, **_: report(further, rate))
+    monkeypatch.setattr(command, "measure", lambda page, **_: report(further, rate, retry))
     out = io.StringIO()
     assert command.bench(console=Console(file=out, width=120)) == code
     said = out.getvalue()
