@@ -170,8 +170,11 @@ def _answer(question: PlannedQuestion, found: Found) -> Answer:
     best = found["attempts"][found["best"]] if found["best"] is not None else None
     cot = best["cot"] if best else {}
     reasons = [finding["reason"] for finding in best["reflection"]["findings"]] if best else []
+    error = found["error"] if best is None else None
+    if best and found["error"]:  # of a correction that could not be followed: the answer before it stands
+        reasons.append(found["error"])
     return Answer(
         name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"), page=cot.get("page"),
         box=cot.get("box"), confidence=cot.get("confidence"), verdict=found["verdict"], reasons=reasons, by=found["by"],
-        calls=found["calls"], error=found["error"], cot=cot or None,
+        calls=found["calls"], error=error, cot=cot or None,
     )  # fmt: skip
