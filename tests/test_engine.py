@@ -28,6 +28,8 @@ def test_prefill_equals_the_models_forward(llama: LlamaForCausalLM) -> None:
     hidden, cache = LlamaEngine(llama).prefill(page)
     torch.testing.assert_close(hidden, whole(llama, page), atol=1e-5, rtol=1e-5)
     assert cache.length == 20 and cache.bytes == 3 * 2 * 20 * 2 * 8 * 4
+    kept = sum(tensor.untyped_storage().nbytes() for tensor in (*cache.keys, *cache.values))
+    assert kept == cache.bytes  # nothing else is kept alive by it
 
 
 def test_ragged_rows_on_a_shared_page_equal_each_row_alone(llama: LlamaForCausalLM) -> None:

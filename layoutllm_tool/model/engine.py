@@ -145,8 +145,9 @@ class LlamaEngine:
         cache = PageCache([], [])
         for layer in self.layers:
             q, k, v = self._project(layer, x, cos, sin)
-            cache.keys.append(k)
-            cache.values.append(v)
+            # Copies: as views they would keep the queries and all of the joint product alive, five times their own size.
+            cache.keys.append(k.contiguous())
+            cache.values.append(v.contiguous())
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
             x = self._finish(layer, x, mixed)
         return self.norm(x), cache
