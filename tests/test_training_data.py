@@ -152,6 +152,17 @@ def test_receipts_are_the_same_for_a_seed_and_lack_what_was_removed() -> None:
         assert any(qa.analysis.key == "date" and qa.answer is None for qa in example.qas)
 
 
+@needs_receipts
+def test_step_one_does_not_give_away_whether_the_page_answers() -> None:
+    """A field is asked for by the same kind, whether it stands on the page or was taken out."""
+    found = list(receipts.examples(RECEIPTS, range(40), seed=3, bare=1.0))
+    kinds: dict[tuple[str, bool], set[str]] = {}
+    for qa in (qa for example in found for qa in example.qas if qa.analysis.key in receipts.FIELDS):
+        kinds.setdefault((qa.analysis.key, qa.answer is None), set()).add(qa.analysis.kind)
+    for field in receipts.FIELDS:
+        assert kinds[field, True] == kinds[field, False]
+
+
 def test_a_number_that_is_not_there_is_an_error_of_the_tree(tmp_path: Path) -> None:
     with pytest.raises(DocumentNotFound, match="entities"):
         next(receipts.examples(tmp_path, [7], seed=0, pages=lambda _: page("SHOP")))

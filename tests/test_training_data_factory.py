@@ -46,7 +46,7 @@ def test_kinds_relations_and_the_share_of_unanswerable(pages: list[Example]) -> 
     assert {example.source.split("/")[1] for example in pages} == set(KINDS)
     every = [qa for example in pages for qa in example.qas]
     assert {qa.formation.relation for qa in every} == {"right of", "below", "inside", "top of page", "none"}
-    assert 0.15 < sum(qa.answer is None for qa in every) / len(every) < 0.30
+    assert 0.25 < sum(qa.answer is None for qa in every) / len(every) < 0.36
     assert sum(len({line for line, _ in qa.words}) > 1 for qa in every) >= 10
 
 
