@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from itertools import accumulate, combinations
 
 from graphs.checks.values import amounts
-from graphs.plan import Constraint, PlannedQuestion
+from graphs.plan import SEPARATOR, Constraint, PlannedQuestion
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.views import cells_under, column, table
+from layoutllm_tool.views import addends, cells_under, column, table
+from layoutllm_tool.views.columns import box_of
 
 Cell = tuple[tuple[int, int], ...]
 """(line, word) indices."""
-SEPARATOR = "; "
-_MOST_CELLS = 200
 
 
 def column_of(
@@ -34,9 +32,10 @@ def column_of(
     Amounts that should add up to a known total are those of the total's column that do; where none do, all of it that other answers
     did not take. Else the column of the table, or under the header, that the reader pointed at. Nothing found: ``cot`` as it is.
     """
+    pages = {page.number for page in document.pages}  # a question that names its page sees no other
     for constraint in constraints:
         total = others.get(constraint.total or "")
-        if question.name in constraint.terms and total is not None and total.evidence:
+        if question.name in constraint.terms and total is not None and total.evidence and total.page in pages:
             page = document.page(total.evidence[0].page)
             terms = [others[name] for name in constraint.terms if name in others]
             return _with(cot, page, _adding_up(page, total, terms, others.values()))
@@ -47,19 +46,19 @@ def column_of(
     return _with(cot, page, cells)
 
 
-def _adding_up(page: Page, total: LayoutCoT, terms: Collection[LayoutCoT], others: Iterable[LayoutCoT]) -> list[Cell]:
-    """Of the total's column the longest run that makes the sum hold beside the other terms; none: all that nobody took."""
+def _adding_up(
+    page: Page, total: LayoutCoT, terms: Collection[LayoutCoT], others: Iterable[LayoutCoT]
+) -> Sequence[Cell]:
+    """Of the total's column the run that makes the sum hold beside the other terms, or the one amount that does; none: all that nobody
+    took."""
+    words = total.evidence[0].words
     taken = {word for cot in others for e in cot.evidence if e.page == page.number for word in e.words}
-    cells = [cell for cell in column(page, total.evidence[0].words) if not taken.intersection(cell)][-_MOST_CELLS:]
-    values = [amount(_text(page, cell)) or Decimal() for cell in cells]
     known = [value for cot in terms for value in amounts(cot.answer or "") or ()]
     wanted = (amount(total.answer or "") or Decimal()) - sum(known, Decimal())
-    sums = [Decimal(), *accumulate(values)]
-    runs = [
-        (stop - start, start) for start, stop in combinations(range(len(sums)), 2) if sums[stop] - sums[start] == wanted
-    ]
-    length, start = max(runs, default=(len(cells), 0))
-    return cells[start : start + length]
+    if run := addends(page, words, wanted=wanted, taken=taken):
+        return run
+    cells = [cell for cell in column(page, words) if not taken.intersection(cell)]
+    return [cell for cell in cells if amount(_text(page, cell)) == wanted][:1] or cells
 
 
 def _beside(page: Page, words: Sequence[tuple[int, int]]) -> list[Cell]:
@@ -81,7 +80,7 @@ def _fits(question: PlannedQuestion, page: Page, cell: Cell) -> bool:
 def _with(cot: LayoutCoT, page: Page, cells: Sequence[Cell]) -> LayoutCoT:
     if not cells:
         return cot
-    evidence = tuple(Evidence(page.number, _box(page, cell), _text(page, cell), cell) for cell in cells)
+    evidence = tuple(Evidence(page.number, box_of(page, cell), _text(page, cell), cell) for cell in cells)
     lines = tuple(sorted({line for cell in cells for line, _ in cell}))
     area = Area(page.number, Box.union(e.box for e in evidence), lines)
     formation = AnswerFormation("inside", "") if cot.formation.relation == "none" else cot.formation
@@ -91,7 +90,3 @@ def _with(cot: LayoutCoT, page: Page, cells: Sequence[Cell]) -> LayoutCoT:
 
 def _text(page: Page, cell: Cell) -> str:
     return " ".join((page.lines or ())[line].words[word].text for line, word in cell)
-
-
-def _box(page: Page, cell: Cell) -> Box:
-    return Box.union((page.lines or ())[line].words[word].box for line, word in cell)

@@ -17,6 +17,8 @@ from layoutllm_tool.cot import ExpectedType
 
 MOST_QUESTIONS = 200
 """Of a plan; a language model that writes more has lost its way."""
+SEPARATOR = "; "
+"""Between the values of a question for many: its one answer is all of them."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 _SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 

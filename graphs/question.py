@@ -34,6 +34,7 @@ class QuestionState(Job):
     """``attempts`` are all so far; the last one's reflection is {} until it has been reflected on."""
 
     attempts: list[Attempted]
+    calls: int
     found: dict[str, Found]
 
 
@@ -77,16 +78,18 @@ async def _aask(state: QuestionState) -> dict[str, Any]:
 
 def _arguments(state: QuestionState) -> dict[str, Any]:
     question, attempt = _question(state), len(_attempts(state)) + 1
-    tell(QuestionEvent(event="question", name=state["name"], question=question.text, attempt=attempt))
-    arguments = {"document": state["document"], "question": question.text, "page": question.page or state["page"]}
+    tell(QuestionEvent(event="question", name=state["name"], question=state["text"], attempt=attempt))
+    arguments = {"document": state["document"], "question": state["text"], "page": question.page or state["page"]}
     return arguments | {"correction": state["correction"]} if state["correction"] else arguments
 
 
 def _asked(state: QuestionState, reply: asking.Reply) -> dict[str, Any]:
-    attempts = _attempts(state)
+    attempts, calls = _attempts(state), _calls(state) + 1
     if reply.cot is None:
-        return {"attempts": attempts, "found": {state["name"]: _settled(state, attempts, error=reply.error)}}
-    return {"attempts": [*attempts, Attempted(cot=reply.cot, correction=state["correction"], reflection={})]}
+        found = _settled(state, attempts, calls, error=reply.error)
+        return {"attempts": attempts, "calls": calls, "found": {state["name"]: found}}
+    attempt = Attempted(cot=reply.cot, correction=state["correction"], reflection={})
+    return {"attempts": [*attempts, attempt], "calls": calls}
 
 
 def _after_asking(state: QuestionState) -> str:
@@ -108,7 +111,7 @@ def _reflect(state: QuestionState) -> dict[str, Any]:
     found = {"attempts": attempts, "correction": None}
     if reflection.verdict != "satisfied" and state["by"] == "reader" and asking.context().second_look:
         return found
-    return found | {"found": {state["name"]: _settled(state, attempts)}}
+    return found | {"found": {state["name"]: _settled(state, attempts, _calls(state))}}
 
 
 async def _areflect(state: QuestionState) -> dict[str, Any]:
@@ -171,9 +174,8 @@ def _alike(proposed: Correction, chosen: Correction) -> bool:
 
 
 def _surroundings(state: QuestionState) -> Look:
-    question, attempts = _question(state), state["attempts"]
-    cot = attempts[best_of(attempts)]["cot"]
-    return Look(document=state["document"], page=question.page or state["page"], text=question.text, cot=cot)
+    attempts, page = state["attempts"], _question(state).page or state["page"]
+    return Look(document=state["document"], page=page, text=state["text"], cot=attempts[best_of(attempts)]["cot"])
 
 
 def _looked(state: QuestionState, seen: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,8 +186,8 @@ def _looked(state: QuestionState, seen: Mapping[str, Any]) -> dict[str, Any]:
         reflection = _reflection({**state, "attempts": [*attempts, other]}, _document(state))
         report(state["name"], other["cot"], reflection)
         attempts = [*attempts, Attempted(cot=other["cot"], correction=None, reflection=reflection.to_json())]
-    calls = len(state["attempts"]) + seen["looks"]
-    return {"attempts": attempts, "found": {state["name"]: _settled(state, attempts, calls=calls)}}
+    calls = _calls(state) + seen["looks"]
+    return {"attempts": attempts, "calls": calls, "found": {state["name"]: _settled(state, attempts, calls)}}
 
 
 # -- the parts ----------------------------------------------------------------------------------------------------------
@@ -200,6 +202,11 @@ def _attempts(state: QuestionState) -> list[Attempted]:
     return state.get("attempts") or (known["attempts"] if known else [])
 
 
+def _calls(state: QuestionState) -> int:
+    known = state["known"]
+    return state.get("calls") or (known["calls"] if known else 0)
+
+
 def _others(state: QuestionState) -> dict[str, LayoutCoT]:
     return {name: LayoutCoT.from_json(cot) for name, cot in state["others"].items()}
 
@@ -208,9 +215,7 @@ def _constraints(state: QuestionState) -> list[Constraint]:
     return [Constraint.model_validate(data) for data in state["constraints"]]
 
 
-def _settled(
-    state: QuestionState, attempts: list[Attempted], *, calls: int | None = None, error: str | None = None
-) -> Found:
+def _settled(state: QuestionState, attempts: list[Attempted], calls: int, *, error: str | None = None) -> Found:
     """With the best attempt in front; a person's is always the last. A correction that failed leaves what was there."""
     chosen, verdict = None, "failed"
     if attempts:
@@ -218,8 +223,7 @@ def _settled(
         verdict = attempts[chosen]["reflection"]["verdict"]
     if verdict == "needs_revision":  # an earlier attempt, whose correction led to nothing better
         verdict = "failed"
-    made = len(attempts) + bool(error) if calls is None else calls
-    return Found(attempts=attempts, best=chosen, verdict=verdict, error=error, by=state["by"], calls=made)
+    return Found(attempts=attempts, best=chosen, verdict=verdict, error=error, by=state["by"], calls=calls)
 
 
 def best_of(attempts: Sequence[Attempted]) -> int:

@@ -55,7 +55,7 @@ def shown(job: Job) -> dict[str, Any]:
     findings = best["reflection"].get("findings", []) if best else []
     place = {name: cot.get(name) for name in ("answer", "page", "box", "area", "confidence", "steps")}
     return {
-        "kind": "review", "document": job["document"], "name": job["name"], "question": job["question"]["text"], **place,
+        "kind": "review", "document": job["document"], "name": job["name"], "question": job["text"], **place,
         "verdict": found["verdict"], "reasons": [finding["reason"] for finding in findings], "error": found["error"],
     }  # fmt: skip
 
@@ -76,7 +76,7 @@ def _written(job: Job, found: Found, answer: str | None) -> dict[str, Any]:
     """A chain whose answer is a person's: certain, and copied from nowhere."""
     before = found["attempts"][-1]["cot"]["analysis"] if found["attempts"] else None
     analysis = before or {"kind": "other", "operation": "extraction", "key": ""}
-    cot = LayoutCoT(job["question"]["text"], QuestionAnalysis(**analysis), (), AnswerFormation("none", ""), answer, 1.0)
+    cot = LayoutCoT(job["text"], QuestionAnalysis(**analysis), (), AnswerFormation("none", ""), answer, 1.0)
     return cot.to_json()
 
 

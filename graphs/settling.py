@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphs import asking
+from graphs.checks.constraints import constraints
 from graphs.checks.grounding import grounding
-from graphs.plan import PlannedQuestion
 from graphs.question import report
 from graphs.reflection import Attempt, Reflection
-from graphs.reflector import reflect
+from graphs.reflector import decide, reflect
 from graphs.rereading import mend_sum
 from graphs.state import Attempted, Found, State, correction_in, cots_in, plan_in
 from layoutllm_tool.cot import Correction, LayoutCoT
@@ -37,18 +37,20 @@ def _read_again(state: State) -> dict[str, Found]:
             name in cots and _standing(state["found"][name]) for name in constraint.names
         ):
             continue
-        document = _document(state, plan.question(constraint.names[0]))
+        document = _document(state, constraint.names)
         if document and (found := mend_sum(constraint, cots, document)):
             name, cot = found
             cots[name] = cot
-            mended[name] = _with_attempt(state, name, cot, cots, document)
+            mended[name] = _with_attempt(state, name, cots, document)
     return mended
 
 
-def _with_attempt(state: State, name: str, cot: LayoutCoT, cots: Mapping[str, LayoutCoT], document: Document) -> Found:
-    """What was read again stands: the sum speaks for it."""
-    found = state["found"][name]
-    reflection = _reflection(state, name, cot, cots, document)
+def _with_attempt(state: State, name: str, cots: Mapping[str, LayoutCoT], document: Document) -> Found:
+    """What was read again stands: the sum speaks for it. Among the page's words it does not: those were misread."""
+    found, cot = state["found"][name], cots[name]
+    attempt = _attempt(state, name, cots, document)
+    checks = [check for check in asking.checks() if check is not grounding]
+    reflection = reflect(attempt, checks=checks, rounds=asking.context().rounds)
     report(name, cot.to_json(), reflection)
     attempts = [*found["attempts"], Attempted(cot=cot.to_json(), correction=None, reflection=reflection.to_json())]
     return Found(**{**found, "attempts": attempts, "best": len(attempts) - 1, "verdict": reflection.verdict})
@@ -70,39 +72,41 @@ def _standing(found: Found) -> bool:
 
 
 def _held(state: State, name: str) -> Found | None:
-    """The question's entry with its best attempt reflected on beside the others; None where nothing changes."""
+    """The question's entry with what the constraints say of its best attempt beside what is known; None where nothing changes."""
     found, cots = state["found"][name], cots_in(state)
-    document = _document(state, plan_in(state).question(name))
+    document = _document(state, [name])
     if document is None:
         return None
     attempts, best = found["attempts"], found["best"] or 0
-    reflection = _reflection(state, name, cots[name], cots, document)
-    said = reflection.to_json()
-    if said == attempts[best]["reflection"]:
+    known = Reflection.from_json(attempts[best]["reflection"])
+    attempt = _attempt(state, name, cots, document)
+    findings = [finding for finding in known.findings if finding.check != constraints.__name__]
+    findings += constraints(attempt) if constraints in asking.checks() else ()
+    reflection = decide(attempt, findings, rounds=asking.context().rounds)
+    if reflection == known:
         return None
     report(name, attempts[best]["cot"], reflection)
+    said = reflection.to_json()
     changed = [Attempted(**{**a, "reflection": said}) if i == best else a for i, a in enumerate(attempts)]
     return Found(**{**found, "attempts": changed, "verdict": reflection.verdict})
 
 
-def _document(state: State, question: PlannedQuestion) -> Document | None:
+def _document(state: State, names: Sequence[str]) -> Document | None:
+    """The pages that these questions look at: the one they all name, else all."""
+    pages = {plan_in(state).question(name).page or state.get("page") for name in names}
     try:
-        return asking.tool().look(state["document"], question.page or state.get("page"))
+        return asking.tool().look(state["document"], pages.pop() if len(pages) == 1 else None)
     except LayoutLLMError:
         return None
 
 
-def _reflection(
-    state: State, name: str, cot: LayoutCoT, cots: Mapping[str, LayoutCoT], document: Document
-) -> Reflection:
+def _attempt(state: State, name: str, cots: Mapping[str, LayoutCoT], document: Document) -> Attempt:
+    """The question's present answer beside the others."""
     plan, found = plan_in(state), state["found"][name]
-    attempt = Attempt(
-        question=plan.question(name), cot=cot, document=document,
+    return Attempt(
+        question=plan.question(name), cot=cots[name], document=document,
         earlier=tuple(LayoutCoT.from_json(a["cot"]) for i, a in enumerate(found["attempts"]) if i != found["best"]),
         tried=tuple(Correction.from_json(a["correction"]) for a in found["attempts"] if a["correction"]),
         others={other: known for other, known in cots.items() if other != name},
         constraints=[c for c in plan.constraints if name in c.names],
     )  # fmt: skip
-    # What was read again does not stand among the page's words: those were misread.
-    checks = [check for check in asking.checks() if not (cot.signals.get("reread") and check is grounding)]
-    return reflect(attempt, checks=checks, rounds=asking.context().rounds)

@@ -95,6 +95,8 @@ class Job(TypedDict):
     page: int | None
     name: str
     question: dict[str, Any]
+    text: str
+    """The question as it is asked, with other answers in their places: the document's words, and nothing to judge by."""
     others: dict[str, dict[str, Any]]
     constraints: list[dict[str, Any]]
     correction: dict[str, Any] | None

@@ -11,7 +11,7 @@ not the package's own are bugs, and crash.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, StateGraph
@@ -20,13 +20,13 @@ from langgraph.types import Command, Overwrite, Send, interrupt
 
 from graphs import asking
 from graphs.events import PlanEvent, tell
-from graphs.plan import PlannedQuestion
+from graphs.plan import Plan, PlannedQuestion
 from graphs.planner import Planned, aplan_task, plan_task, render
 from graphs.question import build_question
 from graphs.review import Approval, Review, decided, read_reply, shown
 from graphs.settling import asettle, constrained, settle
 from graphs.state import Answer, Context, Found, Job, Outcome, Request, State, correction_in, cots_in, plan_in
-from layoutllm_tool.cot import Correction
+from layoutllm_tool.cot import Correction, LayoutCoT
 
 
 def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
@@ -94,24 +94,23 @@ def dispatch(state: State) -> Command[Any]:
     waves = [[name for name in wave if name not in last] for wave in plan.waves()]
     for wave in (*waves, last):
         if waiting := [name for name in wave if name not in found]:
-            return Command(goto=[Send("question", _job(state, plan.question(name))) for name in waiting])
+            cots = cots_in(state)
+            return Command(goto=[Send("question", _job(state, plan, cots, name)) for name in waiting])
     return Command(goto="settle")
 
 
-def _job(state: State, question: PlannedQuestion, **more: Any) -> Job:
-    """With the answers that its text waits for. Constraints are settled when all are in; a column is found by them."""
-    cots = cots_in(state)
-    answers = {name: cot.answer for name, cot in cots.items() if cot.answer is not None}
-    constraints = [c for c in plan_in(state).constraints if question.many and question.name in c.names]
-    others = {
-        name: cots[name].to_json() for c in constraints for name in c.names if name in cots and name != question.name
-    }
-    filled = question.model_copy(update={"text": question.filled(answers)})
-    job = Job(
-        document=state["document"], page=state.get("page"), name=question.name, question=filled.model_dump(mode="json"),
-        others=others, constraints=[c.model_dump(mode="json") for c in constraints], correction=None, by="reader", known=state["found"].get(question.name),
+def _job(state: State, plan: Plan, cots: Mapping[str, LayoutCoT], name: str, *, settling: bool = False) -> Job:
+    """With the answers that its text waits for. Its constraints, and the answers they speak of, only once all are in, or where the
+    question is for a column, which is found by them."""
+    question = plan.question(name)
+    answers = {other: cot.answer for other, cot in cots.items() if cot.answer is not None}
+    constraints = [c for c in plan.constraints if name in c.names] if settling or question.many else []
+    others = {n: cots[n].to_json() for c in constraints for n in c.names if n in cots and n != name}
+    return Job(
+        document=state["document"], page=state.get("page"), name=name, question=question.model_dump(mode="json"),
+        text=question.filled(answers), others=others, constraints=[c.model_dump(mode="json") for c in constraints],
+        correction=None, by="reader", known=state["found"].get(name),
     )  # fmt: skip
-    return cast("Job", {**job, **more})
 
 
 # -- settle ------------------------------------------------------------------------------------------------------------
@@ -119,18 +118,13 @@ def _job(state: State, question: PlannedQuestion, **more: Any) -> Job:
 
 def _to_mend(state: State) -> list[Send] | str:
     """The questions that a constraint sends back, or what a person should see, or the end."""
-    plan, cots = plan_in(state), cots_in(state)
-    again = []
-    for name in constrained(state):
-        if mend := correction_in(state["found"][name]):
-            others = {other: cot.to_json() for other, cot in cots.items() if other != name}
-            constraints = [c.model_dump(mode="json") for c in plan.constraints if name in c.names]
-            job = _job(state, plan.question(name), correction=mend, others=others, constraints=constraints)
-            again.append(Send("question", job))
-    if again:
-        return again
-    doubtful = [name for name, found in state["found"].items() if _doubtful(found)] if asking.context().review else []
-    return [Send("review", _job(state, plan.question(name))) for name in doubtful] or "finish"
+    plan, cots, found = plan_in(state), cots_in(state), state["found"]
+    mends = {name: mend for name in constrained(state) if (mend := correction_in(found[name]))}
+    if mends:
+        jobs = {name: _job(state, plan, cots, name, settling=True) for name in mends}
+        return [Send("question", {**jobs[name], "correction": mend}) for name, mend in mends.items()]
+    doubtful = [name for name in found if _doubtful(found[name])] if asking.context().review else []
+    return [Send("review", _job(state, plan, cots, name)) for name in doubtful] or "finish"
 
 
 def _doubtful(found: Found) -> bool:
@@ -142,12 +136,11 @@ def _doubtful(found: Found) -> bool:
 
 def review(job: Job) -> Command[Any]:
     """Waits for a person's word on one doubtful answer: accepted, corrected (read again from that step), or written by hand."""
-    question = PlannedQuestion.model_validate(job["question"])
     said = read_reply(Review, interrupt(shown(job), response_schema=Review))
     if said.correction is not None:
         correction = Correction.from_json(said.correction.model_dump()).to_json()
         return Command(goto=[Send("question", {**job, "correction": correction, "by": "person"})])
-    return Command(update={"found": {question.name: decided(job, said)}}, goto="dispatch")
+    return Command(update={"found": {job["name"]: decided(job, said)}}, goto="dispatch")
 
 
 # -- the end ------------------------------------------------------------------------------------------------------------

@@ -20,10 +20,12 @@ from graphs.testing import ScriptedChatModel, call_tool
 from graphs.workflow import build_workflow, make_graph
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
+from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import OCRTimeout, PlanError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
 from tests.ocr_pictures import font, needs_tesseract
+from tests.pdfs import make_pdf, text
 
 INVOICE = document_from_text("Invoice no:   4711\nTotal:        12.50", "Total:   99.00", name="invoice.pdf")
 VENDORS = document_from_text(
@@ -273,10 +275,10 @@ def misread(rows: list[tuple[str, str, str]]) -> Document:
     draw, letters, lines = ImageDraw.Draw(image), font(44), []
     for number, (key, printed, read) in enumerate(rows):
         y = 40 + 120 * number
-        for x, shown, text in ((60, key, key), (600, printed, read)):
+        for x, shown, said in ((60, key, key), (600, printed, read)):
             draw.text((x, y), shown, font=letters, fill="black")
             box = Box.from_pixels(*draw.textbbox((x, y), shown, font=letters), width=width, height=height)
-            lines.append(Line((Word(text, box, 0.9),)))
+            lines.append(Line((Word(said, box, 0.9),)))
     page = Page(1, width, height, tuple(lines), image, "given")
     return Document("invoice.pdf", "0" * 64, (page,))
 
@@ -425,3 +427,58 @@ def test_people_are_asked_about_several_documents_together() -> None:
     state = graph.invoke(Command(resume=replies), THREAD, context=ctx)
     said = {name: outcome["answers"][0]["answer"] for name, outcome in state["outcomes"].items()}
     assert said == {"one.pdf": "one.pdf", "two.pdf": "two.pdf"}
+
+
+@pytest.fixture
+def two_pages(tmp_path: Path) -> Context:
+    """A file: a tool that is asked about one page of it opens that page alone."""
+    rows = ("Subtotal", "5.00"), ("Tea", "2.00"), ("Bread", "3.00")
+    first = "".join(text(f"{k}:", 72, 700 - 60 * n) + text(v, 300, 700 - 60 * n) for n, (k, v) in enumerate(rows))
+    second = text("Tax:", 72, 700) + text("1.00", 300, 700) + text("Total:", 72, 640) + text("7.00", 300, 640)
+    (tmp_path / "invoice.pdf").write_bytes(make_pdf(first, second))
+    return Context(LayoutLLMTool(reader=FakeReader(), access=Access(roots=(tmp_path,))), second_look=False)
+
+
+def test_a_sum_over_several_pages_is_settled(two_pages: Context, tmp_path: Path) -> None:
+    paged = [question.model_copy(update={"page": page}) for question, page in zip(SUMS, (1, 2, 2), strict=True)]
+    asked = plan(*paged, constraints=ADDS_UP) | {"document": str(tmp_path / "invoice.pdf")}
+    state = make_graph().invoke(asked, context=two_pages)
+    assert plain(state["answers"]) == ["5.00", "1.00", "7.00"]
+    assert any(answer["verdict"] != "satisfied" for answer in state["answers"])
+
+
+def test_a_column_on_another_page_than_its_total(two_pages: Context, tmp_path: Path) -> None:
+    items = PlannedQuestion(name="items", text="What is the Tea?", type="money", many=True, page=1)
+    total = SUMS[2].model_copy(update={"page": 2})
+    asked = plan(items, total, constraints=[Constraint(kind="sum", terms=["items"], total="total")])
+    state = make_graph().invoke(asked | {"document": str(tmp_path / "invoice.pdf")}, context=two_pages)
+    assert plain(state["answers"])[1] == "7.00" and "2.00" in (plain(state["answers"])[0] or "")
+
+
+def test_the_judges_mark_outlives_the_constraints() -> None:
+    receipt = document_from_text("Subtotal  5.00\nTax       1.00\nTotal     7.00", name="invoice.pdf")
+    judge = ScriptedChatModel(turns=[call_tool("Opinion", right=False, reason="I doubt it.")])
+    state = make_graph().invoke(plan(*SUMS, constraints=ADDS_UP), context=context(document=receipt, judge=judge))
+    assert all(any("I doubt it." in reason for reason in answer["reasons"]) for answer in state["answers"])
+
+
+def test_what_another_answer_says_is_asked_for_and_says_nothing_of_where_to_look() -> None:
+    """A document whose words read like spatial ones steers no check."""
+    page = f"Number:   bottom left{' ' * 40}x\nowner of bottom left   Ann\n\n\n\n\nowner:   Bob"
+    document = document_from_text(page, name="invoice.pdf")
+    asked = plan(
+        PlannedQuestion(name="number", text="What is the number?"),
+        PlannedQuestion(name="owner", text="Who is the owner of {number}?"),
+    )
+    state = make_graph().invoke(asked, context=context(document=document))
+    assert state["answers"][1]["question"] == "Who is the owner of bottom left?"
+    assert not any("The question says" in reason for reason in state["answers"][1]["reasons"])
+
+
+def test_every_call_counts() -> None:
+    receipt = document_from_text("Subtotal  5.00\nTax       1.00\nTotal     7.00\nTotal due  6.00", name="invoice.pdf")
+    reader = FakeReader()
+    state = make_graph().invoke(
+        plan(*SUMS, constraints=ADDS_UP), context=context(reader=reader, document=receipt, second_look=False)
+    )
+    assert sum(answer["calls"] for answer in state["answers"]) == len(reader.calls) > 3

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from graphs.checks.values import dates
+from graphs.plan import SEPARATOR
 from graphs.reflection import Attempt
 from layoutllm_tool._lookup import Found, places, plain
 from layoutllm_tool.amounts import amount
@@ -26,7 +27,6 @@ _MOST_PLACES = 100
 _LABEL_WORDS = 3
 """Words within which a text that begins with a label of its own comes to its colon."""
 _SLOT = re.compile(r"\{\w+\}")
-_JOINED = "; "
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def values(attempt: Attempt) -> tuple[str, ...]:
         return ()
     if not attempt.question.many:
         return (answer,)
-    return tuple(part.strip() for part in answer.split(_JOINED) if part.strip())
+    return tuple(part.strip() for part in answer.split(SEPARATOR) if part.strip())
 
 
 def key_of(attempt: Attempt) -> str:

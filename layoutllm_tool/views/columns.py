@@ -6,7 +6,7 @@ a page must stand level (text recognition sees to it). A cell is (line, word) in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise
@@ -50,17 +50,25 @@ def column(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...]:
     return tuple(cell.at for cell in _column(page, total))
 
 
-def addends(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...] | None:
+def addends(
+    page: Page,
+    total: Sequence[tuple[int, int]],
+    *,
+    wanted: Decimal | None = None,
+    taken: Collection[tuple[int, int]] = (),
+) -> tuple[Indices, ...] | None:
     """The unbroken run of the total's column that adds up to it, to the cent: items, items and tax, subtotal and tax.
 
+    ``wanted`` is what it should add up to, where that is not the total itself; amounts with a word in ``taken`` are no part of it.
     Where no run does, subtotals of groups within it are passed over. Runs of two amounts or more that are not zero go first, then what stands nearest
     to the total; None where nothing adds up, and where the total is no amount or zero. Raises as ``column`` does.
     """
     lines = page.lines or ()
-    wanted = amount(" ".join(lines[line].words[word].text for line, word in total))
+    if wanted is None:
+        wanted = amount(" ".join(lines[line].words[word].text for line, word in total))
     if not wanted:
         return None
-    cells = _column(page, total)[-MOST_ADDENDS:]
+    cells = [cell for cell in _column(page, total) if not set(taken).intersection(cell.at)][-MOST_ADDENDS:]
     found = list(_runs(cells, wanted, passing=False)) or list(_runs(cells, wanted, passing=True))
     solid = [run for run in found if sum(bool(cell.value) for cell in run) > 1]
     best = next(iter(solid or found), None)
