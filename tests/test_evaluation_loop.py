@@ -61,6 +61,6 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     chosen = sets.Set("", lambda _choice: ITEMS)
     monkeypatch.setitem(sets.SETS, "drawn", chosen)
     out = tmp_path / "rows.json"
-    assert main(["drawn", "--loop", "--each-check", "--json", str(out)], make=lambda _weights: FakeReader()) == 0
+    assert main(["drawn", "--each-check", "--json", str(out)], make=lambda _weights: FakeReader()) == 0
     said = capsys.readouterr().out
     assert "wrong -> right" in said and "What each check is worth" in said and out.is_file()

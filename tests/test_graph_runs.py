@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from graphs.plan import Plan, PlannedQuestion
 from graphs.runs import carry_out, checkpoints, thread_of
 from graphs.state import Context, Request
 from graphs.workflow import build_workflow
@@ -155,6 +154,8 @@ def test_run_prints_json_and_says_by_its_code_whether_all_is_well(
     assert main([*command, "--task", WHERE], reader=_Reading()) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["answers"][0]["answer"] == "Zeta AG" and found["plan"]["questions"]
+    assert main([*command, "--task", "What is the vendor\u202e at the bottom left?"], reader=_Reading()) in (0, 3)
+    assert "\u202e" not in capsys.readouterr().out
     assert main([*command, "--task", WHERE, "--once"], reader=_Reading()) == 3
     assert json.loads(capsys.readouterr().out)["answers"][0]["reasons"]
 
@@ -192,8 +193,3 @@ def test_a_person_replies_in_the_terminal() -> None:
 )  # fmt: skip
 def test_lines_of_the_terminal(line: str, reply: Any) -> None:
     assert parse(line) == reply
-
-
-def test_a_plan_with_a_question_for_each_field_is_what_the_command_line_gets() -> None:
-    plan = Plan(questions=[PlannedQuestion(name="a", text="What is a?")])
-    assert Plan.model_validate(plan.model_dump(mode="json")) == plan

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphs.plan import NAME
+from graphs.plan import MOST_QUESTIONS, NAME
 from graphs.planning.fields import COLUMN, LONGEST_FIELD, MEANT, Asked, Draft, ask, guess_type, known, one_line, slug
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.errors import PlanError
@@ -53,8 +53,8 @@ def draft_schema(schema: Mapping[str, Any]) -> Draft:
     draft = Draft()
     for item in _Walk(schema).values(schema, _Place()):
         draft.asked.append(item)
-        if len(draft.asked) > 200:
-            raise PlanError("the schema describes more than 200 values.", hint="Split it.")
+        if len(draft.asked) > MOST_QUESTIONS:
+            raise PlanError(f"the schema describes more than {MOST_QUESTIONS} values.", hint="Split it.")
     return draft
 
 

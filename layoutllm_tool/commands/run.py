@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.errors import QuestionError
+from layoutllm_tool.commands.show import json_text
+from layoutllm_tool.errors import PlanError
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.tool_content import plain_line
 
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
         return 0
     outcome = _carry_out(options, task, reader)
     if options.json:
-        sys.stdout.write(json.dumps(outcome, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(outcome))
     else:
         from rich.console import Console
 
@@ -82,13 +83,9 @@ def _task(options: argparse.Namespace) -> Any:
     try:
         data = json.loads(options.schema.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise QuestionError(
-            f"{options.schema} is no JSON file: {error}.", hint="Give a JSON Schema, or a plan."
-        ) from error
+        raise PlanError(f"{options.schema} is no JSON file: {error}.", hint="Give a JSON Schema, or a plan.") from error
     if not isinstance(data, (dict, list)):
-        raise QuestionError(
-            f"{options.schema} holds neither a schema nor a list.", hint="Give a JSON Schema, or a plan."
-        )
+        raise PlanError(f"{options.schema} holds neither a schema nor a list.", hint="Give a JSON Schema, or a plan.")
     return data
 
 

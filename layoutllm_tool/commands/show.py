@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 def as_json(cots: Sequence[LayoutCoT], document: Document) -> str:
     """One array, an object a question. Boxes are [x0, y0, x1, y1], 0-1000 from the top left of the page of that
-    ``page_size``: [width, height] in pixels, upright. Invisible characters are escaped, and where stdout can't take them all
-    but ASCII."""
+    ``page_size``: [width, height] in pixels, upright."""
+    return json_text([_record(cot, document) for cot in cots])
+
+
+def json_text(data: Any) -> str:
+    """For stdout: invisible characters are escaped, and all but ASCII where stdout can't take them."""
     unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
-    text = json.dumps([_record(cot, document) for cot in cots], ensure_ascii=not unicode, indent=2)
+    text = json.dumps(data, ensure_ascii=not unicode, indent=2)
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
 
 

@@ -71,12 +71,13 @@ def _add_set(made: argparse.ArgumentParser, name: str, chosen: Set) -> None:
         what = "receipts, spread evenly over the numbers" if chosen.folder == "receipts" else "questions, at random"
         made.add_argument("--limit", type=int, metavar="N", help=f"only N {what}")
     made.add_argument("--seed", type=int, default=0, help="of what is drawn at random")
-    made.add_argument("--baseline", action="store_true", help="ask the untuned backbone too, with the plain text")
-    made.add_argument(
+    beside = made.add_mutually_exclusive_group()
+    beside.add_argument("--baseline", action="store_true", help="ask the untuned backbone too, with the plain text")
+    beside.add_argument(
         "--loop", action="store_true", help="a single call beside the whole workflow, which checks and mends"
     )
     made.add_argument(
-        "--each-check", action="store_true", help="with --loop: once more without each check, to see what it is worth"
+        "--each-check", action="store_true", help="--loop, and once more without each check, to see what it is worth"
     )
     _outputs(made)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.evaluation.asking import Item, Tick
 from layoutllm_tool.evaluation.rows import Question, Row, score
@@ -97,8 +97,6 @@ def plan_of(questions: Sequence[Question]) -> Plan:
 
 
 def _dealt(question: Question, answer: Mapping[str, Any], document: Document, seconds: float) -> Dealt:
-    from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
-
     nothing = QuestionAnalysis("other", "extraction", "")
     cot = (
         LayoutCoT.from_json(answer["cot"])

@@ -60,7 +60,7 @@ def run_set(setting: Setting) -> int:
     items = SETS[chosen.name].items(_choice(setting))
     if not any(item.questions for item in items):
         raise DocumentNotFound("there are no questions to ask.", hint="Look at --data, --split, --numbers and --limit.")
-    if chosen.loop:
+    if chosen.loop or chosen.each_check:
         return _run_loop(setting, items)
     baseline = _baseline() if chosen.baseline else None
     outcome = _asked(setting, items, baseline)
