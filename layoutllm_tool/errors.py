@@ -15,6 +15,9 @@ LayoutLLMError
 ├── QuestionError               an empty or overlong question
 ├── PlanError                   a task that no plan can be made of
 ├── CorrectionError             a correction that contradicts itself or the page
+├── StoreMismatch               a folder of results that belongs to another batch
+├── RegistryError               a model that the registry does not know, or won't promote
+├── ServiceError                the HTTP service is not there, is busy, or refused
 ├── TrainingError               a run that can't begin or go on
 │   ├── RecipeError             a recipe that is unknown or contradicts itself
 │   └── CheckpointMismatch      a checkpoint made with another recipe or other data
@@ -107,6 +110,24 @@ class CorrectionError(LayoutLLMError):
     """The correction contradicts itself or names what the page does not have."""
 
     mendable = True
+
+
+class StoreMismatch(LayoutLLMError):
+    """The folder's results were made with other settings, or there are none."""
+
+    mendable = True
+
+
+class RegistryError(LayoutLLMError):
+    """The registry does not know the model, or it is worse than the one it would replace."""
+
+    mendable = True
+
+
+class ServiceError(LayoutLLMError):
+    """The service that reads documents can't be reached, has too much to do, or answered with nonsense."""
+
+    retryable = True
 
 
 class TrainingError(LayoutLLMError):

@@ -1,0 +1,304 @@
+"""What became of a batch, in one SQLite file: every document's state, every field's answer, every person's word on one.
+
+A document is known by its key (``Identity``): its content, page, task, model and settings. Two inputs with the same content share
+one key, and are read once. A document's answers are written in one transaction, so a kill loses whole documents or none.
+Tables for people and programs are made from it (``tables``); nothing here knows how answers come about. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from layoutllm_tool.errors import StoreMismatch
+
+FILE = "batch.sqlite"
+"""In the folder of a batch."""
+Status = Literal["done", "failed"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS inputs (
+    position INTEGER PRIMARY KEY, name TEXT NOT NULL, page INTEGER, key TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS inputs_by_key ON inputs (key);
+CREATE TABLE IF NOT EXISTS documents (
+    key TEXT PRIMARY KEY, status TEXT NOT NULL, verdict TEXT, error TEXT, kind TEXT, retryable INTEGER NOT NULL,
+    sha256 TEXT, pages INTEGER, seconds REAL NOT NULL, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS fields (
+    key TEXT NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, verdict TEXT NOT NULL, confidence REAL,
+    waiting INTEGER NOT NULL, answer TEXT NOT NULL, PRIMARY KEY (key, name));
+CREATE INDEX IF NOT EXISTS fields_waiting ON fields (waiting) WHERE waiting;
+CREATE TABLE IF NOT EXISTS reviews (
+    number INTEGER PRIMARY KEY, key TEXT NOT NULL, name TEXT NOT NULL, reply TEXT NOT NULL, before TEXT NOT NULL,
+    after TEXT NOT NULL, at TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a document's answers depend on; everything but the content and the page is the batch's settings."""
+
+    sha256: str
+    """Of the document's bytes; of its name, where it has none (a missing file)."""
+    page: int | None
+    """1-based, where one page alone is asked."""
+    settings: Mapping[str, Any]
+    """Task, model, rounds, languages ...: plain JSON."""
+
+    @property
+    def key(self) -> str:
+        known = json.dumps([self.sha256, self.page, self.settings], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(known.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One row of the source, in its order."""
+
+    position: int
+    name: str
+    """The path or URL as the source has it."""
+    page: int | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A document's row. ``verdict`` is the worst of its fields'; failed ones have ``error`` (what and what to do), ``kind`` (the
+    error's class), and may be ``retryable``. ``seconds`` it took, ``at`` when (UTC, ISO 8601)."""
+
+    key: str
+    status: Status
+    verdict: str | None = None
+    error: str | None = None
+    kind: str | None = None
+    retryable: bool = False
+    sha256: str | None = None
+    pages: int | None = None
+    seconds: float = 0.0
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One question's outcome in one document. ``answer`` is ``graphs.state.Answer`` as JSON: answer, page, box, area in its ``cot``,
+    confidence, verdict, reasons, by, calls, error. ``waiting`` while its workflow is parked for a person."""
+
+    key: str
+    position: int
+    """Of the question in the plan, from 0."""
+    name: str
+    answer: dict[str, Any]
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A person's word on a field, as it was said (``graphs.review.Review`` as JSON), with the answer before and after it."""
+
+    number: int
+    key: str
+    name: str
+    reply: dict[str, Any]
+    before: dict[str, Any]
+    after: dict[str, Any]
+    at: str
+
+
+class Store:
+    """Safe for several threads, and for several processes on one file (WAL, waiting up to a minute for each other).
+
+    ``Store.open(folder, settings)`` for a batch, ``Store.open(folder)`` for whoever looks at one.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection, self._lock = connection, threading.RLock()
+
+    @classmethod
+    def open(cls, folder: Path, settings: Mapping[str, Any] | None = None) -> Self:
+        """The store in the folder, made where there is none and settings are given.
+
+        StoreMismatch where it was made with other settings (it says which), or where there is none and none may be made.
+        """
+        place = folder / FILE
+        if settings is None and not place.is_file():
+            raise StoreMismatch(f"{folder} holds no batch.", hint="Name the folder that `layoutllm batch -o` wrote.")
+        folder.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(place, timeout=60, check_same_thread=False, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(_SCHEMA)
+        store = cls(connection)
+        if settings is not None:
+            store._agree(folder, settings)
+        return store
+
+    def _agree(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        given = {name: json.dumps(value, sort_keys=True, ensure_ascii=False) for name, value in settings.items()}
+        with self._transaction() as cursor:
+            known = dict(cursor.execute("SELECT name, value FROM settings").fetchall())
+            if not known:
+                cursor.executemany("INSERT INTO settings VALUES (?, ?)", list(given.items()))
+                return
+        if other := sorted(name for name in known.keys() | given.keys() if known.get(name) != given.get(name)):
+            told = "; ".join(f"{n}: {known.get(n, 'none')[:80]} there, {given.get(n, 'none')[:80]} now" for n in other)
+            raise StoreMismatch(
+                f"{folder} was made with other settings ({told}).", hint="Choose another folder with -o."
+            )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        rows = self._rows("SELECT name, value FROM settings ORDER BY name")
+        return {name: json.loads(value) for name, value in rows}
+
+    # -- inputs and documents ----------------------------------------------------------------------------------------
+
+    def enter(self, inputs: Sequence[Input]) -> None:
+        """Says what the source holds; again is no harm."""
+        rows = [(i.position, i.name, i.page, i.key) for i in inputs]
+        with self._transaction() as cursor:
+            cursor.executemany("INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?)", rows)
+
+    def inputs(self) -> Iterator[Input]:
+        """In the order of the source."""
+        yield from (Input(*row) for row in self._stream("SELECT position, name, page, key FROM inputs", "position", 0))
+
+    def input_of(self, key: str) -> Input | None:
+        """The first input with this key."""
+        rows = self._rows(
+            "SELECT position, name, page, key FROM inputs WHERE key = ? ORDER BY position LIMIT 1", (key,)
+        )
+        return Input(*rows[0]) if rows else None
+
+    def document(self, key: str) -> Done | None:
+        rows = self._rows("SELECT * FROM documents WHERE key = ?", (key,))
+        return _done(rows[0]) if rows else None
+
+    def put(self, done: Done, fields: Sequence[Field] = ()) -> None:
+        """A document with all its fields, in place of what was known of it."""
+        values = asdict(done) | {"at": done.at or _now()}
+        with self._transaction() as cursor:
+            cursor.execute("DELETE FROM fields WHERE key = ?", (done.key,))
+            cursor.execute(
+                "INSERT OR REPLACE INTO documents VALUES "
+                "(:key, :status, :verdict, :error, :kind, :retryable, :sha256, :pages, :seconds, :at)",
+                values,
+            )
+            cursor.executemany("INSERT INTO fields VALUES (?, ?, ?, ?, ?, ?, ?)", [_row(field) for field in fields])
+
+    # -- fields ------------------------------------------------------------------------------------------------------
+
+    def fields(self, key: str) -> list[Field]:
+        """In the order of the plan."""
+        wanted = "SELECT key, position, name, answer, waiting FROM fields WHERE key = ? ORDER BY position"
+        return [_field(row) for row in self._rows(wanted, (key,))]
+
+    def field(self, key: str, name: str) -> Field | None:
+        return next((field for field in self.fields(key) if field.name == name), None)
+
+    def verdicts(self) -> dict[str, int]:
+        """How many fields of each verdict; a content that stands in the source twice counts once."""
+        return dict(self._rows("SELECT verdict, count(*) FROM fields GROUP BY verdict ORDER BY verdict"))
+
+    def statuses(self) -> dict[str, int]:
+        """How many documents of each status."""
+        return dict(self._rows("SELECT status, count(*) FROM documents GROUP BY status ORDER BY status"))
+
+    def waiting(self) -> Iterator[Field]:
+        """What is parked for a person, the least confident first."""
+        wanted = (
+            "SELECT key, position, name, answer, waiting FROM fields WHERE waiting "
+            "ORDER BY coalesce(confidence, 0), key, position"
+        )
+        yield from (_field(row) for row in self._rows(wanted))
+
+    # -- reviews -----------------------------------------------------------------------------------------------------
+
+    def reviewed(self, key: str, name: str, reply: Mapping[str, Any], fields: Sequence[Field], verdict: str) -> None:
+        """A person's word on a field, and the document's fields after it (others may have changed with it)."""
+        before, after = self.field(key, name), next(field for field in fields if field.name == name)
+        said = (key, name, _json(reply), _json(before.answer if before else {}), _json(after.answer), _now())
+        with self._transaction() as cursor:
+            cursor.execute("INSERT INTO reviews (key, name, reply, before, after, at) VALUES (?, ?, ?, ?, ?, ?)", said)
+            cursor.execute("DELETE FROM fields WHERE key = ?", (key,))
+            cursor.executemany("INSERT INTO fields VALUES (?, ?, ?, ?, ?, ?, ?)", [_row(field) for field in fields])
+            cursor.execute("UPDATE documents SET verdict = ? WHERE key = ?", (verdict, key))
+
+    def reviews(self) -> list[Reviewed]:
+        """In the order in which they were said; a field may have several."""
+        rows = self._rows("SELECT number, key, name, reply, before, after, at FROM reviews ORDER BY number")
+        return [Reviewed(n, key, name, *map(json.loads, said), at) for n, key, name, *said, at in rows]
+
+    # -- SQLite ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        with self._lock:
+            cursor = self._connection.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def _stream(self, query: str, column: str, at: int, size: int = 500) -> Iterator[tuple[Any, ...]]:
+        """In slices, so that ten thousand rows are never in memory and nobody waits for whoever reads them."""
+        last = -1
+        while rows := self._rows(f"{query} WHERE {column} > ? ORDER BY {column} LIMIT {size}", (last,)):
+            yield from rows
+            last = rows[-1][at]
+
+
+def worst(verdicts: Sequence[str]) -> str:
+    """The verdict of a whole document: that of its most doubtful field."""
+    order = ("failed", "max_iterations_reached", "needs_revision", "satisfied")
+    return min(verdicts, key=order.index, default="satisfied")
+
+
+def _row(field: Field) -> tuple[Any, ...]:
+    answer = field.answer
+    return (
+        field.key, field.position, field.name, answer["verdict"], answer["confidence"], field.waiting, _json(answer),
+    )  # fmt: skip
+
+
+def _field(row: tuple[Any, ...]) -> Field:
+    key, position, name, answer, waiting = row
+    return Field(key, position, name, json.loads(answer), bool(waiting))
+
+
+def _done(row: tuple[Any, ...]) -> Done:
+    key, status, verdict, error, kind, retryable, *rest = row
+    return Done(key, status, verdict, error, kind, bool(retryable), *rest)
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
