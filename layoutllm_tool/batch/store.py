@@ -235,7 +235,10 @@ class Store:
     def reviews(self) -> list[Reviewed]:
         """In the order in which they were said; a field may have several."""
         rows = self._rows("SELECT number, key, name, reply, before, after, at FROM reviews ORDER BY number")
-        return [Reviewed(n, key, name, *map(json.loads, said), at) for n, key, name, *said, at in rows]
+        return [
+            Reviewed(number, key, name, json.loads(reply), json.loads(before), json.loads(after), at)
+            for number, key, name, reply, before, after, at in rows
+        ]
 
     # -- SQLite ------------------------------------------------------------------------------------------------------
 
