@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,13 +41,20 @@ def checkpoints(place: str | Path) -> Iterator[BaseCheckpointSaver[Any]]:
 @contextmanager
 def _postgres(url: str) -> Iterator[BaseCheckpointSaver[Any]]:
     try:
-        from langgraph.checkpoint.postgres import PostgresSaver  # type: ignore[import-not-found]
+        from langgraph.checkpoint.postgres import PostgresSaver
+        from psycopg import OperationalError
     except ImportError as error:
         raise LayoutLLMError(
             "checkpoints in Postgres need a package more.", hint="pip install 'layoutllm-tool[postgres]'"
         ) from error
-    with PostgresSaver.from_conn_string(url) as saver:
-        saver.setup()
+    with ExitStack() as stack:
+        try:
+            saver = stack.enter_context(PostgresSaver.from_conn_string(url))
+            saver.setup()
+        except OperationalError as error:
+            raise LayoutLLMError(
+                f"Postgres can't be reached: {error}.", hint="Is the URL right, and the server up?"
+            ) from error
         yield saver
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired
+from typing import Annotated, Any, NotRequired, TypeVar
 
 from langchain_core.language_models import BaseChatModel
+from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict  # the schemas served are made by pydantic, which refuses typing's on 3.11
 
 from graphs.plan import Plan
 from graphs.reflector import MOST_ROUNDS
 from layoutllm_tool.cot import LayoutCoT
-
-if TYPE_CHECKING:
-    from layoutllm_tool.tool import LayoutLLMTool
+from layoutllm_tool.tool import LayoutLLMTool
 
 
 class Attempted(TypedDict):
@@ -107,15 +106,20 @@ class Job(TypedDict):
     """Where the question stands already."""
 
 
+_T = TypeVar("_T")
+Live = Annotated[_T, SkipJsonSchema()]
+"""An object of this process: a server's clients can't send one, so the schema that they are shown leaves it out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a run works with: ``graph.invoke(request, context=Context(tool=...))``."""
+    """What a run works with: ``graph.invoke(request, context=Context(tool=...))``, or as plain JSON from a server's client."""
 
-    tool: LayoutLLMTool | None = None
+    tool: Live[LayoutLLMTool | None] = None
     """None: the package's own ``LayoutLLMTool()``, over the files under the working directory."""
-    planner: BaseChatModel | None = None
+    planner: Live[BaseChatModel | None] = None
     """Plans what the rules don't understand."""
-    judge: BaseChatModel | None = None
+    judge: Live[BaseChatModel | None] = None
     """Looks at doubtful answers a second time; it can mark, never overrule."""
     rounds: int = MOST_ROUNDS
     """Most attempts at one question, the first among them; 1 asks once and only marks."""

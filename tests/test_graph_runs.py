@@ -19,6 +19,7 @@ from layoutllm_tool.commands.live import Watch, parse
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
+from tests.postgres import postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 VENDORS = document_from_text(f"Vendor:   Acme GmbH{' ' * 40}Page 1\n\n\n\nVendor:   Zeta AG", name="letter.pdf")
@@ -34,7 +35,7 @@ from graphs.workflow import build_workflow
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
 
-place, log, deadly = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+place, log, deadly = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 
 class Mortal(FakeReader):
     def ask(self, document, question, **options):
@@ -66,10 +67,20 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("deadly", ["What is the number?", "What is the total? 4711", "What is the date? 12.50"])
 def test_a_killed_run_goes_on_without_asking_again(tmp_path: Path, deadly: str) -> None:
-    place, log = tmp_path / "runs.sqlite", tmp_path / "asked.txt"
-    assert _run(str(place), str(log), deadly).returncode == -signal.SIGKILL
+    _kill_and_go_on(str(tmp_path / "runs.sqlite"), tmp_path / "asked.txt", deadly)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_postgres(tmp_path: Path) -> None:
+    with postgres(tmp_path) as url:
+        _kill_and_go_on(url, tmp_path / "asked.txt", "What is the total? 4711")
+
+
+def _kill_and_go_on(place: str, log: Path, deadly: str) -> None:
+    killed = _run(place, str(log), deadly)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     before = log.read_text().splitlines()
-    done = _run(str(place), str(log), "never")
+    done = _run(place, str(log), "never")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "['4711', '12.50', '1 May 2020']"
     asked = log.read_text().splitlines()
@@ -118,10 +129,14 @@ def test_threads_are_of_the_content_and_the_task() -> None:
     assert len({thread_of("00", one), thread_of("11", one), thread_of("00", {**one, "page": 2})}) == 3
 
 
-def test_postgres_without_its_package_says_what_to_install() -> None:
-    if "langgraph.checkpoint.postgres" in sys.modules:
-        pytest.skip("it is installed")
+def test_postgres_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "langgraph.checkpoint.postgres", None)
     with pytest.raises(LayoutLLMError, match=r"layoutllm-tool\[postgres\]"), checkpoints("postgres://nowhere/none"):
+        pass
+
+
+def test_a_postgres_that_is_not_there_is_told() -> None:
+    with pytest.raises(LayoutLLMError, match="can't be reached"), checkpoints("postgres://127.0.0.1:1/none"):
         pass
 
 

@@ -393,6 +393,8 @@ def test_langgraph_json_names_a_factory() -> None:
         graph = getattr(module, name)()
         assert graph.checkpointer is None
         assert set(graph.get_input_jsonschema()["properties"]) == {"document", "task", "page"}
+        settable = {"rounds", "without", "second_look", "approve", "review"}
+        assert set(graph.get_context_jsonschema()["properties"]) == settable  # a server drops what is not among them
 
 
 def test_without_a_context_the_tool_of_the_package_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
