@@ -221,3 +221,10 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     for name, value in one.items():
         if name.startswith("model."):
             torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_settings_that_need_one_another_are_taken_together() -> None:
+    recipe = load_recipe("smol-gpu").with_settings({"pages_per_step": "4", "batch": "2"})
+    assert {(stage.pages_per_step, stage.batch) for stage in recipe.stages} == {(4, 2)}
+    with pytest.raises(RecipeError, match="no multiple"):
+        load_recipe("smol-gpu").with_settings({"pages_per_step": "3", "batch": "2"})

@@ -117,20 +117,23 @@ class Recipe:
     def with_settings(self, settings: Mapping[str, str]) -> Self:
         """``{"seed": "1", "pages": "200"}``: values as written on a command line; a stage's field is set in every stage,
         ``sft.pages`` in the stages of that name."""
-        made = self
-        for key, text in settings.items():
-            made = made._set(key, text)
-        return made
+        known = {f.name for f in fields(Recipe)} - {"stages", "name"}
+        own = {key: _value(text) for key, text in settings.items() if key in known}
+        of_stages = {key: _value(text) for key, text in settings.items() if key not in known}
+        for key in of_stages:
+            if key.rpartition(".")[2] not in {f.name for f in fields(Stage)}:
+                raise RecipeError(
+                    f"no recipe has {key!r}.", hint=f"Known: {', '.join(sorted(known))}, and a stage's fields."
+                )
+        # All of a stage's at once: on the way from one valid recipe to another, one by one, lie invalid ones.
+        stages = tuple(replace(stage, **_settings_of(stage, of_stages)) for stage in self.stages)
+        return replace(self, stages=stages, **own)
 
-    def _set(self, key: str, text: str) -> Self:
-        own = {f.name for f in fields(Recipe)} - {"stages", "name"}
-        if key in own:
-            return replace(self, **{key: _value(text)})
-        where, _, name = key.rpartition(".")
-        if name not in {f.name for f in fields(Stage)}:
-            raise RecipeError(f"no recipe has {key!r}.", hint=f"Known: {', '.join(sorted(own))}, and a stage's fields.")
-        stages = tuple(replace(s, **{name: _value(text)}) if where in ("", s.name) else s for s in self.stages)
-        return replace(self, stages=stages)
+
+def _settings_of(stage: Stage, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that name no stage or this one, by field."""
+    places = {key: key.rpartition(".") for key in settings}
+    return {name: settings[key] for key, (where, _, name) in places.items() if where in ("", stage.name)}
 
 
 def load_recipe(name: str | Path) -> Recipe:
