@@ -56,7 +56,9 @@ train() {
     command=("$PYTHON" -W ignore -m layoutllm_tool train --recipe "$RECIPE" $SETTINGS --out "$GPU_HOME/run" --shards "$GPU_HOME/carried/receipts")
     "${command[@]}" --minutes "$1"
     "${command[@]}" --export --weights "$GPU_HOME/weights"
-    for stage in "$GPU_HOME"/run/*/; do cp "$stage/metrics.csv" "$GPU_HOME/weights/$(basename "$stage").csv"; done
+    for metrics in "$GPU_HOME"/run/*/metrics.csv; do # a stage that was just begun has none yet
+        [ ! -f "$metrics" ] || cp "$metrics" "$GPU_HOME/weights/$(basename "$(dirname "$metrics")").csv"
+    done
     tar --create --directory "$GPU_HOME" weights | split --bytes="${SLICE_MB}M" --numeric-suffixes - "${OUT:?}/weights.tar-"
     (cd "$OUT" && sha256sum weights.tar-* >weights.sha256 && ls -l)
 }
