@@ -8,6 +8,7 @@ import pytest
 
 from layoutllm_tool.evaluation import loop, report
 from layoutllm_tool.evaluation.asking import Item
+from layoutllm_tool.evaluation.remembering import Remembering
 from layoutllm_tool.evaluation.rows import Question
 from layoutllm_tool.testing import FakeReader, document_from_text
 
@@ -41,6 +42,18 @@ def test_what_is_mended_and_what_it_costs() -> None:
 def test_without_the_check_that_sees_it_nothing_is_mended() -> None:
     found = compared(without=("spatial",))
     assert found.changed(False, True) == 0
+
+
+def test_a_pass_from_memory_is_the_same_and_asks_nothing_again() -> None:
+    fake = FakeReader()
+    reader = Remembering(fake)
+    first = loop.deal(reader, ITEMS)
+    asked = len(fake.calls)
+    again, fresh = loop.deal(reader, ITEMS), loop.deal(FakeReader(), ITEMS)
+    assert asked == 3 and len(fake.calls) == asked
+    for one, other, plain in zip(first, again, fresh, strict=True):
+        assert (one.calls, one.flagged, one.row.answer) == (plain.calls, plain.flagged, plain.row.answer)
+        assert (other.calls, other.flagged, other.row.answer) == (plain.calls, plain.flagged, plain.row.answer)
 
 
 def test_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
