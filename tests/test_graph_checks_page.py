@@ -1,5 +1,6 @@
 """Checks of one answer against its page: grounding, place, kind. Each with answers that it must leave alone."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,8 +13,8 @@ from graphs.checks.look import spots
 from graphs.checks.places import agreement, ambiguity, spatial, where_asked
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.testing import page_from_text
-from tests.graph_attempts import attempt, only, texts_in
+from layoutllm_tool.testing import document_from_text, page_from_text
+from tests.graph_attempts import attempt, cot, only, texts_in
 
 INVOICE = """\
 ACME Ltd                    INVOICE
@@ -62,6 +63,17 @@ def test_a_piece_of_a_word_is_not_on_the_page(answer: str) -> None:
 @pytest.mark.parametrize("answer", ["12.50 eur", "acme  LTD", "Date: 2024-01-05", "12.50"])
 def test_case_blanks_and_line_ends_do_not_matter(answer: str) -> None:
     assert len(spots((page_from_text(INVOICE),), answer)) == 1
+
+
+def test_an_answer_may_leave_out_a_line_between_its_own() -> None:
+    document = document_from_text("12 Long Road\nPAID\nOld Town 4711")
+    words = ((0, 0), (0, 1), (0, 2), (2, 0), (2, 1), (2, 2))
+    lines = document.pages[0].lines or ()
+    evidence = Evidence(1, Box.union(lines[n].words[i].box for n, i in words), "", words)
+    told = cot(document, None, key="address")
+    for answer, said in (("12 Long Road Old Town 4711", True), ("12 Long Road New Town 4711", False)):
+        read = replace(told, answer=answer, evidence=(evidence,), areas=(Area(1, evidence.box, (0, 2)),))
+        assert (not list(grounding(attempt(document, read)))) == said
 
 
 def test_an_answer_outside_the_area_but_beside_the_key_moves_the_area() -> None:
@@ -232,6 +244,14 @@ def test_what_nearly_looks_right_is_never_corrected(expected: Any, answer: str) 
     assert all(
         f.weight < 0.5 and not f.correction for f in kind(attempt(page, answer, key="Key", area=answer, type=expected))
     )
+
+
+def test_a_bare_number_among_amounts_is_no_amount() -> None:
+    page = "Tea   4.50\nBun   3.00\nTax   0.50\nTotal   8.00\nItems   3"
+    found = only(kind(attempt(page, "3", type="money", area="Items   3")))
+    assert found.step == "area" and found.weight >= 0.45 and "8.00" in found.reason
+    assert not list(kind(attempt(page, "8.00", type="money")))
+    assert not list(kind(attempt("Fee   12\nTotal   30", "30", type="money")))  # a page that writes them so
 
 
 def test_a_date_is_no_money() -> None:

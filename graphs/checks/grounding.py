@@ -9,6 +9,7 @@ from graphs.checks.look import (
     area_lines,
     at_place,
     beside,
+    copied,
     key_of,
     labelled,
     look_at,
@@ -35,7 +36,7 @@ def grounding(attempt: Attempt) -> Iterator[Finding]:
     if not pages:
         yield Finding("grounding", "answer", "The pages have no words to look the answer up in.", weight=0.3)
         return
-    found = {value: spots(pages, value) for value in values(attempt)}
+    found = {value: spots(pages, value) or copied(attempt, value) for value in values(attempt)}
     missing = tuple(value for value, where in found.items() if not where)
     if attempt.cot.analysis.operation == "reasoning":
         if missing:

@@ -24,6 +24,7 @@ from graphs.checks.look import (
 from graphs.checks.values import dates
 from graphs.reflection import Attempt, Finding
 from layoutllm_tool._lookup import places, plain
+from layoutllm_tool.amounts import spans as amounts
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import Correction, ExpectedType
 from layoutllm_tool.spatial import contains
@@ -32,6 +33,8 @@ _QUOTED = re.compile(
     r"""["\u201c\u201d\u201e\u00ab`]([^"\u201c\u201d\u201e\u00ab\u00bb`]{1,80})["\u201c\u201d\u00bb`]"""
     r"""|(?<!\w)['\u2018]([^'\u2018\u2019]{1,80})['\u2019](?!\w)"""
 )
+_ENOUGH_AMOUNTS = 3
+"""On the pages, to say how they are written."""
 _LOOKS_DATED = re.compile(
     r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9] ?[-/] ?[0-9]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", re.I
 )
@@ -40,11 +43,12 @@ _LOOKS_DATED = re.compile(
 def kind(attempt: Attempt) -> Iterator[Finding]:
     """Each value must look like the type that the plan expects. What nearly does is marked, never corrected."""
     expected = attempt.question.type
-    strange = tuple(value for value in values(attempt) if not _suits(expected, value))
+    others = _amounts_of_pages(attempt) if expected == "money" else ()
+    strange = tuple(value for value in values(attempt) if not _suits(expected, value) or _unlike(others, value))
     if not strange:
         return
     reason = f"{shown(strange[0])} does not look like a {expected}."
-    if all(_nearly(expected, value) for value in strange):
+    if all(_nearly(expected, value) and not _unlike(others, value) for value in strange):
         yield Finding("kind", "answer", reason, weight=0.3)
     elif _in_area(attempt, lambda line: bool(spans_of(expected, line)), strange):
         mend = Correction(step="answer", expected_type=expected)
@@ -57,6 +61,17 @@ def _suits(expected: ExpectedType, value: str) -> bool:
     if expected == "money" and spans_of("date", value) and len(dates(value)) > 0:
         return False
     return fits(expected, value)
+
+
+def _amounts_of_pages(attempt: Attempt) -> tuple[str, ...]:
+    """Every amount with a currency or two decimals, as it is written."""
+    lines = [line.text for page in read_pages(attempt) for line in page.lines or ()]
+    return tuple(line[start:stop] for line in lines for start, stop, _ in amounts(line))
+
+
+def _unlike(others: tuple[str, ...], value: str) -> bool:
+    """A page writes its amounts alike: a bare "5" among "4.50" and "12.00" is a piece of one, or a quantity."""
+    return len(others) >= _ENOUGH_AMOUNTS and not amounts(value)
 
 
 def _nearly(expected: ExpectedType, value: str) -> bool:

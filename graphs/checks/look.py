@@ -142,6 +142,21 @@ def standing(attempt: Attempt) -> list[Spot]:
     return [spot for spot in anywhere if within(spot, area)] or anywhere
 
 
+def copied(attempt: Attempt, value: str) -> list[Spot]:
+    """Where the value was copied from line by line, other lines left out between: an address beside a stamp. The page's own words,
+    in their order, must spell it: whole ones, but for the first's beginning and the last's end."""
+    wanted = value.lower().split()
+    return [spot for spot in standing(attempt) if _spells(spot, wanted)]
+
+
+def _spells(spot: Spot, wanted: Sequence[str]) -> bool:
+    lines = spot.page.lines or ()
+    words = [word for line, i in spot.words for word in lines[line].words[i].text.lower().split()]
+    if len(words) != len(wanted) or len(words) < 2 or list(spot.words) != sorted(spot.words):
+        return False
+    return words[0].endswith(wanted[0]) and words[-1].startswith(wanted[-1]) and words[1:-1] == list(wanted[1:-1])
+
+
 def _real(page: Page, words: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     lines = page.lines or ()
     return tuple((line, i) for line, i in words if 0 <= line < len(lines) and 0 <= i < len(lines[line].words))
