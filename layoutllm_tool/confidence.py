@@ -23,12 +23,21 @@ def confidence(coefficients: Mapping[str, float], signals: Mapping[str, float]) 
     return sigmoid(log_odds(coefficients, signals))
 
 
+def features(signals: Mapping[str, float]) -> dict[str, float]:
+    """The signals, and beside every log-probability its probability, as "p(name)".
+
+    The logarithm tells how unlikely the unlikely was, the probability how likely the likely: one weight on either alone must
+    choose. What is not a finite number counts as 0.
+    """
+    found = {name: _finite(value) for name, value in signals.items()}
+    logs = [name for name in found if name.endswith(("_logprob", "_worst"))]
+    return found | {f"p({name})": math.exp(min(found[name], 0.0)) for name in logs}
+
+
 def log_odds(coefficients: Mapping[str, float], signals: Mapping[str, float]) -> float:
-    """The bias and the weighted signals: what ``confidence`` is the logistic of."""
-    total = coefficients.get(BIAS, 0.0)
-    return total + sum(
-        weight * _finite(signals.get(name, 0.0)) for name, weight in coefficients.items() if name != BIAS
-    )
+    """The bias and the weighted features: what ``confidence`` is the logistic of."""
+    found, total = features(signals), coefficients.get(BIAS, 0.0)
+    return total + sum(weight * found.get(name, 0.0) for name, weight in coefficients.items() if name != BIAS)
 
 
 def sigmoid(value: float) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
 
-from layoutllm_tool.confidence import BIAS, confidence
+from layoutllm_tool.confidence import BIAS, confidence, features
 from layoutllm_tool.evaluation.calibration import SIGNS, fit_checked, fit_confidence, fit_rows
 from layoutllm_tool.evaluation.rows import Row
 
@@ -89,3 +90,18 @@ def test_every_sign_is_of_a_signal_that_there_is() -> None:
             head, _, tail = name.rpartition("_")
             known = f"``{name}``" in (evidence.__doc__ or "")
             assert known or (tail in ("logprob", "worst") and f"``{head}_" in (evidence.__doc__ or ""))
+
+
+def test_probabilities_stand_beside_their_logarithms() -> None:
+    found = features({"answer_logprob": math.log(0.25), "ocr": 0.5, "area_worst": math.nan})
+    assert found == {"answer_logprob": math.log(0.25), "p(answer_logprob)": pytest.approx(0.25), "ocr": 0.5} | {
+        "area_worst": 0.0, "p(area_worst)": 1.0
+    }  # fmt: skip
+    # Right as often as the probability says: a weight on the logarithm alone rates -3 and -30 too differently.
+    rng = random.Random("probabilities")
+    signals = [{"answer_logprob": -rng.expovariate(0.3)} for _ in range(2000)]
+    right = [rng.random() < 0.1 + 0.8 * math.exp(row["answer_logprob"]) for row in signals]
+    fitted = fit_confidence(signals, right, signs={"answer_logprob": 1})
+    assert fitted["p(answer_logprob)"] > 1
+    assert abs(confidence(fitted, {"answer_logprob": -30.0}) - 0.1) < 0.05
+    assert "p(answer_logprob)" not in fit_confidence(signals, [not hit for hit in right], signs={"answer_logprob": 1})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from layoutllm_tool.confidence import BIAS, confidence, log_odds, sigmoid
+from layoutllm_tool.confidence import BIAS, confidence, features, log_odds, sigmoid
 from layoutllm_tool.evaluation.metrics import auroc, calibration_error
 from layoutllm_tool.evaluation.rows import Row
 
@@ -35,7 +35,7 @@ SIGNS: Mapping[str, Signs] = {
         **dict.fromkeys(("predicted_loss", "named", "key_share", "key_lines"), -1),
     },
 }
-"""Which way a signal may speak, by kind of outcome. One that spoke the other way on a few hundred outcomes was chance, and on
+"""Which way a signal, and its probability, may speak, by kind of outcome. One that spoke the other way on a few hundred outcomes was chance, and on
 another kind of page would mislead; what is not named here may speak either way."""
 DESCRIPTIVE = frozenset({"length", "lines", "places", "share_of_lines"})
 """Signals that say what kind of page and answer it is, not how right: with them the fit learns which pages it saw. Left out by
@@ -58,7 +58,7 @@ class Quality:
 def fit_confidence(
     signals: Sequence[Mapping[str, float]], right: Sequence[bool], *, penalty: float = 1.0, signs: Signs | None = None
 ) -> dict[str, float]:
-    """Logistic regression from signals to rightness -> coefficients for ``confidence.confidence``.
+    """Logistic regression from signals (their ``features``) to rightness -> coefficients for ``confidence.confidence``.
 
     L2 on standardised signals, Newton's method. The targets are Platt's, so that a set in which all are right gives a
     probability under 1. Signals that never vary get no coefficient, nor do those that speak against their sign: the one
@@ -68,11 +68,12 @@ def fit_confidence(
         raise ValueError(
             f"{len(signals)} sets of signals for {len(right)} outcomes; there must be as many, at least one"
         )
-    names = sorted({name for found in signals for name in found})
-    x = np.array([[_finite(found.get(name, 0.0)) for name in names] for found in signals]).reshape(len(signals), -1)
+    described = [features(found) for found in signals]
+    names = sorted({name for found in described for name in found})
+    x = np.array([[found.get(name, 0.0) for name in names] for found in described]).reshape(len(signals), -1)
     mean, spread = x.mean(0), x.std(0)
     kept = [i for i in range(len(names)) if spread[i] > 1e-9]
-    wanted = np.array([(signs or {}).get(name, 0) for name in names])
+    wanted = np.array([(signs or {}).get(name.removeprefix("p(").removesuffix(")"), 0) for name in names])
     while True:
         weights, bias = _newton((x[:, kept] - mean[kept]) / spread[kept], _targets(right), penalty)
         against = np.minimum(weights * wanted[kept], 0.0)
@@ -236,7 +237,3 @@ def _lead(row: Row) -> float:
     chance = min(max(math.exp(min(row.signals["none_logprob"], 0.0)), 1e-13), 1 - 1e-13)
     odds = math.log(chance / (1 - chance))
     return max(odds, 1e-6) if row.answer is None else min(odds, -1e-6)
-
-
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else 0.0
