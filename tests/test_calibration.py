@@ -103,5 +103,6 @@ def test_probabilities_stand_beside_their_logarithms() -> None:
     right = [rng.random() < 0.1 + 0.8 * math.exp(row["answer_logprob"]) for row in signals]
     fitted = fit_confidence(signals, right, signs={"answer_logprob": 1})
     assert fitted["p(answer_logprob)"] > 1
-    assert abs(confidence(fitted, {"answer_logprob": -30.0}) - 0.1) < 0.05
+    assert abs(confidence(fitted, {"answer_logprob": -3.0}) - 0.14) < 0.05
+    assert abs(confidence(fitted, {"answer_logprob": -9.0}) - 0.1) < 0.05
     assert "p(answer_logprob)" not in fit_confidence(signals, [not hit for hit in right], signs={"answer_logprob": 1})

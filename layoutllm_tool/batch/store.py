@@ -167,6 +167,14 @@ class Store:
         with self._transaction() as cursor:
             cursor.executemany("INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?)", rows)
 
+    def keep_inputs(self, positions: Sequence[int]) -> None:
+        """Forgets the inputs at all other positions: the source has changed since. What became of them is kept."""
+        with self._transaction() as cursor:
+            cursor.execute("CREATE TEMP TABLE IF NOT EXISTS kept (position INTEGER PRIMARY KEY)")
+            cursor.execute("DELETE FROM kept")
+            cursor.executemany("INSERT INTO kept VALUES (?)", [(position,) for position in positions])
+            cursor.execute("DELETE FROM inputs WHERE position NOT IN (SELECT position FROM kept)")
+
     def inputs(self) -> Iterator[Input]:
         """In the order of the source."""
         yield from (Input(*row) for row in self._stream("SELECT position, name, page, key FROM inputs", "position", 0))
