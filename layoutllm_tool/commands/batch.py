@@ -1,0 +1,246 @@
+"""``layoutllm batch SOURCE --task ... -o out/``: a task over many documents, resumable, with what stays doubtful parked for a person.
+
+Progress goes to stderr; tables lie in the folder. Looking at them, and deciding on what waits, is ``layoutllm view``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.protocols import Reader
+
+if TYPE_CHECKING:
+    from graphs.batch import Batch, Settings, Tally, Workers
+
+_EXAMPLES = """\
+examples:
+  layoutllm batch receipts/ --task "Extract vendor, date and total" -o out/
+  layoutllm batch invoices.csv --schema invoice.schema.json -o out/ --workers 4
+  layoutllm batch "s3://bucket/scans/*.pdf" --task "Extract the total" -o out/ --shard 1/8
+  layoutllm batch receipts/ --task "Extract vendor, date and total" -o out/ --retry-failed
+
+SOURCE is a folder, a file, a glob, or a JSONL or CSV list with the field `document` (or path, file) and optionally `page`.
+The same command again goes on where the last one ended, however it ended. Exit codes: 0 where every document is done,
+3 where one failed or waits for a person, 1 where an error that should not have happened is in errors.log.
+"""
+_EVERY = 15.0
+"""Seconds between lines of progress that no terminal shows."""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command with its options."""
+    parser = commands.add_parser(
+        "batch", help="carry out a document task over many documents", epilog=_EXAMPLES,
+        description="Carry out a task over many documents. Answers that stay doubtful are parked for a person.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "source", metavar="SOURCE", help="folder, file, glob, or a list (.jsonl, .csv); also s3://, gs:// ..."
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", metavar="TEXT", help="what to find, in plain words")
+    what.add_argument("--schema", type=Path, metavar="FILE.json", help="a JSON Schema of the fields, or a plan")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where results are kept")
+    parser.add_argument("--page", type=_number, metavar="N", help="look at this page only, where a row names none")
+    parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="only the I-th of N parts (from 1), by a hash of the name; a folder for each",
+    )
+    parser.add_argument("--retry-failed", action="store_true", help="do again what failed, and nothing else")
+    parser.add_argument(
+        "--rounds", type=_number, default=3, metavar="N", help="most attempts at a question (default: 3)"
+    )
+    parser.add_argument("--no-second-look", action="store_true", help="don't read doubtful answers again from a crop")
+    parser.add_argument(
+        "--languages", type=_languages, default=("eng",), metavar="A,B", help="for text recognition (default: eng)"
+    )
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
+    parser.add_argument(
+        "--engine", choices=("processes", "ray"), default="processes", help="who does the work (default: processes)"
+    )
+    parser.add_argument(
+        "--ray-address", metavar="HOST:PORT", help="of a Ray cluster; default: RAY_ADDRESS, else a local one"
+    )
+    parser.add_argument(
+        "--workers", type=_number, default=1, metavar="N", help="processes with a model each (default: 1)"
+    )
+    parser.add_argument(
+        "--ahead", type=int, default=1, metavar="N", help="documents that a worker reads ahead (default: 1)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="longest time for a document (default: 300; not with Ray)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
+    """0 where all is done, 3 where something failed or waits, 1 after an unexpected error. LayoutLLMError. ``reader`` works here."""
+    from graphs.batch import Batch
+    from layoutllm_tool.batch.sources import rows
+    from layoutllm_tool.batch.tables import write_tables
+
+    settings = _settings(options, reader)
+    part, shard = (f"{options.shard[0] + 1}/{options.shard[1]}", options.shard) if options.shard else ("", None)
+    found = rows(options.source, page=options.page, shard=shard)
+    with Batch(found, options.out, settings, shard=part, retry_failed=options.retry_failed) as batch:
+        try:
+            with _Progress(batch) as progress:
+                tally = batch.run(_workers(options, settings, reader), progress.take)
+        finally:
+            parquet = write_tables(batch.store, options.out)
+        return _told(batch, tally, options.out, parquet=parquet)
+
+
+def _told(batch: Batch, tally: Tally, out: Path, *, parquet: bool) -> int:
+    waiting = sum(1 for _ in batch.store.waiting())
+    counts = _counts(batch)
+    sys.stderr.write(
+        f"layoutllm: {counts['done']} done, {counts['failed']} failed, {waiting} fields wait for a person; {out}\n"
+    )
+    if not parquet:
+        sys.stderr.write("layoutllm: no Parquet without pyarrow: pip install 'layoutllm-tool[batch]'\n")
+    if tally.bugs:
+        sys.stderr.write(f"layoutllm: {tally.bugs} unexpected errors, see {out / 'errors.log'}\n")
+        return 1
+    return 3 if waiting or counts["failed"] else 0
+
+
+def _counts(batch: Batch) -> dict[str, int]:
+    """Of the inputs: two with the same content count twice, what the source held once and no longer does not."""
+    counts = {"done": 0, "failed": 0}
+    for given in batch.store.inputs():
+        if done := batch.store.document(given.key):
+            counts[done.status] += 1
+    return counts
+
+
+# -- options ------------------------------------------------------------------------------------------------------------
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.replace("+", ",").split(",") if part)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, slash, shards = text.partition("/")
+    if not (slash and part.isdecimal() and shards.isdecimal() and 1 <= int(part) <= int(shards)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part like 1/4")
+    return int(part) - 1, int(shards)
+
+
+def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from graphs.batch import Settings, reader_identity
+    from layoutllm_tool.commands.run import _task
+
+    try:
+        known = version("layoutllm-tool")
+    except PackageNotFoundError:  # a checkout that was never installed
+        known = ""
+    return Settings.of(
+        _task(options), model=reader_identity(reader) if reader else _model(options.weights), rounds=options.rounds,
+        second_look=not options.no_second_look, languages=options.languages, version=known,
+    )  # fmt: skip
+
+
+def _model(weights: Path | None) -> dict[str, str]:
+    """Which weights, by content. Fetches the base model where it is missing: once, and before any worker needs it."""
+    from layoutllm_tool.model.base import base_model, base_sha256
+    from layoutllm_tool.model.weights import parts_sha256
+
+    try:
+        parts = parts_sha256(weights)
+    except OSError as error:
+        raise LayoutLLMError(f"{weights} holds no weights: {error}.", hint="Name a folder of weights.") from error
+    return {"reader": "LayoutLLMReader", "parts_sha256": parts, "base_sha256": base_sha256(base_model())}
+
+
+def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | None) -> Workers:
+    from graphs.batch import here
+    from layoutllm_tool.reader import LayoutLLMReader
+
+    if reader is not None:
+        return here(reader, settings, ahead=options.ahead)
+    make: Callable[[], Any] = partial(LayoutLLMReader, options.weights, languages=options.languages)
+    if options.engine == "ray":
+        from graphs.batch_ray import on_ray
+
+        return on_ray(make, settings, workers=options.workers, address=options.ray_address)
+    from graphs.batch_pool import Shape, pool
+
+    shape = Shape(options.workers, options.ahead, options.seconds)
+    return lambda works: pool(make, settings, shape, works)
+
+
+# -- progress -----------------------------------------------------------------------------------------------------------
+
+
+class _Progress:
+    """A bar on a terminal, else a line every so many seconds; both on stderr."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch, self._begun, self._last = batch, time.monotonic(), time.monotonic()
+        self._bar: Any = None
+        self._verdicts = dict.fromkeys(("satisfied", "failed"), 0) | batch.store.verdicts()
+
+    def __enter__(self) -> _Progress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"),
+                console=Console(stderr=True),
+            )  # fmt: skip
+            self._bar.start()
+            self._bar.add_task("documents", total=self._batch.tally.total, said="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def take(self, result: Any) -> None:
+        """After each document."""
+        for field in result.fields:
+            verdict = field.answer["verdict"]
+            self._verdicts[verdict] = self._verdicts.get(verdict, 0) + 1
+        tally = self._batch.tally
+        if self._bar:
+            self._bar.update(0, completed=tally.seen, said=self._said())
+        elif time.monotonic() - self._last >= _EVERY:
+            self._last = time.monotonic()
+            sys.stderr.write(f"layoutllm: {tally.seen} of {tally.total} documents, {self._said()}\n")
+
+    def _said(self) -> str:
+        tally, passed = self._batch.tally, max(time.monotonic() - self._begun, 1e-6)
+        speed = tally.answered / passed
+        left = (tally.total - tally.seen) / speed if speed else 0.0
+        verdicts = ", ".join(f"{count} {name}" for name, count in self._verdicts.items() if count)
+        return f"{60 * speed:.1f} a minute, {_clock(left)} left; {verdicts}; {tally.failed} documents failed"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

@@ -1,0 +1,74 @@
+"""Documents for tests of batches: PDFs with a text layer, which a FakeReader reads without text recognition, and what can't be read."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.testing import FakeReader
+from tests.pdfs import make_pdf, text
+
+TASK = "What is the vendor? What is the total? What is the vendor at the bottom left?"
+"""Plain, and a question that is doubtful where it is asked once: a FakeReader takes the first vendor of two."""
+
+
+def invoice(number: int) -> bytes:
+    """Words at known places; every number's is another document."""
+    lines = [("Vendor:", 72, 700), (f"Shop {number}", 200, 700), ("Total:", 72, 650), (f"{number}.50", 200, 650)]
+    if number % 2:
+        lines += [("Vendor:", 72, 100), ("Zeta", 200, 100)]
+    return make_pdf("".join(text(words, x, y) for words, x, y in lines))
+
+
+def fill(folder: Path, count: int) -> Path:
+    """So many invoices, one of them twice, and four documents that fail each in its own way."""
+    (folder / "more").mkdir(parents=True)
+    for number in range(count):
+        place = folder / "more" if number % 3 == 2 else folder
+        (place / f"{number:03}.pdf").write_bytes(invoice(number))
+    (folder / "again.pdf").write_bytes(invoice(0))
+    (folder / "corrupt.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
+    (folder / "empty.pdf").write_bytes(b"")
+    (folder / "long.pdf").write_bytes(make_pdf(*[text("page", 72, 700)] * 60))
+    (folder / "locked.pdf").write_bytes(locked())
+    (folder / ".hidden.pdf").write_bytes(invoice(1))
+    (folder / "notes.txt").write_text("no document")
+    return folder
+
+
+def locked() -> bytes:
+    """Says that it is encrypted; no password opens it."""
+    entry = b"<< /Filter /Standard /V 1 /R 2 /O <" + b"00" * 32 + b"> /U <" + b"11" * 32 + b"> /P -4 >>"
+    plain = make_pdf(text("secret", 72, 700), extra=[entry])
+    return plain.replace(b"trailer << /Root 1 0 R", b"trailer << /Root 1 0 R /ID [<00> <00>] /Encrypt 100 0 R")
+
+
+class Slow(FakeReader):
+    """Takes its time."""
+
+    def ask(self, document: Any, question: str, **options: Any) -> LayoutCoT:
+        time.sleep(0.02)
+        return super().ask(document, question, **options)
+
+
+class Awkward(FakeReader):
+    """Falls dead on the document of 3, hangs on 4, and has a bug on 5."""
+
+    def ask(self, document: Any, question: str, **options: Any) -> LayoutCoT:
+        words = {word.text for page in document.pages for word in page.words}
+        if "3.50" in words:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "4.50" in words:
+            time.sleep(600)
+        if "5.50" in words:
+            raise ZeroDivisionError("a bug")
+        return super().ask(document, question, **options)
+
+
+def without(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name not in names} for row in rows]
