@@ -1,0 +1,73 @@
+"""``layoutllm view FOLDER``: the review page of a batch, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import secrets
+import sys
+import webbrowser
+from pathlib import Path
+
+from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.protocols import Reader
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command with its options."""
+    text = "Look at a batch's answers on their pages, and decide on those that wait: in a browser, on this machine."
+    parser = commands.add_parser("view", help="review a batch in the browser", description=text)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
+    parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8450, metavar="N", help="default: 8450; 0 takes a free one")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
+    """Serves until Ctrl-C. StoreMismatch where the folder holds no batch."""
+    from layoutllm_tool.batch.store import Store
+
+    Store.open(options.folder).close()
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise LayoutLLMError(
+            "the review page needs more packages.", hint="pip install 'layoutllm-tool[web]'"
+        ) from error
+    from layoutllm_tool.web.view import create_app
+
+    listening = _socket(options.host, options.port)
+    token, port = secrets.token_urlsafe(24), listening.getsockname()[1]
+    app = create_app(
+        options.folder, reader or _maker(options.weights), token=token,
+        hosts=("127.0.0.1", "localhost", "::1", options.host),
+    )  # fmt: skip
+    shown = f"[{options.host}]" if ":" in options.host else options.host
+    address = f"http://{shown}:{port}/?token={token}"
+    sys.stderr.write(f"layoutllm: {address}\n")
+    if not options.no_browser:
+        webbrowser.open(address)
+    with listening:
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
+    return 0
+
+
+def _socket(host: str, port: int):  # type: ignore[no-untyped-def]  # a socket, imported where it is needed
+    import socket
+
+    try:
+        v6 = ":" in host and bool(ipaddress.IPv6Address(host))
+        return socket.create_server((host, port), family=socket.AF_INET6 if v6 else socket.AF_INET)
+    except (OSError, OverflowError, ValueError) as error:
+        raise LayoutLLMError(f"{host}:{port} can't be listened on: {error}.", hint="Choose another --port.") from error
+
+
+def _maker(weights: Path | None):  # type: ignore[no-untyped-def]  # builds a Reader at the first correction
+    def make() -> Reader:
+        from layoutllm_tool.reader import LayoutLLMReader
+
+        return LayoutLLMReader(weights)
+
+    return make

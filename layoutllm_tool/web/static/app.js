@@ -1,0 +1,138 @@
+// The review page. Text of documents reaches the page through textContent alone.
+const $ = (id) => document.getElementById(id);
+const FILTERS = [["waiting", "Waiting"], ["", "All"], ["failed", "Failed"], ["satisfied", "Satisfied"]];
+const state = {fields: [], at: 0, filter: "waiting", one: null, page: 1, lines: [], from: -1, to: -1, box: null, boxing: false, last: null, busy: false};
+
+async function call(path, body) {
+  const options = body ? {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify(body)} : {};
+  const reply = await fetch(path, options), data = await reply.json();
+  if (!reply.ok) throw new Error(`${data.message ?? "Refused."} ${data.hint ?? ""}`);
+  return data;
+}
+const say = (text) => { $("status").textContent = text; };
+const place = (one) => `api/documents/${one.key}/fields/${encodeURIComponent(one.name)}`;
+function element(tag, text, kind) { const made = document.createElement(tag); made.textContent = text; if (kind) made.className = kind; return made; }
+
+async function load(keep) {
+  const query = new URLSearchParams({text: $("search").value, most: $("most").value});
+  if (state.filter === "waiting") query.set("waiting", "true"); else if (state.filter) query.set("verdict", state.filter);
+  const data = await call(`api/fields?${query}`);
+  state.fields = data.fields; $("count").textContent = `${data.total} fields`;
+  await choose(Math.min(keep ?? 0, data.fields.length - 1));
+}
+function list() {
+  $("fields").replaceChildren(...state.fields.map((one, at) => {
+    const item = element("li", "", one.waiting ? "waiting" : one.verdict);
+    item.setAttribute("role", "option"); item.id = `field-${at}`; item.setAttribute("aria-selected", String(at === state.at));
+    item.append(element("b", one.name), element("span", one.answer ?? "not in the document"), element("div", `${one.document.split("/").pop()} · ${(one.confidence ?? 0).toFixed(2)}`, "small"));
+    item.addEventListener("click", () => run(() => choose(at)));
+    return item;
+  }));
+  $("fields").setAttribute("aria-activedescendant", `field-${state.at}`);
+  $(`field-${state.at}`)?.scrollIntoView({block: "nearest"});
+}
+async function choose(at) {
+  state.at = Math.max(0, at); list();
+  const field = state.fields[state.at];
+  if (!field) { state.one = null; show({}); return; }
+  await open(field);
+}
+async function open(field) {
+  const one = await call(place(field));
+  state.one = one; reset(); show(one); await turn(one.page ?? one.cot?.areas[0]?.page ?? 1);
+}
+function show(one) {
+  $("document").textContent = one.document ?? ""; $("question").textContent = one.question ?? "Nothing left here.";
+  $("answer").textContent = one.key ? one.error ?? one.answer ?? "not in the document" : "";
+  $("verdict").textContent = one.key ? `${one.verdict} · by ${one.by} · confidence ${(one.confidence ?? 0).toFixed(2)}` : "";
+  $("steps").replaceChildren(...Object.values(one.cot?.steps ?? {}).map((text) => element("li", text)));
+  $("reasons").replaceChildren(...(one.reasons ?? []).map((text) => element("li", text)));
+  $("tried").replaceChildren(...(one.attempts ?? []).map((a) => element("li", `${a.cot.answer ?? "not in the document"}${a.correction ? ` (after a correction of the ${a.correction.step})` : ""}`)));
+}
+async function turn(page) {
+  const one = state.one; state.page = page; state.lines = []; state.from = -1;
+  $("where").textContent = `page ${page} of ${one.pages ?? 1}`; $("picture").src = `api/documents/${one.key}/pages/${page}.webp`;
+  marks();
+  const data = await call(`api/documents/${one.key}/pages/${page}`);
+  if (state.one === one && state.page === page) { state.lines = data.lines; marks(); }
+}
+function rectangle(box, kind) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  for (const [name, value] of Object.entries({x: box[0], y: box[1], width: box[2] - box[0], height: box[3] - box[1], class: kind})) made.setAttribute(name, value);
+  return made;
+}
+function marks() {
+  const drawn = [], [low, high] = [Math.min(state.from, state.to), Math.max(state.from, state.to)];
+  for (const area of state.one?.cot?.areas ?? []) if (area.page === state.page) drawn.push(rectangle(area.box, "area"));
+  for (const found of state.one?.cot?.evidence ?? []) if (found.page === state.page) drawn.push(rectangle(found.box, "answer"));
+  state.lines.forEach((line, at) => {
+    const made = rectangle(line.box, state.from >= 0 && at >= low && at <= high ? "line picked" : "line"); made.dataset.at = at; drawn.push(made);
+  });
+  if (state.box) drawn.push(rectangle(state.box, "drawn"));
+  $("marks").replaceChildren(...drawn); $("marks").classList.toggle("boxing", state.boxing);
+}
+function reset() { state.from = state.to = -1; state.box = null; state.boxing = false; $("edit").hidden = true; say(""); }
+
+async function send(body) {
+  if (!state.one || state.busy) return;
+  state.busy = true; say("Working …");
+  try {
+    const sent = state.one, data = await call(place(sent), body);
+    const after = data.fields.find((one) => one.name === sent.name);
+    state.last = sent; await load(state.filter === "waiting" ? state.at : state.at + 1);
+    say(`${after.name}: ${after.answer ?? "not in the document"}`);
+  } finally { state.busy = false; }
+}
+function correct() {
+  const low = Math.min(state.from, state.to), high = Math.max(state.from, state.to);
+  const boxes = state.box ? [state.box] : state.from >= 0 ? state.lines.slice(low, high + 1).map((line) => line.box) : [];
+  if (boxes.length) return send({correction: {step: "area", page: state.page, boxes}});
+}
+const acts = {
+  a: () => send({accept: true}), x: () => send({absent: true}),
+  e: () => { if (state.one) { $("edit").hidden = false; $("written").value = state.one.answer ?? ""; $("written").focus(); $("written").select(); } },
+  b: () => { state.boxing = true; say("Drag a box, or go over the lines with the arrow keys; Enter sends."); marks(); },
+  j: () => choose(Math.min(state.at + 1, state.fields.length - 1)), k: () => choose(state.at - 1),
+  u: async () => { if (state.last) await open(state.last); }, Enter: correct, Escape: () => { reset(); marks(); },
+  "?": () => $("help").showModal(),
+};
+async function run(act) { try { await act(); } catch (error) { say(error.message); } }
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
+  if (event.target.matches("input")) { if (event.key === "Escape") { event.target.blur(); reset(); } return; }
+  if (event.target.matches("button") && event.key === "Enter") return;
+  if (state.boxing && /^Arrow/.test(event.key) && state.lines.length) {
+    const next = Math.max(0, Math.min(state.lines.length - 1, state.to + (/Down|Right/.test(event.key) ? 1 : -1)));
+    state.to = next; if (!event.shiftKey || state.from < 0) state.from = next;
+    state.box = null; say(state.lines[next].text); event.preventDefault(); return marks();
+  }
+  if (/^[1-4]$/.test(event.key)) { event.preventDefault(); return filter(FILTERS[event.key - 1][0]); }
+  if (acts[event.key]) { event.preventDefault(); run(acts[event.key]); }
+});
+$("edit").addEventListener("submit", (event) => { event.preventDefault(); const answer = $("written").value.trim(); $("written").blur(); if (answer) run(() => send({answer})); });
+for (const button of document.querySelectorAll("[data-act]")) button.addEventListener("click", () => { button.blur(); run(acts[button.dataset.act]); });
+function filter(name) { state.filter = name; chips(); run(() => load()); }
+function chips() {
+  $("chips").replaceChildren(...FILTERS.map(([name, text]) => {
+    const made = element("button", text); made.setAttribute("aria-pressed", String(state.filter === name)); made.addEventListener("click", () => filter(name)); return made;
+  }));
+}
+let start = null;
+const point = (event) => { const r = $("marks").getBoundingClientRect(); return [event.clientX - r.left, event.clientY - r.top].map((v, i) => Math.round(Math.max(0, Math.min(1000, 1000 * v / (i ? r.height : r.width))))); };
+$("marks").addEventListener("pointerdown", (event) => { if (state.one) { start = point(event); $("marks").setPointerCapture(event.pointerId); } });
+$("marks").addEventListener("pointermove", (event) => {
+  if (!start || !state.boxing) return;
+  const [x, y] = point(event); state.from = -1; state.box = [Math.min(x, start[0]), Math.min(y, start[1]), Math.max(x, start[0]), Math.max(y, start[1])]; marks();
+});
+$("marks").addEventListener("pointerup", (event) => {
+  const [x, y] = point(event), still = start && Math.abs(x - start[0]) + Math.abs(y - start[1]) < 6; start = null;
+  if (!still) return;
+  const at = state.lines.findIndex(({box}) => x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3]);
+  state.box = null; state.from = state.to = at; state.boxing = true; if (at >= 0) say(`${state.lines[at].text} (Enter sends)`); marks();
+});
+$("before").addEventListener("click", () => { if (state.one && state.page > 1) run(() => turn(state.page - 1)); });
+$("after").addEventListener("click", () => { if (state.one && state.page < (state.one.pages ?? 1)) run(() => turn(state.page + 1)); });
+let timer; for (const id of ["search", "most"]) $(id).addEventListener("input", () => { $("most-shown").textContent = Number($("most").value).toFixed(2); clearTimeout(timer); timer = setTimeout(() => run(() => load()), 150); });
+history.replaceState(null, "", location.pathname);  // the token is in a cookie by now
+chips(); run(() => load());

@@ -1,0 +1,259 @@
+"""``create_app``: the review page of a batch, for one person on their own machine. The page itself is in static/.
+
+Guards: a token of the run (first in the URL, then a cookie), the Host header (DNS rebinding), Origin on POST, the body's size, and a
+policy that lets nothing be loaded from elsewhere. TLS and several people at once are *not* here.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import secrets
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from layoutllm_tool.batch.store import Field, Store
+from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.web.pages import Pages
+
+try:
+    from fastapi import FastAPI, Query, Request
+    from fastapi.responses import FileResponse, JSONResponse, Response
+except ImportError as error:
+    raise LayoutLLMError(
+        "the review page needs a few packages more.", hint="pip install 'layoutllm-tool[web]'"
+    ) from error
+
+STATIC = Path(__file__).parent / "static"
+MOST_BYTES = 64 * 1024
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": _POLICY, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin", "cross-origin-opener-policy": "same-origin",
+}  # fmt: skip
+_log = logging.getLogger(__name__)
+
+
+class Guard:
+    """ASGI middleware: refuses before anything of the app is asked."""
+
+    def __init__(self, app: Any, *, token: str, hosts: Sequence[str]) -> None:
+        self.app, self.token, self.hosts = app, token, {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+        async def answered(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                more = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+                message = {**message, "headers": [*message.get("headers", []), *more]}
+                _log.info("%s %s %s", scope["method"], scope["path"], message["status"])
+            await send(message)
+
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await _error(*refusal)(scope, receive, answered)
+        elif scope["method"] == "POST":
+            await self._bounded(scope, receive, answered)
+        else:
+            await self.app(scope, receive, answered)
+
+    async def _bounded(self, scope: Any, receive: Any, answered: Any) -> None:
+        """The body is read here whole, so that one without a length is bounded too."""
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+            if len(body) > MOST_BYTES:
+                await _error(413, "The request is too large.")(scope, receive, answered)
+                return
+        pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def given() -> Any:
+            return pending.pop() if pending else await receive()
+
+        await self.app(scope, given, answered)
+
+    def _refusal(self, scope: Any, headers: Mapping[str, str]) -> tuple[int, str] | None:
+        try:
+            host = (urlsplit(f"//{headers.get('host', '')}").hostname or "").lower()
+        except ValueError:
+            host = ""
+        if host not in self.hosts:
+            return 403, "This name is not one that this page is served under (see --host)."
+        if scope["method"] not in ("GET", "HEAD", "POST"):
+            return 405, "Only GET and POST."
+        if scope["method"] == "POST" and urlsplit(headers.get("origin", "")).netloc != headers.get("host"):
+            return 403, "Only the page itself may send reviews."
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        cookies = SimpleCookie()
+        cookies.load(headers.get("cookie", "")[:4096])
+        known = cookies["layoutllm"].value if "layoutllm" in cookies else ""
+        given = (query.get("token") or [known])[0]
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            return 403, "Open the address that `layoutllm view` printed: it holds the token."
+        return None
+
+
+def create_app(  # noqa: C901  the routes close over one run's state
+    folder: Path, reader: Reader | Callable[[], Reader] | None = None, *, token: str | None = None,
+    hosts: Sequence[str] = ("127.0.0.1", "localhost", "::1"),
+) -> FastAPI:  # fmt: skip
+    """The app over a batch's folder; ``app.state.token`` opens it. The reader (or what builds it) is built at the first correction.
+
+    StoreMismatch, when it starts, where the folder holds no batch.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        from graphs.runs import checkpoints
+
+        with Store.open(folder) as store, checkpoints(folder / "runs.sqlite") as saver:
+            app.state.store, app.state.saver = store, saver
+            app.state.pages = Pages(store, built)
+            yield
+
+    made: list[Reader] = []
+    building, reviewing = threading.Lock(), threading.Lock()
+
+    def built() -> Reader:
+        with building:
+            if not made:
+                made.append(_reader(reader))
+            return made[0]
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.token = token or secrets.token_urlsafe(24)
+    app.add_middleware(Guard, token=app.state.token, hosts=hosts)
+
+    @app.exception_handler(LayoutLLMError)
+    async def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, LayoutLLMError)
+        return JSONResponse({"message": error.message, "hint": error.hint}, status_code=400 if error.mendable else 409)
+
+    @app.get("/")
+    def index(request: Request) -> Response:
+        page = FileResponse(STATIC / "index.html", headers={"cache-control": "no-store"})
+        page.set_cookie("layoutllm", request.app.state.token, httponly=True, samesite="strict")
+        return page
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in ("app.js", "style.css"):
+            return _error(404, "There is no such file.")
+        return FileResponse(STATIC / name, headers={"cache-control": "no-cache"})
+
+    @app.get("/api/fields")
+    def fields(
+        verdict: str = "", waiting: bool | None = None, least: float = 0.0, most: float = 1.0,
+        text: str = Query("", max_length=200), offset: int = Query(0, ge=0), limit: int = Query(200, ge=1, le=1000),
+    ) -> dict[str, Any]:  # fmt: skip
+        store: Store = app.state.store
+        found, names = [], {}
+        for source in store.inputs():
+            if source.key in names:
+                continue
+            names[source.key] = source.name
+            found += [row(field, source.name) for field in store.fields(source.key)]
+        wanted = [
+            one for one in found
+            if (not verdict or one["verdict"] == verdict) and (waiting is None or one["waiting"] == waiting)
+            and least <= (one["confidence"] or 0.0) <= most
+            and text.lower() in f"{one['document']} {one['name']} {one['answer'] or ''}".lower()
+        ]  # fmt: skip
+        wanted.sort(key=lambda one: (not one["waiting"], one["confidence"] or 0.0))
+        return {"total": len(wanted), "verdicts": store.verdicts(), "fields": wanted[offset : offset + limit]}
+
+    @app.get("/api/documents")
+    def documents(offset: int = Query(0, ge=0), limit: int = Query(100, ge=1, le=500), status: str = "") -> Any:
+        store: Store = app.state.store
+        rows = [(source, store.document(source.key)) for source in store.inputs()]
+        kept = [(s, d) for s, d in rows if not status or (d and d.status == status)]
+        shown = [
+            {"key": s.key, "name": s.name, "page": s.page, "status": d.status if d else "left", "error": d.error if d else None}
+            for s, d in kept[offset : offset + limit]
+        ]  # fmt: skip
+        return {"total": len(kept), "statuses": store.statuses(), "documents": shown}
+
+    @app.get("/api/documents/{key}/fields/{name}")
+    def one(key: str, name: str) -> Response:
+        from graphs.parked import attempts
+
+        field = app.state.store.field(key, name) if _KEY.fullmatch(key) else None
+        source = app.state.store.input_of(key) if field else None
+        if field is None or source is None:
+            return _error(404, "There is no such field.")
+        whole = row(field, source.name) | {"cot": field.answer["cot"], "reasons": field.answer["reasons"]}
+        with reviewing:
+            tried = attempts(app.state.saver, key, name)
+        done = app.state.store.document(key)
+        pages = done.pages if done else 1
+        return JSONResponse(whole | {"error": field.answer["error"], "attempts": tried, "pages": pages})
+
+    @app.get("/api/documents/{key}/pages/{number}.webp")
+    def picture(key: str, number: int) -> Response:
+        data = app.state.pages.picture(key, number)
+        return Response(data, media_type="image/webp", headers={"cache-control": "private, max-age=3600"})
+
+    @app.get("/api/documents/{key}/pages/{number}")
+    def lines(key: str, number: int) -> Any:
+        return app.state.pages.lines(key, number)
+
+    @app.post("/api/documents/{key}/fields/{name}")
+    def review(key: str, name: str, said: dict[str, Any]) -> Response:
+        from pydantic import ValidationError
+
+        from graphs.parked import answer
+        from graphs.review import Review
+
+        try:
+            word = Review.model_validate(said)
+        except ValidationError as error:
+            return _error(422, "; ".join(fault["msg"] for fault in error.errors(include_url=False))[:500])
+        pages: Pages = app.state.pages
+        with reviewing:
+            store, saver = app.state.store, app.state.saver
+            after = answer(store, saver, key, name, word, reader=built(), opened=lambda _: pages.document(key))
+            source = store.input_of(key)
+        return JSONResponse({"fields": [row(field, source.name) for field in after]})
+
+    return app
+
+
+_KEY = re.compile(r"[0-9a-z]{32}")
+
+
+def row(field: Field, document: str) -> dict[str, Any]:
+    """A field as the list shows it."""
+    answer = field.answer
+    kept = ("question", "answer", "page", "box", "confidence", "verdict", "by")
+    return {"key": field.key, "name": field.name, "document": document, "waiting": field.waiting} | {
+        name: answer[name] for name in kept
+    }
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"message": message, "hint": ""}, status_code=status)
+
+
+def _reader(given: Reader | Callable[[], Reader] | None) -> Reader:
+    if given is None:
+        from layoutllm_tool.reader import default_reader
+
+        return default_reader()
+    return given if isinstance(given, Reader) else given()

@@ -1,0 +1,109 @@
+"""A person's word on one field of a parked document: the others wait on, and what is missing is made from the store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from graphs.parked import answer, attempts
+from graphs.planner import plan_task
+from graphs.review import Review
+from graphs.runs import carry_out, checkpoints
+from graphs.state import Context, Request
+from graphs.workflow import build_workflow
+from layoutllm_tool.batch.store import Done, Field, Input, Store
+from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import DocumentUnreadable, StoreMismatch
+from layoutllm_tool.testing import FakeReader, document_from_text
+from layoutllm_tool.tool import LayoutLLMTool
+
+PAGE = "ACME Ltd\nInvoice no: 4711\nDate: 2 May 2024\nTotal: 12.50"
+KEY = "k" * 32
+
+
+def doubtful(question: str, answer: str) -> LayoutCoT:
+    """Said to be copied, but standing nowhere."""
+    analysis = QuestionAnalysis("key-value", "extraction", "Total" if "total" in question.lower() else "Date")
+    return LayoutCoT(question, analysis, (), AnswerFormation("right of", "x"), answer, 0.2)
+
+
+@pytest.fixture
+def parked(tmp_path: Path) -> Iterator[tuple[Store, object, Document, FakeReader]]:
+    """A document whose date and total are doubtful: the reader's answers stand nowhere on the page."""
+    document = document_from_text(PAGE, name="a.png")
+    plan = plan_task(["date", "total", "invoice no"]).plan
+    texts = {question.name: question.text for question in plan.questions}
+    reader = FakeReader({texts["date"]: doubtful(texts["date"], "9 June 1999")})
+    reader.answers[texts["total"]] = doubtful(texts["total"], "99.99")
+    data = plan.model_dump(mode="json")
+    with Store.open(tmp_path, {"plan": data, "rounds": 1}) as store, checkpoints(tmp_path / "runs.sqlite") as saver:
+        tool = LayoutLLMTool(reader=reader, documents={"a.png": document})
+        graph = build_workflow().compile(checkpointer=saver)
+        context = Context(tool=tool, rounds=1, second_look=False, review=True)
+        outcome = carry_out(graph, Request(document="a.png", task=data), thread=KEY, context=context)
+        waiting = {i.value["name"] for i in graph.get_state({"configurable": {"thread_id": KEY}}).interrupts}
+        store.enter([Input(0, "a.png", None, KEY)])
+        fields = [Field(KEY, i, a["name"], dict(a), a["name"] in waiting) for i, a in enumerate(outcome["answers"])]
+        store.put(Done(KEY, "done", "failed", sha256=document.sha256, pages=1), fields)
+        reader.answers.clear()
+        yield store, saver, document, reader
+
+
+def said(parked, name: str, reply: dict) -> dict[str, Field]:  # type: ignore[no-untyped-def, type-arg]
+    store, saver, document, reader = parked
+    reply = Review.model_validate(reply)
+    return {f.name: f for f in answer(store, saver, KEY, name, reply, reader=reader, opened=lambda _: document)}
+
+
+def box_of(document: Document, text: str) -> list[float]:
+    box = next(line.box for line in document.pages[0].lines or () if text in line.text)
+    return [box.x0, box.y0, box.x1, box.y1]
+
+
+def test_one_field_is_answered_and_the_others_wait_on(parked) -> None:  # type: ignore[no-untyped-def]
+    store = parked[0]
+    assert {f.name for f in store.waiting()} == {"date", "total"}
+    boxes = {"step": "area", "page": 1, "boxes": [box_of(parked[2], "Total")]}
+    fields = said(parked, "total", {"correction": boxes})
+    assert fields["total"].answer["answer"] == "12.50" and fields["total"].answer["by"] == "person"
+    assert not fields["total"].waiting and fields["date"].waiting
+    assert [f.name for f in store.waiting()] == ["date"]
+    assert len(attempts(parked[1], KEY, "total")) == 2
+    said(parked, "date", {"absent": True})
+    assert list(store.waiting()) == [] and store.field(KEY, "total").answer["answer"] == "12.50"  # type: ignore[union-attr]
+    assert [(r.name, r.before["answer"]) for r in store.reviews()] == [("total", "99.99"), ("date", "9 June 1999")]
+
+
+def test_an_answer_by_hand_is_found_on_the_page(parked) -> None:  # type: ignore[no-untyped-def]
+    found = said(parked, "date", {"answer": "2 May 2024"})["date"].answer
+    assert (found["answer"], found["verdict"], found["by"]) == ("2 May 2024", "satisfied", "person")
+    assert found["page"] == 1 and found["cot"]["grounded"]
+    elsewhere = said(parked, "total", {"answer": "nowhere here"})["total"].answer
+    assert elsewhere["box"] is None and elsewhere["answer"] == "nowhere here"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_satisfied_field_and_a_lost_thread_are_reviewed_too(parked, lost: bool) -> None:  # type: ignore[no-untyped-def]
+    if lost:
+        parked[1].delete_thread(KEY)
+    correction = {"step": "area", "page": 1, "boxes": [box_of(parked[2], "Date")]}
+    assert said(parked, "invoice_no", {"answer": "4712"})["invoice_no"].answer["answer"] == "4712"
+    fields = said(parked, "date", {"correction": correction})
+    assert fields["date"].answer["answer"] == "2 May 2024" and fields["total"].waiting
+    assert said(parked, "total", {"accept": True})["total"].answer["answer"] == "99.99"
+    again = said(parked, "total", {"answer": "12.50"})  # a second word on the same field
+    assert again["total"].answer["answer"] == "12.50" and again["invoice_no"].answer["answer"] == "4712"
+
+
+def test_another_document_under_the_same_name_is_refused(parked) -> None:  # type: ignore[no-untyped-def]
+    store, saver, _, reader = parked
+    other = document_from_text("something else", name="a.png")
+    with pytest.raises(DocumentUnreadable, match="another document"):
+        answer(store, saver, KEY, "date", Review(accept=True), reader=reader, opened=lambda _: other)
+    with pytest.raises(StoreMismatch):
+        answer(store, saver, KEY, "nothing", Review(accept=True), reader=reader, opened=lambda _: other)
+    assert store.reviews() == [] and isinstance(saver.conn, sqlite3.Connection)

@@ -1,0 +1,176 @@
+"""The review page: its guards, its API, and the page itself in Chromium."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image, ImageDraw
+
+from graphs.planner import plan_task
+from graphs.runs import carry_out, checkpoints
+from graphs.state import Context, Request
+from graphs.workflow import build_workflow
+from layoutllm_tool.batch.store import Done, Field, Input, Store
+from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents import Access, load_document
+from layoutllm_tool.documents.geometry import Box, Word
+from layoutllm_tool.testing import FakeOCR, FakeReader
+from layoutllm_tool.tool import LayoutLLMTool
+
+KEY, TOKEN = "a" * 32, "secret"
+EVIL = "<img src=x onerror=window.bad=1>"
+LINES = ["ACME Ltd", "Date: 2 May 2024", "Total: 12.50", f"Note: {EVIL}"]
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def words(_: Any) -> list[Word]:
+    return [
+        Word(text, Box(100 + 130 * i, 100 + 100 * row, 220 + 130 * i, 140 + 100 * row), 1.0)
+        for row, line in enumerate(LINES)
+        for i, text in enumerate(line.split())
+    ]
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> tuple[Path, FakeReader]:
+    """One drawn page, whose total is doubtful."""
+    file = tmp_path / f"{EVIL.replace('/', '')}.png"
+    image = Image.new("RGB", (700, 900), "white")
+    for row, line in enumerate(LINES):
+        ImageDraw.Draw(image).text((70, 90 + 90 * row), line, fill="black", font_size=26)
+    image.save(file)
+    folder, plan = tmp_path / "out", plan_task(["total", "date"]).plan.model_dump(mode="json")
+    text = next(q["text"] for q in plan["questions"] if q["name"] == "total")
+    analysis = QuestionAnalysis("key-value", "extraction", "Total")
+    wrong = LayoutCoT(text, analysis, (), AnswerFormation("right of", "x"), EVIL + " 99", 0.2)
+    reader = FakeReader({text: wrong}, ocr=FakeOCR(words))
+    document = load_document(file, access=Access.anywhere())
+    with Store.open(folder, {"plan": plan, "rounds": 1}) as store, checkpoints(folder / "runs.sqlite") as saver:
+        graph = build_workflow().compile(checkpointer=saver)
+        tool = LayoutLLMTool(reader=reader, documents={str(file): document})
+        context = Context(tool=tool, rounds=1, second_look=False, review=True)
+        outcome = carry_out(graph, Request(document=str(file), task=plan), thread=KEY, context=context)
+        waiting = {i.value["name"] for i in graph.get_state({"configurable": {"thread_id": KEY}}).interrupts}
+        store.enter([Input(0, str(file), None, KEY)])
+        fields = [Field(KEY, i, a["name"], dict(a), a["name"] in waiting) for i, a in enumerate(outcome["answers"])]
+        store.put(Done(KEY, "done", "failed", sha256=document.sha256, pages=1), fields)
+    reader.answers.clear()
+    return folder, reader
+
+
+@pytest.fixture
+async def client(batch: tuple[Path, FakeReader]) -> AsyncIterator[httpx.AsyncClient]:
+    from layoutllm_tool.web.view import create_app
+
+    app = create_app(*batch, token=TOKEN)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", cookies={"layoutllm": TOKEN},
+            headers={"origin": "http://127.0.0.1"},
+        ) as client,
+    ):  # fmt: skip
+        yield client
+
+
+async def test_a_field_is_shown_and_corrected(client: httpx.AsyncClient) -> None:
+    (field,) = (await client.get("/api/fields", params={"waiting": True})).json()["fields"]
+    assert field["name"] == "total" and (await client.get("/api/documents")).json()["total"] == 1
+    path = f"/api/documents/{KEY}/fields/total"
+    assert len((await client.get(path)).json()["attempts"]) == 1
+    page = (await client.get(f"/api/documents/{KEY}/pages/1")).json()
+    assert [line["text"] for line in page["lines"]] == LINES
+    picture = await client.get(f"/api/documents/{KEY}/pages/1.webp")
+    assert picture.headers["content-type"] == "image/webp" and picture.content[8:12] == b"WEBP"
+    boxes = [page["lines"][2]["box"]]
+    reply = await client.post(path, json={"correction": {"step": "area", "page": 1, "boxes": boxes}})
+    assert reply.status_code == 200, reply.text
+    assert {f["name"]: f["answer"] for f in reply.json()["fields"]}["total"] == "12.50"
+    assert (await client.get("/api/fields", params={"waiting": True})).json()["total"] == 0
+
+
+async def test_what_is_refused(client: httpx.AsyncClient) -> None:
+    path = f"/api/documents/{KEY}/fields/total"
+    answers = {
+        403: [
+            await client.get("/api/fields", headers={"host": "evil.example"}),
+            await client.post(path, json={"accept": True}, headers={"origin": "http://evil.example"}),
+            await client.get("/api/fields", params={"token": "wrong"}),
+        ],
+        413: [await client.post(path, json={"answer": "x" * 70_000})],
+        422: [await client.post(path, json={"accept": True, "absent": True}), await client.post(path, json={})],
+        400: [
+            await client.get(f"/api/documents/{KEY}/pages/9"), await client.get("/api/documents/none/pages/1"),
+            await client.post(path, json={"correction": {"step": "area", "page": 1, "boxes": [[9, 9, 1, 1]]}}),
+        ],
+        404: [await client.get("/api/documents/none/fields/total"), await client.get("/static/view.py")],
+    }  # fmt: skip
+    assert [[reply.status_code for reply in replies] for replies in answers.values()] == [
+        [status] * len(replies) for status, replies in answers.items()
+    ]
+    assert all(
+        "default-src 'none'" in reply.headers["content-security-policy"] for rs in answers.values() for reply in rs
+    )
+    assert (await client.get("/api/fields", params={"waiting": True})).json()["total"] == 1
+
+
+@pytest.fixture
+def address(batch: tuple[Path, FakeReader]) -> Iterator[str]:
+    import uvicorn
+
+    from layoutllm_tool.web.view import create_app
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(*batch, token=TOKEN), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/?token={TOKEN}"
+    server.should_exit = True
+    thread.join(20)
+    listening.close()
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")
+@pytest.mark.timeout(120)
+def test_in_a_browser_another_box_gives_the_right_answer(address: str, tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.goto(address)
+        expect = sync_api.expect
+        expect(page.locator("#answer")).to_have_text(EVIL + " 99")
+        expect(page.locator(".line")).to_have_count(len(LINES))
+        page.screenshot(path=str(tmp_path / "doubtful.png"))
+        page.keyboard.press("b")
+        sheet = page.locator("#marks").bounding_box()
+        assert sheet
+        at = [
+            (sheet["x"] + x * sheet["width"], sheet["y"] + y * sheet["height"]) for x, y in ((0.08, 0.29), (0.6, 0.35))
+        ]
+        page.mouse.move(*at[0])
+        page.mouse.down()
+        page.mouse.move(*at[1], steps=4)
+        page.mouse.up()
+        expect(page.locator(".drawn")).to_have_count(1)
+        page.keyboard.press("Enter")
+        expect(page.locator("#status")).to_have_text("total: 12.50")
+        page.keyboard.press("2")
+        expect(page.locator("#fields li")).to_have_count(2)
+        page.keyboard.press("u")
+        expect(page.locator("#answer")).to_have_text("12.50")
+        expect(page.locator("rect.answer")).to_have_count(1)
+        page.screenshot(path=str(tmp_path / "corrected.png"))
+        assert page.evaluate("window.bad") is None and "token" not in page.url
+        browser.close()
