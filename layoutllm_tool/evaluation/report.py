@@ -162,7 +162,7 @@ def loop_table(found: Comparison) -> Table:
 
 def checks_table(without: Mapping[str, Comparison]) -> Table:
     """The loop with all checks, and without each of them."""
-    headings = ("without", "anls", "wrong -> right", "right -> wrong", "wrong -> flagged", "right -> flagged", "calls")
+    headings = ("without", "anls", "mended", "spoilt", "wrong flagged", "right flagged", "calls")
     made = _table("What each check is worth", headings)
     for name, found in without.items():
         loop = Pass.of(found.loop)

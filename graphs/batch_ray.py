@@ -1,0 +1,88 @@
+"""A batch's workers as Ray actors, on this machine or a cluster (extra ``ray``): the same desk, the same rows, one writer.
+
+Documents are opened where they are read, so a cluster's names are URLs (``batch.sources.SCHEMES``) or paths that every node has. What
+stays doubtful comes back with its parked thread, and waits in the driver's folder as if it had been answered there. There is no limit of
+time for a document, and a document that kills its actor is tried again by Ray, which in the end fails the batch: what was answered is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from graphs.batch import Desk, MakeReader, Result, Settings, Work, Workers
+from layoutllm_tool.errors import LayoutLLMError
+
+_BATCH = 4
+"""Documents that an actor takes at once: while it answers one of them, the next is read."""
+
+
+class _Actor:
+    """Holds one reader; from rows of names to rows of results."""
+
+    def __init__(self, make_reader: MakeReader, settings: Settings) -> None:
+        self._desk = Desk(make_reader(), settings)
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
+        works = [Work(**json.loads(str(work))) for work in batch["work"]]
+        return {"result": [json.dumps(result.to_json()) for result in self._desk.results(works)]}
+
+
+def on_ray(make_reader: MakeReader, settings: Settings, *, workers: int = 1, address: str | None = None) -> Workers:
+    """``address`` of a cluster, else RAY_ADDRESS, else a Ray of this process that ends with the batch. All names are hashed by the driver first."""
+    return lambda works: _results(make_reader, settings, workers, address or os.environ.get("RAY_ADDRESS"), works)
+
+
+def _results(
+    make_reader: MakeReader, settings: Settings, workers: int, address: str | None, works: Iterator[Work]
+) -> Iterator[Result]:
+    items = [{"work": json.dumps(_plain(work))} for work in works]
+    if not items:
+        return
+    ray, ours = _started(workers, address)
+    import ray.data as data
+
+    try:
+        rows = data.from_items(items, override_num_blocks=max(1, -(-len(items) // _BATCH))).map_batches(
+            _Actor, fn_constructor_args=(make_reader, settings), batch_size=_BATCH, num_cpus=1,
+            compute=data.ActorPoolStrategy(size=workers),
+        )  # fmt: skip
+        for row in rows.iter_rows():
+            yield Result.from_json(json.loads(row["result"]))
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _plain(work: Work) -> dict[str, Any]:
+    return {"key": work.key, "name": work.name, "page": work.page, "sha256": work.sha256}
+
+
+def _started(workers: int, address: str | None) -> tuple[Any, bool]:
+    """Ray, without a dashboard, usage reports, or a word that is no warning; and whether it was started here."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    try:
+        import ray
+        import ray.data as data
+    except ImportError as error:
+        raise LayoutLLMError("--engine ray needs a package more.", hint="pip install 'layoutllm-tool[ray]'") from error
+    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
+    if address is None:  # Ray Data's own tasks take a core beside the actors'
+        options |= {"num_cpus": max(workers + 1, os.cpu_count() or 1), "include_dashboard": False}
+    else:
+        options["address"] = address
+    ours = not ray.is_initialized()
+    try:
+        if ours:
+            ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise LayoutLLMError(f"Ray can't be reached: {error}.", hint="Check --ray-address or RAY_ADDRESS.") from error
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    return ray, ours
