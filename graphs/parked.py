@@ -57,8 +57,6 @@ def answer(
     request = Request(document=source.name, task=known["task"], page=source.page)
     outcome = carry_out(graph, request, thread=key, context=context)
     waiting = {one.value["name"] for one in graph.get_state(config).interrupts}
-    if not waiting:
-        saver.delete_thread(key)
     fields = [Field(key, at, a["name"], dict(a), a["name"] in waiting) for at, a in enumerate(outcome["answers"])]
     store.reviewed(key, name, said.model_dump(mode="json"), fields, worst([f.answer["verdict"] for f in fields]))
     return fields

@@ -174,3 +174,29 @@ def test_in_a_browser_another_box_gives_the_right_answer(address: str, tmp_path:
         page.screenshot(path=str(tmp_path / "corrected.png"))
         assert page.evaluate("window.bad") is None and "token" not in page.url
         browser.close()
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")
+@pytest.mark.timeout(120)
+def test_the_exported_file_shows_the_same_without_a_server(batch: tuple[Path, FakeReader], tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    import argparse
+
+    from layoutllm_tool.commands import view
+
+    parser, file = argparse.ArgumentParser(), tmp_path / "run.html"
+    view.add_to(parser.add_subparsers())
+    options = parser.parse_args(["view", str(batch[0]), "--export", str(file)])
+    assert options.run(options, None) == 0
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.goto(file.as_uri())
+        sync_api.expect(page.locator("#fields li")).to_have_count(2)
+        page.keyboard.press("1")
+        sync_api.expect(page.locator("#answer")).to_have_text(EVIL + " 99")
+        assert page.evaluate("document.getElementById('picture').naturalWidth") > 100
+        assert page.evaluate("window.bad") is None
+        page.keyboard.press("a")
+        sync_api.expect(page.locator("#status")).to_contain_text("copy to read")
+        browser.close()

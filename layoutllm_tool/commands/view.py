@@ -21,6 +21,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8450, metavar="N", help="default: 8450; 0 takes a free one")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    parser.add_argument("--export", type=Path, metavar="FILE.html", help="write one file to send to somebody, and stop")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
     parser.set_defaults(run=run)
 
@@ -30,6 +31,12 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     from layoutllm_tool.batch.store import Store
 
     Store.open(options.folder).close()
+    if options.export:
+        from layoutllm_tool.web.export import export
+
+        if missing := export(options.folder, options.export):
+            sys.stderr.write(f"layoutllm: {missing} pages without a picture\n")
+        return 0
     try:
         import uvicorn
     except ImportError as error:

@@ -3,7 +3,17 @@ const $ = (id) => document.getElementById(id);
 const FILTERS = [["waiting", "Waiting"], ["", "All"], ["failed", "Failed"], ["satisfied", "Satisfied"]];
 const state = {fields: [], at: 0, filter: "waiting", one: null, page: 1, lines: [], from: -1, to: -1, box: null, boxing: false, last: null, busy: false};
 
+const inside = $("data") && JSON.parse($("data").textContent);  // an exported file: all of it is here, to be read only
+function kept(path, body) {
+  if (body) throw new Error("This is a copy to read: reviews are made with layoutllm view.");
+  if (path.includes("/pages/")) return {lines: []};
+  if (path.includes("/fields/")) { const one = inside.fields.find((f) => place(f) === path); return {...one, pages: 1}; }
+  const q = new URLSearchParams(path.split("?")[1]), text = q.get("text").toLowerCase();
+  const fields = inside.fields.filter((f) => (!q.get("waiting") || f.waiting) && (!q.get("verdict") || f.verdict === q.get("verdict")) && (f.confidence ?? 0) <= q.get("most") && `${f.document} ${f.name} ${f.answer ?? ""}`.toLowerCase().includes(text));
+  return {fields, total: fields.length};
+}
 async function call(path, body) {
+  if (inside) return kept(path, body);
   const options = body ? {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify(body)} : {};
   const reply = await fetch(path, options), data = await reply.json();
   if (!reply.ok) throw new Error(`${data.message ?? "Refused."} ${data.hint ?? ""}`);
@@ -51,7 +61,7 @@ function show(one) {
 }
 async function turn(page) {
   const one = state.one; state.page = page; state.lines = []; state.from = -1;
-  $("where").textContent = `page ${page} of ${one.pages ?? 1}`; $("picture").src = `api/documents/${one.key}/pages/${page}.webp`;
+  $("where").textContent = `page ${page} of ${one.pages ?? 1}`; $("picture").src = inside ? inside.pictures[`${one.key}/${page}`] ?? "" : `api/documents/${one.key}/pages/${page}.webp`;
   marks();
   const data = await call(`api/documents/${one.key}/pages/${page}`);
   if (state.one === one && state.page === page) { state.lines = data.lines; marks(); }
@@ -93,7 +103,7 @@ const acts = {
   e: () => { if (state.one) { $("edit").hidden = false; $("written").value = state.one.answer ?? ""; $("written").focus(); $("written").select(); } },
   b: () => { state.boxing = true; say("Drag a box, or go over the lines with the arrow keys; Enter sends."); marks(); },
   j: () => choose(Math.min(state.at + 1, state.fields.length - 1)), k: () => choose(state.at - 1),
-  u: async () => { if (state.last) await open(state.last); }, Enter: correct, Escape: () => { reset(); marks(); },
+  u: async () => { if (!state.last) return; const at = state.fields.findIndex((f) => place(f) === place(state.last)); if (at >= 0) await choose(at); else await open(state.last); }, Enter: correct, Escape: () => { reset(); marks(); },
   "?": () => $("help").showModal(),
 };
 async function run(act) { try { await act(); } catch (error) { say(error.message); } }
@@ -134,5 +144,6 @@ $("marks").addEventListener("pointerup", (event) => {
 $("before").addEventListener("click", () => { if (state.one && state.page > 1) run(() => turn(state.page - 1)); });
 $("after").addEventListener("click", () => { if (state.one && state.page < (state.one.pages ?? 1)) run(() => turn(state.page + 1)); });
 let timer; for (const id of ["search", "most"]) $(id).addEventListener("input", () => { $("most-shown").textContent = Number($("most").value).toFixed(2); clearTimeout(timer); timer = setTimeout(() => run(() => load()), 150); });
-history.replaceState(null, "", location.pathname);  // the token is in a cookie by now
-chips(); run(() => load());
+if (!inside) history.replaceState(null, "", location.pathname);  // the token is in a cookie by now
+if (inside) { state.filter = ""; for (const button of document.querySelectorAll("[data-act]")) button.hidden = true; }
+chips(); run(async () => { await load(); if (inside?.missing) say(`${inside.missing} pages without a picture`); });
