@@ -74,11 +74,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--workers", type=_number, default=1, metavar="N", help="processes with a model each (default: 1)"
     )
     parser.add_argument(
-        "--ahead", type=int, default=1, metavar="N", help="documents that a worker reads ahead (default: 1)"
+        "--ahead", type=_count, default=1, metavar="N", help="documents that a worker reads ahead (default: 1)"
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=_limit,
         default=300.0,
         metavar="S",
         help="longest time for a document (default: 300; not with Ray)",
@@ -134,6 +134,22 @@ def _number(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
     return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0")
+    return int(text)
+
+
+def _limit(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to a day")
+    return seconds
 
 
 def _languages(text: str) -> tuple[str, ...]:
