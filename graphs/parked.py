@@ -85,11 +85,11 @@ def _said(known: Mapping[str, Any], name: str, said: Review, context: Context, t
         found = decided(job, said)
         return _placed(found, job, tool) if said.answer is not None else found
     mend = Correction.from_json(_plain(said))
-    asked = {**job, "correction": mend.to_json(), "by": "person"}
-    found = build_question().invoke(asked, context=context)["found"][name]
-    if found["error"]:
-        raise CorrectionError(found["error"])
-    return Found(**found)
+    asked = Job(**{**job, "correction": mend.to_json()})
+    read: Found = build_question().invoke(asked, context=context)["found"][name]
+    if read["error"]:
+        raise CorrectionError(read["error"])
+    return read
 
 
 def _plain(said: Review) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import ipaddress
 import secrets
 import sys
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 
 from layoutllm_tool.errors import LayoutLLMError
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     sys.stderr.write(f"layoutllm: {address}\n")
     if not options.no_browser:
         webbrowser.open(address)
-    with listening:
+    with listening, suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
     return 0
 

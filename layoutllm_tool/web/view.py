@@ -164,12 +164,11 @@ def create_app(  # noqa: C901  the routes close over one run's state
         text: str = Query("", max_length=200), offset: int = Query(0, ge=0), limit: int = Query(200, ge=1, le=1000),
     ) -> dict[str, Any]:  # fmt: skip
         store: Store = app.state.store
-        found, names = [], {}
+        names: dict[str, str] = {}
         for source in store.inputs():
-            if source.key in names:
-                continue
-            names[source.key] = source.name
-            found += [row(field, source.name) for field in store.fields(source.key)]
+            names.setdefault(source.key, source.name)
+        kept = store.waiting() if waiting else (field for key in names for field in store.fields(key))
+        found = [row(field, names[field.key]) for field in kept if field.key in names]
         wanted = [
             one for one in found
             if (not verdict or one["verdict"] == verdict) and (waiting is None or one["waiting"] == waiting)
