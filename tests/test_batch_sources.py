@@ -55,6 +55,12 @@ def test_bad_rows_are_told_by_number(tmp_path: Path, name: str, text: str, said:
         list(rows(str(tmp_path / name)))
 
 
+def test_a_list_that_is_no_utf8_is_told(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_bytes("document\ncafé.pdf\n".encode("latin-1"))
+    with pytest.raises(DocumentError, match="no text"):
+        list(rows(str(tmp_path / "list.csv")))
+
+
 def test_nothing_is_an_error(tmp_path: Path) -> None:
     for source in (str(tmp_path), str(tmp_path / "absent"), f"{tmp_path}/*.pdf", ""):
         with pytest.raises(DocumentNotFound):

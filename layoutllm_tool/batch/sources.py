@@ -96,7 +96,7 @@ def _found(source: str) -> Iterator[Row]:
         return _folder(path)
     if path.is_file():
         if path.suffix.lower() in _LISTS:
-            return _listed(path.read_text(encoding="utf-8-sig").splitlines(keepends=True), str(path), _here(path))
+            return _listed(_decoded(path.read_bytes(), str(path)).splitlines(keepends=True), str(path), _here(path))
         return iter([_row(os.path.abspath(path), path.name)])
     if _WILD.search(source):
         return _globbed(source)
@@ -241,10 +241,14 @@ def _remote(url: str) -> Iterator[Row]:
 
 
 def _text(url: str) -> str:
+    return _decoded(read_bytes(url)[1], url)
+
+
+def _decoded(data: bytes, name: str) -> str:
     try:
-        return read_bytes(url)[1].decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentUnreadable(f"{url!r} is no text: {error}.", hint="Save it as UTF-8.") from error
+        raise DocumentUnreadable(f"{name!r} is no text: {error}.", hint="Save it as UTF-8.") from error
 
 
 # -- a document ---------------------------------------------------------------------------------------------------------
