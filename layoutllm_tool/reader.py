@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.batching import Job, Worker
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
-from layoutllm_tool.documents.loading import load_document
-from layoutllm_tool.documents.safety import Access
-from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.ocr import recognise_page
 from layoutllm_tool.protocols import OCREngine, Progress
-from layoutllm_tool.shelf import Shelf
+from layoutllm_tool.reading import check_question
+from layoutllm_tool.shelf import Library, Recent
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.decoding import CoTDecoder
@@ -31,11 +27,7 @@ if TYPE_CHECKING:
     from layoutllm_tool.model.processing import LayoutLLMProcessor
     from layoutllm_tool.protocols import Source
 
-LONGEST_QUESTION = 2000
-"""Characters. The paper's limit is 2048 instruction tokens; a question this long is a document of its own."""
 _REMEMBERED = 1024
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 
 
 class LayoutLLMReader:
@@ -59,10 +51,8 @@ class LayoutLLMReader:
     ) -> None:
         self.languages, self.engine = tuple(languages), engine
         self._worker = Worker(lambda: _decoder(model, weights, int8), cache_bytes=cache_bytes)
-        self._shelf = Shelf()
-        self._pages: OrderedDict[tuple[str, int], Page] = OrderedDict()
-        self._attempts: OrderedDict[tuple[str, int | None, str], LayoutCoT] = OrderedDict()
-        self._lock = threading.Lock()
+        self._library = Library(lambda _, page: recognise_page(page, engine=self.engine, languages=self.languages))
+        self._attempts: Recent[tuple[str, int | None, str], LayoutCoT] = Recent(_REMEMBERED)
 
     # -- documents --------------------------------------------------------------------------------------------------
 
@@ -72,30 +62,7 @@ class LayoutLLMReader:
 
         ``words`` are pages whose text is known: they replace text recognition, page by page, by number.
         """
-        if isinstance(source, str | Path):
-            document = self._shelf.open(str(source), access=Access.anywhere())
-        else:
-            document = load_document(source, access=Access.anywhere())
-        given = {page.number: page for page in words or ()}
-        pages = []
-        for page in document.pages:
-            if page.number in given:
-                known = given[page.number]
-                pages.append(replace(known, image=known.image or page.image, width=page.width, height=page.height))
-            else:
-                pages.append(self._recognised(document.sha256, page))
-        return replace(document, pages=tuple(pages))
-
-    def _recognised(self, sha256: str, page: Page) -> Page:
-        if page.lines is not None:
-            return page
-        key = (sha256, page.number)
-        with self._lock:
-            found = self._pages.get(key)
-        if found is None:
-            found = recognise_page(page, engine=self.engine, languages=self.languages)
-            self._remember(self._pages, key, found, 64)
-        return found
+        return self._library.load(source, words=words)
 
     # -- questions --------------------------------------------------------------------------------------------------
 
@@ -171,29 +138,21 @@ class LayoutLLMReader:
         previous: LayoutCoT | None,
         on_progress: Callable[[Progress], None] | None,
     ) -> Job:
-        _check(question)
+        check_question(question)
         pages = document.pages if page is None else (document.page(page),)
         if correction is not None and correction.page is not None:
             pages = (document.page(correction.page),)
-        pages = tuple(self._recognised(document.sha256, page) for page in pages)
+        pages = tuple(self._library.recognised(document.sha256, page) for page in pages)
         key = (document.sha256, page, question)
         if correction is not None and previous is None:
-            with self._lock:
-                previous = self._attempts.get(key)
+            previous = self._attempts.get(key)
         job = Job(document, pages, question, correction, previous, on_progress)
         job.future.add_done_callback(lambda future: self._keep(key, future))
         return job
 
     def _keep(self, key: tuple[str, int | None, str], future: Future[LayoutCoT]) -> None:
         if not future.cancelled() and future.exception() is None:
-            self._remember(self._attempts, key, future.result(), _REMEMBERED)
-
-    def _remember(self, store: OrderedDict[_K, _V], key: _K, value: _V, most: int) -> None:
-        with self._lock:
-            store[key] = value
-            store.move_to_end(key)
-            while len(store) > most:
-                store.popitem(last=False)
+            self._attempts.put(key, future.result())
 
     # -- end --------------------------------------------------------------------------------------------------------
 
@@ -217,13 +176,6 @@ def _decoder(
     if model is not None:
         return CoTDecoder(*model, int8=int8), {}
     return CoTDecoder(*load_weights(weights), int8=int8), calibration(weights)
-
-
-def _check(question: str) -> None:
-    if not question.strip():
-        raise QuestionError("the question is empty.", hint='Ask something, for instance "What is the total?".')
-    if len(question) > LONGEST_QUESTION:
-        raise QuestionError(f"the question has {len(question)} characters.", hint=f"At most {LONGEST_QUESTION}.")
 
 
 _default: LayoutLLMReader | None = None

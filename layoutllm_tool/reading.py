@@ -12,12 +12,23 @@ from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.confidence import confidence
 from layoutllm_tool.cot import AnswerFormation, Correction, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.errors import CorrectionError
+from layoutllm_tool.errors import CorrectionError, QuestionError
 from layoutllm_tool.spatial import lines_at
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.grammar import Constraints, Decoded
     from layoutllm_tool.model.processing import Window
+
+LONGEST_QUESTION = 2000
+"""Characters. The paper's limit is 2048 instruction tokens; a question this long is a document of its own."""
+
+
+def check_question(question: str) -> None:
+    """QuestionError where it is empty or too long."""
+    if not question.strip():
+        raise QuestionError("the question is empty.", hint='Ask something, for instance "What is the total?".')
+    if len(question) > LONGEST_QUESTION:
+        raise QuestionError(f"the question has {len(question)} characters.", hint=f"At most {LONGEST_QUESTION}.")
 
 
 def constraints(correction: Correction | None, previous: LayoutCoT | None, window: Window) -> Constraints | None:

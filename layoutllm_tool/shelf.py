@@ -1,18 +1,28 @@
-"""The last few documents that were opened, so that ten questions about a file open it once. Standard library only.
+"""What was opened and read, kept for a while: ``Shelf`` the last few files, ``Library`` the words of the last pages. Standard
+library only.
 
-Only files are kept: what a URL or a data: URL names is opened anew each time. What was *read* from the pages is the
-reader's to keep.
+Of what is opened only files are kept: what a URL or a data: URL names is opened anew each time. How a page is read is *not* here: a
+reader says it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentError
+
+if TYPE_CHECKING:
+    from layoutllm_tool.protocols import Source
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 _Key = tuple[str, int, int, int | None]
 
@@ -67,3 +77,63 @@ def _key(source: str, access: Access, page: int | None) -> _Key | None:
     except (DocumentError, OSError):
         return None
     return str(real), found.st_mtime_ns, found.st_size, page
+
+
+class Recent(Generic[_K, _V]):
+    """The last ``size`` things by what they are known as. Safe for concurrent use."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._kept: OrderedDict[_K, _V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: _K) -> _V | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: _K, value: _V) -> None:
+        with self._lock:
+            self._kept[key] = value
+            self._kept.move_to_end(key)
+            while len(self._kept) > self.size:
+                self._kept.popitem(last=False)
+
+
+class Library:
+    """Documents with their words, for a reader: opened wherever they lie, each page read once by ``recognise``, the last ones kept."""
+
+    def __init__(self, recognise: Callable[[str, Page], Page], *, size: int = 64) -> None:
+        """``recognise`` gets the document's hash and a page without lines, and gives it back with them."""
+        self._recognise = recognise
+        self._shelf = Shelf()
+        self._pages: Recent[tuple[str, int], Page] = Recent(size)
+
+    def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
+        """See ``Reader.load``: ``words`` replace recognition, page by page, by number. Raises DocumentError and what ``recognise`` does."""
+        from layoutllm_tool.documents import load_document
+
+        if isinstance(source, str | Path):
+            document = self._shelf.open(str(source), access=Access.anywhere())
+        else:
+            document = load_document(source, access=Access.anywhere())
+        given = {page.number: page for page in words or ()}
+        pages = []
+        for page in document.pages:
+            if page.number in given:
+                known = given[page.number]
+                pages.append(replace(known, image=known.image or page.image, width=page.width, height=page.height))
+            else:
+                pages.append(self.recognised(document.sha256, page))
+        return replace(document, pages=tuple(pages))
+
+    def recognised(self, sha256: str, page: Page) -> Page:
+        """The page as it is where it has lines, else as it was or is read."""
+        if page.lines is not None:
+            return page
+        found = self._pages.get((sha256, page.number))
+        if found is None:
+            found = self._recognise(sha256, page)
+            self._pages.put((sha256, page.number), found)
+        return found
