@@ -100,6 +100,10 @@ class Recent(Generic[_K, _V]):
             while len(self._kept) > self.size:
                 self._kept.popitem(last=False)
 
+    def pop(self, key: _K) -> None:
+        with self._lock:
+            self._kept.pop(key, None)
+
 
 class Library:
     """Documents with their words, for a reader: opened wherever they lie, each page read once by ``recognise``, the last ones kept."""

@@ -97,7 +97,10 @@ class LayoutLLMTool(BaseTool):
     handle_validation_error: Any = _explain_arguments
 
     reader: Reader | None = Field(default=None, exclude=True)
-    """None: the package's own, built at the first call."""
+    """None: the package's own, built at the first call, or the service's at ``endpoint``."""
+    endpoint: str | None = None
+    """Address of a ``layoutllm serve``, "http://127.0.0.1:8765" for instance, that reads in place of a model here. Its token is
+    taken from the environment's LAYOUTLLM_TOKEN; for other settings hand in a ``RemoteReader`` as ``reader``."""
     access: Access = Field(default_factory=Access, exclude=True)
     """Where documents may come from: files under the working directory unless said otherwise."""
     documents: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
@@ -160,10 +163,8 @@ class LayoutLLMTool(BaseTool):
 
     def _reader(self) -> Reader:
         if self.reader is None:
-            from layoutllm_tool.reader import default_reader
-
             with _BUILDING:
-                self.reader = self.reader or default_reader()
+                self.reader = self.reader or _built(self.endpoint)
         return self.reader
 
     def _result(self, cot: LayoutCoT, document: Document, page: int | None) -> tuple[Content, dict[str, Any]]:
@@ -173,6 +174,16 @@ class LayoutLLMTool(BaseTool):
         if image is None:
             return text, artifact
         return [{"type": "text", "text": text}, {"type": "image", "base64": image, "mime_type": "image/png"}], artifact
+
+
+def _built(endpoint: str | None) -> Reader:
+    if endpoint is not None:
+        from layoutllm_tool.remote import RemoteReader
+
+        return RemoteReader(endpoint)
+    from layoutllm_tool.reader import default_reader
+
+    return default_reader()
 
 
 def _checked(question: str, correction: CorrectionArgs | None) -> Correction | None:

@@ -1,6 +1,6 @@
 """Pure ASGI middleware: what is refused, cut short or written down before an app is asked. Standard library only.
 
-Put together with ``FastAPI.add_middleware``, the outermost last: RequestLog, SecurityHeaders, HostCheck, BodyLimit, TimeLimit.
+Put together with ``FastAPI.add_middleware``, the outermost last: RequestLog, SecurityHeaders, HostCheck, TokenCheck, BodyLimit, TimeLimit.
 A refusal is JSON as every error of the service is: ``{"kind", "message", "hint", "mendable", "retryable"}``. Slow *headers* never get
 as far as an app: see ``protocol.py``. TLS is a proxy's business.
 """
@@ -8,6 +8,7 @@ as far as an app: see ``protocol.py``. TLS is a proxy's business.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import logging
 import re
@@ -100,9 +101,7 @@ class RequestLog:
 
 def internal(request: str) -> ServiceError:
     """A mistake of the service's own, about which a caller learns no more than where to look."""
-    error = ServiceError("the service failed inside.", hint=f"Its log says why, under {request}.")
-    error.retryable = False
-    return error
+    return _final("the service failed inside.", f"Its log says why, under {request}.")
 
 
 class SecurityHeaders:
@@ -124,18 +123,47 @@ class SecurityHeaders:
 
 
 class HostCheck:
-    """Refuses names that the server is not known under: a web page can make a browser call 127.0.0.1 by another name (DNS rebinding)."""
+    """Refuses names that the server is not known under: a web page can make a browser call 127.0.0.1 by another name (DNS
+    rebinding), and pages of other origins."""
 
     def __init__(self, app: App, hosts: Collection[str] = LOOPBACK) -> None:
         self.app, self.hosts = app, {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and host_of(scope) not in self.hosts:
-            error = ServiceError("this name is not one that the service is known under.", hint="Use the address it was started with.")  # fmt: skip
-            error.retryable = False
-            await refuse(send, 403, error)
+        if scope["type"] == "http" and (host_of(scope) not in self.hosts or not same_origin(scope)):
+            await refuse(send, 403, _final("this name is not one that the service is known under, or another page's.", "Use the address it was started with."))  # fmt: skip
             return
         await self.app(scope, receive, send)
+
+
+class TokenCheck:
+    """401 without ``Authorization: Bearer <token>``, compared in constant time; ``open_paths`` need none."""
+
+    def __init__(self, app: App, token: str, open_paths: Collection[str] = ()) -> None:
+        self.app, self.token, self.open_paths = app, token.encode(), frozenset(open_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in self.open_paths:
+            kind, _, given = header(scope, b"authorization").partition(" ")
+            right = hmac.compare_digest(given.strip().encode("latin-1"), self.token)
+            if kind.lower() != "bearer" or not right:
+                error = _final("the token is missing or wrong.", "Send it as `Authorization: Bearer ...`.")
+                await refuse(send, 401, error, [(b"www-authenticate", b"Bearer")])
+                return
+        await self.app(scope, receive, send)
+
+
+def _final(message: str, hint: str) -> ServiceError:
+    """A refusal that the same request will meet again."""
+    error = ServiceError(message, hint=hint)
+    error.retryable = False
+    return error
+
+
+def same_origin(scope: Scope) -> bool:
+    """Whether the request is no browser's, or comes from a page of this very server."""
+    origin = header(scope, b"origin").lower()
+    return not origin or origin.partition("://")[2] == header(scope, b"host").lower()
 
 
 def host_of(scope: Scope) -> str:

@@ -1,0 +1,196 @@
+"""The way to a service: connections of threads and of event loops, retries with growing pauses, time limits. httpx does the talking."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from layoutllm_tool.errors import LayoutLLMError, ServiceError
+from layoutllm_tool.remote.replies import Call, Flow, Reply
+
+if TYPE_CHECKING:
+    import httpx
+
+_LONGEST_PAUSE = 30.0
+_R = TypeVar("_R")
+
+
+class Line:
+    """Carries out flows of calls. Safe to share between threads and event loops."""
+
+    def __init__(self, endpoint: str, token: str, *, timeout: float, retries: int) -> None:
+        self.endpoint, self.token, self.timeout, self.retries = checked(endpoint), token, timeout, retries
+        self._client: httpx.Client | None = None
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._random = random.Random()
+
+    def drive(self, flow: Flow[_R]) -> _R:
+        try:
+            call = next(flow)
+            while True:
+                try:
+                    answer = self._retried(call)
+                except LayoutLLMError as error:
+                    call = flow.throw(error)
+                else:
+                    call = flow.send(answer)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    async def adrive(self, flow: Flow[_R]) -> _R:
+        try:
+            call = next(flow)
+            while True:
+                try:
+                    answer = await self._aretried(call)
+                except LayoutLLMError as error:
+                    call = flow.throw(error)
+                else:
+                    call = flow.send(answer)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    def _retried(self, call: Call) -> Any:
+        body, reply = call.body() if call.body else None, Reply(call)
+        until, tries = time.monotonic() + self.timeout, 0
+        while True:
+            try:
+                return self._once(call, body, reply, until)
+            except LayoutLLMError as error:
+                time.sleep(self._pause(error, tries, until))
+                tries += 1
+
+    async def _aretried(self, call: Call) -> Any:
+        body, reply = (await asyncio.to_thread(call.body)) if call.body else None, Reply(call)
+        until, tries = time.monotonic() + self.timeout, 0
+        while True:
+            try:
+                return await self._aonce(call, body, reply, until)
+            except LayoutLLMError as error:
+                await asyncio.sleep(self._pause(error, tries, until))
+                tries += 1
+
+    def _pause(self, error: LayoutLLMError, tries: int, until: float) -> float:
+        """Seconds until the next try; raises the error where there is none."""
+        wait = min(0.2 * 2.0**tries * self._random.uniform(0.5, 1.5), _LONGEST_PAUSE)
+        wait = max(wait, min(float(getattr(error, "retry_after", 0.0)), _LONGEST_PAUSE))
+        if not error.retryable or tries >= self.retries or time.monotonic() + wait > until:
+            raise error
+        return wait
+
+    def _once(self, call: Call, body: bytes | None, reply: Reply, until: float) -> Any:
+        import httpx
+
+        try:
+            with self._sync().stream(**self._request(call, body, until)) as response:
+                if not reply.streams(response.status_code, response.headers):
+                    return reply.whole(response.status_code, response.headers, response.read())
+                for line in response.iter_lines():
+                    if reply.take(line) or time.monotonic() > until:
+                        break
+                return reply.result()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise self._lost(error) from error
+
+    async def _aonce(self, call: Call, body: bytes | None, reply: Reply, until: float) -> Any:
+        import httpx
+
+        try:
+            async with self._async().stream(**self._request(call, body, until)) as response:
+                if not reply.streams(response.status_code, response.headers):
+                    return reply.whole(response.status_code, response.headers, await response.aread())
+                async for line in response.aiter_lines():
+                    if reply.take(line) or time.monotonic() > until:
+                        break
+                return reply.result()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise self._lost(error) from error
+
+    def _request(self, call: Call, body: bytes | None, until: float) -> dict[str, Any]:
+        import httpx
+
+        headers = {"content-type": call.kind} if body is not None else {}
+        if call.on_event is not None:
+            headers["accept"] = "text/event-stream"
+        if self.token:
+            headers["authorization"] = f"Bearer {self.token}"
+        left = max(until - time.monotonic(), 0.1)
+        return {
+            "method": call.method, "url": self.endpoint + call.path, "content": body, "headers": headers,
+            "timeout": httpx.Timeout(left, connect=min(left, 10.0)),
+        }  # fmt: skip
+
+    def _lost(self, error: Exception) -> ServiceError:
+        import httpx
+
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return ServiceError(f"no service answers at {self.endpoint}.", hint="Start one: layoutllm serve.")
+        late = isinstance(error, httpx.TimeoutException)
+        said = "took too long" if late else f"broke off ({type(error).__name__})"
+        return ServiceError(f"the service at {self.endpoint} {said}.", hint="Try again, or with a longer timeout.")
+
+    # -- clients ----------------------------------------------------------------------------------------------------
+
+    def _sync(self) -> httpx.Client:
+        with self._lock:
+            if self._client is None:
+                self._client = _httpx().Client(**self._settings())
+            return self._client
+
+    def _async(self) -> httpx.AsyncClient:
+        """A connection belongs to the event loop that it was opened on."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._clients:
+                self._clients[loop] = _httpx().AsyncClient(**self._settings())
+            return self._clients[loop]
+
+    def _settings(self) -> dict[str, Any]:
+        # A proxy of the environment is not asked for this machine.
+        away = urlsplit(self.endpoint).hostname not in ("127.0.0.1", "localhost", "::1")
+        return {"trust_env": away, "limits": _httpx().Limits(max_connections=256, max_keepalive_connections=64)}
+
+    def close(self) -> None:
+        """Hang up; connections of event loops other than this thread's are left to them."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    async def aclose(self) -> None:
+        """As ``close``, with the connections of this event loop."""
+        with self._lock:
+            client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+        self.close()
+
+
+def checked(endpoint: str) -> str:
+    try:
+        parts = urlsplit(endpoint)
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.username is None and not parts.query
+        parts.port  # noqa: B018  # raises where it is none
+    except ValueError:
+        fine = False
+    if not fine:
+        error = ServiceError(
+            f"{endpoint[:200]!r} is no service's address.", hint="It looks like http://127.0.0.1:8765."
+        )
+        error.mendable, error.retryable = True, False
+        raise error
+    return endpoint.rstrip("/")
+
+
+def _httpx() -> Any:
+    try:
+        import httpx
+    except ImportError as error:
+        raise LayoutLLMError("asking a service needs httpx.", hint="pip install 'layoutllm-tool[web]'") from error
+    return httpx

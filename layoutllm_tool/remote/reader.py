@@ -1,0 +1,247 @@
+"""``RemoteReader``: what is sent to the service and what is kept here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.cot import Correction, LayoutCoT
+from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.errors import DocumentNotFound
+from layoutllm_tool.protocols import Progress
+from layoutllm_tool.reading import check_question
+from layoutllm_tool.remote.line import Line
+from layoutllm_tool.remote.replies import Call, Flow, made
+from layoutllm_tool.shelf import Library, Recent
+
+if TYPE_CHECKING:
+    from layoutllm_tool.protocols import Source
+
+PAGES_TYPE = "application/vnd.layoutllm.pages+json"
+TOKEN_VARIABLE = "LAYOUTLLM_TOKEN"
+"""Where a token is looked for that is not given."""
+_TOGETHER = 8
+_PageKey = tuple[str, int, str, int]
+
+
+class RemoteReader:
+    """Asks the service at ``endpoint``, "http://127.0.0.1:8765" for instance. Safe to share between threads and event loops.
+
+    ``token`` None is that of the environment's LAYOUTLLM_TOKEN, if there is one. ``timeout`` (seconds) bounds one request with all
+    its retries; only what is worth it is tried again, at most ``retries`` times, after growing pauses. Errors of the service come
+    as what they are there (QuestionError, OCRLanguageMissing ...), those of the way as ServiceError. ``close()`` it, or use it as
+    a context manager.
+    """
+
+    def __init__(self, endpoint: str, token: str | None = None, *, timeout: float = 120.0, retries: int = 4) -> None:
+        known = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
+        self._line = Line(endpoint, known, timeout=timeout, retries=retries)
+        self._library = Library(self._read)
+        self._ids: Recent[_PageKey, str] = Recent(4096)
+        self._attempts: Recent[tuple[str, int | None, str], LayoutCoT] = Recent(1024)
+
+    @property
+    def endpoint(self) -> str:
+        return self._line.endpoint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        line = self._line
+        return _again, (line.endpoint, line.token, line.timeout, line.retries)
+
+    def __repr__(self) -> str:
+        return f"RemoteReader({self.endpoint!r})"
+
+    # -- the protocol -----------------------------------------------------------------------------------------------
+
+    def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
+        """See ``Reader.load``: opened here, from wherever it lies; pages without words are read by the service."""
+        return self._library.load(source, words=words)
+
+    def ask(
+        self,
+        document: Document,
+        question: str,
+        *,
+        page: int | None = None,
+        correction: Correction | None = None,
+        previous: LayoutCoT | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> LayoutCoT:
+        """See ``Reader.ask``; ServiceError where the service can't be reached, is busy or refuses."""
+        return self._line.drive(self._asking(document, question, page, correction, previous, on_progress))
+
+    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+        """See ``Reader.ask_many``: asked side by side, so that the service decodes them together."""
+        asked = list(questions)
+        for question in asked:
+            check_question(question)
+        if not asked:
+            return []
+        self._line.drive(self._sent(document))
+        with ThreadPoolExecutor(min(_TOGETHER, len(asked))) as threads:
+            return list(threads.map(lambda question: self.ask(document, question, page=page), asked))
+
+    async def aask(
+        self,
+        document: Document,
+        question: str,
+        *,
+        page: int | None = None,
+        correction: Correction | None = None,
+        previous: LayoutCoT | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> LayoutCoT:
+        """See ``Reader.aask``. Cancelled, it hangs up, and the service drops the question."""
+        return await self._line.adrive(self._asking(document, question, page, correction, previous, on_progress))
+
+    async def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+        """See ``Reader.astream``. Closed early, it hangs up."""
+        events = asyncio.Queue[Progress | None]()
+        task = asyncio.create_task(self.aask(document, question, page=page, on_progress=events.put_nowait))
+        task.add_done_callback(lambda _: events.put_nowait(None))
+        last: Progress | None = None
+        try:
+            while (event := await events.get()) is not None:
+                if last is not None:
+                    yield last
+                last = event
+            cot = await task
+            if last is not None:
+                yield Progress(last.event, {**last.data, **cot.to_json()})
+        finally:
+            task.cancel()
+
+    # -- what is asked ----------------------------------------------------------------------------------------------
+
+    def _asking(
+        self,
+        document: Document,
+        question: str,
+        page: int | None,
+        correction: Correction | None,
+        previous: LayoutCoT | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> Flow[LayoutCoT]:
+        check_question(question)
+        for number in (page, correction.page if correction else None):
+            if number is not None:
+                document.page(number)
+        key = (document.sha256, page, question)
+        if correction is not None and previous is None:
+            previous = self._attempts.get(key)
+        asked = {
+            "question": question, "page": page, "correction": correction.to_json() if correction else None,
+            "previous": previous.to_json() if previous else None,
+        }  # fmt: skip
+        data = yield from self._asked(document, asked, on_progress)
+        cot = made(LayoutCoT.from_json, data, "cot")
+        self._attempts.put(key, cot)
+        return cot
+
+    def _asked(
+        self, document: Document, asked: dict[str, Any], on_progress: Callable[[Progress], None] | None
+    ) -> Flow[Any]:
+        """Pages that the service has forgotten meanwhile are sent once more."""
+        for last in (False, True):
+            ids = yield from self._sent(document)
+            body = json.dumps(asked | {"document": ids}).encode()
+            try:
+                return (yield Call("POST", "/v1/ask", lambda body=body: body, on_event=on_progress))  # type: ignore[misc]
+            except DocumentNotFound as error:
+                missing = getattr(error, "missing", [])
+                if last or not set(missing) & set(ids):
+                    raise
+                self._forget(document, missing)
+        raise AssertionError
+
+    def _sent(self, document: Document) -> Flow[list[str]]:
+        """The pages' ids at the service, which then has them."""
+        ids = []
+        for page in document.pages:
+            key = _key(document.sha256, page)
+            known = self._ids.get(key)
+            if known is None:
+                known = yield from self._upload(page)
+                self._ids.put(key, known)
+            ids.append(known)
+        return ids
+
+    def _forget(self, document: Document, missing: Sequence[str]) -> None:
+        for page in document.pages:
+            key = _key(document.sha256, page)
+            if self._ids.get(key) in missing:
+                self._ids.pop(key)
+
+    def _upload(self, page: Page) -> Flow[str]:
+        data = yield Call("POST", "/v1/documents", lambda: _body(page), PAGES_TYPE)
+        return made(lambda name: re.fullmatch(r"[0-9a-f]{64}", name)[0], data, "id")  # type: ignore[index]
+
+    def _read(self, sha256: str, page: Page) -> Page:
+        return self._line.drive(self._reading(sha256, page))
+
+    def _reading(self, sha256: str, page: Page) -> Flow[Page]:
+        """The page with the words that the service finds; turned, where it had to be turned."""
+        for last in (False, True):
+            name = yield from self._upload(page)
+            try:
+                data = yield Call("GET", f"/v1/documents/{name}")
+                read = made(lambda pages: Page.from_json(pages[0]), data, "pages")
+                image = page.image
+                if read.notices != page.notices or (read.width, read.height) != (page.width, page.height):
+                    image = _picture((yield Call("GET", f"/v1/documents/{name}/pages/{page.number}.png", raw=True)))
+            except DocumentNotFound:  # forgotten between two requests: a busy service
+                if last:
+                    raise
+                continue
+            read = replace(read, number=page.number, image=image)
+            self._ids.put(_key(sha256, read), name)
+            return read
+        raise AssertionError
+
+    # -- end --------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Hang up; connections of event loops are theirs: see ``aclose``."""
+        self._line.close()
+
+    async def aclose(self) -> None:
+        """As ``close``, with the connections of this event loop."""
+        await self._line.aclose()
+
+    def __enter__(self) -> RemoteReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _key(sha256: str, page: Page) -> _PageKey:
+    return sha256, page.number, page.text_source, hash(page.lines)
+
+
+def _body(page: Page) -> bytes:
+    """A page as the service takes it: its picture without loss, so that what is read here is read there."""
+    picture = None
+    if page.image is not None:
+        buffer = io.BytesIO()
+        page.image.save(buffer, "PNG", compress_level=1)
+        picture = base64.b64encode(buffer.getvalue()).decode()
+    return json.dumps({"pages": [page.to_json() | {"image": picture}]}).encode()
+
+
+def _picture(data: bytes) -> Any:
+    from layoutllm_tool.documents import Access, load_document
+
+    return load_document(data, access=Access(roots=())).pages[0].image
+
+
+def _again(endpoint: str, token: str, timeout: float, retries: int) -> RemoteReader:
+    return RemoteReader(endpoint, token, timeout=timeout, retries=retries)
