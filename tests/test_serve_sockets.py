@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -12,8 +14,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from layoutllm_tool.commands import serve
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import LayoutLLMError, ServiceError
+from layoutllm_tool.evaluation.service import measure, questions, show, started
 from layoutllm_tool.remote import RemoteReader
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.web.desk import ServiceLimits
@@ -144,3 +149,41 @@ def test_who_hangs_up_is_dropped(stream: bool) -> None:
             assert await asyncio.to_thread(dropped.wait, 10)
 
         asyncio.run(give_up())
+
+
+SERVE = (
+    "import argparse, sys; from layoutllm_tool.commands import serve; from layoutllm_tool.testing import FakeReader, FakeOCR;"
+    "p = argparse.ArgumentParser(); serve.add_to(p.add_subparsers()); o = p.parse_args();"
+    "sys.exit(o.run(o, FakeReader(ocr=FakeOCR('Total:   12.50'))))"
+)
+
+
+def test_the_command_serves_and_its_measurement_loses_nothing() -> None:
+    with started([sys.executable, "-c", SERVE, "serve", "--port", "0"]) as address:
+        found = measure(address, callers=16)
+    assert (found.callers, found.lost, found.differing) == (16, 0, 0)
+    assert found.to_json()["times"] > 0 and "16 callers at once" in show(found)
+
+
+def test_sixty_four_different_questions_are_asked() -> None:
+    asked = questions([document_from_text("a"), document_from_text("b")], CALLERS)
+    assert len({(document.sha256, question) for document, question in asked}) == CALLERS
+
+
+def test_a_service_that_does_not_start_is_told() -> None:
+    with pytest.raises(ServiceError, match="did not start"), started([sys.executable, "-c", "raise SystemExit(3)"]):
+        pass
+
+
+def test_strangers_need_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LAYOUTLLM_TOKEN", raising=False)
+    parser = argparse.ArgumentParser()
+    serve.add_to(parser.add_subparsers())
+    options = parser.parse_args(["serve", "--host", "0.0.0.0"])
+    with pytest.raises(ServiceError, match="LAYOUTLLM_TOKEN") as caught:
+        options.run(options, FakeReader())
+    assert caught.value.mendable
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        options = parser.parse_args(["serve", "--port", str(taken.getsockname()[1])])
+        with pytest.raises(LayoutLLMError, match="listened"):
+            options.run(options, FakeReader())

@@ -1,0 +1,204 @@
+"""``create_server``: the tool as an MCP server. The model behind the client sees ``ask_document`` with the arguments that LangChain's
+agents see, and gets the same text; programs get the LayoutCoT as structured content.
+
+Documents lie under the roots that are given, else under those that the client declares, else under the working directory. URLs are
+off. What the model can mend comes back as a result with ``isError``; so does what it can't, since a person reads it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+from uuid import uuid4
+
+from layoutllm_tool.documents.safety import Access
+from layoutllm_tool.errors import DocumentNotAllowed, LayoutLLMError
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.tool import LayoutLLMTool
+from layoutllm_tool.tool_content import plain_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+try:
+    from mcp import types
+    from mcp.server.lowlevel import Server
+    from mcp.server.session import ServerSession
+    from mcp.server.stdio import stdio_server
+except ImportError as error:
+    raise LayoutLLMError("an MCP server needs one package more.", hint="pip install 'layoutllm-tool[mcp]'") from error
+
+ROOTS_SECONDS = 10.0
+"""For a client to say which roots it has; one that doesn't is given no file."""
+_NUMBERS = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
+_OUTPUT: dict[str, Any] = {
+    "type": "object",
+    "description": "A LayoutCoT. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner; pages count from 1.",
+    "properties": {
+        "question": {"type": "string"},
+        "answer": {"type": ["string", "null"], "description": "As it stands on the page; null: the document does not say."},
+        "page": {"type": ["integer", "null"]},
+        "box": {**_NUMBERS, "description": "Around the answer's words."},
+        "area": {**_NUMBERS, "description": "Around the lines that matter."},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "grounded": {"type": "boolean", "description": "Whether the answer can be pointed at."},
+        "steps": {"type": "object", "additionalProperties": {"type": "string"}},
+        "analysis": {"type": "object"},
+        "areas": {"type": "array", "items": {"type": "object"}},
+        "formation": {"type": "object"},
+        "evidence": {"type": "array", "items": {"type": "object"}},
+        "signals": {"type": "object", "additionalProperties": {"type": "number"}},
+        "document": {"type": "object", "properties": {"name": {"type": "string"}, "sha256": {"type": "string"}}},
+    },
+    "required": ["question", "answer", "page", "box", "confidence", "grounded", "steps"],
+}  # fmt: skip
+_log = logging.getLogger(__name__)
+
+
+def create_server(reader: Reader | None = None, *, roots: Sequence[Path] | None = None) -> Server[Any, Any]:
+    """The server, on no transport yet. ``reader`` None is the package's own, built at the first call; ``roots`` None leaves them
+    to the client, and where it has none is the working directory.
+
+    DocumentNotAllowed where a root is no folder.
+    """
+    given = None if roots is None else tuple(map(_folder, roots))
+    tool = LayoutLLMTool(reader=reader, access=Access(roots=given) if given is not None else Access())
+    server: Server[Any, Any] = Server("layoutllm", instructions="Answers questions about scanned or digital documents.")
+
+    async def list_tools() -> list[types.Tool]:
+        return [_described(tool)]
+
+    async def call_tool(name: str, arguments: dict[str, Any]) -> types.CallToolResult:
+        if name != tool.name:
+            return _failed(f"There is no tool {plain_line(repr(name), 100)}. Call {tool.name}.")
+        try:
+            chosen = tool if given is not None else await _over_the_clients(tool, server.request_context.session)
+            return await _called(chosen, arguments, server.request_context)
+        except LayoutLLMError as error:
+            return _failed(plain_line(str(error)))
+        except Exception as error:  # a client gets no traceback, and no detail of ours
+            _log.exception("a call failed")
+            raise RuntimeError("The tool failed inside; the server's log says why.") from error
+
+    server.list_tools()(list_tools)  # type: ignore[no-untyped-call]
+    # Not by the schema: the tool's own words about wrong arguments say what to do.
+    server.call_tool(validate_input=False)(call_tool)
+    return server
+
+
+def _described(tool: LayoutLLMTool) -> types.Tool:
+    schema: Any = tool.tool_call_schema
+    return types.Tool(
+        name=tool.name, title="Ask a document", description=tool.description, inputSchema=schema.model_json_schema(),
+        outputSchema=_OUTPUT,
+        annotations=types.ToolAnnotations(readOnlyHint=True, idempotentHint=True, openWorldHint=False),
+    )  # fmt: skip
+
+
+async def _called(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) -> types.CallToolResult:
+    """As an agent's call, its steps told as progress."""
+    told = asyncio.Queue[dict[str, Any] | None]()
+    telling = asyncio.create_task(_tell(told, context))
+    runtime = SimpleNamespace(stream_writer=told.put_nowait, tool_call_id=None)
+    if "runtime" in arguments:
+        return _failed(
+            "The arguments don't fit. runtime: Extra inputs are not permitted. Call again with these mended."
+        )
+    call = {"type": "tool_call", "name": tool.name, "id": uuid4().hex, "args": {**arguments, "runtime": runtime}}
+    try:
+        message = await tool.ainvoke(call)
+    finally:
+        told.put_nowait(None)
+        await telling
+    text = message.content if isinstance(message.content, str) else str(message.content)
+    if message.status == "error" or not isinstance(message.artifact, dict):
+        return _failed(text)
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structuredContent=message.artifact)
+
+
+async def _tell(told: asyncio.Queue[dict[str, Any] | None], context: Any) -> None:
+    """Steps as progress notifications, where the client asked for them."""
+    token = context.meta.progressToken if context.meta else None
+    number = 0
+    while (event := await told.get()) is not None:
+        if token is not None:
+            number += 1
+            said = event["data"].get("text") or f"page {event['data'].get('page')}"
+            await context.session.send_progress_notification(
+                token, number, message=plain_line(f"{event['event']}: {said}", 300), related_request_id=str(context.request_id)
+            )  # fmt: skip
+
+
+def _failed(text: str) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], isError=True)
+
+
+async def _over_the_clients(tool: LayoutLLMTool, session: ServerSession) -> LayoutLLMTool:
+    """The tool over the roots that the client has now; over the working directory where it knows no roots, unless that is everything."""
+    params = session.client_params
+    if params is None or params.capabilities.roots is None:
+        if any(root == Path(root.anchor) for root in tool.access.roots or ()):
+            raise DocumentNotAllowed("the working directory is the root of all files.", hint="Start with --root.")
+        return tool
+    try:
+        found = await asyncio.wait_for(session.list_roots(), ROOTS_SECONDS)
+    except TimeoutError as error:
+        raise DocumentNotAllowed("the client did not say which folders may be read.", hint="Start with --root.") from error  # fmt: skip
+    roots = tuple(path for root in found.roots if (path := _local(str(root.uri))) is not None)
+    if not roots:
+        raise DocumentNotAllowed("the client allows no folder.", hint="Open one in it, or start with --root.")
+    return tool.model_copy(update={"access": Access(roots=roots)})
+
+
+def _local(uri: str) -> Path | None:
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        return None
+    path = Path(url2pathname(parts.path))
+    return path if path.is_absolute() else None
+
+
+def _folder(path: Path) -> Path:
+    real = path.expanduser().resolve()
+    if not real.is_dir():
+        raise DocumentNotAllowed(f"{str(path)!r} is no folder.", hint="Give --root a folder that exists.")
+    return real
+
+
+# -- stdio --------------------------------------------------------------------------------------------------------------
+
+
+def serve_stdio(server: Server[Any, Any]) -> None:
+    """Serves one client on standard input and output until it hangs up."""
+    import anyio
+
+    with _own_streams() as (said, answered):
+
+        async def serve() -> None:
+            async with stdio_server(anyio.wrap_file(said), anyio.wrap_file(answered)) as (read, write):
+                await server.run(read, write, server.create_initialization_options())
+
+        anyio.run(serve)
+
+
+@contextmanager
+def _own_streams() -> Iterator[tuple[TextIOWrapper, TextIOWrapper]]:
+    """The protocol's two streams, moved out of everybody else's reach: what libraries and programs print goes to stderr."""
+    sys.stdout.flush()
+    said, answered = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.close(nothing)
+    with open(said, "rb") as inward, open(answered, "wb") as outward:
+        yield TextIOWrapper(inward, encoding="utf-8", errors="replace"), TextIOWrapper(outward, encoding="utf-8")
