@@ -55,8 +55,8 @@ def parked(tmp_path: Path) -> Iterator[tuple[Store, object, Document, FakeReader
 
 def said(parked, name: str, reply: dict) -> dict[str, Field]:  # type: ignore[no-untyped-def, type-arg]
     store, saver, document, reader = parked
-    reply = Review.model_validate(reply)
-    return {f.name: f for f in answer(store, saver, KEY, name, reply, reader=reader, opened=lambda _: document)}
+    word = Review.model_validate(reply)
+    return {f.name: f for f in answer(store, saver, KEY, name, word, reader=reader, opened=lambda _: document)}
 
 
 def box_of(document: Document, text: str) -> list[float]:
@@ -74,7 +74,7 @@ def test_one_field_is_answered_and_the_others_wait_on(parked) -> None:  # type: 
     assert [f.name for f in store.waiting()] == ["date"]
     assert len(attempts(parked[1], KEY, "total")) == 2
     said(parked, "date", {"absent": True})
-    assert list(store.waiting()) == [] and store.field(KEY, "total").answer["answer"] == "12.50"  # type: ignore[union-attr]
+    assert list(store.waiting()) == [] and store.field(KEY, "total").answer["answer"] == "12.50"
     assert [(r.name, r.before["answer"]) for r in store.reviews()] == [("total", "99.99"), ("date", "9 June 1999")]
 
 
