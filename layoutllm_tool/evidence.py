@@ -33,11 +33,11 @@ import re
 from collections.abc import Collection, Sequence
 from difflib import SequenceMatcher
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from layoutllm_tool._lookup import Found, places, plain
 from layoutllm_tool.answer_types import spans_of
-from layoutllm_tool.cot import Area, ExpectedType
+from layoutllm_tool.cot import AnswerFormation, Area, ExpectedType, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Line, Page, Word
 from layoutllm_tool.spatial import contains
 
@@ -60,16 +60,36 @@ _LONGEST = 200
 
 def signals(page: Page, decoded: Decoded, areas: Sequence[Area]) -> dict[str, float]:
     """Every signal of the table that this kind of outcome has."""
-    key = decoded.analysis.key[:_LONGEST]
+    return _of_the_model(decoded) | page_signals(page, decoded, areas)
+
+
+class Outcome(Protocol):
+    """What is looked at of an outcome, whoever came to it."""
+
+    @property
+    def analysis(self) -> QuestionAnalysis: ...
+    @property
+    def formation(self) -> AnswerFormation: ...
+    @property
+    def answer(self) -> str | None: ...
+    @property
+    def words(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def widened(self) -> bool: ...
+
+
+def page_signals(page: Page, outcome: Outcome, areas: Sequence[Area]) -> dict[str, float]:
+    """The signals that need no model's probabilities."""
+    key = outcome.analysis.key[:_LONGEST]
     candidates = list(places(page, key))
-    found = _of_the_model(decoded) | _of_the_key(page, key)
+    found = _of_the_key(page, key)
     found["lines"] = float(sum(len(area.lines) for area in areas))
-    if decoded.answer is not None:
-        words = [(page.lines or ())[line].words[word] for line, word in decoded.words]
-        found |= _of_the_answer(page, decoded.answer, key, words)
-        found |= _of_the_place(page, decoded, candidates)
-        found["widened"], found["grounded"] = float(decoded.widened), float(bool(words))
-        found["formation_key"] = _alike(decoded.formation.key[:_LONGEST], key)
+    if outcome.answer is not None:
+        words = [(page.lines or ())[line].words[word] for line, word in outcome.words]
+        found |= _of_the_answer(page, outcome.answer, key, words)
+        found |= _of_the_place(page, outcome, candidates)
+        found["widened"], found["grounded"] = float(outcome.widened), float(bool(words))
+        found["formation_key"] = _alike(outcome.formation.key[:_LONGEST], key)
     return found
 
 
@@ -111,9 +131,9 @@ def _of_the_answer(page: Page, answer: str, key: str, words: Sequence[Word]) -> 
 _SIGNS = " .,:;"
 
 
-def _of_the_place(page: Page, decoded: Decoded, candidates: Sequence[Found]) -> dict[str, float]:
+def _of_the_place(page: Page, outcome: Outcome, candidates: Sequence[Found]) -> dict[str, float]:
     """The answer beside what stands next to the key by rule: a second, differently structured reading."""
-    lines, chosen = page.lines or (), set(decoded.words)
+    lines, chosen = page.lines or (), set(outcome.words)
     share = max((found.share for found in candidates), default=0.0)
     best = [found for found in candidates if found.share == share]
     overlaps = [_overlap(chosen, {(found.line, word) for word in found.words}) for found in best]
@@ -122,7 +142,7 @@ def _of_the_place(page: Page, decoded: Decoded, candidates: Sequence[Found]) -> 
     return {
         "first_place": overlaps[0] if overlaps else 0.0,
         "any_place": most,
-        "relation": float(decoded.formation.relation in relations),
+        "relation": float(outcome.formation.relation in relations),
         "share_of_lines": _share(lines, chosen),
     }
 

@@ -79,6 +79,7 @@ def settings() -> dict[str, Any]:
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
+        "limit_concurrency": 1024,
         "timeout_keep_alive": 30,
         "timeout_graceful_shutdown": 10,
     }

@@ -1,0 +1,246 @@
+"""A reply held against the page: what can't be is refused with a reason, what can is pointed at. Pure; boxes 0-1000."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from layoutllm_tool import evidence
+from layoutllm_tool._lookup import key_of
+from layoutllm_tool.answer_types import spans_of
+from layoutllm_tool.chat_reader.task import Segment, Task
+from layoutllm_tool.confidence import confidence
+from layoutllm_tool.cot import (
+    KINDS,
+    OPERATIONS,
+    RELATIONS,
+    AnswerFormation,
+    Area,
+    Evidence,
+    LayoutCoT,
+    QuestionAnalysis,
+)
+from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.training.align import Place, box_of, find, joined
+from layoutllm_tool.training.grounding import fits, key_places, occurrences
+
+ANSWERED = {
+    "bias": -0.6, "grounded": 1.6, "first_place": 0.8, "any_place": 0.5, "relation": 0.3, "typed": 0.6, "key_share": 0.6,
+    "key_lines": -0.3, "label": -1.0, "is_key": -1.5, "cut": -0.8, "widened": -1.0, "mistyped": -1.5,
+}  # fmt: skip
+"""Weights of an answer's signals, set by hand, not fitted."""
+NOTHING = {"bias": 1.0, "named": -2.0, "key_share": -1.5, "pressed": -1.5}
+"""Of "not in the document": less likely where the page names the key, or somebody said where to look."""
+MOST, FORMED, UNGROUNDED = 0.9, 0.5, 0.2
+"""No answer of a chat model is surer than this, none that it formed, none that it said was copied and can't be found."""
+_LONGEST = {"key": 200, "key_text": 200, "answer": 2000}
+_MOST_SEGMENTS = 64
+_ALIKE, _ELSEWHERE = 0.85, 0.9
+"""Least similarity of an answer and its place in the segments that were named, and in others."""
+_NONE_WORDS = frozenset(("", "null", "none", "na", "notfound", "notgiven", "notmentioned", "notspecified", "notinthedocument", "unknown"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the reply comes to, if to anything, and what the model should mend, "" where all is well."""
+
+    cot: LayoutCoT | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    analysis: QuestionAnalysis
+    formation: AnswerFormation
+    answer: str | None
+    words: tuple[tuple[int, int], ...] = ()
+    widened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    page: Page
+    place: Place
+    widened: bool
+
+
+def object_of(text: str) -> dict[str, Any] | None:
+    """The first JSON object in a reply, whatever stands around it."""
+    at = text.find("{")
+    while at >= 0:
+        try:
+            found, _ = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, dict):
+            return found
+        at = text.find("{", at + 1)
+    return None
+
+
+_DECODER = json.JSONDecoder(strict=False)
+
+
+def judge(text: str, task: Task) -> Judged:
+    """The reply as a LayoutCoT over the task's segments."""
+    data = object_of(text)
+    if data is None:
+        return Judged(None, "there is no JSON object in it")
+    if problem := _form_problem(data, task):
+        return Judged(None, problem)
+    analysis = task.analysis or QuestionAnalysis(data["kind"], data["operation"], _line(data.get("key")))
+    answer = _line(data.get("answer"))
+    chosen = list(task.segments) if task.fixed else [task.segments[n - 1] for n in dict.fromkeys(data["segments"])]
+    if data.get("answer") is None or not answer:
+        problem = "somebody looked at the page, and the answer is among these segments" if task.answerable else ""
+        return Judged(nothing(task, analysis), problem)
+    if not chosen:
+        return Judged(None, "an answer needs the segments that it follows from")
+    formation = AnswerFormation(data["relation"], _line(data.get("key_text")))
+    judged = _formed(task, analysis, formation, answer, chosen) if analysis.operation == "reasoning" else _copied(task, analysis, formation, answer, chosen)  # fmt: skip
+    return _within_limits(judged, task, analysis)
+
+
+def _form_problem(data: Mapping[str, Any], task: Task) -> str:
+    """What can be said without the page."""
+    known = [("relation", RELATIONS)] + ([("kind", KINDS), ("operation", OPERATIONS)] if task.analysis is None else [])
+    for name, values in known:
+        if data.get(name) not in values and not (name == "relation" and data.get("answer") is None):
+            return f'"{name}" is none of {", ".join(values)}'
+    for name, most in _LONGEST.items():
+        value = data.get(name)
+        if not isinstance(value, str | None) and not (name == "answer" and _is_number(value)):
+            return f'"{name}" is no string'
+        if len(str(value)) > most:
+            return f'"{name}" has more than {most} characters'
+    return "" if task.fixed else _segment_problem(data.get("segments"), len(task.segments))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _segment_problem(numbers: Any, count: int) -> str:
+    if not isinstance(numbers, list) or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+        return '"segments" is no list of numbers'
+    if len(numbers) > _MOST_SEGMENTS:
+        return f'"segments" names more than {_MOST_SEGMENTS}'
+    alien = [n for n in numbers if not 1 <= n <= count]
+    return f"there is no segment {alien[0]}, they run from 1 to {count}" if alien else ""
+
+
+def _line(value: Any) -> str:
+    return " ".join(str("" if value is None else value).split())
+
+
+# -- answers ------------------------------------------------------------------------------------------------------------
+
+
+def _copied(
+    task: Task, analysis: QuestionAnalysis, formation: AnswerFormation, answer: str, chosen: Sequence[Segment]
+) -> Judged:
+    """Located in the chosen segments, else in others, which the area is widened by; else formed, and hardly to be believed."""
+    found = _located(answer, formation, chosen, task.segments)
+    if found is None:
+        if "".join(c for c in answer.lower() if c.isalnum()) in _NONE_WORDS:
+            return Judged(nothing(task, analysis))
+        formed = _formed(task, replace(analysis, operation="reasoning"), formation, answer, chosen, most=UNGROUNDED)
+        return replace(formed, problem=f"the answer {json.dumps(answer[:80])} does not stand in these segments letter for letter")  # fmt: skip
+    page, place = found.page, found.place
+    areas = _areas(chosen, (page, place.lines) if found.widened else None)
+    relation = "inside" if formation.relation == "none" else formation.relation
+    outcome = _Outcome(analysis, AnswerFormation(relation, formation.key), place.answer, place.words, found.widened)
+    signals = evidence.page_signals(page, outcome, areas)
+    stands = Evidence(page.number, box_of(page, place.words), joined(page, place.words), place.words)
+    sure = MOST * confidence(ANSWERED, signals)
+    return Judged(LayoutCoT(task.question, analysis, areas, outcome.formation, place.answer, sure, (stands,), signals))
+
+
+def _formed(
+    task: Task, analysis: QuestionAnalysis, formation: AnswerFormation, answer: str, chosen: Sequence[Segment],
+    *, most: float = FORMED,
+) -> Judged:  # fmt: skip
+    """Not to be pointed at: an area, and no evidence."""
+    areas = _areas(chosen, None)
+    outcome = _Outcome(analysis, AnswerFormation("none", formation.key or analysis.key), answer)
+    signals = evidence.page_signals(chosen[0].page, outcome, areas)
+    sure = min(MOST * confidence(ANSWERED, signals), most)
+    return Judged(LayoutCoT(task.question, analysis, areas, outcome.formation, answer, sure, (), signals))
+
+
+def nothing(task: Task, analysis: QuestionAnalysis | None = None) -> LayoutCoT:
+    """Not in the document, as far as these segments go."""
+    analysis = analysis or task.analysis or QuestionAnalysis("other", "extraction", key_of(task.question)[:200])
+    outcome = _Outcome(analysis, AnswerFormation("none", ""), None)
+    pages = {segment.page.number: segment.page for segment in task.segments}
+    found = [evidence.page_signals(page, outcome, ()) for page in pages.values()]
+    signals = max(found, key=lambda one: one["key_share"], default={"named": 0.0, "key_share": 0.0})
+    signals = signals | {"pressed": float(task.answerable)}
+    sure = MOST * confidence(NOTHING, signals)
+    return LayoutCoT(task.question, analysis, (), outcome.formation, None, sure, (), signals)
+
+
+def _within_limits(judged: Judged, task: Task, analysis: QuestionAnalysis) -> Judged:
+    """Answers that were wrong before, or don't look as they should."""
+    cot = judged.cot
+    if cot is None or cot.answer is None:
+        return judged
+    if cot.answer.strip().lower() in {wrong.strip().lower() for wrong in task.wrong}:
+        return Judged(
+            nothing(replace(task, answerable=True), analysis), f"{json.dumps(cot.answer)} was said to be wrong"
+        )
+    if task.expected in (None, "text", "address") or spans_of(task.expected, cot.answer):
+        return judged
+    signals = {**cot.signals, "mistyped": 1.0}
+    less = replace(cot, signals=signals, confidence=min(cot.confidence, MOST * confidence(ANSWERED, signals)))
+    return Judged(less, f"the answer must look like this: {task.expected}")
+
+
+# -- places -------------------------------------------------------------------------------------------------------------
+
+
+def _located(
+    answer: str, formation: AnswerFormation, chosen: Sequence[Segment], offered: Sequence[Segment]
+) -> _Found | None:
+    for segments, alike, widened in ((chosen, _ALIKE, False), (offered, _ELSEWHERE, True)):
+        for page, lines in _by_page(segments):
+            if places := list(occurrences(answer, page, lines)):
+                return _Found(page, _fitting(places, formation, page), widened)
+        for page, lines in _by_page(segments):
+            inside = [place for place in find(answer, page, threshold=alike) if set(place.lines) <= set(lines)]
+            if inside:
+                return _Found(page, inside[0], widened)
+    return None
+
+
+def _fitting(places: Sequence[Place], formation: AnswerFormation, page: Page) -> Place:
+    """The first place that stands to the key as the model says, else the first."""
+    if len(places) == 1:
+        return places[0]
+    for place in places:
+        keys = key_places(formation.key, page, box_of(page, place.words)) if formation.key else []
+        if keys and fits(formation.relation, keys[0], place, page):
+            return place
+    return places[0]
+
+
+def _by_page(segments: Sequence[Segment]) -> Iterator[tuple[Page, list[int]]]:
+    """Lines in the order in which they were named, page by page."""
+    pages: dict[int, tuple[Page, list[int]]] = {}
+    for segment in segments:
+        lines = pages.setdefault(segment.page.number, (segment.page, []))[1]
+        if segment.line not in lines:
+            lines.append(segment.line)
+    yield from pages.values()
+
+
+def _areas(chosen: Sequence[Segment], more: tuple[Page, Sequence[int]] | None) -> tuple[Area, ...]:
+    segments = list(chosen)
+    if more is not None:
+        segments += [Segment(more[0], line, range(0)) for line in more[1]]
+    return tuple(
+        Area(page.number, Box.union((page.lines or ())[line].box for line in lines), tuple(lines))
+        for page, lines in _by_page(segments)
+    )
