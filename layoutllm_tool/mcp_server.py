@@ -107,19 +107,19 @@ def _described(tool: LayoutLLMTool) -> types.Tool:
 
 async def _called(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) -> types.CallToolResult:
     """As an agent's call, its steps told as progress."""
-    told = asyncio.Queue[dict[str, Any] | None]()
-    telling = asyncio.create_task(_tell(told, context))
-    runtime = SimpleNamespace(stream_writer=told.put_nowait, tool_call_id=None)
     if "runtime" in arguments:
         return _failed(
             "The arguments don't fit. runtime: Extra inputs are not permitted. Call again with these mended."
         )
+    told = asyncio.Queue[dict[str, Any] | None]()
+    telling = asyncio.create_task(_tell(told, context))
+    runtime = SimpleNamespace(stream_writer=told.put_nowait, tool_call_id=None)
     call = {"type": "tool_call", "name": tool.name, "id": uuid4().hex, "args": {**arguments, "runtime": runtime}}
     try:
         message = await tool.ainvoke(call)
     finally:
         told.put_nowait(None)
-        await telling
+        await asyncio.wait([telling])  # a client that takes no progress still gets its answer
     text = message.content if isinstance(message.content, str) else str(message.content)
     if message.status == "error" or not isinstance(message.artifact, dict):
         return _failed(text)
