@@ -86,6 +86,9 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--training", action="store_true", help="measure training instead, beside the machine's ceiling"
     )
+    parser.add_argument(
+        "--service", action="store_true", help="measure the HTTP service: one caller after another, then 64 at once"
+    )
     parser.set_defaults(run=_bench)
 
 
@@ -96,6 +99,10 @@ def _bench(options: argparse.Namespace, _reader: Reader | None) -> int:
         found = throughput.measure()
         sys.stdout.write((json.dumps(found.to_json(), indent=1) if options.json else throughput.show(found)) + "\n")
         return 0
+    if options.service:
+        from layoutllm_tool.evaluation.service import bench as service
+
+        return service(json=options.json)
     from layoutllm_tool.evaluation.bench import bench
 
     return bench(options.file, json=options.json)
