@@ -258,9 +258,10 @@ async def _warmed(app: FastAPI, reader: Reader) -> None:
     try:
         await reader.aask(_sample(), "What is the total?")
         app.state.ready = True
-    except LayoutLLMError as error:
-        _log.error("the reader is not ready: %s", error)
-        app.state.fault = error
+    except Exception as error:  # noqa: BLE001  whatever it is: "loading" for ever would tell nobody
+        _log.exception("the reader is not ready")
+        unknown = ServiceError(f"the reader could not be loaded: {type(error).__name__}.", hint="See the service's log.")
+        app.state.fault = error if isinstance(error, LayoutLLMError) else unknown
 
 
 def _sample() -> Document:
