@@ -299,15 +299,17 @@ async def test_a_bug_is_an_error_without_a_traceback() -> None:
         assert "secret" not in streamed.text and streamed.text.startswith("event: error")
 
 
-async def test_a_reader_that_can_not_begin_is_told_by_readyz() -> None:
+@pytest.mark.parametrize("error", [LayoutLLMError("no weights."), RuntimeError("of a library")])
+async def test_a_reader_that_can_not_begin_is_told_by_readyz(error: Exception) -> None:
     class Broken(FakeReader):
         async def aask(self, *_: Any, **__: Any) -> LayoutCoT:
-            raise LayoutLLMError("no weights.")
+            raise error
 
     async with client(Broken) as http:
         await asyncio.sleep(0.05)
         reply = await http.get("/readyz")
-        assert (reply.status_code, reply.json()["error"]["message"]) == (503, "no weights.")
+        told = "no weights." if isinstance(error, LayoutLLMError) else "the reader could not be loaded: RuntimeError."
+        assert (reply.status_code, reply.json()["error"]["message"]) == (503, told)
 
 
 async def test_one_upload_by_many_is_read_once() -> None:

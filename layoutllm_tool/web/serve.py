@@ -260,7 +260,9 @@ async def _warmed(app: FastAPI, reader: Reader) -> None:
         app.state.ready = True
     except Exception as error:  # noqa: BLE001  whatever it is: "loading" for ever would tell nobody
         _log.exception("the reader is not ready")
-        unknown = ServiceError(f"the reader could not be loaded: {type(error).__name__}.", hint="See the service's log.")
+        unknown = ServiceError(
+            f"the reader could not be loaded: {type(error).__name__}.", hint="See the service's log."
+        )
         app.state.fault = error if isinstance(error, LayoutLLMError) else unknown
 
 
