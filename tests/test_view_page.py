@@ -21,6 +21,7 @@ from layoutllm_tool.batch.store import Done, Field, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents import Access, load_document
 from layoutllm_tool.documents.geometry import Box, Word
+from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.testing import FakeOCR, FakeReader
 from layoutllm_tool.tool import LayoutLLMTool
 
@@ -103,9 +104,13 @@ async def test_what_is_refused(client: httpx.AsyncClient) -> None:
             await client.get("/api/fields", headers={"host": "evil.example"}),
             await client.post(path, json={"accept": True}, headers={"origin": "http://evil.example"}),
             await client.get("/api/fields", params={"token": "wrong"}),
+            await client.post(path, json={"accept": True}, headers={"origin": "http://["}),
         ],
         413: [await client.post(path, json={"answer": "x" * 70_000})],
-        422: [await client.post(path, json={"accept": True, "absent": True}), await client.post(path, json={})],
+        422: [await client.post(path, json={"accept": True, "absent": True}), await client.post(path, json={}),
+            await client.get("/api/fields", params={"offset": -1}), await client.post(path, content=b"{"),
+            await client.post(path, json=[]),
+        ],
         400: [
             await client.get(f"/api/documents/{KEY}/pages/9"), await client.get("/api/documents/none/pages/1"),
             await client.post(path, json={"correction": {"step": "area", "page": 1, "boxes": [[9, 9, 1, 1]]}}),
@@ -115,10 +120,25 @@ async def test_what_is_refused(client: httpx.AsyncClient) -> None:
     assert [[reply.status_code for reply in replies] for replies in answers.values()] == [
         [status] * len(replies) for status, replies in answers.items()
     ]
+    assert all(reply.json()["message"] for replies in answers.values() for reply in replies)
     assert all(
         "default-src 'none'" in reply.headers["content-security-policy"] for rs in answers.values() for reply in rs
     )
     assert (await client.get("/api/fields", params={"waiting": True})).json()["total"] == 1
+
+
+async def test_a_cookie_of_somebody_else_does_no_harm(client: httpx.AsyncClient) -> None:
+    client.cookies.clear()
+    headers = {"cookie": f"a/b=1; layoutllm={TOKEN}"}
+    assert (await client.get("/api/fields", headers=headers)).status_code == 200
+    assert (await client.get("/api/fields", headers={"cookie": "a/b=1"})).status_code == 403
+
+
+def test_an_export_that_can_not_be_written_is_told(batch: tuple[Path, FakeReader], tmp_path: Path) -> None:
+    from layoutllm_tool.web.export import export
+
+    with pytest.raises(LayoutLLMError, match="can't be written"):
+        export(batch[0], tmp_path / "none" / "run.html")
 
 
 @pytest.fixture
@@ -174,6 +194,34 @@ def test_in_a_browser_another_box_gives_the_right_answer(address: str, tmp_path:
         page.screenshot(path=str(tmp_path / "corrected.png"))
         assert page.evaluate("window.bad") is None and "token" not in page.url
         browser.close()
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")
+@pytest.mark.timeout(120)
+def test_the_next_key_never_hits_the_field_just_reviewed(address: str, batch: tuple[Path, FakeReader]) -> None:
+    """A reviewed field is sorted anew, as sure: what was at its place is another field."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        page, expect = browser.new_page(), sync_api.expect
+        page.goto(address)
+        page.keyboard.press("2")
+        expect(page.locator("#fields li b")).to_have_text(["total", "date"])
+        expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+        expect(page.locator("#answer")).to_have_text(EVIL + " 99")
+        page.keyboard.press("e")
+        page.locator("#written").fill("77.00")
+        page.keyboard.press("Enter")
+        expect(page.locator("#status")).to_have_text("total: 77.00")
+        expect(page.locator("#answer")).to_have_text("2 May 2024")
+        page.keyboard.press("x")
+        expect(page.locator("#status")).to_have_text("date: not in the document")
+        expect(page.locator("#question")).to_have_text("Nothing left here.")
+        page.keyboard.press("x")  # nothing is open: nothing happens
+        page.wait_for_timeout(300)
+        browser.close()
+    with Store.open(batch[0]) as store:
+        assert [(one.name, one.after["answer"]) for one in store.reviews()] == [("total", "77.00"), ("date", None)]
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")

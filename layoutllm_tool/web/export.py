@@ -41,7 +41,10 @@ def export(folder: Path, place: Path, *, most: int = MOST_BYTES) -> int:
                     data["pictures"][f"{source.key}/{number}"] = url
                 else:
                     data["missing"] += 1
-    place.write_text(_page(data), encoding="utf-8", errors="backslashreplace")
+    try:
+        place.write_text(_page(data), encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise LayoutLLMError(f"{place} can't be written: {error.strerror}.", hint="Is its folder there?") from error
     return int(data["missing"])
 
 

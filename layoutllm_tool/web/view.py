@@ -13,7 +13,6 @@ import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,10 +20,12 @@ from urllib.parse import parse_qs, urlsplit
 from layoutllm_tool.batch.store import Field, Store
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.tool_content import plain_line
 from layoutllm_tool.web.pages import Pages
 
 try:
     from fastapi import FastAPI, Query, Request
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import FileResponse, JSONResponse, Response
 except ImportError as error:
     raise LayoutLLMError(
@@ -98,16 +99,19 @@ class Guard:
             return 403, "This name is not one that this page is served under (see --host)."
         if scope["method"] not in ("GET", "HEAD", "POST"):
             return 405, "Only GET and POST."
-        if scope["method"] == "POST" and urlsplit(headers.get("origin", "")).netloc != headers.get("host"):
+        if scope["method"] == "POST" and headers.get("origin", "").partition("://")[2] != headers.get("host"):
             return 403, "Only the page itself may send reviews."
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        cookies = SimpleCookie()
-        cookies.load(headers.get("cookie", "")[:4096])
-        known = cookies["layoutllm"].value if "layoutllm" in cookies else ""
-        given = (query.get("token") or [known])[0]
+        given = (query.get("token") or [_cookie(headers.get("cookie", ""), "layoutllm")])[0]
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             return 403, "Open the address that `layoutllm view` printed: it holds the token."
         return None
+
+
+def _cookie(header: str, name: str) -> str:
+    """Not by ``http.cookies``, which refuses all for one odd name: cookies of a host are shared by whatever runs on its ports."""
+    pairs = (part.strip().partition("=") for part in header.split(";"))
+    return next((value for found, _, value in pairs if found == name), "")
 
 
 def create_app(  # noqa: C901  the routes close over one run's state
@@ -145,6 +149,12 @@ def create_app(  # noqa: C901  the routes close over one run's state
     async def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, LayoutLLMError)
         return JSONResponse({"message": error.message, "hint": error.hint}, status_code=400 if error.mendable else 409)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        told = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
+        return _error(422, plain_line(told)[:500])
 
     @app.get("/")
     def index(request: Request) -> Response:

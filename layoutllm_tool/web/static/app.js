@@ -1,7 +1,7 @@
 // The review page. Text of documents reaches the page through textContent alone.
 const $ = (id) => document.getElementById(id);
 const FILTERS = [["waiting", "Waiting"], ["", "All"], ["failed", "Failed"], ["satisfied", "Satisfied"]];
-const state = {fields: [], at: 0, filter: "waiting", one: null, page: 1, lines: [], from: -1, to: -1, box: null, boxing: false, last: null, busy: false};
+const state = {fields: [], at: 0, filter: "waiting", one: null, page: 1, lines: [], from: -1, to: -1, box: null, boxing: false, last: null, busy: false, wanted: null};
 
 const inside = $("data") && JSON.parse($("data").textContent);  // an exported file: all of it is here, to be read only
 function kept(path, body) {
@@ -15,7 +15,7 @@ function kept(path, body) {
 async function call(path, body) {
   if (inside) return kept(path, body);
   const options = body ? {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify(body)} : {};
-  const reply = await fetch(path, options), data = await reply.json();
+  const reply = await fetch(path, options), data = await reply.json().catch(() => ({}));
   if (!reply.ok) throw new Error(`${data.message ?? "Refused."} ${data.hint ?? ""}`);
   return data;
 }
@@ -23,12 +23,14 @@ const say = (text) => { $("status").textContent = text; };
 const place = (one) => `api/documents/${one.key}/fields/${encodeURIComponent(one.name)}`;
 function element(tag, text, kind) { const made = document.createElement(tag); made.textContent = text; if (kind) made.className = kind; return made; }
 
-async function load(keep) {
+// Afterwards the first of the fields in ``next`` (as api paths) that the list still holds is open, or none; without them, the first.
+async function load(next) {
   const query = new URLSearchParams({text: $("search").value, most: $("most").value});
   if (state.filter === "waiting") query.set("waiting", "true"); else if (state.filter) query.set("verdict", state.filter);
   const data = await call(`api/fields?${query}`);
   state.fields = data.fields; $("count").textContent = `${data.total} fields`;
-  await choose(Math.min(keep ?? 0, data.fields.length - 1));
+  const at = next?.map((path) => data.fields.findIndex((f) => place(f) === path)).find((found) => found >= 0);
+  await choose(next ? at ?? data.fields.length : 0);
 }
 function list() {
   $("fields").replaceChildren(...state.fields.map((one, at) => {
@@ -44,12 +46,16 @@ function list() {
 async function choose(at) {
   state.at = Math.max(0, at); list();
   const field = state.fields[state.at];
-  if (!field) { state.one = null; show({}); return; }
+  state.one = state.wanted = null;  // until the new one is here, no key may reach the old one
+  document.body.setAttribute("aria-busy", String(Boolean(field)));
+  if (!field) { reset(); show({}); marks(); return; }
   await open(field);
 }
 async function open(field) {
+  state.wanted = field;
   const one = await call(place(field));
-  state.one = one; reset(); show(one); await turn(one.page ?? one.cot?.areas[0]?.page ?? 1);
+  if (state.wanted !== field) return;
+  state.one = one; document.body.setAttribute("aria-busy", "false"); reset(); show(one); await turn(one.page ?? one.cot?.areas[0]?.page ?? 1);
 }
 function show(one) {
   $("document").textContent = one.document ?? ""; $("question").textContent = one.question ?? "Nothing left here.";
@@ -87,9 +93,12 @@ async function send(body) {
   if (!state.one || state.busy) return;
   state.busy = true; say("Working …");
   try {
-    const sent = state.one, data = await call(place(sent), body);
+    const sent = state.one, at = state.fields.findIndex((f) => place(f) === place(sent));
+    // On to what no person has spoken of yet: the list is sorted anew, and a reviewed field may come after this one by then.
+    const next = [...state.fields.slice(at + 1), ...(state.filter === "waiting" ? state.fields.slice(0, Math.max(at, 0)) : [])];
+    const paths = next.filter((f) => f.by !== "person").map(place), data = await call(place(sent), body);
     const after = data.fields.find((one) => one.name === sent.name);
-    state.last = sent; await load(state.filter === "waiting" ? state.at : state.at + 1);
+    state.last = sent; await load(paths);
     say(`${after.name}: ${after.answer ?? "not in the document"}`);
   } finally { state.busy = false; }
 }
