@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from layoutllm_tool.commands.arguments import add_languages, from_one
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.protocols import Reader
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TOKEN = "LAYOUTLLM_TOKEN"
 _EXAMPLES = """\
 examples:
@@ -32,13 +32,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8765, metavar="N", help="default: 8765; 0 takes a free one")
     parser.add_argument("--token", help=f"asked of every caller; better in the environment, as {_TOKEN}")
-    parser.add_argument("--waiting", type=_positive, default=128, metavar="N", help="callers at once, others get 503 (default: 128)")  # fmt: skip
-    parser.add_argument("--seconds", type=_positive, default=120, metavar="N", help="for one request (default: 120)")
+    parser.add_argument("--waiting", type=from_one, default=128, metavar="N", help="callers at once, others get 503 (default: 128)")  # fmt: skip
+    parser.add_argument("--seconds", type=from_one, default=120, metavar="N", help="for one request (default: 120)")
     parser.add_argument(
-        "--memory", type=_positive, default=1024, metavar="MB", help="for kept documents (default: 1024)"
+        "--memory", type=from_one, default=1024, metavar="MB", help="for kept documents (default: 1024)"
     )
-    parser.add_argument("--expires", type=_positive, default=60, metavar="MINUTES", help="an unused document is forgotten (default: 60)")  # fmt: skip
-    parser.add_argument("--lang", type=_languages, default=("eng",), metavar="CODES", help="eng (default), jpn, eng+deu, ...")  # fmt: skip
+    parser.add_argument("--expires", type=from_one, default=60, metavar="MINUTES", help="an unused document is forgotten (default: 60)")  # fmt: skip
+    add_languages(parser)
     parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
     parser.add_argument("--verbose", action="store_true", help="a line on stderr for each request")
     parser.set_defaults(run=run)
@@ -46,8 +46,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """Serves until Ctrl-C or SIGTERM. LayoutLLMError where it can't listen, or would listen to strangers without a token."""
+    from layoutllm_tool.web.listening import address, listen
+    from layoutllm_tool.web.middleware import LOOPBACK
+
     token = options.token if options.token is not None else os.environ.get(_TOKEN)
-    local = options.host in _LOOPBACK
+    local = options.host in LOOPBACK
     if not local and not token:
         error = ServiceError(f"{options.host} can be reached from elsewhere.", hint=f"Set a token: {_TOKEN}=... layoutllm serve.")  # fmt: skip
         error.mendable = True
@@ -58,19 +61,17 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
         from layoutllm_tool.web.protocol import settings
     except ImportError as error:
         raise LayoutLLMError("the service needs more packages.", hint="pip install 'layoutllm-tool[web]'") from error
-    from layoutllm_tool.web.listening import listen
     from layoutllm_tool.web.serve import create_service
 
     app = create_service(
         reader or (lambda: _reader(options)), limits=_limits(options), token=token or None,
         # Elsewhere the names are a proxy's, and the token keeps other pages out.
-        hosts=(*_LOOPBACK, options.host) if local else None,
+        hosts=(*LOOPBACK, options.host) if local else None,
     )  # fmt: skip
     if options.verbose:
         _verbose()
     listening = listen(options.host, options.port)
-    shown = f"[{options.host}]" if ":" in options.host else options.host
-    sys.stderr.write(f"layoutllm: http://{shown}:{listening.getsockname()[1]}\n")
+    sys.stderr.write(f"layoutllm: {address(listening, options.host)}\n")
     sys.stderr.flush()
     with listening, suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, **settings())).run(sockets=[listening])
@@ -100,16 +101,3 @@ def _verbose() -> None:
     log = logging.getLogger("layoutllm_tool.web")
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
-    return int(text)
-
-
-def _languages(text: str) -> tuple[str, ...]:
-    codes = tuple(code for code in text.replace(",", "+").split("+") if code)
-    if not codes:
-        raise argparse.ArgumentTypeError("give at least one language, for instance eng")
-    return codes

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import secrets
 import sys
 import webbrowser
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from layoutllm_tool.errors import LayoutLLMError
@@ -40,42 +40,29 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
         return 0
     try:
         import uvicorn
+
+        from layoutllm_tool.web.protocol import settings
     except ImportError as error:
         raise LayoutLLMError(
             "the review page needs more packages.", hint="pip install 'layoutllm-tool[web]'"
         ) from error
+    from layoutllm_tool.web.listening import address, listen
+    from layoutllm_tool.web.middleware import LOOPBACK
     from layoutllm_tool.web.view import create_app
 
-    listening = _socket(options.host, options.port)
-    token, port = secrets.token_urlsafe(24), listening.getsockname()[1]
-    app = create_app(
-        options.folder, reader or _maker(options.weights), token=token,
-        hosts=("127.0.0.1", "localhost", "::1", options.host),
-    )  # fmt: skip
-    shown = f"[{options.host}]" if ":" in options.host else options.host
-    address = f"http://{shown}:{port}/?token={token}"
-    sys.stderr.write(f"layoutllm: {address}\n")
+    listening, token = listen(options.host, options.port), secrets.token_urlsafe(24)
+    build = partial(_reader, options.weights)
+    app = create_app(options.folder, reader or build, token=token, hosts=(*LOOPBACK, options.host))
+    place = f"{address(listening, options.host)}/?token={token}"
+    sys.stderr.write(f"layoutllm: {place}\n")
     if not options.no_browser:
-        webbrowser.open(address)
+        webbrowser.open(place)
     with listening, suppress(KeyboardInterrupt):
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
+        uvicorn.Server(uvicorn.Config(app, **settings())).run(sockets=[listening])
     return 0
 
 
-def _socket(host: str, port: int):  # type: ignore[no-untyped-def]  # a socket, imported where it is needed
-    import socket
+def _reader(weights: Path | None) -> Reader:
+    from layoutllm_tool.reader import LayoutLLMReader
 
-    try:
-        v6 = ":" in host and bool(ipaddress.IPv6Address(host))
-        return socket.create_server((host, port), family=socket.AF_INET6 if v6 else socket.AF_INET)
-    except (OSError, OverflowError, ValueError) as error:
-        raise LayoutLLMError(f"{host}:{port} can't be listened on: {error}.", hint="Choose another --port.") from error
-
-
-def _maker(weights: Path | None):  # type: ignore[no-untyped-def]  # builds a Reader at the first correction
-    def make() -> Reader:
-        from layoutllm_tool.reader import LayoutLLMReader
-
-        return LayoutLLMReader(weights)
-
-    return make
+    return LayoutLLMReader(weights)

@@ -23,7 +23,7 @@ def export(folder: Path, place: Path, *, most: int = MOST_BYTES) -> int:
     data: dict[str, Any] = {"fields": [], "pictures": {}, "missing": 0}
     left = most
     with Store.open(folder) as store:
-        pages, seen = Pages(store, lambda: None), set()
+        pages, seen = Pages(store), set()
         for source in store.inputs():
             if source.key in seen:
                 continue

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import threading
-from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
+from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
-from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import DocumentUnreadable, StoreMismatch
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.shelf import Recent
 
 MOST_PIXELS = 1600
 """A picture's longer side, as it is shown."""
@@ -19,36 +22,34 @@ _KEPT = 4
 class Pages:
     """Safe for several threads: one document is opened at a time."""
 
-    def __init__(self, store: Store, reader: Any) -> None:
-        """``reader()`` gives the reader, which recognises text where lines are asked for."""
+    def __init__(self, store: Store, reader: Callable[[], Reader] | None = None) -> None:
+        """``reader()`` gives the reader that recognises text, and turns what was scanned the wrong way round: without it, pages are shown
+        as they lie in the file."""
         self._store, self._reader = store, reader
-        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._kept: Recent[str, Document] = Recent(_KEPT)
         self._lock = threading.Lock()
 
-    def open(self, name: str) -> Document:
-        """By the source's name for it. DocumentError."""
-        from layoutllm_tool.batch.sources import open_document
-
-        return open_document(name)
-
     def document(self, key: str) -> Document:
-        """Unread. StoreMismatch for an unknown key; DocumentUnreadable where the content is another by now."""
+        """StoreMismatch for an unknown key; DocumentUnreadable where the content is another by now; what the reader raises."""
         with self._lock:
-            if key not in self._kept:
-                source, done = self._store.input_of(key), self._store.document(key)
-                if source is None or done is None:
-                    raise StoreMismatch("there is no such document.", hint="Load the page again.")
-                document = self.open(source.name)
-                if done.sha256 and document.sha256 != done.sha256:
-                    raise DocumentUnreadable(
-                        f"{document.name!r} is another document now than when it was read.",
-                        hint="Run the batch on it again.",
-                    )
-                self._kept[key] = document
-                while len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            return self._kept[key]
+            document = self._kept.get(key)
+            if document is None:
+                document = self._opened(key)
+                if self._reader is not None and any(page.lines is None for page in document.pages):
+                    document = self._reader().load(document)
+                self._kept.put(key, document)
+            return document
+
+    def _opened(self, key: str) -> Document:
+        source, done = self._store.input_of(key), self._store.document(key)
+        if source is None or done is None:
+            raise StoreMismatch("there is no such document.", hint="Load the page again.")
+        document = open_document(source.name)
+        if done.sha256 and document.sha256 != done.sha256:
+            raise DocumentUnreadable(
+                f"{document.name!r} is another document now than when it was read.", hint="Run the batch on it again."
+            )
+        return document
 
     def picture(self, key: str, number: int, most: int = MOST_PIXELS) -> bytes:
         """WebP. PageOutOfRange; DocumentUnreadable for a page without a picture."""
@@ -62,9 +63,7 @@ class Pages:
         return out.getvalue()
 
     def lines(self, key: str, number: int) -> dict[str, Any]:
-        """The page's size and its lines with their boxes (0-1000): read, where they were not yet."""
-        page: Page = self.document(key).page(number)
-        if page.lines is None:
-            page = self._reader().load(self.document(key)).page(number)
+        """The page's size and its lines with their boxes (0-1000)."""
+        page = self.document(key).page(number)
         lines = [{"text": line.text, "box": line.box.as_list()} for line in page.lines or ()]
         return {"page": number, "width": page.width, "height": page.height, "lines": lines}

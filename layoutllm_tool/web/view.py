@@ -7,20 +7,32 @@ policy that lets nothing be loaded from elsewhere. TLS and several people at onc
 from __future__ import annotations
 
 import hmac
-import logging
 import re
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from layoutllm_tool.batch.store import Field, Store
-from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.tool_content import plain_line
+from layoutllm_tool.web.middleware import (
+    LOOPBACK,
+    App,
+    BodyLimit,
+    HostCheck,
+    Receive,
+    RequestLog,
+    Scope,
+    SecurityHeaders,
+    Send,
+    header,
+    refuse,
+)
 from layoutllm_tool.web.pages import Pages
 
 try:
@@ -42,83 +54,44 @@ _HEADERS = {
     "content-security-policy": _POLICY, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin", "cross-origin-opener-policy": "same-origin",
 }  # fmt: skip
-_log = logging.getLogger(__name__)
 
 
-class Guard:
-    """ASGI middleware: refuses before anything of the app is asked."""
+class PageToken:
+    """403 but for whoever has the run's token, in the URL or in the cookie that the first page sets. Only GET, HEAD and POST; and a POST
+    says which page it comes from (``HostCheck`` refuses other origins, but not a request that names none)."""
 
-    def __init__(self, app: Any, *, token: str, hosts: Sequence[str]) -> None:
-        self.app, self.token, self.hosts = app, token, {host.lower() for host in hosts}
+    def __init__(self, app: App, token: str) -> None:
+        self.app, self.token = app, token
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refusal := self._refusal(scope)):
+            await refuse(send, *refusal)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        await self.app(scope, receive, send)
 
-        async def answered(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                more = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *more]}
-                _log.info("%s %s %s", scope["method"], scope["path"], message["status"])
-            await send(message)
-
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            await _error(*refusal)(scope, receive, answered)
-        elif scope["method"] == "POST":
-            await self._bounded(scope, receive, answered)
-        else:
-            await self.app(scope, receive, answered)
-
-    async def _bounded(self, scope: Any, receive: Any, answered: Any) -> None:
-        """The body is read here whole, so that one without a length is bounded too."""
-        body, more = b"", True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-            if len(body) > MOST_BYTES:
-                await _error(413, "The request is too large.")(scope, receive, answered)
-                return
-        pending = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def given() -> Any:
-            return pending.pop() if pending else await receive()
-
-        await self.app(scope, given, answered)
-
-    def _refusal(self, scope: Any, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        try:
-            host = (urlsplit(f"//{headers.get('host', '')}").hostname or "").lower()
-        except ValueError:
-            host = ""
-        if host not in self.hosts:
-            return 403, "This name is not one that this page is served under (see --host)."
+    def _refusal(self, scope: Scope) -> tuple[int, ServiceError] | None:
         if scope["method"] not in ("GET", "HEAD", "POST"):
-            return 405, "Only GET and POST."
-        if scope["method"] == "POST" and headers.get("origin", "").partition("://")[2] != headers.get("host"):
-            return 403, "Only the page itself may send reviews."
+            return 405, ServiceError("only GET and POST are known here.")
+        if scope["method"] == "POST" and not header(scope, b"origin"):
+            return 403, ServiceError("only the page itself may send reviews.")
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        given = (query.get("token") or [_cookie(headers.get("cookie", ""), "layoutllm")])[0]
+        given = (query.get("token") or [_cookie(header(scope, b"cookie"), "layoutllm")])[0]
         if not hmac.compare_digest(given.encode(), self.token.encode()):
-            return 403, "Open the address that `layoutllm view` printed: it holds the token."
+            return 403, ServiceError("the token is missing.", hint="Open the address that `layoutllm view` printed.")
         return None
 
 
-def _cookie(header: str, name: str) -> str:
+def _cookie(cookies: str, name: str) -> str:
     """Not by ``http.cookies``, which refuses all for one odd name: cookies of a host are shared by whatever runs on its ports."""
-    pairs = (part.strip().partition("=") for part in header.split(";"))
+    pairs = (part.strip().partition("=") for part in cookies.split(";"))
     return next((value for found, _, value in pairs if found == name), "")
 
 
 def create_app(  # noqa: C901  the routes close over one run's state
     folder: Path, reader: Reader | Callable[[], Reader] | None = None, *, token: str | None = None,
-    hosts: Sequence[str] = ("127.0.0.1", "localhost", "::1"),
+    hosts: Collection[str] = LOOPBACK,
 ) -> FastAPI:  # fmt: skip
-    """The app over a batch's folder; ``app.state.token`` opens it. The reader (or what builds it) is built at the first correction.
+    """The app over a batch's folder; ``app.state.token`` opens it. What builds the reader is called once, when a page is first shown.
 
     StoreMismatch, when it starts, where the folder holds no batch.
     """
@@ -143,7 +116,11 @@ def create_app(  # noqa: C901  the routes close over one run's state
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.token = token or secrets.token_urlsafe(24)
-    app.add_middleware(Guard, token=app.state.token, hosts=hosts)
+    app.add_middleware(BodyLimit, most=MOST_BYTES)
+    app.add_middleware(PageToken, token=app.state.token)
+    app.add_middleware(HostCheck, hosts=hosts)
+    app.add_middleware(SecurityHeaders, headers=_HEADERS)
+    app.add_middleware(RequestLog)
 
     @app.exception_handler(LayoutLLMError)
     async def refused(_: Request, error: Exception) -> Response:
@@ -265,4 +242,5 @@ def _reader(given: Reader | Callable[[], Reader] | None) -> Reader:
         from layoutllm_tool.reader import default_reader
 
         return default_reader()
-    return given if isinstance(given, Reader) else given()
+    # A class of readers has all their methods too.
+    return given if isinstance(given, Reader) and not isinstance(given, type) else given()
