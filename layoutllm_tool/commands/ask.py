@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from layoutllm_tool.commands.arguments import add_languages
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import CorrectionError, DocumentNotAllowed, LayoutLLMError, QuestionError
@@ -48,9 +49,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--words", type=Path, metavar="WORDS.json", help="words and boxes, in place of text recognition"
     )
-    parser.add_argument(
-        "--lang", type=_languages, default=("eng",), metavar="CODES", help="eng (default), jpn, eng+deu, ..."
-    )
+    add_languages(parser)
     parser.add_argument("--ocr", choices=("tesseract", "rapidocr"), help="default: tesseract where it is installed")
     parser.add_argument("--password", help="opens an encrypted PDF")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
@@ -178,13 +177,6 @@ def _picture(text: str) -> Path:
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
     return path
-
-
-def _languages(text: str) -> tuple[str, ...]:
-    codes = tuple(code for code in text.replace(",", "+").split("+") if code)
-    if not codes:
-        raise argparse.ArgumentTypeError("give at least one language, for instance eng")
-    return codes
 
 
 def _correction(text: str) -> Correction:

@@ -6,6 +6,8 @@ Progress goes to stderr; tables lie in the folder. Looking at them, and deciding
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layoutllm_tool.commands.arguments import add_languages, add_task, from_one, from_zero, task_of
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
@@ -44,11 +47,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "source", metavar="SOURCE", help="folder, file, glob, or a list (.jsonl, .csv); also s3://, gs:// ..."
     )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", metavar="TEXT", help="what to find, in plain words")
-    what.add_argument("--schema", type=Path, metavar="FILE.json", help="a JSON Schema of the fields, or a plan")
+    add_task(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where results are kept")
-    parser.add_argument("--page", type=_number, metavar="N", help="look at this page only, where a row names none")
+    parser.add_argument("--page", type=from_one, metavar="N", help="look at this page only, where a row names none")
     parser.add_argument(
         "--shard",
         type=_shard,
@@ -57,12 +58,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument("--retry-failed", action="store_true", help="do again what failed, and nothing else")
     parser.add_argument(
-        "--rounds", type=_number, default=3, metavar="N", help="most attempts at a question (default: 3)"
+        "--rounds", type=from_one, default=3, metavar="N", help="most attempts at a question (default: 3)"
     )
     parser.add_argument("--no-second-look", action="store_true", help="don't read doubtful answers again from a crop")
-    parser.add_argument(
-        "--languages", type=_languages, default=("eng",), metavar="A,B", help="for text recognition (default: eng)"
-    )
+    add_languages(parser)
     parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
     parser.add_argument(
         "--engine", choices=("processes", "ray"), default="processes", help="who does the work (default: processes)"
@@ -71,10 +70,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--ray-address", metavar="HOST:PORT", help="of a Ray cluster; default: RAY_ADDRESS, else a local one"
     )
     parser.add_argument(
-        "--workers", type=_number, default=1, metavar="N", help="processes with a model each (default: 1)"
+        "--workers", type=from_one, default=1, metavar="N", help="processes with a model each (default: 1)"
     )
     parser.add_argument(
-        "--ahead", type=_count, default=1, metavar="N", help="documents that a worker reads ahead (default: 1)"
+        "--ahead", type=from_zero, default=1, metavar="N", help="documents that a worker reads ahead (default: 1)"
     )
     parser.add_argument(
         "--seconds",
@@ -130,18 +129,6 @@ def _counts(batch: Batch) -> dict[str, int]:
 # -- options ------------------------------------------------------------------------------------------------------------
 
 
-def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0")
-    return int(text)
-
-
 def _limit(text: str) -> float:
     try:
         seconds = float(text)
@@ -150,10 +137,6 @@ def _limit(text: str) -> float:
     if not 0 < seconds <= 86_400:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to a day")
     return seconds
-
-
-def _languages(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.replace("+", ",").split(",") if part)
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -167,28 +150,31 @@ def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
     from importlib.metadata import PackageNotFoundError, version
 
     from graphs.batch import Settings, reader_identity
-    from layoutllm_tool.commands.run import _task
 
     try:
         known = version("layoutllm-tool")
     except PackageNotFoundError:  # a checkout that was never installed
         known = ""
     return Settings.of(
-        _task(options), model=reader_identity(reader) if reader else _model(options.weights), rounds=options.rounds,
-        second_look=not options.no_second_look, languages=options.languages, version=known,
+        task_of(options), model=reader_identity(reader) if reader else _model(options.weights), rounds=options.rounds,
+        second_look=not options.no_second_look, languages=options.lang, version=known,
     )  # fmt: skip
 
 
 def _model(weights: Path | None) -> dict[str, str]:
     """Which weights, by content. Fetches the base model where it is missing: once, and before any worker needs it."""
     from layoutllm_tool.model.base import base_model, base_sha256
-    from layoutllm_tool.model.weights import parts_sha256
+    from layoutllm_tool.model.weights import calibration, parts_sha256
 
     try:
         parts = parts_sha256(weights)
     except OSError as error:
         raise LayoutLLMError(f"{weights} holds no weights: {error}.", hint="Name a folder of weights.") from error
-    return {"reader": "LayoutLLMReader", "parts_sha256": parts, "base_sha256": base_sha256(base_model())}
+    fitted = hashlib.sha256(json.dumps(calibration(weights), sort_keys=True).encode()).hexdigest()
+    return {
+        "reader": "LayoutLLMReader", "parts_sha256": parts, "base_sha256": base_sha256(base_model()),
+        "calibration_sha256": fitted,
+    }  # fmt: skip
 
 
 def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | None) -> Workers:
@@ -197,7 +183,7 @@ def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | N
 
     if reader is not None:
         return here(reader, settings, ahead=options.ahead)
-    make: Callable[[], Any] = partial(LayoutLLMReader, options.weights, languages=options.languages)
+    make: Callable[[], Any] = partial(LayoutLLMReader, options.weights, languages=options.lang)
     if options.engine == "ray":
         from graphs.batch_ray import on_ray
 

@@ -6,14 +6,13 @@ Runs are kept in a SQLite file (or Postgres) and go on where they were cut off. 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layoutllm_tool.commands.arguments import add_task, task_of
 from layoutllm_tool.commands.show import json_text
-from layoutllm_tool.errors import PlanError
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.tool_content import plain_line
 
@@ -41,9 +40,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", metavar="TEXT", help="what to find, in plain words")
-    what.add_argument("--schema", type=Path, metavar="FILE.json", help="a JSON Schema of the fields, or a plan")
+    add_task(parser)
     parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     parser.add_argument("--plan", action="store_true", help="show the plan and stop")
@@ -59,7 +56,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """0 where every answer is satisfied or a person's, else 3: something stays doubtful. LayoutLLMError."""
-    task = _task(options)
+    task = task_of(options)
     if options.plan:
         from graphs.planner import plan_task, render
 
@@ -75,18 +72,6 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
         for note in outcome["notes"]:
             sys.stderr.write(f"layoutllm: {note}\n")
     return 0 if all(answer["verdict"] == "satisfied" for answer in outcome["answers"]) else 3
-
-
-def _task(options: argparse.Namespace) -> Any:
-    if options.schema is None:
-        return options.task
-    try:
-        data = json.loads(options.schema.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{options.schema} is no JSON file: {error}.", hint="Give a JSON Schema, or a plan.") from error
-    if not isinstance(data, (dict, list)):
-        raise PlanError(f"{options.schema} holds neither a schema nor a list.", hint="Give a JSON Schema, or a plan.")
-    return data
 
 
 def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) -> Outcome:
