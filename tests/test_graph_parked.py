@@ -66,15 +66,15 @@ def box_of(document: Document, text: str) -> list[float]:
 
 def test_one_field_is_answered_and_the_others_wait_on(parked) -> None:  # type: ignore[no-untyped-def]
     store = parked[0]
-    assert {f.name for f in store.waiting()} == {"date", "total"}
+    assert {f.name for f in store.find(waiting=True)[1]} == {"date", "total"}
     boxes = {"step": "area", "page": 1, "boxes": [box_of(parked[2], "Total")]}
     fields = said(parked, "total", {"correction": boxes})
     assert fields["total"].answer["answer"] == "12.50" and fields["total"].answer["by"] == "person"
     assert not fields["total"].waiting and fields["date"].waiting
-    assert [f.name for f in store.waiting()] == ["date"]
+    assert [f.name for f in store.find(waiting=True)[1]] == ["date"]
     assert len(attempts(parked[1], KEY, "total")) == 2
     said(parked, "date", {"absent": True})
-    assert list(store.waiting()) == [] and store.field(KEY, "total").answer["answer"] == "12.50"
+    assert list(store.find(waiting=True)[1]) == [] and store.field(KEY, "total").answer["answer"] == "12.50"
     assert [(r.name, r.before["answer"]) for r in store.reviews()] == [("total", "99.99"), ("date", "9 June 1999")]
 
 

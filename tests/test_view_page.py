@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,21 @@ async def test_what_is_refused(client: httpx.AsyncClient) -> None:
     assert (await client.get("/api/fields", params={"waiting": True})).json()["total"] == 1
 
 
+async def test_fields_are_found(client: httpx.AsyncClient) -> None:
+    async def names(**wanted: Any) -> list[str]:
+        found = (await client.get("/api/fields", params=wanted)).json()
+        assert found["total"] >= len(found["fields"])
+        return [field["name"] for field in found["fields"]]
+
+    assert await names() == ["total", "date"]  # what waits first
+    assert await names(waiting=False) == ["date"] and await names(verdict="satisfied") == ["date"]
+    assert await names(text="2 MAY") == ["date"] and await names(text=EVIL[:8].upper()) == ["total", "date"]
+    assert (
+        await names(text="nowhere") == [] and await names(least=0.5) == ["date"] and await names(most=0.3) == ["total"]
+    )
+    assert await names(limit=1) == ["total"] and await names(limit=1, offset=1) == ["date"]
+
+
 async def test_a_cookie_of_somebody_else_does_no_harm(client: httpx.AsyncClient) -> None:
     client.cookies.clear()
     headers = {"cookie": f"a/b=1; layoutllm={TOKEN}"}
@@ -222,6 +238,30 @@ def test_the_next_key_never_hits_the_field_just_reviewed(address: str, batch: tu
         browser.close()
     with Store.open(batch[0]) as store:
         assert [(one.name, one.after["answer"]) for one in store.reviews()] == [("total", "77.00"), ("date", None)]
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")
+@pytest.mark.timeout(120)
+def test_a_long_list_comes_in_parts(address: str, batch: tuple[Path, FakeReader]) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with Store.open(batch[0]) as store:
+        whole, done = store.fields(KEY), store.document(KEY)
+        assert done is not None
+        many = [replace(whole[1], name=f"date {n:03}", position=n + 2, waiting=False) for n in range(230)]
+        store.put(done, [*whole, *many])
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        page, expect = browser.new_page(), sync_api.expect
+        page.goto(address)
+        page.keyboard.press("2")
+        expect(page.locator("#count")).to_have_text("232 fields")
+        expect(page.locator("#more")).to_have_text("32 more")
+        page.locator("#field-199").click()
+        expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+        page.keyboard.press("j")
+        expect(page.locator("#fields li")).to_have_count(232)
+        expect(page.locator("#field-200")).to_have_attribute("aria-selected", "true")
+        browser.close()
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")

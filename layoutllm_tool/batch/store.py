@@ -24,6 +24,11 @@ FILE = "batch.sqlite"
 """In the folder of a batch."""
 Status = Literal["done", "failed"]
 
+_IN_SOURCE = "key IN (SELECT key FROM inputs)"
+_SEARCHED = """
+    (SELECT group_concat(inputs.name, ' ') FROM inputs WHERE inputs.key = fields.key)
+    || ' ' || name || ' ' || coalesce(json_extract(answer, '$.answer'), '')
+"""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS inputs (
@@ -136,6 +141,7 @@ class Store:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.executescript(_SCHEMA)
+        connection.create_function("folded", 1, str.casefold, deterministic=True)  # SQLite's lower() knows ASCII alone
         store = cls(connection)
         if settings is not None:
             store._agree(folder, settings)
@@ -214,19 +220,43 @@ class Store:
 
     def verdicts(self) -> dict[str, int]:
         """How many fields of each verdict; a content that stands in the source twice counts once."""
-        return dict(self._rows("SELECT verdict, count(*) FROM fields GROUP BY verdict ORDER BY verdict"))
+        return dict(
+            self._rows(f"SELECT verdict, count(*) FROM fields WHERE {_IN_SOURCE} GROUP BY verdict ORDER BY verdict")
+        )
 
     def statuses(self) -> dict[str, int]:
-        """How many documents of each status."""
-        return dict(self._rows("SELECT status, count(*) FROM documents GROUP BY status ORDER BY status"))
+        """How many inputs of each status; those that the batch has not come to are in none."""
+        wanted = "SELECT status, count(*) FROM inputs JOIN documents USING (key) GROUP BY status ORDER BY status"
+        return dict(self._rows(wanted))
 
-    def waiting(self) -> Iterator[Field]:
-        """What is parked for a person, the least confident first."""
+    def find(
+        self,
+        *,
+        verdict: str = "",
+        waiting: bool | None = None,
+        least: float = 0.0,
+        most: float = 1.0,
+        text: str = "",
+        offset: int = 0,
+        limit: int = 200,
+    ) -> tuple[int, list[Field]]:
+        """How many fields fit, and ``limit`` of them: what waits for a person first, then the least confident.
+
+        ``least`` and ``most`` bound the confidence (none is 0); ``text`` stands in the document's or field's name or the answer, whatever the case.
+        """
+        conditions = f"{_IN_SOURCE} AND coalesce(confidence, 0) BETWEEN :least AND :most"
+        conditions += " AND verdict = :verdict" if verdict else ""
+        conditions += " AND waiting = :waiting" if waiting is not None else ""
+        conditions += f" AND instr(folded({_SEARCHED}), folded(:text))" if text else ""
+        given = {
+            "verdict": verdict, "waiting": waiting, "least": least, "most": most, "text": text, "offset": offset, "limit": limit,
+        }  # fmt: skip
+        ((total,),) = self._rows(f"SELECT count(*) FROM fields WHERE {conditions}", given)
         wanted = (
-            "SELECT key, position, name, answer, waiting FROM fields WHERE waiting "
-            "ORDER BY coalesce(confidence, 0), key, position"
+            f"SELECT key, position, name, answer, waiting FROM fields WHERE {conditions} "
+            "ORDER BY NOT waiting, coalesce(confidence, 0), key, position LIMIT :limit OFFSET :offset"
         )
-        yield from (_field(row) for row in self._rows(wanted))
+        return total, [_field(row) for row in self._rows(wanted, given)]
 
     # -- reviews -----------------------------------------------------------------------------------------------------
 
@@ -272,7 +302,7 @@ class Store:
                 cursor.execute("ROLLBACK")
                 raise
 
-    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._connection.execute(query, values).fetchall()
 

@@ -104,8 +104,8 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
 
 def _told(batch: Batch, tally: Tally, out: Path, *, parquet: bool) -> int:
-    waiting = sum(1 for _ in batch.store.waiting())
-    counts = _counts(batch)
+    waiting, _ = batch.store.find(waiting=True, limit=0)
+    counts = {"done": 0, "failed": 0} | batch.store.statuses()
     sys.stderr.write(
         f"layoutllm: {counts['done']} done, {counts['failed']} failed, {waiting} fields wait for a person; {out}\n"
     )
@@ -115,15 +115,6 @@ def _told(batch: Batch, tally: Tally, out: Path, *, parquet: bool) -> int:
         sys.stderr.write(f"layoutllm: {tally.bugs} unexpected errors, see {out / 'errors.log'}\n")
         return 1
     return 3 if waiting or counts["failed"] else 0
-
-
-def _counts(batch: Batch) -> dict[str, int]:
-    """Of the inputs: two with the same content count twice, what the source held once and no longer does not."""
-    counts = {"done": 0, "failed": 0}
-    for given in batch.store.inputs():
-        if done := batch.store.document(given.key):
-            counts[done.status] += 1
-    return counts
 
 
 # -- options ------------------------------------------------------------------------------------------------------------

@@ -151,19 +151,12 @@ def create_app(  # noqa: C901  the routes close over one run's state
         text: str = Query("", max_length=200), offset: int = Query(0, ge=0), limit: int = Query(200, ge=1, le=1000),
     ) -> dict[str, Any]:  # fmt: skip
         store: Store = app.state.store
-        names: dict[str, str] = {}
-        for source in store.inputs():
-            names.setdefault(source.key, source.name)
-        kept = store.waiting() if waiting else (field for key in names for field in store.fields(key))
-        found = [row(field, names[field.key]) for field in kept if field.key in names]
-        wanted = [
-            one for one in found
-            if (not verdict or one["verdict"] == verdict) and (waiting is None or one["waiting"] == waiting)
-            and least <= (one["confidence"] or 0.0) <= most
-            and text.lower() in f"{one['document']} {one['name']} {one['answer'] or ''}".lower()
-        ]  # fmt: skip
-        wanted.sort(key=lambda one: (not one["waiting"], one["confidence"] or 0.0))
-        return {"total": len(wanted), "verdicts": store.verdicts(), "fields": wanted[offset : offset + limit]}
+        total, found = store.find(
+            verdict=verdict, waiting=waiting, least=least, most=most, text=text, offset=offset, limit=limit
+        )
+        names = {key: source.name for key in {field.key for field in found} if (source := store.input_of(key))}
+        shown = [row(field, names[field.key]) for field in found if field.key in names]
+        return {"total": total, "verdicts": store.verdicts(), "fields": shown}
 
     @app.get("/api/documents")
     def documents(offset: int = Query(0, ge=0), limit: int = Query(100, ge=1, le=500), status: str = "") -> Any:

@@ -1,7 +1,7 @@
 // The review page. Text of documents reaches the page through textContent alone.
 const $ = (id) => document.getElementById(id);
 const FILTERS = [["waiting", "Waiting"], ["", "All"], ["failed", "Failed"], ["satisfied", "Satisfied"]];
-const state = {fields: [], at: 0, filter: "waiting", one: null, page: 1, lines: [], from: -1, to: -1, box: null, boxing: false, last: null, busy: false, wanted: null};
+const state = {fields: [], at: 0, filter: "waiting", one: null, page: 1, lines: [], from: -1, to: -1, box: null, boxing: false, last: null, busy: false, wanted: null, total: 0};
 
 const inside = $("data") && JSON.parse($("data").textContent);  // an exported file: all of it is here, to be read only
 function kept(path, body) {
@@ -23,12 +23,21 @@ const say = (text) => { $("status").textContent = text; };
 const place = (one) => `api/documents/${one.key}/fields/${encodeURIComponent(one.name)}`;
 function element(tag, text, kind) { const made = document.createElement(tag); made.textContent = text; if (kind) made.className = kind; return made; }
 
+const LIMIT = 200;  // fields that are fetched at once; the service gives at most 1000
+function asked(offset, limit) {
+  const query = new URLSearchParams({text: $("search").value, most: $("most").value, offset, limit: Math.min(limit, 1000)});
+  if (state.filter === "waiting") query.set("waiting", "true"); else if (state.filter) query.set("verdict", state.filter);
+  return query;
+}
+async function more() {
+  const length = state.fields.length, data = await call(`api/fields?${asked(length, LIMIT)}`);
+  if (state.fields.length !== length) return;
+  state.fields.push(...data.fields); state.total = data.total; list();
+}
 // Afterwards the first of the fields in ``next`` (as api paths) that the list still holds is open, or none; without them, the first.
 async function load(next) {
-  const query = new URLSearchParams({text: $("search").value, most: $("most").value});
-  if (state.filter === "waiting") query.set("waiting", "true"); else if (state.filter) query.set("verdict", state.filter);
-  const data = await call(`api/fields?${query}`);
-  state.fields = data.fields; $("count").textContent = `${data.total} fields`;
+  const data = await call(`api/fields?${asked(0, Math.max(LIMIT, next ? state.fields.length : 0))}`);
+  state.fields = data.fields; state.total = data.total; $("count").textContent = `${data.total} fields`;
   const at = next?.map((path) => data.fields.findIndex((f) => place(f) === path)).find((found) => found >= 0);
   await choose(next ? at ?? data.fields.length : 0);
 }
@@ -40,6 +49,9 @@ function list() {
     item.addEventListener("click", () => run(() => choose(at)));
     return item;
   }));
+  if (state.fields.length < state.total) {
+    const item = element("li", `${state.total - state.fields.length} more`, "small"); item.id = "more"; item.addEventListener("click", () => run(more)); $("fields").append(item);
+  }
   $("fields").setAttribute("aria-activedescendant", `field-${state.at}`);
   $(`field-${state.at}`)?.scrollIntoView({block: "nearest"});
 }
@@ -111,7 +123,7 @@ const acts = {
   a: () => send({accept: true}), x: () => send({absent: true}),
   e: () => { if (state.one) { $("edit").hidden = false; $("written").value = state.one.answer ?? ""; $("written").focus(); $("written").select(); } },
   b: () => { state.boxing = true; say("Drag a box, or go over the lines with the arrow keys; Enter sends."); marks(); },
-  j: () => choose(Math.min(state.at + 1, state.fields.length - 1)), k: () => choose(state.at - 1),
+  j: async () => { if (state.at + 1 >= state.fields.length && state.fields.length < state.total) await more(); await choose(Math.min(state.at + 1, state.fields.length - 1)); }, k: () => choose(state.at - 1),
   u: async () => { if (!state.last) return; const at = state.fields.findIndex((f) => place(f) === place(state.last)); if (at >= 0) await choose(at); else await open(state.last); }, Enter: correct, Escape: () => { reset(); marks(); },
   "?": () => $("help").showModal(),
 };
