@@ -23,7 +23,7 @@ from layoutllm_tool.batch.store import Field, Store, worst
 from layoutllm_tool.cot import Area, Correction, Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.errors import CorrectionError, DocumentUnreadable, StoreMismatch
-from layoutllm_tool.protocols import Reader
+from layoutllm_tool.protocols import Reader, ReaderAround
 from layoutllm_tool.tool import LayoutLLMTool
 
 Open = Callable[[str], Document]
@@ -36,7 +36,8 @@ def answer(
     """Carries out the word on field ``name`` of document ``key`` and gives the document's fields after it, as they are stored.
 
     StoreMismatch where there is no such field; DocumentError where the document is gone or another by now; CorrectionError or what
-    the reader raises where the correction can't be followed: nothing is changed then.
+    the reader raises where the correction can't be followed: nothing is changed then. What fails later (settling the other
+    fields) leaves the thread ahead of the store; the same word again brings them together.
     """
     field, source, done = store.field(key, name), store.input_of(key), store.document(key)
     if field is None or source is None or done is None:
@@ -176,36 +177,23 @@ def _on(page: Page, wanted: Sequence[str]) -> list[Evidence]:
     return found
 
 
-class _Following:
+class _Following(ReaderAround):
     """The reader, which knows what came of every question before: a correction mends that, not what it would say today."""
 
     def __init__(self, reader: Reader, fields: Sequence[Field]) -> None:
-        self._reader = reader
+        super().__init__(reader)
         cots = (LayoutCoT.from_json(field.answer["cot"]) for field in fields if field.answer["cot"])
         self._before = {cot.question: cot for cot in cots}
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reader, name)
-
-    def load(self, source: Any, *, words: Any = None) -> Document:
-        return self._reader.load(source, words=words)
-
     def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
-        return self._reader.ask(document, question, **self._with_previous(question, options))
+        return super().ask(document, question, **self._with_previous(question, options))
 
     async def aask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
-        return await self._reader.aask(document, question, **self._with_previous(question, options))
-
-    def ask_many(self, document: Document, questions: Any, *, page: int | None = None) -> list[LayoutCoT]:
-        return self._reader.ask_many(document, questions, page=page)
-
-    def astream(self, document: Document, question: str, *, page: int | None = None) -> Any:
-        return self._reader.astream(document, question, page=page)
+        return await super().aask(document, question, **self._with_previous(question, options))
 
     def _with_previous(self, question: str, options: dict[str, Any]) -> dict[str, Any]:
-        known = self._before.pop(
-            question, None
-        )  # the first correction is of the stored attempt; later ones of what followed
-        if options.get("correction") is not None and options.get("previous") is None and known is not None:
+        """The first correction is of the stored attempt, later ones of what followed."""
+        known = self._before.pop(question, None)
+        if options.get("correction") is not None and options.get("previous") is None:
             return {**options, "previous": known}
         return options

@@ -33,6 +33,18 @@ class Progress:
     data: dict[str, Any]
 
 
+def events_of(pages: Iterable[int], cot: LayoutCoT) -> list[Progress]:
+    """The stream of a reader that knows its three steps only once all of them are done; ``pages`` are the numbers of those it read."""
+    data = cot.to_json()
+    steps = {
+        "question_analysis": data["analysis"],
+        "relevant_area_concentration": {"areas": data["areas"]},
+        "answer_formation": {**data["formation"], "answer": cot.answer, "confidence": data["confidence"]},
+    }
+    read = [Progress("page", {"page": number}) for number in pages]
+    return read + [Progress(name, {**fields, "text": cot.steps[name]}) for name, fields in steps.items()]
+
+
 class OCREngine(Protocol):
     """Recognises the words of one page."""
 
@@ -95,3 +107,25 @@ class Reader(Protocol):
     def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
         """The progress of one question as it happens; the last event's data holds the whole LayoutCoT as JSON."""
         ...
+
+
+class ReaderAround:
+    """A ``Reader`` that hands everything on to ``reader``: for readers that change one thing of another's."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
+        return self.reader.load(source, words=words)
+
+    def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
+        return self.reader.ask(document, question, **options)
+
+    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+        return self.reader.ask_many(document, questions, page=page)
+
+    async def aask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
+        return await self.reader.aask(document, question, **options)
+
+    def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+        return self.reader.astream(document, question, page=page)

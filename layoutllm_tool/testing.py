@@ -22,7 +22,7 @@ from layoutllm_tool import _lookup
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.errors import CorrectionError, OCRLanguageMissing, QuestionError
-from layoutllm_tool.protocols import OCREngine, Progress
+from layoutllm_tool.protocols import OCREngine, Progress, events_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -161,7 +161,7 @@ class FakeReader:
         cot = self._answer(document, pages, question, correction, previous)
         with self._lock:
             self._last[key] = cot
-        for progress in _events(pages, cot):
+        for progress in events_of((page.number for page in pages), cot):
             if on_progress:
                 on_progress(progress)
         return cot
@@ -245,14 +245,3 @@ def _grounded(pages: Sequence[Page], question: str, answer: str | None) -> Layou
                     return LayoutCoT(question, analysis, (area,), formation, answer, 1.0, (evidence,))
     formed = replace(analysis, operation="reasoning")
     return LayoutCoT(question, formed, (), AnswerFormation("none", ""), answer, 0.5)
-
-
-def _events(pages: Sequence[Page], cot: LayoutCoT) -> list[Progress]:
-    data = cot.to_json()
-    steps = {
-        "question_analysis": data["analysis"],
-        "relevant_area_concentration": {"areas": data["areas"]},
-        "answer_formation": {**data["formation"], "answer": cot.answer, "confidence": data["confidence"]},
-    }
-    read = [Progress("page", {"page": page.number}) for page in pages]
-    return read + [Progress(name, {**fields, "text": cot.steps[name]}) for name, fields in steps.items()]

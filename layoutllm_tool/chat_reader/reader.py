@@ -14,7 +14,7 @@ from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentTooLarge, ModelError
 from layoutllm_tool.ocr import recognise_page
-from layoutllm_tool.protocols import OCREngine, Progress
+from layoutllm_tool.protocols import OCREngine, Progress, events_of
 from layoutllm_tool.reading import best, check_question
 from layoutllm_tool.shelf import Library, Recent
 from layoutllm_tool.training.replies import text_of
@@ -156,7 +156,7 @@ class ChatModelReader:
         self._attempts.put((document.sha256, page, question), cot)
         if on_progress is not None:
             numbers = dict.fromkeys(segment.page.number for task in tasks for segment in task.segments)
-            for event in _events(list(numbers), cot):
+            for event in events_of(numbers, cot):
                 on_progress(event)
         return cot
 
@@ -223,17 +223,6 @@ def _failed(error: Exception) -> ModelError:
     said = ModelError(f"the chat model failed: {type(error).__name__}: {str(error)[:300]}.", hint="Ask again later.")
     said.retryable = True
     return said
-
-
-def _events(pages: Sequence[int], cot: LayoutCoT) -> list[Progress]:
-    data = cot.to_json()
-    steps = {
-        "question_analysis": data["analysis"],
-        "relevant_area_concentration": {"areas": data["areas"]},
-        "answer_formation": {**data["formation"], "answer": cot.answer, "confidence": data["confidence"]},
-    }
-    read = [Progress("page", {"page": number}) for number in pages]
-    return read + [Progress(name, {**fields, "text": cot.steps[name]}) for name, fields in steps.items()]
 
 
 __all__ = ["ChatModelReader"]
