@@ -9,245 +9,25 @@ those in flight are begun anew. Who the workers are: this process (here), others
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import queue
-import sqlite3
-import threading
-import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from dataclasses import field as default
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from graphs.planner import plan_task
-from graphs.runs import carry_out, checkpoints
-from graphs.state import Answer, Context, Request
-from graphs.workflow import build_workflow
-from layoutllm_tool.batch.sources import Row, digest, open_document
-from layoutllm_tool.batch.store import Done, Field, Identity, Input, Store, worst
-from layoutllm_tool.documents.geometry import Document
-from layoutllm_tool.errors import DocumentUnreadable, LayoutLLMError
+from graphs.batch_desk import TABLES, Desk, Result, Settings, Work
+from graphs.runs import checkpoints
+from layoutllm_tool.batch.sources import Row, digest
+from layoutllm_tool.batch.store import Identity, Input, Store
+from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.tool import LayoutLLMTool
 
 RUNS = "runs.sqlite"
 """In the folder of a batch: the threads that wait for a person."""
 LOG = "errors.log"
 """In the folder of a batch: the tracebacks of what should not have happened."""
-MakeReader = Callable[[], Reader]
-_TABLES = ("checkpoints", "writes")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the answers of a batch depend on, beside the documents. ``Settings.of(task, ...)`` plans the task, once."""
-
-    plan: dict[str, Any]
-    model: Mapping[str, str]
-    """Which reader: its class, and the hashes of its weights."""
-    rounds: int = 3
-    second_look: bool = True
-    languages: tuple[str, ...] = ("eng",)
-    version: str = ""
-    """The package's: answers of two versions don't mix, since checks and planning change with it."""
-
-    @classmethod
-    def of(cls, task: Any, *, model: Mapping[str, str], **options: Any) -> Settings:
-        """PlanError where no plan can be made of the task."""
-        return cls(plan=plan_task(task).plan.model_dump(mode="json"), model=model, **options)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"languages": list(self.languages), "model": dict(self.model)}
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One document to be answered."""
-
-    key: str
-    name: str
-    page: int | None
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one document; plain data, so that it can come from another process or machine."""
-
-    done: Done
-    fields: list[Field] = default(default_factory=list)
-    thread: dict[str, list[dict[str, Any]]] = default(default_factory=dict)
-    """The rows of the checkpoints of a document that waits for a person, by table; bytes in them."""
-    bug: str | None = None
-    """A traceback, where it failed otherwise than by an error of the package's tree."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Bytes in base64."""
-        thread = {table: [_packed(row) for row in rows] for table, rows in self.thread.items()}
-        return {
-            "done": asdict(self.done), "fields": [asdict(field) for field in self.fields], "thread": thread, "bug": self.bug,
-        }  # fmt: skip
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Result:
-        thread = {table: [_unpacked(row) for row in rows] for table, rows in data["thread"].items()}
-        return cls(Done(**data["done"]), [Field(**field) for field in data["fields"]], thread, data["bug"])
-
-
-def _packed(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: {"b64": base64.b64encode(v).decode()} if isinstance(v, bytes) else v for n, v in row.items()}
-
-
-def _unpacked(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: base64.b64decode(v["b64"]) if isinstance(v, dict) else v for n, v in row.items()}
-
-
-def failed(work: Work, error: BaseException, *, seconds: float = 0.0) -> Result:
-    """The row of a document that could not be answered."""
-    known = isinstance(error, LayoutLLMError)
-    bug = None if known else "".join(traceback.format_exception(error))
-    done = Done(
-        work.key, "failed", verdict="failed", error=str(error) or type(error).__name__, kind=type(error).__name__,
-        retryable=error.retryable if isinstance(error, LayoutLLMError) else True, sha256=work.sha256 or None,
-        seconds=round(seconds, 3),
-    )  # fmt: skip
-    return Result(done, bug=bug)
-
-
-# -- one document after another -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    work: Work
-    document: Document | None
-    error: Exception | None
-    seconds: float
-
-
-class Desk:
-    """One reader and one graph, for one document after another. Not for several threads."""
-
-    def __init__(self, reader: Reader, settings: Settings) -> None:
-        self._reader, self._settings = reader, settings
-        self._saver = SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False))
-        self._graph = build_workflow().compile(checkpointer=self._saver)
-
-    def results(self, works: Iterable[Work], *, ahead: int = 1) -> Iterator[Result]:
-        """In order. While one document is answered, the next ``ahead`` are opened and read (text recognition) by a thread."""
-        opened = (self._open(work) for work in works) if ahead < 1 else _ahead(self._open, works, ahead)
-        for one in opened:
-            yield self._answer(one)
-
-    def _open(self, work: Work) -> _Opened:
-        begun = time.monotonic()
-        try:
-            document = open_document(work.name, pages=self._pages(work))
-            if work.sha256 and document.sha256 != work.sha256:
-                raise DocumentUnreadable(
-                    f"{work.name!r} changed while it was read.", hint="Run the same command again."
-                )
-            document = self._reader.load(document)
-        except Exception as error:  # noqa: BLE001  becomes the document's row, and is told apart there
-            return _Opened(work, None, error, time.monotonic() - begun)
-        return _Opened(work, document, None, time.monotonic() - begun)
-
-    def _pages(self, work: Work) -> list[int] | None:
-        """Those that are asked about; all, where a question names none."""
-        asked = {question.get("page") or work.page for question in self._settings.plan["questions"]}
-        numbers = sorted(number for number in asked if number is not None)
-        return None if None in asked else numbers
-
-    def _answer(self, opened: _Opened) -> Result:
-        work, begun = opened.work, time.monotonic()
-        if opened.document is None:
-            assert opened.error is not None
-            return failed(work, opened.error, seconds=opened.seconds)
-        try:
-            return self._carried_out(work, opened.document, opened.seconds)
-        except Exception as error:  # noqa: BLE001  a batch of ten thousand does not die of one; the log keeps the traceback
-            return failed(work, error, seconds=opened.seconds + time.monotonic() - begun)
-        finally:
-            self._saver.delete_thread(work.key)
-
-    def _carried_out(self, work: Work, document: Document, opening: float) -> Result:
-        begun, given = time.monotonic(), self._settings
-        tool = LayoutLLMTool(reader=self._reader, documents={work.name: document})
-        context = Context(tool=tool, rounds=given.rounds, second_look=given.second_look, review=True)
-        request = Request(document=work.name, task=given.plan, page=work.page)
-        outcome = carry_out(self._graph, request, thread=work.key, context=context)
-        interrupts = self._graph.get_state({"configurable": {"thread_id": work.key}}).interrupts
-        waiting = {interrupt.value["name"] for interrupt in interrupts}
-        fields = fields_of(work.key, outcome["answers"], waiting)
-        done = _done(work, outcome["answers"], len(document.pages), opening + time.monotonic() - begun)
-        return Result(done, fields, _rows_of(self._saver.conn, work.key) if waiting else {})
-
-
-def fields_of(key: str, answers: Iterable[Answer], waiting: Iterable[str]) -> list[Field]:
-    """A run's answers as the store keeps them."""
-    parked = set(waiting)
-    return [
-        Field(key, position, answer["name"], dict(answer), answer["name"] in parked)
-        for position, answer in enumerate(answers)
-    ]
-
-
-def _done(work: Work, answers: list[Answer], pages: int, seconds: float) -> Done:
-    """Failed, and worth another try, where no question at all could be asked."""
-    errors = [answer["error"] for answer in answers if answer["error"]]
-    hopeless = bool(errors) and len(errors) == len(answers)
-    return Done(
-        work.key, "failed" if hopeless else "done", verdict=worst([answer["verdict"] for answer in answers]),
-        error=errors[0] if hopeless else None, kind="LayoutLLMError" if hopeless else None, retryable=hopeless,
-        sha256=work.sha256, pages=pages, seconds=round(seconds, 3),
-    )  # fmt: skip
-
-
-def _ahead(open_one: Callable[[Work], _Opened], works: Iterable[Work], ahead: int) -> Iterator[_Opened]:
-    """Opened by a thread of their own, never more than ``ahead`` that nobody has taken."""
-    opened: queue.Queue[_Opened | BaseException | None] = queue.Queue()
-    room, over = threading.Semaphore(ahead), threading.Event()
-
-    def fill() -> None:
-        try:
-            for work in works:
-                room.acquire()
-                if over.is_set():
-                    return
-                opened.put(open_one(work))
-            opened.put(None)
-        except BaseException as error:  # noqa: BLE001  the source's, and raised where it is read
-            opened.put(error)
-
-    threading.Thread(target=fill, name="layoutllm-batch-ahead", daemon=True).start()
-    try:
-        while (one := opened.get()) is not None:
-            room.release()
-            if isinstance(one, BaseException):
-                raise one
-            yield one
-    finally:
-        over.set()
-        room.release()
-
-
-def _rows_of(connection: sqlite3.Connection, thread: str) -> dict[str, list[dict[str, Any]]]:
-    found = {}
-    for table in _TABLES:
-        cursor = connection.execute(f"SELECT * FROM {table} WHERE thread_id = ?", (thread,))
-        names = [column[0] for column in cursor.description]
-        found[table] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return found
-
-
-# -- the batch ----------------------------------------------------------------------------------------------------------
-
-
 Workers = Callable[[Iterator[Work]], Iterator[Result]]
 """Answers documents, in any order; every one comes back."""
 
@@ -336,7 +116,7 @@ class Batch:
 
 def _put_thread(saver: SqliteSaver, thread: str, rows: Mapping[str, list[dict[str, Any]]]) -> None:
     with saver.cursor() as cursor:
-        for table in _TABLES:
+        for table in TABLES:
             cursor.execute(f"DELETE FROM {table} WHERE thread_id = ?", (thread,))
             for row in rows.get(table, []):
                 names, places = ", ".join(row), ", ".join(f":{name}" for name in row)

@@ -17,23 +17,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from graphs.batch import Desk, MakeReader, Result, Settings, Work, failed
-from layoutllm_tool.errors import LayoutLLMError
+from graphs.batch_desk import Desk, MakeReader, Result, Settings, Work, failed
+from layoutllm_tool.errors import DocumentTimeout, LayoutLLMError, WorkerDied
 
 _STARTS = 3
 """Workers that die before they are ready, one after another, until the batch gives up."""
-
-
-class WorkerDied(LayoutLLMError):
-    """The document killed the process that read it: out of memory, most likely."""
-
-    retryable = True
-
-
-class DocumentTimeout(LayoutLLMError):
-    """The document took longer than the limit."""
-
-    retryable = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from graphs.batch import Desk, MakeReader, Result, Settings, Work, Workers
+from graphs.batch import Workers
+from graphs.batch_desk import Desk, MakeReader, Result, Settings, Work
 from layoutllm_tool.errors import LayoutLLMError
 
 _BATCH = 4
@@ -39,7 +41,7 @@ def on_ray(make_reader: MakeReader, settings: Settings, *, workers: int = 1, add
 def _results(
     make_reader: MakeReader, settings: Settings, workers: int, address: str | None, works: Iterator[Work]
 ) -> Iterator[Result]:
-    items = [{"work": json.dumps(_plain(work))} for work in works]
+    items = [{"work": json.dumps(asdict(work))} for work in works]
     if not items:
         return
     ray, ours = _started(workers, address)
@@ -55,10 +57,6 @@ def _results(
     finally:
         if ours:
             ray.shutdown()
-
-
-def _plain(work: Work) -> dict[str, Any]:
-    return {"key": work.key, "name": work.name, "page": work.page, "sha256": work.sha256}
 
 
 def _started(workers: int, address: str | None) -> tuple[Any, bool]:

@@ -16,7 +16,9 @@ LayoutLLMError
 ├── PlanError                   a task that no plan can be made of
 ├── CorrectionError             a correction that contradicts itself or the page
 ├── StoreMismatch               a folder of results that belongs to another batch
-├── RegistryError               a model that the registry does not know, or won't promote
+├── BatchError                  one document of a batch, for no fault of the batch's
+│   ├── WorkerDied              it killed the process that read it
+│   └── DocumentTimeout         it took longer than its limit
 ├── ServiceError                the HTTP service is not there, is busy, or refused
 ├── TrainingError               a run that can't begin or go on
 │   ├── RecipeError             a recipe that is unknown or contradicts itself
@@ -118,10 +120,18 @@ class StoreMismatch(LayoutLLMError):
     mendable = True
 
 
-class RegistryError(LayoutLLMError):
-    """The registry does not know the model, or it is worse than the one it would replace."""
+class BatchError(LayoutLLMError):
+    """A document of a batch could not be answered; the others are."""
 
-    mendable = True
+    retryable = True
+
+
+class WorkerDied(BatchError):
+    """The document killed the process that read it: out of memory, most likely."""
+
+
+class DocumentTimeout(BatchError):
+    """The document took longer than the limit."""
 
 
 class ServiceError(LayoutLLMError):

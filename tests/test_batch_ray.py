@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from graphs.batch import RUNS, MakeReader
+from graphs.batch import RUNS
+from graphs.batch_desk import MakeReader
 from graphs.runs import checkpoints
 from layoutllm_tool.testing import FakeReader
 from tests.batch_pages import fill

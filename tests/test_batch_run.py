@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from graphs.batch import RUNS, Batch, Settings, here
+from graphs.batch import RUNS, Batch, here
+from graphs.batch_desk import Settings
 from graphs.batch_pool import Shape, pool
 from graphs.runs import carry_out, checkpoints
 from graphs.state import Context, Request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from graphs.checks.look import (
     area_lines,
@@ -43,12 +44,12 @@ _LOOKS_DATED = re.compile(
 def kind(attempt: Attempt) -> Iterator[Finding]:
     """Each value must look like the type that the plan expects. What nearly does is marked, never corrected."""
     expected = attempt.question.type
-    others = _amounts_of_pages(attempt) if expected == "money" else ()
-    strange = tuple(value for value in values(attempt) if not _suits(expected, value) or _unlike(others, value))
+    bare = _bare_amounts(attempt) if expected == "money" else ()
+    strange = tuple(value for value in values(attempt) if value in bare or not _suits(expected, value))
     if not strange:
         return
     reason = f"{shown(strange[0])} does not look like a {expected}."
-    if all(_nearly(expected, value) and not _unlike(others, value) for value in strange):
+    if all(_nearly(expected, value) and value not in bare for value in strange):
         yield Finding("kind", "answer", reason, weight=0.3)
     elif _in_area(attempt, lambda line: bool(spans_of(expected, line)), strange):
         mend = Correction(step="answer", expected_type=expected)
@@ -63,15 +64,15 @@ def _suits(expected: ExpectedType, value: str) -> bool:
     return fits(expected, value)
 
 
-def _amounts_of_pages(attempt: Attempt) -> tuple[str, ...]:
-    """Every amount with a currency or two decimals, as it is written."""
-    lines = [line.text for page in read_pages(attempt) for line in page.lines or ()]
-    return tuple(line[start:stop] for line in lines for start, stop, _ in amounts(line))
-
-
-def _unlike(others: tuple[str, ...], value: str) -> bool:
-    """A page writes its amounts alike: a bare "5" among "4.50" and "12.00" is a piece of one, or a quantity."""
-    return len(others) >= _ENOUGH_AMOUNTS and not amounts(value)
+def _bare_amounts(attempt: Attempt) -> tuple[str, ...]:
+    """Values without decimals or a currency where the pages write their amounts with them: a "5" among "4.50" and "12.00" is a piece of
+    one, or a quantity."""
+    bare = tuple(value for value in values(attempt) if not amounts(value))
+    if not bare:
+        return ()
+    lines = (line.text for page in read_pages(attempt) for line in page.lines or ())
+    written = (amount for line in lines for amount in amounts(line))
+    return bare if len(list(islice(written, _ENOUGH_AMOUNTS))) == _ENOUGH_AMOUNTS else ()
 
 
 def _nearly(expected: ExpectedType, value: str) -> bool:

@@ -20,7 +20,8 @@ from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
-    from graphs.batch import Batch, Settings, Tally, Workers
+    from graphs.batch import Batch, Tally, Workers
+    from graphs.batch_desk import Settings
 
 _EXAMPLES = """\
 examples:
@@ -140,7 +141,8 @@ def _shard(text: str) -> tuple[int, int]:
 def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
     from importlib.metadata import PackageNotFoundError, version
 
-    from graphs.batch import Settings, reader_identity
+    from graphs.batch import reader_identity
+    from graphs.batch_desk import Settings
 
     try:
         known = version("layoutllm-tool")

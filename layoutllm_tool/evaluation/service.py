@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice, zip_longest
 from typing import Any
@@ -152,10 +152,11 @@ def _address(process: subprocess.Popen[str]) -> str:
         said.put(None)
 
     threading.Thread(target=listen, daemon=True).start()
-    while (line := said.get(timeout=START_SECONDS)) is not None:
-        if line.startswith("layoutllm: http"):
-            return line.removeprefix("layoutllm: ").strip()
-        sys.stderr.write(line)
+    with suppress(queue.Empty):
+        while (line := said.get(timeout=START_SECONDS)) is not None:
+            if line.startswith("layoutllm: http"):
+                return line.removeprefix("layoutllm: ").strip()
+            sys.stderr.write(line)
     raise ServiceError("the service did not start.", hint="Run `layoutllm serve` to see why.")
 
 
@@ -164,7 +165,10 @@ def _ready(address: str, process: subprocess.Popen[str]) -> None:
 
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
-        reply = httpx.get(f"{address}/readyz", timeout=30, trust_env=False)
+        try:
+            reply = httpx.get(f"{address}/readyz", timeout=30, trust_env=False)
+        except httpx.TimeoutException:
+            continue
         if reply.status_code == 200:
             return
         if reply.json().get("status") == "failed":

@@ -155,7 +155,8 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def no_such(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        said = ServiceError(f"{error.detail}.", hint="The service knows /v1/documents, /v1/ask, /healthz and /readyz.")
+        where = "The service knows /v1/documents, /v1/ask, /healthz and /readyz." if error.status_code == 404 else ""
+        said = ServiceError(f"{error.detail}.", hint=where)
         said.retryable = False
         return _refusal(said, error.status_code, request)
 
