@@ -20,6 +20,8 @@ from multiprocessing.process import BaseProcess
 from graphs.batch_desk import Desk, MakeReader, Result, Settings, Work, failed
 from layoutllm_tool.errors import DocumentTimeout, LayoutLLMError, WorkerDied
 
+_FAREWELL = 5.0
+"""Seconds that idle workers get to end."""
 _STARTS = 3
 """Workers that die before they are ready, one after another, until the batch gives up."""
 
@@ -183,8 +185,15 @@ class _Crew:
         hand.connection.close()
 
     def end(self) -> None:
-        for hand in list(self._hands):
-            self._dismiss(hand)
+        """Workers without work go by themselves, and tidily; who is still busy is not waited for."""
+        for hand in self._hands:
+            hand.connection.close()
+        until = time.monotonic() + _FAREWELL
+        for hand in self._hands:
+            hand.process.join(0 if hand.held else max(0.0, until - time.monotonic()))
+            hand.process.kill()
+            hand.process.join()
+        self._hands.clear()
 
 
 @contextmanager
