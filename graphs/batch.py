@@ -123,7 +123,7 @@ def _put_thread(saver: SqliteSaver, thread: str, rows: Mapping[str, list[dict[st
                 cursor.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", row)
 
 
-def here(reader: Reader, settings: Settings, *, ahead: int = 1) -> Workers:
+def here(reader: Reader, settings: Settings, *, ahead: int = 0) -> Workers:
     """Workers of this process: one, with a reader that is there already."""
     return lambda works: Desk(reader, settings).results(works, ahead=ahead)
 

@@ -13,21 +13,24 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from dataclasses import field as default
 from typing import Any
 
 from langgraph.checkpoint.sqlite import SqliteSaver
 
+from graphs.plan import Plan
 from graphs.planner import plan_task
 from graphs.runs import carry_out
 from graphs.state import Answer, Context, Request
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Done, Field, worst
+from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import DocumentUnreadable, LayoutLLMError
-from layoutllm_tool.protocols import Reader
+from layoutllm_tool.protocols import Reader, ReaderAround
 from layoutllm_tool.tool import LayoutLLMTool
 
 MakeReader = Callable[[], Reader]
@@ -130,7 +133,7 @@ class Desk:
         self._saver = SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False))
         self._graph = build_workflow().compile(checkpointer=self._saver)
 
-    def results(self, works: Iterable[Work], *, ahead: int = 1) -> Iterator[Result]:
+    def results(self, works: Iterable[Work], *, ahead: int = 0) -> Iterator[Result]:
         """In order. While one document is answered, the next ``ahead`` are opened and read (text recognition) by a thread."""
         opened = (self._open(work) for work in works) if ahead < 1 else _ahead(self._open, works, ahead)
         for one in opened:
@@ -169,15 +172,41 @@ class Desk:
 
     def _carried_out(self, work: Work, document: Document, opening: float) -> Result:
         begun, given = time.monotonic(), self._settings
-        tool = LayoutLLMTool(reader=self._reader, documents={work.name: document})
+        tool = LayoutLLMTool(reader=_InOrder(self._reader, given.plan, work.page), documents={work.name: document})
         context = Context(tool=tool, rounds=given.rounds, second_look=given.second_look, review=True)
         request = Request(document=work.name, task=given.plan, page=work.page)
-        outcome = carry_out(self._graph, request, thread=work.key, context=context)
+        outcome = carry_out(self._graph, request, thread=work.key, context=context, concurrency=1)
         interrupts = self._graph.get_state({"configurable": {"thread_id": work.key}}).interrupts
         waiting = {interrupt.value["name"] for interrupt in interrupts}
         fields = fields_of(work.key, outcome["answers"], waiting)
         done = _done(work, outcome["answers"], len(document.pages), opening + time.monotonic() - begun)
         return Result(done, fields, _rows_of(self._saver.conn, work.key) if waiting else {})
+
+
+class _InOrder(ReaderAround):
+    """Asks a plan's questions that wait for nothing together, once, in the plan's order; everything else alone.
+
+    A model's last digits depend on what is decoded beside, and what comes side by side depends on the clock. So one node at a time, and
+    the same company always: a document's row is the same whoever answers it, and however often the batch was killed.
+    """
+
+    def __init__(self, reader: Reader, plan: Mapping[str, Any], page: int | None) -> None:
+        super().__init__(reader)
+        self._open: dict[int | None, list[str]] = {}
+        for question in Plan.model_validate(plan).questions:
+            if not question.needs:
+                self._open.setdefault(question.page or page, []).append(question.text)
+        self._known: dict[tuple[str, int | None, str], LayoutCoT] = {}
+
+    def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
+        page = options.get("page")
+        if options.get("correction") is None and question in self._open.get(page, ()):
+            texts = self._open.pop(page)
+            with suppress(LayoutLLMError):  # of one of them: each is then asked alone, and told of its own
+                cots = self.reader.ask_many(document, texts, page=page)
+                self._known |= {(document.sha256, page, text): cot for text, cot in zip(texts, cots, strict=True)}
+        known = self._known.pop((document.sha256, page, question), None)
+        return known or super().ask(document, question, **options)
 
 
 def fields_of(key: str, answers: Iterable[Answer], waiting: Iterable[str]) -> list[Field]:

@@ -31,7 +31,7 @@ class Shape:
     """``workers`` processes (each with cores / workers threads), each reading ``ahead`` documents ahead; ``seconds`` a document."""
 
     workers: int = 1
-    ahead: int = 1
+    ahead: int = 0
     seconds: float = 300.0
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from graphs.batch_desk import Desk, MakeReader, Result, Settings, Work
 from layoutllm_tool.errors import LayoutLLMError
 
 _BATCH = 4
-"""Documents that an actor takes at once: while it answers one of them, the next is read."""
+"""Documents that an actor takes at once: what is lost where an actor dies."""
 
 
 class _Actor:

@@ -72,22 +72,28 @@ def carry_out(
     context: Context,
     on_event: Callable[[Mapping[str, Any]], None] | None = None,
     reply: Reply | None = None,
+    concurrency: int | None = None,
 ) -> Outcome:
     """From where the thread stands to its end. ``reply`` answers interrupts, one after another, all of a step before it goes on;
     without it, the answers that wait for a person come back as they stand.
 
-    A thread that is at its end is run anew. Raises what the graph raises.
+    A thread that is at its end is run anew. ``concurrency`` bounds the nodes that run at once, where no events are asked for. Raises what
+    the graph raises.
     """
     config: Any = {"configurable": {"thread_id": thread}}
+    if concurrency is not None and on_event is None:
+        config["max_concurrency"] = concurrency
     before = graph.get_state(config)
     given: Any = None if before.next and not before.interrupts else request
     if before.interrupts:
         given = _replies(before.interrupts, reply)
     while True:
-        for part in graph.stream(
-            given, config, context=context, stream_mode="custom", subgraphs=True, durability="sync"
-        ):
-            if on_event:
+        if on_event is None:  # LangGraph's stream takes a thread of its own, which counts as one of ``concurrency``
+            graph.invoke(given, config, context=context, durability="sync")
+        else:
+            for part in graph.stream(
+                given, config, context=context, stream_mode="custom", subgraphs=True, durability="sync"
+            ):
                 on_event(cast("tuple[Any, Mapping[str, Any]]", part)[1])
         state = graph.get_state(config)
         if not state.interrupts or reply is None:

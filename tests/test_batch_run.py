@@ -25,6 +25,7 @@ from layoutllm_tool.batch.tables import TIMINGS, write_tables
 from layoutllm_tool.commands import batch as command
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import OCRTimeout, StoreMismatch
+from layoutllm_tool.protocols import ReaderAround
 from layoutllm_tool.testing import FakeReader
 from layoutllm_tool.tool import LayoutLLMTool
 from tests.batch_pages import TASK, Awkward, Slow, fill, invoice, without
@@ -189,6 +190,34 @@ def test_killed_at_any_moment_it_ends_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_waits_for_nothing_is_asked_together_and_the_rest_alone(tmp_path: Path) -> None:
+    """Always in the same company, so that the last digits are the same."""
+    (tmp_path / "a.pdf").write_bytes(invoice(1))
+    together: list[list[str]] = []
+    alone: list[str] = []
+
+    class Watched(ReaderAround):
+        def ask_many(self, document: Any, questions: Any, *, page: int | None = None) -> list[LayoutCoT]:
+            together.append(list(questions))
+            return super().ask_many(document, together[-1], page=page)
+
+        def ask(self, document: Any, question: str, **options: Any) -> LayoutCoT:
+            alone.append(question)
+            return super().ask(document, question, **options)
+
+    plan = {"questions": [{"name": "vendor", "text": "What is the vendor?"}, {"name": "total", "text": "What is the total?"},
+                          {"name": "again", "text": "What is the total of {vendor}?"}]}  # fmt: skip
+    settings = Settings.of(plan, model={"reader": "fake"}, second_look=False)
+    with Batch(rows(str(tmp_path)), tmp_path / "out", settings) as batch:
+        tally = batch.run(here(Watched(FakeReader()), settings))
+        (key,) = {given.key for given in batch.store.inputs()}
+        answers = [field.answer["answer"] for field in batch.store.fields(key)]
+    assert (tally.answered, tally.failed) == (1, 0) and answers[:2] == ["Shop 1", "1.50"]
+    assert together == [["What is the vendor?", "What is the total?"]]
+    assert alone and set(alone) <= {"What is the total of Shop 1?", *together[0]}
+    assert alone.count("What is the total of Shop 1?") >= 1
+
+
 @pytest.mark.slow
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """Of a few hundred documents, not ten thousand: the graph takes some 50 ms for each."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -70,12 +71,15 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--ray-address", metavar="HOST:PORT", help="of a Ray cluster; default: RAY_ADDRESS, else a local one"
     )
+    workers = min(4, os.cpu_count() or 1)
     parser.add_argument(
-        "--workers", type=from_one, default=1, metavar="N", help="processes with a model each (default: 1)"
-    )
+        "--workers", type=from_one, default=workers, metavar="N",
+        help=f"processes with a model each, 1.2 GB or so (default: a core each, at most 4; here {workers})",
+    )  # fmt: skip
     parser.add_argument(
-        "--ahead", type=from_zero, default=1, metavar="N", help="documents that a worker reads ahead (default: 1)"
-    )
+        "--ahead", type=from_zero, default=0, metavar="N",
+        help="documents that a worker opens and reads ahead, on a core beside it (default: 0)",
+    )  # fmt: skip
     parser.add_argument(
         "--seconds",
         type=_limit,
