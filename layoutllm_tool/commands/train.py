@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   layoutllm train --recipe smoke --out out/smoke                   both stages, end to end, in minutes
   layoutllm train --recipe smol-cpu --data ../shared/data --out out/run --minutes 60
+  layoutllm train --recipe adapt --reviewed out/ --out out/adapted  what people said of a batch, back into the weights
   layoutllm train --recipe paper-7b --plan                         parameters, memory, hours and cost
   accelerate launch --num_processes 8 -m layoutllm_tool train --recipe paper-7b ...
 
@@ -34,6 +35,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run: checkpoints, metrics, loss.png")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds receipts, tables, papers, ...")
     parser.add_argument("--shards", type=Path, metavar="DIR", help="receipts packed by --write-shards, in their place")
+    parser.add_argument("--reviewed", type=Path, nargs="+", default=[], metavar="OUT", help="batches with reviewed answers, for the recipe adapt")  # fmt: skip
     parser.add_argument("--weights", type=Path, metavar="DIR", help="where the weights go (default: RUN/weights)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the recipe, or of its stages: seed=1, pages=200, sft.pages=200")  # fmt: skip
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop, resumably, after so long")
@@ -46,9 +48,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _train(options: argparse.Namespace, _reader: Reader | None) -> int:
-    from layoutllm_tool.training.recipe import load_recipe
+    from layoutllm_tool.training.recipe import load_recipe, settings_of
 
-    recipe = load_recipe(options.recipe).with_settings(dict(_setting(text) for text in options.set))
+    recipe = load_recipe(options.recipe).with_settings(settings_of(options.set))
     if options.plan:
         return _plan(recipe, as_json=options.json)
     if options.write_shards:
@@ -58,20 +60,13 @@ def _train(options: argparse.Namespace, _reader: Reader | None) -> int:
     return _run(recipe, options)
 
 
-def _setting(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not sign:
-        raise RecipeError(f"--set {text!r} sets nothing.", hint="Write --set KEY=VALUE.")
-    return key.strip(), value.strip()
-
-
 def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     from layoutllm_tool.training.data import Sources
     from layoutllm_tool.training.run import export, run
 
     with Progress() as progress:
         outcome = run(
-            recipe, Sources(options.data, options.shards), options.out, minutes=options.minutes,
+            recipe, Sources(options.data, options.shards, tuple(options.reviewed)), options.out, minutes=options.minutes,
             report=progress.step, train=not options.export,
         )  # fmt: skip
     if not (outcome.finished or options.export):

@@ -1,6 +1,6 @@
 """A stage's pages: which mixture its recipe asks for, where its sources lie, and what its content hashes to.
 
-What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/, shards.py;
+What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/, shards.py, reviewed.py;
 layoutcot.py and mixture.py mix them. annotator.py makes LayoutCoT for pages of one's own, released.py reads the
 authors' data.
 """
@@ -8,16 +8,21 @@ authors' data.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.training.mixture import Mixture
 from layoutllm_tool.training.recipe import Recipe, Stage
 from layoutllm_tool.training.schema import QA, Example
+
+if TYPE_CHECKING:
+    from layoutllm_tool.training.reviewed import ReviewedPages
 
 Examples = Callable[[int], Example]
 """The index-th page of a stage, always the same one."""
@@ -26,10 +31,12 @@ Examples = Callable[[int], Example]
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where data lies: ``folder`` holds ``receipts``, ``tables``, ``papers`` and the like as the README of the data names them;
-    ``shards`` holds receipts packed by ``layoutllm train --write-shards``, for a machine without text recognition."""
+    ``shards`` holds receipts packed by ``layoutllm train --write-shards``, for a machine without text recognition;
+    ``reviewed`` are folders of batches (``layoutllm batch -o``) in which people reviewed answers."""
 
     folder: Path | None = None
     shards: Path | None = None
+    reviewed: tuple[Path, ...] = ()
 
     def __truediv__(self, name: str) -> Path | None:
         """The folder of that name; None where it is not there."""
@@ -52,7 +59,39 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
         receipts = sources / "receipts"
         pages = receipt_pages(receipts) if receipts else None
         return LayoutCoTMixture.in_folder(sources.folder, seed=recipe.seed, pages=pages)
+    if stage.data == "reviewed":
+        from layoutllm_tool.training.reviewed import ReviewedPages
+
+        return Rehearsed(
+            ReviewedPages.read(sources.reviewed, seed=recipe.seed), documents(recipe, sources), recipe.rehearsal
+        )
     return documents(recipe, sources)
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """Reviewed pages, pass after pass, with a share of other pages strewn among them."""
+
+    reviewed: ReviewedPages
+    others: Examples
+    share: float
+
+    def __call__(self, index: int) -> Example:
+        # Among the first n pages stand floor(n * share) others: exact, so that a pass is whole.
+        before, after = math.floor(index * self.share), math.floor((index + 1) * self.share)
+        return self.others(before) if after > before else self.reviewed(index - before)
+
+    def pages(self, passes: int) -> int:
+        """How many pages hold so many passes over the reviewed ones."""
+        return math.ceil(passes * len(self.reviewed) / (1 - self.share))
+
+
+def sized(stage: Stage, examples: Examples) -> Stage:
+    """The stage with its passes as a number of pages, of whole steps."""
+    if not stage.passes or not isinstance(examples, Rehearsed):
+        return stage
+    steps = math.ceil(examples.pages(stage.passes) / stage.pages_per_step)
+    return replace(stage, pages=steps * stage.pages_per_step)
 
 
 def documents(recipe: Recipe, sources: Sources) -> Examples:
@@ -108,8 +147,13 @@ def receipt_pages(receipts: Path) -> Callable[[int], Page]:
     return page
 
 
+def fingerprint(examples: Examples) -> str:
+    """The data hash of a run: of its first pages, or of all reviewed ones."""
+    return digest(examples.reviewed, len(examples.reviewed)) if isinstance(examples, Rehearsed) else digest(examples)
+
+
 def digest(examples: Examples, count: int = 8) -> str:
-    """SHA-256 over everything a model could learn from the first pages: the data hash of a run."""
+    """SHA-256 over everything a model could learn from the first pages."""
     found = hashlib.sha256()
     for index in range(count):
         example = examples(index)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
@@ -18,7 +18,7 @@ RECIPES = Path(__file__).parent / "recipes"
 """The recipes that ship with the package, one file each."""
 
 StageName = Literal["pretraining", "sft", "joint"]
-Data = Literal["pretraining", "layoutcot", "documents"]
+Data = Literal["pretraining", "layoutcot", "documents", "reviewed"]
 FRESH = {
     "pointer": 2.5, "extra_embeddings": 2.5, "gate": 5.0, "mask_embedding": 2.5,
     "document_encoder": 0.4, "word_projection": 0.4, "visual_projector": 0.4, "layout_projector": 0.4,
@@ -34,9 +34,12 @@ class Stage:
     """"pretraining": encoder and projectors learn; "sft": language model and projectors; "joint": all but the language
     model's own weights, beside an adapter."""
     data: Data = "layoutcot"
-    """"pretraining": the seven tasks; "layoutcot": HTML, document images, MRC; "documents": receipts and drawn pages."""
+    """"pretraining": the seven tasks; "layoutcot": HTML, document images, MRC; "documents": receipts and drawn pages;
+    "reviewed": what people said of a batch's answers, among "documents"."""
     pages: int = 1000
     """Pages in all, their questions packed on them."""
+    passes: int = 0
+    """Over the reviewed pages, in place of ``pages``; the pages among them come on top."""
     pages_per_step: int = 8
     """Pages of one optimiser step, over all processes."""
     batch: int = 1
@@ -71,6 +74,10 @@ class Stage:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise RecipeError(f"{name} is {getattr(self, name)}.", hint=f"Give at least {low}.")
+        if self.passes < 0 or (self.passes and self.data != "reviewed"):
+            raise RecipeError(
+                f"{self.passes} passes over {self.data!r}.", hint='Passes are over "reviewed" pages; 0 counts pages.'
+            )
         if self.pages_per_step % self.batch:
             raise RecipeError(f"pages_per_step {self.pages_per_step} is no multiple of batch {self.batch}.")
         if self.name == "pretraining" and not self.features:
@@ -95,6 +102,8 @@ class Recipe:
     """Hub names or folders of the paper's shape; "" is the shipped shape."""
     receipts: float = 0.5
     """Share of receipts in the data "documents"; the rest are drawn pages."""
+    rehearsal: float = 0.3
+    """Share of "documents" among "reviewed" pages, so that what the weights knew before is not forgotten."""
     workers: int = 0
     """Processes that draw and pack pages beside the training."""
 
@@ -103,6 +112,8 @@ class Recipe:
             raise RecipeError(f"the recipe {self.name!r} has no stages.", hint="Give at least one [[stages]].")
         if bool(self.encoder) != bool(self.language_model):
             raise RecipeError("encoder and language_model go together.", hint="Name both, or neither.")
+        if not 0 <= self.rehearsal < 1:
+            raise RecipeError(f"rehearsal is {self.rehearsal}.", hint="Give a share from 0 to below 1.")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -128,6 +139,17 @@ class Recipe:
         # All of a stage's at once: on the way from one valid recipe to another, one by one, lie invalid ones.
         stages = tuple(replace(stage, **_settings_of(stage, of_stages)) for stage in self.stages)
         return replace(self, stages=stages, **own)
+
+
+def settings_of(texts: Iterable[str]) -> dict[str, str]:
+    """KEY=VALUE as ``--set`` takes them; RecipeError where one sets nothing."""
+    found = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise RecipeError(f"--set {text!r} sets nothing.", hint="Write --set KEY=VALUE.")
+        found[key.strip()] = value.strip()
+    return found
 
 
 def _settings_of(stage: Stage, settings: Mapping[str, Any]) -> dict[str, Any]:

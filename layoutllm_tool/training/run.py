@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
 from layoutllm_tool.model.processing import LayoutLLMProcessor
 from layoutllm_tool.training import metrics
-from layoutllm_tool.training.data import Sources, digest, stage_examples
+from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.recipe import Recipe, Stage
 from layoutllm_tool.training.trainer import Trainer, make_accelerator, prepare
 
+CALIBRATION = "calibration.json"
 Report = Callable[[Trainer, dict[str, float]], None]
 """Called after every step with the stage's trainer and the step's metrics."""
 
@@ -36,6 +38,8 @@ class Outcome:
     processor: LayoutLLMProcessor
     finished: bool
     facts: dict[str, str]
+    parent: Path | None = None
+    """The weights that the run went on from."""
 
 
 def run(
@@ -65,7 +69,8 @@ def run(
         prepare(model, stage)
         model.to(accelerator.device)
         examples = stage_examples(recipe, stage, sources)
-        data = digest(examples)
+        stage = sized(stage, examples)
+        data = fingerprint(examples)
         trainer = Trainer(
             model, processor, examples, stage, folder / f"{number}-{stage.name}", seed=recipe.seed * 101 + number,
             workers=recipe.workers, identity={"data_sha256": data}, accelerator=accelerator,
@@ -79,11 +84,14 @@ def run(
             break
     if accelerator.is_main_process:
         metrics.plot(sorted(folder.glob("*/metrics.csv")), folder / "loss.png")
-    return Outcome(model, processor, finished, facts)
+    return Outcome(model, processor, finished, facts, _start(recipe))
 
 
 def export(outcome: Outcome, folder: Path) -> None:
-    """The trained parts as a weights folder (shipped shape), or the whole model and its processor (paper's shape)."""
+    """The trained parts as a weights folder (shipped shape), or the whole model and its processor (paper's shape).
+
+    The parent's calibration comes along: near enough until ``layoutllm eval fit`` has made another.
+    """
     if outcome.model.config.fusion == "replace":
         outcome.model.save_pretrained(folder)
         outcome.processor.save_pretrained(folder)
@@ -92,15 +100,26 @@ def export(outcome: Outcome, folder: Path) -> None:
     from layoutllm_tool.model.weights import save_weights
 
     save_weights(outcome.model, folder, base=base_model(), facts=outcome.facts)
+    known = outcome.parent / CALIBRATION if outcome.parent else None
+    if known and known.is_file() and not (folder / CALIBRATION).exists():
+        shutil.copyfile(known, folder / CALIBRATION)
+
+
+def _start(recipe: Recipe) -> Path | None:
+    """The folder of weights that the run goes on from; None where it begins with the base model."""
+    if recipe.encoder or recipe.start == "base":
+        return None
+    from layoutllm_tool.model.weights import SHIPPED
+
+    return SHIPPED if recipe.start == "shipped" else Path(recipe.start)
 
 
 def _parent(recipe: Recipe) -> dict[str, str]:
     """What the run goes on from, by its content: "shipped" means other weights after the next release."""
-    if recipe.encoder or recipe.start == "base":
-        return {}
-    from layoutllm_tool.model.weights import SHIPPED, parts_sha256
+    from layoutllm_tool.model.weights import parts_sha256
 
-    return {"start_sha256": parts_sha256(SHIPPED if recipe.start == "shipped" else Path(recipe.start))}
+    start = _start(recipe)
+    return {"start_sha256": parts_sha256(start)} if start else {}
 
 
 def begin(recipe: Recipe) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
@@ -108,10 +127,10 @@ def begin(recipe: Recipe) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMP
     if recipe.encoder:
         return _paper_shape(recipe)
     from layoutllm_tool.model.base import base_model
-    from layoutllm_tool.model.weights import SHIPPED, load_weights
+    from layoutllm_tool.model.weights import load_weights
 
-    if recipe.start != "base":
-        model, processor = load_weights(SHIPPED if recipe.start == "shipped" else Path(recipe.start), merge=False)
+    if start := _start(recipe):
+        model, processor = load_weights(start, merge=False)
         return model, processor
     base = base_model(quiet=False)
     model = LayoutLLMForConditionalGeneration.around(AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16))
