@@ -3,7 +3,8 @@
 An interrupt is not resumed: LangGraph applies what a resumed node gives only once every interrupt beside it is resumed, so that one
 correction would wait for the last of the fields. The word is entered as the question's own outcome, and the run goes on at dispatch;
 what still waits is parked anew. So a field that nobody doubted can be reviewed too, and one whose thread is on another machine: its
-thread is made from the stored answers. One review at a time (the caller's lock); asking for reviews is *not* here.
+thread is made from the stored answers. Whoever was killed between thread and store leaves the thread ahead: the store is what counts,
+and a thread that says otherwise is made anew. One review at a time (the caller's lock); asking for reviews is *not* here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from graphs.question import build_question
 from graphs.review import Review, decided
 from graphs.runs import carry_out
 from graphs.state import Attempted, Context, Found, Job, Request, cots_in, plan_in
-from graphs.workflow import build_workflow
+from graphs.workflow import build_workflow, standing
 from layoutllm_tool.batch.store import Field, Store, worst
 from layoutllm_tool.cot import Area, Correction, Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
@@ -36,8 +37,8 @@ def answer(
     """Carries out the word on field ``name`` of document ``key`` and gives the document's fields after it, as they are stored.
 
     StoreMismatch where there is no such field; DocumentError where the document is gone or another by now; CorrectionError or what
-    the reader raises where the correction can't be followed: nothing is changed then. What fails later (settling the other
-    fields) leaves the thread ahead of the store; the same word again brings them together.
+    the reader raises where the correction can't be followed: nothing is changed then, and nothing in the store by what fails later
+    (settling the other fields).
     """
     field, source, done = store.field(key, name), store.input_of(key), store.document(key)
     if field is None or source is None or done is None:
@@ -50,17 +51,19 @@ def answer(
     )
     graph = build_workflow().compile(checkpointer=saver)
     config: Any = {"configurable": {"thread_id": key}}
-    values: dict[str, Any] = dict(graph.get_state(config).values)
-    known = values if values.get("found", {}).get(name) else _made(store, key, source.name, source.page)
+    known = dict(graph.get_state(config).values)
+    if not _agrees(known, store.fields(key)):
+        known = _made(store, key, source.name, source.page)
     found = _said(known, name, said, context, tool)
-    entered = {"found": {name: found}} if known is values else {**known, "found": {**known["found"], name: found}}
+    # What was answered at an earlier end is not the answer of a run that is parked anew.
+    entered = {**known, "found": {**known["found"], name: found}, "answers": []}
     graph.update_state(config, entered, as_node="question")
     request = Request(document=source.name, task=known["task"], page=source.page)
     outcome = carry_out(graph, request, thread=key, context=context)
     waiting = {one.value["name"] for one in graph.get_state(config).interrupts}
     fields = [Field(key, at, a["name"], dict(a), a["name"] in waiting) for at, a in enumerate(outcome["answers"])]
     store.reviewed(key, name, said.model_dump(mode="json"), fields, worst([f.answer["verdict"] for f in fields]))
-    return fields
+    return store.fields(key)
 
 
 def attempts(saver: BaseCheckpointSaver[Any], key: str, name: str) -> list[dict[str, Any]]:
@@ -117,6 +120,10 @@ def _job(state: Mapping[str, Any], name: str) -> Job:
         constraints=[c.model_dump(mode="json") for c in constraints], correction=None, by="person",
         known=state["found"][name],
     )  # fmt: skip
+
+
+def _agrees(state: Mapping[str, Any], fields: Sequence[Field]) -> bool:
+    return bool(state) and standing(state) == [field.answer for field in fields]
 
 
 # -- a thread that is not there -----------------------------------------------------------------------------------------

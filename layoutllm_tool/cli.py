@@ -1,4 +1,4 @@
-"""The command line: ``layoutllm ask | run | batch | view | serve | mcp | pull | bench | eval | train``. Wiring only.
+"""The command line: ``layoutllm ask | run | batch | view | select | serve | mcp | pull | bench | eval | train``. Wiring only.
 
 An error of the package's tree is one line on stderr. Exit codes: 2 where the caller can mend the call (a wrong file name,
 a page that does not exist), 1 for what can't be helped from here (no weights, no OCR engine), 130 after Ctrl-C.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from layoutllm_tool.commands import ask, batch, mcp, run, serve, train, view
+from layoutllm_tool.commands import ask, batch, mcp, run, select, serve, train, view
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
@@ -55,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_to(commands)
     batch.add_to(commands)
     view.add_to(commands)
+    select.add_to(commands)
     serve.add_to(commands)
     mcp.add_to(commands)
     _add_pull(commands)

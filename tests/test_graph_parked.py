@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +27,23 @@ from layoutllm_tool.tool import LayoutLLMTool
 
 PAGE = "ACME Ltd\nInvoice no: 4711\nDate: 2 May 2024\nTotal: 12.50"
 KEY = "k" * 32
+ROOT = Path(__file__).resolve().parents[1]
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from typing import Any
+from graphs.parked import answer
+from graphs.review import Review
+from graphs.runs import checkpoints
+from layoutllm_tool.batch.store import Store
+from layoutllm_tool.testing import FakeReader, document_from_text
+from tests.test_graph_parked import KEY, PAGE
+
+folder, Store.reviewed = Path(sys.argv[1]), lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+with Store.open(folder) as store, checkpoints(folder / "runs.sqlite") as saver:
+    document, word = document_from_text(PAGE, name="a.png"), Review(answer="12.50")
+    answer(store, saver, KEY, "total", word, reader=FakeReader(), opened=lambda _: document)
+"""
 
 
 def doubtful(question: str, answer: str) -> LayoutCoT:
@@ -107,3 +128,69 @@ def test_another_document_under_the_same_name_is_refused(parked) -> None:  # typ
     with pytest.raises(StoreMismatch):
         answer(store, saver, KEY, "nothing", Review(accept=True), reader=reader, opened=lambda _: other)
     assert store.reviews() == [] and isinstance(saver.conn, sqlite3.Connection)
+
+
+@pytest.mark.parametrize("first", ["total", "date"])
+def test_killed_between_thread_and_store_the_store_counts(parked, tmp_path: Path, first: str) -> None:  # type: ignore[no-untyped-def]
+    store, saver = parked[:2]
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)], cwd=ROOT, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL and store.reviews() == []
+    assert [one["cot"]["answer"] for one in attempts(saver, KEY, "total")] == ["99.99", "12.50"]  # the thread is ahead
+    assert store.field(KEY, "total").answer["answer"] == "99.99"
+    words: dict[str, dict[str, Any]] = {"total": {"answer": "12.50"}, "date": {"absent": True}}
+    said(parked, first, words.pop(first))
+    ((other, word),) = words.items()
+    assert [f.name for f in store.find(waiting=True)[1]] == [other]  # nothing was said of it: there is no review
+    said(parked, other, word)
+    assert {r.name: r.before["answer"] for r in store.reviews()} == {"date": "9 June 1999", "total": "99.99"}
+    assert [one["cot"]["answer"] for one in attempts(saver, KEY, "total")] == ["99.99", "12.50"]
+    assert store.find(waiting=True)[0] == 0
+
+
+def test_what_fails_after_the_word_is_as_if_it_was_never_said(parked, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    store = parked[0]
+    correction = {"correction": {"step": "area", "page": 1, "boxes": [box_of(parked[2], "Total")]}}
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "reviewed", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+        with pytest.raises(OSError, match="full"):
+            said(parked, "total", correction)
+    assert {f.name for f in store.find(waiting=True)[1]} == {"date", "total"} and store.reviews() == []
+    fields = said(parked, "total", correction)
+    assert (fields["total"].answer["answer"], fields["total"].answer["calls"]) == ("12.50", 2)
+    assert len(attempts(parked[1], KEY, "total")) == 2 and fields["date"].waiting
+
+
+def test_a_queued_field_waits_on_while_others_are_reviewed(parked) -> None:  # type: ignore[no-untyped-def]
+    store = parked[0]
+    assert not store.field(KEY, "invoice_no").waiting and store.queue([KEY]) == 3
+    fields = said(parked, "total", {"correction": {"step": "area", "page": 1, "boxes": [box_of(parked[2], "Total")]}})
+    assert [name for name, field in fields.items() if field.waiting] == ["date", "invoice_no"]
+    fields = said(parked, "date", {"answer": "2 May 2024"})
+    assert [name for name, field in fields.items() if field.waiting] == ["invoice_no"]
+    fields = said(parked, "invoice_no", {"accept": True})
+    assert not any(field.waiting for field in fields.values()) and len(store.reviews()) == 3
+    assert {field.answer["by"] for field in fields.values()} == {"person"}
+
+
+def test_a_word_after_the_end_counts_where_it_makes_others_doubtful(tmp_path: Path) -> None:
+    """The run had ended, with answers; the sum no longer holds after the word, and the run is parked."""
+    document = document_from_text("Subtotal:  10.00\nTax:  2.00\nTotal:  12.00", name="a.png")
+    plan = plan_task("Extract subtotal, tax and total; check that subtotal plus tax equals the total").plan
+    data, reader = plan.model_dump(mode="json"), FakeReader()
+    with Store.open(tmp_path, {"plan": data, "rounds": 1}) as store, checkpoints(tmp_path / "runs.sqlite") as saver:
+        tool = LayoutLLMTool(reader=reader, documents={"a.png": document})
+        graph = build_workflow().compile(checkpointer=saver)
+        context = Context(tool=tool, rounds=1, second_look=False, review=True)
+        answers = carry_out(graph, Request(document="a.png", task=data), thread=KEY, context=context)["answers"]
+        assert {a["verdict"] for a in answers} == {"satisfied"}
+        store.enter([Input(0, "a.png", None, KEY)])
+        store.put(
+            Done(KEY, "done", sha256=document.sha256, pages=1),
+            [Field(KEY, i, a["name"], dict(a), False) for i, a in enumerate(answers)],
+        )
+        given = Review(answer="99.00")
+        fields = {
+            f.name: f for f in answer(store, saver, KEY, "total", given, reader=reader, opened=lambda _: document)
+        }
+        assert (fields["total"].answer["answer"], fields["total"].answer["by"]) == ("99.00", "person")
+        assert any(field.waiting for field in fields.values()) and not fields["total"].waiting

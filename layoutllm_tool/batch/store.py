@@ -25,6 +25,10 @@ FILE = "batch.sqlite"
 Status = Literal["done", "failed"]
 
 _IN_SOURCE = "key IN (SELECT key FROM inputs)"
+_UNREVIEWED = f"""
+    SELECT key FROM documents WHERE status = 'done' AND {_IN_SOURCE} AND key IN (SELECT key FROM fields)
+    AND key NOT IN (SELECT key FROM reviews)
+"""
 _SEARCHED = """
     (SELECT group_concat(inputs.name, ' ') FROM inputs WHERE inputs.key = fields.key)
     || ' ' || name || ' ' || coalesce(json_extract(answer, '$.answer'), '')
@@ -44,6 +48,8 @@ CREATE INDEX IF NOT EXISTS fields_waiting ON fields (waiting) WHERE waiting;
 CREATE TABLE IF NOT EXISTS reviews (
     number INTEGER PRIMARY KEY, key TEXT NOT NULL, name TEXT NOT NULL, reply TEXT NOT NULL, before TEXT NOT NULL,
     after TEXT NOT NULL, at TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS reviews_by_key ON reviews (key);
+CREATE TABLE IF NOT EXISTS queued (key TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (key, name));
 """
 
 
@@ -95,7 +101,7 @@ class Done:
 @dataclass(frozen=True, slots=True)
 class Field:
     """One question's outcome in one document. ``answer`` is ``graphs.state.Answer`` as JSON: answer, page, box, area in its ``cot``,
-    confidence, verdict, reasons, by, calls, error. ``waiting`` while its workflow is parked for a person."""
+    confidence, verdict, reasons, by, calls, error. ``waiting`` for a person: its workflow is parked, or it is queued."""
 
     key: str
     position: int
@@ -200,13 +206,12 @@ class Store:
         """A document with all its fields, in place of what was known of it."""
         values = asdict(done) | {"at": done.at or _now()}
         with self._transaction() as cursor:
-            cursor.execute("DELETE FROM fields WHERE key = ?", (done.key,))
             cursor.execute(
                 "INSERT OR REPLACE INTO documents VALUES "
                 "(:key, :status, :verdict, :error, :kind, :retryable, :sha256, :pages, :seconds, :at)",
                 values,
             )
-            cursor.executemany("INSERT INTO fields VALUES (?, ?, ?, ?, ?, ?, ?)", [_row(field) for field in fields])
+            _replace(cursor, done.key, fields)
 
     # -- fields ------------------------------------------------------------------------------------------------------
 
@@ -261,13 +266,16 @@ class Store:
     # -- reviews -----------------------------------------------------------------------------------------------------
 
     def reviewed(self, key: str, name: str, reply: Mapping[str, Any], fields: Sequence[Field], verdict: str) -> None:
-        """A person's word on a field, and the document's fields after it (others may have changed with it)."""
+        """A person's word on a field, and the document's fields after it (others may have changed with it).
+
+        What was queued waits on, whatever ``fields`` says, until a person has spoken of it.
+        """
         before, after = self.field(key, name), next(field for field in fields if field.name == name)
         said = (key, name, _json(reply), _json(before.answer if before else {}), _json(after.answer), _now())
         with self._transaction() as cursor:
             cursor.execute("INSERT INTO reviews (key, name, reply, before, after, at) VALUES (?, ?, ?, ?, ?, ?)", said)
-            cursor.execute("DELETE FROM fields WHERE key = ?", (key,))
-            cursor.executemany("INSERT INTO fields VALUES (?, ?, ?, ?, ?, ?, ?)", [_row(field) for field in fields])
+            cursor.execute("DELETE FROM queued WHERE key = ? AND name = ?", (key, name))
+            _replace(cursor, key, fields)
             cursor.execute("UPDATE documents SET verdict = ? WHERE key = ?", (verdict, key))
 
     def reviews(self) -> list[Reviewed]:
@@ -277,6 +285,22 @@ class Store:
             Reviewed(number, key, name, json.loads(reply), json.loads(before), json.loads(after), at)
             for number, key, name, reply, before, after, at in rows
         ]
+
+    # -- the queue ---------------------------------------------------------------------------------------------------
+
+    def unreviewed(self) -> Iterator[str]:
+        """The keys, sorted, of the source's documents that are done and have fields, and of which no person has spoken."""
+        yield from (key for (key,) in self._stream(f"SELECT key FROM ({_UNREVIEWED})", "key", 0, first=""))
+
+    def queue(self, keys: Sequence[str]) -> int:
+        """Every field of these documents waits for a person now, whatever its verdict; how many that are.
+
+        A document that has been reviewed, and an unknown one, is left as it is.
+        """
+        wanted = "INSERT OR IGNORE INTO queued SELECT key, name FROM fields WHERE key = ? AND key NOT IN (SELECT key FROM reviews)"
+        with self._transaction() as cursor:
+            cursor.executemany(wanted, [(key,) for key in keys])
+            return sum(_mark(cursor, key) for key in dict.fromkeys(keys))
 
     # -- SQLite ------------------------------------------------------------------------------------------------------
 
@@ -306,9 +330,11 @@ class Store:
         with self._lock:
             return self._connection.execute(query, values).fetchall()
 
-    def _stream(self, query: str, column: str, at: int, size: int = 500) -> Iterator[tuple[Any, ...]]:
+    def _stream(
+        self, query: str, column: str, at: int, *, first: Any = -1, size: int = 500
+    ) -> Iterator[tuple[Any, ...]]:
         """In slices, so that ten thousand rows are never in memory and nobody waits for whoever reads them."""
-        last = -1
+        last = first
         while rows := self._rows(f"{query} WHERE {column} > ? ORDER BY {column} LIMIT {size}", (last,)):
             yield from rows
             last = rows[-1][at]
@@ -318,6 +344,17 @@ def worst(verdicts: Sequence[str]) -> str:
     """The verdict of a whole document: that of its most doubtful field."""
     order = ("failed", "max_iterations_reached", "needs_revision", "satisfied")
     return min(verdicts, key=order.index, default="satisfied")
+
+
+def _replace(cursor: sqlite3.Cursor, key: str, fields: Sequence[Field]) -> None:
+    cursor.execute("DELETE FROM fields WHERE key = ?", (key,))
+    cursor.executemany("INSERT INTO fields VALUES (?, ?, ?, ?, ?, ?, ?)", [_row(field) for field in fields])
+    _mark(cursor, key)
+
+
+def _mark(cursor: sqlite3.Cursor, key: str) -> int:
+    queued = "name IN (SELECT name FROM queued WHERE queued.key = fields.key)"
+    return cursor.execute(f"UPDATE fields SET waiting = 1 WHERE key = ? AND {queued}", (key,)).rowcount
 
 
 def _row(field: Field) -> tuple[Any, ...]:
