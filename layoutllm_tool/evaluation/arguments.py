@@ -36,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--limit", type=int, default=150, metavar="N", help="questions on forms (default: %(default)s)")
     made.add_argument("--pages", type=int, default=25, help="to be drawn (default: %(default)s)")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the scores here")
+    _add_flywheel(commands)
+    _add_batches(commands)
     _add_bench(commands)
     _add_fit(commands)
     return top
@@ -101,6 +103,47 @@ def _outputs(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--report-limit", type=int, default=200, metavar="N", help="questions in the report (default: %(default)s)"
     )
+
+
+def _add_flywheel(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "What reviewing pays: held-out ads over the number of reviewed ones, chosen by predicted loss and at random."
+    made = _command(commands, "flywheel", runs.run_flywheel, text)
+    _data(made, required=True)
+    _weights(made)
+    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="batches, runs, scores and the plot; taken up again")  # fmt: skip
+    made.add_argument("--sizes", type=counts, default=(8, 24), metavar="N,N", help="reviewed documents (default: 8,24)")
+    made.add_argument("--held", type=int, default=40, help="documents to score on (default: %(default)s)")
+    made.add_argument("--pool", type=int, default=80, help="documents to choose from (default: %(default)s)")
+    made.add_argument("--subset", type=int, metavar="N", help="of the pool, looked at to choose from (default: all)")
+    made.add_argument("--seed", type=int, default=0, help="of the split, the choice and the training")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the recipe adapt"
+    )
+
+
+def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "A batch beside one document after another; killed and taken up again; through Ray: documents a minute, equal rows."
+    made = _command(commands, "batches", runs.run_batches, text)
+    made.add_argument("source", metavar="SOURCE", help="as for `layoutllm batch`")
+    made.add_argument("--task", default="Extract company, date, address and total", metavar="TEXT", help="default: %(default)s")  # fmt: skip
+    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="the batches; taken up again")
+    made.add_argument("--alone", type=int, default=24, metavar="N", help="documents asked one by one (default: %(default)s)")  # fmt: skip
+    made.add_argument("--kills", type=int, default=5, metavar="N", help="default: %(default)s")
+    made.add_argument("--ray", action="store_true", help="once more with --engine ray")
+    made.add_argument("--workers", type=int, default=2, metavar="N", help="default: %(default)s")
+    made.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write what was found here")
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """8,24 in rising order."""
+    try:
+        found = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        found = ()
+    if not found or found[0] < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} are no numbers such as 8,24")
+    return found
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -78,7 +78,12 @@ def _ask(reader: Reader, document: Document, questions: Sequence[Question], base
     answers = reader.ask_many(document, [question.text for question in questions])
     seconds = (time.perf_counter() - begun) / max(len(questions), 1)
     page = document.pages[0]
-    rows = [score(q, cot, page, seconds=seconds) for q, cot in zip(questions, answers, strict=True)]
+    seen = {one.number: one for one in document.pages}
+    # Of several pages, the one that was answered from: where else the gold may stand, no set says.
+    rows = [
+        score(q, cot, seen.get(cot.page or page.number, page), seconds=seconds)
+        for q, cot in zip(questions, answers, strict=True)
+    ]
     return [_with_baseline(row, page, baseline) for row in rows] if baseline else rows
 
 

@@ -48,7 +48,7 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
 def reliability_figure(rows: Sequence[Row]) -> Figure:
     """Share of right ones over the confidence, bin by bin; the width of a bar is its bin's, its number stands on it."""
     sure, right = [row.confidence for row in rows], [row.right for row in rows]
-    figure, axes = _figure("confidence", "share of right ones")
+    figure, axes = new_figure("confidence", "share of right ones")
     axes.plot((0, 1), (0, 1), color=GREY, linestyle="--", linewidth=1)
     for held in reliability(sure, right):
         axes.bar(held.low, held.right, held.high - held.low, align="edge", color=BLUE, alpha=0.6, edgecolor="white")
@@ -65,7 +65,7 @@ def risk_figure(rows: Sequence[Row]) -> Figure:
     """Share of wrong ones among the most confident outcomes, over the share of outcomes that is kept."""
     sure, right = [row.confidence for row in rows], [row.right for row in rows]
     points = risk_coverage(sure, right)
-    figure, axes = _figure("coverage", "risk")
+    figure, axes = new_figure("coverage", "risk")
     axes.plot([coverage for coverage, _ in points], [risk for _, risk in points], color=BLUE)
     axes.axhline(1 - sum(right) / len(right), color=GREY, linestyle="--", linewidth=1)
     axes.set(xlim=(0, 1), title=f"Risk over coverage: area {aurc(sure, right):.3f}")
@@ -76,7 +76,7 @@ def risk_figure(rows: Sequence[Row]) -> Figure:
 def field_figure(rows: Sequence[Row]) -> Figure:
     """ANLS of each field and of all, ROUGE-L where it is the measure; the untuned backbone's beside it where it was asked."""
     found = by_field(rows)
-    figure, axes = _figure("score", "", height=1.5 + 0.35 * len(found))
+    figure, axes = new_figure("score", "", height=1.5 + 0.35 * len(found))
     places = range(len(found))
     scores = [of.anls if of.rouge is None else of.rouge for of in found.values()]
     axes.barh(places, scores, color=BLUE, label="layoutllm")
@@ -89,7 +89,7 @@ def field_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _figure(across: str, up: str, *, height: float = 4.5) -> tuple[Figure, Axes]:
+def new_figure(across: str, up: str, *, height: float = 4.5) -> tuple[Figure, Axes]:
     """Without pyplot, which would keep every figure and look for a screen."""
     from matplotlib.figure import Figure
 

@@ -14,7 +14,9 @@ from rich.table import Table
 
 from layoutllm_tool.evaluation.ablation import Rung
 from layoutllm_tool.evaluation.asking import Outcome, Tick
+from layoutllm_tool.evaluation.batches import Found
 from layoutllm_tool.evaluation.curves import coverage_at, risk_coverage
+from layoutllm_tool.evaluation.flywheel import Point
 from layoutllm_tool.evaluation.loop import Comparison, Pass
 from layoutllm_tool.evaluation.odd import Outcome as Examined
 from layoutllm_tool.evaluation.rows import Row, Summary, by_field, refusals
@@ -141,6 +143,29 @@ def ablation_table(rungs: Sequence[Rung]) -> Table:
     for rung in rungs:
         table.add_row(escape(rung.name), *(f"{score:.3f}" for score in rung.anls.values()))
     return table
+
+
+def flywheel_table(points: Sequence[Point]) -> Table:
+    """A line for each set of weights on the same held-out documents."""
+    count = points[0].questions if points else 0
+    table = Table(title=f"Flywheel: {count} held-out questions", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("chosen by", "reviewed", "pages taught", "ANLS", "right"):
+        table.add_column(name, justify="left" if name == "chosen by" else "right")
+    for point in points:
+        shown = (str(point.reviewed), str(point.pages), f"{point.anls:.3f}", f"{point.right:.3f}")
+        table.add_row(point.how, *shown)
+    return table
+
+
+def batches_table(found: Found) -> Table:
+    """Speed, and how many rows are the same however the batch went."""
+    made = _table(f"A batch of {found.documents} documents, {found.failed} failed", ("", ""))
+    made.add_row("documents a minute", f"{found.batch_per_minute:.1f}")
+    made.add_row("one after another", f"{found.alone_per_minute:.1f}")
+    for name, same in ((f"after {found.kills} kills", found.same_after_kills), ("through Ray", found.same_through_ray)):
+        if same is not None:
+            made.add_row(f"rows the same {name}", f"{same} of {found.rows}")
+    return made
 
 
 def loop_table(found: Comparison) -> Table:

@@ -15,7 +15,9 @@ from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.evaluation import (
     ablation,
     asking,
+    batches,
     drawn,
+    flywheel,
     forms,
     loop,
     odd,
@@ -163,6 +165,35 @@ def run_ablation(setting: Setting) -> int:
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(rung) for rung in rungs], indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def run_flywheel(setting: Setting) -> int:
+    from layoutllm_tool.training.recipe import settings_of
+
+    chosen = setting.arguments
+    plots.require(chosen.out)
+    plan = flywheel.Plan(
+        setting.data("ads"), chosen.out, chosen.sizes, chosen.held, chosen.pool, chosen.subset, chosen.seed,
+        tuple(settings_of(chosen.set).items()),
+    )  # fmt: skip
+    points = flywheel.run(plan, setting.make, chosen.weights, partial(setting.console.print, markup=False))
+    setting.console.print(report.flywheel_table(points))
+    for path in flywheel.write(points, chosen.out):
+        setting.console.print(str(path), markup=False, soft_wrap=True)
+    return 0
+
+
+def run_batches(setting: Setting) -> int:
+    """1 where a row came out otherwise."""
+    chosen = setting.arguments
+    plan = batches.Plan(
+        chosen.source, chosen.task, chosen.out, chosen.alone, chosen.kills, chosen.ray, chosen.workers, chosen.seed
+    )
+    found = batches.measure(plan, lambda: setting.make(None), partial(setting.console.print, markup=False))
+    setting.console.print(report.batches_table(found))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(found.to_json(), indent=1) + "\n", encoding="utf-8")
+    return int(any(same not in (None, found.rows) for same in (found.same_after_kills, found.same_through_ray)))
 
 
 def run_odd(setting: Setting) -> int:

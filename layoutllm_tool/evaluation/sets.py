@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from layoutllm_tool.evaluation import cord, docvqa, drawn, forms, receipts, refusal, sroie, visualmrc
+from layoutllm_tool.evaluation import ads, cord, docvqa, drawn, forms, receipts, refusal, sroie, visualmrc
 from layoutllm_tool.evaluation.asking import Item
 
 
@@ -73,6 +73,10 @@ def _cord(choice: Choice) -> list[Item]:
     return cord.items(choice.folder, split=choice.split, limit=choice.limit, seed=choice.seed, ocr=choice.ocr)
 
 
+def _ads(choice: Choice) -> list[Item]:
+    return ads.items(choice.folder, limit=choice.limit, seed=choice.seed)
+
+
 def _docvqa(choice: Choice) -> list[Item]:
     return docvqa.items(choice.folder, split=choice.split, limit=choice.limit, seed=choice.seed, ocr=choice.ocr)
 
@@ -101,6 +105,7 @@ SETS = {
     "receipts": Set("SROIE receipts, the four fields asked for in the paper's form.", _receipts, "receipts", ocr=True),
     "forms": Set("FUNSD forms, each key's value asked for in the paper's form.", _forms, "forms"),
     "cord": Set("CORD receipts, fifteen types asked for in the paper's form.", _cord, "cord", split="test"),
+    "ads": Set("Political-ad order forms (PDFs of several pages), five fields of DeepForm's labels.", _ads, "ads"),
     "docvqa": Set("DocVQA (single page) as published.", _docvqa, "docvqa", split="val"),
     "visualmrc": Set("VisualMRC as published, scored by ROUGE-L.", _visualmrc, "visualmrc", split="test"),
     "drawn": Set("Pages drawn like those of training, with other seeds: to fit the confidence on.", _drawn),

@@ -1,0 +1,175 @@
+"""A batch measured: documents a minute beside one after another, the same rows after kills, the same rows through Ray.
+
+The real command in processes of its own, on real documents. Killed means SIGKILL to the command and all its workers, at documents and
+fractions of a second drawn by the seed. What lies in the folder already is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from layoutllm_tool.batch.sources import open_document
+from layoutllm_tool.batch.sources import rows as source_rows
+from layoutllm_tool.batch.store import FILE, Store
+from layoutllm_tool.batch.tables import TIMINGS, document_rows, field_rows
+from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.protocols import Reader
+
+_POLL = 0.2
+"""Seconds between two looks at how far a batch has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``alone``: how many documents, evenly spaced, are asked one after another; ``kills``: how often the second batch is killed."""
+
+    source: str
+    task: str
+    out: Path
+    alone: int = 24
+    kills: int = 5
+    ray: bool = False
+    workers: int = 2
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``same_*``: rows that equal those of the unbroken batch, of ``rows``; None where it was not asked for."""
+
+    documents: int
+    failed: int
+    rows: int
+    batch_per_minute: float
+    """With the start of command and workers."""
+    alone_per_minute: float
+    """One process, one document after another, without its start."""
+    kills: int
+    same_after_kills: int | None = None
+    same_through_ray: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(plan: Plan, make: Callable[[], Reader], say: Callable[[str], None]) -> Found:
+    """LayoutLLMError where a batch ends with an error."""
+    plan.out.mkdir(parents=True, exist_ok=True)
+    seconds = _timed(plan.out / "whole.json", lambda: _batch(plan, "whole"))
+    say(f"batch: {seconds:.0f} s")
+    alone = sorted(_spread(list(source_rows(plan.source)), plan.alone), key=lambda row: row.position)
+    lone = _timed(plan.out / "alone.json", lambda: _one_by_one(plan, alone, make()))
+    say(f"one after another: {len(alone)} documents in {lone:.0f} s")
+    whole = _rows(plan.out / "whole")
+    same = broken = None
+    if plan.kills:
+        _killed(plan, say)
+        broken = _rows(plan.out / "killed")
+        say(f"killed {plan.kills} times: {_same(whole, broken)} of {len(whole)} rows are the same")
+    if plan.ray:
+        _batch(plan, "ray", "--engine", "ray")
+        same = _same(whole, _rows(plan.out / "ray"))
+    with Store.open(plan.out / "whole") as store:
+        counts = store.statuses()
+    total = sum(counts.values())
+    return Found(
+        total, counts.get("failed", 0), len(whole), 60 * total / seconds, 60 * len(alone) / lone, plan.kills,
+        None if broken is None else _same(whole, broken), same,
+    )  # fmt: skip
+
+
+# -- runs ---------------------------------------------------------------------------------------------------------------
+
+
+def _command(plan: Plan, name: str, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "layoutllm_tool", "batch", plan.source, "--task", plan.task, "-o", str(plan.out / name),
+        "--workers", str(plan.workers), *more,
+    ]  # fmt: skip
+
+
+def _batch(plan: Plan, name: str, *more: str) -> None:
+    """3 is a batch in which something failed or waits: what is measured here has both."""
+    code = subprocess.run(_command(plan, name, *more), check=False).returncode
+    if code not in (0, 3):
+        raise LayoutLLMError(f"the batch {name!r} ended with code {code}.", hint=f"See {plan.out / name}.")
+
+
+def _killed(plan: Plan, say: Callable[[str], None]) -> None:
+    """To its end, through so many kills; those that happened before are counted in a file."""
+    rng, folder, note = Random(f"kills/{plan.seed}"), plan.out / "killed", plan.out / "kills.json"
+    total = sum(1 for _ in source_rows(plan.source))
+    points = [(count, rng.random() * 3) for count in sorted(rng.sample(range(1, total), min(plan.kills, total - 1)))]
+    done: list[int] = json.loads(note.read_text()) if note.exists() else []
+    for count, pause in points[len(done) :]:
+        process = subprocess.Popen(_command(plan, "killed"), start_new_session=True)
+        while process.poll() is None and _answered(folder) < count:
+            time.sleep(_POLL)
+        time.sleep(pause)
+        running = process.poll() is None
+        if running:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        done.append(_answered(folder))
+        note.write_text(json.dumps(done) + "\n")
+        say(f"kill {len(done)} after {done[-1]} documents" if running else "the batch was at its end")
+    _batch(plan, "killed")
+
+
+def _answered(folder: Path) -> int:
+    if not (folder / FILE).exists():
+        return 0
+    with Store.open(folder) as store:
+        return sum(store.statuses().values())
+
+
+def _one_by_one(plan: Plan, chosen: Sequence[Any], reader: Reader) -> None:
+    """The workflow as anybody would write it down: for each document its questions, nothing beside."""
+    from graphs.planner import plan_task
+    from graphs.state import Context
+    from graphs.workflow import make_graph
+    from layoutllm_tool.tool import LayoutLLMTool
+
+    task, graph = plan_task(plan.task).plan.model_dump(mode="json"), make_graph()
+    for row in chosen:
+        try:
+            document = reader.load(open_document(row.name, pages=[row.page] if row.page else None))
+        except LayoutLLMError:
+            continue
+        context = Context(tool=LayoutLLMTool(reader=reader, documents={row.name: document}))
+        graph.invoke({"document": row.name, "task": task, "page": row.page}, context=context)
+
+
+def _timed(note: Path, work: Callable[[], None]) -> float:
+    if not note.exists():
+        begun = time.monotonic()
+        work()
+        note.write_text(json.dumps({"seconds": round(time.monotonic() - begun, 1)}) + "\n")
+    return float(json.loads(note.read_text())["seconds"])
+
+
+def _spread(rows: Sequence[Any], count: int) -> list[Any]:
+    return [rows[i * len(rows) // count] for i in range(min(count, len(rows)))] if count else []
+
+
+# -- rows ---------------------------------------------------------------------------------------------------------------
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    with Store.open(folder) as store:
+        documents = [{k: v for k, v in row.items() if k not in TIMINGS} for row in document_rows(store)]
+        return [*documents, *field_rows(store)]
+
+
+def _same(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> int:
+    return sum(one == other for one, other in zip(a, b, strict=True))

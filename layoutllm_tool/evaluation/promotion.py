@@ -1,0 +1,167 @@
+"""A trained model against the current one of a registry, on its frozen questions: promoted where it is no worse, else refused.
+
+One model is in memory after the other. What a registry is and keeps is ``registry``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from layoutllm_tool.errors import RegistryError
+from layoutllm_tool.evaluation.asking import Item, Tick, ask_all
+from layoutllm_tool.evaluation.rows import Question, Row
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.registry.folders import Candidate
+from layoutllm_tool.registry.frozen import Case, Frozen, opened
+from layoutllm_tool.registry.history import Scores
+from layoutllm_tool.registry.models import Registry
+
+Make = Callable[[Path | None, Sequence[str]], Reader]
+"""Makes the reader from a folder of weights (None: the shipped ones) and the languages of the frozen set."""
+Bar = Callable[[str, int], Any]
+"""A context around so many questions of what is named; it gives a ``Tick``."""
+_WHY = 3
+"""Errors that are told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worse:
+    """A question that the candidate answers worse than the current model."""
+
+    document: str
+    question: str
+    before: str | None
+    after: str | None
+    lost: float
+    """ANLS, before less after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``worse`` begins with what lost most; it may hold questions of a promoted model, too."""
+
+    promoted: bool
+    model: str
+    replaces: str
+    candidate: Scores
+    current: Scores
+    tolerance: float
+    worse: tuple[Worse, ...]
+
+
+def promote(
+    registry: Registry,
+    weights: Path,
+    make: Make,
+    *,
+    setting: str,
+    tolerance: float = 0.0,
+    bar: Bar = lambda _what, _total: nullcontext(),
+) -> Decision:
+    """The folder's model takes the current one's place where its mean ANLS is no lower, ``tolerance`` (0-1) aside.
+
+    ``setting`` names what else answers depend on, text recognition above all: scores from another one are not used again.
+    RegistryError where nothing can be decided: a document is not what it was, a question ended in an error, the model is the
+    current one already.
+    """
+    if not 0 <= tolerance <= 1:
+        raise RegistryError(f"a tolerance of {tolerance} is none.", hint="Give a part of the ANLS, from 0 to 1.")
+    registry.validation.check()
+    asking = _Asking(registry, make, setting, bar)
+    with registry.staged(weights) as candidate:
+        while True:  # again only where somebody rolled back or froze another set meanwhile
+            if decision := _compared(registry, candidate, asking, tolerance):
+                return decision
+
+
+_Answers = tuple[Scores, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    registry: Registry
+    make: Make
+    setting: str
+    bar: Bar
+    known: dict[tuple[str, str], _Answers] = field(default_factory=dict)
+    """By model and frozen set: those of this promotion."""
+
+    def answers(self, what: str, folder: Path | None, model: str, facts: Mapping[str, str | None]) -> _Answers:
+        """Remembered, else asked and kept in a file; after this promotion an entry has to vouch for that one."""
+        frozen = self.registry.validation
+        key = model, frozen.sha256
+        if key not in self.known:
+            self.known[key] = self.registry.remembered(model, facts) or self._asked(what, folder, model, frozen)
+        return self.known[key]
+
+    def _asked(self, what: str, folder: Path | None, model: str, frozen: Frozen) -> _Answers:
+        with self.bar(f"Asking the {what} model", len(frozen.cases)) as tick:
+            rows = _asked(self.make(folder, frozen.languages), frozen, what, tick)
+        answers = [_kept(row, case) for row, case in zip(rows, _in_order(frozen), strict=True)]
+        right, refused = sum(row.right for row in rows), sum(row.answer is None for row in rows)
+        sha256 = self.registry.keep_answers(answers)
+        return Scores(fmean(row.anls for row in rows), right, refused, len(rows), model, sha256), answers
+
+
+def _compared(registry: Registry, candidate: Candidate, asking: _Asking, tolerance: float) -> Decision | None:
+    """None where what it was compared under has changed meanwhile."""
+    current, facts = registry.current, registry.conditions(asking.setting)
+    if candidate.id == current:
+        raise RegistryError(f"model {current} is the current one already.", hint="Nothing is left to do.")
+    folder = registry.weights(current)
+    before, said = asking.answers("current", folder, registry.fingerprint(current), facts)
+    after, says = asking.answers("new", candidate.folder, candidate.fingerprint, facts)
+    entry = registry.decide(candidate, after, before, replaces=current, facts=facts, tolerance=tolerance)
+    if entry is None:
+        return None
+    return Decision(
+        entry["event"] == "promoted", candidate.id, current, after, before, tolerance, tuple(_worse(said, says))
+    )
+
+
+def _in_order(frozen: Frozen) -> list[Case]:
+    return [case for group in frozen.documents() for case in group]
+
+
+def _asked(reader: Reader, frozen: Frozen, what: str, tick: Tick | None) -> tuple[Row, ...]:
+    """A row a case, in the order of ``_in_order``."""
+    close = getattr(reader, "close", None)
+    with closing(reader) if close else nullcontext():  # type: ignore[type-var]  # a Reader need not have an end
+        outcome = ask_all(reader, _items(frozen), tick=tick)
+    if outcome.refused:
+        failed = sum(row.failed for row in outcome.rows)
+        raise RegistryError(
+            f"{failed} of {len(outcome.rows)} questions to the {what} model ended in an error, so nothing was decided: "
+            f"{'; '.join(outcome.refused[:_WHY])}",
+            hint="Mend that, then promote again.",
+        )
+    return outcome.rows
+
+
+def _items(frozen: Frozen) -> Iterator[Item]:
+    """One document in memory at a time."""
+    for group in frozen.documents():
+        document = opened(group[0])
+        yield Item(document, tuple(Question(document.name, "", case.question, case.answers) for case in group))
+
+
+def _kept(row: Row, case: Case) -> dict[str, Any]:
+    return {
+        "document": row.document, "sha256": case.sha256, "page": case.page, "question": row.question,
+        "answers": list(row.gold), "answer": row.answer, "anls": row.anls, "confidence": row.confidence,
+    }  # fmt: skip
+
+
+def _worse(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Worse]:
+    pairs = zip(before, after, strict=True)
+    found = [
+        Worse(a["document"], a["question"], b["answer"], a["answer"], b["anls"] - a["anls"])
+        for b, a in pairs
+        if a["anls"] < b["anls"]
+    ]
+    return sorted(found, key=lambda one: -one.lost)

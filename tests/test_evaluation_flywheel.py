@@ -1,0 +1,139 @@
+"""Ads as a set, the flywheel from pool to plot, and a batch measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from layoutllm_tool.errors import DocumentNotFound
+from layoutllm_tool.evaluation import ads, batches
+from layoutllm_tool.evaluation.command import main
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.testing import FakeReader
+from layoutllm_tool.training import run
+from layoutllm_tool.training.recipe import Recipe
+from tests import tiny
+from tests.batch_pages import fill
+from tests.pdfs import make_pdf, text
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Ten orders, one of two pages; a FakeReader finds the advertiser and misses the dates."""
+    folder = tmp_path / "ads"
+    (folder / "pdf").mkdir(parents=True)
+    rows = []
+    for number in range(10):
+        lines = [
+            ("Contract number:", 72, 700), (f"77{number}", 260, 700), ("Advertiser:", 72, 650), (f"Party {number}", 260, 650),
+            ("Flight:", 72, 600), (f"0{number}/02/20", 260, 600), ("Gross amount:", 72, 550), (f"${number}50.00", 260, 550),
+        ]  # fmt: skip
+        pages = [
+            "".join(text(words, x, y) for words, x, y in lines),
+            *([text("Terms", 72, 700)] if number == 3 else []),
+        ]
+        (folder / "pdf" / f"{number}.pdf").write_bytes(make_pdf(*pages))
+        rows.append({"file": f"{number}.pdf", "contract_num": f"77{number}", "advertiser": f"Party {number}", "gross_amount": f"${number}50.00", "flight_from": f"0{number}/02/20", "flight_to": None})  # fmt: skip
+    (folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_the_split_does_not_depend_on_the_other_documents(data: Path) -> None:
+    rows = ads.labels(data)
+    pool, held = ads.split(rows, 4, seed=1)
+    assert len(pool) == 6 and len(held) == 4 and not {r["file"] for r in pool} & {r["file"] for r in held}
+    assert ads.split(rows[::-1], 4, seed=1) == (pool, held)
+    assert ads.split([r for r in rows if r in held], 4, seed=1)[1] == held
+    assert ads.split(rows, 4, seed=2)[1] != held
+
+
+def test_questions_are_asked_of_labelled_fields_alone(data: Path) -> None:
+    items = ads.items(data)
+    assert len(items) == 10 and all(len(item.questions) == 4 for item in items)
+    gold = {q.field: q.gold for q in items[0].questions}
+    assert gold["gross amount"] == ("$050.00", "050.00") and gold["contract number"] == ("770",)
+    assert sum(len(item.questions) for item in ads.items(data, limit=6)) == 6
+    with pytest.raises(DocumentNotFound, match="the ads lack"):
+        ads.labels(data / "pdf")
+
+
+def test_ads_are_a_set_of_the_command(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rows.json"
+    console = Console(file=(tmp_path / "said").open("w"), width=120)
+    assert main(["ads", "--data", str(data), "--json", str(out)], make=lambda _: FakeReader(), console=console) == 0
+    found = json.loads(out.read_text())
+    assert found["summary"]["all"]["questions"] == 40 and found["summary"]["advertiser"]["anls"] == 1.0
+
+
+def test_the_flywheel_turns_from_the_pool_to_the_plot_and_is_taken_up_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is faked: the reader, and the model that is trained. Choice, reviews, examples, recipe and scores are real."""
+    trained: list[list[str]] = []
+
+    def begin(_: Recipe) -> object:
+        return tiny.smol()
+
+    def export(outcome: run.Outcome, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        trained.append(sorted(outcome.facts))
+
+    monkeypatch.setattr(run, "begin", begin)
+    monkeypatch.setattr(run, "export", export)
+
+    def make(weights: Path | None) -> Reader:
+        return Taught() if weights else FakeReader()
+
+    arguments = ["flywheel", "--data", str(data), "--out", str(tmp_path / "out"), "--sizes", "1,3", "--held", "4", "--pool", "6", "--set", "rehearsal=0", "--set", "workers=0", "--set", "lora_rank=4", "--set", "passes=1", "--set", "start='base'"]  # fmt: skip
+    said = tmp_path / "said"
+    assert main(arguments, make=make, console=Console(file=said.open("w"), width=120)) == 0
+    points = json.loads((tmp_path / "out" / "flywheel.json").read_text())
+    assert [(p["how"], p["reviewed"]) for p in points] == [("start", 0), ("predicted loss", 1), ("predicted loss", 3), ("random", 1), ("random", 3)]  # fmt: skip
+    assert all(p["questions"] == 16 for p in points)
+    start, *others = points
+    assert all(p["anls"] > start["anls"] for p in others) and [p["pages"] for p in others] == [1, 3, 1, 3]
+    assert (tmp_path / "out" / "flywheel.png").stat().st_size > 5000 and len(trained) == 4
+    reviewed = json.loads((tmp_path / "out" / "random-003" / "taught.json").read_text())
+    assert reviewed["pages"] == 3
+    assert main(arguments, make=make, console=Console(file=said.open("w"), width=120)) == 0
+    assert len(trained) == 4 and json.loads((tmp_path / "out" / "flywheel.json").read_text()) == points
+
+
+class Taught(FakeReader):
+    """Knows where the flight begins."""
+
+    def ask(self, document, question, **options):  # type: ignore[no-untyped-def]
+        return super().ask(document, question.replace("flight start date", "flight"), **options)
+
+
+@pytest.mark.parametrize("text", ["", "0,3", "x"])
+def test_sizes_that_are_no_numbers_are_refused(text: str, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(["flywheel", "--data", str(data), "--out", str(tmp_path), "--sizes", text])
+
+
+@pytest.mark.slow
+def test_a_batch_is_measured_killed_and_compared(tmp_path: Path) -> None:
+    """The real command with the shipped weights, on documents of which four fail."""
+    source = fill(tmp_path / "in", 4)
+    plan = batches.Plan(
+        str(source), "What is the vendor? What is the total?", tmp_path / "out", alone=2, kills=2, workers=1
+    )
+    said: list[str] = []
+
+    def make() -> Reader:
+        from layoutllm_tool.reader import LayoutLLMReader
+
+        return LayoutLLMReader()
+
+    found = batches.measure(plan, make, said.append)
+    assert (found.documents, found.failed, found.rows) == (9, 4, 9 + 18)
+    assert found.same_after_kills == found.rows and found.same_through_ray is None
+    assert found.batch_per_minute > 0 and found.alone_per_minute > 0
+    assert len(json.loads((tmp_path / "out" / "kills.json").read_text())) == 2
+    # A row that came out otherwise is seen.
+    rows = batches._rows(tmp_path / "out" / "whole")
+    assert batches._same(rows, [*rows[:-1], {**rows[-1], "value": "other"}]) == len(rows) - 1
