@@ -25,6 +25,7 @@ from layoutllm_tool.documents.geometry import Box, Word
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.testing import FakeOCR, FakeReader
 from layoutllm_tool.tool import LayoutLLMTool
+from layoutllm_tool.web.view import cookie_name
 
 KEY, TOKEN = "a" * 32, "secret"
 EVIL = "<img src=x onerror=window.bad=1>"
@@ -75,7 +76,7 @@ async def client(batch: tuple[Path, FakeReader]) -> AsyncIterator[httpx.AsyncCli
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", cookies={"layoutllm": TOKEN},
+            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", cookies={cookie_name(TOKEN): TOKEN},
             headers={"origin": "http://127.0.0.1"},
         ) as client,
     ):  # fmt: skip
@@ -96,6 +97,23 @@ async def test_a_field_is_shown_and_corrected(client: httpx.AsyncClient) -> None
     assert reply.status_code == 200, reply.text
     assert {f["name"]: f["answer"] for f in reply.json()["fields"]}["total"] == "12.50"
     assert (await client.get("/api/fields", params={"waiting": True})).json()["total"] == 0
+
+
+async def test_what_is_queued_stands_in_the_list_until_it_is_reviewed(
+    client: httpx.AsyncClient, batch: tuple[Path, FakeReader]
+) -> None:
+    async def names() -> list[str]:
+        fields = (await client.get("/api/fields", params={"waiting": True})).json()["fields"]
+        return [field["name"] for field in fields]
+
+    with Store.open(batch[0]) as store:
+        assert await names() == ["total"] and store.queue([KEY]) == 2
+    assert await names() == ["total", "date"]
+    reply = await client.post(f"/api/documents/{KEY}/fields/total", json={"answer": "12.50"})
+    assert {field["name"]: field["waiting"] for field in reply.json()["fields"]} == {"total": False, "date": True}
+    assert await names() == ["date"]
+    await client.post(f"/api/documents/{KEY}/fields/date", json={"accept": True})
+    assert await names() == []
 
 
 async def test_what_is_refused(client: httpx.AsyncClient) -> None:
@@ -145,9 +163,26 @@ async def test_fields_are_found(client: httpx.AsyncClient) -> None:
 
 async def test_a_cookie_of_somebody_else_does_no_harm(client: httpx.AsyncClient) -> None:
     client.cookies.clear()
-    headers = {"cookie": f"a/b=1; layoutllm={TOKEN}"}
+    headers = {"cookie": f"a/b=1; {cookie_name(TOKEN)}={TOKEN}"}
     assert (await client.get("/api/fields", headers=headers)).status_code == 200
     assert (await client.get("/api/fields", headers={"cookie": "a/b=1"})).status_code == 403
+
+
+async def test_two_runs_on_one_machine_keep_their_cookies_apart(batch: tuple[Path, FakeReader]) -> None:
+    from layoutllm_tool.web.view import create_app
+
+    apps = {f"http://127.0.0.1:{port}": create_app(*batch, token=str(port)) for port in (8450, 8451)}
+    first, second = apps.values()
+    ways = {address: httpx.ASGITransport(app=app) for address, app in apps.items()}
+    async with (
+        first.router.lifespan_context(first), second.router.lifespan_context(second),
+        httpx.AsyncClient(mounts=ways) as browser,
+    ):  # fmt: skip
+        for address, app in apps.items():
+            assert (await browser.get(address, params={"token": app.state.token})).status_code == 200
+        assert [(await browser.get(f"{address}/api/fields")).status_code for address in apps] == [200, 200]
+        browser.cookies.clear()
+        assert [(await browser.get(f"{address}/api/fields")).status_code for address in apps] == [403, 403]
 
 
 def test_an_export_that_can_not_be_written_is_told(batch: tuple[Path, FakeReader], tmp_path: Path) -> None:

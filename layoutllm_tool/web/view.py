@@ -6,6 +6,7 @@ policy that lets nothing be loaded from elsewhere. TLS and several people at onc
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -61,7 +62,7 @@ class PageToken:
     says which page it comes from (``HostCheck`` refuses other origins, but not a request that names none)."""
 
     def __init__(self, app: App, token: str) -> None:
-        self.app, self.token = app, token
+        self.app, self.token, self.cookie = app, token, cookie_name(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (refusal := self._refusal(scope)):
@@ -75,10 +76,15 @@ class PageToken:
         if scope["method"] == "POST" and not header(scope, b"origin"):
             return 403, ServiceError("only the page itself may send reviews.")
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        given = (query.get("token") or [_cookie(header(scope, b"cookie"), "layoutllm")])[0]
+        given = (query.get("token") or [_cookie(header(scope, b"cookie"), self.cookie)])[0]
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             return 403, ServiceError("the token is missing.", hint="Open the address that `layoutllm view` printed.")
         return None
+
+
+def cookie_name(token: str) -> str:
+    """Another one for every run: browsers send a host's cookies to all of its ports, and two runs must not overwrite each other's."""
+    return f"layoutllm-{hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
 def _cookie(cookies: str, name: str) -> str:
@@ -136,7 +142,8 @@ def create_app(  # noqa: C901  the routes close over one run's state
     @app.get("/")
     def index(request: Request) -> Response:
         page = FileResponse(STATIC / "index.html", headers={"cache-control": "no-store"})
-        page.set_cookie("layoutllm", request.app.state.token, httponly=True, samesite="strict")
+        token = request.app.state.token
+        page.set_cookie(cookie_name(token), token, httponly=True, samesite="strict")
         return page
 
     @app.get("/static/{name}")
