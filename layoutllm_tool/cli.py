@@ -1,4 +1,4 @@
-"""The command line: ``layoutllm ask | run | batch | view | select | serve | mcp | pull | bench | eval | train``. Wiring only.
+"""The command line: ``layoutllm ask | run | batch | view | select | serve | mcp | pull | bench | eval | train | models``. Wiring only.
 
 An error of the package's tree is one line on stderr. Exit codes: 2 where the caller can mend the call (a wrong file name,
 a page that does not exist), 1 for what can't be helped from here (no weights, no OCR engine), 130 after Ctrl-C.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from layoutllm_tool.commands import ask, batch, mcp, run, select, serve, train, view
+from layoutllm_tool.commands import ask, batch, mcp, models, run, select, serve, train, view
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     _add_eval(commands)
     train.add_to(commands)
+    models.add_to(commands)
     return parser
 
 

@@ -16,6 +16,7 @@ LayoutLLMError
 ├── PlanError                   a task that no plan can be made of
 ├── CorrectionError             a correction that contradicts itself or the page
 ├── StoreMismatch               a folder of results that belongs to another batch
+├── RegistryError               a registry of models, or its validation set, that can't be used or was tampered with
 ├── BatchError                  one document of a batch, for no fault of the batch's
 │   ├── WorkerDied              it killed the process that read it
 │   └── DocumentTimeout         it took longer than its limit
@@ -116,6 +117,12 @@ class CorrectionError(LayoutLLMError):
 
 class StoreMismatch(LayoutLLMError):
     """The folder's results were made with other settings, or there are none."""
+
+    mendable = True
+
+
+class RegistryError(LayoutLLMError):
+    """The registry of models can't be used: not one, changed by hand, a document or a model's file is not what it was."""
 
     mendable = True
 

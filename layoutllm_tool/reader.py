@@ -19,6 +19,7 @@ from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.ocr import recognise_page
 from layoutllm_tool.protocols import OCREngine, Progress
 from layoutllm_tool.reading import check_question
+from layoutllm_tool.registry import resolve
 from layoutllm_tool.shelf import Library, Recent
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ _REMEMBERED = 1024
 class LayoutLLMReader:
     """The real ``Reader`` (see protocols.py), safe to share between threads and event loops.
 
-    ``weights`` is a folder written by ``save_weights``; the shipped ones by default. ``cache_bytes`` bounds the memory kept
-    for pages that were read (about 12 MB a full window). ``int8`` decodes with 8-bit weights. ``model`` is a model and its
+    ``weights`` is a folder written by ``save_weights``, or a registry, of which it takes the model that is current now (RegistryError
+    where that was tampered with); the shipped ones by default. ``cache_bytes`` bounds the memory kept for pages that were read
+    (about 12 MB a full window). ``int8`` decodes with 8-bit weights. ``model`` is a model and its
     processor to use instead of loading weights: the paper's shape, for instance. Use as a context manager, or ``close()`` it; an
     unclosed one ends with the process.
     """
@@ -50,6 +52,7 @@ class LayoutLLMReader:
         model: tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor] | None = None,
     ) -> None:
         self.languages, self.engine = tuple(languages), engine
+        weights = resolve(weights) if model is None else None
         self._worker = Worker(lambda: _decoder(model, weights, int8), cache_bytes=cache_bytes)
         self._library = Library(lambda _, page: recognise_page(page, engine=self.engine, languages=self.languages))
         self._attempts: Recent[tuple[str, int | None, str], LayoutCoT] = Recent(_REMEMBERED)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.evaluation.baseline import chat_ids
+from layoutllm_tool.registry import resolve
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -143,7 +144,7 @@ def measure(
     import torch
 
     seconds, page = _recognised(page, repeats)
-    request = _Request(page, weights, new_tokens, repeats, tuple(questions))
+    request = _Request(page, resolve(weights), new_tokens, repeats, tuple(questions))
     context = multiprocessing.get_context("spawn")
 
     def apart(work: Callable[[_Request], Any]) -> Any:

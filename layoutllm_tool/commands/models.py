@@ -1,0 +1,172 @@
+"""``layoutllm models``: a registry of trained weights. What is compared, and how, is in ``evaluation.promotion``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.commands.arguments import add_languages
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.tool_content import plain_line, quote
+
+if TYPE_CHECKING:
+    from layoutllm_tool.evaluation.promotion import Decision, Worse
+    from layoutllm_tool.registry.history import Listed
+
+_EXAMPLES = """\
+examples:
+  layoutllm models freeze validation.jsonl --registry models/
+  layoutllm models promote out/adapted/weights --registry models/
+  layoutllm models list --registry models/
+  layoutllm models rollback --registry models/
+  layoutllm ask invoice.pdf "What is the total?" --weights models/     the registry's current model
+
+A row of VALIDATION.jsonl: {"document": "a.pdf", "page": 1, "question": "What is the total?", "answers": ["12.50"]}
+`document` is relative to the list, `page` may be left out, "answers": [] says that the document does not answer.
+Train on none of these documents. A promotion that is refused exits with 3.
+"""
+_MOST_WORSE = 10
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command with its own commands."""
+    parser = commands.add_parser(
+        "models", help="promote trained weights, or go back to earlier ones", epilog=_EXAMPLES,
+        description="A registry of weights: a new model replaces the current one only if it is no worse on a frozen set.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    below = parser.add_subparsers(metavar="COMMAND", required=True)
+    made = _command(below, "freeze", _freeze, "Make a registry with this validation set, which stays as it is.")
+    made.add_argument("validation", type=Path, metavar="VALIDATION.jsonl", help="documents, questions and answers")
+    add_languages(made)
+    made = _command(below, "promote", _promote, "Ask both models the frozen questions; the new one has to be no worse.")
+    made.add_argument("weights", type=Path, metavar="WEIGHTS", help="a folder of `layoutllm train`")
+    made.add_argument(
+        "--tolerance", type=float, default=0.0, metavar="ANLS", help="how much lower it may score (default: 0)"
+    )
+    made = _command(below, "list", _list, "Show the models, which is current, and where each comes from.")
+    made.add_argument("--json", action="store_true", help="print one JSON object, with all facts and the log's head")
+    _command(below, "rollback", _rollback, "Make the model before the last promotion the current one again.")
+
+
+def _command(below: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = below.add_parser(name, help=text, description=text)
+    made.add_argument("--registry", type=Path, required=True, metavar="DIR", help="the registry's folder")
+    made.set_defaults(run=run)
+    return made
+
+
+def _freeze(options: argparse.Namespace, _reader: Reader | None) -> int:
+    """RegistryError where a row is none, a document can't be used, or another set is frozen."""
+    from layoutllm_tool.registry.frozen import Frozen
+    from layoutllm_tool.registry.models import Registry
+
+    registry = Registry.freeze(options.registry, Frozen.read(options.validation, languages=options.lang))
+    frozen = registry.validation
+    documents = len({case.sha256 for case in frozen.cases})
+    _say(f"frozen: {len(frozen.cases)} questions on {documents} documents, {frozen.sha256[:16]}")
+    return 0
+
+
+def _promote(options: argparse.Namespace, reader: Reader | None) -> int:
+    """0 where the model is current now, 3 where it was refused. RegistryError where nothing could be decided."""
+    from layoutllm_tool.evaluation.promotion import promote
+    from layoutllm_tool.evaluation.report import progress
+    from layoutllm_tool.registry.models import Registry
+
+    registry = Registry(options.registry)
+    decision = promote(
+        registry, options.weights, (lambda _weights, _languages: reader) if reader else make_reader,
+        setting="" if reader else _recognition(), tolerance=options.tolerance, bar=progress,
+    )  # fmt: skip
+    _tell(decision)
+    return 0 if decision.promoted else 3
+
+
+def make_reader(weights: Path | None, languages: Sequence[str]) -> Reader:
+    """The package's own, on these weights."""
+    from layoutllm_tool.reader import LayoutLLMReader
+
+    return LayoutLLMReader(weights, languages=languages)
+
+
+def _recognition() -> str:
+    """What reads pictures here, with its version: another one may read other words."""
+    from layoutllm_tool.errors import OCRNotInstalled
+    from layoutllm_tool.ocr import default_engine
+
+    try:
+        engine = default_engine()
+    except OCRNotInstalled:  # documents with a text layer need none
+        return "no text recognition"
+    return str(getattr(engine, "fingerprint", engine.name))
+
+
+def _tell(decision: Decision) -> None:
+    new, old = decision.candidate, decision.current
+    scores = f"ANLS {new.anls:.4f} against {old.anls:.4f} of {decision.replaces}"
+    right = f"right {new.right} against {old.right} of {new.questions}, refused {new.refused} against {old.refused}"
+    allowed = f", tolerance {decision.tolerance:g}" if decision.tolerance else ""
+    _say(f"{'promoted' if decision.promoted else 'refused'} {decision.model}: {scores}; {right}{allowed}")
+    for one in decision.worse[:_MOST_WORSE]:
+        _say(f"  worse: {_worse(one)}")
+    if (more := len(decision.worse) - _MOST_WORSE) > 0:
+        _say(f"  and {more} more; all answers are in the registry's folder `scores`")
+
+
+def _worse(one: Worse) -> str:
+    was, now = (quote(answer, 60) if answer is not None else "no answer" for answer in (one.before, one.after))
+    return f"{plain_line(one.document, 60)}: {plain_line(one.question, 80)} {was} became {now} ({-one.lost:+.2f})"
+
+
+def _list(options: argparse.Namespace, _reader: Reader | None) -> int:
+    """RegistryError, once all is shown, where the current model's files are not what was promoted."""
+    from layoutllm_tool.registry.models import Registry
+
+    registry = Registry(options.registry)
+    models = registry.models()
+    if options.json:
+        known = {
+            "current": registry.current,
+            "head": registry.log.head(),
+            "models": [asdict(model) for model in models],
+        }
+        sys.stdout.write(json.dumps(known, indent=1) + "\n")
+    else:
+        for line in _lines(models):
+            _say(line)
+    registry.weights()
+    return 0
+
+
+def _lines(models: Sequence[Listed]) -> list[str]:
+    """In columns. Never cut: ids are there to be copied."""
+    head = ["", "model", "state", "parent", "when", "ANLS", "before", "asked", "recipe", "seed"]
+    rows = [head, *map(_cells, models)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cells(model: Listed) -> list[str]:
+    facts = [plain_line(str(model.facts.get(name, "")), 24) for name in ("recipe", "seed")]
+    scores = [f"{score:.4f}" if score is not None else "" for score in (model.anls, model.against)]
+    when, mark = model.at[:16].replace("T", " "), "*" if model.state == "current" else ""
+    return [mark, model.id, model.state, (model.parent or "")[:16], when, *scores, str(model.questions or ""), *facts]
+
+
+def _rollback(options: argparse.Namespace, _reader: Reader | None) -> int:
+    from layoutllm_tool.registry.models import Registry
+
+    entry = Registry(options.registry).roll_back()
+    skipped = f" (damaged, and skipped: {', '.join(entry['skipped'])})" if entry["skipped"] else ""
+    _say(f"current: {entry['model']}, in place of {entry['replaces']}{skipped}")
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(plain_line(line) + "\n")
