@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 
+from graphs.batch import RUNS, Batch, here, reader_identity
+from graphs.batch_desk import Settings
+from graphs.parked import answer
+from graphs.review import Review
+from graphs.runs import checkpoints
+from layoutllm_tool.batch.sources import open_document, rows
+from layoutllm_tool.batch.store import Store
 from layoutllm_tool.cli import main
+from layoutllm_tool.commands import batch
 from layoutllm_tool.commands import models as command
 from layoutllm_tool.errors import RegistryError
 from layoutllm_tool.registry import Registry, models
 from layoutllm_tool.testing import FakeReader
+from tests.batch_pages import invoice
 from tests.registries import BAD, GOLD, SHIPPED, Readers, validation, weights
 
 
@@ -115,6 +124,53 @@ def test_one_reader_may_stand_for_both(place: Path, tmp_path: Path) -> None:
     assert main(options, reader=reader) == 0 and len(reader.calls) == 16
 
 
+# -- from a batch -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reviewed(tmp_path: Path) -> Path:
+    """A batch of three invoices; a person wrote one vendor, accepted one total, and said that another is not there."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for number in range(3):
+        (source / f"{number:03}.pdf").write_bytes(invoice(number))
+    reader = FakeReader()
+    settings = Settings.of(["vendor", "total"], model=reader_identity(reader), rounds=1, second_look=False)
+    with Batch(rows(str(source)), out, settings) as made:
+        made.run(here(reader, settings))
+    replies: list[tuple[str, str, dict[str, Any]]] = [
+        ("002.pdf", "total", {"absent": True}), ("001.pdf", "total", {"accept": True}),
+        ("001.pdf", "vendor", {"answer": "Alpha"}), ("001.pdf", "vendor", {"answer": "Zeta"}),
+    ]  # fmt: skip
+    with Store.open(out) as store, checkpoints(out / RUNS) as saver:
+        keys = {Path(one.name).name: one.key for one in store.inputs()}
+        for document, name, reply in replies:
+            said = Review.model_validate(reply)
+            answer(store, saver, keys[document], name, said, reader=reader, opened=open_document)
+    return out
+
+
+def test_what_people_said_of_a_batch_may_be_frozen(reviewed: Path, tmp_path: Path) -> None:
+    assert call("freeze", reviewed, registry=tmp_path / "models") == 0
+    frozen = Registry(tmp_path / "models").validation
+    assert [(case.path.name, "total" in case.question, case.answers) for case in frozen.cases] == [
+        ("001.pdf", True, ("1.50",)), ("001.pdf", False, ("Zeta",)), ("002.pdf", True, ()),
+    ]  # fmt: skip
+
+
+def test_a_batch_that_changed_or_was_not_reviewed_is_no_set(
+    reviewed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in/001.pdf").write_bytes(invoice(2))
+    assert call("freeze", reviewed, registry=tmp_path / "models") == 2
+    assert "001.pdf is not the document with the hash" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert call("freeze", tmp_path / "empty", registry=tmp_path / "models") == 2
+    Store.open(tmp_path / "empty", {"plan": {}}).close()
+    assert call("freeze", tmp_path / "empty", registry=tmp_path / "models") == 2
+    assert "nobody has decided" in capsys.readouterr().err
+
+
 # -- --weights ----------------------------------------------------------------------------------------------------------
 
 
@@ -144,3 +200,26 @@ def test_weights_may_be_a_registry(
         assert code == 0 and isinstance(made[0], reader.LayoutLLMReader)
     else:
         assert seen == [place / "models" / Registry(place).current]
+
+
+def test_all_of_a_batch_means_the_model_that_was_current_when_it_began(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("promote", weights(tmp_path / "a"), registry=place) == 0
+    kept = place / "models" / Registry(place).current
+    known: list[Path | None] = []
+
+    def model(folder: Path | None) -> dict[str, str]:
+        known.append(folder)
+        return {"reader": "it"}
+
+    def workers(options: Any, settings: Settings, _reader: object) -> Any:
+        assert Registry(place).roll_back()["model"] == "shipped"
+        known.append(options.weights)
+        return here(FakeReader(), settings)
+
+    monkeypatch.setattr(batch, "_model", model)
+    monkeypatch.setattr(batch, "_workers", workers)
+    source = str(tmp_path / "documents")
+    code = main(["batch", source, "--task", "Extract the total", "-o", str(tmp_path / "out"), "--weights", str(place)])
+    assert code in (0, 3) and known == [kept, kept]

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -228,6 +230,32 @@ def test_a_kill_leaves_the_old_model_or_the_new_one(
     assert again.current != old and again.weights() is not None
     assert not offer(again, weights(tmp_path / "c", BAD)).promoted
     assert not list((again.folder / "models").glob(".incoming*"))  # what a kill left goes with the next promotion
+
+
+_PROMOTES = """
+import sys, time
+from pathlib import Path
+from layoutllm_tool.evaluation.promotion import promote
+from layoutllm_tool.registry import Registry
+
+def make(folder, _languages):
+    print("asking", flush=True)
+    time.sleep(60)
+
+promote(Registry(Path(sys.argv[1])), Path(sys.argv[2]), make, setting="")
+"""
+
+
+def test_a_real_kill_leaves_no_lock_behind(place: Registry, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _PROMOTES, str(place.folder), str(weights(tmp_path / "a"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "asking\n"
+        with pytest.raises(RegistryError, match="another promotion"):
+            offer(place, tmp_path / "a")
+        process.kill()
+    assert len(list((place.folder / "models").iterdir())) == 1 and place.current == "shipped"
+    model = offer(place, tmp_path / "a").model
+    assert {p.name for p in (place.folder / "models").iterdir()} == {model}
 
 
 def test_every_length_of_a_half_written_line_counts_as_not_written(place: Registry, tmp_path: Path) -> None:

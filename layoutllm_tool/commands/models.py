@@ -27,8 +27,8 @@ examples:
   layoutllm ask invoice.pdf "What is the total?" --weights models/     the registry's current model
 
 A row of VALIDATION.jsonl: {"document": "a.pdf", "page": 1, "question": "What is the total?", "answers": ["12.50"]}
-`document` is relative to the list, `page` may be left out, "answers": [] says that the document does not answer.
-Train on none of these documents. A promotion that is refused exits with 3.
+`document` is relative to the list, `page` may be left out, "answers": [] says that the document does not answer. The folder
+of a batch stands for what people decided on in `layoutllm view`, in the batch's languages. Train on none of these documents. A promotion that is refused exits with 3.
 """
 _MOST_WORSE = 10
 
@@ -42,7 +42,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )  # fmt: skip
     below = parser.add_subparsers(metavar="COMMAND", required=True)
     made = _command(below, "freeze", _freeze, "Make a registry with this validation set, which stays as it is.")
-    made.add_argument("validation", type=Path, metavar="VALIDATION.jsonl", help="documents, questions and answers")
+    made.add_argument(
+        "validation", type=Path, metavar="VALIDATION",
+        help="a list of documents, questions and answers (.jsonl), or the folder of a reviewed batch",
+    )  # fmt: skip
     add_languages(made)
     made = _command(below, "promote", _promote, "Ask both models the frozen questions; the new one has to be no worse.")
     made.add_argument("weights", type=Path, metavar="WEIGHTS", help="a folder of `layoutllm train`")
@@ -66,7 +69,13 @@ def _freeze(options: argparse.Namespace, _reader: Reader | None) -> int:
     from layoutllm_tool.registry.frozen import Frozen
     from layoutllm_tool.registry.models import Registry
 
-    registry = Registry.freeze(options.registry, Frozen.read(options.validation, languages=options.lang))
+    if options.validation.is_dir():
+        from layoutllm_tool.evaluation.reviewed import frozen_of
+
+        found = frozen_of(options.validation)
+    else:
+        found = Frozen.read(options.validation, languages=options.lang)
+    registry = Registry.freeze(options.registry, found)
     frozen = registry.validation
     documents = len({case.sha256 for case in frozen.cases})
     _say(f"frozen: {len(frozen.cases)} questions on {documents} documents, {frozen.sha256[:16]}")

@@ -1,0 +1,40 @@
+"""What people said of a batch's answers, as a validation set. As training examples: ``training.reviewed``; never both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from layoutllm_tool.batch.store import Reviewed, Store
+from layoutllm_tool.errors import RegistryError
+from layoutllm_tool.registry.frozen import Case, Frozen
+
+
+def frozen_of(folder: Path) -> Frozen:
+    """The last word on each field, in the order of the source and then of the fields' names; a field nobody decided on is no case.
+
+    StoreMismatch where the folder holds no batch; RegistryError where nobody decided on anything, or where its documents lie at URLs.
+    """
+    with Store.open(folder) as store:
+        last = {(one.key, one.name): one for one in store.reviews()}
+        found = [case for one in last.values() if (case := _case(store, one))]
+        languages = tuple(map(str, store.settings.get("languages", ("eng",))))
+    if not found:
+        raise RegistryError(
+            f"nobody has decided on an answer of {folder} yet.", hint="Review answers with `layoutllm view OUT` first."
+        )
+    return Frozen(tuple(case for _, case in sorted(found, key=lambda one: one[0])), languages)
+
+
+def _case(store: Store, said: Reviewed) -> tuple[tuple[int, str], Case] | None:
+    """With its place in the order; None where the document has left the source, or no person's answer stands."""
+    source, done, after = store.input_of(said.key), store.document(said.key), said.after
+    decided = after.get("by") == "person" and after.get("verdict") == "satisfied" and after.get("cot")
+    if source is None or done is None or done.sha256 is None or not decided:
+        return None
+    if "://" in source.name:
+        raise RegistryError(f"{source.name} is no file.", hint="Freeze what was reviewed of files on this machine.")
+    answer = after["cot"].get("answer")
+    answers = (str(answer),) if answer is not None else ()
+    return (source.position, said.name), Case(
+        Path(source.name), done.sha256, str(after["cot"]["question"]), answers, source.page
+    )
