@@ -66,6 +66,7 @@ def test_freeze_promote_list_and_rollback(place: Path, tmp_path: Path, capsys: p
     assert call("list", registry=place) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines if "*" in line] == [["*", second]]
+    assert lines[-1] == f"log: 4 entries, head {found['head']}"
     assert call("rollback", registry=place) == 0
     assert capsys.readouterr().out == f"current: {first}, in place of {second}\n"
     assert call("rollback", registry=place) == 0 and call("rollback", registry=place) == 2

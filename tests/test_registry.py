@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -280,6 +281,32 @@ def test_a_kill_while_freezing_is_mended_by_freezing_again(
     with pytest.raises(RegistryError, match="no validation set"):
         _ = Registry(tmp_path / "registry").validation
     assert events(registry(tmp_path)) == ["created", "frozen"]
+
+
+def test_a_full_disk_is_told_and_changes_nothing(
+    place: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = offer(place, weights(tmp_path / "a")).model
+    weights(tmp_path / "b", seed=1)
+    real, left = os.fsync, 0
+
+    def full(handle: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    for writes in range(100):
+        left = writes
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(RegistryError, match="could not be written"):
+                offer(place, tmp_path / "b")
+        assert not list((place.folder / "models").glob(".incoming*")) and place.weights() is not None
+        if place.current != first:  # the line is whole by now: the entry stands
+            break
+    assert writes > 8 and place.current != first
 
 
 # -- tampering ----------------------------------------------------------------------------------------------------------

@@ -149,6 +149,7 @@ def _list(options: argparse.Namespace, _reader: Reader | None) -> int:
     else:
         for line in _lines(models):
             _say(line)
+        _say(f"log: {len(registry.log.entries())} entries, head {registry.log.head()}")
     registry.weights()
     return 0
 

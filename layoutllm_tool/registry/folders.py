@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layoutllm_tool.errors import RegistryError
-from layoutllm_tool.registry.log import sync_folder
+from layoutllm_tool.registry.log import sync_folder, writing
 
 PARTS = "parts.safetensors"
 NEEDED = ("config.json", PARTS, "adapter/adapter_config.json", "adapter/adapter_model.safetensors")
@@ -89,25 +89,21 @@ def facts(folder: Path) -> dict[str, str]:
 
 def copy(source: Path, target: Path) -> None:
     """The known files of a folder, and no others, on the disk when this returns. ``target`` is new; it may be left half made."""
-    (target / "adapter").mkdir(parents=True)
-    for name in (*NEEDED, *MAY_BE, CARD):
-        if (source / name).is_file():
-            _copy(source / name, target / name)
+    with writing(target):
+        (target / "adapter").mkdir(parents=True)
+        for name in (*NEEDED, *MAY_BE, CARD):
+            if (source / name).is_file():
+                _copy(source / name, target / name)
     sync_folder(target / "adapter")
     sync_folder(target)
 
 
 def _copy(source: Path, target: Path) -> None:
-    try:
-        with source.open("rb") as given, target.open("xb") as made:
-            while block := given.read(2**20):
-                made.write(block)
-            made.flush()
-            os.fsync(made.fileno())
-    except OSError as error:
-        raise RegistryError(
-            f"{source} could not be copied: {error}.", hint="Look at rights and at the room on the disk."
-        ) from error
+    with source.open("rb") as given, target.open("xb") as made:
+        while block := given.read(2**20):
+            made.write(block)
+        made.flush()
+        os.fsync(made.fileno())
 
 
 def _sha256(path: Path) -> str:

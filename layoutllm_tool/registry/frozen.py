@@ -79,8 +79,13 @@ class Frozen:
         known: dict[Path, str] = {}
         wrong = []
         for path, page, said in dict.fromkeys((case.path, case.page, case.sha256) for case in self.cases):
+            if not _writable(path):
+                wrong.append(f"{path} has a name that is no UTF-8.")
+                continue
             try:
-                known[path] = load_document(path, pages=None if page is None else [page], access=Access.anywhere()).sha256
+                known[path] = load_document(
+                    path, pages=None if page is None else [page], access=Access.anywhere()
+                ).sha256
             except DocumentError as error:
                 wrong.append(error.message)
             else:
@@ -163,6 +168,13 @@ def _page(given: Any) -> int | None:
     if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
         raise ValueError("`page` is no number from 1")
     return given
+
+
+def _writable(path: Path) -> bool:
+    try:
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -50,7 +50,8 @@ class Log:
         known = {"number": len(entries), "at": datetime.now(UTC).isoformat(timespec="seconds"), "event": event}
         entry = known | dict(facts) | {"previous": head}
         line = json.dumps(entry, ensure_ascii=True).encode() + b"\n"
-        with os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644), "r+b") as file:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        with writing(self.path), os.fdopen(os.open(self.path, flags, 0o644), "r+b") as file:
             file.truncate(whole)
             file.seek(whole)
             file.write(line)
@@ -119,20 +120,46 @@ def exclusively(path: Path, seconds: float, otherwise: str) -> Iterator[None]:
 def write_whole(path: Path, data: bytes) -> None:
     """The file as it was or with this content, whenever the machine stops."""
     aside = path.with_name(f".{path.name}.part")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """RegistryError where the disk is full, or nobody may write there."""
+    try:
+        yield
+    except OSError as error:
+        raise RegistryError(
+            f"{path} could not be written: {error.strerror or error}.",
+            hint="Look at rights and at the room on the disk.",
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:
     """What was made or renamed in it is on the disk; nothing where folders can't be opened (Windows)."""
     if os.name != "posix":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    with writing(folder):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def version() -> str:
+    """The package's; "" in a checkout that was never installed."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return installed("layoutllm-tool")
+    except PackageNotFoundError:
+        return ""

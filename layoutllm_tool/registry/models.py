@@ -36,7 +36,7 @@ from layoutllm_tool.registry.history import (
     stack,
     validation_set,
 )
-from layoutllm_tool.registry.log import FILE, Entry, Log, exclusively, sync_folder, write_whole
+from layoutllm_tool.registry.log import FILE, Entry, Log, exclusively, sync_folder, version, write_whole, writing
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _INCOMING = ".incoming-"
@@ -61,7 +61,8 @@ class Registry:
         RegistryError where it has another set by which a model was promoted already, or where a document can't be used.
         """
         validation = validation.looked_at()
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         log = Log(folder)
         with log.locked():
             entries = log.entries() if log.path.exists() else []
@@ -141,11 +142,12 @@ class Registry:
         """
         folders.files(weights)
         models = self.folder / "models"
-        models.mkdir(exist_ok=True)
         with exclusively(self.folder / ".promotion.lock", 0, "another promotion is at work in this registry."):
-            for left in models.glob(f"{_INCOMING}*"):  # of a promotion that was killed
-                shutil.rmtree(left)
-            place = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=models))
+            with writing(models):
+                models.mkdir(exist_ok=True)
+                for left in models.glob(f"{_INCOMING}*"):  # of a promotion that was killed
+                    shutil.rmtree(left)
+                place = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=models))
             try:
                 folders.copy(weights, place / "weights")
                 found = folders.facts(place / "weights")
@@ -204,8 +206,10 @@ class Registry:
         if place.exists():
             if _same(place, candidate):
                 return
-            shutil.rmtree(place)  # damaged since it was taken, by whatever
-        os.rename(candidate.folder, place)
+            with writing(place):
+                shutil.rmtree(place)  # damaged since it was taken, by whatever
+        with writing(place):
+            os.rename(candidate.folder, place)
         sync_folder(place.parent)
 
     def _parent(self, facts: Mapping[str, str]) -> str | None:
@@ -226,7 +230,6 @@ class Registry:
         """A model's answers as a file in ``scores``, known by its hash, which is returned."""
         data = json.dumps(list(answers), indent=1).encode() + b"\n"
         sha256 = hashlib.sha256(data).hexdigest()
-        (self.folder / "scores").mkdir(exist_ok=True)
         write_whole(self.folder / "scores" / f"{sha256[:16]}.json", data)
         return sha256
 
@@ -269,17 +272,6 @@ def resolve(weights: Path | None) -> Path | None:
     RegistryError where the registry, or its current model, is not what it was.
     """
     return Registry(weights).weights() if weights is not None and (weights / FILE).is_file() else weights
-
-
-def version() -> str:
-    """The package's; "" in a checkout that was never installed."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed("layoutllm-tool")
-    except PackageNotFoundError:
-        return ""
 
 
 def _may_freeze(folder: Path, entries: Sequence[Entry], validation: Frozen) -> None:
