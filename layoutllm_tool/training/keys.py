@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from layoutllm_tool.cot import AnswerFormation
@@ -35,21 +36,25 @@ class Pair:
 
 def key_of(page: Page, place: Place) -> Key:
     """What stands left of the value in its line, else left of it on its row, else above it."""
+    return next(keys_of(page, place), Key(AnswerFormation("inside", ""), None))
+
+
+def keys_of(page: Page, place: Place) -> Iterator[Key]:
+    """All that may be the value's key, the likeliest first: in its line, then beside it, then above it."""
     first, word = place.words[0]
     before = joined(page, tuple((first, j) for j in range(word + 1)))
     text = before[: len(before) - len((page.lines or ())[first].words[word].text) + place.start]
     if key := _last_words(text):
-        return Key(AnswerFormation("inside", key), first)
+        yield Key(AnswerFormation("inside", key), first)
     lines = page.lines or ()
     beside = [i for i, line in enumerate(lines) if left_of(line, lines[first]) and _last_words(line.text)]
     if beside:
         nearest = max(beside, key=lambda i: lines[i].box.x1)
-        return Key(AnswerFormation("right of", _last_words(lines[nearest].text)), nearest)
+        yield Key(AnswerFormation("right of", _last_words(lines[nearest].text)), nearest)
     above = [i for i, line in enumerate(lines) if _above(line, lines[first]) and _looks_like_key(line.text)]
     if above:
         nearest = max(above, key=lambda i: lines[i].box.y1)
-        return Key(AnswerFormation("below", _last_words(lines[nearest].text)), nearest)
-    return Key(AnswerFormation("inside", ""), None)
+        yield Key(AnswerFormation("below", _last_words(lines[nearest].text)), nearest)
 
 
 def pairs(page: Page) -> list[Pair]:

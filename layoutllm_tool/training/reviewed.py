@@ -22,7 +22,7 @@ from layoutllm_tool.training import align
 from layoutllm_tool.training.align import Place
 from layoutllm_tool.training.factory.questions import unanswerable
 from layoutllm_tool.training.grounding import TOP, problem
-from layoutllm_tool.training.keys import key_of
+from layoutllm_tool.training.keys import Key, keys_of
 from layoutllm_tool.training.schema import QA, Example
 
 SURE = 0.85
@@ -79,11 +79,12 @@ def _asked(page: Page, said: Said) -> QA | None:
     formed = analysis.operation == "reasoning" and said.cot is not None and not said.cot.evidence
     if formed and (qa := _formed(page, said, analysis)):
         return qa
-    places = [place] if (place := _known(page, said)) else _places(page, said, analysis)
+    names = (said.name.replace("_", " "), analysis.key)
+    places = [place] if (place := _known(page, said)) else _places(page, said, names)
     if not places:
         alike = align.similarity(said.answer, page.text)
         return unanswerable(said.question, analysis.key, analysis.kind) if alike < NOTHING_LIKE_IT else None
-    qa = _copied(page, said, replace(analysis, operation="extraction"), places[0])
+    qa = _copied(page, said, replace(analysis, operation="extraction"), places[0], names)
     return None if problem(qa, page) else qa
 
 
@@ -100,21 +101,34 @@ def _known(page: Page, said: Said) -> Place | None:
         return None
 
 
-def _places(page: Page, said: Said, analysis: QuestionAnalysis) -> list[Place]:
+def _places(page: Page, said: Said, names: Sequence[str]) -> list[Place]:
     """Where the value stands, the likeliest first."""
     areas = [area.box for area in said.cot.areas if area.page == page.number] if said.cot else []
-    names = (said.name, analysis.key)
 
     def prefer(place: Place) -> float:
-        key = key_of(page, place).formation.key
-        sounds = max((align.similarity(key, name) for name in names if key and name), default=0.0)
+        sounds = _sounds(_key(page, place, names), names)
         return 0.2 * sounds + 0.3 * any(area.covers(align.box_of(page, place.words)) for area in areas)
 
     return align.find(said.answer or "", page, threshold=SURE, prefer=prefer)
 
 
-def _copied(page: Page, said: Said, analysis: QuestionAnalysis, place: Place) -> QA:
-    key = key_of(page, place)
+def _key(page: Page, place: Place, names: Sequence[str]) -> Key:
+    """Of what may be its key, what sounds most like the field; the likeliest by its place where nothing does.
+
+    Text with a figure in it (a street, another value) that doesn't sound like the field is no key.
+    """
+    beside = (k for k in keys_of(page, place) if _sounds(k, names) > 0.5 or not any(map(str.isdigit, k.formation.key)))
+    found = [*beside, Key(AnswerFormation("inside", ""), None)]
+    return max(found, key=lambda key: round(_sounds(key, names), 1))
+
+
+def _sounds(key: Key, names: Sequence[str]) -> float:
+    text = key.formation.key
+    return max((align.similarity(text, name) for name in names if text and name), default=0.0)
+
+
+def _copied(page: Page, said: Said, analysis: QuestionAnalysis, place: Place, names: Sequence[str]) -> QA:
+    key = _key(page, place, names)
     formation = key.formation
     if key.line is None and align.box_of(page, place.words).y0 < TOP:
         formation = AnswerFormation("top of page", "")
