@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from dataclasses import field as default
 from typing import Any
 
@@ -25,7 +25,7 @@ from graphs.planner import plan_task
 from graphs.runs import carry_out
 from graphs.state import Answer, Context, Request
 from graphs.workflow import build_workflow
-from layoutllm_tool.batch.sources import open_document
+from layoutllm_tool.batch.sources import asked_pages, open_document
 from layoutllm_tool.batch.store import Done, Field, worst
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -123,6 +123,7 @@ class _Opened:
     document: Document | None
     error: Exception | None
     seconds: float
+    turned: list[int] = default(default_factory=list)
 
 
 class Desk:
@@ -142,21 +143,15 @@ class Desk:
     def _open(self, work: Work) -> _Opened:
         begun = time.monotonic()
         try:
-            document = open_document(work.name, pages=self._pages(work))
-            if work.sha256 and document.sha256 != work.sha256:
+            lying = open_document(work.name, pages=asked_pages(self._settings.plan, work.page))
+            if work.sha256 and lying.sha256 != work.sha256:
                 raise DocumentUnreadable(
                     f"{work.name!r} changed while it was read.", hint="Run the same command again."
                 )
-            document = self._reader.load(document)
+            document = self._reader.load(lying)
         except Exception as error:  # noqa: BLE001  becomes the document's row, and is told apart there
             return _Opened(work, None, error, time.monotonic() - begun)
-        return _Opened(work, document, None, time.monotonic() - begun)
-
-    def _pages(self, work: Work) -> list[int] | None:
-        """Those that are asked about; all, where a question names none."""
-        asked = {question.get("page") or work.page for question in self._settings.plan["questions"]}
-        numbers = sorted(number for number in asked if number is not None)
-        return None if None in asked else numbers
+        return _Opened(work, document, None, time.monotonic() - begun, _turned(lying, document))
 
     def _answer(self, opened: _Opened) -> Result:
         work, begun = opened.work, time.monotonic()
@@ -164,14 +159,14 @@ class Desk:
             assert opened.error is not None
             return failed(work, opened.error, seconds=opened.seconds)
         try:
-            return self._carried_out(work, opened.document, opened.seconds)
+            return self._carried_out(opened, opened.document)
         except Exception as error:  # noqa: BLE001  a batch of ten thousand does not die of one; the log keeps the traceback
             return failed(work, error, seconds=opened.seconds + time.monotonic() - begun)
         finally:
             self._saver.delete_thread(work.key)
 
-    def _carried_out(self, work: Work, document: Document, opening: float) -> Result:
-        begun, given = time.monotonic(), self._settings
+    def _carried_out(self, opened: _Opened, document: Document) -> Result:
+        begun, given, work = time.monotonic(), self._settings, opened.work
         tool = LayoutLLMTool(reader=_InOrder(self._reader, given.plan, work.page), documents={work.name: document})
         context = Context(tool=tool, rounds=given.rounds, second_look=given.second_look, review=True)
         request = Request(document=work.name, task=given.plan, page=work.page)
@@ -179,7 +174,10 @@ class Desk:
         interrupts = self._graph.get_state({"configurable": {"thread_id": work.key}}).interrupts
         waiting = {interrupt.value["name"] for interrupt in interrupts}
         fields = fields_of(work.key, outcome["answers"], waiting)
-        done = _done(work, outcome["answers"], len(document.pages), opening + time.monotonic() - begun)
+        done = replace(
+            _done(work, outcome["answers"], len(document.pages), opened.seconds + time.monotonic() - begun),
+            turned=opened.turned,
+        )
         return Result(done, fields, _rows_of(self._saver.conn, work.key) if waiting else {})
 
 
@@ -207,6 +205,15 @@ class _InOrder(ReaderAround):
                 self._known |= {(document.sha256, page, text): cot for text, cot in zip(texts, cots, strict=True)}
         known = self._known.pop((document.sha256, page, question), None)
         return known or super().ask(document, question, **options)
+
+
+def _turned(lying: Document, read: Document) -> list[int]:
+    """The pages whose picture is another since they were read."""
+
+    def other(a: Any, b: Any) -> bool:
+        return a is not b and (a is None or b is None or a.size != b.size or a.tobytes() != b.tobytes())
+
+    return [now.number for was, now in zip(lying.pages, read.pages, strict=False) if other(was.image, now.image)]
 
 
 def fields_of(key: str, answers: Iterable[Answer], waiting: Iterable[str]) -> list[Field]:

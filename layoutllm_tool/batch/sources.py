@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -277,6 +277,13 @@ def read_bytes(name: str, *, limits: Limits | None = None) -> tuple[str, bytes]:
 def digest(name: str) -> str:
     """SHA-256 of the document's bytes. DocumentError."""
     return hashlib.sha256(read_bytes(name)[1]).hexdigest()
+
+
+def asked_pages(plan: Mapping[str, Any], page: int | None) -> list[int] | None:
+    """Which pages (1-based) a batch looks at, where its row names that page or none; None for all: a question names none."""
+    asked = {question.get("page") or page for question in plan["questions"]}
+    numbers = sorted(number for number in asked if number is not None)
+    return None if None in asked else numbers
 
 
 def open_document(name: str, *, pages: Sequence[int] | None = None) -> Document:

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS inputs (
 CREATE INDEX IF NOT EXISTS inputs_by_key ON inputs (key);
 CREATE TABLE IF NOT EXISTS documents (
     key TEXT PRIMARY KEY, status TEXT NOT NULL, verdict TEXT, error TEXT, kind TEXT, retryable INTEGER NOT NULL,
-    sha256 TEXT, pages INTEGER, seconds REAL NOT NULL, at TEXT NOT NULL);
+    sha256 TEXT, pages INTEGER, seconds REAL NOT NULL, at TEXT NOT NULL, turned TEXT);
 CREATE TABLE IF NOT EXISTS fields (
     key TEXT NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, verdict TEXT NOT NULL, confidence REAL,
     waiting INTEGER NOT NULL, answer TEXT NOT NULL, PRIMARY KEY (key, name));
@@ -84,7 +84,8 @@ class Input:
 @dataclass(frozen=True, slots=True)
 class Done:
     """A document's row. ``verdict`` is the worst of its fields'; failed ones have ``error`` (what and what to do), ``kind`` (the
-    error's class), and may be ``retryable``. ``seconds`` it took, ``at`` when (UTC, ISO 8601)."""
+    error's class), and may be ``retryable``. ``seconds`` it took, ``at`` when (UTC, ISO 8601). ``turned`` are the pages that were turned or
+    levelled before they were read, None where that is not known: their boxes are true to the picture so turned."""
 
     key: str
     status: Status
@@ -96,6 +97,7 @@ class Done:
     pages: int | None = None
     seconds: float = 0.0
     at: str = ""
+    turned: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ class Store:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.executescript(_SCHEMA)
+        if "turned" not in {column[1] for column in connection.execute("PRAGMA table_info(documents)")}:
+            connection.execute("ALTER TABLE documents ADD COLUMN turned TEXT")  # a store of an earlier version
         connection.create_function("folded", 1, str.casefold, deterministic=True)  # SQLite's lower() knows ASCII alone
         store = cls(connection)
         if settings is not None:
@@ -204,11 +208,11 @@ class Store:
 
     def put(self, done: Done, fields: Sequence[Field] = ()) -> None:
         """A document with all its fields, in place of what was known of it."""
-        values = asdict(done) | {"at": done.at or _now()}
+        values = asdict(done) | {"at": done.at or _now(), "turned": _json(done.turned)}
         with self._transaction() as cursor:
             cursor.execute(
                 "INSERT OR REPLACE INTO documents VALUES "
-                "(:key, :status, :verdict, :error, :kind, :retryable, :sha256, :pages, :seconds, :at)",
+                "(:key, :status, :verdict, :error, :kind, :retryable, :sha256, :pages, :seconds, :at, :turned)",
                 values,
             )
             _replace(cursor, done.key, fields)
@@ -370,8 +374,8 @@ def _field(row: tuple[Any, ...]) -> Field:
 
 
 def _done(row: tuple[Any, ...]) -> Done:
-    key, status, verdict, error, kind, retryable, *rest = row
-    return Done(key, status, verdict, error, kind, bool(retryable), *rest)
+    key, status, verdict, error, kind, retryable, *rest, turned = row
+    return replace(Done(key, status, verdict, error, kind, bool(retryable), *rest), turned=json.loads(turned or "null"))
 
 
 def _json(data: Any) -> str:

@@ -31,12 +31,15 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """Serves until Ctrl-C. StoreMismatch where the folder holds no batch."""
     from layoutllm_tool.batch.store import Store
 
-    Store.open(options.folder).close()
+    with Store.open(options.folder) as store:
+        languages = tuple(store.settings.get("languages") or ("eng",))
+    build = partial(_reader, reader, options.weights, languages)
     if options.export:
+        from layoutllm_tool.tool_content import plain_line
         from layoutllm_tool.web.export import export
 
-        if missing := export(options.folder, options.export):
-            sys.stderr.write(f"layoutllm: {missing} pages without a picture\n")
+        if missing := export(options.folder, options.export, build):
+            sys.stderr.write(plain_line(f"layoutllm: {len(missing)} pages without a picture; {missing[0]}") + "\n")
         return 0
     try:
         import uvicorn
@@ -51,8 +54,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     from layoutllm_tool.web.view import create_app
 
     listening, token = listen(options.host, options.port), secrets.token_urlsafe(24)
-    build = partial(_reader, options.weights)
-    app = create_app(options.folder, reader or build, token=token, hosts=(*LOOPBACK, options.host))
+    app = create_app(options.folder, build, token=token, hosts=(*LOOPBACK, options.host))
     place = f"{address(listening, options.host)}/?token={token}"
     sys.stderr.write(f"layoutllm: {place}\n")
     if not options.no_browser:
@@ -62,7 +64,8 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     return 0
 
 
-def _reader(weights: Path | None) -> Reader:
+def _reader(given: Reader | None, weights: Path | None, languages: tuple[str, ...]) -> Reader:
+    """Reads in the batch's languages: the lines have to be the same."""
     from layoutllm_tool.reader import LayoutLLMReader
 
-    return LayoutLLMReader(weights)
+    return given or LayoutLLMReader(weights, languages=languages)

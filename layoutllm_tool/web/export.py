@@ -5,51 +5,69 @@ from __future__ import annotations
 import base64
 import html
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from layoutllm_tool.batch.store import Field, Store
+from layoutllm_tool.batch.store import Field, Input, Store
 from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.web.pages import Pages
 
 STATIC = Path(__file__).parent / "static"
 MOST_BYTES = 40_000_000
 """Of pictures; documents beyond it keep their answers and lose their pictures, and the page says so."""
 
 
-def export(folder: Path, place: Path, *, most: int = MOST_BYTES) -> int:
-    """Writes the file; the number of pages whose picture is missing (over the bound, or the document can't be opened)."""
-    from layoutllm_tool.web.pages import Pages
+def export(
+    folder: Path, place: Path, reader: Callable[[], Reader] | None = None, *, most: int = MOST_BYTES
+) -> list[str]:
+    """Writes the file, and says of each page without a picture why: over the bound, or the document can't be opened.
 
-    data: dict[str, Any] = {"fields": [], "pictures": {}, "missing": 0}
-    left = most
+    ``reader()`` turns pages that lie turned in their file, as they were when they were read; without it they have no picture.
+    """
+    data: dict[str, Any] = {"fields": [], "pictures": {}}
+    left, missing = most, []
     with Store.open(folder) as store:
-        pages, seen = Pages(store), set()
+        pages, seen = Pages(store, reader), set()
         for source in store.inputs():
             if source.key in seen:
                 continue
             seen.add(source.key)
             fields = store.fields(source.key)
-            data["fields"] += [_whole(field, source.name) for field in fields]
-            for number in sorted({field.answer["page"] for field in fields if field.answer["page"]} or {1}):
+            data["fields"] += [_whole(field, source) for field in fields]
+            for number in sorted({field.answer["page"] or source.page or 1 for field in fields}):
                 try:
-                    picture = pages.picture(source.key, number, 1100) if left > 0 else b""
-                except LayoutLLMError:
-                    picture = b""
-                if picture and len(picture) <= left:
-                    left -= len(picture)
-                    url = f"data:image/webp;base64,{base64.b64encode(picture).decode()}"
-                    data["pictures"][f"{source.key}/{number}"] = url
-                else:
-                    data["missing"] += 1
+                    picture = _picture(pages, source.key, number, left)
+                except LayoutLLMError as error:
+                    missing.append(f"page {number} of {source.name}: {error}")
+                    continue
+                left -= len(picture)
+                url = f"data:image/webp;base64,{base64.b64encode(picture).decode()}"
+                data["pictures"][f"{source.key}/{number}"] = url
+    data["missing"] = len(missing)
     try:
         place.write_text(_page(data), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise LayoutLLMError(f"{place} can't be written: {error.strerror}.", hint="Is its folder there?") from error
-    return int(data["missing"])
+    return missing
 
 
-def _whole(field: Field, document: str) -> dict[str, Any]:
-    return {**field.answer, "key": field.key, "document": document.rsplit("/", 1)[-1], "waiting": field.waiting}
+def _picture(pages: Pages, key: str, number: int, left: int) -> bytes:
+    picture = pages.picture(key, number, 1100) if left > 0 else b""
+    if not picture or len(picture) > left:
+        raise LayoutLLMError("the file would become too large.")
+    return picture
+
+
+def _whole(field: Field, source: Input) -> dict[str, Any]:
+    told = {
+        "key": field.key,
+        "document": source.name.rsplit("/", 1)[-1],
+        "waiting": field.waiting,
+        "asked": source.page,
+    }
+    return {**field.answer, **told}
 
 
 def _page(data: dict[str, Any]) -> str:

@@ -4,56 +4,50 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from layoutllm_tool.batch.sources import open_document
+from layoutllm_tool.batch.sources import asked_pages, open_document
 from layoutllm_tool.batch.store import Store
-from layoutllm_tool.documents.geometry import Document
-from layoutllm_tool.errors import DocumentUnreadable, StoreMismatch
+from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.errors import DocumentUnreadable, OCRError, StoreMismatch
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.shelf import Recent
 
 MOST_PIXELS = 1600
 """A picture's longer side, as it is shown."""
-_KEPT = 4
 
 
 class Pages:
-    """Safe for several threads: one document is opened at a time."""
+    """Safe for several threads: one document is read at a time. A page that is shown is opened alone; what is asked about is opened whole."""
 
     def __init__(self, store: Store, reader: Callable[[], Reader] | None = None) -> None:
-        """``reader()`` gives the reader that recognises text, and turns what was scanned the wrong way round: without it, pages are shown
-        as they lie in the file."""
+        """``reader()`` gives the reader that recognises text, and turns what was scanned the wrong way round: without it, what was turned
+        has no picture, and scans have no lines."""
         self._store, self._reader = store, reader
-        self._kept: Recent[str, Document] = Recent(_KEPT)
+        self._whole: Recent[str, Document] = Recent(4)
+        self._lying: Recent[tuple[str, int], Document] = Recent(8)
+        self._read: Recent[tuple[str, int], Page] = Recent(8)
         self._lock = threading.Lock()
 
     def document(self, key: str) -> Document:
-        """StoreMismatch for an unknown key; DocumentUnreadable where the content is another by now; what the reader raises."""
+        """Read, and with the pages that the batch looked at. StoreMismatch for an unknown key; DocumentUnreadable where the content is
+        another by now; what the reader raises."""
         with self._lock:
-            document = self._kept.get(key)
+            document = self._whole.get(key)
             if document is None:
-                document = self._opened(key)
-                if self._reader is not None and any(page.lines is None for page in document.pages):
-                    document = self._reader().load(document)
-                self._kept.put(key, document)
+                source = self._store.input_of(key)
+                asked = asked_pages(self._store.settings["plan"], source.page if source else None)
+                document = self._recognised(self._opened(key, asked))
+                self._whole.put(key, document)
             return document
 
-    def _opened(self, key: str) -> Document:
-        source, done = self._store.input_of(key), self._store.document(key)
-        if source is None or done is None:
-            raise StoreMismatch("there is no such document.", hint="Load the page again.")
-        document = open_document(source.name)
-        if done.sha256 and document.sha256 != done.sha256:
-            raise DocumentUnreadable(
-                f"{document.name!r} is another document now than when it was read.", hint="Run the batch on it again."
-            )
-        return document
-
     def picture(self, key: str, number: int, most: int = MOST_PIXELS) -> bytes:
-        """WebP. PageOutOfRange; DocumentUnreadable for a page without a picture."""
-        image = self.document(key).page(number).image
+        """WebP, the way up that the boxes are true to: a page that was turned to be read is read again, unless it was just now.
+
+        As ``document``; PageOutOfRange; DocumentUnreadable for a page without a picture; OCRError where nobody can turn it.
+        """
+        image = self._upright(key, number).image
         if image is None:
             raise DocumentUnreadable("this page has no picture.", hint="Its lines can be picked all the same.")
         shown = image.convert("RGB")
@@ -64,6 +58,44 @@ class Pages:
 
     def lines(self, key: str, number: int) -> dict[str, Any]:
         """The page's size and its lines with their boxes (0-1000)."""
-        page = self.document(key).page(number)
+        page = self._page(key, number)
         lines = [{"text": line.text, "box": line.box.as_list()} for line in page.lines or ()]
         return {"page": number, "width": page.width, "height": page.height, "lines": lines}
+
+    def _upright(self, key: str, number: int) -> Page:
+        done = self._store.document(key)
+        turned = done.turned if done else None
+        return self._page(key, number) if turned is None or number in turned else self._as_it_lies(key, number).pages[0]
+
+    def _page(self, key: str, number: int) -> Page:
+        with self._lock:
+            page = self._read.get((key, number))
+            if page is None:
+                page = self._recognised(self._as_it_lies(key, number)).pages[0]
+                self._read.put((key, number), page)
+            return page
+
+    def _as_it_lies(self, key: str, number: int) -> Document:
+        document = self._lying.get((key, number))
+        if document is None:
+            document = self._opened(key, [number])
+            self._lying.put((key, number), document)
+        return document
+
+    def _recognised(self, document: Document) -> Document:
+        if all(page.lines is not None for page in document.pages):
+            return document
+        if self._reader is None:
+            raise OCRError(f"nothing here reads {document.name!r}.", hint="Give a reader.")
+        return self._reader().load(document)
+
+    def _opened(self, key: str, pages: Sequence[int] | None) -> Document:
+        source, done = self._store.input_of(key), self._store.document(key)
+        if source is None or done is None:
+            raise StoreMismatch("there is no such document.", hint="Load the page again.")
+        document = open_document(source.name, pages=pages)
+        if done.sha256 and document.sha256 != done.sha256:
+            raise DocumentUnreadable(
+                f"{document.name!r} is another document now than when it was read.", hint="Run the batch on it again."
+            )
+        return document

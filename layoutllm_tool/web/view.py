@@ -187,9 +187,12 @@ def create_app(  # noqa: C901  the routes close over one run's state
         whole = row(field, source.name) | {"cot": field.answer["cot"], "reasons": field.answer["reasons"]}
         with reviewing:
             tried = attempts(app.state.saver, key, name)
-        done = app.state.store.document(key)
-        pages = done.pages if done else 1
-        return JSONResponse(whole | {"error": field.answer["error"], "attempts": tried, "pages": pages})
+        done, asked = app.state.store.document(key), source.page or 1
+        pages = max(
+            done.pages or 1 if done else 1, asked, field.answer["page"] or 1
+        )  # of which one alone may have been read
+        told = {"error": field.answer["error"], "attempts": tried, "pages": pages, "asked": asked}
+        return JSONResponse(whole | told)
 
     @app.get("/api/documents/{key}/pages/{number}.webp")
     def picture(key: str, number: int) -> Response:

@@ -7,7 +7,7 @@ const inside = $("data") && JSON.parse($("data").textContent);  // an exported f
 function kept(path, body) {
   if (body) throw new Error("This is a copy to read: reviews are made with layoutllm view.");
   if (path.includes("/pages/")) return {lines: []};
-  if (path.includes("/fields/")) { const one = inside.fields.find((f) => place(f) === path); return {...one, pages: 1}; }
+  if (path.includes("/fields/")) { return inside.fields.find((f) => place(f) === path); }
   const q = new URLSearchParams(path.split("?")[1]), text = q.get("text").toLowerCase();
   const fields = inside.fields.filter((f) => (!q.get("waiting") || f.waiting) && (!q.get("verdict") || f.verdict === q.get("verdict")) && (f.confidence ?? 0) <= q.get("most") && `${f.document} ${f.name} ${f.answer ?? ""}`.toLowerCase().includes(text));
   return {fields, total: fields.length};
@@ -67,7 +67,7 @@ async function open(field) {
   state.wanted = field;
   const one = await call(place(field));
   if (state.wanted !== field) return;
-  state.one = one; document.body.setAttribute("aria-busy", "false"); reset(); show(one); await turn(one.page ?? one.cot?.areas[0]?.page ?? 1);
+  state.one = one; document.body.setAttribute("aria-busy", "false"); reset(); show(one); await turn(one.page ?? one.cot?.areas[0]?.page ?? one.asked ?? 1);
 }
 function show(one) {
   $("document").textContent = one.document ?? ""; $("question").textContent = one.question ?? "Nothing left here.";
@@ -79,7 +79,7 @@ function show(one) {
 }
 async function turn(page) {
   const one = state.one; state.page = page; state.lines = []; state.from = -1;
-  $("where").textContent = `page ${page} of ${one.pages ?? 1}`; $("picture").src = inside ? inside.pictures[`${one.key}/${page}`] ?? "" : `api/documents/${one.key}/pages/${page}.webp`;
+  $("where").textContent = one.pages ? `page ${page} of ${one.pages}` : `page ${page}`; $("picture").src = inside ? inside.pictures[`${one.key}/${page}`] ?? "" : `api/documents/${one.key}/pages/${page}.webp`;
   marks();
   const data = await call(`api/documents/${one.key}/pages/${page}`);
   if (state.one === one && state.page === page) { state.lines = data.lines; marks(); }
@@ -162,7 +162,7 @@ $("marks").addEventListener("pointerup", (event) => {
   const at = state.lines.findIndex(({box}) => x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3]);
   state.box = null; state.from = state.to = at; state.boxing = true; if (at >= 0) say(`${state.lines[at].text} (Enter sends)`); marks();
 });
-$("before").addEventListener("click", () => { if (state.one && state.page > 1) run(() => turn(state.page - 1)); });
+$("before").addEventListener("click", () => { if (state.one?.pages && state.page > 1) run(() => turn(state.page - 1)); });
 $("after").addEventListener("click", () => { if (state.one && state.page < (state.one.pages ?? 1)) run(() => turn(state.page + 1)); });
 let timer; for (const id of ["search", "most"]) $(id).addEventListener("input", () => { $("most-shown").textContent = Number($("most").value).toFixed(2); clearTimeout(timer); timer = setTimeout(() => run(() => load()), 150); });
 if (!inside) history.replaceState(null, "", location.pathname);  // the token is in a cookie by now
