@@ -145,6 +145,20 @@ def test_a_document_that_changed_or_went_is_counted_not_taught(batch: Path, tmp_
         ReviewedPages.read([batch])
 
 
+def test_documents_of_a_registrys_frozen_set_are_not_trained_on(batch: Path, tmp_path: Path) -> None:
+    from layoutllm_tool.commands.train import _frozen
+    from layoutllm_tool.registry import Registry
+    from layoutllm_tool.registry.frozen import Frozen
+
+    asked = tmp_path / "validation.jsonl"
+    asked.write_text('{"document": "in/001.pdf", "question": "What is the total?", "answers": ["1.50"]}')
+    Registry.freeze(tmp_path / "models", Frozen.read(asked))
+    found = ReviewedPages.read([batch], held_out=_frozen(tmp_path / "models"))
+    assert [example.source for example in found.examples] == ["002.pdf/1"]
+    assert found.left_out == {"its document is in the frozen set": 2}
+    assert _frozen(None) == frozenset()
+
+
 def test_a_correction_that_did_not_satisfy_teaches_nothing(batch: Path) -> None:
     """The reader's answer after it is nobody's word."""
     with Store.open(batch) as store:

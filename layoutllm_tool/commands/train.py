@@ -36,6 +36,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds receipts, tables, papers, ...")
     parser.add_argument("--shards", type=Path, metavar="DIR", help="receipts packed by --write-shards, in their place")
     parser.add_argument("--reviewed", type=Path, nargs="+", default=[], metavar="OUT", help="batches with reviewed answers, for the recipe adapt")  # fmt: skip
+    parser.add_argument("--registry", type=Path, metavar="DIR", help="leave out what its frozen set asks about")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="where the weights go (default: RUN/weights)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the recipe, or of its stages: seed=1, pages=200, sft.pages=200")  # fmt: skip
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop, resumably, after so long")
@@ -64,11 +65,11 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     from layoutllm_tool.training.data import Sources
     from layoutllm_tool.training.run import export, run
 
+    sources = Sources(options.data, options.shards, tuple(options.reviewed), _frozen(options.registry))
     with Progress() as progress:
         outcome = run(
-            recipe, Sources(options.data, options.shards, tuple(options.reviewed)), options.out, minutes=options.minutes,
-            report=progress.step, train=not options.export,
-        )  # fmt: skip
+            recipe, sources, options.out, minutes=options.minutes, report=progress.step, train=not options.export
+        )
     if not (outcome.finished or options.export):
         sys.stderr.write("Stopped before the end; the same command goes on. Weights so far: --export.\n")
         return 0
@@ -76,6 +77,14 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     export(outcome, folder)
     sys.stdout.write(f"{folder}\n")
     return 0
+
+
+def _frozen(registry: Path | None) -> frozenset[str]:
+    if registry is None:
+        return frozenset()
+    from layoutllm_tool.registry import Registry
+
+    return frozenset(case.sha256 for case in Registry(registry).validation.cases)
 
 
 def _plan(recipe: Recipe, *, as_json: bool) -> int:

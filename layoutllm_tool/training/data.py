@@ -32,11 +32,13 @@ Examples = Callable[[int], Example]
 class Sources:
     """Where data lies: ``folder`` holds ``receipts``, ``tables``, ``papers`` and the like as the README of the data names them;
     ``shards`` holds receipts packed by ``layoutllm train --write-shards``, for a machine without text recognition;
-    ``reviewed`` are folders of batches (``layoutllm batch -o``) in which people reviewed answers."""
+    ``reviewed`` are folders of batches (``layoutllm batch -o``) in which people reviewed answers, ``held_out`` the hashes of
+    documents that a registry's frozen set asks about: they are not trained on."""
 
     folder: Path | None = None
     shards: Path | None = None
     reviewed: tuple[Path, ...] = ()
+    held_out: frozenset[str] = frozenset()
 
     def __truediv__(self, name: str) -> Path | None:
         """The folder of that name; None where it is not there."""

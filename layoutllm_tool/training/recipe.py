@@ -96,7 +96,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     seed: int = 0
     start: str = "base"
-    """"base": the base language model with everything else at random; "shipped" or a folder: go on from those weights."""
+    """"base": the base language model with everything else at random; "shipped", a folder of weights or a registry: go on from those."""
     encoder: str = ""
     language_model: str = ""
     """Hub names or folders of the paper's shape; "" is the shipped shape."""

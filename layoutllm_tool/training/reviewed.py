@@ -159,9 +159,9 @@ class ReviewedPages:
     seed: int = 0
 
     @classmethod
-    def read(cls, folders: Sequence[Path], *, seed: int = 0) -> ReviewedPages:
+    def read(cls, folders: Sequence[Path], *, seed: int = 0, held_out: frozenset[str] = frozenset()) -> ReviewedPages:
         """StoreMismatch where a folder holds no batch; RecipeError where nobody has reviewed anything that can be taught."""
-        taught = [one for folder in folders for one in of_batch(folder)]
+        taught = [one for folder in folders for one in of_batch(folder, held_out=held_out)]
         left_out = sum((Counter(one.left_out) for one in taught), Counter[str]())
         found = tuple(example for one in taught for example in one.examples)
         if not found:
@@ -184,14 +184,18 @@ class ReviewedPages:
         return self.examples[order[at]]
 
 
-def of_batch(folder: Path) -> Iterator[Taught]:
-    """A document each that somebody said something of, in the order of their keys. What can't be opened any more is counted."""
+def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset()) -> Iterator[Taught]:
+    """A document each that somebody said something of, in the order of their keys. What can't be opened any more is counted, and
+    what is held out (SHA-256 of its bytes)."""
     with Store.open(folder) as store:
         languages = tuple(store.settings.get("languages", ("eng",)))
         for key, said in sorted(_said_of(store.reviews()).items()):
             source, done = store.input_of(key), store.document(key)
             if source is None or done is None:
                 yield Taught((), {"its document has left the source": len(said)})
+                continue
+            if done.sha256 in held_out:
+                yield Taught((), {"its document is in the frozen set": len(said)})
                 continue
             try:
                 document = open_document(source.name, pages=[source.page] if source.page else None)

@@ -110,8 +110,9 @@ def _start(recipe: Recipe) -> Path | None:
     if recipe.encoder or recipe.start == "base":
         return None
     from layoutllm_tool.model.weights import SHIPPED
+    from layoutllm_tool.registry import resolve
 
-    return SHIPPED if recipe.start == "shipped" else Path(recipe.start)
+    return resolve(None if recipe.start == "shipped" else Path(recipe.start)) or SHIPPED
 
 
 def _parent(recipe: Recipe) -> dict[str, str]:
