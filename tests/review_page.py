@@ -1,0 +1,82 @@
+"""A batch to be reviewed, and the review page of it served on a port: for tests of the page and of its API."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from graphs.planner import plan_task
+from graphs.runs import carry_out, checkpoints
+from graphs.state import Context, Request
+from graphs.workflow import build_workflow
+from layoutllm_tool.batch.store import Done, Field, Input, Store
+from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents import Access, load_document
+from layoutllm_tool.documents.geometry import Box, Word
+from layoutllm_tool.testing import FakeOCR, FakeReader
+from layoutllm_tool.tool import LayoutLLMTool
+
+KEY, TOKEN = "a" * 32, "secret"
+EVIL = "<img src=x onerror=window.bad=1>"
+LINES = ["ACME Ltd", "Date: 2 May 2024", "Total: 12.50", f"Note: {EVIL}"]
+
+
+def words(_: Any) -> list[Word]:
+    return [
+        Word(text, Box(100 + 130 * i, 100 + 100 * row, 220 + 130 * i, 140 + 100 * row), 1.0)
+        for row, line in enumerate(LINES)
+        for i, text in enumerate(line.split())
+    ]
+
+
+def doubtful_batch(tmp_path: Path) -> tuple[Path, FakeReader]:
+    """One drawn page, whose total is doubtful."""
+    file = tmp_path / f"{EVIL.replace('/', '')}.png"
+    image = Image.new("RGB", (700, 900), "white")
+    for row, line in enumerate(LINES):
+        ImageDraw.Draw(image).text((70, 90 + 90 * row), line, fill="black", font_size=26)
+    image.save(file)
+    folder, plan = tmp_path / "out", plan_task(["total", "date"]).plan.model_dump(mode="json")
+    text = next(q["text"] for q in plan["questions"] if q["name"] == "total")
+    analysis = QuestionAnalysis("key-value", "extraction", "Total")
+    wrong = LayoutCoT(text, analysis, (), AnswerFormation("right of", "x"), EVIL + " 99", 0.2)
+    reader = FakeReader({text: wrong}, ocr=FakeOCR(words))
+    document = load_document(file, access=Access.anywhere())
+    with Store.open(folder, {"plan": plan, "rounds": 1}) as store, checkpoints(folder / "runs.sqlite") as saver:
+        graph = build_workflow().compile(checkpointer=saver)
+        tool = LayoutLLMTool(reader=reader, documents={str(file): document})
+        context = Context(tool=tool, rounds=1, second_look=False, review=True)
+        outcome = carry_out(graph, Request(document=str(file), task=plan), thread=KEY, context=context)
+        waiting = {i.value["name"] for i in graph.get_state({"configurable": {"thread_id": KEY}}).interrupts}
+        store.enter([Input(0, str(file), None, KEY)])
+        fields = [Field(KEY, i, a["name"], dict(a), a["name"] in waiting) for i, a in enumerate(outcome["answers"])]
+        store.put(Done(KEY, "done", "failed", sha256=document.sha256, pages=1, turned=[]), fields)
+    reader.answers.clear()
+    return folder, reader
+
+
+@contextmanager
+def served(batch: tuple[Path, FakeReader]) -> Iterator[str]:
+    """The address with its token."""
+    import uvicorn
+
+    from layoutllm_tool.web.view import create_app
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(*batch, token=TOKEN), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/?token={TOKEN}"
+    server.should_exit = True
+    thread.join(20)
+    listening.close()
