@@ -39,8 +39,8 @@ _CONTRASTS = """
   const found = {};
   for (const node of document.querySelectorAll("body *")) {
     const text = [...node.childNodes].some((one) => one.nodeType === 3 && one.textContent.trim());
-    if (!text || !node.getClientRects().length) continue;
-    const back = behind(node), style = getComputedStyle(node), ink = rgba(style.color);
+    if (!(text || node.placeholder) || !node.getClientRects().length) continue;
+    const back = behind(node), style = getComputedStyle(node, node.placeholder ? "::placeholder" : null), ink = rgba(style.color);
     ink[3] *= Number(style.opacity);
     const [low, high] = [light(back), light(over(ink, back))].sort((a, b) => a - b);
     found[`${node.tagName}#${node.id}.${node.className}: ${node.textContent.trim().slice(0, 30)}`] = (high + 0.05) / (low + 0.05);
