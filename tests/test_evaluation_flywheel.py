@@ -36,7 +36,7 @@ def data(tmp_path: Path) -> Path:
             *([text("Terms", 72, 700)] if number == 3 else []),
         ]
         (folder / "pdf" / f"{number}.pdf").write_bytes(make_pdf(*pages))
-        rows.append({"file": f"{number}.pdf", "contract_num": f"77{number}", "advertiser": f"Party {number}", "gross_amount": f"${number}50.00", "flight_from": f"0{number}/02/20", "flight_to": None})  # fmt: skip
+        rows.append({"file": f"{number}.pdf", "contract_num": f"77{number}", "advertiser": f"Party {number}", "gross_amount": f"${number}50.00", "flight_from": f"0{number}/02/20", "flight_to": None, "pages": len(pages)})  # fmt: skip
     (folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
@@ -48,6 +48,11 @@ def test_the_split_does_not_depend_on_the_other_documents(data: Path) -> None:
     assert ads.split(rows[::-1], 4, seed=1) == (pool, held)
     assert ads.split([r for r in rows if r in held], 4, seed=1)[1] == held
     assert ads.split(rows, 4, seed=2)[1] != held
+
+
+def test_long_documents_can_be_left_out(data: Path, tmp_path: Path) -> None:
+    plan = flywheel.Plan(data, tmp_path, held=4, most_pages=1)
+    assert "3.pdf" not in {row["file"] for part in flywheel._split(plan) for row in part}
 
 
 def test_questions_are_asked_of_labelled_fields_alone(data: Path) -> None:

@@ -116,6 +116,7 @@ def _add_flywheel(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     made.add_argument("--pool", type=int, default=80, help="documents to choose from (default: %(default)s)")
     made.add_argument("--subset", type=int, metavar="N", help="of the pool, looked at to choose from (default: all)")
     made.add_argument("--seed", type=int, default=0, help="of the split, the choice and the training")
+    made.add_argument("--most-pages", type=int, metavar="N", help="leave longer documents out")
     made.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the recipe adapt"
     )

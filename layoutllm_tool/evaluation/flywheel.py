@@ -40,6 +40,8 @@ class Plan:
     pool: int = 80
     subset: int | None = None
     seed: int = 0
+    most_pages: int | None = None
+    """Longer documents are left out of pool and held-out ones."""
     settings: tuple[tuple[str, str], ...] = ()
     """Of the recipe, as ``layoutllm train --set`` takes them."""
 
@@ -59,7 +61,7 @@ class Point:
 
 def run(plan: Plan, make: Callable[[Path | None], Reader], weights: Path | None, say: Say) -> list[Point]:
     """The start's point first, then each arm's. What lies in ``plan.out`` already is not done again."""
-    pool, held = ads.split(ads.labels(plan.data), plan.held, seed=plan.seed)
+    pool, held = _split(plan)
     items = ads.items(plan.data, rows=held)
     plan.out.mkdir(parents=True, exist_ok=True)
     reader = make(weights)
@@ -72,6 +74,13 @@ def run(plan: Plan, make: Callable[[Path | None], Reader], weights: Path | None,
             points.append(_arm(plan, how, size, named, reader, make, weights, say))
             say(_told(points[-1]))
     return points
+
+
+def _split(plan: Plan) -> tuple[list[ads.Label], list[ads.Label]]:
+    rows = ads.labels(plan.data)
+    if plan.most_pages is not None:
+        rows = [row for row in rows if row.get("pages", 1) <= plan.most_pages]
+    return ads.split(rows, plan.held, seed=plan.seed)
 
 
 def _told(point: Point) -> str:
@@ -123,8 +132,7 @@ def _arm(
         _review(plan, how, size, folder / "batch", named, reader)
         _train(plan, folder, weights, say)
     pages = json.loads((folder / "taught.json").read_text())["pages"]
-    _, held = ads.split(ads.labels(plan.data), plan.held, seed=plan.seed)
-    asked = ads.items(plan.data, rows=held)
+    asked = ads.items(plan.data, rows=_split(plan)[1])
     return _scored(folder / "held.json", asked, lambda: make(trained), Point(how, size, 0, 0, 0, pages))
 
 

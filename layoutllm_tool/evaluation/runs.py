@@ -174,7 +174,7 @@ def run_flywheel(setting: Setting) -> int:
     plots.require(chosen.out)
     plan = flywheel.Plan(
         setting.data("ads"), chosen.out, chosen.sizes, chosen.held, chosen.pool, chosen.subset, chosen.seed,
-        tuple(settings_of(chosen.set).items()),
+        chosen.most_pages, tuple(settings_of(chosen.set).items()),
     )  # fmt: skip
     points = flywheel.run(plan, setting.make, chosen.weights, partial(setting.console.print, markup=False))
     setting.console.print(report.flywheel_table(points))
