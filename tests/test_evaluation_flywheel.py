@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.evaluation import ads, batches
+from layoutllm_tool.evaluation import ads, batches, flywheel
 from layoutllm_tool.evaluation.command import main
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.testing import FakeReader
