@@ -125,6 +125,15 @@ class Reviewed:
     after: dict[str, Any]
     at: str
 
+    @property
+    def decided(self) -> bool:
+        """Whether an answer stands after it. What a correction led to is the reader's until a person or the checks are content."""
+        return (
+            self.after.get("by") == "person"
+            and self.after.get("verdict") == "satisfied"
+            and bool(self.after.get("cot"))
+        )
+
 
 class Store:
     """Safe for several threads, and for several processes on one file (WAL, waiting up to a minute for each other).
@@ -289,6 +298,10 @@ class Store:
             Reviewed(number, key, name, json.loads(reply), json.loads(before), json.loads(after), at)
             for number, key, name, reply, before, after, at in rows
         ]
+
+    def decisions(self) -> list[Reviewed]:
+        """The last word on each field, where it decided anything."""
+        return [one for one in {(said.key, said.name): said for said in self.reviews()}.values() if one.decided]
 
     # -- the queue ---------------------------------------------------------------------------------------------------
 

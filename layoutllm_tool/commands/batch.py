@@ -97,7 +97,9 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     from layoutllm_tool.batch.tables import write_tables
     from layoutllm_tool.registry import resolve
 
-    options.weights = resolve(options.weights)  # once: all workers, and what the answers are kept under, mean the same model
+    options.weights = resolve(
+        options.weights
+    )  # once: all workers, and what the answers are kept under, mean the same model
     settings = _settings(options, reader)
     part, shard = (f"{options.shard[0] + 1}/{options.shard[1]}", options.shard) if options.shard else ("", None)
     found = rows(options.source, page=options.page, shard=shard)

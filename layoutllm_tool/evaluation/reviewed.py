@@ -15,8 +15,7 @@ def frozen_of(folder: Path) -> Frozen:
     StoreMismatch where the folder holds no batch; RegistryError where nobody decided on anything, or where its documents lie at URLs.
     """
     with Store.open(folder) as store:
-        last = {(one.key, one.name): one for one in store.reviews()}
-        found = [case for one in last.values() if (case := _case(store, one))]
+        found = [case for one in store.decisions() if (case := _case(store, one))]
         languages = tuple(map(str, store.settings.get("languages", ("eng",))))
     if not found:
         raise RegistryError(
@@ -26,10 +25,9 @@ def frozen_of(folder: Path) -> Frozen:
 
 
 def _case(store: Store, said: Reviewed) -> tuple[tuple[int, str], Case] | None:
-    """With its place in the order; None where the document has left the source, or no person's answer stands."""
+    """With its place in the order; None where the document has left the source."""
     source, done, after = store.input_of(said.key), store.document(said.key), said.after
-    decided = after.get("by") == "person" and after.get("verdict") == "satisfied" and after.get("cot")
-    if source is None or done is None or done.sha256 is None or not decided:
+    if source is None or done is None or done.sha256 is None:
         return None
     if "://" in source.name:
         raise RegistryError(f"{source.name} is no file.", hint="Freeze what was reviewed of files on this machine.")

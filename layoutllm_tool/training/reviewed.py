@@ -189,7 +189,7 @@ def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset()) -> Iterato
     what is held out (SHA-256 of its bytes)."""
     with Store.open(folder) as store:
         languages = tuple(store.settings.get("languages", ("eng",)))
-        for key, said in sorted(_said_of(store.reviews()).items()):
+        for key, said in sorted(_said_of(store.decisions()).items()):
             source, done = store.input_of(key), store.document(key)
             if source is None or done is None:
                 yield Taught((), {"its document has left the source": len(said)})
@@ -207,15 +207,12 @@ def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset()) -> Iterato
                 yield Taught((), {str(error): len(said)})
 
 
-def _said_of(reviews: Iterable[Reviewed]) -> dict[str, list[Said]]:
-    """By document, the last word on each field."""
-    last = {(one.key, one.name): one.after for one in reviews}
+def _said_of(decisions: Iterable[Reviewed]) -> dict[str, list[Said]]:
+    """By document."""
     found: dict[str, list[Said]] = {}
-    for (key, name), after in last.items():
-        # What a correction led to is the reader's answer until a person or the checks are content with it.
-        if after.get("by") == "person" and after.get("verdict") == "satisfied" and after.get("cot"):
-            cot = LayoutCoT.from_json(after["cot"])
-            found.setdefault(key, []).append(Said(name, cot.question, cot.answer, cot))
+    for one in decisions:
+        cot = LayoutCoT.from_json(one.after["cot"])
+        found.setdefault(one.key, []).append(Said(one.name, cot.question, cot.answer, cot))
     return found
 
 
