@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from layoutllm_tool.batch.selection import select
 from layoutllm_tool.batch.sources import rows as batch_rows
 from layoutllm_tool.batch.store import Store
-from layoutllm_tool.evaluation import ads, asking, rows
+from layoutllm_tool.evaluation import ads, asking, report, rows
 from layoutllm_tool.evaluation.metrics import RIGHT, anls
 from layoutllm_tool.protocols import Reader
 
@@ -181,7 +181,8 @@ def _train(plan: Plan, folder: Path, weights: Path | None, say: Say) -> None:
 
 def _scored(path: Path, items: Sequence[asking.Item], make: Callable[[], Reader], point: Point) -> Point:
     if not path.exists():
-        outcome = asking.ask_all(make(), items)
+        with report.progress(point.how, sum(len(item.questions) for item in items)) as tick:
+            outcome = asking.ask_all(make(), items, tick=tick)
         rows.write(path, outcome.rows, load_seconds=list(outcome.load_seconds), refused=list(outcome.refused))
     found = rows.read(path)
     right = fmean(row.anls >= RIGHT for row in found)

@@ -16,13 +16,14 @@ from layoutllm_tool.evaluation.ablation import Rung
 from layoutllm_tool.evaluation.asking import Outcome, Tick
 from layoutllm_tool.evaluation.batches import Found
 from layoutllm_tool.evaluation.curves import coverage_at, risk_coverage
-from layoutllm_tool.evaluation.flywheel import Point
 from layoutllm_tool.evaluation.loop import Comparison, Pass
 from layoutllm_tool.evaluation.odd import Outcome as Examined
 from layoutllm_tool.evaluation.rows import Row, Summary, by_field, refusals
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from layoutllm_tool.evaluation.flywheel import Point
 
 
 def _bar() -> Progress:
