@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
+from collections.abc import Iterable
 from random import Random
+from statistics import fmean
 
 import pytest
 
@@ -13,6 +16,7 @@ from layoutllm_tool.training.align import normal
 from layoutllm_tool.training.factory import asking, build, grids, office, vocabulary, wording
 from layoutllm_tool.training.factory.build import KINDS
 from layoutllm_tool.training.factory.noise import misread, read, tilted
+from layoutllm_tool.training.factory.questions import FIELD_FORMS, FORM, KEY_FORMS, spoken
 from layoutllm_tool.training.factory.render import Canvas, Fact, Ink
 from layoutllm_tool.training.factory.sheet import Sheet
 from layoutllm_tool.training.factory.values import COUNTRIES, MAKERS, Maker
@@ -190,3 +194,37 @@ def test_every_key_of_every_theme_has_values() -> None:
     for n in range(50):
         name = vocabulary.chosen("lab", Random(n), 1)[0][0]
         assert vocabulary.near(name, Random(n)) != ""
+
+
+# -- wording ------------------------------------------------------------------------------------------------------------
+
+
+def unanswered_by_wording(examples: Iterable[Example]) -> dict[str, float]:
+    """Share of questions that nothing answers, of the commonest form, the other forms with a key, and those by meaning."""
+    groups = {"plain": (FORM,), "keys": tuple({*KEY_FORMS} - {FORM, "{}?"}), "meaning": FIELD_FORMS}
+    ways = {
+        group: re.compile("|".join(re.escape(form).replace(r"\{\}", r'[^"]+') for form in forms))
+        for group, forms in groups.items()
+    }
+    asked: dict[str, list[bool]] = {group: [] for group in groups}
+    for example in examples:
+        for qa in example.qas:
+            for group, way in ways.items():
+                if way.fullmatch(qa.question):
+                    asked[group].append(qa.answer is None)
+                    break
+    assert all(len(found) > 50 for found in asked.values())
+    return {group: fmean(found) for group, found in asked.items()}
+
+
+def test_the_wording_of_a_question_does_not_tell_whether_the_page_answers() -> None:
+    shares = unanswered_by_wording(factory.examples(seed=5, count=220))
+    assert max(shares.values()) - min(shares.values()) < 0.2 and min(shares.values()) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("Contract #", "contract number"), ("Inv. No.", "invoice number"), ("Qty", "quantity"), ("Order#", "order number"), ("Date", "date")],
+)  # fmt: skip
+def test_printed_keys_are_said_as_people_say_them(key: str, said: str) -> None:
+    assert spoken(key) == said

@@ -19,7 +19,7 @@ from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training import align
 from layoutllm_tool.training.align import Place
-from layoutllm_tool.training.factory.questions import absent, ask_key, unanswerable
+from layoutllm_tool.training.factory.questions import absent, ask, unanswerable
 from layoutllm_tool.training.keys import Key, key_of, left_of, pairs
 from layoutllm_tool.training.schema import QA, Example
 
@@ -206,7 +206,7 @@ def _pair_question(key: str, line: int, place: Place, rng: Random) -> QA:
     lines = place.lines if inside else (line, *place.lines)
     asked = key + ":" * (rng.random() < 0.5)
     analysis = QuestionAnalysis("key-value", "extraction", key)
-    return QA(ask_key(asked, rng), analysis, lines, formation, place.answer, place.words)
+    return QA(ask(asked, rng), analysis, lines, formation, place.answer, place.words)
 
 
 def _without(source: str, page: Page, places: dict[str, Place], rng: Random) -> Iterator[Example]:

@@ -13,7 +13,7 @@ from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.training.align import normal
 from layoutllm_tool.training.factory import layouts
 from layoutllm_tool.training.factory.places import Blank, Found
-from layoutllm_tool.training.factory.questions import FORM, absent, ask_field, ask_key, unanswerable
+from layoutllm_tool.training.factory.questions import absent, ask, ask_field, unanswerable
 from layoutllm_tool.training.factory.render import Fact
 from layoutllm_tool.training.factory.vocabulary import near
 from layoutllm_tool.training.keys import EDGES
@@ -21,8 +21,6 @@ from layoutllm_tool.training.schema import QA
 
 UNANSWERABLE = 0.3
 """Share of questions that their page does not answer."""
-_PLAIN = 0.75
-"""Share of questions for a printed key that have the commonest form."""
 _CHANGED = 0.2
 """Share of printed keys asked in another case, or without the signs around them."""
 
@@ -96,7 +94,7 @@ def _quoted(key: str, rng: Random) -> Asked:
     """The key as it stands on the page, now and then in another case or without the signs around it."""
     if rng.random() < _CHANGED:
         key = rng.choice((key.upper, key.title, key.lower, lambda: _bare(key), lambda: _bare(key)))()
-    return FORM.format(key) if rng.random() < _PLAIN else ask_key(key, rng), _bare(key)
+    return ask(key, rng), _bare(key)
 
 
 def _bare(name: str) -> str:

@@ -16,7 +16,7 @@ from random import Random
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.training.align import WordIndex, box_of, joined, normal
-from layoutllm_tool.training.factory.questions import absent, ask_key, lacks, unanswerable
+from layoutllm_tool.training.factory.questions import absent, ask, lacks, unanswerable
 from layoutllm_tool.training.html.marks import Cell, Choice, Marked, Pair, Piece, Table, word_id
 from layoutllm_tool.training.html.render import Rendered
 from layoutllm_tool.training.keys import EDGES
@@ -150,7 +150,7 @@ def _pair(pair: Pair, key: _Found | None, places: _Places, rng: Random, section:
     if section and key:
         question = rng.choice(_SECTION_FORMS).format(key=key.name, section=section)
     elif key and not (pair.ask and rng.random() < 0.5):
-        question = ask_key(rng.choice((key.text, key.name)), rng)
+        question = ask(rng.choice((key.text, key.name)), rng)
     else:
         question = pair.ask
     if not pair.value.words:
