@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from layoutllm_tool.batch.sources import open_document
+from layoutllm_tool.batch.sources import asked_pages, open_document
 from layoutllm_tool.batch.store import Reviewed, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document, Page
@@ -188,7 +188,7 @@ def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset()) -> Iterato
     """A document each that somebody said something of, in the order of their keys. What can't be opened any more is counted, and
     what is held out (SHA-256 of its bytes)."""
     with Store.open(folder) as store:
-        languages = tuple(store.settings.get("languages", ("eng",)))
+        languages, plan = tuple(store.settings.get("languages", ("eng",))), store.settings["plan"]
         for key, said in sorted(_said_of(store.decisions()).items()):
             source, done = store.input_of(key), store.document(key)
             if source is None or done is None:
@@ -198,7 +198,7 @@ def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset()) -> Iterato
                 yield Taught((), {"its document is in the frozen set": len(said)})
                 continue
             try:
-                document = open_document(source.name, pages=[source.page] if source.page else None)
+                document = open_document(source.name, pages=asked_pages(plan, source.page))
                 if document.sha256 != done.sha256:
                     yield Taught((), {"its document has changed": len(said)})
                     continue
