@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 How = Literal["predicted loss", "random"]
 HOWS: tuple[How, ...] = ("predicted loss", "random")
 Say = Callable[[str], None]
+Lent = Callable[[], AbstractContextManager[Reader]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def run(plan: Plan, make: Callable[[Path | None], Reader], weights: Path | None,
     items = ads.items(plan.data, rows=held)
     plan.out.mkdir(parents=True, exist_ok=True)
     reader = make(weights)
-    points = [_scored(plan.out / "start.json", items, lambda: reader, Point("start", 0, 0, 0, 0))]
+    points = [_scored(plan.out / "start.json", items, lambda: nullcontext(reader), Point("start", 0, 0, 0, 0))]
     say(_told(points[0]))
     named = {str(ads.path(plan.data, row).resolve()): row for row in pool[: plan.pool]}
     _read_pool(plan, named, reader, say)
@@ -133,7 +135,7 @@ def _arm(
         _train(plan, folder, weights, say)
     pages = json.loads((folder / "taught.json").read_text())["pages"]
     asked = ads.items(plan.data, rows=_split(plan)[1])
-    return _scored(folder / "held.json", asked, lambda: make(trained), Point(how, size, 0, 0, 0, pages))
+    return _scored(folder / "held.json", asked, lambda: _closing(make(trained)), Point(how, size, 0, 0, 0, pages))
 
 
 def _review(plan: Plan, how: How, size: int, folder: Path, named: dict[str, ads.Label], reader: Reader) -> None:
@@ -179,10 +181,21 @@ def _train(plan: Plan, folder: Path, weights: Path | None, say: Say) -> None:
     export(outcome, folder / "run" / "weights")
 
 
-def _scored(path: Path, items: Sequence[asking.Item], make: Callable[[], Reader], point: Point) -> Point:
+@contextmanager
+def _closing(reader: Reader) -> Iterator[Reader]:
+    """Its thread would hold the model for ever, and one arm follows the other."""
+    try:
+        yield reader
+    finally:
+        if close := getattr(reader, "close", None):
+            close()
+
+
+def _scored(path: Path, items: Sequence[asking.Item], lent: Lent, point: Point) -> Point:
     if not path.exists():
-        with report.progress(point.how, sum(len(item.questions) for item in items)) as tick:
-            outcome = asking.ask_all(make(), items, tick=tick)
+        questions = sum(len(item.questions) for item in items)
+        with lent() as reader, report.progress(point.how, questions) as tick:
+            outcome = asking.ask_all(reader, items, tick=tick)
         rows.write(path, outcome.rows, load_seconds=list(outcome.load_seconds), refused=list(outcome.refused))
     found = rows.read(path)
     right = fmean(row.anls >= RIGHT for row in found)
