@@ -34,7 +34,7 @@ Workers = Callable[[Iterator[Work]], Iterator[Result]]
 
 @dataclass(slots=True)
 class Tally:
-    """What this run did: ``seen`` of ``total`` inputs, those that were known already among them."""
+    """What this run did: it is through with ``seen`` of ``total`` inputs, those that were known already among them."""
 
     total: int = 0
     seen: int = 0
@@ -75,10 +75,11 @@ class Batch:
         for row in self.rows:
             work = self._work(row)
             self.store.enter([Input(row.position, row.name, row.page, work.key)])
-            self.tally.seen += 1
             if work.key not in begun and self._wanted(work.key):
                 begun.add(work.key)
                 yield work
+            else:
+                self.tally.seen += 1
 
     def _work(self, row: Row) -> Work:
         """Hashed here; what can't be opened is known by its name, and its error is found out by whoever opens it."""
@@ -97,6 +98,7 @@ class Batch:
         """The thread before the row: a kill between them leaves a thread that the next run replaces."""
         _put_thread(saver, result.done.key, result.thread)
         self.store.put(result.done, result.fields)
+        self.tally.seen += 1
         self.tally.answered += 1
         self.tally.failed += result.done.status == "failed"
         if result.bug:

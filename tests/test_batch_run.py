@@ -288,3 +288,16 @@ def test_interrupted_it_leaves_tables(tmp_path: Path) -> None:
         _main(str(source), "-o", str(tmp_path / "out"), "--task", "What is the total?", reader=Stops())
     documents, _ = tables(tmp_path / "out")
     assert [row["status"] for row in documents][:2] == ["done", "done"]
+
+
+def test_what_was_only_handed_out_does_not_count_as_done(tmp_path: Path) -> None:
+    """Whoever takes all documents at once, as Ray does, would have the progress at its end from the beginning."""
+    source, seen = fill(tmp_path / "in", 3), list[int]()
+
+    def eager(works: Any) -> Any:
+        return here(FakeReader(), SETTINGS)(iter(list(works)))
+
+    with Batch(rows(str(source)), tmp_path / "out", SETTINGS) as batch:
+        batch.run(eager, lambda _: seen.append(batch.tally.seen))
+        again = batch.tally.total - batch.tally.answered
+        assert seen == [again + n for n in range(1, batch.tally.answered + 1)] and seen[-1] == batch.tally.total
