@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from layoutllm_tool.errors import DocumentNotFound
+from layoutllm_tool.errors import DocumentNotFound, RecipeError
 from layoutllm_tool.evaluation import ads, batches, flywheel
 from layoutllm_tool.evaluation.command import main
 from layoutllm_tool.protocols import Reader
@@ -102,9 +103,11 @@ def test_the_flywheel_turns_from_the_pool_to_the_plot_and_is_taken_up_again(
     assert all(p["anls"] > start["anls"] for p in others) and [p["pages"] for p in others] == [1, 3, 1, 3]
     assert (tmp_path / "out" / "flywheel.png").stat().st_size > 5000 and len(trained) == 4
     reviewed = json.loads((tmp_path / "out" / "random-003" / "taught.json").read_text())
-    assert reviewed["pages"] == 3
+    assert reviewed == {"pages": "3", "left_out": "nothing"}
     assert main(arguments, make=make, console=Console(file=said.open("w"), width=120)) == 0
     assert len(trained) == 4 and json.loads((tmp_path / "out" / "flywheel.json").read_text()) == points
+    # Held-out documents of another split would have been trained on: such a folder is refused.
+    assert main([*arguments, "--seed", "1"], make=make, console=Console(file=said.open("w"), width=120)) == 2
 
 
 class Taught(FakeReader):
@@ -138,7 +141,9 @@ def test_a_batch_is_measured_killed_and_compared(tmp_path: Path) -> None:
     assert (found.documents, found.failed, found.rows) == (9, 4, 9 + 18)
     assert found.same_after_kills == found.rows and found.same_through_ray is None
     assert found.batch_per_minute > 0 and found.alone_per_minute > 0
-    assert len(json.loads((tmp_path / "out" / "kills.json").read_text())) == 2
+    assert len(json.loads((tmp_path / "out" / "kills.json").read_text())) == found.kills
+    with pytest.raises(RecipeError, match="another task"):
+        batches.measure(replace(plan, task="What is the total?"), make, said.append)
     # A row that came out otherwise is seen.
     rows = batches._rows(tmp_path / "out" / "whole")
     assert batches._same(rows, [*rows[:-1], {**rows[-1], "value": "other"}]) == len(rows) - 1

@@ -73,6 +73,8 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     if not (outcome.finished or options.export):
         sys.stderr.write("Stopped before the end; the same command goes on. Weights so far: --export.\n")
         return 0
+    if left_out := outcome.facts.get("reviewed_left_out"):
+        sys.stderr.write(f"{outcome.facts['reviewed_pages']} reviewed pages; left out: {left_out}.\n")
     folder = options.weights or options.out / "weights"
     export(outcome, folder)
     sys.stdout.write(f"{folder}\n")

@@ -68,7 +68,7 @@ def items(data: Path, *, limit: int | None = None, seed: int = 0, rows: Iterable
         Random(f"ads/{seed}").shuffle(chosen)
     found, asked = [], 0
     for row in chosen:
-        questions = [Question(f"ads/{row['file']}", n, FORM.format(n), _gold(v)) for n, v in values(row).items()]
+        questions = [Question(f"ads/{row['file']}", n, FORM.format(n), gold(v)) for n, v in values(row).items()]
         kept = tuple(questions if limit is None else questions[: max(limit - asked, 0)])
         asked += len(kept)
         if kept:
@@ -76,7 +76,7 @@ def items(data: Path, *, limit: int | None = None, seed: int = 0, rows: Iterable
     return found
 
 
-def _gold(value: str) -> tuple[str, ...]:
+def gold(value: str) -> tuple[str, ...]:
     """An amount is right with and without its sign."""
     bare = value.removeprefix("$").strip()
     return (value,) if bare == value or not bare else (value, bare)

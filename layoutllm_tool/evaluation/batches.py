@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +19,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from layoutllm_tool.batch.sources import open_document
+from layoutllm_tool.batch.sources import asked_pages, open_document
 from layoutllm_tool.batch.sources import rows as source_rows
 from layoutllm_tool.batch.store import FILE, Store
 from layoutllm_tool.batch.tables import TIMINGS, document_rows, field_rows
-from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.errors import LayoutLLMError, RecipeError
+from layoutllm_tool.evaluation.kept import belongs
+from layoutllm_tool.evaluation.sets import spread
 from layoutllm_tool.protocols import Reader
 
 _POLL = 0.2
@@ -42,6 +45,10 @@ class Plan:
     workers: int = 2
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.alone < 1 or self.kills < 0:
+            raise RecipeError(f"{self.alone} documents alone, {self.kills} kills.", hint="Give at least 1 and 0.")
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -55,6 +62,7 @@ class Found:
     alone_per_minute: float
     """One process, one document after another, without its start."""
     kills: int
+    """That happened."""
     same_after_kills: int | None = None
     same_through_ray: int | None = None
 
@@ -64,28 +72,26 @@ class Found:
 
 def measure(plan: Plan, make: Callable[[], Reader], say: Callable[[str], None]) -> Found:
     """LayoutLLMError where a batch ends with an error."""
-    plan.out.mkdir(parents=True, exist_ok=True)
-    seconds = _timed(plan.out / "whole.json", lambda: _batch(plan, "whole"))
+    belongs(plan.out, {"source": os.path.abspath(plan.source), "task": plan.task, "alone": plan.alone, "workers": plan.workers, "seed": plan.seed})  # fmt: skip
+    seconds = _timed(plan.out / "whole.json", lambda: _anew(plan, "whole"))
     say(f"batch: {seconds:.0f} s")
-    alone = sorted(_spread(list(source_rows(plan.source)), plan.alone), key=lambda row: row.position)
+    alone = spread(list(source_rows(plan.source)), plan.alone)
     lone = _timed(plan.out / "alone.json", lambda: _one_by_one(plan, alone, make()))
     say(f"one after another: {len(alone)} documents in {lone:.0f} s")
-    whole = _rows(plan.out / "whole")
-    same = broken = None
+    whole, kills, broken, through = _rows(plan.out / "whole"), 0, None, None
     if plan.kills:
-        _killed(plan, say)
-        broken = _rows(plan.out / "killed")
-        say(f"killed {plan.kills} times: {_same(whole, broken)} of {len(whole)} rows are the same")
+        kills = _killed(plan, say)
+        broken = _same(whole, _rows(plan.out / "killed"))
+        say(f"killed {kills} times: {broken} of {len(whole)} rows are the same")
     if plan.ray:
         _batch(plan, "ray", "--engine", "ray")
-        same = _same(whole, _rows(plan.out / "ray"))
+        through = _same(whole, _rows(plan.out / "ray"))
     with Store.open(plan.out / "whole") as store:
         counts = store.statuses()
     total = sum(counts.values())
     return Found(
-        total, counts.get("failed", 0), len(whole), 60 * total / seconds, 60 * len(alone) / lone, plan.kills,
-        None if broken is None else _same(whole, broken), same,
-    )  # fmt: skip
+        total, counts.get("failed", 0), len(whole), 60 * total / seconds, 60 * len(alone) / lone, kills, broken, through
+    )
 
 
 # -- runs ---------------------------------------------------------------------------------------------------------------
@@ -105,8 +111,14 @@ def _batch(plan: Plan, name: str, *more: str) -> None:
         raise LayoutLLMError(f"the batch {name!r} ended with code {code}.", hint=f"See {plan.out / name}.")
 
 
-def _killed(plan: Plan, say: Callable[[str], None]) -> None:
-    """To its end, through so many kills; those that happened before are counted in a file."""
+def _anew(plan: Plan, name: str) -> None:
+    """What is timed begins at its beginning, though it was cut off before."""
+    shutil.rmtree(plan.out / name, ignore_errors=True)
+    _batch(plan, name)
+
+
+def _killed(plan: Plan, say: Callable[[str], None]) -> int:
+    """To its end, through so many kills, fewer where it ended before; those that happened before are kept in a file."""
     rng, folder, note = Random(f"kills/{plan.seed}"), plan.out / "killed", plan.out / "kills.json"
     total = sum(1 for _ in source_rows(plan.source))
     points = [(count, rng.random() * 3) for count in sorted(rng.sample(range(1, total), min(plan.kills, total - 1)))]
@@ -116,14 +128,15 @@ def _killed(plan: Plan, say: Callable[[str], None]) -> None:
         while process.poll() is None and _answered(folder) < count:
             time.sleep(_POLL)
         time.sleep(pause)
-        running = process.poll() is None
-        if running:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if process.poll() is not None:
+            break
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         done.append(_answered(folder))
         note.write_text(json.dumps(done) + "\n")
-        say(f"kill {len(done)} after {done[-1]} documents" if running else "the batch was at its end")
+        say(f"kill {len(done)} after {done[-1]} documents")
     _batch(plan, "killed")
+    return len(done)
 
 
 def _answered(folder: Path) -> int:
@@ -143,7 +156,7 @@ def _one_by_one(plan: Plan, chosen: Sequence[Any], reader: Reader) -> None:
     task, graph = plan_task(plan.task).plan.model_dump(mode="json"), make_graph()
     for row in chosen:
         try:
-            document = reader.load(open_document(row.name, pages=[row.page] if row.page else None))
+            document = reader.load(open_document(row.name, pages=asked_pages(task, row.page)))
         except LayoutLLMError:
             continue
         context = Context(tool=LayoutLLMTool(reader=reader, documents={row.name: document}))
@@ -156,10 +169,6 @@ def _timed(note: Path, work: Callable[[], None]) -> float:
         work()
         note.write_text(json.dumps({"seconds": round(time.monotonic() - begun, 1)}) + "\n")
     return float(json.loads(note.read_text())["seconds"])
-
-
-def _spread(rows: Sequence[Any], count: int) -> list[Any]:
-    return [rows[i * len(rows) // count] for i in range(min(count, len(rows)))] if count else []
 
 
 # -- rows ---------------------------------------------------------------------------------------------------------------

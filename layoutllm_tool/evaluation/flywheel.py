@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -19,6 +19,7 @@ from layoutllm_tool.batch.selection import select
 from layoutllm_tool.batch.sources import rows as batch_rows
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.evaluation import ads, asking, report, rows
+from layoutllm_tool.evaluation.kept import belongs, lent
 from layoutllm_tool.evaluation.metrics import RIGHT, anls
 from layoutllm_tool.protocols import Reader
 
@@ -65,7 +66,10 @@ def run(plan: Plan, make: Callable[[Path | None], Reader], weights: Path | None,
     """The start's point first, then each arm's. What lies in ``plan.out`` already is not done again."""
     pool, held = _split(plan)
     items = ads.items(plan.data, rows=held)
-    plan.out.mkdir(parents=True, exist_ok=True)
+    # Sizes may be added to what is there; everything else would mix.
+    belongs(
+        plan.out, {name: of for name, of in asdict(plan).items() if name not in ("out", "sizes")} | {"weights": weights}
+    )
     reader = make(weights)
     points = [_scored(plan.out / "start.json", items, lambda: nullcontext(reader), Point("start", 0, 0, 0, 0))]
     say(_told(points[0]))
@@ -133,9 +137,9 @@ def _arm(
     if not trained.exists():
         _review(plan, how, size, folder / "batch", named, reader)
         _train(plan, folder, weights, say)
-    pages = json.loads((folder / "taught.json").read_text())["pages"]
+    pages = int(json.loads((folder / "taught.json").read_text())["pages"])
     asked = ads.items(plan.data, rows=_split(plan)[1])
-    return _scored(folder / "held.json", asked, lambda: _closing(make(trained)), Point(how, size, 0, 0, 0, pages))
+    return _scored(folder / "held.json", asked, lambda: lent(make(trained)), Point(how, size, 0, 0, 0, pages))
 
 
 def _review(plan: Plan, how: How, size: int, folder: Path, named: dict[str, ads.Label], reader: Reader) -> None:
@@ -161,40 +165,28 @@ def _words(store: Store, key: str, label: ads.Label) -> Iterator[tuple[str, Any]
     answers = {field.name: field.answer["answer"] for field in store.fields(key)}
     for field, value in ads.values(label).items():
         name = _identifier(field)
-        right = anls(answers.get(name), (value, value.removeprefix("$"))) == 1.0
+        right = anls(answers.get(name), ads.gold(value)) == 1.0
         yield name, Review(accept=True) if right else Review(answer=value)
 
 
 def _train(plan: Plan, folder: Path, weights: Path | None, say: Say) -> None:
     from layoutllm_tool.training.data import Sources
     from layoutllm_tool.training.recipe import load_recipe
-    from layoutllm_tool.training.reviewed import ReviewedPages
     from layoutllm_tool.training.run import export, run
 
     start = {"start": json.dumps(str(weights))} if weights else {}
     recipe = load_recipe("adapt").with_settings({"seed": str(plan.seed)} | start | dict(plan.settings))
-    taught = ReviewedPages.read([folder / "batch"], seed=recipe.seed)
-    found = {"pages": len(taught), "left_out": dict(taught.left_out)}
-    (folder / "taught.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    say(f"{folder.name}: {found}")
     outcome = run(recipe, Sources(reviewed=(folder / "batch",)), folder / "run")
+    taught = {"pages": outcome.facts["reviewed_pages"], "left_out": outcome.facts["reviewed_left_out"]}
+    (folder / "taught.json").write_text(json.dumps(taught, indent=1) + "\n", encoding="utf-8")
+    say(f"{folder.name}: {taught['pages']} pages taught; left out: {taught['left_out']}")
     export(outcome, folder / "run" / "weights")
 
 
-@contextmanager
-def _closing(reader: Reader) -> Iterator[Reader]:
-    """Its thread would hold the model for ever, and one arm follows the other."""
-    try:
-        yield reader
-    finally:
-        if close := getattr(reader, "close", None):
-            close()
-
-
-def _scored(path: Path, items: Sequence[asking.Item], lent: Lent, point: Point) -> Point:
+def _scored(path: Path, items: Sequence[asking.Item], borrow: Lent, point: Point) -> Point:
     if not path.exists():
         questions = sum(len(item.questions) for item in items)
-        with lent() as reader, report.progress(point.how, questions) as tick:
+        with borrow() as reader, report.progress(point.how, questions) as tick:
             outcome = asking.ask_all(reader, items, tick=tick)
         rows.write(path, outcome.rows, load_seconds=list(outcome.load_seconds), refused=list(outcome.refused))
     found = rows.read(path)
@@ -219,7 +211,7 @@ def figure(points: Sequence[Point]) -> Figure:
 
     made, axes = new_figure("reviewed documents", "ANLS on held-out documents")
     start = [point for point in points if point.how == "start"]
-    for how, colour, style in (("predicted loss", BLUE, "-"), ("random", GREY, "--")):
+    for how, colour, style in zip(HOWS, (BLUE, GREY), ("-", "--"), strict=True):
         line = [*start, *sorted((p for p in points if p.how == how), key=lambda p: p.reviewed)]
         axes.plot([p.reviewed for p in line], [p.anls for p in line], style, color=colour, marker="o", label=how)
     axes.set_title(f"{start[0].questions} questions of held-out documents" if start else "")

@@ -6,7 +6,7 @@ One model is in memory after the other. What a registry is and keeps is ``regist
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -14,6 +14,7 @@ from typing import Any
 
 from layoutllm_tool.errors import RegistryError
 from layoutllm_tool.evaluation.asking import Item, Tick, ask_all
+from layoutllm_tool.evaluation.kept import lent
 from layoutllm_tool.evaluation.rows import Question, Row
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.registry.folders import Candidate
@@ -130,8 +131,7 @@ def _in_order(frozen: Frozen) -> list[Case]:
 
 def _asked(reader: Reader, frozen: Frozen, what: str, tick: Tick | None) -> tuple[Row, ...]:
     """A row a case, in the order of ``_in_order``."""
-    close = getattr(reader, "close", None)
-    with closing(reader) if close else nullcontext():  # type: ignore[type-var]  # a Reader need not have an end
+    with lent(reader):
         outcome = ask_all(reader, _items(frozen), tick=tick)
     if outcome.refused:
         failed = sum(row.failed for row in outcome.rows)

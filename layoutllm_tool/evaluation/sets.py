@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from layoutllm_tool.evaluation import ads, cord, docvqa, drawn, forms, receipts, refusal, sroie, visualmrc
 from layoutllm_tool.evaluation.asking import Item
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,11 @@ class Set:
     """The split that is scored by default, where the set has splits."""
 
 
-def spread(numbers: Sequence[int], limit: int | None) -> Sequence[int]:
+def spread(things: Sequence[_T], limit: int | None) -> Sequence[_T]:
     """At most ``limit`` of them, evenly spaced."""
-    if limit is None or limit >= len(numbers):
-        return numbers
-    return [numbers[i * len(numbers) // limit] for i in range(max(limit, 0))]
+    if limit is None or limit >= len(things):
+        return things
+    return [things[i * len(things) // limit] for i in range(max(limit, 0))]
 
 
 def _receipts(choice: Choice) -> list[Item]:

@@ -26,6 +26,8 @@ SHIPPED = Path(__file__).parent.parent / "weights" / "smol"
 """The default weights, inside the package."""
 LOSS_HEAD = "loss_head.safetensors"
 """In a weights folder; may be absent."""
+CALIBRATION = "calibration.json"
+"""In a weights folder; may be absent."""
 _PARTS, _ADAPTER = "parts.safetensors", "adapter"
 
 
@@ -142,5 +144,5 @@ def _quiet() -> Iterator[None]:
 
 def calibration(folder: Path | None = None) -> dict[str, Any]:
     """The confidence's coefficients and the bias of "none", fitted on development data; {} where there are none."""
-    path = (folder or SHIPPED) / "calibration.json"
+    path = (folder or SHIPPED) / CALIBRATION
     return dict(json.loads(path.read_text())) if path.is_file() else {}

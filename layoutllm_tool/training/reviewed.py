@@ -165,13 +165,17 @@ class ReviewedPages:
         left_out = sum((Counter(one.left_out) for one in taught), Counter[str]())
         found = tuple(example for one in taught for example in one.examples)
         if not found:
-            why = "; ".join(f"{reason} ({count})" for reason, count in left_out.items())
+            why = f": {_counted(left_out)}" if left_out else ""
             raise RecipeError(
-                f"there is nothing to learn from the reviews of {', '.join(map(str, folders)) or 'no batch'}"
-                f"{f': {why}' if why else ''}.",
+                f"there is nothing to learn from the reviews of {', '.join(map(str, folders)) or 'no batch'}{why}.",
                 hint="Review answers with `layoutllm view OUT`, and name the batch with --reviewed OUT.",
             )
         return cls(found, dict(left_out), seed)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """For the weights' metadata."""
+        return {"reviewed_pages": str(len(self)), "reviewed_left_out": _counted(self.left_out) or "nothing"}
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -182,6 +186,10 @@ class ReviewedPages:
         order = list(range(len(self.examples)))
         Random(f"reviewed/{self.seed}/{turn}").shuffle(order)
         return self.examples[order[at]]
+
+
+def _counted(left_out: Mapping[str, int]) -> str:
+    return "; ".join(f"{reason} ({count})" for reason, count in left_out.items())
 
 
 def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset()) -> Iterator[Taught]:
@@ -217,8 +225,8 @@ def _said_of(decisions: Iterable[Reviewed]) -> dict[str, list[Said]]:
 
 
 def _read(document: Document, languages: tuple[str, ...]) -> Document:
-    from layoutllm_tool.ocr import ReadingCache, default_engine, recognise_page
+    from layoutllm_tool.ocr import ReadingCache, recognise_page
 
-    engine, cache = default_engine(), ReadingCache.on_disk()
-    pages = tuple(recognise_page(p, engine=engine, languages=languages, cache=cache) for p in document.pages)
+    cache = ReadingCache.on_disk()
+    pages = tuple(recognise_page(page, languages=languages, cache=cache) for page in document.pages)
     return replace(document, pages=pages)

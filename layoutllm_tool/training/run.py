@@ -21,11 +21,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
 from layoutllm_tool.model.processing import LayoutLLMProcessor
 from layoutllm_tool.training import metrics
-from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
+from layoutllm_tool.training.data import Rehearsed, Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.recipe import Recipe, Stage
 from layoutllm_tool.training.trainer import Trainer, make_accelerator, prepare
 
-CALIBRATION = "calibration.json"
 Report = Callable[[Trainer, dict[str, float]], None]
 """Called after every step with the stage's trainer and the step's metrics."""
 
@@ -80,6 +79,8 @@ def run(
         else:
             finished = trainer.resume() and trainer.step >= stage.steps
         facts |= _facts(number, stage, trainer, data)
+        if isinstance(examples, Rehearsed):
+            facts |= examples.reviewed.facts
         if not finished:
             break
     if accelerator.is_main_process:
@@ -97,7 +98,7 @@ def export(outcome: Outcome, folder: Path) -> None:
         outcome.processor.save_pretrained(folder)
         return
     from layoutllm_tool.model.base import base_model
-    from layoutllm_tool.model.weights import save_weights
+    from layoutllm_tool.model.weights import CALIBRATION, save_weights
 
     save_weights(outcome.model, folder, base=base_model(), facts=outcome.facts)
     known = outcome.parent / CALIBRATION if outcome.parent else None
