@@ -185,6 +185,14 @@ def test_a_retry_decodes_only_what_follows(decoder: CoTDecoder) -> None:
     assert again.logprobs["answer"] == pytest.approx(first.logprobs["answer"], abs=1e-3)
 
 
+@pytest.mark.parametrize(("none", "silent"), [(0.41, False), (0.49, False), (0.51, True), (0.9, True)])
+def test_an_answer_whose_probability_is_divided_among_lines_is_not_refused(none: float, silent: bool) -> None:
+    """0.41 for "none" against 0.3 and 0.29 for the key's line and the answer's: the page answers, more likely than not."""
+    rest = 1 - none
+    scores = torch.tensor([none, 0.0, 0.51 * rest, 0.49 * rest]).log()
+    assert Row._is_silent(scores, [2, 3]) is silent
+
+
 def test_allowed_segments_are_the_only_ones(decoder: CoTDecoder) -> None:
     for found in outcomes(decoder, Constraints(allowed=frozenset({1, 4}), answerable=True)):
         assert set(found.segments) <= {1, 4}

@@ -57,6 +57,13 @@ def test_the_sample_invoice_is_read(reader: LayoutLLMReader) -> None:
     assert reader.ask(document, "What is the flight number?").answer is None
 
 
+def test_what_the_readme_shows_is_what_the_weights_answer(reader: LayoutLLMReader) -> None:
+    """Its blocks run with a fake reader in test_docs.py."""
+    document = reader.load(SAMPLES / "invoice.png")
+    asked = ("What is the invoice number?", "What is the total due?", "What is the shipping weight?")
+    assert [reader.ask(document, question).answer for question in asked] == ["HC-2024-0318", "279.00", None]
+
+
 def test_guesses_save_steps(reader: LayoutLLMReader) -> None:
     """The same chains in a good deal fewer steps."""
     decoder = CoTDecoder(*load_weights())

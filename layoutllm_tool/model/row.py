@@ -166,10 +166,11 @@ class Row:
         if not self.area:
             self.none_logprob = float(scores[0])
         options = [2 + s for s in self._open_segments()]
+        silent = bool(options) and not self.area and not self.limits.answerable and self._is_silent(scores, options)
         if self.area or not options:
             options.append(1)
-        elif not self.limits.answerable:
-            options.append(0)
+        if silent:
+            options = [0]
         if len(self.area) >= AREA_SEGMENTS:
             options = [1]
         choice = options[int(scores[torch.tensor(options)].argmax())]
@@ -180,6 +181,12 @@ class Row:
             self._end_area()
         else:
             self._write_segment(choice - 2)
+
+    @staticmethod
+    def _is_silent(scores: Tensor, segments: list[int]) -> bool:
+        """Whether it is likelier that the page does not answer than that it does: "none" against all segments together, among which
+        an answer's probability is divided (its key's line or its own may come first)."""
+        return bool(scores[0] > scores[torch.tensor(segments)].logsumexp(-1))
 
     def _key_is_named(self) -> bool:
         """Whether a line of the window names what step 1 looks for: then an answer is likelier, though not certain."""

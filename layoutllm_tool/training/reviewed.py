@@ -20,7 +20,7 @@ from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentError, RecipeError
 from layoutllm_tool.training import align
 from layoutllm_tool.training.align import Place
-from layoutllm_tool.training.factory.questions import unanswerable
+from layoutllm_tool.training.factory.questions import absent, unanswerable
 from layoutllm_tool.training.grounding import TOP, problem
 from layoutllm_tool.training.keys import Key, keys_of
 from layoutllm_tool.training.schema import QA, Example
@@ -29,6 +29,8 @@ SURE = 0.85
 """Least similarity of a person's value and its place on the page."""
 NOTHING_LIKE_IT = 0.6
 """A page on which nothing is more like the value than this does not answer; in between nobody knows, and it is left out."""
+ABSENT_SHARE = 0.4
+"""Questions that nothing answers, as a share of the reviewed ones, beside what people called absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,14 @@ def examples_of(document: Document, said: Iterable[Said], *, source: str = "") -
     # Further pages on which nothing stands would teach to refuse.
     teaching = [n for n, qas in asked.items() if len(asked) == 1 or any(qa.answer is not None for qa in qas)]
     name = source or document.name
-    examples = tuple(Example(f"{name}/{n}", pages[n], tuple(asked[n])) for n in sorted(teaching))
+    examples = tuple(_example(f"{name}/{n}", pages[n], asked[n]) for n in sorted(teaching))
     return Taught(examples, dict(left_out))
+
+
+def _example(source: str, page: Page, asked: Sequence[QA]) -> Example:
+    """With fields that the page lacks: people review what a document says, and from that alone a model unlearns to refuse."""
+    lacking = absent(page, max(1, round(ABSENT_SHARE * len(asked))), Random(f"reviewed/{source}"))
+    return Example(source, page, (*asked, *lacking))
 
 
 def _asked(page: Page, said: Said) -> QA | None:
