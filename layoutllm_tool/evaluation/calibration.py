@@ -212,8 +212,7 @@ def quality(rows: Sequence[Row], fitted: Mapping[str, Any]) -> dict[str, tuple[f
 def fit_none_bias(rows: Sequence[Row], before: float = 0.0) -> float:
     """The bias of "none" under which the rows would score best, its smallest change where several do.
 
-    Works from how far "none" stood above or below everything else (the log-odds of ``none_logprob``), which is exact
-    where one segment holds the rest of the probability. What an outcome of None would have been instead is unknown: an
+    Works from how far "none" stood above or below everything else (the log-odds of ``none_logprob``). What an outcome of None would have been instead is unknown: an
     answerable question is taken to get the mean score of those that were answered.
     """
     known = [row for row in rows if "none_logprob" in row.signals]
