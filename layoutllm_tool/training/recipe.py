@@ -63,7 +63,7 @@ class Stage:
     """Whether answers come with their LayoutCoT."""
     features: bool = True
     """Whether the encoder's features reach the language model; without them it reads text alone."""
-    checkpoint_steps: int = 50
+    checkpoint_steps: int = 5
     checkpoint_seconds: float = 60.0
     """A checkpoint is due when both so many steps and so many seconds have passed."""
 
