@@ -23,7 +23,7 @@ from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.training import align, run
 from layoutllm_tool.training.align import normal
-from layoutllm_tool.training.data import Rehearsed, Sources, fingerprint, sized
+from layoutllm_tool.training.data import Rehearsed, Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.factory.questions import ABSENT, lacks
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.recipe import Stage, load_recipe
@@ -173,9 +173,12 @@ def test_documents_of_a_registrys_frozen_set_are_not_trained_on(batch: Path, tmp
     asked = tmp_path / "validation.jsonl"
     asked.write_text('{"document": "in/001.pdf", "question": "What is the total?", "answers": ["1.50"]}')
     Registry.freeze(tmp_path / "models", Frozen.read(asked))
-    found = ReviewedPages.read([batch], held_out=_frozen(tmp_path / "models"))
-    assert [example.source for example in found.examples] == ["002.pdf/1"]
-    assert found.left_out == {"its document is in the frozen set": 2}
+    recipe = load_recipe("adapt")
+    sources = Sources(reviewed=(batch,), held_out=_frozen(tmp_path / "models"))
+    found = stage_examples(recipe, recipe.stages[0], sources)
+    assert isinstance(found, Rehearsed)
+    assert [example.source for example in found.reviewed.examples] == ["002.pdf/1"]
+    assert found.reviewed.left_out == {"its document is in the frozen set": 2}
     assert _frozen(None) == frozenset()
 
 

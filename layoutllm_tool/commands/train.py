@@ -14,6 +14,7 @@ from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
     from layoutllm_tool.training.recipe import Recipe
+    from layoutllm_tool.training.released import Released
     from layoutllm_tool.training.trainer import Trainer
 
 EXAMPLES = """examples:
@@ -37,6 +38,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--shards", type=Path, metavar="DIR", help="receipts packed by --write-shards, in their place")
     parser.add_argument("--reviewed", type=Path, nargs="+", default=[], metavar="OUT", help="batches with reviewed answers, for the recipe adapt")  # fmt: skip
     parser.add_argument("--registry", type=Path, metavar="DIR", help="leave out what its frozen set asks about")
+    parser.add_argument("--released", type=Path, nargs="+", default=[], metavar="FILE", help="instructions that the paper's authors released, in place of the recipe's own pages")  # fmt: skip
+    parser.add_argument("--released-folder", type=Path, metavar="DIR", help="holds their pictures and OCR results (default: the first file's folder)")  # fmt: skip
+    parser.add_argument("--released-boxes", choices=("pixels", "thousandths"), default="pixels", help="of the OCR results (default: %(default)s)")  # fmt: skip
     parser.add_argument("--weights", type=Path, metavar="DIR", help="where the weights go (default: RUN/weights)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the recipe, or of its stages: seed=1, pages=200, sft.pages=200")  # fmt: skip
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop, resumably, after so long")
@@ -65,7 +69,9 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     from layoutllm_tool.training.data import Sources
     from layoutllm_tool.training.run import export, run
 
-    sources = Sources(options.data, options.shards, tuple(options.reviewed), _frozen(options.registry))
+    sources = Sources(
+        options.data, options.shards, tuple(options.reviewed), _frozen(options.registry), _released(options)
+    )
     with Progress() as progress:
         outcome = run(
             recipe, sources, options.out, minutes=options.minutes, report=progress.step, train=not options.export
@@ -79,6 +85,15 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     export(outcome, folder)
     sys.stdout.write(f"{folder}\n")
     return 0
+
+
+def _released(options: argparse.Namespace) -> tuple[Released, ...]:
+    from layoutllm_tool.training.released import Released
+
+    return tuple(
+        Released(path, options.released_folder or options.released[0].parent, options.released_boxes)
+        for path in options.released
+    )
 
 
 def _frozen(registry: Path | None) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/, shards.py, reviewed.py;
 layoutcot.py and mixture.py mix them. annotator.py makes LayoutCoT for pages of one's own, released.py reads the
-authors' data.
+authors' data, released_pages.py makes pages to train on of it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.training.mixture import Mixture
 from layoutllm_tool.training.recipe import Recipe, Stage
+from layoutllm_tool.training.released import Released
+from layoutllm_tool.training.released_pages import ReleasedPages
+from layoutllm_tool.training.released_text import Wanted
 from layoutllm_tool.training.schema import QA, Example
 
 if TYPE_CHECKING:
@@ -33,12 +36,14 @@ class Sources:
     """Where data lies: ``folder`` holds ``receipts``, ``tables``, ``papers`` and the like as the README of the data names them;
     ``shards`` holds receipts packed by ``layoutllm train --write-shards``, for a machine without text recognition;
     ``reviewed`` are folders of batches (``layoutllm batch -o``) in which people reviewed answers, ``held_out`` the hashes of
-    documents that a registry's frozen set asks about: they are not trained on."""
+    documents that a registry's frozen set asks about: they are not trained on; ``released`` are files of the authors' data, which
+    take the place of every other source but reviewed pages."""
 
     folder: Path | None = None
     shards: Path | None = None
     reviewed: tuple[Path, ...] = ()
     held_out: frozenset[str] = frozenset()
+    released: tuple[Released, ...] = ()
 
     def __truediv__(self, name: str) -> Path | None:
         """The folder of that name; None where it is not there."""
@@ -47,6 +52,9 @@ class Sources:
 
 def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     """RecipeError where the stage needs a source that is not there."""
+    if sources.released and stage.data != "reviewed":
+        kind: Wanted = "pretraining" if stage.data == "pretraining" else "layoutcot"
+        return ReleasedPages.read(sources.released, kind, seed=recipe.seed)
     if stage.data == "pretraining":
         from layoutllm_tool.training.pretraining import PretrainingMixture, PretrainingSources
 
@@ -65,7 +73,9 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
         from layoutllm_tool.training.reviewed import ReviewedPages
 
         return Rehearsed(
-            ReviewedPages.read(sources.reviewed, seed=recipe.seed), documents(recipe, sources), recipe.rehearsal
+            ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=sources.held_out),
+            documents(recipe, sources),
+            recipe.rehearsal,
         )
     return documents(recipe, sources)
 
@@ -150,7 +160,9 @@ def receipt_pages(receipts: Path) -> Callable[[int], Page]:
 
 
 def fingerprint(examples: Examples) -> str:
-    """The data hash of a run: of its first pages, or of all reviewed ones."""
+    """The data hash of a run: of its first pages, of all reviewed or of all released ones."""
+    if isinstance(examples, ReleasedPages):
+        return examples.digest
     return digest(examples.reviewed, len(examples.reviewed)) if isinstance(examples, Rehearsed) else digest(examples)
 
 

@@ -16,7 +16,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentError, DocumentNotFound, DocumentUnreadable, TrainingError
 from layoutllm_tool.training.released_ocr import Frame, page_of
-from layoutllm_tool.training.released_text import question_of
+from layoutllm_tool.training.released_text import Wanted, kind_of, question_of
 from layoutllm_tool.training.schema import QA, Example, Instruction
 
 if TYPE_CHECKING:
@@ -66,14 +66,27 @@ class Released:
 
     def __iter__(self) -> Iterator[Example]:
         """One example for each run of items about the same picture. DocumentUnreadable where the file is neither list nor lines."""
+        return (example for items in self.groups() if (example := self.example(items)) is not None)
+
+    def groups(self) -> Iterator[list[Mapping[str, Any]]]:
+        """The usable items, those of a run about the same picture together."""
         items = (item for item in read_items(self.instructions) if self._usable(item))
-        for name, group in groupby(items, key=_picture_name):
-            found = list(_some(group))
-            page = self._page(name, found[0])
-            if isinstance(page, str):
-                self.skipped[page] += len(found)
-            elif questions := tuple(q for item in found for q in self._questions(item, page)):
-                yield Example(f"released/{self.instructions.stem}/{Path(name).name}", page, questions)
+        return (list(_some(group)) for _, group in groupby(items, key=_picture_name))
+
+    def example(self, items: Sequence[Mapping[str, Any]]) -> Example | None:
+        """Of items about the same picture: its page and their questions; None where it has no page or none of them fits it."""
+        name = _picture_name(items[0])
+        page = self._page(name, items[0])
+        if isinstance(page, str):
+            self.skipped[page] += len(items)
+            return None
+        questions = tuple(q for item in items for q in self._questions(item, page))
+        return Example(f"released/{self.instructions.stem}/{Path(name).name}", page, questions) if questions else None
+
+    def kinds(self, item: Mapping[str, Any]) -> set[Wanted]:
+        """What its turns look like, by the text alone."""
+        looks = (kind_of(_asked(question), answer) for question, answer in _turns(item))
+        return {kind for kind in looks if kind is not None}
 
     def _usable(self, item: Any) -> bool:
         reason = ""
@@ -92,7 +105,7 @@ class Released:
         turns = _turns(item)
         self.skipped.update(["no conversation"] if not turns else [])
         for question, answer in turns:
-            found = question_of(_PLACEHOLDER.sub(" ", question).strip(), answer, page)
+            found = question_of(_asked(question), answer, page)
             if isinstance(found, str):
                 self.skipped[found] += 1
             else:
@@ -188,6 +201,10 @@ def _inside(name: str) -> bool:
     """Whether a relative path stays below where it starts."""
     path = Path(name)
     return not (path.is_absolute() or ".." in path.parts or "\0" in name or re.match(r"[A-Za-z][A-Za-z+]*:", name))
+
+
+def _asked(question: str) -> str:
+    return _PLACEHOLDER.sub(" ", question).strip()
 
 
 def _turns(item: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import SCALE, Box, Page
@@ -19,6 +20,8 @@ from layoutllm_tool.training.schema import QA, Instruction, Task
 
 MOST_LINES = 24
 """Lines that the area of a formed answer may have."""
+Wanted = Literal["layoutcot", "pretraining"]
+"""What a stage learns from: questions with their three steps, or the seven tasks."""
 LONGEST = 8_000
 """Characters of a question or an answer. The patterns below have bounded repeats: strangers write these texts."""
 _STEP = r"(?:^|\n)[ \t#*>-]{{0,9}}(?:step ?{n} ?[:.)-]? ?)?[*(]{{0,3}}(?:{name})[)*]{{0,3}} ?(?:[:.\n]|\*\*)"
@@ -100,6 +103,13 @@ def question_of(question: str, text: str, page: Page) -> QA | Instruction | str:
     if task := task_of(question):
         return Instruction(task, question, text.strip()) if task not in ("MVLM", "MPI") else "a task whose hidden words are not given"  # fmt: skip
     return "no LayoutCoT in the answer"
+
+
+def kind_of(question: str, text: str) -> Wanted | None:
+    """What ``question_of`` would make of it if it fits the page: a QA, an Instruction or neither."""
+    if len(text) <= LONGEST and steps_of(text):
+        return "layoutcot"
+    return "pretraining" if task_of(question) not in (None, "MVLM", "MPI") else None
 
 
 def task_of(question: str) -> Task | None:

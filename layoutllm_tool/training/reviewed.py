@@ -23,6 +23,7 @@ from layoutllm_tool.training.align import Place
 from layoutllm_tool.training.factory.questions import absent, unanswerable
 from layoutllm_tool.training.grounding import TOP, problem
 from layoutllm_tool.training.keys import Key, keys_of
+from layoutllm_tool.training.passes import pick
 from layoutllm_tool.training.schema import QA, Example
 
 SURE = 0.85
@@ -190,10 +191,7 @@ class ReviewedPages:
 
     def __call__(self, index: int) -> Example:
         """Pass after pass, each in an order of its own."""
-        turn, at = divmod(index, len(self.examples))
-        order = list(range(len(self.examples)))
-        Random(f"reviewed/{self.seed}/{turn}").shuffle(order)
-        return self.examples[order[at]]
+        return self.examples[pick(index, len(self), f"reviewed/{self.seed}")]
 
 
 def _counted(left_out: Mapping[str, int]) -> str:
