@@ -18,9 +18,11 @@ from safetensors.torch import load_file
 
 from layoutllm_tool.cli import main
 from layoutllm_tool.errors import CheckpointMismatch, RecipeError
-from layoutllm_tool.training import metrics, run
+from layoutllm_tool.training import layoutcot, metrics, run
 from layoutllm_tool.training.data import Sources, digest, stage_examples
+from layoutllm_tool.training.layoutcot import LayoutCoTMixture
 from layoutllm_tool.training.plan import plan
+from layoutllm_tool.training.pretraining import PretrainingMixture, Weights
 from layoutllm_tool.training.recipe import RECIPES, Recipe, Stage, load_recipe
 from tests import tiny
 
@@ -161,6 +163,33 @@ def test_the_data_hash_is_of_the_content() -> None:
 def test_receipts_that_are_not_there_are_missed_by_name() -> None:
     with pytest.raises(RecipeError, match=r"folder `receipts`"):
         stage_examples(replace(TWO, receipts=0.5), SMALL, Sources())
+
+
+def test_a_recipe_says_how_often_a_source_is_drawn_from() -> None:
+    recipe = load_recipe("paper-7b").with_settings({
+        "sft.weights": "{html = 0, mrc = 0}", "pretraining.weights": "{drawn = 1, receipts = 0}",
+        "pretraining.levels": "[1, 2, 2]", "receipts": "0.0",
+    })  # fmt: skip
+    first, second = (stage_examples(recipe, stage, Sources()) for stage in recipe.stages)
+    assert isinstance(first, PretrainingMixture) and isinstance(second, LayoutCoTMixture)
+    assert first.levels == (1, 2, 2) and (first.weights.drawn, first.weights.papers) == (1, 0.25)
+    assert second.weights == layoutcot.Weights(html=0, documents=4.5, mrc=0)
+    assert second(0).source.startswith("factory/")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"sft.weights": "{htm = 1}"}, "Known: html, documents, mrc"), ({"pretraining.weights": "{html = 1}"}, "Known: drawn, papers")],
+)  # fmt: skip
+def test_sources_that_a_mixture_does_not_have_are_named(settings: dict[str, str], message: str) -> None:
+    (stage,) = (stage for stage in load_recipe("paper-7b").with_settings(settings).stages if stage.weights)
+    with pytest.raises(RecipeError, match=message):
+        stage.weights_as(layoutcot.Weights if stage.data == "layoutcot" else Weights)
+
+
+def test_drawn_pages_and_receipts_have_no_weights() -> None:
+    with pytest.raises(RecipeError, match="'documents' has no weights"):
+        Stage(data="documents", weights={"html": 1.0})
 
 
 def test_metrics_of_steps_trained_again_are_replaced(tmp_path: Path) -> None:

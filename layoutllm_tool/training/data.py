@@ -56,19 +56,22 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
         kind: Wanted = "pretraining" if stage.data == "pretraining" else "layoutcot"
         return ReleasedPages.read(sources.released, kind, seed=recipe.seed)
     if stage.data == "pretraining":
-        from layoutllm_tool.training.pretraining import PretrainingMixture, PretrainingSources
+        from layoutllm_tool.training.pretraining import PretrainingMixture, PretrainingSources, Weights
 
         receipts = sources / "receipts"
         return PretrainingMixture(
             PretrainingSources.in_folder(sources.folder, receipt_pages(receipts) if receipts else None),
-            seed=recipe.seed,
-        )
+            seed=recipe.seed, weights=stage.weights_as(Weights), levels=stage.levels,
+        )  # fmt: skip
     if stage.data == "layoutcot":
-        from layoutllm_tool.training.layoutcot import LayoutCoTMixture
+        from layoutllm_tool.training import layoutcot
 
         receipts = sources / "receipts"
         pages = receipt_pages(receipts) if receipts else None
-        return LayoutCoTMixture.in_folder(sources.folder, seed=recipe.seed, pages=pages)
+        return layoutcot.LayoutCoTMixture.in_folder(
+            sources.folder, seed=recipe.seed, weights=stage.weights_as(layoutcot.Weights), pages=pages,
+            receipts_share=recipe.receipts,
+        )  # fmt: skip
     if stage.data == "reviewed":
         from layoutllm_tool.training.reviewed import ReviewedPages
 

@@ -66,7 +66,9 @@ class LayoutCoTMixture:
             raise RecipeError(f"{', '.join(wrong)} is no share from 0 to 1.", hint="For instance 0.5.")
         if self.weights.documents and self.receipts_share:
             _need(
-                self.receipts, "receipts", "set receipts_share to 0 (drawn pages only) or the weight `documents` to 0"
+                self.receipts,
+                "receipts",
+                "set receipts_share to 0 (a recipe's receipts; drawn pages only) or the weight `documents` to 0",
             )
         if self.weights.mrc:
             _need(self.tables, "tables", "set the weight `mrc` to 0")

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 from layoutllm_tool.errors import RecipeError
 
 RECIPES = Path(__file__).parent / "recipes"
 """The recipes that ship with the package, one file each."""
 
+T = TypeVar("T")
 StageName = Literal["pretraining", "sft", "joint"]
 Data = Literal["pretraining", "layoutcot", "documents", "reviewed"]
 FRESH = {
@@ -46,6 +47,11 @@ class Stage:
     """Pages that go through the model together; more pays on a GPU, not on a CPU."""
     questions: int = 8
     """At most so many questions of a page."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """How often a source of "layoutcot" (html, documents, mrc) or of "pretraining" (drawn, papers, tables, ...) is drawn from,
+    beside the others; those not named keep the paper's ratio or their own, 0 leaves one out."""
+    levels: tuple[int, int, int] = (1, 4, 4)
+    """Instructions of document, region and segment level, for the data "pretraining"."""
     learning_rate: float = 2e-5
     """Peak; a linear warm-up goes before it and a cosine to zero follows."""
     fresh: bool = False
@@ -74,6 +80,11 @@ class Stage:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise RecipeError(f"{name} is {getattr(self, name)}.", hint=f"Give at least {low}.")
+        object.__setattr__(self, "levels", tuple(self.levels))  # a list in TOML
+        if self.weights and self.data not in ("layoutcot", "pretraining"):
+            raise RecipeError(
+                f"the data {self.data!r} has no weights.", hint='Only "layoutcot" and "pretraining" have.'
+            )
         if self.passes < 0 or (self.passes and self.data != "reviewed"):
             raise RecipeError(
                 f"{self.passes} passes over {self.data!r}.", hint='Passes are over "reviewed" pages; 0 counts pages.'
@@ -82,6 +93,16 @@ class Stage:
             raise RecipeError(f"pages_per_step {self.pages_per_step} is no multiple of batch {self.batch}.")
         if self.name == "pretraining" and not self.features:
             raise RecipeError("pre-training without features has nothing to train.", hint="Drop the stage.")
+
+    def weights_as(self, kind: type[T]) -> T:
+        """The weights as what a mixture takes; RecipeError where it has no source of such a name."""
+        try:
+            return kind(**self.weights)
+        except TypeError as error:
+            known = ", ".join(f.name for f in fields(cast(Any, kind)))
+            raise RecipeError(
+                f"the weights {dict(self.weights)} don't fit {self.data!r}.", hint=f"Known: {known}."
+            ) from error
 
     @property
     def steps(self) -> int:
@@ -101,7 +122,7 @@ class Recipe:
     language_model: str = ""
     """Hub names or folders of the paper's shape; "" is the shipped shape."""
     receipts: float = 0.5
-    """Share of receipts in the data "documents"; the rest are drawn pages."""
+    """Share of receipts in the data "documents", and among the document images of "layoutcot"; the rest are drawn pages."""
     rehearsal: float = 0.3
     """Share of "documents" among "reviewed" pages, so that what the weights knew before is not forgotten."""
     workers: int = 0
