@@ -28,14 +28,16 @@ SIGNS: Mapping[str, Signs] = {
         **dict.fromkeys(("analysis_worst", "area_worst", "formation_worst", "answer_worst"), 1),
         **dict.fromkeys(("first_place", "any_place", "relation", "formation_key", "key_share", "typed", "ocr"), 1),
         **dict.fromkeys(("named", "grounded"), 1),
-        **dict.fromkeys(("predicted_loss", "label", "is_key", "cut", "widened", "none_logprob", "key_lines"), -1),
+        **dict.fromkeys(
+            ("predicted_loss", "label", "is_key", "cut", "widened", "astray", "none_logprob", "key_lines"), -1
+        ),
     },
     "none": {
         **dict.fromkeys(("none_logprob", "analysis_logprob", "analysis_worst", "area_logprob", "area_worst"), 1),
         **dict.fromkeys(("predicted_loss", "named", "key_share", "key_lines"), -1),
     },
 }
-"""Which way a signal, and its probability, may speak, by kind of outcome. One that spoke the other way on a few hundred outcomes was chance, and on
+"""Which way a feature, and the probability of a signal, may speak, by kind of outcome. One that spoke the other way on a few hundred outcomes was chance, and on
 another kind of page would mislead; what is not named here may speak either way."""
 DESCRIPTIVE = frozenset({"length", "lines", "places", "share_of_lines"})
 """Signals that say what kind of page and answer it is, not how right: with them the fit learns which pages it saw. Left out by
