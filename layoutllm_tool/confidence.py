@@ -24,18 +24,14 @@ def confidence(coefficients: Mapping[str, float], signals: Mapping[str, float]) 
 
 
 def features(signals: Mapping[str, float]) -> dict[str, float]:
-    """The signals, and what follows from them: beside every log-probability its probability, as "p(name)"; "astray".
+    """The signals, and beside every log-probability its probability, as "p(name)".
 
     The logarithm tells how unlikely the unlikely was, the probability how likely the likely: one weight on either alone must
-    choose. An answer is astray where the page names the key and the answer is not beside, under or after it: without
-    the key on the page, no place is the wrong one. What is not a finite number counts as 0.
+    choose. What is not a finite number counts as 0.
     """
     found = {name: _finite(value) for name, value in signals.items()}
     logs = [name for name in found if name.endswith(("_logprob", "_worst"))]
-    seen = {f"p({name})": math.exp(min(found[name], 0.0)) for name in logs}
-    if "any_place" in found:
-        seen["astray"] = found.get("named", 0.0) * (1.0 - found["any_place"])
-    return found | seen
+    return found | {f"p({name})": math.exp(min(found[name], 0.0)) for name in logs}
 
 
 def log_odds(coefficients: Mapping[str, float], signals: Mapping[str, float]) -> float:

@@ -13,6 +13,7 @@
 | ``answer_mean`` | answers | mean log-probability of the answer's tokens |
 | ``formation_key`` | answers | likeness of the key that step 3 names with the key of step 1 |
 | ``first_place``, ``any_place`` | answers | overlap with the value beside, under or after the key by rule: by its first, by its best place |
+| ``astray`` | answers | ``named``, and not there: without the key on the page, no place is the wrong one |
 | ``relation`` | answers | that best place stands to the key as step 3 says |
 | ``label`` | answers | it ends, or goes on, with a colon |
 | ``is_key`` | answers | it is the key itself, or a part of it |
@@ -88,6 +89,7 @@ def page_signals(page: Page, outcome: Outcome, areas: Sequence[Area]) -> dict[st
         words = [(page.lines or ())[line].words[word] for line, word in outcome.words]
         found |= _of_the_answer(page, outcome.answer, key, words)
         found |= _of_the_place(page, outcome, candidates)
+        found["astray"] = found["named"] * (1.0 - found["any_place"])
         found["widened"], found["grounded"] = float(outcome.widened), float(bool(words))
         found["formation_key"] = _alike(outcome.formation.key[:_LONGEST], key)
     return found

@@ -44,6 +44,12 @@ def test_the_value_beside_its_key_is_what_a_rule_finds_too() -> None:
     assert signals(outcome("5/3/90", "Date", words=place("5/3/90"), relation="below"))["relation"] == 0
 
 
+def test_an_answer_elsewhere_than_its_key_is_astray() -> None:
+    assert signals(outcome("5/3/90", "Date", words=place("5/3/90")))["astray"] == 0
+    assert signals(outcome("5/3/90", "Name", words=place("5/3/90")))["astray"] == 1
+    assert signals(outcome("5/3/90", "birthday", words=place("5/3/90")))["astray"] == 0  # no such key, no wrong place
+
+
 def test_a_label_is_no_answer() -> None:
     found = signals(outcome("Fax:", "Name", words=place("Fax:")))
     assert (found["label"], found["first_place"]) == (1, 0)
