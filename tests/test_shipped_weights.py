@@ -104,13 +104,14 @@ def test_receipts_never_trained_on() -> None:
 
 
 def test_int8_answers_as_bf16_does(reader: LayoutLLMReader) -> None:
+    """Where the page settles it: which of an invoice's dates is "the date" is a near tie, and falls either way."""
     with LayoutLLMReader(int8=False) as exact:
         for name in ("invoice.png", "letter.pdf"):
             document = reader.load(SAMPLES / name)
             questions = [
                 "What is the invoice number?",
                 "What is the total due?",
-                "What is the date?",
+                "What is the invoice date?",
                 "Who is the tenant?",
             ]
             for fast, slow in zip(
