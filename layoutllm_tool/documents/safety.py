@@ -144,12 +144,14 @@ def fetch(url: str, *, limits: Limits, access: Access) -> tuple[str, bytes]:
     if not access.urls:
         raise DocumentNotAllowed(f"{_short(url)} is a URL, and URLs are turned off.", hint="Give the path of a file.")
     connections: list[_PinnedConnection] = []
+    # Taken before the watchdog starts: what it cuts has always expired, and is never taken for the end of the data.
+    deadline = time.monotonic() + limits.url_seconds
     # Socket timeouts start anew with every byte: only closing from outside ends a server that drips.
     watchdog = threading.Timer(limits.url_seconds, _cut, args=(connections,))
     watchdog.daemon = True
     watchdog.start()
     try:
-        return _follow(url, limits, connections)
+        return _follow(url, limits, deadline, connections)
     except DocumentError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -164,8 +166,7 @@ def fetch(url: str, *, limits: Limits, access: Access) -> tuple[str, bytes]:
             connection.close()
 
 
-def _follow(url: str, limits: Limits, connections: list[_PinnedConnection]) -> tuple[str, bytes]:
-    deadline = time.monotonic() + limits.url_seconds
+def _follow(url: str, limits: Limits, deadline: float, connections: list[_PinnedConnection]) -> tuple[str, bytes]:
     for _ in range(limits.max_redirects + 1):
         parts = _checked(url)
         connection = _PinnedConnection(parts.hostname or "", parts.port or 443, deadline)
