@@ -229,6 +229,19 @@ def test_downloads_have_a_size_and_a_time_limit(url: str) -> None:
     assert time.monotonic() - began < 2
 
 
+def test_what_the_watchdog_cuts_has_expired(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However late the thread that fetches goes on after it started the watchdog."""
+
+    class Slow(threading.Timer):
+        def start(self) -> None:
+            super().start()
+            time.sleep(0.2)
+
+    monkeypatch.setattr("layoutllm_tool.documents.safety.threading.Timer", Slow)
+    with pytest.raises(DocumentUnreadable, match=r"longer than 0\.5 s"):
+        load_document(f"{url}/drip", access=Access(urls=True), limits=Limits(url_seconds=0.5))
+
+
 def test_certificates_are_checked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(DocumentUnreadable, match="SSLCertVerificationError"):
