@@ -27,10 +27,12 @@ from layoutllm_tool.training.data import Rehearsed, Sources, fingerprint, sized,
 from layoutllm_tool.training.factory.questions import ABSENT, lacks
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.recipe import Stage, load_recipe
+from layoutllm_tool.training.released_pages import ReleasedPages
 from layoutllm_tool.training.reviewed import ReviewedPages, Said, examples_of, of_batch
 from layoutllm_tool.training.schema import QA, Example
 from tests import tiny
 from tests.batch_pages import invoice
+from tests.test_training_released_pages import pages
 
 PAGE = "ACME Ltd\nOrder no: 4711\nFlight start: 12/09/19\nFlight end: 12/15/19\nNet: 850.00\nGross: 850.00"
 ASK = "What is the {}?"
@@ -180,6 +182,15 @@ def test_documents_of_a_registrys_frozen_set_are_not_trained_on(batch: Path, tmp
     assert [example.source for example in found.reviewed.examples] == ["002.pdf/1"]
     assert found.reviewed.left_out == {"its document is in the frozen set": 2}
     assert _frozen(None) == frozenset()
+
+
+def test_released_pages_are_rehearsed_where_they_are_given(
+    batch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYOUTLLM_HOME", str(tmp_path / "home"))
+    recipe = load_recipe("adapt")
+    found = stage_examples(recipe, recipe.stages[0], Sources(reviewed=(batch,), released=(pages(tmp_path),)))
+    assert isinstance(found, Rehearsed) and isinstance(found.others, ReleasedPages)
 
 
 def test_a_correction_that_did_not_satisfy_teaches_nothing(batch: Path) -> None:

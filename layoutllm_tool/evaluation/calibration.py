@@ -37,7 +37,7 @@ SIGNS: Mapping[str, Signs] = {
         **dict.fromkeys(("predicted_loss", "named", "key_share", "key_lines"), -1),
     },
 }
-"""Which way a feature, and the probability of a signal, may speak, by kind of outcome. One that spoke the other way on a few hundred outcomes was chance, and on
+"""Which way a signal, and its probability, may speak, by kind of outcome. One that spoke the other way on a few hundred outcomes was chance, and on
 another kind of page would mislead; what is not named here may speak either way."""
 DESCRIPTIVE = frozenset({"length", "lines", "places", "share_of_lines"})
 """Signals that say what kind of page and answer it is, not how right: with them the fit learns which pages it saw. Left out by

@@ -37,7 +37,7 @@ class Sources:
     ``shards`` holds receipts packed by ``layoutllm train --write-shards``, for a machine without text recognition;
     ``reviewed`` are folders of batches (``layoutllm batch -o``) in which people reviewed answers, ``held_out`` the hashes of
     documents that a registry's frozen set asks about: they are not trained on; ``released`` are files of the authors' data, which
-    take the place of every other source but reviewed pages."""
+    take the place of every source but reviewed pages."""
 
     folder: Path | None = None
     shards: Path | None = None
@@ -77,7 +77,7 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
 
         return Rehearsed(
             ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=sources.held_out),
-            documents(recipe, sources),
+            stage_examples(recipe, replace(stage, data="documents", passes=0), sources),
             recipe.rehearsal,
         )
     return documents(recipe, sources)

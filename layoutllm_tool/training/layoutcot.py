@@ -68,7 +68,7 @@ class LayoutCoTMixture:
             _need(
                 self.receipts,
                 "receipts",
-                "set receipts_share to 0 (a recipe's receipts; drawn pages only) or the weight `documents` to 0",
+                "set receipts_share to 0 (in a recipe: receipts), for drawn pages only, or the weight `documents` to 0",
             )
         if self.weights.mrc:
             _need(self.tables, "tables", "set the weight `mrc` to 0")

@@ -14,12 +14,12 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from layoutllm_tool.errors import RecipeError
+from layoutllm_tool.model.base import home
 from layoutllm_tool.training.passes import pick
 from layoutllm_tool.training.released import Released
 from layoutllm_tool.training.released_text import Wanted
@@ -27,6 +27,7 @@ from layoutllm_tool.training.schema import QA, Example, Instruction
 
 TRIED = 200
 """Pages looked at, one after another, before the data are given up."""
+_TYPES: dict[Wanted, type[QA] | type[Instruction]] = {"layoutcot": QA, "pretraining": Instruction}
 _HINTS: dict[Wanted, str] = {
     "layoutcot": "Name the instructions for fine-tuning, whose answers have the three steps.",
     "pretraining": "Name the instructions for pre-training too, or take a recipe without that stage.",
@@ -51,11 +52,9 @@ class ReleasedPages:
     seed: int = 0
 
     @classmethod
-    def read(
-        cls, files: Sequence[Released], wanted: Wanted, *, seed: int = 0, into: Path | None = None
-    ) -> ReleasedPages:
+    def read(cls, files: Sequence[Released], wanted: Wanted, *, seed: int = 0) -> ReleasedPages:
         """RecipeError where the files hold nothing of this kind; DocumentUnreadable where one is no list and no lines of JSON."""
-        folder = into or _cache()
+        folder = home() / "released"
         folder.mkdir(parents=True, exist_ok=True)
         made = _Index(folder, f"{_name(files)}-{wanted}")
         facts = made.facts() or made.write(files, wanted)
@@ -95,12 +94,8 @@ class ReleasedPages:
         source = self.files[of]
         before = Counter(source.skipped)
         example = source.example(items)
-        questions = tuple(q for q in example.questions if isinstance(q, self._kind)) if example else ()
+        questions = tuple(q for q in example.questions if isinstance(q, _TYPES[self.wanted])) if example else ()
         return replace(example, questions=questions) if example and questions else None, source.skipped - before
-
-    @cached_property
-    def _kind(self) -> type[QA] | type[Instruction]:
-        return QA if self.wanted == "layoutcot" else Instruction
 
 
 @dataclass(frozen=True)
@@ -158,9 +153,3 @@ def _name(files: Sequence[Released]) -> str:
         with source.instructions.open("rb") as file:
             found.update(hashlib.file_digest(file, "sha256").digest())
     return found.hexdigest()[:16]
-
-
-def _cache() -> Path:
-    from layoutllm_tool.model.base import home
-
-    return home() / "released"
