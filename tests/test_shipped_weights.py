@@ -104,20 +104,19 @@ def test_receipts_never_trained_on() -> None:
 
 
 def test_int8_answers_as_bf16_does(reader: LayoutLLMReader) -> None:
-    """Where the page settles it: which of an invoice's dates is "the date" is a near tie, and falls either way."""
+    """Where the page settles it. On the invoice "the date" is two dates, a near tie that falls either way (LOG.md)."""
+    asked = ["What is the invoice number?", "What is the total due?", "Who is the tenant?", "What is the due date?"]
+    pages = {
+        SAMPLES / "invoice.png": [*asked, "What is the invoice date?"],
+        SAMPLES / "letter.pdf": [*asked, "What is the date?"],
+    }
+    if RECEIPTS.is_dir():
+        pages |= {RECEIPTS / "images" / f"{number}.jpg": QUESTIONS for number in range(400, 412, 2)}
     with LayoutLLMReader(int8=False) as exact:
-        for name in ("invoice.png", "letter.pdf"):
-            document = reader.load(SAMPLES / name)
-            questions = [
-                "What is the invoice number?",
-                "What is the total due?",
-                "What is the invoice date?",
-                "Who is the tenant?",
-            ]
-            for fast, slow in zip(
-                reader.ask_many(document, questions), exact.ask_many(document, questions), strict=True
-            ):
-                assert (fast.answer, fast.box) == (slow.answer, slow.box)
+        for path, questions in pages.items():
+            document = reader.load(path)
+            fast, slow = reader.ask_many(document, questions), exact.ask_many(document, questions)
+            assert [(cot.answer, cot.box) for cot in fast] == [(cot.answer, cot.box) for cot in slow]
 
 
 def test_together_as_alone(reader: LayoutLLMReader) -> None:
