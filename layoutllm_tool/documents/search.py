@@ -1,0 +1,128 @@
+"""A text on a page: the runs of words that say it, exactly or nearly. Letters and digits count, case and signs don't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run
+
+FUZZY = 0.8
+"""Least likeness (0-1) of a text that is only nearly the one looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A run of words that says the text. ``score`` is 1 where it says it letter for letter."""
+
+    words: Run
+    score: float
+
+
+def letters(text: str) -> str:
+    """What two spellings of one text share: letters and digits, case-blind."""
+    return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def find(layout: PageLayout, text: str) -> list[Match]:
+    """All places that say the text, in reading order; where none does, those that nearly do, the likest first."""
+    wanted = letters(text)
+    if not wanted:
+        return []
+    exact = [Match(run, 1.0) for run in _exact(layout, wanted)] or [
+        Match(run, 1.0) for run in _wrapped(layout, wanted)
+    ]
+    return exact or _fuzzy(layout, wanted)
+
+
+def _exact(layout: PageLayout, wanted: str) -> Iterator[Run]:
+    """Runs of the reading order that begin and end with words. A word may go on behind the text ("TO:Mary")."""
+    text, starts = "", {}
+    for number, word in enumerate(layout.words):
+        starts[len(text)] = number
+        text += letters(word.text)
+    # Several signs without letters share a start: the last word there holds the letters.
+    at = text.find(wanted)
+    while at >= 0:
+        if at in starts:
+            first = last = starts[at]
+            length = 0
+            while length < len(wanted):
+                length += len(letters(layout.words[last].text))
+                last += 1
+            run = tuple(layout.words[first:last])
+            if length == len(wanted) or not letters(run[-1].text)[-1:].isalnum() or _cut_inside(run[-1], length - len(wanted)):
+                yield run
+        at = text.find(wanted, at + 1)
+
+
+def _cut_inside(word: PlacedWord, rest: int) -> bool:
+    """Whether the word's last ``rest`` letters stand behind a sign: "TO:Mary"."""
+    seen = 0
+    for at in range(len(word.text) - 1, -1, -1):
+        if word.text[at].isalnum():
+            seen += 1
+            if seen == rest:
+                return at > 0 and not word.text[at - 1].isalnum()
+    return False
+
+
+def _wrapped(layout: PageLayout, wanted: str) -> Iterator[Run]:
+    """A text that goes on below its own beginning while the reading order goes on to its right."""
+    for number, word in enumerate(layout.words):
+        if wanted.startswith(letters(word.text)) and letters(word.text):
+            run = _grown(layout, [word], letters(word.text), wanted)
+            if run:
+                yield tuple(run)
+
+
+def _grown(layout: PageLayout, run: list[PlacedWord], said: str, wanted: str) -> list[PlacedWord] | None:
+    while said != wanted:
+        following = _next(layout, run, wanted[len(said) :])
+        if following is None:
+            return None
+        run = [*run, following]
+        said += letters(following.text)
+    return run
+
+
+def _next(layout: PageLayout, run: Sequence[PlacedWord], rest: str) -> PlacedWord | None:
+    last, height = run[-1], run[-1].height
+    left = min(w.x0 for w in run)
+    row = [w for w in layout.row_from(last)[1:] if w.x0 - last.x1 < 1.5 * height]
+    under = [
+        w
+        for w in layout.between(last.middle + 0.5 * height, last.middle + 2.2 * height)
+        if left - 2 * height < w.x0 < last.x1 + 2 * height
+    ]
+    for word in (*row[:1], *sorted(under, key=lambda w: (round(w.middle / height), w.x0))):
+        if letters(word.text) and rest.startswith(letters(word.text)):
+            return word
+    return None
+
+
+def _fuzzy(layout: PageLayout, wanted: str) -> list[Match]:
+    from rapidfuzz.distance import Indel
+
+    found: list[Match] = []
+    words = layout.words
+    for first in range(len(words)):
+        said = ""
+        best: Match | None = None
+        for last in range(first, min(first + 12, len(words))):
+            said += letters(words[last].text)
+            score = Indel.normalized_similarity(said, wanted)
+            if score >= FUZZY and (best is None or score > best.score):
+                best = Match(tuple(words[first : last + 1]), score)
+            if len(said) > 1.4 * len(wanted):
+                break
+        if best:
+            found.append(best)
+    found.sort(key=lambda match: -match.score)
+    taken: set[tuple[int, int]] = set()
+    out = []
+    for match in found:
+        if not taken & {w.id for w in match.words}:
+            out.append(match)
+            taken |= {w.id for w in match.words}
+    return out

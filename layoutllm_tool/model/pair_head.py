@@ -1,0 +1,73 @@
+"""A small network that says which candidate is a key's value, from geometry and text alone (``key_value_features``).
+
+An ensemble of two-layer perceptrons, trained on drawn pages and on ``naf`` (training/pair_head.py); a fraction of a millisecond
+for a key. NumPy, so that it needs no model to be loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from layoutllm_tool.documents.key_value_features import NAMES, features
+from layoutllm_tool.documents.key_values import Candidate, PageLayout, by_rule, candidates
+from layoutllm_tool.documents.search import Match
+
+FILE = "pair_head.safetensors"
+MOST = 60
+"""Candidates of one key, all its places together, that are weighed."""
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Candidates of one key with their log-probabilities (C), features (C, F), and the one that the rule takes."""
+
+    found: tuple[Candidate, ...]
+    logprobs: Array
+    features: Array
+    rule: int | None
+
+    @property
+    def best(self) -> int | None:
+        return int(self.logprobs.argmax()) if self.found else None
+
+
+class PairHead:
+    """Weights of N members: mean, deviation (F); first layer (N, F, H), (N, H); second (N, H), (N)."""
+
+    def __init__(self, tensors: dict[str, Array]) -> None:
+        self._mean, self._deviation = tensors["mean"], tensors["deviation"]
+        self._w1, self._b1 = tensors["w1"], tensors["b1"]
+        self._w2, self._b2 = tensors["w2"], tensors["b2"]
+        if self._mean.shape != (len(NAMES),):
+            raise ValueError(f"a pair head of {self._mean.shape} features, and {len(NAMES)} are computed")
+
+    @classmethod
+    def load(cls, path: Path) -> PairHead:
+        from safetensors.numpy import load_file
+
+        return cls(load_file(path))
+
+    def logprobs(self, rows: Array) -> Array:
+        """(C): mean probability of the members, as a logarithm."""
+        x = (rows - self._mean) / self._deviation
+        hidden = np.tanh(np.einsum("cf,nfh->nch", x, self._w1) + self._b1[:, None])
+        logits = np.einsum("nch,nh->nc", hidden, self._w2) + self._b2[:, None]
+        logits -= logits.max(1, keepdims=True)
+        p = np.exp(logits)
+        return np.log((p / p.sum(1, keepdims=True)).mean(0) + 1e-6).astype(np.float32)
+
+    def score(self, layout: PageLayout, matches: Sequence[Match]) -> Scored:
+        """The candidates of all places that say one key."""
+        pairs = [(c, match.score) for match in matches for c in candidates(layout, match.words)][:MOST]
+        found = tuple(c for c, _ in pairs)
+        if not found:
+            return Scored((), np.zeros(0, np.float32), np.zeros((0, len(NAMES)), np.float32), None)
+        rule = by_rule(layout, found)
+        rows = np.array(features(layout, found, scores=[s for _, s in pairs], rule=rule), np.float32)
+        return Scored(found, self.logprobs(rows), rows, found.index(rule) if rule else None)

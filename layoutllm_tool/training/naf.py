@@ -1,0 +1,126 @@
+"""National Archives Forms (``forms.jsonl.gz``, CDLA-Permissive-1.0): real historical forms as pages of words, with keys and values.
+
+Field boxes hold the blank space around what was written, so they are tightened to the size of their text. Pairs that no
+reader would call a key and its value (far apart, a value left of its key in a sentence) are left out.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from layoutllm_tool.documents.geometry import Box, Page, Word
+from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.errors import DocumentNotFound
+
+FILE = "forms.jsonl.gz"
+_KEYS = ("text", "textMinor")
+_WRITTEN = ("field", "fieldP", "comment")
+_CHARACTER = 0.55
+"""Width of a written character in heights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A printed key and what was written beside it: (line, word) indices into the page; () for a blank field."""
+
+    key: str
+    words: tuple[tuple[int, int], ...]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    name: str
+    page: Page
+    pairs: tuple[Pair, ...]
+    blanks: tuple[Pair, ...]
+
+
+def forms(folder: Path) -> Iterator[Form]:
+    """Every form with at least one word, in the file's order. DocumentNotFound where there is no such file."""
+    path = folder / FILE
+    if not path.is_file():
+        raise DocumentNotFound(f"{folder} holds no {FILE}.", hint="Give the folder of the National Archives Forms.")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            if (form := _form(json.loads(line))) is not None:
+                yield form
+
+
+def _form(data: Mapping[str, Any]) -> Form | None:
+    size = data["width"], data["height"]
+    texts = {t["id"]: t for t in data["texts"] if (t["text"] or "").strip()}
+    if not texts:
+        return None
+    height = median(t["box"][3] - t["box"][1] for t in texts.values())
+    fields = {f["id"]: f for f in data["fields"]}
+    written = {i: f for i, f in fields.items() if (f["text"] or "").strip() and f["type"] in _WRITTEN}
+    words: list[Word] = []
+    owned: dict[str, list[int]] = {}
+    for number, item in {**texts, **written}.items():
+        box = item["box"] if number in texts else _tight(item["box"], item["text"], height)
+        owned[number] = []
+        for word in _words(item["text"], box, size):
+            owned[number].append(id(word))
+            words.append(word)
+    lines = tuple(group_lines(words, width=size[0], height=size[1]))
+    page = Page(1, *size, lines, text_source="given")
+    where = {id(word): (i, j) for i, line in enumerate(lines) for j, word in enumerate(line.words)}
+    places = {number: tuple(where[one] for one in ones) for number, ones in owned.items()}
+    pairs = list(_pairs(data, texts, fields, height))
+    filled = tuple(Pair(key, places[value], fields[value]["text"].strip()) for key, value in pairs if value in written)
+    times = Counter(t["text"].strip().lower() for t in texts.values())
+    empty = tuple(
+        Pair(key, (), "")
+        for key, value in pairs
+        if value not in written and fields[value].get("blank") == "blank" and times[key.lower()] == 1
+    )
+    return Form(data["id"], page, filled, empty)
+
+
+def _pairs(
+    data: Mapping[str, Any], texts: Mapping[str, Any], fields: Mapping[str, Any], height: float
+) -> Iterator[tuple[str, str]]:
+    """Keys with their fields, one to one, where the field lies right of its key or below it."""
+    of_key = Counter(key for key, value in data["pairs"] if value in fields)
+    of_value = Counter(value for key, value in data["pairs"] if key in texts)
+    for key, value in data["pairs"]:
+        if key not in texts or value not in fields or of_key[key] != 1 or of_value[value] != 1:
+            continue
+        text = texts[key]["text"].strip()
+        proper = texts[key]["type"] in _KEYS and fields[value]["type"] == "field" and any(map(str.isalpha, text))
+        if proper and len(text) <= 60 and _near(texts[key]["box"], fields[value]["box"], height):
+            yield text, value
+
+
+def _near(key: list[float], value: list[float], height: float) -> bool:
+    shared = min(key[3], value[3]) - max(key[1], value[1])
+    if shared > 0.3 * min(key[3] - key[1], value[3] - value[1]):
+        return key[0] <= value[0] <= key[2] + 25 * height
+    under = value[0] < key[2] + 2 * height and value[2] > key[0] - 2 * height
+    return under and value[1] - key[3] <= 5 * height
+
+
+def _tight(box: list[float], text: str, height: float) -> tuple[float, float, float, float]:
+    """The box of the text itself: from the field's left end, on its line."""
+    x0, y0, x1, y1 = box
+    tall = min(y1 - y0, 1.25 * height)
+    bottom = y1 - 0.1 * (y1 - y0) if y1 - y0 > 1.4 * height else y1
+    return x0, max(bottom - tall, y0), x0 + min(x1 - x0, max(len(text), 1) * _CHARACTER * tall), bottom
+
+
+def _words(text: str, box: tuple[float, ...] | list[float], size: tuple[int, int]) -> Iterator[Word]:
+    """The words of one text, each with its share of the box."""
+    text, at = text.strip(), 0
+    for word in text.split():
+        at = text.index(word, at)
+        x0, x1 = (box[0] + (box[2] - box[0]) * end / len(text) for end in (at, at + len(word)))
+        yield Word(word, Box.from_pixels(x0, box[1], x1, box[3], width=size[0], height=size[1]))
+        at += len(word)
