@@ -42,8 +42,14 @@ class Limits:
     """Of one page's picture. Pillow has a ceiling of its own at 179 million."""
     max_pages: int = 50
     """Taken from one document at once; ``pages=`` chooses which."""
+    max_picture_bytes: int = 512 * 2**20
+    """Of all pages' pictures together, as they are kept."""
+    max_words: int = 200_000
+    """Of all pages together, where a file brings its own text."""
     page_seconds: float = 30.0
-    """For drawing one PDF page."""
+    """For one page: opening the file up to it, drawing it, reading its text."""
+    document_seconds: float = 120.0
+    """For opening all pages that were asked for."""
     url_seconds: float = 30.0
     """For a whole download, redirects included."""
     max_redirects: int = 5

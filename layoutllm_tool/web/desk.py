@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.parsing import size_of
 from layoutllm_tool.documents.safety import Limits
 from layoutllm_tool.errors import DocumentNotFound, ServiceError
 from layoutllm_tool.protocols import Progress, Reader
@@ -37,8 +38,6 @@ class ServiceLimits:
     body_bytes: int = 64 * 2**20
     memory: int = 2**30
     """Bytes of kept documents, least recently used first out; the last one is kept whatever it takes."""
-    document_bytes: int = 512 * 2**20
-    """Bytes of one document's pictures, opened."""
     expires: float = 3600.0
     """Seconds after its last use, a document is forgotten."""
     documents: Limits = field(default_factory=lambda: Limits(max_bytes=64 * 2**20, max_pages=wire.MOST_PAGES))
@@ -62,7 +61,7 @@ class Kept:
 
     def put(self, name: str, document: Document) -> None:
         self._drop(name)
-        size = sum(map(wire.size_of, document.pages))
+        size = sum(map(size_of, document.pages))
         self._documents[name] = (document, size, self._clock() + self.expires)
         self.bytes += size
         self._tidy()
@@ -123,8 +122,7 @@ class Desk:
 
     async def _open(self, name: str, body: bytes, kind: Literal["file", "pages"]) -> Document:
         def read() -> Document:
-            most = self.limits.document_bytes
-            return self.reader.load(wire.opened(body, kind, self.limits.documents, most))
+            return self.reader.load(wire.opened(body, kind, self.limits.documents))
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, read)
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, Operation, Relation, StepName
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.loading import load_document
+from layoutllm_tool.documents.parsing import Budget
 from layoutllm_tool.documents.safety import Access, Limits
 from layoutllm_tool.errors import (
     CorrectionError,
@@ -183,45 +184,22 @@ def decoded(text: str, limits: Limits) -> bytes:
         raise DocumentUnreadable("data is no base64.", hint="Encode the file's bytes in the standard alphabet.") from error  # fmt: skip
 
 
-def opened(body: bytes, kind: Literal["file", "pages"], limits: Limits, most: int) -> Document:
-    """The document of an upload, not yet read; its hash is the body's. ``most`` bounds its pictures' bytes, all of them together.
-
-    Raises DocumentError.
-    """
-    document = _from_pages(body, limits, most) if kind == "pages" else _from_file(body, limits, most)
+def opened(body: bytes, kind: Literal["file", "pages"], limits: Limits) -> Document:
+    """The document of an upload, not yet read; its hash is the body's. Raises DocumentError."""
+    document = _from_pages(body, limits) if kind == "pages" else load_document(body, limits=limits, access=_NOWHERE)
     return replace(document, name="document", sha256=hashlib.sha256(body).hexdigest())
 
 
-def _from_file(body: bytes, limits: Limits, most: int) -> Document:
-    """Page by page, so that the sum is known before it is too large."""
-    try:
-        load_document(body, pages=[limits.max_pages + 1], limits=limits, access=_NOWHERE)
-    except PageOutOfRange:
-        pass
-    else:
-        raise DocumentTooLarge(f"the document has more than {limits.max_pages} pages.", hint="Send it in parts.")
-    pages: list[Page] = []
-    while len(pages) < limits.max_pages:
-        try:
-            one = load_document(body, pages=[len(pages) + 1], limits=limits, access=_NOWHERE)
-        except PageOutOfRange:
-            if not pages:
-                raise
-            break
-        pages.extend(one.pages)
-        _check_sum(pages, most)
-    return Document("document", "", tuple(pages))
-
-
-def _from_pages(body: bytes, limits: Limits, most: int) -> Document:
+def _from_pages(body: bytes, limits: Limits) -> Document:
     try:
         given = Pages.model_validate_json(body).pages
     except ValidationError as error:
         raise DocumentUnreadable(f"the pages can't be read: {faults(error.errors(include_url=False, include_input=False, include_context=False))}", hint="Send {\"pages\": [...]}.") from error  # fmt: skip
     pages: list[Page] = []
+    budget = Budget("document", limits)
     for one in given:
         pages.append(_page(one, limits))
-        _check_sum(pages, most)
+        budget.take(pages[-1])
     if len({page.number for page in pages}) != len(pages):
         raise DocumentUnreadable("two pages have the same number.", hint="Number them from 1.")
     return Document("document", "", tuple(pages))
@@ -240,18 +218,6 @@ def _page(given: PageIn, limits: Limits) -> Page:
     if (picture.width, picture.height) != (page.width, page.height):
         raise DocumentUnreadable(f"page {page.number} is not as large as its picture.", hint="Give its size in pixels.")
     return replace(page, image=picture.image)
-
-
-def size_of(page: Page) -> int:
-    """Bytes, about: the picture's, and a few hundred a word."""
-    image = page.image
-    pixels = image.width * image.height * len(image.getbands()) if image is not None else 0
-    return pixels + 300 * len(page.words) + 1000
-
-
-def _check_sum(pages: list[Page], most: int) -> None:
-    if sum(map(size_of, pages)) > most:
-        raise DocumentTooLarge(f"its pages' pictures take more than {most:,} bytes.", hint="Send fewer pages, or smaller pictures.")  # fmt: skip
 
 
 def joined(documents: list[Document]) -> Document:
