@@ -271,9 +271,10 @@ def test_half_an_answer_is_never_taken_for_the_next_documents(
     def interrupted(self: _Child, *_: object) -> Page:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(_Child, "_page", interrupted)
-        pool.parse(HONEST, request())
+        with pytest.raises(KeyboardInterrupt):
+            pool.parse(HONEST, request())
     assert pool.pids() == []
     assert pool.parse(picture("PNG"), request())[0] == 1
 
