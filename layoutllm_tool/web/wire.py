@@ -10,14 +10,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from typing_extensions import TypedDict
 
 from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, Operation, Relation, StepName
-from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents import geometry
+from layoutllm_tool.documents.geometry import Box, Document, Page, Word
 from layoutllm_tool.documents.loading import load_document
 from layoutllm_tool.documents.safety import Access, Limits
 from layoutllm_tool.errors import (
@@ -30,10 +31,15 @@ from layoutllm_tool.errors import (
     PageOutOfRange,
 )
 from layoutllm_tool.reading import LONGEST_QUESTION
+from layoutllm_tool.web.json_body import BodyUnreadable, faults, read_json
 
 PAGES_TYPE = "application/vnd.layoutllm.pages+json"
 """Content type of ``Pages``; any other body is a file."""
 MOST_PAGES = 50
+MOST_WORDS = 100_000
+"""Words of all pages of a body; a full page of a newspaper has about 5,000."""
+_VALUES_PER_WORD = 10
+"""Of JSON: text, box, confidence and what holds them."""
 _NOWHERE = Access(roots=())
 
 Number = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
@@ -138,21 +144,27 @@ class AskIn(_Strict):
             raise CorrectionError(f"previous is no attempt: {error}.", hint="Send it as it came.") from error
 
 
-class WordIn(_Strict):
+class WordIn(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # type: ignore[misc]
+
     text: Annotated[str, Field(max_length=1000)]
     box: BoxList
-    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    confidence: NotRequired[Annotated[float, Field(ge=0, le=1)] | None]
+
+
+_LINE = TypeAdapter(Annotated[list[WordIn], Field(min_length=1, max_length=2000)])
+"""Validated line by line: a whole body in one call would hold the interpreter for half a second."""
 
 
 class PageIn(_Strict):
-    """A page as ``Page.to_json`` writes it, with its picture as base64 PNG."""
+    """A page as ``Page.to_json`` writes it, with its picture as base64 PNG. ``lines`` are of ``WordIn``."""
 
     number: PageNumber
     width: Annotated[int, Field(ge=1, le=100_000)]
     height: Annotated[int, Field(ge=1, le=100_000)]
     text_source: Annotated[str, Field(max_length=100)] = ""
     notices: list[Text] = Field(default_factory=list, max_length=20)
-    lines: Annotated[list[Annotated[list[WordIn], Field(min_length=1, max_length=2000)]], Field(max_length=5000)] | None = None  # fmt: skip
+    lines: Annotated[list[list[Any]], Field(max_length=5000)] | None = None
     image: str | None = None
 
 
@@ -165,12 +177,6 @@ class Pages(_Strict):
 ASK_HINT = (
     'It looks like {"document": "<id of an upload>", "question": "What is the total?"}; or "data": a file in base64.'
 )
-
-
-def faults(errors: Sequence[Any]) -> str:
-    """Pydantic's first few in one line, without the values: they may be long, and are not ours to repeat."""
-    found = [f"{'.'.join(map(str, one['loc'][:6])) or 'body'}: {one['msg']}" for one in errors[:3]]
-    return f"{'; '.join(found)}."[:500]
 
 
 def decoded(text: str, limits: Limits) -> bytes:
@@ -215,9 +221,12 @@ def _from_file(body: bytes, limits: Limits, most: int) -> Document:
 
 def _from_pages(body: bytes, limits: Limits, most: int) -> Document:
     try:
-        given = Pages.model_validate_json(body).pages
-    except ValidationError as error:
-        raise DocumentUnreadable(f"the pages can't be read: {faults(error.errors(include_url=False, include_input=False, include_context=False))}", hint="Send {\"pages\": [...]}.") from error  # fmt: skip
+        given = read_json(Pages, body, _VALUES_PER_WORD * MOST_WORDS).pages
+    except BodyUnreadable as error:
+        kind = DocumentTooLarge if error.status == 413 else DocumentUnreadable
+        raise kind(f"the pages can't be read: {error.message}", hint='Send {"pages": [...]}.') from error
+    if sum(len(line) for one in given for line in one.lines or ()) > MOST_WORDS:
+        raise DocumentTooLarge(f"the pages hold more than {MOST_WORDS:,} words.", hint="Send fewer pages at once.")
     pages: list[Page] = []
     for one in given:
         pages.append(_page(one, limits))
@@ -229,9 +238,12 @@ def _from_pages(body: bytes, limits: Limits, most: int) -> Document:
 
 def _page(given: PageIn, limits: Limits) -> Page:
     try:
-        page = Page.from_json(given.model_dump(exclude={"image"}))
+        lines = None if given.lines is None else tuple(map(_line, given.lines))
+    except ValidationError as error:
+        raise DocumentUnreadable(f"page {given.number} can't be read: {faults(error)}", hint="Send lines of words with boxes.") from error  # fmt: skip
     except ValueError as error:  # a box that ends before it begins
         raise DocumentUnreadable(f"page {given.number} can't be read: {error}.", hint="Boxes are [x0, y0, x1, y1].") from error  # fmt: skip
+    page = Page(given.number, given.width, given.height, lines, None, given.text_source, tuple(given.notices))
     if given.image is None:
         if page.lines is None:
             raise DocumentUnreadable(f"page {page.number} has neither words nor a picture.", hint="Send one of them.")
@@ -240,6 +252,13 @@ def _page(given: PageIn, limits: Limits) -> Page:
     if (picture.width, picture.height) != (page.width, page.height):
         raise DocumentUnreadable(f"page {page.number} is not as large as its picture.", hint="Give its size in pixels.")
     return replace(page, image=picture.image)
+
+
+def _line(words: list[Any]) -> geometry.Line:
+    """ValidationError, ValueError."""
+    return geometry.Line(
+        tuple(Word(word["text"], Box(*word["box"]), word.get("confidence")) for word in _LINE.validate_python(words))
+    )
 
 
 def size_of(page: Page) -> int:
