@@ -207,9 +207,12 @@ def _local(uri: str) -> Path | None:
 
 
 def _folder(path: Path) -> Path:
-    real = path.expanduser().resolve()
-    if not real.is_dir():
-        raise DocumentNotAllowed(f"{str(path)!r} is no folder.", hint="Give --root a folder that exists.")
+    try:
+        real = path.expanduser().resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):  # not there, a loop, nobody's home
+        real = None
+    if real is None or not real.is_dir():
+        raise DocumentNotAllowed(f"{str(path)[:200]!r} is no folder.", hint="Give --root a folder that exists.")
     return real
 
 
