@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from layoutllm_tool.strict_json import BodyUnreadable, parse, read_json
 from layoutllm_tool.testing import FakeReader
 from layoutllm_tool.web import json_body
-from layoutllm_tool.web.json_body import BodyUnreadable, parse, read_json
 from layoutllm_tool.web.wire import MOST_WORDS, PAGES_TYPE
 from tests.test_serve_requests import client, error, uploaded
 

@@ -25,9 +25,10 @@ from pydantic import BaseModel
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.errors import DocumentNotFound, LayoutLLMError, PageOutOfRange, QuestionError, ServiceError
 from layoutllm_tool.protocols import Progress, Reader
+from layoutllm_tool.strict_json import BodyUnreadable
 from layoutllm_tool.web import wire
 from layoutllm_tool.web.desk import Desk, Missing, ServiceLimits
-from layoutllm_tool.web.json_body import BodyUnreadable, JSONReader, json_of
+from layoutllm_tool.web.json_body import JSONReader, json_of
 from layoutllm_tool.web.middleware import (
     LOOPBACK,
     BodyLimit,

@@ -20,8 +20,9 @@ from urllib.parse import parse_qs
 from layoutllm_tool.batch.store import Field, Store
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.strict_json import BodyUnreadable
 from layoutllm_tool.tool_content import plain_line
-from layoutllm_tool.web.json_body import BodyUnreadable, JSONReader, json_of
+from layoutllm_tool.web.json_body import JSONReader, json_of
 from layoutllm_tool.web.middleware import (
     LOOPBACK,
     App,

@@ -11,14 +11,12 @@ import base64
 import binascii
 import hashlib
 from dataclasses import replace
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from typing_extensions import TypedDict
+from pydantic import Field, ValidationError, model_validator
 
-from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, Operation, Relation, StepName
-from layoutllm_tool.documents import geometry
-from layoutllm_tool.documents.geometry import Box, Document, Page, Word
+from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, StepName
+from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.loading import load_document
 from layoutllm_tool.documents.safety import Access, Limits
 from layoutllm_tool.errors import (
@@ -30,11 +28,11 @@ from layoutllm_tool.errors import (
     LayoutLLMError,
     PageOutOfRange,
 )
-from layoutllm_tool.reading import LONGEST_QUESTION
-from layoutllm_tool.web.json_body import BodyUnreadable, faults, read_json
+from layoutllm_tool.schemas import PAGES_TYPE as PAGES_TYPE
+from layoutllm_tool.schemas import BoxList, CoTIn, PageIn, PageNumber, Strict, Text
+from layoutllm_tool.strict_json import BodyUnreadable, faults, read_json
 
-PAGES_TYPE = "application/vnd.layoutllm.pages+json"
-"""Content type of ``Pages``; any other body is a file."""
+Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MOST_PAGES = 50
 MOST_WORDS = 100_000
 """Words of all pages of a body; a full page of a newspaper has about 5,000."""
@@ -42,25 +40,8 @@ _VALUES_PER_WORD = 10
 """Of JSON: text, box, confidence and what holds them."""
 _NOWHERE = Access(roots=())
 
-Number = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-BoxList = Annotated[list[Number], Field(min_length=4, max_length=4)]
-Line = Annotated[int, Field(ge=0, le=100_000)]
-PageNumber = Annotated[int, Field(ge=1, le=1_000_000)]
-Text = Annotated[str, Field(max_length=4000)]
-Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class _Loose(BaseModel):
-    """What we wrote ourselves and get back: fields that follow from others are left aside."""
-
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
-
-
-class CorrectionIn(_Strict):
+class CorrectionIn(Strict):
     """See ``Correction``."""
 
     step: StepName
@@ -74,44 +55,7 @@ class CorrectionIn(_Strict):
     wrong: list[Text] = Field(default_factory=list, max_length=200)
 
 
-class AnalysisIn(_Loose):
-    kind: Kind
-    operation: Operation
-    key: Text
-
-
-class AreaIn(_Loose):
-    page: PageNumber
-    box: BoxList
-    lines: list[Line] = Field(max_length=5000)
-
-
-class FormationIn(_Loose):
-    relation: Relation
-    key: Text
-
-
-class EvidenceIn(_Loose):
-    page: PageNumber
-    box: BoxList
-    text: Annotated[str, Field(max_length=100_000)]
-    words: list[Annotated[list[Line], Field(min_length=2, max_length=2)]] = Field(max_length=20_000)
-
-
-class CoTIn(_Loose):
-    """A LayoutCoT as ``to_json`` writes it."""
-
-    question: Annotated[str, Field(max_length=LONGEST_QUESTION)]
-    analysis: AnalysisIn
-    areas: list[AreaIn] = Field(max_length=1000)
-    formation: FormationIn
-    answer: Annotated[str, Field(max_length=100_000)] | None
-    confidence: Annotated[float, Field(ge=0, le=1)]
-    evidence: list[EvidenceIn] = Field(default_factory=list, max_length=1000)
-    signals: dict[str, float] = Field(default_factory=dict, max_length=200)
-
-
-class AskIn(_Strict):
+class AskIn(Strict):
     """A question. ``document`` is what an upload was given as its id, or several of them, whose pages then count as one document;
     ``data`` is a file in base64 in its place."""
 
@@ -139,36 +83,12 @@ class AskIn(_Strict):
     def before(self) -> LayoutCoT | None:
         """CorrectionError where it is none."""
         try:
-            return LayoutCoT.from_json(self.previous.model_dump()) if self.previous else None
+            return self.previous.attempt() if self.previous else None
         except ValueError as error:  # a box that ends before it begins
             raise CorrectionError(f"previous is no attempt: {error}.", hint="Send it as it came.") from error
 
 
-class WordIn(TypedDict):
-    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # type: ignore[misc]
-
-    text: Annotated[str, Field(max_length=1000)]
-    box: BoxList
-    confidence: NotRequired[Annotated[float, Field(ge=0, le=1)] | None]
-
-
-_LINE = TypeAdapter(Annotated[list[WordIn], Field(min_length=1, max_length=2000)])
-"""Validated line by line: a whole body in one call would hold the interpreter for half a second."""
-
-
-class PageIn(_Strict):
-    """A page as ``Page.to_json`` writes it, with its picture as base64 PNG. ``lines`` are of ``WordIn``."""
-
-    number: PageNumber
-    width: Annotated[int, Field(ge=1, le=100_000)]
-    height: Annotated[int, Field(ge=1, le=100_000)]
-    text_source: Annotated[str, Field(max_length=100)] = ""
-    notices: list[Text] = Field(default_factory=list, max_length=20)
-    lines: Annotated[list[list[Any]], Field(max_length=5000)] | None = None
-    image: str | None = None
-
-
-class Pages(_Strict):
+class Pages(Strict):
     """Pages with different numbers."""
 
     pages: list[PageIn] = Field(min_length=1, max_length=MOST_PAGES)
@@ -238,12 +158,11 @@ def _from_pages(body: bytes, limits: Limits, most: int) -> Document:
 
 def _page(given: PageIn, limits: Limits) -> Page:
     try:
-        lines = None if given.lines is None else tuple(map(_line, given.lines))
+        page = given.page()
     except ValidationError as error:
         raise DocumentUnreadable(f"page {given.number} can't be read: {faults(error)}", hint="Send lines of words with boxes.") from error  # fmt: skip
     except ValueError as error:  # a box that ends before it begins
         raise DocumentUnreadable(f"page {given.number} can't be read: {error}.", hint="Boxes are [x0, y0, x1, y1].") from error  # fmt: skip
-    page = Page(given.number, given.width, given.height, lines, None, given.text_source, tuple(given.notices))
     if given.image is None:
         if page.lines is None:
             raise DocumentUnreadable(f"page {page.number} has neither words nor a picture.", hint="Send one of them.")
@@ -252,13 +171,6 @@ def _page(given: PageIn, limits: Limits) -> Page:
     if (picture.width, picture.height) != (page.width, page.height):
         raise DocumentUnreadable(f"page {page.number} is not as large as its picture.", hint="Give its size in pixels.")
     return replace(page, image=picture.image)
-
-
-def _line(words: list[Any]) -> geometry.Line:
-    """ValidationError, ValueError."""
-    return geometry.Line(
-        tuple(Word(word["text"], Box(*word["box"]), word.get("confidence")) for word in _LINE.validate_python(words))
-    )
 
 
 def size_of(page: Page) -> int:
