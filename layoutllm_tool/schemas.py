@@ -1,4 +1,4 @@
-"""What travels between a service and its clients, in either direction: attempts and pages as pydantic models, with bounds.
+"""What travels between a service and its clients, in either direction: attempts and pages, with bounds.
 
 Boxes are 0-1000, pages 1-based. Requests alone are in ``web.wire``.
 """
@@ -98,8 +98,8 @@ class PageIn(Strict):
     image: str | None = None
 
     def page(self) -> Page:
-        """Without its picture. ValueError for words that are none (pydantic's ValidationError is one), or a box that ends before it
-        begins."""
+        """Without its picture. ValueError for words that are none (pydantic's ValidationError is one), or for a box
+        that ends before it begins."""
         lines = None if self.lines is None else tuple(map(_line, self.lines))
         return Page(self.number, self.width, self.height, lines, None, self.text_source, tuple(self.notices))
 

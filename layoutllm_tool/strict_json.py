@@ -12,7 +12,8 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 MOST_VALUES = 50_000
-"""Commas, brackets and escapes in a body, about one for each value. An attempt that is sent back has a few hundred."""
+"""Commas, brackets and escapes in a body, about one for each value. An attempt that is sent back has a few
+hundred."""
 _MOST_DIGITS = 400
 _LONGEST_NAME = 200
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -20,7 +21,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class BodyUnreadable(Exception):
-    """A body that can't be taken. ``status`` is HTTP's: 400 no JSON, 413 too much of it, 422 something else than what is asked for."""
+    """A body that can't be taken. ``status`` is HTTP's: 400 no JSON, 413 too much of it, 422 not what is asked for."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -46,7 +47,7 @@ def faults(error: ValidationError) -> str:
 
 
 def parse(body: bytes, most_values: int = MOST_VALUES) -> Any:
-    """JSON in UTF-8 without duplicate names, NaN, lone surrogates or numbers that no float holds. BodyUnreadable."""
+    """JSON in UTF-8, without names given twice, NaN, lone surrogates and endless numbers. BodyUnreadable."""
     if sum(map(body.count, (b",", b"[", b"{", b"\\"))) > most_values:
         raise BodyUnreadable(f"it holds more than {most_values:,} values.", 413)
     why = ("it is no JSON.", 400)

@@ -124,12 +124,11 @@ def test_a_body_is_read_or_refused(body: bytes) -> None:
 
 async def test_the_service_answers_while_a_body_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    parsed = json_body.read_json
 
     def slow(*args: Any) -> Any:
         begun.set()
         assert go_on.wait(60)
-        return parsed(*args)
+        return read_json(*args)
 
     async with client() as http:
         known = await uploaded(http)

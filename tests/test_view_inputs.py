@@ -120,7 +120,9 @@ def test_any_path_and_query(page: Page, path: str, query: dict[str, str], method
     escaped = quote(path.encode("utf-8", "surrogatepass"), safe="/%")
     given = {name: value.encode("utf-8", "surrogatepass") for name, value in query.items()}
     reply = page.send(method, escaped, params=cast(Any, given), content=b"{}" if method == "POST" else None)
-    assert reply.status_code < 500 and (method == "HEAD" or check(reply) is None)
+    assert reply.status_code < 500
+    if method != "HEAD":
+        check(reply)
 
 
 @MANY

@@ -1,4 +1,5 @@
-"""The way to a service: connections of event loops, retries with growing pauses, a deadline for the whole. httpx does the talking."""
+"""The way to a service: connections of event loops, retries with growing pauses, a deadline for the whole. httpx
+does the talking."""
 
 from __future__ import annotations
 
@@ -36,8 +37,8 @@ class Line:
         self._random = random.Random()
 
     def drive(self, flow: Flow[_R]) -> _R:
-        """As ``adrive``, on an event loop of this object's own: only there can a deadline end whatever a server does. Events are
-        told, and the flow goes on, in the caller's thread."""
+        """As ``adrive``, on an event loop of this object's own: only there can a deadline end whatever a server does.
+        Events are told, and the flow goes on, in the caller's thread."""
         try:
             call = next(flow)
             while True:

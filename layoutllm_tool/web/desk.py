@@ -42,7 +42,7 @@ class ServiceLimits:
     expires: float = 3600.0
     """Seconds after its last use, a document is forgotten."""
     opening: int = 4
-    """Documents opened at once; one more than are parsed at once, so that given words do not wait for strangers' files."""
+    """Documents opened at once. A file that takes long to parse occupies one of these."""
     documents: Limits = field(default_factory=lambda: Limits(max_bytes=64 * 2**20, max_pages=wire.MOST_PAGES))
 
 

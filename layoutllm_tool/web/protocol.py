@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 with limits that it lacks: time and size of a request's headers, early answers, idle connections.
 
-Every answer that is given before its request has been read whole closes the connection: ``BoundedTransport`` then bounds what still
-comes. How large a body may be is the middleware's business.
+Every answer that is given before its request has been read whole closes the connection: ``BoundedTransport`` then
+bounds what still comes. How large a body may be is the middleware's business.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ MOST_PIPELINED = 16
 _PIECE = 16 * 1024
 """Bytes that are parsed between two looks at the bounds."""
 _BODY_CREDIT = 9
-"""Bytes around a body (chunk sizes, extensions, trailers) that a byte of it pays for, itself included: chunks of one byte take 6."""
+"""Bytes around a body (chunk sizes, extensions, trailers) that a byte of it pays for, itself included: chunks of one
+byte take 6."""
 
 _LATE = ("408 Request Timeout", "the request took too long to come.", True)
 _LONG = ("431 Request Header Fields Too Large", "the request's headers are too long, or too many.", False)
@@ -40,11 +41,11 @@ class _Refused(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """408 where a connection says nothing, or a request's headers drip; 431 where they are too long or too many, whatever the pieces in
-    which they come; 400, 429, 503 for what can't be served.
+    """408 where a connection says nothing, or a request's headers drip; 431 where they are too long or too many,
+    whatever the pieces in which they come; 400, 429, 503 for what can't be served.
 
-    Between two requests of one connection uvicorn's own ``timeout_keep_alive`` holds. A new connection takes the place of an idle one
-    where there are too many.
+    Between two requests of one connection uvicorn's own ``timeout_keep_alive`` holds. A new connection takes the
+    place of an idle one where there are too many.
     """
 
     seconds = HEADER_SECONDS
@@ -208,7 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
         self.transport.close()
 
-    # -- time ---------------------------------------------------------------------------------------------------------
+    # -- time -------------------------------------------------------------------------------------------------------
 
     def _wait(self) -> None:
         self._no_longer()

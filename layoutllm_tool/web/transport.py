@@ -1,4 +1,4 @@
-"""A connection that ends for certain: whoever sends on after the answer, or does not take it, is cut off. Standard library only."""
+"""A connection that ends for certain: whoever sends on after the answer, or does not take it, is cut off."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 DISCARD_BYTES = 16 * 2**20
 DISCARD_SECONDS = 3.0
-"""What still comes after an early answer is read and thrown away, up to here: a client that is still sending when the connection
-is reset may lose the answer."""
+"""What still comes after an early answer is read and thrown away, up to here: a client that is still sending when
+the connection is reset may lose the answer."""
 STALL_SECONDS = 30.0
 STALL_BYTES = 64 * 1024
 """A client takes this much of its answer in that time, or is cut off."""
@@ -52,7 +52,7 @@ class BoundedTransport(asyncio.Transport):
         else:
             self._linger = self._loop.call_later(self.discard_seconds, self._end)
 
-    def discard(self, data: bytes) -> None:
+    def discard(self, data: bytes | memoryview) -> None:
         """Takes what came after ``close``."""
         self._left -= len(data)
         if self._left < 0:
@@ -86,7 +86,7 @@ class BoundedTransport(asyncio.Transport):
                 timer.cancel()
         self._stall = self._linger = None
 
-    # -- as it is -------------------------------------------------------------------------------------------------------
+    # -- as it is ---------------------------------------------------------------------------------------------------
 
     def write(self, data: Any) -> None:
         if not self.is_closing():
