@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -214,10 +215,44 @@ def test_events_are_told_in_the_callers_thread_and_its_errors_hang_up() -> None:
         with pytest.raises(KeyError, match="mine"):
             remote.ask(DOCUMENT, "Total?", on_progress=fail)
         assert remote.ask(DOCUMENT, "Total?").answer == "12.50"
-    threads = [thread for thread in threading.enumerate() if thread.name == "layoutllm-remote" and thread.is_alive()]
-    for thread in threads:
+
+
+def own_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "layoutllm-remote"}
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_no_thread_is_left(closed: bool) -> None:
+    before = own_threads()
+    with running(FakeReader()) as address:
+        remote = RemoteReader(address)
+        assert remote.ask(DOCUMENT, "Total?").answer == "12.50"
+        (thread,) = own_threads() - before
+        if closed:
+            remote.close()
+            assert remote.ask(DOCUMENT, "Total?").answer == "12.50"
+            remote.close()
+        del remote
+        gc.collect()
         thread.join(PATIENCE)
-        assert not thread.is_alive()
+    assert not own_threads() - before
+
+
+def test_closing_ends_who_waits() -> None:
+    asked = threading.Event()
+
+    def answer(line: socket.socket, _: bytes) -> None:
+        asked.set()
+        line.recv(1)
+
+    with service(answer) as address:
+        remote = RemoteReader(address, timeout=PATIENCE, retries=0)
+        closing = threading.Thread(target=lambda: asked.wait(PATIENCE) and remote.close())
+        closing.start()
+        with pytest.raises(ServiceError) as caught:
+            remote.ask(DOCUMENT, "Total?")
+        closing.join(PATIENCE)
+        assert "too long" not in caught.value.message
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

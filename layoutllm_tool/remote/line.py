@@ -8,11 +8,13 @@ import os
 import random
 import threading
 import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.protocols import Progress
@@ -32,7 +34,10 @@ class Line:
         self.endpoint, self.token, self.timeout, self.retries = checked(endpoint), token, timeout, retries
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+        self._end: Callable[[], Any] = lambda: None
+        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
+            weakref.WeakKeyDictionary()
+        )
         self._lock = threading.Lock()
         self._random = random.Random()
 
@@ -61,6 +66,8 @@ class Line:
                 if call.on_event is not None:
                     call.on_event(event)
             return answer.result()
+        except CancelledError:
+            raise ServiceError("the reader was closed in the middle of an answer.") from None
         finally:
             answer.cancel()
 
@@ -152,6 +159,7 @@ class Line:
             if self._loop is None or self._process != os.getpid():  # a fork has no threads
                 self._loop, self._process = asyncio.new_event_loop(), os.getpid()
                 threading.Thread(target=_run, args=(self._loop,), name="layoutllm-remote", daemon=True).start()
+                self._end = weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
             return self._loop
 
     def _settings(self) -> dict[str, Any]:
@@ -168,7 +176,7 @@ class Line:
             return
         if client is not None:
             asyncio.run_coroutine_threadsafe(client.aclose(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
+        self._end()
 
     async def aclose(self) -> None:
         """As ``close``, with the connections of this event loop."""
@@ -179,9 +187,17 @@ class Line:
         await asyncio.to_thread(self.close)
 
 
+async def _hang_up() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
+        loop.run_until_complete(_hang_up())
     finally:
         loop.close()
 
