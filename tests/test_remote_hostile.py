@@ -247,7 +247,12 @@ def test_closing_ends_who_waits() -> None:
 
     with service(answer) as address:
         remote = RemoteReader(address, timeout=PATIENCE, retries=0)
-        closing = threading.Thread(target=lambda: asked.wait(PATIENCE) and remote.close())
+
+        def close() -> None:
+            asked.wait(PATIENCE)
+            remote.close()
+
+        closing = threading.Thread(target=close)
         closing.start()
         with pytest.raises(ServiceError) as caught:
             remote.ask(DOCUMENT, "Total?")
