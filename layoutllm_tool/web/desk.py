@@ -40,6 +40,8 @@ class ServiceLimits:
     """Bytes of kept documents, least recently used first out; the last one is kept whatever it takes."""
     expires: float = 3600.0
     """Seconds after its last use, a document is forgotten."""
+    opening: int = 4
+    """Documents opened at once. A file that takes long to parse occupies one of these."""
     documents: Limits = field(default_factory=lambda: Limits(max_bytes=64 * 2**20, max_pages=wire.MOST_PAGES))
 
 
@@ -91,6 +93,15 @@ class Kept:
         self.bytes -= size
 
 
+@dataclass(slots=True)
+class _Opening:
+    """An upload that is being opened, for all who sent the same."""
+
+    task: asyncio.Task[Document]
+    begun: bool = False
+    waiting: int = 0
+
+
 class Desk:
     """One reader and what callers want from it. For one event loop; ``close`` it."""
 
@@ -100,8 +111,9 @@ class Desk:
         self.served = 0
         """Requests that are being dealt with."""
         self._seconds = 1.0
-        self._opening: dict[str, asyncio.Task[Document]] = {}
-        self._threads = ThreadPoolExecutor(2, "layoutllm-open")
+        self._opening: dict[str, _Opening] = {}
+        self._free = asyncio.Semaphore(limits.opening)
+        self._threads = ThreadPoolExecutor(limits.opening, "layoutllm-open")
 
     # -- documents --------------------------------------------------------------------------------------------------
 
@@ -114,22 +126,36 @@ class Desk:
         name = await asyncio.to_thread(lambda: hashlib.sha256(body).hexdigest())
         if (known := self.kept.get(name)) is not None:
             return known
-        if name not in self._opening:
-            # Not the caller's own: where they give up, what was read is kept for their next try.
-            self._opening[name] = asyncio.create_task(self._open(name, body, kind))
-            self._opening[name].add_done_callback(lambda task: self._opened(name, task))
-        return await asyncio.shield(self._opening[name])
+        opening = self._opening.get(name) or self._open(name, body, kind)
+        opening.waiting += 1
+        try:
+            return await asyncio.shield(opening.task)
+        finally:
+            opening.waiting -= 1
+            if not opening.waiting and not opening.begun:
+                self._opening.pop(name, None)
+                opening.task.cancel()
 
-    async def _open(self, name: str, body: bytes, kind: Literal["file", "pages"]) -> Document:
+    def _open(self, name: str, body: bytes, kind: Literal["file", "pages"]) -> _Opening:
+        """Once begun, it is nobody's own: where the caller gives up, what was read is kept for their next try."""
+
         def read() -> Document:
             return self.reader.load(wire.opened(body, kind, self.limits.documents))
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, read)
+        async def opened() -> Document:
+            async with self._free:
+                opening.begun = True
+                return await asyncio.get_running_loop().run_in_executor(self._threads, read)
 
-    def _opened(self, name: str, task: asyncio.Task[Document]) -> None:
-        self._opening.pop(name, None)
-        if not task.cancelled() and task.exception() is None:
-            self.kept.put(name, task.result())
+        def keep(task: asyncio.Task[Document]) -> None:
+            if self._opening.get(name) is opening:
+                del self._opening[name]
+            if not task.cancelled() and task.exception() is None:
+                self.kept.put(name, task.result())
+
+        opening = self._opening[name] = _Opening(asyncio.create_task(opened()))
+        opening.task.add_done_callback(keep)
+        return opening
 
     def documents(self, ids: list[str]) -> list[Document]:
         """Missing where one is not kept."""
@@ -194,6 +220,6 @@ class Desk:
         return ServiceError(f"{self.served} callers are being served already.", hint=f"Try again in {self.pause} s.")
 
     def close(self) -> None:
-        for task in list(self._opening.values()):
-            task.cancel()
+        for opening in list(self._opening.values()):
+            opening.task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
