@@ -160,7 +160,7 @@ def test_other_threads_run_while_a_body_is_parsed() -> None:
     sys.setswitchinterval(0.001)
     try:
         thread.start()
-        opened(body, "pages", limits.documents, limits.document_bytes)
+        opened(body, "pages", limits.documents)
     finally:
         done.set()
         thread.join()
