@@ -21,7 +21,8 @@ from layoutllm_tool.documents.images import as_page, is_picture, normalised, too
 from layoutllm_tool.documents.parser_process import POOL
 from layoutllm_tool.documents.parsing import ParseRequest
 from layoutllm_tool.documents.pdf import is_pdf
-from layoutllm_tool.documents.safety import Access, Limits, fetch, read_file, too_many_bytes
+from layoutllm_tool.documents.fetch import fetch
+from layoutllm_tool.documents.safety import Access, Limits, read_file, too_many_bytes
 from layoutllm_tool.errors import DocumentUnreadable
 
 if TYPE_CHECKING:
@@ -66,6 +67,13 @@ def load_document(
     if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         return _from_picture(source, limits)
     name, data = _bytes(source, limits, access)
+    return parsed_document(name, data, pages=pages, limits=limits, password=password)
+
+
+def parsed_document(
+    name: str, data: bytes, *, pages: Sequence[int] | None = None, limits: Limits, password: str | None = None
+) -> Document:
+    """The document of a file's bytes, as ``load_document``."""
     request = ParseRequest(name, None if pages is None else tuple(dict.fromkeys(pages)), limits, password)
     return Document(name, hashlib.sha256(data).hexdigest(), _parsed(data, name, request))
 
