@@ -7,6 +7,7 @@ reader says it.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakSet
 
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.safety import Access, Limits
@@ -35,7 +37,30 @@ class _Place:
     document: Document | None = None
 
 
-class Shelf:
+class _Locked:
+    """Has a lock, and begins anew in a forked process, where the lock may be held by a thread that is not there."""
+
+    def __init__(self) -> None:
+        self._begin()
+        _ALL.add(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+
+
+_ALL: WeakSet[_Locked] = WeakSet()
+
+
+def _after_fork() -> None:
+    for one in list(_ALL):
+        one._begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class Shelf(_Locked):
     """Opens documents through ``load_document`` and keeps the last ``size`` files until they change on disk.
 
     Safe for concurrent use: callers who want the same file wait for one of them to open it. Copies and pickles are empty.
@@ -43,7 +68,10 @@ class Shelf:
 
     def __init__(self, size: int = 4) -> None:
         self.size = size
-        self._lock = threading.Lock()
+        super().__init__()
+
+    def _begin(self) -> None:
+        super()._begin()
         self._places: OrderedDict[_Key, _Place] = OrderedDict()
 
     def __reduce__(self) -> tuple[type[Shelf], tuple[int]]:
@@ -77,13 +105,16 @@ class Shelf:
             return place
 
 
-class Recent(Generic[_K, _V]):
+class Recent(_Locked, Generic[_K, _V]):
     """The last ``size`` things by what they are known as. Safe for concurrent use."""
 
     def __init__(self, size: int) -> None:
         self.size = size
+        super().__init__()
+
+    def _begin(self) -> None:
+        super()._begin()
         self._kept: OrderedDict[_K, _V] = OrderedDict()
-        self._lock = threading.Lock()
 
     def get(self, key: _K) -> _V | None:
         with self._lock:

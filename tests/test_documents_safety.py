@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from layoutllm_tool.documents import Access, Limits, load_document
+from layoutllm_tool.documents import Access, Limits, load_document, safety
 from layoutllm_tool.documents import fetch as fetching
-from layoutllm_tool.documents import safety
 from layoutllm_tool.errors import (
     DocumentError,
     DocumentNotAllowed,
@@ -309,9 +308,10 @@ def test_a_server_that_drips_is_given_up(url: str, path: str) -> None:
 
 
 def test_a_server_that_never_shakes_hands_is_given_up(url: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(DocumentUnreadable, match=r"longer than 0\.5 s"):
-        port = mute.getsockname()[1]
-        load_document(f"https://localhost:{port}/a.pdf", access=Access(urls=True), limits=Limits(url_seconds=0.5))
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"https://localhost:{mute.getsockname()[1]}/a.pdf"
+        with pytest.raises(DocumentUnreadable, match=r"longer than 0\.5 s"):
+            load_document(address, access=Access(urls=True), limits=Limits(url_seconds=0.5))
 
 
 def test_a_name_that_is_never_found_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from layoutllm_tool.documents.fetch import fetch
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.loading import load_document
-from layoutllm_tool.documents.fetch import fetch
 from layoutllm_tool.documents.safety import Access, Limits, read_file, too_many_bytes
 from layoutllm_tool.errors import (
     DocumentError,

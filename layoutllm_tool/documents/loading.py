@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
+from layoutllm_tool.documents.fetch import fetch
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.images import as_page, is_picture, normalised, too_many_pixels
 from layoutllm_tool.documents.parser_process import POOL
 from layoutllm_tool.documents.parsing import ParseRequest
 from layoutllm_tool.documents.pdf import is_pdf
-from layoutllm_tool.documents.fetch import fetch
 from layoutllm_tool.documents.safety import Access, Limits, read_file, too_many_bytes
 from layoutllm_tool.errors import DocumentUnreadable
 

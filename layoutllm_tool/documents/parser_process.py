@@ -273,4 +273,5 @@ def _refusal(trouble: _Trouble, late: bool, request: ParseRequest) -> DocumentEr
 
 POOL = ParserPool()
 """The process's own."""
-os.register_at_fork(after_in_child=POOL.after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=POOL.after_fork)
