@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass, replace
 from dataclasses import field as default
 from typing import Any
 
-from langgraph.checkpoint.sqlite import SqliteSaver
-
 from graphs.plan import Plan
 from graphs.planner import plan_task
 from graphs.runs import carry_out
+from graphs.serde import DataSaver
 from graphs.state import Answer, Context, Request
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.sources import asked_pages, open_document
@@ -131,7 +130,7 @@ class Desk:
 
     def __init__(self, reader: Reader, settings: Settings) -> None:
         self._reader, self._settings = reader, settings
-        self._saver = SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False))
+        self._saver = DataSaver(sqlite3.connect(":memory:", check_same_thread=False))
         self._graph = build_workflow().compile(checkpointer=self._saver)
 
     def results(self, works: Iterable[Work], *, ahead: int = 0) -> Iterator[Result]:

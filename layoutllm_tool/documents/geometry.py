@@ -119,18 +119,17 @@ class Line:
     """Words that belong together on one row: the segment that LayoutCoT's second step points at. Never empty."""
 
     words: tuple[Word, ...]
+    box: Box = field(init=False, compare=False, repr=False)
+    """Around the words. Kept: checks ask for every line's box, again and again."""
 
     def __post_init__(self) -> None:
         if not self.words:
             raise ValueError("a line has at least one word")
+        object.__setattr__(self, "box", Box.union(word.box for word in self.words))
 
     @property
     def text(self) -> str:
         return " ".join(word.text for word in self.words)
-
-    @property
-    def box(self) -> Box:
-        return Box.union(word.box for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
