@@ -24,7 +24,7 @@ from graphs.runs import carry_out
 from graphs.serde import DataSaver
 from graphs.state import Answer, Context, Request
 from graphs.workflow import build_workflow
-from layoutllm_tool.batch.sources import asked_pages, open_document
+from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import Done, Field, worst
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -67,6 +67,14 @@ class Work:
     name: str
     page: int | None
     sha256: str
+    problem: str = ""
+    """Why nothing can be opened, where that is known already."""
+    places: Places = ANYWHERE
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Work:
+        places = {name: None if value is None else tuple(value) for name, value in data["places"].items()}
+        return cls(**{**data, "places": Places(**places)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,10 @@ class Desk:
     def _open(self, work: Work) -> _Opened:
         begun = time.monotonic()
         try:
-            lying = open_document(work.name, pages=asked_pages(self._settings.plan, work.page))
+            if work.problem:
+                raise DocumentUnreadable(work.problem + ".")
+            pages = asked_pages(self._settings.plan, work.page)
+            lying = open_document(work.name, pages=pages, places=work.places)
             if work.sha256 and lying.sha256 != work.sha256:
                 raise DocumentUnreadable(
                     f"{work.name!r} changed while it was read.", hint="Run the same command again."

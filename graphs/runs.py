@@ -27,7 +27,7 @@ Reply = Callable[[dict[str, Any]], Any]
 
 @contextmanager
 def checkpoints(place: str | Path) -> Iterator[BaseCheckpointSaver[Any]]:
-    """Where runs are kept: a SQLite file, made where it is missing, or a ``postgres://`` URL (extra ``postgres``).
+    """Where runs are kept: a SQLite file, made where it is missing (":memory:" for none), or a ``postgres://`` URL (extra ``postgres``).
 
     What is read is data, whoever wrote it: StoreMismatch for a file that holds anything else.
     """
@@ -35,7 +35,8 @@ def checkpoints(place: str | Path) -> Iterator[BaseCheckpointSaver[Any]]:
         with _postgres(str(place)) as saver:
             yield saver
         return
-    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    if place != ":memory:":
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(place, check_same_thread=False)) as connection:
         saver = DataSaver(connection)
         with refusing_foreign():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qs
 
+from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.batch.store import Field, Store
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.protocols import Reader
@@ -105,20 +106,23 @@ def _cookie(cookies: str, name: str) -> str:
 
 def create_app(  # noqa: C901  the routes close over one run's state
     folder: Path, reader: Reader | Callable[[], Reader] | None = None, *, token: str | None = None,
-    hosts: Collection[str] = LOOPBACK,
+    hosts: Collection[str] = LOOPBACK, places: Places = ANYWHERE,
 ) -> FastAPI:  # fmt: skip
     """The app over a batch's folder; ``app.state.token`` opens it. What builds the reader is called once, when a page is first shown.
 
-    StoreMismatch, when it starts, where the folder holds no batch.
+    A store may be anybody's: only documents in ``places`` are opened. StoreMismatch, when it starts, where the folder holds no batch.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         from graphs.runs import checkpoints
 
-        with Store.open(folder) as store, checkpoints(folder / "runs.sqlite") as saver:
+        with (
+            Store.open(folder) as store,
+            checkpoints(":memory:" if store.read_only else folder / "runs.sqlite") as saver,
+        ):
             app.state.store, app.state.saver = store, saver
-            app.state.pages, app.state.json = Pages(store, built), JSONReader()
+            app.state.pages, app.state.json = Pages(store, built, places=places), JSONReader()
             yield
 
     made: list[Reader] = []
