@@ -73,8 +73,9 @@ class Work:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Work:
-        places = {name: None if value is None else tuple(value) for name, value in data["places"].items()}
-        return cls(**{**data, "places": Places(**places)})
+        roots, schemes = data["places"]["roots"], data["places"]["schemes"]
+        places = Places(None if roots is None else tuple(roots), tuple(schemes))
+        return cls(**{**data, "places": places})
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,7 +282,7 @@ def test_a_batch_that_cant_be_written_can_be_looked_at(
 ) -> None:
     fill(tmp_path / "in", 3)
     carried_out(str(tmp_path / "in"), tmp_path / "out")
-    connect = sqlite3.connect
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     def read_only(place: str, **options: Any) -> sqlite3.Connection:
         """As in a folder in which SQLite can make no files."""

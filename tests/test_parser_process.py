@@ -146,7 +146,7 @@ def test_at_most_so_many_children_and_one_stays(pool: ParserPool) -> None:
 
 # -- memory and output ---------------------------------------------------------------------------------------------------
 
-HEAVY = {
+HEAVY: dict[str, tuple[Callable[[], bytes], type[DocumentError]]] = {
     "50 huge pages": (hostile.huge_pages, DocumentTooLarge),
     "12 pages of 79 million pixels": (hostile.bomb_tiff, DocumentTooLarge),
     "a canvas of 268 million pixels": (hostile.bomb_webp, DocumentTooLarge),

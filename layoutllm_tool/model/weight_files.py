@@ -135,7 +135,7 @@ class WeightFiles:
 
     def shape(self) -> ModelShape:
         """Of the model, in agreement with its tensors. WeightsMismatch."""
-        found = self._validated(ModelShape, CONFIG)
+        found: ModelShape = self._validated(ModelShape, CONFIG)
         held = sum(math.prod(tensor["shape"]) for tensor in self._header(PARTS)[1].values())
         if found.encoder_config.least_parameters > held:
             raise self._mismatch(CONFIG, f"describes more parameters than the {held:,} that {PARTS} holds")
@@ -143,7 +143,7 @@ class WeightFiles:
 
     def adapter(self) -> AdapterShape:
         """Of the adapter, in agreement with its tensors. WeightsMismatch."""
-        found = self._validated(AdapterShape, ADAPTER_CONFIG)
+        found: AdapterShape = self._validated(AdapterShape, ADAPTER_CONFIG)
         for name, tensor in self._header(ADAPTER)[1].items():
             rank = tensor["shape"][0 if ".lora_A." in name else 1 : None][:1]
             if not re.search(r"\.lora_[AB]\.weight$", name) or rank != [found.r]:
