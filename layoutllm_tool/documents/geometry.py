@@ -32,7 +32,8 @@ class Box:
     def __post_init__(self) -> None:
         if not (0 <= self.x0 <= self.x1 <= SCALE and 0 <= self.y0 <= self.y1 <= SCALE):
             raise ValueError(
-                f"a box is [x0, y0, x1, y1] with 0 <= x0 <= x1 <= 1000 and 0 <= y0 <= y1 <= 1000, got {self.as_list()}"
+                f"a box is [x0, y0, x1, y1] with 0 <= x0 <= x1 <= 1000 and 0 <= y0 <= y1 <= 1000,"
+                f" got {[self.x0, self.y0, self.x1, self.y1]}"
             )
 
     @classmethod
