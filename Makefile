@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 DATA ?= ../shared/data
+MINUTES ?= 30
 SAMPLE := layoutllm_tool/samples/invoice.png
 
 .PHONY: help
@@ -45,6 +46,10 @@ train: $(VENV)/.package $(VENV)/.ocr ## Train the shipped weights anew (hours; r
 eval: $(VENV)/.package $(VENV)/.ocr ## Score receipts 400-499 and the unanswerable questions, beside the untuned backbone
 	$(BIN)/layoutllm eval receipts --data $(DATA) --baseline
 	$(BIN)/layoutllm eval unanswerable --data $(DATA)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.ocr-test ## Hostile inputs made by program, for MINUTES (default: 30); failing ones into out/fuzz
+	$(BIN)/python -m scripts.fuzz --minutes $(MINUTES)
 
 .PHONY: clean
 clean: ## Remove the environment and everything generated

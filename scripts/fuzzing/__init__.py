@@ -1,0 +1,1 @@
+"""Hostile inputs made by program: ``pictures``, ``pdfs`` and ``texts`` make them, ``doors`` hands them to the package."""
