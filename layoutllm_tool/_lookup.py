@@ -14,21 +14,13 @@ from dataclasses import dataclass, replace
 
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Box, Line, Page
+from layoutllm_tool.documents.search import plain
 
 ENOUGH = 0.5
 """Share of the key's words that a line must hold to count as the key's line."""
 MOST_KEY_LINES = 100
 """Lines of one page that are taken for the key's, those that hold most of it first: a key in more places names none of them."""
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
-_COMMON = (
-    "a an and are at by can did do does find for from give given has have how in is it its many me much of on or page "
-    "please say says stand stated tell that the there this to under was what when where which who whose will with"
-)
-_WHERE = re.compile(
-    r"\b(?:at|in|on|to)\s+the\s+(?:(?:top|bottom|left|right|upper|lower|center)\b[\s-]*)+(?:corner\b)?", re.IGNORECASE
-)
-"""Says where on the page to look, and is no part of a key."""
-_COMMON_WORDS = frozenset(_COMMON.split())
 _TYPES = {
     "date": r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2} \w{3,9} \d{4}",
     "money": r"[$€£¥]|\d[.,]\d{2}\b",
@@ -62,20 +54,6 @@ class Found:
     def box(self) -> Box:
         words = (self.page.lines or ())[self.line].words
         return Box.union(words[i].box for i in self.words)
-
-
-def key_of(question: str) -> str:
-    """The question without the words that every question has, and without "at the bottom left"; all of it where nothing is left."""
-    kept = [
-        word
-        for word in re.findall(r"[\w'./#-]+", _WHERE.sub(" ", question))
-        if plain(word) not in _COMMON_WORDS and plain(word)
-    ]
-    return " ".join(kept) or question.strip()
-
-
-def plain(word: str) -> str:
-    return re.sub(r"\W+", "", word.casefold())
 
 
 def look_up(

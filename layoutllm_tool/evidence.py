@@ -36,10 +36,11 @@ from difflib import SequenceMatcher
 from statistics import fmean
 from typing import TYPE_CHECKING, Protocol
 
-from layoutllm_tool._lookup import Found, places, plain
+from layoutllm_tool._lookup import Found, places
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, Area, ExpectedType, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Line, Page, Word
+from layoutllm_tool.documents.search import plain
 from layoutllm_tool.spatial import contains
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from layoutllm_tool import _lookup
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
+from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.errors import CorrectionError, OCRLanguageMissing, QuestionError
 from layoutllm_tool.protocols import OCREngine, Progress, events_of
 
@@ -176,7 +177,7 @@ class FakeReader:
     ) -> LayoutCoT:
         if question in self.answers:
             return self._scripted(document, pages, question)
-        analysis = QuestionAnalysis("key-value", "extraction", _lookup.key_of(question))
+        analysis = QuestionAnalysis("key-value", "extraction", key_of(question))
         if correction is None:
             return _lookup.look_up(pages, question, analysis, None)
         previous = previous or _lookup.look_up(pages, question, analysis, None)
@@ -228,7 +229,7 @@ class FakeReader:
 
 def _grounded(pages: Sequence[Page], question: str, answer: str | None) -> LayoutCoT:
     """A scripted answer with the words it stands on, where the page has them one after another."""
-    analysis = QuestionAnalysis("other", "extraction", _lookup.key_of(question))
+    analysis = QuestionAnalysis("other", "extraction", key_of(question))
     if answer is None:
         return LayoutCoT(question, analysis, (), AnswerFormation("none", ""), None, 1.0)
     wanted = answer.split()

@@ -25,10 +25,11 @@ from graphs.checks.look import (
 )
 from graphs.checks.values import dates
 from graphs.reflection import Attempt, Finding
-from layoutllm_tool._lookup import places, plain
+from layoutllm_tool._lookup import places
 from layoutllm_tool.amounts import spans as amounts
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import Correction, ExpectedType
+from layoutllm_tool.documents.search import plain
 from layoutllm_tool.spatial import contains, holder
 
 _QUOTED = re.compile(

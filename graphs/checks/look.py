@@ -14,11 +14,12 @@ from itertools import islice
 from graphs.checks.values import dates
 from graphs.plan import SEPARATOR
 from graphs.reflection import Attempt
-from layoutllm_tool._lookup import Found, places, plain
+from layoutllm_tool._lookup import Found, places
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import SPATIAL_WORDS, Correction, ExpectedType, LayoutCoT
 from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.search import plain
 from layoutllm_tool.spatial import contains
 from layoutllm_tool.tool_content import quote
 

@@ -22,9 +22,10 @@ from graphs.checks.look import (
     words_of,
 )
 from graphs.reflection import Attempt, Finding
-from layoutllm_tool import _lookup
-from layoutllm_tool._lookup import Found, places, plain
+from layoutllm_tool._lookup import Found, places
 from layoutllm_tool.cot import SPATIAL_WORDS, Correction
+from layoutllm_tool.documents import search
+from layoutllm_tool.documents.search import plain
 from layoutllm_tool.spatial import contains, holder, lines_at, spatial_words
 
 _TYPED = ("date", "money", "number", "email", "phone")
@@ -65,7 +66,7 @@ def where_asked(attempt: Attempt) -> str:
 def _is_named(attempt: Attempt, words: list[str], at: int, holds: Callable[[str], list[int]]) -> bool:
     around = [(words[i], words[i + 1]) for i in (at - 1, at) if 0 <= i < len(words) - 1]
     pairs = [" ".join(pair) for pair in around if not any(word in SPATIAL_WORDS and word != words[at] for word in pair)]
-    telling = [pair for pair in pairs if _lookup.key_of(pair) == pair]
+    telling = [pair for pair in pairs if search.key_of(pair) == pair]
     key = attempt.cot.analysis.key
     return bool(contains(key, words[at]) and holds(key)) or any(holds(pair) for pair in telling)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from layoutllm_tool import evidence
-from layoutllm_tool._lookup import key_of
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.chat_reader.task import Segment, Task
 from layoutllm_tool.confidence import confidence
@@ -23,6 +22,7 @@ from layoutllm_tool.cot import (
     QuestionAnalysis,
 )
 from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.training.align import Place, box_of, find, joined
 from layoutllm_tool.training.grounding import fits, key_places, occurrences
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import fmean, median
 
 from layoutllm_tool.documents.key_values import MARKS, Candidate, PageLayout, PlacedWord, Run
@@ -53,7 +54,7 @@ def _row(layout: PageLayout, c: Candidate, order: tuple, chosen: set) -> list[fl
     height = max(median(w.height for w in key), 1.0)
     kx0, kx1 = min(w.x0 for w in key), max(w.x1 for w in key)
     x0, x1 = min(w.x0 for w in words), max(w.x1 for w in words)
-    y0, ky0, ky1 = min(w.y0 for w in words), min(w.y0 for w in key), max(w.y1 for w in key)
+    y0, ky1 = min(w.y0 for w in words), max(w.y1 for w in key)
     after, before = layout.after(words[-1]), layout.before(words[0])
     key_before, key_after = layout.before(key[0]), layout.after(key[-1])
     under = _under(layout, words, height)
@@ -134,5 +135,5 @@ def _key_above(layout: PageLayout, words: Run, key: Run, height: float) -> float
 
 
 def _inner_gap(words: Run, height: float) -> float:
-    gaps = [b.x0 - a.x1 for a, b in zip(words, words[1:], strict=False) if b.x0 >= a.x1]
+    gaps = [b.x0 - a.x1 for a, b in pairwise(words) if b.x0 >= a.x1]
     return _log(max(gaps, default=0.0) / height)

@@ -9,18 +9,18 @@ resolution. Which key a question means is *not* decided here (``search.py`` find
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from statistics import median
-from typing import Literal
+from typing import Literal, get_args
 
-from layoutllm_tool.documents.geometry import SCALE, Box, Page
+from layoutllm_tool.documents.geometry import SCALE, Page
 
 WordId = tuple[int, int]
 """Line and word in it: ``page.lines[line].words[word]``."""
 Side = Literal["right", "below", "left", "above"]
+SIDES: tuple[Side, ...] = get_args(Side)
 
 GAPS = (0.9, 2.0, 4.0)
 """Widest gaps inside a value, in key heights: a narrow one ends a value before its neighbour, a wide one keeps a
@@ -55,7 +55,7 @@ class PlacedWord:
 
     @property
     def ends_key(self) -> bool:
-        return self.text.endswith((":", "：")) and self.text != ":"
+        return self.text.endswith((":", "\uff1a")) and self.text != ":"
 
 
 Run = tuple[PlacedWord, ...]
@@ -88,9 +88,7 @@ class PageLayout:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.words: list[PlacedWord] = [
-            _placed(page, line, number)
-            for line, of in enumerate(page.lines or ())
-            for number in range(len(of.words))
+            _placed(page, line, number) for line, of in enumerate(page.lines or ()) for number in range(len(of.words))
         ]
         self.by_id = {word.id: word for word in self.words}
         self._by_middle = sorted(self.words, key=lambda word: word.middle)
@@ -149,7 +147,7 @@ class PageLayout:
 
     @cached_property
     def _before(self) -> dict[WordId, PlacedWord]:
-        return {after.id: self.by_id[id] for id, after in self._right.items()}
+        return {after.id: self.by_id[before] for before, after in self._right.items()}
 
 
 def _shared(a: PlacedWord, b: PlacedWord) -> float:
@@ -161,7 +159,12 @@ def _placed(page: Page, line: int, number: int) -> PlacedWord:
     word = (page.lines or ())[line].words[number]
     x, y = page.width / SCALE, page.height / SCALE
     return PlacedWord(
-        (line, number), word.text, word.box.x0 * x, word.box.y0 * y, word.box.x1 * x, max(word.box.y1, word.box.y0 + 0.1) * y
+        (line, number),
+        word.text,
+        word.box.x0 * x,
+        word.box.y0 * y,
+        word.box.x1 * x,
+        max(word.box.y1, word.box.y0 + 0.1) * y,
     )
 
 
@@ -170,13 +173,15 @@ def candidates(layout: PageLayout, key: Run) -> list[Candidate]:
     last = _last_row(key)
     height = max(median(w.height for w in key), 0.5 * layout.height, 1.0)
     found: dict[tuple[WordId, ...], Candidate] = {}
+    own = {w.id for w in key}
     for candidate in (
         *_right(layout, key, last, height),
         *_below(layout, key, height),
         *_left(layout, key, last, height),
         *_above(layout, key, height),
     ):
-        found.setdefault(candidate.ids, candidate)
+        if own.isdisjoint(candidate.ids):
+            found.setdefault(candidate.ids, candidate)
     return list(found.values())
 
 
@@ -215,11 +220,13 @@ def _cut(row: Sequence[PlacedWord], height: float) -> Iterator[Run]:
 
 
 def _key_starts(row: Sequence[PlacedWord], colon: int) -> Iterator[int]:
-    """Where the key that ends with this colon may begin: after the widest gap before it; its last words."""
+    """Where the key that ends with this colon may begin: after the widest gaps before it, with a capital, with its last word."""
     if colon == 0:
         return
-    gaps = sorted(((row[i].x0 - row[i - 1].x1, i) for i in range(max(1, colon - 5), colon + 1)), reverse=True)
+    starts = range(max(1, colon - 5), colon + 1)
+    gaps = sorted(((row[i].x0 - row[i - 1].x1, i) for i in starts), reverse=True)
     yield from (i for _, i in gaps[:2])
+    yield from (i for i in starts if i >= colon - 3 and row[i].text[:1].isupper())
     yield colon
 
 
@@ -272,9 +279,7 @@ def _split(row: Sequence[PlacedWord], limit: float) -> Iterator[Run]:
         yield tuple(run)
 
 
-def _continued(
-    layout: PageLayout, key: Run, run: Run, side: Side, gap: float, height: float
-) -> Iterator[Candidate]:
+def _continued(layout: PageLayout, key: Run, run: Run, side: Side, gap: float, height: float) -> Iterator[Candidate]:
     """The run alone, and with the lines below it that begin where it begins: two, three, all of them."""
     yield Candidate(run, key, side, gap, 1)
     lines = [run, *_following(layout, key, run, height)]
@@ -318,53 +323,3 @@ def _above(layout: PageLayout, key: Run, height: float) -> Iterator[Candidate]:
         for run in _split(layout.row_of(nearest), GAPS[1] * height):
             if run[0].x0 < x1 and run[-1].x1 > x0:
                 yield Candidate(run, key, "above", (top - nearest.y1) / height, 1)
-
-
-def by_rule(layout: PageLayout, found: Sequence[Candidate]) -> Candidate | None:
-    """The value that a rule takes, without weights: right of the key, else below it, wrapped lines joined; of several
-    places of the key the first that has a value beside it."""
-    by_key: dict[tuple[WordId, ...], list[Candidate]] = {}
-    for candidate in found:
-        by_key.setdefault(tuple(w.id for w in candidate.key), []).append(candidate)
-    for sides in (("right",), ("below",), ("left",), ("above",)):
-        for of in by_key.values():
-            chosen = _of_side(layout, of, sides[0])
-            if chosen:
-                return chosen
-    return None
-
-
-def _of_side(layout: PageLayout, found: Sequence[Candidate], side: str) -> Candidate | None:
-    good = [c for c in found if c.side == side and not any(w.ends_key for w in c.words)]
-    near_below = any(c.side == "below" and c.gap < 1.0 and not any(w.ends_key for w in c.words) for c in found)
-    if side == "right" and near_below:
-        good = [c for c in good if c.gap < FAR_RIGHT]
-    if side == "below":
-        good = [c for c in good if c.gap < 4.0]
-    if not good:
-        return None
-    first = good[0].words[0].id
-    same = [c for c in good if c.words[0].id == first and _whole(layout, c)]
-    return max(same, key=lambda c: len(c.words)) if same else good[0]
-
-
-FAR_RIGHT = 6.0
-"""Where something stands close below a key, what is farther right than this, in key heights, is another column's."""
-
-
-def _whole(layout: PageLayout, candidate: Candidate) -> bool:
-    """Without wide gaps, and its lines after the first begin their rows: a label left of a line means another value."""
-    words = candidate.words
-    limit = GAPS[1] * max(w.height for w in words)
-    for before, word in pairwise(words):
-        if word.middle - before.middle > 0.5 * word.height:
-            left = layout.before(word)
-            if left is not None or _mostly_digits(before.text) or _mostly_digits(word.text):
-                return False
-        elif word.x0 - before.x1 > limit:
-            return False
-    return True
-
-
-def _mostly_digits(text: str) -> bool:
-    return sum(c.isdigit() for c in text) > len(text) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,17 @@ from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run
 
 FUZZY = 0.8
 """Least likeness (0-1) of a text that is only nearly the one looked for."""
+
+
+_COMMON = (
+    "a an and are at by can did do does find for from give given has have how in is it its many me much of on or page "
+    "please say says stand stated tell that the there this to under was what when where which who whose will with"
+)
+_WHERE = re.compile(
+    r"\b(?:at|in|on|to)\s+the\s+(?:(?:top|bottom|left|right|upper|lower|center)\b[\s-]*)+(?:corner\b)?", re.IGNORECASE
+)
+"""Says where on the page to look, and is no part of a key."""
+_COMMON_WORDS = frozenset(_COMMON.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +36,26 @@ def letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
+def key_of(question: str) -> str:
+    """The question without the words that every question has, and without "at the bottom left"; all of it where nothing is left."""
+    kept = [
+        word
+        for word in re.findall(r"[\w'./#-]+", _WHERE.sub(" ", question))
+        if plain(word) not in _COMMON_WORDS and plain(word)
+    ]
+    return " ".join(kept) or question.strip()
+
+
+def plain(word: str) -> str:
+    return re.sub(r"\W+", "", word.casefold())
+
+
 def find(layout: PageLayout, text: str) -> list[Match]:
     """All places that say the text, in reading order; where none does, those that nearly do, the likest first."""
     wanted = letters(text)
     if not wanted:
         return []
-    exact = [Match(run, 1.0) for run in _exact(layout, wanted)] or [
-        Match(run, 1.0) for run in _wrapped(layout, wanted)
-    ]
+    exact = [Match(run, 1.0) for run in _exact(layout, wanted)] or [Match(run, 1.0) for run in _wrapped(layout, wanted)]
     return exact or _fuzzy(layout, wanted)
 
 
@@ -51,7 +75,11 @@ def _exact(layout: PageLayout, wanted: str) -> Iterator[Run]:
                 length += len(letters(layout.words[last].text))
                 last += 1
             run = tuple(layout.words[first:last])
-            if length == len(wanted) or not letters(run[-1].text)[-1:].isalnum() or _cut_inside(run[-1], length - len(wanted)):
+            if (
+                length == len(wanted)
+                or not letters(run[-1].text)[-1:].isalnum()
+                or _cut_inside(run[-1], length - len(wanted))
+            ):
                 yield run
         at = text.find(wanted, at + 1)
 
@@ -69,7 +97,7 @@ def _cut_inside(word: PlacedWord, rest: int) -> bool:
 
 def _wrapped(layout: PageLayout, wanted: str) -> Iterator[Run]:
     """A text that goes on below its own beginning while the reading order goes on to its right."""
-    for number, word in enumerate(layout.words):
+    for word in layout.words:
         if wanted.startswith(letters(word.text)) and letters(word.text):
             run = _grown(layout, [word], letters(word.text), wanted)
             if run:

@@ -22,6 +22,8 @@ def parser() -> argparse.ArgumentParser:
     )
     _data(made, required=True)
     _outputs(made)
+    made = _command(commands, "keys", runs.run_keys, "The key-value reader alone on FUNSD forms, without a model.")
+    _data(made, required=True)
     made = _command(
         commands, "odd", runs.run_odd, "Every file of a folder: an answer or a clear error, never a crash or a hang."
     )

@@ -196,6 +196,13 @@ def run_batches(setting: Setting) -> int:
     return int(any(same not in (None, found.rows) for same in (found.same_after_kills, found.same_through_ray)))
 
 
+def run_keys(setting: Setting) -> int:
+    from layoutllm_tool.evaluation.key_values import table
+
+    setting.console.print(table(setting.data("forms")), markup=False)
+    return 0
+
+
 def run_odd(setting: Setting) -> int:
     chosen, console = setting.arguments, setting.console
     files = sorted(path for path in setting.data("odd").iterdir() if path.is_file())

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from layoutllm_tool._lookup import key_of
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.key_value_features import NAMES as PAIR_NAMES
 from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run, WordId
-from layoutllm_tool.documents.search import Match, find, letters
+from layoutllm_tool.documents.search import Match, find, key_of, letters
 from layoutllm_tool.model.pair_head import PairHead, Scored
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def _segments(layout: PageLayout) -> list[Run]:
     for number, word in enumerate(layout.words):
         before = layout.words[number - 1] if number else None
         gap = before is None or before.id[0] != word.id[0] or word.x0 - before.x1 > SEGMENT_GAP * word.height
-        if gap or (before is not None and before.text.endswith((":", "："))):
+        if gap or (before is not None and before.text.endswith((":", "\uff1a"))):
             runs.append([])
         runs[-1].append(word)
     return [tuple(run) for run in runs if any(c.isalpha() for c in text_of(run))]
@@ -256,7 +255,7 @@ def _row(
 
 
 def _fill_none(none: dict[str, float], rows: Sequence[dict[str, float]], every: Sequence[Option]) -> None:
-    """"None" is seen by the best that the others have: how likely the best candidate of each source is, and how it lies."""
+    """ "None" is seen by the best that the others have: how likely the best candidate of each source is, and how it lies."""
     if not rows:
         return
     for source in SOURCES:

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from layoutllm_tool.documents.key_value_features import NAMES, features
-from layoutllm_tool.documents.key_values import Candidate, PageLayout, by_rule, candidates
+from layoutllm_tool.documents.key_value_rule import by_rule
+from layoutllm_tool.documents.key_values import Candidate, PageLayout, candidates
 from layoutllm_tool.documents.search import Match
 
-FILE = "pair_head.safetensors"
+SHIPPED = Path(__file__).parent.parent / "weights" / "pair_head.safetensors"
+"""The default weights, inside the package."""
 MOST = 60
 """Candidates of one key, all its places together, that are weighed."""
 Array = npt.NDArray[np.float32]
@@ -60,7 +62,8 @@ class PairHead:
         logits = np.einsum("nch,nh->nc", hidden, self._w2) + self._b2[:, None]
         logits -= logits.max(1, keepdims=True)
         p = np.exp(logits)
-        return np.log((p / p.sum(1, keepdims=True)).mean(0) + 1e-6).astype(np.float32)
+        mean = (p / p.sum(1, keepdims=True)).mean(0)
+        return np.asarray(np.log(mean + 1e-6), np.float32)
 
     def score(self, layout: PageLayout, matches: Sequence[Match]) -> Scored:
         """The candidates of all places that say one key."""

