@@ -35,7 +35,7 @@ def odd(r: random.Random) -> Any:
     return r.choice((
         None, True, False, 0, -1, 0.5, -0.0, 1e308, float("nan"), float("inf"), 10**23, -(10**400), 2**63, "", " ", "\0", "\ud800", "a\udfffb",
         "\u202etxt", "\x9b31m", "{total}", "{{", "\u0130", "\u0661\u0662", "x" * r.choice((300, 5000, 100_000)), " " * 9000, "1" * 5000, "ab, " * 2000, [], {}, [[]],
-        [0] * r.choice((3, 5000)), [_BOX] * 300, {"": None}, {"$ref": "#"}, {"a" * 9000: 1}, {str(n): n for n in range(3000)}, nested(r), "../../etc/passwd",
+        [0] * r.choice((3, 5000)), [list(_BOX) for _ in range(300)], {"": None}, {"$ref": "#"}, {"a" * 9000: 1}, {str(n): n for n in range(3000)}, nested(r), "../../etc/passwd",
     ))  # fmt: skip
 
 
