@@ -21,7 +21,7 @@ from graphs.batch_desk import TABLES, Desk, Result, Settings, Work
 from graphs.runs import checkpoints
 from layoutllm_tool.batch.sources import Row, digest
 from layoutllm_tool.batch.store import Identity, Input, Store
-from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.protocols import Reader
 
 RUNS = "runs.sqlite"
@@ -85,10 +85,14 @@ class Batch:
         """Hashed here; what can't be opened is known by its name, and its error is found out by whoever opens it."""
         sha256, known = "", ""
         try:
-            sha256 = known = digest(row.name)
-        except LayoutLLMError:
-            known = hashlib.sha256(row.name.encode("utf-8", "surrogatepass")).hexdigest()
-        return Work(Identity(known, row.page, self.settings.to_json()).key, row.name, row.page, sha256)
+            if row.problem:
+                raise DocumentUnreadable(row.problem)
+            sha256 = known = digest(row.name, places=row.places)
+        except Exception:  # noqa: BLE001  of storage above all; a batch goes on after any row
+            known = hashlib.sha256(f"{row.name}\0{row.problem}".encode("utf-8", "surrogatepass")).hexdigest()
+        return Work(
+            Identity(known, row.page, self.settings.to_json()).key, row.name, row.page, sha256, row.problem, row.places
+        )
 
     def _wanted(self, key: str) -> bool:
         known = self.store.document(key)

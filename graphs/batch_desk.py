@@ -18,14 +18,13 @@ from dataclasses import asdict, dataclass, replace
 from dataclasses import field as default
 from typing import Any
 
-from langgraph.checkpoint.sqlite import SqliteSaver
-
 from graphs.plan import Plan
 from graphs.planner import plan_task
 from graphs.runs import carry_out
+from graphs.serde import DataSaver
 from graphs.state import Answer, Context, Request
 from graphs.workflow import build_workflow
-from layoutllm_tool.batch.sources import asked_pages, open_document
+from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import Done, Field, worst
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -68,6 +67,15 @@ class Work:
     name: str
     page: int | None
     sha256: str
+    problem: str = ""
+    """Why nothing can be opened, where that is known already."""
+    places: Places = ANYWHERE
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Work:
+        roots, schemes = data["places"]["roots"], data["places"]["schemes"]
+        places = Places(None if roots is None else tuple(roots), tuple(schemes))
+        return cls(**{**data, "places": places})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ class Desk:
 
     def __init__(self, reader: Reader, settings: Settings) -> None:
         self._reader, self._settings = reader, settings
-        self._saver = SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False))
+        self._saver = DataSaver(sqlite3.connect(":memory:", check_same_thread=False))
         self._graph = build_workflow().compile(checkpointer=self._saver)
 
     def results(self, works: Iterable[Work], *, ahead: int = 0) -> Iterator[Result]:
@@ -143,7 +151,10 @@ class Desk:
     def _open(self, work: Work) -> _Opened:
         begun = time.monotonic()
         try:
-            lying = open_document(work.name, pages=asked_pages(self._settings.plan, work.page))
+            if work.problem:
+                raise DocumentUnreadable(work.problem + ".")
+            pages = asked_pages(self._settings.plan, work.page)
+            lying = open_document(work.name, pages=pages, places=work.places)
             if work.sha256 and lying.sha256 != work.sha256:
                 raise DocumentUnreadable(
                     f"{work.name!r} changed while it was read.", hint="Run the same command again."

@@ -29,7 +29,7 @@ class _Actor:
         self._desk = Desk(make_reader(), settings)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
-        works = [Work(**json.loads(str(work))) for work in batch["work"]]
+        works = [Work.from_json(json.loads(str(work))) for work in batch["work"]]
         return {"result": [json.dumps(result.to_json()) for result in self._desk.results(works)]}
 
 

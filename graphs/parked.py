@@ -10,6 +10,7 @@ and a thread that says otherwise is made anew. One review at a time (the caller'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,11 +19,13 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from graphs.question import build_question
 from graphs.review import Review, decided
 from graphs.runs import carry_out
-from graphs.state import Attempted, Context, Found, Job, Request, cots_in, plan_in
+from graphs.serde import refusing_foreign
+from graphs.state import Attempted, Context, Found, Job, Request, check_cot, check_state, cots_in, plan_in
 from graphs.workflow import build_workflow, standing
-from layoutllm_tool.batch.store import Field, Store, worst
+from layoutllm_tool.batch.store import Field, Input, Store, worst
 from layoutllm_tool.cot import Area, Correction, Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
+from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import CorrectionError, DocumentUnreadable, StoreMismatch
 from layoutllm_tool.protocols import Reader, ReaderAround
 from layoutllm_tool.tool import LayoutLLMTool
@@ -44,16 +47,17 @@ def answer(
     if field is None or source is None or done is None:
         raise StoreMismatch(f"there is no field {name!r} in document {key}.", hint="Load the page again.")
     document = _same(opened(source.name), done.sha256)
-    tool = LayoutLLMTool(reader=_Following(reader, store.fields(key)), documents={source.name: document})
+    with refusing_foreign():
+        following = _Following(reader, store.fields(key))
+    # What is stored may name any file: the tool opens the batch's document and no other.
+    tool = LayoutLLMTool(reader=following, documents={source.name: document}, access=Access(roots=()))
     settings = store.settings
     context = Context(
         tool=tool, rounds=settings.get("rounds", 3), second_look=settings.get("second_look", True), review=True
     )
     graph = build_workflow().compile(checkpointer=saver)
     config: Any = {"configurable": {"thread_id": key}}
-    known = dict(graph.get_state(config).values)
-    if not _agrees(known, store.fields(key)):
-        known = _made(store, key, source.name, source.page)
+    known = _known(graph, saver, store, source)
     found = _said(known, name, said, context, tool)
     # What was answered at an earlier end is not the answer of a run that is parked anew.
     entered = {**known, "found": {**known["found"], name: found}, "answers": []}
@@ -69,8 +73,12 @@ def answer(
 def attempts(saver: BaseCheckpointSaver[Any], key: str, name: str) -> list[dict[str, Any]]:
     """Everything that was tried for a field, each with what led to it and what the checks said; [] where no thread is kept."""
     graph = build_workflow().compile(checkpointer=saver)
-    values = graph.get_state({"configurable": {"thread_id": key}}).values
-    found = values.get("found", {}).get(name)
+    with refusing_foreign():
+        values = graph.get_state({"configurable": {"thread_id": key}}).values
+        if "found" not in values:
+            return []
+        check_state(values)
+    found = values["found"].get(name)
     return [dict(one) for one in found["attempts"]] if found else []
 
 
@@ -122,18 +130,37 @@ def _job(state: Mapping[str, Any], name: str) -> Job:
     )  # fmt: skip
 
 
-def _agrees(state: Mapping[str, Any], fields: Sequence[Field]) -> bool:
-    return bool(state) and standing(state) == [field.answer for field in fields]
+def _known(graph: Any, saver: BaseCheckpointSaver[Any], store: Store, source: Input) -> dict[str, Any]:
+    """The thread's state where it is that of the stored answers, else one made of them, and the thread is begun anew. StoreMismatch
+    where what is stored are no answers."""
+    fields = store.fields(source.key)
+    with suppress(StoreMismatch), refusing_foreign():
+        state = dict(graph.get_state({"configurable": {"thread_id": source.key}}).values)
+        if state and _agrees(state, fields, store.settings["plan"], source):
+            return state
+    with refusing_foreign():
+        made = _made(store, fields, source)
+        check_state(made)
+    saver.delete_thread(source.key)
+    return made
+
+
+def _agrees(state: Mapping[str, Any], fields: Sequence[Field], plan: Any, source: Input) -> bool:
+    check_state(state)
+    same = (state["document"], state.get("page"), state["plan"]) == (source.name, source.page, plan)
+    return same and standing(state) == [field.answer for field in fields]
 
 
 # -- a thread that is not there -----------------------------------------------------------------------------------------
 
 
-def _made(store: Store, key: str, document: str, page: int | None) -> dict[str, Any]:
+def _made(store: Store, fields: Sequence[Field], source: Input) -> dict[str, Any]:
     """The state of a run that ended with the stored answers."""
     plan = store.settings["plan"]
-    found = {field.name: _found(field.answer) for field in store.fields(key)}
-    return {"document": document, "page": page, "task": plan, "plan": plan, "found": found, "notes": [], "answers": []}
+    found = {field.name: _found(field.answer) for field in fields}
+    return {
+        "document": source.name, "page": source.page, "task": plan, "plan": plan, "found": found, "notes": [], "answers": [],
+    }  # fmt: skip
 
 
 def _found(answer: Mapping[str, Any]) -> Found:
@@ -189,7 +216,7 @@ class _Following(ReaderAround):
 
     def __init__(self, reader: Reader, fields: Sequence[Field]) -> None:
         super().__init__(reader)
-        cots = (LayoutCoT.from_json(field.answer["cot"]) for field in fields if field.answer["cot"])
+        cots = [check_cot(field.answer["cot"]) for field in fields if field.answer["cot"]]
         self._before = {cot.question: cot for cot in cots}
 
     def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:

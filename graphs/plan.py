@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -17,9 +17,12 @@ from layoutllm_tool.cot import ExpectedType
 
 MOST_QUESTIONS = 200
 """Of a plan; a language model that writes more has lost its way."""
+LAST_PAGE = 10_000
+"""No document has more pages."""
 SEPARATOR = "; "
 """Between the values of a question for many: its one answer is all of them."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+Name = Annotated[str, Field(max_length=64)]
 _SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -31,11 +34,15 @@ class PlannedQuestion(BaseModel):
     name: str = Field(pattern=NAME, description="A short identifier, unique in the plan: 'invoice_number'.")
     text: str = Field(min_length=1, max_length=500, description="The question about the document, in plain words.")
     type: ExpectedType = Field(default="text", description="What the answer must look like.")
-    page: int | None = Field(default=None, ge=1, description="The page to look at, counting from 1. None: all pages.")
+    page: int | None = Field(
+        default=None, ge=1, le=LAST_PAGE, description="The page to look at, counting from 1. None: all pages."
+    )
     many: bool = Field(
         default=False, description="True where the answer is a column of values, such as the items' amounts."
     )
-    choices: list[str] = Field(default_factory=list, max_length=100, description="The only values allowed, if any.")
+    choices: list[Annotated[str, Field(max_length=500)]] = Field(
+        default_factory=list, max_length=100, description="The only values allowed, if any."
+    )
     required: bool = Field(default=True, description="False where the document may well not say.")
 
     @property
@@ -58,8 +65,8 @@ class Constraint(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["sum", "equal", "ordered"]
-    terms: list[str] = Field(min_length=1, max_length=MOST_QUESTIONS, description="Names of questions.")
-    total: str | None = Field(
+    terms: list[Name] = Field(min_length=1, max_length=MOST_QUESTIONS, description="Names of questions.")
+    total: Name | None = Field(
         default=None, description="For kind 'sum': the name of the question that the terms add up to."
     )
 

@@ -6,6 +6,7 @@ checked; a plan that won't do gives way to the rules' plan, with a note. Carryin
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
-from graphs.plan import Constraint, Plan, PlannedQuestion
+from graphs.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
 from graphs.planning.fields import Draft, first_error, one_line
 from graphs.planning.phrases import hold_quotes
 from graphs.planning.questions import ask_question
 from graphs.planning.schemas import draft_schema, is_schema
+from graphs.planning.size import check_size
 from graphs.planning.tasks import draft_list, draft_text
 from layoutllm_tool.errors import PlanError
 
@@ -28,12 +30,13 @@ if TYPE_CHECKING:
 
 Task = str | Sequence[str] | Mapping[str, Any] | type[BaseModel] | Plan
 """Words, fields or questions, a JSON Schema (or a plan as JSON), a pydantic model, or a plan."""
-LONGEST_TASK = 10_000
-"""Characters of a task in words."""
+LONGEST_TASK = 4_000
+"""Characters of a task in words: two pages of a letter."""
+LONGEST_LIST = 20_000
+"""Characters of a list's entries together."""
 MOST_OF_A_MODEL = 50
 """Questions, and constraints, that are believed of a chat model."""
 _MOST_TERMS = 50
-_LAST_PAGE = 10_000
 _EXAMPLE = 'For instance "Extract vendor, date and total", ["vendor", "total"], or a JSON Schema of an object.'
 
 SYSTEM = """You plan what to ask about one document, which you don't see. Another program asks your questions and reads the answers off the page.
@@ -73,8 +76,8 @@ def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
 
 
 async def aplan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
-    """As ``plan_task``, without blocking while the model writes."""
-    ready = _without_model(task, model)
+    """As ``plan_task``, without blocking the event loop."""
+    ready = await asyncio.to_thread(_without_model, task, model)
     if isinstance(ready, Planned):
         return ready
     assert model is not None
@@ -147,28 +150,38 @@ def _without_model(task: Task, model: BaseChatModel | None) -> Planned | _Open:
 def _drafted(task: Task) -> tuple[Draft, str]:
     """The rules' draft, and the task in words."""
     if isinstance(task, type) and issubclass(task, BaseModel):
-        return draft_schema(_schema_of(task)), ""
+        task = _schema_of(task)
     if isinstance(task, Mapping):
         if not is_schema(task):
             raise PlanError("this mapping is neither a JSON Schema of an object nor a plan.", hint=_EXAMPLE)
+        check_size(task, "the schema", parts=10_000, characters=200_000)
         return draft_schema(task), ""
     if isinstance(task, str):
-        _check_length(len(task), any(c.isalnum() for c in task))
+        _check_length(len(task), LONGEST_TASK)
+        if not any(c.isalnum() for c in task):
+            raise _empty()
         return draft_text(task), task
     if isinstance(task, Sequence) and not isinstance(task, bytes | bytearray | memoryview):
-        _check_length(sum(len(item) for item in task if isinstance(item, str)), bool(task))
+        if not task:
+            raise _empty()
+        if len(task) > MOST_QUESTIONS:
+            raise PlanError(f"the list has {len(task):,} entries.", hint=f"At most {MOST_QUESTIONS}: split it.")
+        _check_length(sum(len(item) for item in task if isinstance(item, str)), LONGEST_LIST)
         return draft_list(task), "\n".join(task)
     raise PlanError(f"a {type(task).__name__} is no task.", hint=_EXAMPLE)
 
 
-def _check_length(length: int, said: bool) -> None:
-    if not said:
-        raise PlanError("the task is empty.", hint=_EXAMPLE)
-    if length > LONGEST_TASK:
-        raise PlanError(f"the task has {length} characters.", hint=f"At most {LONGEST_TASK}.")
+def _check_length(length: int, most: int) -> None:
+    if length > most:
+        raise PlanError(f"the task has {length:,} characters.", hint=f"At most {most:,}: say it shorter, or split it.")
+
+
+def _empty() -> PlanError:
+    return PlanError("the task is empty.", hint=_EXAMPLE)
 
 
 def _as_plan(task: Mapping[str, Any]) -> Plan:
+    check_size(task, "the plan", parts=100_000, characters=2_000_000)
     try:
         return Plan.model_validate(dict(task))
     except ValidationError as error:
@@ -208,8 +221,6 @@ def _absurd(plan: Plan, said: str) -> str:
     written = [t for question in plan.questions for t in (question.text, *question.choices)]
     if any(not text.isprintable() or len(text) > 500 for text in written):
         return "it writes more than one line, or what can't be printed"
-    if any(question.page is not None and question.page > _LAST_PAGE for question in plan.questions):
-        return "it asks for a page that no document has"
     twice = Counter((q.text.lower(), q.page) for q in plan.questions).most_common(1)[0][1] > 1
     return "it asks the same thing twice" if twice else _unquoted(plan, said)
 

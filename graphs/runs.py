@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,8 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Interrupt
 
-from graphs.state import Context, Outcome, Request
+from graphs.serde import Checked, DataSaver, DataSerializer, refusing_foreign
+from graphs.state import Context, Outcome, Request, check_state
 from layoutllm_tool.errors import LayoutLLMError
 
 Reply = Callable[[dict[str, Any]], Any]
@@ -25,16 +27,20 @@ Reply = Callable[[dict[str, Any]], Any]
 
 @contextmanager
 def checkpoints(place: str | Path) -> Iterator[BaseCheckpointSaver[Any]]:
-    """Where runs are kept: a SQLite file, made where it is missing, or a ``postgres://`` URL (extra ``postgres``)."""
+    """Where runs are kept: a SQLite file, made where it is missing (":memory:" for none), or a ``postgres://`` URL (extra ``postgres``).
+
+    What is read is data, whoever wrote it: StoreMismatch for a file that holds anything else.
+    """
     if str(place).startswith(("postgres://", "postgresql://")):
         with _postgres(str(place)) as saver:
             yield saver
         return
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
-    Path(place).parent.mkdir(parents=True, exist_ok=True)
-    with SqliteSaver.from_conn_string(str(place)) as saver:
-        saver.conn.execute("PRAGMA journal_mode=WAL")
+    if place != ":memory:":
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(place, check_same_thread=False)) as connection:
+        saver = DataSaver(connection)
+        with refusing_foreign():
+            saver.setup()
         yield saver
 
 
@@ -47,9 +53,14 @@ def _postgres(url: str) -> Iterator[BaseCheckpointSaver[Any]]:
         raise LayoutLLMError(
             "checkpoints in Postgres need a package more.", hint="pip install 'layoutllm-tool[postgres]'"
         ) from error
+
+    class DataPostgres(Checked, PostgresSaver):
+        pass
+
     with ExitStack() as stack:
         try:
-            saver = stack.enter_context(PostgresSaver.from_conn_string(url))
+            saver = stack.enter_context(DataPostgres.from_conn_string(url))
+            saver.serde = DataSerializer()
             saver.setup()
         except OperationalError as error:
             raise LayoutLLMError(
@@ -77,13 +88,16 @@ def carry_out(
     """From where the thread stands to its end. ``reply`` answers interrupts, one after another, all of a step before it goes on;
     without it, the answers that wait for a person come back as they stand.
 
-    A thread that is at its end is run anew. ``concurrency`` bounds the nodes that run at once, where no events are asked for. Raises what
+    A thread that is at its end is run anew. StoreMismatch for one that no run of this package left. ``concurrency`` bounds the nodes that run at once, where no events are asked for. Raises what
     the graph raises.
     """
     config: Any = {"configurable": {"thread_id": thread}}
     if concurrency is not None and on_event is None:
         config["max_concurrency"] = concurrency
-    before = graph.get_state(config)
+    with refusing_foreign():
+        before = graph.get_state(config)
+        if "found" in before.values:
+            check_state(before.values)
     given: Any = None if before.next and not before.interrupts else request
     if before.interrupts:
         given = _replies(before.interrupts, reply)
@@ -107,9 +121,7 @@ def _forget_history(saver: Any, thread: str) -> None:
 
     Nothing of a question's own graph is left to go on with then. SQLite only: other savers keep theirs.
     """
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
-    if not isinstance(saver, SqliteSaver):
+    if not isinstance(saver, DataSaver):
         return
     old = "thread_id = :thread AND (checkpoint_ns <> '' OR checkpoint_id < :last)"
     with saver.cursor() as cursor:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, NotRequired, TypeVar
 
 from langchain_core.language_models import BaseChatModel
+from pydantic import TypeAdapter
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict  # the schemas served are made by pydantic, which refuses typing's on 3.11
 
 from graphs.plan import Plan
+from graphs.reflection import Reflection
 from graphs.reflector import MOST_ROUNDS
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.tool import LayoutLLMTool
@@ -106,6 +108,7 @@ class Job(TypedDict):
     """Where the question stands already."""
 
 
+_NOT_REFLECTED: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
 _T = TypeVar("_T")
 Live = Annotated[_T, SkipJsonSchema()]
 """An object of this process: a server's clients can't send one, so the schema that they are shown leaves it out."""
@@ -131,6 +134,27 @@ class Context:
     """Interrupts with the plan before it is carried out."""
     review: bool = False
     """Interrupts with every answer that stays doubtful."""
+
+
+_STATE, _COT = TypeAdapter(State), TypeAdapter(LayoutCoT)
+
+
+def check_state(values: Mapping[str, Any]) -> None:
+    """Whether these values, which come from a store, are a run's, down to each attempt. Raises what decoding them raises, ValueError
+    among it."""
+    _STATE.validate_python(values, strict=True)
+    for found in values["found"].values():
+        for attempt in found["attempts"]:
+            check_cot(attempt["cot"])
+            Reflection.from_json(attempt["reflection"] or _NOT_REFLECTED)
+        if found["best"] is not None:
+            found["attempts"][found["best"]]
+    plan_in(values)
+
+
+def check_cot(data: Mapping[str, Any]) -> LayoutCoT:
+    """As ``LayoutCoT.from_json``, which takes the types for granted. Raises as ``check_state`` does."""
+    return _COT.validate_python(asdict(LayoutCoT.from_json(data)))
 
 
 def plan_in(state: Mapping[str, Any]) -> Plan:

@@ -10,7 +10,7 @@ import re
 from layoutllm_tool.cot import ExpectedType
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-_NUMBER = r"-?\d{1,3}(?:[ ,.']\d{3})+(?:[.,]\d{1,2})?|-?\d+(?:\s?[.,]\s?\d+)?"
+_NUMBER = r"-?\d{1,3}(?:[ ,.']\d{3}){1,6}(?:[.,]\d{1,2})?|-?\d+(?:\s?[.,]\s?\d+)?"
 _CURRENCY = r"(?:[$€£¥₹]|RM|USD|EUR|GBP|MYR|SGD|CHF|JPY)"
 
 _PATTERNS: dict[ExpectedType, str] = {
@@ -18,13 +18,14 @@ _PATTERNS: dict[ExpectedType, str] = {
         rf"\d{{1,4}}\s?[-/.]\s?\d{{1,2}}\s?[-/.]\s?\d{{1,4}}|\d{{1,2}}(?:st|nd|rd|th)?[\s-]+{_MONTH}[\s,.'-]*\d{{2,4}}"
         rf"|{_MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{2,4}}"
     ),
-    "money": rf"{_CURRENCY}\s?(?:{_NUMBER})|(?:{_NUMBER})\s?{_CURRENCY}|-?\d{{1,3}}(?:[ ,.']\d{{3}})*\s?[.,]\s?\d{{2}}(?!\d)",
+    "money": rf"{_CURRENCY}\s?(?:{_NUMBER})|(?:{_NUMBER})\s?{_CURRENCY}|-?\d{{1,3}}(?:[ ,.']\d{{3}}){{0,6}}\s?[.,]\s?\d{{2}}(?!\d)",
     "number": _NUMBER,
-    "email": r"[\w.+-]+\s?@\s?[\w-]+(?:\.[\w-]+)+",
+    "email": r"[\w.+-]{1,64}\s?@\s?[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
     "phone": r"\+?\(?\d[\d\s()/.-]{5,}\d",
     "name": r"(?:[A-Z][\w'.-]*)(?:\s+[A-Z][\w'.-]*)*",
 }
-"""What is not here ("text", "address") may be anything."""
+"""What is not here ("text", "address") may be anything. Runs that begin again at each of their characters are bounded: a page may
+be one line of digits."""
 
 
 def spans_of(expected: ExpectedType, text: str) -> list[tuple[int, int]]:

@@ -62,7 +62,7 @@ class Worker:
         self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._forked = False
         self._pages = PageStore(cache_bytes)
         self._decoder: CoTDecoder | None = None
         self._coefficients: dict[str, Any] = {}
@@ -85,7 +85,20 @@ class Worker:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
+    def after_fork(self) -> None:
+        """In a forked process: thread, lock and queue are gone or belong to the parent, and so do the questions in it.
+
+        The model is there already, and is kept; it computes on one thread, since OpenMP's threads did not come along
+        and would be waited for for ever.
+        """
+        self._queue, self._lock, self._thread = queue.SimpleQueue(), threading.Lock(), None
+        self._pages, self._forked = PageStore(self._pages.most_bytes), True
+
     def _run(self) -> None:
+        if self._forked and self._decoder is not None:
+            import torch
+
+            torch.set_num_threads(1)
         while True:
             batch = self._queue.get()
             if batch is None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -40,7 +42,19 @@ def main(argv: Sequence[str] | None = None, *, reader: Reader | None = None) -> 
     except BrokenPipeError:  # `layoutllm ... | head`: nobody listens any more, and Python must not flush at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (OSError, sqlite3.Error) as error:  # a full disk, a read-only folder: whatever was being written
+        return _unwritten(error)
     return code
+
+
+def _unwritten(error: OSError | sqlite3.Error) -> int:
+    from layoutllm_tool.tool_content import plain_line
+
+    where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+    why = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    with suppress(OSError):
+        sys.stderr.write(f"layoutllm: {plain_line(why + where)}. Is the disk full, or the place read-only?\n")
+    return 1
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ LayoutLLMError
 ├── PlanError                   a task that no plan can be made of
 ├── CorrectionError             a correction that contradicts itself or the page
 ├── StoreMismatch               a folder of results that belongs to another batch
+├── StoreUnusable               a store that can't be read or written: damaged, foreign, read-only, a full disk
 ├── RegistryError               a registry of models, or its validation set, that can't be used or was tampered with
 ├── BatchError                  one document of a batch, for no fault of the batch's
 │   ├── WorkerDied              it killed the process that read it
@@ -119,6 +120,10 @@ class StoreMismatch(LayoutLLMError):
     """The folder's results were made with other settings, or there are none."""
 
     mendable = True
+
+
+class StoreUnusable(LayoutLLMError):
+    """The store's file can't be read or written, or holds what no batch wrote."""
 
 
 class RegistryError(LayoutLLMError):

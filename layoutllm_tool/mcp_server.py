@@ -8,6 +8,7 @@ off. What the model can mend comes back as a result with ``isError``; so does wh
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import sys
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 from uuid import uuid4
+
+from pydantic import BaseModel, ValidationError
 
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentNotAllowed, LayoutLLMError
@@ -35,11 +38,13 @@ try:
     from mcp.server.lowlevel import Server
     from mcp.server.session import ServerSession
     from mcp.server.stdio import stdio_server
+    from mcp.shared.exceptions import McpError
 except ImportError as error:
     raise LayoutLLMError("an MCP server needs one package more.", hint="pip install 'layoutllm-tool[mcp]'") from error
 
 ROOTS_SECONDS = 10.0
 """For a client to say which roots it has; one that doesn't is given no file."""
+MOST_ROOTS = 100
 _NUMBERS = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
 _OUTPUT: dict[str, Any] = {
     "type": "object",
@@ -111,6 +116,8 @@ async def _called(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) 
         return _failed(
             "The arguments don't fit. runtime: Extra inputs are not permitted. Call again with these mended."
         )
+    if not _sendable(arguments):
+        return _failed("The arguments hold half a character (a lone surrogate). Call again without it.")
     told = asyncio.Queue[dict[str, Any] | None]()
     telling = asyncio.create_task(_tell(told, context))
     runtime = SimpleNamespace(stream_writer=told.put_nowait, tool_call_id=None)
@@ -124,6 +131,15 @@ async def _called(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) 
     if message.status == "error" or not isinstance(message.artifact, dict):
         return _failed(text)
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structuredContent=message.artifact)
+
+
+def _sendable(value: Any) -> bool:
+    """What is quoted in an answer has to be text that JSON can carry."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 async def _tell(told: asyncio.Queue[dict[str, Any] | None], context: Any) -> None:
@@ -150,28 +166,53 @@ async def _over_the_clients(tool: LayoutLLMTool, session: ServerSession) -> Layo
         if any(root == Path(root.anchor) for root in tool.access.roots or ()):
             raise DocumentNotAllowed("the working directory is the root of all files.", hint="Start with --root.")
         return tool
-    try:
-        found = await asyncio.wait_for(session.list_roots(), ROOTS_SECONDS)
-    except TimeoutError as error:
-        raise DocumentNotAllowed("the client did not say which folders may be read.", hint="Start with --root.") from error  # fmt: skip
-    roots = tuple(path for root in found.roots if (path := _local(str(root.uri))) is not None)
+    roots = await _roots_of(session)
     if not roots:
-        raise DocumentNotAllowed("the client allows no folder.", hint="Open one in it, or start with --root.")
+        raise DocumentNotAllowed(
+            "the client allows no folder.",
+            hint="Open one in it (roots look like file:///home/me), or start with --root.",
+        )
     return tool.model_copy(update={"access": Access(roots=roots)})
 
 
+class _Root(BaseModel):
+    """As the protocol has it, but for what its ``uri`` is: one that is none of ours must not hide the others."""
+
+    uri: str
+
+
+class _Roots(types.Result):
+    roots: list[_Root]
+
+
+async def _roots_of(session: ServerSession) -> tuple[Path, ...]:
+    """The client's folders on this machine."""
+    asked = session.send_request(types.ServerRequest(types.ListRootsRequest()), _Roots)
+    try:
+        found = await asyncio.wait_for(asked, ROOTS_SECONDS)
+    except (TimeoutError, McpError, ValidationError) as error:
+        raise DocumentNotAllowed("the client did not say which folders may be read.", hint="Start with --root.") from error  # fmt: skip
+    return tuple(path for root in found.roots[:MOST_ROOTS] if (path := _local(root.uri)) is not None)
+
+
 def _local(uri: str) -> Path | None:
-    parts = urlsplit(uri)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+    """An existing folder or file of this machine, its symlinks followed; None for whatever else a client may send."""
+    try:
+        parts = urlsplit(uri)
+        path = Path(url2pathname(parts.path))
+        ours = parts.scheme == "file" and parts.netloc in ("", "localhost") and path.is_absolute()
+        return path.resolve(strict=True) if ours else None
+    except (OSError, RuntimeError, ValueError):  # no URL; a NUL, a loop, an overlong name; not there
         return None
-    path = Path(url2pathname(parts.path))
-    return path if path.is_absolute() else None
 
 
 def _folder(path: Path) -> Path:
-    real = path.expanduser().resolve()
-    if not real.is_dir():
-        raise DocumentNotAllowed(f"{str(path)!r} is no folder.", hint="Give --root a folder that exists.")
+    try:
+        real = path.expanduser().resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):  # not there, a loop, nobody's home
+        real = None
+    if real is None or not real.is_dir():
+        raise DocumentNotAllowed(f"{str(path)[:200]!r} is no folder.", hint="Give --root a folder that exists.")
     return real
 
 

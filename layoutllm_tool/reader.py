@@ -7,11 +7,13 @@ The model is loaded at the first question. Training, files' safety rules (docume
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from layoutllm_tool.batching import Job, Worker
 from layoutllm_tool.cot import Correction, LayoutCoT
@@ -19,7 +21,7 @@ from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.ocr import recognise_page
 from layoutllm_tool.protocols import OCREngine, Progress
 from layoutllm_tool.reading import check_question
-from layoutllm_tool.registry import resolve
+from layoutllm_tool.registry import check_unchanged, resolve
 from layoutllm_tool.shelf import Library, Recent
 
 if TYPE_CHECKING:
@@ -52,10 +54,12 @@ class LayoutLLMReader:
         model: tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor] | None = None,
     ) -> None:
         self.languages, self.engine = tuple(languages), engine
-        weights = resolve(weights) if model is None else None
-        self._worker = Worker(lambda: _decoder(model, weights, int8), cache_bytes=cache_bytes)
+        folder = resolve(weights) if model is None else None
+        registered = folder is not None and folder != weights
+        self._worker = Worker(lambda: _decoder(model, folder, registered, int8), cache_bytes=cache_bytes)
         self._library = Library(lambda _, page: recognise_page(page, engine=self.engine, languages=self.languages))
         self._attempts: Recent[tuple[str, int | None, str], LayoutCoT] = Recent(_REMEMBERED)
+        _READERS.add(self)
 
     # -- documents --------------------------------------------------------------------------------------------------
 
@@ -171,18 +175,40 @@ class LayoutLLMReader:
 
 
 def _decoder(
-    model: tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor] | None, weights: Path | None, int8: bool
+    model: tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor] | None,
+    folder: Path | None,
+    registered: bool,
+    int8: bool,
 ) -> tuple[CoTDecoder, dict[str, Any]]:
+    """Reads the files once: of a registry's model they are held against its log as they are in memory."""
     from layoutllm_tool.model.decoding import CoTDecoder
-    from layoutllm_tool.model.weights import calibration, load_weights
+    from layoutllm_tool.model.engine import keep_to_thread_limit
+    from layoutllm_tool.model.weight_files import WeightFiles
+    from layoutllm_tool.model.weights import SHIPPED, load_weights
 
+    keep_to_thread_limit()
     if model is not None:
         return CoTDecoder(*model, int8=int8), {}
-    return CoTDecoder(*load_weights(weights), int8=int8), calibration(weights)
+    files = WeightFiles.read(folder or SHIPPED)
+    if registered:
+        check_unchanged(files.folder, files.hashes)
+    return CoTDecoder(*load_weights(files), int8=int8), files.calibration()
 
 
 _default: LayoutLLMReader | None = None
 _default_lock = threading.Lock()
+_READERS: WeakSet[LayoutLLMReader] = WeakSet()
+
+
+def _after_fork() -> None:
+    global _default_lock
+    _default_lock = threading.Lock()
+    for reader in list(_READERS):
+        reader._worker.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def default_reader() -> LayoutLLMReader:

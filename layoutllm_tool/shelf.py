@@ -7,15 +7,18 @@ reader says it.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakSet
 
 from layoutllm_tool.documents.geometry import Document, Page
-from layoutllm_tool.documents.safety import Access
+from layoutllm_tool.documents.safety import Access, Limits
 from layoutllm_tool.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
-_Key = tuple[str, int, int, int | None]
+_Key = tuple[int, int, int, int, int | None]
+"""A file's version and a page of it."""
 
 
 @dataclass(slots=True)
@@ -33,7 +37,30 @@ class _Place:
     document: Document | None = None
 
 
-class Shelf:
+class _Locked:
+    """Has a lock, and begins anew in a forked process, where the lock may be held by a thread that is not there."""
+
+    def __init__(self) -> None:
+        self._begin()
+        _ALL.add(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+
+
+_ALL: WeakSet[_Locked] = WeakSet()
+
+
+def _after_fork() -> None:
+    for one in list(_ALL):
+        one._begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class Shelf(_Locked):
     """Opens documents through ``load_document`` and keeps the last ``size`` files until they change on disk.
 
     Safe for concurrent use: callers who want the same file wait for one of them to open it. Copies and pickles are empty.
@@ -41,26 +68,35 @@ class Shelf:
 
     def __init__(self, size: int = 4) -> None:
         self.size = size
-        self._lock = threading.Lock()
+        super().__init__()
+
+    def _begin(self) -> None:
+        super()._begin()
         self._places: OrderedDict[_Key, _Place] = OrderedDict()
 
     def __reduce__(self) -> tuple[type[Shelf], tuple[int]]:
         return Shelf, (self.size,)
 
     def open(self, source: str, *, access: Access, page: int | None = None) -> Document:
-        """The document, or that page of it (1-based) alone. The access is checked each time. Raises DocumentError."""
-        from layoutllm_tool.documents import load_document
+        """The document, or that page of it (1-based) alone. The access is checked each time. Raises DocumentError.
+
+        A file is opened once: what it is known by, and what is read, are of the same descriptor.
+        """
+        from layoutllm_tool.documents.loading import load_document, parsed_document
 
         pages = None if page is None else [page]
-        place = self._place(_key(source, access, page))
-        with place.lock:
-            if place.document is None:
-                place.document = load_document(source, pages=pages, access=access)
-            return place.document
+        with ExitStack() as stack:
+            try:
+                opened = stack.enter_context(access.open(source))
+            except DocumentError:  # no allowed file: what else it may be, or what is wrong, is found out there
+                return load_document(source, pages=pages, access=access)
+            place, limits = self._place((*opened.version, page)), Limits()
+            with place.lock:
+                if place.document is None:
+                    place.document = parsed_document(opened.name, opened.read(limits), pages=pages, limits=limits)
+                return replace(place.document, name=opened.name)  # one file may have several names
 
-    def _place(self, key: _Key | None) -> _Place:
-        if key is None:
-            return _Place()
+    def _place(self, key: _Key) -> _Place:
         with self._lock:
             place = self._places.setdefault(key, _Place())
             self._places.move_to_end(key)
@@ -69,23 +105,16 @@ class Shelf:
             return place
 
 
-def _key(source: str, access: Access, page: int | None) -> _Key | None:
-    """None where no allowed file is meant; ``load_document`` then finds out what is, and raises what must be raised."""
-    try:
-        real = access.find(source)
-        found = real.stat()
-    except (DocumentError, OSError):
-        return None
-    return str(real), found.st_mtime_ns, found.st_size, page
-
-
-class Recent(Generic[_K, _V]):
+class Recent(_Locked, Generic[_K, _V]):
     """The last ``size`` things by what they are known as. Safe for concurrent use."""
 
     def __init__(self, size: int) -> None:
         self.size = size
+        super().__init__()
+
+    def _begin(self) -> None:
+        super()._begin()
         self._kept: OrderedDict[_K, _V] = OrderedDict()
-        self._lock = threading.Lock()
 
     def get(self, key: _K) -> _V | None:
         with self._lock:

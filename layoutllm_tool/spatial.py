@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 
 from layoutllm_tool.cot import SPATIAL_WORDS
 from layoutllm_tool.documents.geometry import SCALE, Line, Page
 
+_MOST_PLACES = 100
+"""Of one key on a page, that "above" and "below" are held against."""
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
 _CENTRE = (SCALE / 3, 2 * SCALE / 3)
 
@@ -25,14 +28,15 @@ def lines_at(page: Page, spatial: str, key: str = "") -> set[int]:
     words = spatial.lower().split()
     lines = page.lines or ()
     kept = {i for i, line in enumerate(lines) if all(_in_region(line, word) for word in words)}
-    places = [i for i, line in enumerate(lines) if i in kept and contains(line.text, key)]
+    holds = holder(line.text for line in lines)
+    places = [i for i in holds(key) if i in kept]
     if not places:
         return kept
     for word in words:
         if word in _ORDINALS:
             kept &= _around(places, _ORDINALS[word], len(lines))
         elif word in ("above", "below"):
-            kept &= {i for i in kept if any(_vertical(lines[i], lines[p], word) for p in places)}
+            kept &= {i for i in kept if any(_vertical(lines[i], lines[p], word) for p in places[:_MOST_PLACES])}
     return kept
 
 
@@ -40,6 +44,17 @@ def contains(text: str, key: str) -> bool:
     """Whether the key's words stand in the text, whatever the case and punctuation. An empty key stands nowhere."""
     wanted = _plain(key)
     return bool(wanted) and f" {wanted} " in f" {_plain(text)} "
+
+
+def holder(texts: Iterable[str]) -> Callable[[str], list[int]]:
+    """Finds which of the texts contain a key, as ``contains`` does; each text is prepared once."""
+    prepared = [f" {_plain(text)} " for text in texts]
+
+    def holds(key: str) -> list[int]:
+        wanted = _plain(key)
+        return [i for i, text in enumerate(prepared) if f" {wanted} " in text] if wanted else []
+
+    return holds
 
 
 def _plain(text: str) -> str:

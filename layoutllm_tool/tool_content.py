@@ -15,6 +15,7 @@ import unicodedata
 from layoutllm_tool.annotate import annotated
 from layoutllm_tool.cot import Area, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.printable import printable
 
 QUOTE_LIMIT = 1000
 """Characters of one quoted text."""
@@ -29,7 +30,7 @@ def quote(text: str, limit: int = QUOTE_LIMIT) -> str:
     """
     spaced = "".join(" " if unicodedata.category(c) == "Zs" else c for c in text[:limit])
     encoded = json.dumps(spaced, ensure_ascii=False)
-    shown = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in encoded)
+    shown = printable(encoded)
     return shown if len(text) <= limit else f"{shown} (the first {limit} of {len(text)} characters)"
 
 

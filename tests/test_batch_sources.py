@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,25 +41,35 @@ def test_a_list_is_relative_to_itself(tmp_path: Path, name: str, text: str) -> N
     ("name", "text", "said"),
     [
         ("l.jsonl", '{"document": "a.pdf"}\nnonsense\n', "row 2"),
-        ("l.jsonl", '{"document": "a.pdf"}\n{"document": "a.pdf", "page": 0}\n', "row 2.*page 0"),
-        ("l.jsonl", '{"document": 7}\n', "row 1.*names no document"),
-        ("l.jsonl", "[1]\n", "row 1.*no object"),
-        ("l.csv", "name\na.pdf\n", "row 2.*names no document"),
-        ("l.jsonl", '{"document": "http://10.0.0.1/x"}\n', "row 1.*not opened"),
-        ("l.jsonl", '{"document": "s3://a::file:///etc/passwd"}\n', "row 1.*not opened"),
-        ("l.csv", "document\n", "lists no documents"),
+        ("l.jsonl", '{"document": "a.pdf"}\n{"document": "a.pdf", "page": 0}\n', "row 2: page '0'"),
+        ("l.jsonl", '{"document": "a.pdf"}\n{"document": "a.pdf", "page": 100000000000000000000000}\n', "row 2: page"),
+        ("l.jsonl", '{"document": "a.pdf"}\n{"document": 7}\n', "row 2: it names no document"),
+        ("l.jsonl", '{"document": "a.pdf"}\n[1]\n', "row 2: it is no object"),
+        ("l.jsonl", '{"document": "a.pdf"}\n' + "[" * 100_000 + "\n", "row 2"),
+        ("l.jsonl", '{"document": "a.pdf"}\n{"document": "a\\u0000b"}\n', "row 2: no file"),
+        ("l.csv", "document,page\na.pdf,\na.pdf,x\n", "row 3: page 'x'"),
+        ("l.csv", "document,page\na.pdf,\n" + "x" * 200_000 + ",\n", "row 3: field larger"),
     ],
 )
-def test_bad_rows_are_told_by_number(tmp_path: Path, name: str, text: str, said: str) -> None:
-    (tmp_path / name).write_text(text)
-    with pytest.raises(DocumentUnreadable, match=said):
-        list(rows(str(tmp_path / name)))
+def test_a_bad_row_is_a_row_with_its_problem(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / name).write_text(text + ('{"document": "b.pdf"}\n' if name == "l.jsonl" else "b.pdf,\n"))
+    first, bad, last = rows(str(tmp_path / name))
+    assert not first.problem and not last.problem and Path(last.name).name == "b.pdf"
+    assert bad.problem.startswith(said) and bad.position == 1
 
 
-def test_a_list_that_is_no_utf8_is_told(tmp_path: Path) -> None:
-    (tmp_path / "list.csv").write_bytes("document\ncafé.pdf\n".encode("latin-1"))
-    with pytest.raises(DocumentError, match="no text"):
-        list(rows(str(tmp_path / "list.csv")))
+def test_a_list_without_rows_is_told(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("document\n")
+    with pytest.raises(DocumentUnreadable, match="lists no documents"):
+        list(rows(str(tmp_path / "l.csv")))
+
+
+def test_a_name_that_is_no_utf8_keeps_its_bytes(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.pdf")
+    (tmp_path / name).write_bytes(invoice(1))
+    (tmp_path / "list.csv").write_bytes(b"document\ncaf\xe9.pdf\n")
+    (row,) = rows(str(tmp_path / "list.csv"))
+    assert row.name == str(tmp_path / name) and open_document(row.name, places=row.places).pages
 
 
 def test_nothing_is_an_error(tmp_path: Path) -> None:
@@ -88,13 +99,13 @@ def test_storage_by_url() -> None:
     try:
         found = list(rows("memory://bucket"))
         assert [row.label for row in found] == ["a.pdf", "sub/b.pdf"]
-        document = open_document(found[0].name)
-        assert document.sha256 == digest(found[0].name) and document.name == "a.pdf"
+        document = open_document(found[0].name, places=found[0].places)
+        assert document.sha256 == digest(found[0].name, places=found[0].places) and document.name == "a.pdf"
         assert [row.label for row in rows("memory://bucket/*.pdf")] == ["a.pdf"]
         one, absent = rows("memory://bucket/list.jsonl")
-        assert digest(one.name) == digest("memory://bucket/sub/b.pdf")
+        assert digest(one.name, places=one.places) == digest("memory://bucket/sub/b.pdf", places=one.places)
         with pytest.raises(DocumentNotFound):
-            digest(absent.name)
+            digest(absent.name, places=absent.places)
         with pytest.raises(DocumentNotAllowed):
             list(rows("ftp://somewhere/a.pdf"))
     finally:

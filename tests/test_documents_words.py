@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from layoutllm_tool.documents import Access, load_words
+from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.errors import DocumentNotAllowed, DocumentUnreadable
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -109,3 +110,9 @@ def test_real_annotations() -> None:
     form = next(iter(sorted((SHARED / "forms" / "annotations").glob("*.json"))))
     (page,) = load_words(form, [(2000, 2000)], access=access)
     assert len(page.words) > 20
+
+
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), 10**400, 10**5000, -1, 1001])
+def test_a_box_of_any_wrong_number_says_so(wrong: float) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  a number too long to print has words of Python's own
+        Box(0, 0, wrong, 5)

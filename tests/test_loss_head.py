@@ -21,7 +21,7 @@ from layoutllm_tool.model.loss_head import (
     save_loss_head,
     taps_of,
 )
-from layoutllm_tool.model.weights import LOSS_HEAD
+from layoutllm_tool.model.weight_files import ADAPTER, LOSS_HEAD, PARTS, WeightFiles
 from layoutllm_tool.training import loss_head as training
 from layoutllm_tool.training.schema import QA, Example
 from tests import tiny
@@ -175,13 +175,19 @@ def test_documents_of_one_kind_cannot_be_held_out() -> None:
 # -- file ---------------------------------------------------------------------------------------------------------------
 
 
+def files(folder: Path) -> WeightFiles:
+    """Weights of no content, and the head that lies in the folder."""
+    head = folder / LOSS_HEAD
+    return WeightFiles(folder, {PARTS: b"", ADAPTER: b""} | ({LOSS_HEAD: head.read_bytes()} if head.exists() else {}))
+
+
 def test_a_saved_head_is_the_loaded_one(tmp_path: Path) -> None:
     torch.manual_seed(2)
     head = LossHead((1, 3), 32, 4)
     head.fit_scale(torch.randn(20, 2, 3, 32) * 3 + 1)
     states = torch.randn(5, 2, 3, 32)
-    path = save_loss_head(head, tmp_path, parts_sha256="ab", facts={"outcomes": "20"})
-    loaded = load_loss_head(tmp_path, tiny.smol()[0].config, parts_sha256="ab")
+    path = save_loss_head(head, tmp_path, parts_sha256=files(tmp_path).parts_sha256, facts={"outcomes": "20"})
+    loaded = load_loss_head(files(tmp_path), tiny.smol()[0].config)
     assert loaded is not None and loaded.taps == (1, 3) and path.stat().st_size < 10_000
     torch.testing.assert_close(loaded(states), head(states), atol=2e-2, rtol=2e-2)
 
@@ -193,14 +199,14 @@ def test_a_head_of_the_shipped_size_is_small(tmp_path: Path) -> None:
 
 def test_a_head_of_other_weights_or_of_another_shape_is_refused(tmp_path: Path) -> None:
     config = tiny.smol()[0].config
-    assert load_loss_head(tmp_path, config, parts_sha256="ab") is None
-    save_loss_head(LossHead((1, 3), 32, 4), tmp_path, parts_sha256="ab")
+    assert load_loss_head(files(tmp_path), config) is None
+    save_loss_head(LossHead((1, 3), 32, 4), tmp_path, parts_sha256="cd")
     with pytest.raises(WeightsMismatch, match="other weights"):
-        load_loss_head(tmp_path, config, parts_sha256="cd")
+        load_loss_head(files(tmp_path), config)
     for wrong in (LossHead((1, 30), 32, 4), LossHead((1, 3), 16, 4)):
-        save_loss_head(wrong, tmp_path, parts_sha256="ab")
+        save_loss_head(wrong, tmp_path, parts_sha256=files(tmp_path).parts_sha256)
         with pytest.raises(WeightsMismatch, match="no loss head"):
-            load_loss_head(tmp_path, config, parts_sha256="ab")
+            load_loss_head(files(tmp_path), config)
     (tmp_path / LOSS_HEAD).write_bytes(b"not a head")
-    with pytest.raises(WeightsMismatch, match="no loss head"):
-        load_loss_head(tmp_path, config, parts_sha256="ab")
+    with pytest.raises(WeightsMismatch, match="no safetensors file"):
+        load_loss_head(files(tmp_path), config)

@@ -187,7 +187,7 @@ def test_weights_may_be_a_registry(
     assert call("promote", weights(tmp_path / "a"), registry=place) == 0
     seen = []
 
-    def decoder(_model: object, folder: Path | None, _int8: bool) -> Any:
+    def decoder(_model: object, folder: Path | None, _registered: bool, _int8: bool) -> Any:
         seen.append(folder)
         raise RegistryError("far enough")
 

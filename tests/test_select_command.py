@@ -18,6 +18,7 @@ from layoutllm_tool.batch.sources import open_document, rows
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.cli import main
 from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.printable import from_cell
 from layoutllm_tool.protocols import ReaderAround
 from layoutllm_tool.testing import FakeReader
 from tests.batch_pages import invoice
@@ -63,12 +64,12 @@ def test_the_csv_is_a_source_in_the_order_of_the_loss(
     said = capsys.readouterr()
     listed = list(csv.DictReader(said.out.splitlines(keepends=True)))
     assert list(listed[0]) == ["document", "page", "loss", "measure", "field"]
-    assert [(Path(row["document"]).name, row["loss"]) for row in listed] == [("3.pdf", "7.0"), ("2.pdf", "5.0"), ("1.pdf", "3.0")]  # fmt: skip
+    assert [(Path(from_cell(row["document"])).name, row["loss"]) for row in listed] == [("3.pdf", "7.0"), ("2.pdf", "5.0"), ("1.pdf", "3.0")]  # fmt: skip
     assert {(row["measure"], row["field"], row["page"]) for row in listed} == {("predicted_loss", "total", "")}
     assert "3 documents" in said.err and "as predicted" in said.err
     (tmp_path / "hard.csv").write_text(said.out, encoding="utf-8")
     found = list(rows(str(tmp_path / "hard.csv")))
-    assert [row.name for row in found] == [row["document"] for row in listed]
+    assert [row.name for row in found] == [from_cell(row["document"]) for row in listed]
     assert all(open_document(row.name).pages for row in found)
 
 

@@ -28,6 +28,7 @@ def field(number: int, name: str, confidence: float | None, loss: float | None =
     cot = {"signals": signals, "answer": "x"} if confidence is not None else None
     answer: dict[str, Any] = {
         "name": name, "answer": "x", "confidence": confidence, "verdict": "satisfied", "cot": cot, "by": "reader",
+        "question": name, "page": 1, "box": None, "reasons": [], "calls": 1, "error": None,
     }  # fmt: skip
     return Field(key(number), at, name, answer, False)
 

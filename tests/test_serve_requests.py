@@ -211,12 +211,12 @@ async def test_uploads_side_by_side_are_bounded_too() -> None:
 
 
 async def test_more_pages_or_pixels_than_allowed_are_refused() -> None:
-    limits = ServiceLimits(documents=Limits(max_bytes=1 << 20, max_pages=2), document_bytes=10_000)
+    limits = ServiceLimits(documents=Limits(max_bytes=1 << 20, max_pages=2, max_picture_bytes=10_000))
     async with client(limits=limits) as http:
         three = await http.post(
             "/v1/documents", content=make_pdf(*(text(word, 50, 700) for word in ("one", "two", "three")))
         )
-        assert "more than 2 pages" in error(three, 413, "DocumentTooLarge")["message"]
+        assert "has 3 pages" in error(three, 413, "DocumentTooLarge")["message"]
         error(await http.post("/v1/documents", content=png(200, 200)), 413, "DocumentTooLarge")
 
 

@@ -21,8 +21,8 @@ from pydantic import BaseModel, ValidationError
 
 from layoutllm_tool import shelf
 from layoutllm_tool.cot import EXPECTED_TYPES, KINDS, STEPS, Correction, LayoutCoT
-from layoutllm_tool.documents import load_document
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.loading import parsed_document
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import ModelError, OCRTimeout, WeightsNotFound
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text
@@ -266,11 +266,11 @@ class TestFiles:
 def _count_opening(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     opened: list[str] = []
 
-    def counting(source: str, **options: Any) -> Document:
-        opened.append(source)
-        return load_document(source, **options)
+    def counting(name: str, data: bytes, **options: Any) -> Document:
+        opened.append(name)
+        return parsed_document(name, data, **options)
 
-    monkeypatch.setattr("layoutllm_tool.documents.load_document", counting)
+    monkeypatch.setattr("layoutllm_tool.documents.loading.parsed_document", counting)
     return opened
 
 

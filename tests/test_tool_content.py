@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.printable import cell, from_cell, json_line
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool_content import describe, picture, plain_line, quote
 
@@ -98,3 +99,13 @@ def test_the_picture_shows_area_and_answer() -> None:
 def test_no_picture_without_one() -> None:
     document = document_from_text("Total 5")
     assert picture(FakeReader().ask(document, "total?"), document) is None
+
+
+@given(st.text())
+def test_a_cell_says_the_same_and_prints(text: str) -> None:
+    assert from_cell(cell(text)) == text and cell(text).isprintable()
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_a_line_of_json_says_the_same_and_prints(data: dict[str, str]) -> None:
+    assert json.loads(json_line(data)) == data and json_line(data).isprintable()

@@ -103,7 +103,7 @@ def test_an_export_shows_pages_that_were_turned_upright(
 ) -> None:
     parser, file = argparse.ArgumentParser(), tmp_path / "run.html"
     view.add_to(parser.add_subparsers())
-    options = parser.parse_args(["view", str(out), "--export", str(file)])
+    options = parser.parse_args(["view", str(out), "--export", str(file), "--root", str(tmp_path)])
     assert options.run(options, Turning(ocr=FakeOCR(words))) == 0 and not capsys.readouterr().err
     pictures = [base64.b64decode(found) for found in re.findall(r"data:image/webp;base64,([\w+/=]+)", file.read_text())]
     assert [size(picture) for picture in pictures] == [SIZE, SIZE]

@@ -7,7 +7,8 @@ is the attempt's own question; the others get a mark. A constraint with an answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -25,6 +26,8 @@ from layoutllm_tool.documents.geometry import Line
 
 _KINDS: tuple[ExpectedType, ...] = ("money", "number", "date")
 
+Taken = Mapping[tuple[int, int], Set[str]]
+"""The questions whose answers were copied from a line, by (page, line)."""
 Row = Sequence[Sequence[Any]]
 """What each of several answers may mean: dates or numbers."""
 
@@ -56,8 +59,8 @@ def constraints(attempt: Attempt) -> Iterator[Finding]:
 
 
 def _finding(attempt: Attempt, said: Mapping[str, LayoutCoT], reason: str, faults: Sequence[_Fault]) -> Finding:
-    free = {fault.name: _free_lines(attempt, said, fault.name) for fault in faults}
-    offers = {f.name: _offered(_own_area(attempt, said[f.name]), free[f.name], f) for f in faults}
+    taken = _taken(said)
+    offers = {f.name: _offered(attempt, said[f.name], taken, f) for f in faults}
     slips = {fault.name: _slip(said[fault.name].answer or "", fault.fitting) for fault in faults}
     # The first in the plan's order at a tie.
     most = min(faults, key=lambda f: (not offers[f.name], not slips[f.name], said[f.name].confidence))
@@ -68,35 +71,39 @@ def _finding(attempt: Attempt, said: Mapping[str, LayoutCoT], reason: str, fault
     if offers[most.name]:
         mend = Correction(step="answer", wrong=(attempt.cot.answer or "",))
         return Finding("constraints", "answer", reason, mend, weight=0.9)
-    return _from_elsewhere(attempt, reason, most, free[most.name])
+    return _from_elsewhere(attempt, reason, most, taken)
 
 
-def _from_elsewhere(attempt: Attempt, reason: str, fault: _Fault, free: Mapping[tuple[int, int], Line]) -> Finding:
+def _from_elsewhere(attempt: Attempt, reason: str, fault: _Fault, taken: Taken) -> Finding:
     """Where the pages have the one fitting value just once, that is the place to look; else a person has to."""
-    pages = {page.number: page for page in read_pages(attempt)}
-    found = [(pages[number], i) for (number, i), line in free.items() if number in pages and _says(line, fault)]
+    lines = ((page, i, line) for page in read_pages(attempt) for i, line in enumerate(page.lines or ()))
+    found = [(page, i) for page, i, line in lines if _free(taken, (page.number, i), fault) and _says(line, fault)]
     if fault.exact and len(found) == 1 and not attempt.question.many:
         page, line = found[0]
         return Finding("constraints", "area", reason, look_at(page, (line,)), weight=0.6)
     return Finding("constraints", "answer", reason, weight=0.6)
 
 
-def _free_lines(attempt: Attempt, said: Mapping[str, LayoutCoT], name: str) -> dict[tuple[int, int], Line]:
-    """Lines of the document by page and index, without those that other answers were copied from: a reading that took another
-    field's value would satisfy any equality and be wrong."""
-    others = [cot for other, cot in said.items() if other != name]
-    taken = {(e.page, line) for cot in others for e in cot.evidence for line, _ in e.words}
-    lines = {(page.number, i): line for page in attempt.document.pages for i, line in enumerate(page.lines or ())}
-    return {at: line for at, line in lines.items() if at not in taken}
+def _taken(said: Mapping[str, LayoutCoT]) -> Taken:
+    found: dict[tuple[int, int], set[str]] = defaultdict(set)
+    for name, cot in said.items():
+        for evidence in cot.evidence:
+            for line, _ in evidence.words:
+                found[evidence.page, line].add(name)
+    return found
 
 
-def _own_area(attempt: Attempt, cot: LayoutCoT) -> set[tuple[int, int]]:
-    return area_lines(cot, [page for page in attempt.document.pages if page.lines is not None])
+def _free(taken: Taken, at: tuple[int, int], fault: _Fault) -> bool:
+    """Whether no other answer was copied from the line: a reading that took another field's value would satisfy any equality and be
+    wrong."""
+    return at not in taken or taken[at] <= {fault.name}
 
 
-def _offered(area: set[tuple[int, int]], free: Mapping[tuple[int, int], Line], fault: _Fault) -> bool:
+def _offered(attempt: Attempt, cot: LayoutCoT, taken: Taken, fault: _Fault) -> bool:
     """Whether a reading's own area has a text that would mend the constraint."""
-    return any(_says(line, fault) for at, line in free.items() if at in area)
+    pages = {page.number: page for page in attempt.document.pages if page.lines is not None}
+    area = [at for at in area_lines(cot, pages.values()) if _free(taken, at, fault)]
+    return any(_says((pages[page].lines or ())[line], fault) for page, line in area)
 
 
 def _says(line: Line, fault: _Fault) -> bool:
@@ -139,7 +146,8 @@ def _never(text: str) -> bool:
 def _equal(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:
     """What most terms say is right; where none has a majority each may be wrong, by what another says."""
     names = list(dict.fromkeys(constraint.terms))
-    agreeing = {name: [other for other in names if alike(answers[name], answers[other])] for name in names}
+    read = {name: _Said.of(answers[name]) for name in names}
+    agreeing = {name: {other for other in names if read[name].agrees(read[other])} for name in names}
     most = max(names, key=lambda name: len(agreeing[name]))
     if len(agreeing[most]) == len(names):
         return "", []
@@ -153,17 +161,31 @@ def _equal(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, lis
 
 
 def _equal_fault(name: str, fitting: str) -> _Fault:
-    return _Fault(name, shown(fitting), lambda text: alike(text, fitting))
+    meant = _Said.of(fitting)
+    return _Fault(name, shown(fitting), lambda text: _Said.of(text).agrees(meant))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an answer may mean."""
+
+    letters: str
+    days: frozenset[date]
+    value: Decimal | None
+
+    @classmethod
+    def of(cls, text: str) -> _Said:
+        return cls(plain(text), dates(text), amount(text))
+
+    def agrees(self, other: _Said) -> bool:
+        if self.letters == other.letters or self.days & other.days:
+            return True
+        return self.value is not None and self.value == other.value
 
 
 def alike(a: str, b: str) -> bool:
     """Whether two answers say the same: the same amount, a day that both may mean, or the same letters and digits."""
-    if plain(a) == plain(b):
-        return True
-    if dates(a) & dates(b):
-        return True
-    left, right = amount(a), amount(b)
-    return left is not None and right is not None and left == right
+    return _Said.of(a).agrees(_Said.of(b))
 
 
 def _ordered(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:

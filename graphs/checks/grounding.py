@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from graphs.checks.look import (
+    Copied,
     Spot,
+    Written,
     area_lines,
     at_place,
     beside,
-    copied,
     key_of,
     labelled,
     look_at,
     read_pages,
     shown,
-    spots,
     values,
 )
 from graphs.reflection import Attempt, Finding
@@ -36,7 +36,8 @@ def grounding(attempt: Attempt) -> Iterator[Finding]:
     if not pages:
         yield Finding("grounding", "answer", "The pages have no words to look the answer up in.", weight=0.3)
         return
-    found = {value: spots(pages, value) or copied(attempt, value) for value in values(attempt)}
+    written, copied = Written(pages), Copied(attempt)
+    found = {value: written.spots(value) or copied.spots_of(value) for value in values(attempt)}
     missing = tuple(value for value, where in found.items() if not where)
     if attempt.cot.analysis.operation == "reasoning":
         if missing:
@@ -54,14 +55,14 @@ def _outside(attempt: Attempt, found: list[list[Spot]]) -> Iterator[Finding]:
     area = area_lines(attempt.cot, read_pages(attempt))
     for places in found:
         if area and not any(_touches(spot, area) for spot in places):
-            near = [(spot, place) for spot in places if (place := _next_to_key(attempt, spot))]
+            near = _next_to_key(attempt, places)
             count = f"{len(places)} place{'s' * (len(places) > 1)}"
-            if not near:
+            if near is None:
                 yield Finding(
                     "grounding", "area", f"It stands in {count}, none in the area or beside the key.", weight=0.4
                 )
                 return
-            spot, place = near[0]
+            spot, place = near
             mend = look_at(spot.page, (place.key_line, *sorted(spot.lines)))
             reason = f"It stands in {count}, none in the area, but one beside {shown(place.key)}."
             yield Finding("grounding", "area", reason, mend, weight=0.6)
@@ -72,9 +73,15 @@ def _touches(spot: Spot, area: set[tuple[int, int]]) -> bool:
     return any((spot.page.number, line) in area for line in spot.lines)
 
 
-def _next_to_key(attempt: Attempt, spot: Spot) -> Found | None:
-    near = [p for p in beside(attempt, key_of(attempt)) if p.page.number == spot.page.number and p.line in spot.lines]
-    return near[0] if near else None
+def _next_to_key(attempt: Attempt, spots: Iterable[Spot]) -> tuple[Spot, Found] | None:
+    """The first of the spots that stands beside the key, and the place there."""
+    places = beside(attempt, key_of(attempt))
+    by_line = {(place.page.number, place.line): at for at, place in reversed(list(enumerate(places)))}
+    for spot in spots:
+        near = [by_line[at] for line in spot.lines if (at := (spot.page.number, line)) in by_line]
+        if near:
+            return spot, places[min(near)]
+    return None
 
 
 def refusal(attempt: Attempt) -> Iterator[Finding]:

@@ -10,17 +10,18 @@ from graphs.checks.look import (
     area_lines,
     asked,
     at_place,
-    beside,
     fits,
     is_label,
     key_of,
     labelled,
     leads,
+    others_beside,
     overlaps,
     read_pages,
     same_words,
     shown,
     values,
+    words_of,
 )
 from graphs.checks.values import dates
 from graphs.reflection import Attempt, Finding
@@ -28,7 +29,7 @@ from layoutllm_tool._lookup import places, plain
 from layoutllm_tool.amounts import spans as amounts
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import Correction, ExpectedType
-from layoutllm_tool.spatial import contains
+from layoutllm_tool.spatial import contains, holder
 
 _QUOTED = re.compile(
     r"""["\u201c\u201d\u201e\u00ab`]([^"\u201c\u201d\u201e\u00ab\u00bb`]{1,80})["\u201c\u201d\u00bb`]"""
@@ -107,7 +108,7 @@ def _in_area(attempt: Attempt, says: Callable[[str], bool], wrong: tuple[str, ..
 
 def _elsewhere(attempt: Attempt, check: str, reason: str, without: float) -> Finding:
     """With the boxes of a fitting value beside the key, or as a mark of the weight ``without``."""
-    other = [place for place in beside(attempt, key_of(attempt)) if not overlaps(attempt, place)]
+    other = others_beside(attempt, key_of(attempt))
     if not other:
         return Finding(check, "answer", reason, weight=without)
     place, question = other[0], attempt.question
@@ -145,7 +146,7 @@ def label(attempt: Attempt) -> Iterator[Finding]:
         yield Finding("label", "answer", reason, weight=0.3)
     elif (field := quoted_field(attempt)) and not same_words(field, analysis.key):
         yield Finding("label", "analysis", reason, Correction(step="analysis", text=field), weight=0.8)
-    elif other := [place for place in beside(attempt, key_of(attempt)) if not overlaps(attempt, place)]:
+    elif other := others_beside(attempt, key_of(attempt)):
         yield Finding("label", "area", f"{reason} {shown(other[0].text)} is.", at_place(other[0]), weight=0.7)
     else:
         yield Finding("label", "answer", reason, Correction(step="answer", wrong=(answer,)), weight=0.5)
@@ -165,7 +166,8 @@ def key(attempt: Attempt) -> Iterator[Finding]:
         return
     found = [place for page in read_pages(attempt) for place in places(page, field) if place.share == 1.0]
     there = any(contains(line.text, field) for page in read_pages(attempt) for line in page.lines or ())
-    harmless = any(overlaps(attempt, place) for place in found)
+    mine = words_of(attempt)
+    harmless = any(overlaps(mine, place) for place in found)
     reason = f"The question asks for {shown(field)}, step 1 looks for {shown(looked_for)}."
     mend = Correction(step="analysis", text=field)
     yield Finding("key", "analysis", reason, mend, weight=0.2 if harmless else 0.9 if there else 0.3)
@@ -175,9 +177,9 @@ def quoted_field(attempt: Attempt) -> str:
     """The first field name that the question quotes and a page has, else the first it quotes, else ""."""
     found: list[str] = [a or b for a, b in _QUOTED.findall(asked(attempt))]
     found = [text.strip() for text in found if plain(text)]
-    lines = [line.text for page in read_pages(attempt) for line in page.lines or ()]
-    there = [text for text in found if any(contains(line, text) for line in lines)]
-    return (there or found or [""])[0]
+    holds = holder(line.text for page in read_pages(attempt) for line in page.lines or ())
+    there = (text for text in found if holds(text))
+    return next(there, (found or [""])[0])
 
 
 def _terms(text: str) -> set[str]:

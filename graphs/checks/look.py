@@ -6,8 +6,10 @@ Artifacts come from outside: page numbers and line or word indices that the docu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from graphs.checks.values import dates
 from graphs.plan import SEPARATOR
@@ -58,7 +60,7 @@ def values(attempt: Attempt) -> tuple[str, ...]:
         return ()
     if not attempt.question.many:
         return (answer,)
-    return tuple(part.strip() for part in answer.split(SEPARATOR) if part.strip())
+    return tuple(dict.fromkeys(part.strip() for part in answer.split(SEPARATOR) if part.strip()))
 
 
 def key_of(attempt: Attempt) -> str:
@@ -93,12 +95,23 @@ def area_lines(cot: LayoutCoT, pages: Iterable[Page]) -> set[tuple[int, int]]:
 
 def spots(pages: Iterable[Page], text: str) -> list[Spot]:
     """Every place where the pages spell the text, whatever the case and the line breaks, but not inside a word or number."""
-    wanted = " ".join(text.lower().split())
-    return [spot for page in pages for spot in _spots(page, wanted)][:_MOST_PLACES] if wanted else []
+    return Written(pages).spots(text)
 
 
-def _spots(page: Page, wanted: str) -> Iterator[Spot]:
-    written, owners = _written(page)
+class Written:
+    """Pages as they are written, for several texts to be looked for."""
+
+    def __init__(self, pages: Iterable[Page]) -> None:
+        self.pages = [(page, *_written(page)) for page in pages]
+
+    def spots(self, text: str) -> list[Spot]:
+        """As the function of this name."""
+        wanted = " ".join(text.lower().split())
+        found = (spot for page in self.pages for spot in _spots(*page, wanted))
+        return list(islice(found, _MOST_PLACES)) if wanted else []
+
+
+def _spots(page: Page, written: str, owners: Sequence[tuple[int, int] | None], wanted: str) -> Iterator[Spot]:
     start = written.find(wanted)
     while start >= 0:
         stop = start + len(wanted)
@@ -137,24 +150,33 @@ def standing(attempt: Attempt) -> list[Spot]:
     ]
     if copied:
         return copied
-    anywhere = [spot for value in values(attempt) for spot in spots(pages.values(), value)]
+    written = Written(pages.values())
+    anywhere = [spot for value in values(attempt) for spot in written.spots(value)]
     area = area_lines(attempt.cot, pages.values())
     return [spot for spot in anywhere if within(spot, area)] or anywhere
 
 
-def copied(attempt: Attempt, value: str) -> list[Spot]:
-    """Where the value was copied from line by line, other lines left out between: an address beside a stamp. The page's own words,
-    in their order, must spell it: whole ones, but for the first's beginning and the last's end."""
-    wanted = value.lower().split()
-    return [spot for spot in standing(attempt) if _spells(spot, wanted)]
+class Copied:
+    """Where values were copied from line by line, other lines left out between: an address beside a stamp. The page's own words, in
+    their order, must spell a value: whole ones, but for the first's beginning and the last's end."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.spots: dict[tuple[str, ...], list[tuple[str, str, Spot]]] = defaultdict(list)
+        """By the words between the first and the last."""
+        for spot in standing(attempt):
+            words = _words(spot)
+            if len(words) > 1 and list(spot.words) == sorted(spot.words):
+                self.spots[tuple(words[1:-1])].append((words[0], words[-1], spot))
+
+    def spots_of(self, value: str) -> list[Spot]:
+        words = value.lower().split()
+        known = self.spots.get(tuple(words[1:-1]), []) if len(words) > 1 else []
+        return [spot for first, last, spot in known if first.endswith(words[0]) and last.startswith(words[-1])]
 
 
-def _spells(spot: Spot, wanted: Sequence[str]) -> bool:
+def _words(spot: Spot) -> list[str]:
     lines = spot.page.lines or ()
-    words = [word for line, i in spot.words for word in lines[line].words[i].text.lower().split()]
-    if len(words) != len(wanted) or len(words) < 2 or list(spot.words) != sorted(spot.words):
-        return False
-    return words[0].endswith(wanted[0]) and words[-1].startswith(wanted[-1]) and words[1:-1] == list(wanted[1:-1])
+    return [word for line, i in spot.words for word in lines[line].words[i].text.lower().split()]
 
 
 def _real(page: Page, words: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
@@ -202,10 +224,20 @@ def leads(expected: ExpectedType, text: str) -> bool:
     return any(not plain(text[:start]) for start, _ in spans_of(expected, text))
 
 
-def overlaps(attempt: Attempt, place: Found) -> bool:
-    """Whether the answer takes any word of the place."""
-    mine = {(spot.page.number, *word) for spot in standing(attempt) for word in spot.words}
+def words_of(attempt: Attempt) -> set[tuple[int, int, int]]:
+    """(page, line, word) of all that the answer takes."""
+    return {(spot.page.number, *word) for spot in standing(attempt) for word in spot.words}
+
+
+def overlaps(mine: Collection[tuple[int, int, int]], place: Found) -> bool:
+    """Whether any word of the place is among these."""
     return any((place.page.number, place.line, word) in mine for word in place.words)
+
+
+def others_beside(attempt: Attempt, key: str) -> list[Found]:
+    """What stands beside the key, without what the answer takes."""
+    mine = words_of(attempt)
+    return [place for place in beside(attempt, key) if not overlaps(mine, place)]
 
 
 def labelled(place: Found, key: str) -> bool:

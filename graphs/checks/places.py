@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from graphs.checks.grounding import SURE
 from graphs.checks.look import (
@@ -19,12 +19,13 @@ from graphs.checks.look import (
     same_words,
     shown,
     standing,
+    words_of,
 )
 from graphs.reflection import Attempt, Finding
 from layoutllm_tool import _lookup
 from layoutllm_tool._lookup import Found, places, plain
 from layoutllm_tool.cot import SPATIAL_WORDS, Correction
-from layoutllm_tool.spatial import contains, lines_at, spatial_words
+from layoutllm_tool.spatial import contains, holder, lines_at, spatial_words
 
 _TYPED = ("date", "money", "number", "email", "phone")
 """Types that a page's words seldom fit by chance."""
@@ -54,18 +55,19 @@ def where_asked(attempt: Attempt) -> str:
     """The question's spatial words, in order, without those that are part of a label of the page ("last name", "right eye")."""
     text = asked(attempt)
     words = re.findall(r"[\w'-]+", text.lower())
-    lines = [line.text for page in read_pages(attempt) for line in page.lines or ()]
-    kept = [word for i, word in enumerate(words) if word in SPATIAL_WORDS and not _is_named(attempt, words, i, lines)]
+    if not set(words) & set(SPATIAL_WORDS):
+        return ""
+    holds = holder(line.text for page in read_pages(attempt) for line in page.lines or ())
+    kept = [word for i, word in enumerate(words) if word in SPATIAL_WORDS and not _is_named(attempt, words, i, holds)]
     return " ".join(kept) if kept and spatial_words(text) else ""
 
 
-def _is_named(attempt: Attempt, words: list[str], at: int, lines: list[str]) -> bool:
+def _is_named(attempt: Attempt, words: list[str], at: int, holds: Callable[[str], list[int]]) -> bool:
     around = [(words[i], words[i + 1]) for i in (at - 1, at) if 0 <= i < len(words) - 1]
     pairs = [" ".join(pair) for pair in around if not any(word in SPATIAL_WORDS and word != words[at] for word in pair)]
     telling = [pair for pair in pairs if _lookup.key_of(pair) == pair]
     key = attempt.cot.analysis.key
-    in_key = contains(key, words[at]) and any(contains(line, key) for line in lines)
-    return in_key or any(contains(line, pair) for line in lines for pair in telling)
+    return bool(contains(key, words[at]) and holds(key)) or any(holds(pair) for pair in telling)
 
 
 def ambiguity(attempt: Attempt) -> Iterator[Finding]:
@@ -88,7 +90,8 @@ def agreement(attempt: Attempt) -> Iterator[Finding]:
     found = beside(attempt, key)
     if attempt.cot.answer is None or attempt.question.many or not found or not standing(attempt):
         return
-    if any(overlaps(attempt, place) or same_words(place.text, attempt.cot.answer) for place in found):
+    mine = words_of(attempt)
+    if any(overlaps(mine, place) or same_words(place.text, attempt.cot.answer) for place in found):
         return
     best = next((place for place in found if labelled(place, key)), found[0])
     reason = f"{shown(best.text)} stands {best.relation} {shown(best.key)}."

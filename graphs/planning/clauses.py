@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 _BULLET = re.compile(r"\s*(?:[-*•\u2013·▪◦+]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _INLINE = re.compile(r"(?:(?<=\s)|(?<=^))\(?(\d{1,2})[.)]\s")
-_END = re.compile(r"[;\n]|[.!?]+(?=\s|$)")
+_END = re.compile(r"[;\n]|(?<![.!?])[.!?]+(?=\s|$)")
 _SHORT_WORDS = "no nr inv ref tel e.g i.e p.o acct st qty amt vs co inc ltd mr mrs ms dr approx max min incl excl"
 _SHORTENED = frozenset(_SHORT_WORDS.split())
 AND_CHECK = re.compile(

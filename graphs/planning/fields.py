@@ -170,7 +170,8 @@ class Draft:
     def add(self, new: Asked) -> int:
         """Its index. The same field of the same page is asked for once."""
         for index, old in enumerate(self.asked):
-            if (slug(old.words), old.page) == (slug(new.words), new.page) and old.text.lower() == new.text.lower():
+            same = old.page == new.page and old.text.lower() == new.text.lower()
+            if same and slug(old.words) == slug(new.words):
                 return index
         if len(self.asked) == MOST_QUESTIONS:
             raise PlanError(f"the task asks for more than {MOST_QUESTIONS} things.", hint="Split it.")

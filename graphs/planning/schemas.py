@@ -23,6 +23,7 @@ DEEPEST = 12
 _MOST_NODES = 2000
 _MOST_CHOICES = 100
 _LONGEST_HINT = 200
+_LONGEST_REFERENCE = 500
 _SUPPORTED = (
     "Supported: objects with properties, string, number, integer, boolean, enum, arrays of these, and $ref to $defs."
 )
@@ -84,7 +85,7 @@ class _Walk:
         properties, required = schema.get("properties"), schema.get("required", [])
         if not isinstance(properties, Mapping) or not properties:
             raise PlanError(f"{at} is an object without named properties.", hint=_SUPPORTED)
-        needed = required if isinstance(required, list) else []
+        needed = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
         for name, inner in properties.items():
             if not isinstance(name, str) or not any(c.isalnum() for c in name) or len(name) > LONGEST_FIELD:
                 raise PlanError(f"{at} has a property whose name can't be asked for.", hint="Use words.")
@@ -126,7 +127,7 @@ class _Walk:
         found: Any = self.root
         if reference == "#":
             return self.root
-        if not isinstance(reference, str) or not reference.startswith("#/"):
+        if not isinstance(reference, str) or not reference.startswith("#/") or len(reference) > _LONGEST_REFERENCE:
             raise PlanError(f"{at} refers to another document.", hint='Only references such as "#/$defs/Address" are followed.')  # fmt: skip
         for step in reference[2:].split("/"):
             found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
@@ -208,7 +209,7 @@ def _wording(schema: Mapping[str, Any], at: _Place) -> tuple[str, str]:
 
 def _said(schema: Mapping[str, Any], key: str) -> str:
     said = schema.get(key)
-    return one_line(said) if isinstance(said, str) else ""
+    return one_line(said[: 4 * _LONGEST_HINT]) if isinstance(said, str) else ""
 
 
 def _choices(schema: Mapping[str, Any], kind: str, at: _Place) -> tuple[tuple[str, ...], bool]:
@@ -218,7 +219,7 @@ def _choices(schema: Mapping[str, Any], kind: str, at: _Place) -> tuple[tuple[st
     given = schema.get("enum", [schema["const"]] if "const" in schema else [])
     if not isinstance(given, list) or len(given) > _MOST_CHOICES or not all(isinstance(v, str | int | float | None) for v in given):  # fmt: skip
         raise PlanError(f"{at} lists values that can't be offered.", hint=f"At most {_MOST_CHOICES} texts or numbers.")
-    return tuple(dict.fromkeys(one_line(str(v))[:200] for v in given if v is not None)), None in given
+    return tuple(dict.fromkeys(one_line(str(v)[:200]) for v in given if v is not None)), None in given
 
 
 def _name(path: tuple[str, ...]) -> str:

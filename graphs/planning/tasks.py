@@ -65,6 +65,9 @@ _SAID_NOTHING = re.compile(rf"(?:(?:read|look at|open|take|use|process|analy[sz]
 def draft_text(text: str) -> Draft:
     """A draft of what the task asks for; nothing in it where nothing is understood."""
     held_text, held = hold_quotes(text)
+    # Of a run of blanks one is left: the patterns try every way to share a run among them.
+    lines = (" ".join(line.split()) for line in held_text.splitlines())
+    held_text = "\n".join(filter(None, lines))
     return _draft(list(clauses_of(join_pages(held_text))), held)
 
 

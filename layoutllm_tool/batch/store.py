@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from layoutllm_tool.errors import StoreMismatch
+from layoutllm_tool.errors import StoreMismatch, StoreUnusable
 
 FILE = "batch.sqlite"
 """In the folder of a batch."""
@@ -141,8 +141,10 @@ class Store:
     ``Store.open(folder, settings)`` for a batch, ``Store.open(folder)`` for whoever looks at one.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection, self._lock = connection, threading.RLock()
+    def __init__(self, connection: sqlite3.Connection, place: Path, *, read_only: bool = False) -> None:
+        self._connection, self._place, self._lock = connection, place, threading.RLock()
+        self.read_only = read_only
+        """Whether nothing can be written: the folder, or the file, does not allow it."""
 
     @classmethod
     def open(cls, folder: Path, settings: Mapping[str, Any] | None = None) -> Self:
@@ -151,19 +153,23 @@ class Store:
         StoreMismatch where it was made with other settings (it says which), or where there is none and none may be made.
         """
         place = folder / FILE
-        if settings is None and not place.is_file():
-            raise StoreMismatch(f"{folder} holds no batch.", hint="Name the folder that `layoutllm batch -o` wrote.")
-        folder.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(place, timeout=60, check_same_thread=False, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(_SCHEMA)
-        if "turned" not in {column[1] for column in connection.execute("PRAGMA table_info(documents)")}:
-            connection.execute("ALTER TABLE documents ADD COLUMN turned TEXT")  # a store of an earlier version
-        connection.create_function("folded", 1, str.casefold, deterministic=True)  # SQLite's lower() knows ASCII alone
-        store = cls(connection)
+        with _usable(place):
+            if settings is None:
+                if not place.is_file():
+                    raise StoreMismatch(f"{folder} holds no batch.", hint=_NAME_IT)
+                connection, read_only = _looked_at(place)
+                _check_schema(connection, folder)
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                connection, read_only = _made(place), False
+        # Names are kept as they are, also those that are no UTF-8 on disk.
+        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogatepass")
+        connection.create_function("folded", 1, _folded, deterministic=True)  # SQLite's lower() knows ASCII alone
+        store = cls(connection, place, read_only=read_only)
         if settings is not None:
             store._agree(folder, settings)
+        elif not isinstance(store.settings.get("plan"), dict):
+            raise StoreMismatch(f"{folder} holds no batch.", hint=_NAME_IT)
         return store
 
     def _agree(self, folder: Path, settings: Mapping[str, Any]) -> None:
@@ -182,15 +188,16 @@ class Store:
     @property
     def settings(self) -> dict[str, Any]:
         rows = self._rows("SELECT name, value FROM settings ORDER BY name")
-        return {name: json.loads(value) for name, value in rows}
+        with _usable(self._place):
+            return {name: json.loads(value) for name, value in rows}
 
     # -- inputs and documents ----------------------------------------------------------------------------------------
 
     def enter(self, inputs: Sequence[Input]) -> None:
         """Says what the source holds; again is no harm."""
-        rows = [(i.position, i.name, i.page, i.key) for i in inputs]
+        rows = [(i.position, i.name.encode("utf-8", "surrogatepass"), i.page, i.key) for i in inputs]
         with self._transaction() as cursor:
-            cursor.executemany("INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?)", rows)
+            cursor.executemany("INSERT OR REPLACE INTO inputs VALUES (?, CAST(? AS TEXT), ?, ?)", rows)
 
     def keep_inputs(self, positions: Sequence[int]) -> None:
         """Forgets the inputs at all other positions: the source has changed since. What became of them is kept."""
@@ -213,11 +220,13 @@ class Store:
 
     def document(self, key: str) -> Done | None:
         rows = self._rows("SELECT * FROM documents WHERE key = ?", (key,))
-        return _done(rows[0]) if rows else None
+        with _usable(self._place):
+            return _done(rows[0]) if rows else None
 
     def put(self, done: Done, fields: Sequence[Field] = ()) -> None:
         """A document with all its fields, in place of what was known of it."""
-        values = asdict(done) | {"at": done.at or _now(), "turned": _json(done.turned)}
+        error = None if done.error is None else done.error.encode("utf-8", "backslashreplace").decode()
+        values = asdict(done) | {"at": done.at or _now(), "turned": _json(done.turned), "error": error}
         with self._transaction() as cursor:
             cursor.execute(
                 "INSERT OR REPLACE INTO documents VALUES "
@@ -231,7 +240,9 @@ class Store:
     def fields(self, key: str) -> list[Field]:
         """In the order of the plan."""
         wanted = "SELECT key, position, name, answer, waiting FROM fields WHERE key = ? ORDER BY position"
-        return [_field(row) for row in self._rows(wanted, (key,))]
+        rows = self._rows(wanted, (key,))
+        with _usable(self._place):
+            return [_field(row) for row in rows]
 
     def field(self, key: str, name: str) -> Field | None:
         return next((field for field in self.fields(key) if field.name == name), None)
@@ -245,7 +256,10 @@ class Store:
     def statuses(self) -> dict[str, int]:
         """How many inputs of each status; those that the batch has not come to are in none."""
         wanted = "SELECT status, count(*) FROM inputs JOIN documents USING (key) GROUP BY status ORDER BY status"
-        return dict(self._rows(wanted))
+        found = dict(self._rows(wanted))
+        with _usable(self._place):
+            _check_statuses(found)
+            return found
 
     def find(
         self,
@@ -274,7 +288,9 @@ class Store:
             f"SELECT key, position, name, answer, waiting FROM fields WHERE {conditions} "
             "ORDER BY NOT waiting, coalesce(confidence, 0), key, position LIMIT :limit OFFSET :offset"
         )
-        return total, [_field(row) for row in self._rows(wanted, given)]
+        rows = self._rows(wanted, given)
+        with _usable(self._place):
+            return total, [_field(row) for row in rows]
 
     # -- reviews -----------------------------------------------------------------------------------------------------
 
@@ -294,10 +310,11 @@ class Store:
     def reviews(self) -> list[Reviewed]:
         """In the order in which they were said; a field may have several."""
         rows = self._rows("SELECT number, key, name, reply, before, after, at FROM reviews ORDER BY number")
-        return [
-            Reviewed(number, key, name, json.loads(reply), json.loads(before), json.loads(after), at)
-            for number, key, name, reply, before, after, at in rows
-        ]
+        with _usable(self._place):
+            return [
+                Reviewed(number, key, name, json.loads(reply), json.loads(before), json.loads(after), at)
+                for number, key, name, reply, before, after, at in rows
+            ]
 
     def decisions(self) -> list[Reviewed]:
         """The last word on each field, where it decided anything."""
@@ -333,18 +350,19 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with self._lock:
+        with self._lock, _reached(self._place):
             cursor = self._connection.cursor()
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
-                cursor.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk has ended it already
+                    cursor.execute("ROLLBACK")
                 raise
 
     def _rows(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, _usable(self._place):
             return self._connection.execute(query, values).fetchall()
 
     def _stream(
@@ -355,6 +373,119 @@ class Store:
         while rows := self._rows(f"{query} WHERE {column} > ? ORDER BY {column} LIMIT {size}", (last,)):
             yield from rows
             last = rows[-1][at]
+
+
+# -- files that may be anything -----------------------------------------------------------------------------------------
+
+
+_NAME_IT = "Name the folder that `layoutllm batch -o` wrote."
+
+
+@contextmanager
+def _reached(place: Path) -> Iterator[None]:
+    """What goes wrong with the file is StoreUnusable."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        code = getattr(error, "sqlite_errorname", "")
+        writing = isinstance(error, OSError) or code.startswith(_WRITING)
+        hint = "Is the disk full, or the folder read-only?" if writing else _NAME_IT
+        raise StoreUnusable(f"{place} can't be used: {error}.", hint=hint) from error
+
+
+@contextmanager
+def _usable(place: Path) -> Iterator[None]:
+    """For reading: what a damaged or foreign file holds is StoreUnusable too."""
+    try:
+        with _reached(place):
+            yield
+    except _SHAPES as error:
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise StoreUnusable(f"{place} is damaged, or was made by another program ({why}).", hint=_NAME_IT) from error
+
+
+_SHAPES = (ValueError, TypeError, LookupError, RecursionError, AttributeError)
+"""What decoding raises where something else stands than was written."""
+_WRITING = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_BUSY")
+
+
+def _made(place: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(place, timeout=60, check_same_thread=False, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    _upgraded(connection)
+    return connection
+
+
+def _looked_at(place: Path) -> tuple[sqlite3.Connection, bool]:
+    """For reading and, where the folder allows it, writing; and whether it does not. SQLite makes files beside a store only to read
+    it: where it can't, the file is taken as it lies there."""
+    for settings in ("mode=rw", "mode=ro&immutable=1"):
+        address = f"{place.absolute().as_uri()}?{settings}"
+        try:
+            connection = sqlite3.connect(address, uri=True, timeout=60, check_same_thread=False, isolation_level=None)
+            fixed = _is_fixed(connection) or settings != "mode=rw"
+            if not fixed and _tables(connection) >= _OLDEST:
+                _upgraded(connection)
+            return connection, fixed
+        except sqlite3.OperationalError:
+            if settings != "mode=rw":
+                raise
+    raise AssertionError
+
+
+_OLDEST = {"settings", "inputs", "documents", "fields"}
+"""Tables of the first version: the others are made where they are missing."""
+
+
+def _is_fixed(connection: sqlite3.Connection) -> bool:
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname.startswith("SQLITE_READONLY"):
+            return True
+        raise
+    return False
+
+
+def _upgraded(connection: sqlite3.Connection) -> None:
+    connection.executescript(_SCHEMA)
+    if "turned" not in _columns_of(connection, "documents"):
+        connection.execute("ALTER TABLE documents ADD COLUMN turned TEXT")  # a store of an earlier version
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {column[1] for column in connection.execute(f"PRAGMA table_info({table})")}
+
+
+def _check_schema(connection: sqlite3.Connection, folder: Path) -> None:
+    """Whether the tables are those of a batch. StoreMismatch."""
+    empty = sqlite3.connect(":memory:")
+    empty.executescript(_SCHEMA)
+    wanted = {table: _columns_of(empty, table) for table in _tables(empty)}
+    empty.close()
+    for table, columns in wanted.items():
+        if missing := columns - _columns_of(connection, table) - ({"turned"} if table == "documents" else set()):
+            raise StoreMismatch(
+                f"{folder / FILE} is no store of a batch: its table {table!r} lacks {', '.join(sorted(missing))}.",
+                hint=_NAME_IT,
+            )
+    _check_statuses(dict(connection.execute("SELECT DISTINCT status, 1 FROM documents")))
+
+
+def _check_statuses(found: Mapping[Any, Any]) -> None:
+    if unknown := sorted(str(status)[:40] for status in found if status not in get_args(Status)):
+        raise ValueError(f"unknown status {unknown[0]!r}")
+
+
+def _folded(text: Any) -> str:
+    return str(text or "").casefold().encode("utf-8", "replace").decode()
 
 
 def worst(verdicts: Sequence[str]) -> str:
@@ -382,17 +513,26 @@ def _row(field: Field) -> tuple[Any, ...]:
 
 
 def _field(row: tuple[Any, ...]) -> Field:
-    key, position, name, answer, waiting = row
-    return Field(key, position, name, json.loads(answer), bool(waiting))
+    key, position, name, text, waiting = row
+    answer = json.loads(text)
+    if missing := _ANSWER - answer.keys():
+        raise LookupError(f"an answer without {min(missing)}")
+    return Field(key, position, name, answer, bool(waiting))
+
+
+_ANSWER = {"question", "answer", "page", "box", "cot", "confidence", "verdict", "reasons", "by", "calls", "error"}
+"""What every answer says (``graphs.state.Answer``)."""
 
 
 def _done(row: tuple[Any, ...]) -> Done:
     key, status, verdict, error, kind, retryable, *rest, turned = row
+    _check_statuses({status: 1})
     return replace(Done(key, status, verdict, error, kind, bool(retryable), *rest), turned=json.loads(turned or "null"))
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False)
+    """Half a character is escaped, as JSON does it."""
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def _now() -> str:

@@ -6,7 +6,6 @@ batch was cut off, and whoever worked on it, the rows are the same.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from layoutllm_tool.batch.store import Done, Input, Store
+from layoutllm_tool.printable import json_line
 
 TIMINGS = ("seconds", "at")
 """Columns of the documents that differ from run to run: comparisons leave them out."""
@@ -92,8 +92,7 @@ def _answered(answer: Mapping[str, Any], *, waiting: bool) -> _Row:
 def _jsonl(place: Path, rows: Iterator[_Row]) -> None:
     with _Replacing(place) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            # A name that is no UTF-8 on disk, or half a character on a page, is escaped rather than refused.
-            file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n")
+            file.write(json_line(row) + "\n")
 
 
 def _has_arrow() -> bool:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.errors import PlanError
+
+if TYPE_CHECKING:
+    from layoutllm_tool.batch.sources import Places
 
 
 def add_task(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +46,38 @@ def _languages(text: str) -> tuple[str, ...]:
     if not codes:
         raise argparse.ArgumentTypeError("give at least one language, for instance eng")
     return codes
+
+
+def add_places(parser: argparse.ArgumentParser, *, default: str) -> None:
+    """``--root`` and ``--allow-scheme``: where documents may lie that a list, a link or a store names."""
+    parser.add_argument(
+        "--root", action="append", default=[], metavar="DIR", help=f"documents may lie here too (default: {default})"
+    )
+    parser.add_argument(
+        "--allow-scheme",
+        type=_schemes,
+        default=(),
+        metavar="S,S",
+        help="storage that may be opened by URL: s3,gs,az,...",
+    )
+
+
+def _schemes(text: str) -> tuple[str, ...]:
+    from layoutllm_tool.batch.sources import Places
+    from layoutllm_tool.errors import DocumentNotAllowed
+
+    given = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    try:
+        return Places(schemes=given).schemes
+    except DocumentNotAllowed as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def stored_places(options: argparse.Namespace) -> Places:
+    """For names out of a store, which may be somebody else's: the working directory and the roots that were named."""
+    from layoutllm_tool.batch.sources import Places
+
+    return Places(roots=(os.getcwd(), *map(os.path.abspath, options.root)), schemes=options.allow_scheme)
 
 
 def from_zero(text: str) -> int:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.commands.arguments import add_languages, add_task, from_one, from_zero, task_of
+from layoutllm_tool.commands.arguments import add_languages, add_places, add_task, from_one, from_zero, task_of
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
@@ -63,6 +63,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--rounds", type=from_one, default=3, metavar="N", help="most attempts at a question (default: 3)"
     )
     parser.add_argument("--no-second-look", action="store_true", help="don't read doubtful answers again from a crop")
+    add_places(parser, default="the list's folder, or the folder itself")
     add_languages(parser)
     parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
     parser.add_argument(
@@ -102,7 +103,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     )  # once: all workers, and what the answers are kept under, mean the same model
     settings = _settings(options, reader)
     part, shard = (f"{options.shard[0] + 1}/{options.shard[1]}", options.shard) if options.shard else ("", None)
-    found = rows(options.source, page=options.page, shard=shard)
+    found = rows(options.source, page=options.page, shard=shard, roots=options.root, schemes=options.allow_scheme)
     with Batch(found, options.out, settings, shard=part, retry_failed=options.retry_failed) as batch:
         try:
             with _Progress(batch) as progress:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.commands.arguments import from_one, from_zero
+from layoutllm_tool.printable import cell, printable
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
@@ -59,22 +60,22 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
         found = select(store, options.top, options.subset, options.seed, random=options.random)
         queued = store.queue([one.key for one in found]) if options.queue else None
     text = _json(found) if options.json else _csv(found)
-    # A name that is no UTF-8 on disk is escaped rather than refused.
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
+    sys.stdout.write(text)
     sys.stderr.write(_told(found, options, queued))
     return 0
 
 
 def _json(found: Sequence[Candidate]) -> str:
-    return json.dumps([_row(one) | {"key": one.key} for one in found], indent=1, ensure_ascii=False) + "\n"
+    listed = json.dumps([_row(one) | {"key": one.key} for one in found], indent=1, ensure_ascii=False)
+    return "\n".join(map(printable, listed.split("\n"))) + "\n"
 
 
 def _csv(found: Sequence[Candidate]) -> str:
-    """All texts quoted: names may hold what some readers take for the end of a line."""
+    """All texts quoted. A name of which not every character prints is a JSON string: `layoutllm batch` reads it as the name."""
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_row(one) for one in found)
+    writer.writerows({n: cell(v) if isinstance(v, str) else v for n, v in _row(one).items()} for one in found)
     return out.getvalue()
 
 

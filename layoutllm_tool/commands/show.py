@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from layoutllm_tool.annotate import COLOURS
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.printable import printable
 from layoutllm_tool.tool_content import plain_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def json_text(data: Any) -> str:
     """For stdout: invisible characters are escaped, and all but ASCII where stdout can't take them."""
     unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
     text = json.dumps(data, ensure_ascii=not unicode, indent=2)
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
+    return "\n".join(map(printable, text.split("\n"))) + "\n"
 
 
 def _record(cot: LayoutCoT, document: Document) -> dict[str, Any]:

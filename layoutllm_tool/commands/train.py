@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layoutllm_tool.commands.arguments import add_places, stored_places
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.protocols import Reader
 
@@ -37,6 +38,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds receipts, tables, papers, ...")
     parser.add_argument("--shards", type=Path, metavar="DIR", help="receipts packed by --write-shards, in their place")
     parser.add_argument("--reviewed", type=Path, nargs="+", default=[], metavar="OUT", help="batches with reviewed answers, for the recipe adapt")  # fmt: skip
+    add_places(parser, default="the working directory; for --reviewed")
     parser.add_argument("--registry", type=Path, metavar="DIR", help="leave out what its frozen set asks about")
     parser.add_argument("--released", type=Path, nargs="+", default=[], metavar="FILE", help="instructions that the paper's authors released, in place of the recipe's own pages")  # fmt: skip
     parser.add_argument("--released-folder", type=Path, metavar="DIR", help="holds their pictures and OCR results (default: the first file's folder)")  # fmt: skip
@@ -70,7 +72,12 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     from layoutllm_tool.training.run import export, run
 
     sources = Sources(
-        options.data, options.shards, tuple(options.reviewed), _frozen(options.registry), _released(options)
+        options.data,
+        options.shards,
+        tuple(options.reviewed),
+        _frozen(options.registry),
+        _released(options),
+        stored_places(options),
     )
     with Progress() as progress:
         outcome = run(

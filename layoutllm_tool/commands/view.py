@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from layoutllm_tool.commands.arguments import add_places, stored_places
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
@@ -24,6 +25,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     parser.add_argument("--export", type=Path, metavar="FILE.html", help="write one file to send to somebody, and stop")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
+    add_places(parser, default="the working directory")
     parser.set_defaults(run=run)
 
 
@@ -33,12 +35,13 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
     with Store.open(options.folder) as store:
         languages = tuple(store.settings.get("languages") or ("eng",))
+    places = stored_places(options)
     build = partial(_reader, reader, options.weights, languages)
     if options.export:
         from layoutllm_tool.tool_content import plain_line
         from layoutllm_tool.web.export import export
 
-        if missing := export(options.folder, options.export, build):
+        if missing := export(options.folder, options.export, build, places=places):
             sys.stderr.write(plain_line(f"layoutllm: {len(missing)} pages without a picture; {missing[0]}") + "\n")
         return 0
     try:
@@ -54,7 +57,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     from layoutllm_tool.web.view import create_app
 
     listening, token = listen(options.host, options.port), secrets.token_urlsafe(24)
-    app = create_app(options.folder, build, token=token, hosts=(*LOOPBACK, options.host))
+    app = create_app(options.folder, build, token=token, hosts=(*LOOPBACK, options.host), places=places)
     place = f"{address(listening, options.host)}/?token={token}"
     sys.stderr.write(f"layoutllm: {place}\n")
     if not options.no_browser:

@@ -32,7 +32,8 @@ class Box:
     def __post_init__(self) -> None:
         if not (0 <= self.x0 <= self.x1 <= SCALE and 0 <= self.y0 <= self.y1 <= SCALE):
             raise ValueError(
-                f"a box is [x0, y0, x1, y1] with 0 <= x0 <= x1 <= 1000 and 0 <= y0 <= y1 <= 1000, got {self.as_list()}"
+                f"a box is [x0, y0, x1, y1] with 0 <= x0 <= x1 <= 1000 and 0 <= y0 <= y1 <= 1000,"
+                f" got {[self.x0, self.y0, self.x1, self.y1]}"
             )
 
     @classmethod
@@ -119,18 +120,17 @@ class Line:
     """Words that belong together on one row: the segment that LayoutCoT's second step points at. Never empty."""
 
     words: tuple[Word, ...]
+    box: Box = field(init=False, compare=False, repr=False)
+    """Around the words. Kept: checks ask for every line's box, again and again."""
 
     def __post_init__(self) -> None:
         if not self.words:
             raise ValueError("a line has at least one word")
+        object.__setattr__(self, "box", Box.union(word.box for word in self.words))
 
     @property
     def text(self) -> str:
         return " ".join(word.text for word in self.words)
-
-    @property
-    def box(self) -> Box:
-        return Box.union(word.box for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What PDFium knows about a page's characters: code, place on the drawn page, whether anything of them can be seen.
 
-Also undone here: pages whose text runs sideways, form fields and notes that lie outside the page's content. Runs
-under ``pdf.py``'s lock. Whether the characters can be trusted is *not* decided here: see ``text_layer.py``.
+Also undone here: pages whose text runs sideways, form fields and notes that lie outside the page's content. Whether the characters can be trusted is *not* decided here: see ``text_layer.py``.
 """
 
 from __future__ import annotations

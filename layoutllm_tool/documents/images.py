@@ -6,9 +6,10 @@ PDFs are *not* here (``pdf.py``); skew and orientation of the scanned text are t
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
+from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.safety import Limits
 from layoutllm_tool.errors import DocumentTooLarge, DocumentUnreadable
 
@@ -17,11 +18,17 @@ if TYPE_CHECKING:
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
 """Decoders that untrusted bytes may reach. Not, for instance, EPS, which would start Ghostscript."""
+_BAND = 2**20
+"""Samples that are scaled at once."""
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""TIFF, BigTIFF."""
+MOST_DIRECTORIES = 5_000
+"""Pages of a TIFF: a whole binder, scanned. Pillow looks at all before the one that is wanted."""
 _MAGIC = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",  # JPEG
-    *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),  # TIFF, BigTIFF
+    *_TIFF,
     b"GIF8",
     *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),  # JPEG 2000: file, code stream
 )
@@ -47,25 +54,20 @@ def _is_avif(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and (data[8:12] in (b"avif", b"avis") or b"avif" in data[16:64])
 
 
-def picture_pages(
-    data: bytes, name: str, *, limits: Limits, pages: Sequence[int] | None
-) -> tuple[int, dict[int, tuple[Image, str]]]:
-    """Number of pages in the file, and {1-based number: (picture, notice or "")} of those asked for (None: all).
+def picture_pages(data: bytes, name: str, *, limits: Limits, wanted: Sequence[int] | None) -> Iterator[int | Page]:
+    """The number of pages in the file, then those of ``wanted`` (1-based; None for all), one at a time.
 
-    Only TIFF has pages; of an animation the first frame is the page, and the notice says so. Numbers past the end are
-    left to the caller. Raises DocumentTooLarge, DocumentUnreadable.
+    Only TIFF has pages; of an animation the first frame is the page, and a notice says so. Raises DocumentTooLarge,
+    DocumentUnreadable.
     """
     from PIL import Image as pillow
-    from PIL import ImageFile
 
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise DocumentUnreadable(
-            "another part of this program told Pillow to accept truncated pictures.",
-            hint="Set PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False.",
-        )
     try:
+        if data[:4] == b"RIFF":
+            _check_pixels(webp_size(data), name, limits)  # opening it allocates its canvas
+        directories = count_directories(data, name) if data[:4] in _TIFF else None
         with _open_heic(data, name, limits) if is_heic(data) else _open(data) as opened:
-            return _frames(opened, name, limits, pages)
+            yield from _frames(opened, directories, name, limits, wanted)
     except (DocumentTooLarge, DocumentUnreadable):
         raise
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning, MemoryError) as error:
@@ -76,6 +78,41 @@ def picture_pages(
             f"the picture {name!r} is damaged or incomplete ({type(error).__name__}).",
             hint="Open it in a viewer and save it anew as PNG, or get the file again.",
         ) from error
+
+
+def webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height as the header claims; (0, 0) where it claims none."""
+    kind, body = data[12:16], data[20:30]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+
+
+def count_directories(data: bytes, name: str) -> int:
+    """The pages of a TIFF, by its chain of directories. DocumentTooLarge past MOST_DIRECTORIES.
+
+    Pillow finds the number by visiting every directory, each in time that grows with those before it. A chain that runs
+    in a circle, or out of the file, ends there.
+    """
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    big = 43 in (data[2], data[3])
+    offset, counted, entry = (8, 8, 20) if big else (4, 2, 12)
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(data[at : at + size], order)
+
+    at, seen = number(8 if big else 4, offset), set[int]()
+    while at and at not in seen and at + counted <= len(data):
+        seen.add(at)
+        if len(seen) > MOST_DIRECTORIES:
+            raise DocumentTooLarge(
+                f"{name!r} has more than {MOST_DIRECTORIES:,} pages.", hint="Split it, and give the part you need."
+            )
+        at = number(at + counted + entry * number(at, counted), offset)
+    return len(seen)
 
 
 def _open(data: bytes) -> Image:
@@ -100,21 +137,24 @@ def _open_heic(data: bytes, name: str, limits: Limits) -> Image:
 
 
 def _frames(
-    opened: Image, name: str, limits: Limits, pages: Sequence[int] | None
-) -> tuple[int, dict[int, tuple[Image, str]]]:
-    frames = getattr(opened, "n_frames", 1)
-    if opened.format != "TIFF":
+    opened: Image, directories: int | None, name: str, limits: Limits, wanted: Sequence[int] | None
+) -> Iterator[int | Page]:
+    if directories is None or opened.format != "TIFF":
+        frames = getattr(opened, "n_frames", 1)
         notice = f"an animation of {frames} frames: only the first is read" if frames > 1 else ""
+        yield 1
         # MPO: a photo followed by its previews, no animation.
-        return 1, {1: (_one(opened, name, limits), "" if opened.format == "MPO" else notice)}
-    wanted = range(1, frames + 1) if pages is None else [page for page in pages if 1 <= page <= frames]
-    if len(wanted) > limits.max_pages:
-        return frames, {}  # the caller's error: it knows how to say which pages to choose
-    found = {}
-    for page in wanted:
-        opened.seek(page - 1)
-        found[page] = (_one(opened, name, limits), "")
-    return frames, found
+        yield as_page(1, _one(opened, name, limits), "" if opened.format == "MPO" else notice)
+        return
+    yield directories
+    for number in range(1, directories + 1) if wanted is None else wanted:
+        opened.seek(number - 1)
+        yield as_page(number, _one(opened, name, limits), "")
+
+
+def as_page(number: int, image: Image, notice: str) -> Page:
+    """A page that is a picture, its words unknown."""
+    return Page(number, image.width, image.height, image=image, notices=(notice,) if notice else ())
 
 
 def _one(frame: Image, name: str, limits: Limits) -> Image:
@@ -159,15 +199,27 @@ def normalised(image: Image) -> Image:
 
 
 def _eight_bits(image: Image) -> Image:
-    """Integers are scaled by the bits they use (a 12-bit scan stays bright), floats by their range."""
+    """Integers are scaled by the bits they use (a 12-bit scan stays bright), floats by their range.
+
+    In bands of rows: the samples of a large picture as 64-bit floats would take eight times its memory.
+    """
     import numpy as np
     from PIL import Image as pillow
 
-    samples = np.nan_to_num(np.asarray(image).astype(np.float64))
-    low, top = min(float(samples.min()), 0.0), float(samples.max())
+    height = max(_BAND // max(image.width, 1), 1)
+    boxes = [(0, y, image.width, min(y + height, image.height)) for y in range(0, image.height, height)]
+
+    def samples(box: tuple[int, int, int, int]) -> np.ndarray:
+        return np.nan_to_num(np.asarray(image.crop(box)).astype(np.float64))
+
+    ends = [(float(band.min()), float(band.max())) for band in map(samples, boxes)]
+    low, top = min(0.0, *(end[0] for end in ends)), max(end[1] for end in ends)
     if image.mode == "F":  # usually 0-1 or 0-255
         top = next((usual for usual in (1.0, 255.0) if top <= usual), top)
     else:
         low, top = 0.0, float(2 ** max(int(top).bit_length(), 8) - 1)
-    scaled = (samples - low) / (top - low) * 255.0
-    return pillow.fromarray(np.clip(np.round(scaled), 0, 255).astype(np.uint8))
+    scaled = np.empty((image.height, image.width), np.uint8)
+    for box in boxes:
+        band = (samples(box) - low) / (top - low) * 255.0
+        scaled[box[1] : box[3]] = np.clip(np.round(band), 0, 255).astype(np.uint8)
+    return pillow.fromarray(scaled)

@@ -11,16 +11,19 @@ import binascii
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
+from layoutllm_tool.documents.fetch import fetch
 from layoutllm_tool.documents.geometry import Document, Page
-from layoutllm_tool.documents.images import is_picture, normalised, picture_pages, too_many_pixels
-from layoutllm_tool.documents.pdf import is_pdf, pdf_pages
-from layoutllm_tool.documents.safety import Access, Limits, fetch, read_file, too_many_bytes
-from layoutllm_tool.errors import DocumentTooLarge, DocumentUnreadable, PageOutOfRange
+from layoutllm_tool.documents.images import as_page, is_picture, normalised, too_many_pixels
+from layoutllm_tool.documents.parser_process import POOL
+from layoutllm_tool.documents.parsing import ParseRequest
+from layoutllm_tool.documents.pdf import is_pdf
+from layoutllm_tool.documents.safety import Access, Limits, read_file, too_many_bytes
+from layoutllm_tool.errors import DocumentUnreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,7 +58,7 @@ def load_document(
 
     A ``str`` is a data: URL, an https URL (where ``access.urls``), base64, or else a path under ``access.roots``.
     ``pages`` are 1-based numbers; without them all pages are taken, and more than ``limits.max_pages`` are refused.
-    ``password`` opens an encrypted PDF. Only the pages taken are drawn.
+    ``password`` opens an encrypted PDF. Only the pages taken are drawn, by a child process with limits of its own.
     Raises DocumentError: -NotFound, -NotAllowed, -TooLarge, -Encrypted, -Unreadable, PageOutOfRange.
     """
     if isinstance(source, Document):
@@ -64,10 +67,15 @@ def load_document(
     if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         return _from_picture(source, limits)
     name, data = _bytes(source, limits, access)
-    total, found = _pages(data, name, pages, limits, password)
-    _check_pages(name, total, pages, limits)
-    numbers = sorted(found) if pages is None else list(dict.fromkeys(pages))
-    return Document(name, hashlib.sha256(data).hexdigest(), tuple(found[number] for number in numbers))
+    return parsed_document(name, data, pages=pages, limits=limits, password=password)
+
+
+def parsed_document(
+    name: str, data: bytes, *, pages: Sequence[int] | None = None, limits: Limits, password: str | None = None
+) -> Document:
+    """The document of a file's bytes, as ``load_document``."""
+    request = ParseRequest(name, None if pages is None else tuple(dict.fromkeys(pages)), limits, password)
+    return Document(name, hashlib.sha256(data).hexdigest(), _parsed(data, name, request))
 
 
 def _from_picture(picture: Image, limits: Limits) -> Document:
@@ -85,11 +93,7 @@ def _from_picture(picture: Image, limits: Limits) -> Document:
     except (OSError, SyntaxError, ValueError) as error:
         raise DocumentUnreadable(f"the picture can't be decoded ({error}).", hint="Give a complete picture.") from error
     digest = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes())
-    return Document("picture", digest.hexdigest(), (_as_page(1, image, ""),))
-
-
-def _as_page(number: int, image: Image, notice: str) -> Page:
-    return Page(number, image.width, image.height, image=image, notices=(notice,) if notice else ())
+    return Document("picture", digest.hexdigest(), (as_page(1, image, ""),))
 
 
 def _bytes(source: str | os.PathLike[str] | bytes, limits: Limits, access: Access) -> tuple[str, bytes]:
@@ -148,19 +152,14 @@ def _base64(text: str, limits: Limits) -> bytes | None:
     return data
 
 
-def _pages(
-    data: bytes, name: str, pages: Sequence[int] | None, limits: Limits, password: str | None
-) -> tuple[int, Mapping[int, Page]]:
-    """Number of pages in the file, and those that were asked for and exist."""
-    if is_picture(data):
-        total, pictures = picture_pages(data, name, limits=limits, pages=pages)
-        return total, {number: _as_page(number, *picture) for number, picture in pictures.items()}
-    if is_pdf(data):
-        total, found = pdf_pages(data, name, limits=limits, pages=pages, password=password)
-        return total, {page.number: page for page in found}
-    raise DocumentUnreadable(
-        f"{name!r} is {_described(data)}, which is not read here.", hint="Convert it to PDF, PNG, JPEG or TIFF."
-    )
+def _parsed(data: bytes, name: str, request: ParseRequest) -> tuple[Page, ...]:
+    """The pages that were asked for, opened in a child process."""
+    if not (is_picture(data) or is_pdf(data)):
+        raise DocumentUnreadable(
+            f"{name!r} is {_described(data)}, which is not read here.", hint="Convert it to PDF, PNG, JPEG or TIFF."
+        )
+    _, pages = POOL.parse(data, request)
+    return tuple(pages)
 
 
 def _described(data: bytes) -> str:
@@ -175,18 +174,3 @@ def _described(data: bytes) -> str:
         if error.start < len(data[:4096]) - 4:  # not merely a character cut in two
             return "of an unknown type"
     return "of an unknown type" if b"\0" in data[:4096] else "plain text"
-
-
-def _check_pages(name: str, total: int, pages: Sequence[int] | None, limits: Limits) -> None:
-    if total == 0:
-        raise DocumentUnreadable(f"{name!r} has no pages.", hint="Get the file again, or save it anew.")
-    if pages is not None and not pages:
-        raise PageOutOfRange(f"no page of {name!r} was chosen.", hint=f"Pages count from 1 to {total}.")
-    if absent := [number for number in pages or () if not 1 <= number <= total]:
-        raise PageOutOfRange(f"{name!r} has no page {absent[0]}.", hint=f"Pages count from 1 to {total}.")
-    asked = total if pages is None else len(set(pages))
-    if asked > limits.max_pages:
-        raise DocumentTooLarge(
-            f"{name!r} has {total} pages, and {limits.max_pages} can be taken at once.",
-            hint="Choose the pages with pages=, for instance pages=[1, 2].",
-        )

@@ -1,13 +1,12 @@
 """PDF pages: drawn to a picture, and their text layer read where it can be trusted. pypdfium2.
 
-PDFium is not thread-safe: one lock covers every call into it. Turned pages, crop boxes and filled-in forms are
-PDFium's own business, so boxes and picture agree. Scripts and XFA forms are *not* run.
+Runs in the child process that opens strangers' files, one thread, which is what PDFium wants; that process's owner keeps
+the time. Turned pages, crop boxes and filled-in forms are PDFium's own business, so boxes and picture agree. Scripts
+and XFA forms are *not* run.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from layoutllm_tool.documents.glyphs import flattened, turn_upright
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.documents.safety import Limits
 from layoutllm_tool.documents.text_layer import Layer, read
-from layoutllm_tool.errors import DocumentEncrypted, DocumentTooLarge, DocumentUnreadable
+from layoutllm_tool.errors import DocumentEncrypted, DocumentUnreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,7 +27,6 @@ _SHORT_SIDE = 800
 """Long narrow pages (till receipts) get more, so that this remains for the short side ..."""
 _MAX_SCALE = 300 / 72
 """... but never more than 300 dots per inch."""
-_PDFIUM = threading.RLock()
 
 
 def is_pdf(data: bytes) -> bool:
@@ -37,45 +35,44 @@ def is_pdf(data: bytes) -> bool:
 
 
 def pdf_pages(
-    data: bytes, name: str, *, limits: Limits, pages: Sequence[int] | None, password: str | None
-) -> tuple[int, list[Page]]:
-    """Number of pages in the file, and those asked for (None: all; numbers past the end are left to the caller).
+    data: bytes, name: str, *, limits: Limits, wanted: Sequence[int] | None, password: str | None
+) -> Iterator[int | Page]:
+    """The number of pages in the file, then those of ``wanted`` (1-based; None for all), one at a time.
 
     Each page has a picture; its lines come from the text layer where that is trusted, else they are None (to be
-    recognised) and a notice says why. Raises DocumentEncrypted, DocumentTooLarge, DocumentUnreadable.
+    recognised) and a notice says why. Raises DocumentEncrypted, DocumentUnreadable.
     """
-    with _opened(data, name, password) as (document, total):
-        wanted = range(1, total + 1) if pages is None else [number for number in pages if 1 <= number <= total]
-        if len(wanted) > limits.max_pages:
-            return total, []  # the caller's error: it knows how to say which pages to choose
-        return total, [_page(document, number, name, limits) for number in wanted]
+    import pypdfium2
+
+    with _opened(data, name, password) as document:
+        try:
+            total = len(document)
+            yield total
+            for number in range(1, total + 1) if wanted is None else wanted:
+                yield _page(document, number, name, limits)
+        except pypdfium2.PdfiumError as error:
+            raise _damaged(name, error) from error
 
 
 @contextmanager
-def _opened(data: bytes, name: str, password: str | None) -> Iterator[tuple[Any, int]]:
-    """The open document and its number of pages. The lock is held while opening and closing, not in between."""
+def _opened(data: bytes, name: str, password: str | None) -> Iterator[Any]:
     import pypdfium2
     from pypdfium2 import raw
 
-    with _PDFIUM:
-        try:
-            document = pypdfium2.PdfDocument(data, password=password)
-        except pypdfium2.PdfiumError as error:
-            if error.err_code != raw.FPDF_ERR_PASSWORD:
-                raise _damaged(name, error) from error
-            problem = "is encrypted and needs a password" if password is None else "does not open with this password"
-            raise DocumentEncrypted(
-                f"{name!r} {problem}.", hint="Give the right password, or a copy that is not encrypted."
-            ) from error
-        document.init_forms()
-        total = len(document)
     try:
-        yield document, total
+        document = pypdfium2.PdfDocument(data, password=password)
     except pypdfium2.PdfiumError as error:
-        raise _damaged(name, error) from error
+        if error.err_code != raw.FPDF_ERR_PASSWORD:
+            raise _damaged(name, error) from error
+        problem = "is encrypted and needs a password" if password is None else "does not open with this password"
+        raise DocumentEncrypted(
+            f"{name!r} {problem}.", hint="Give the right password, or a copy that is not encrypted."
+        ) from error
+    document.init_forms()
+    try:
+        yield document
     finally:
-        with _PDFIUM:
-            document.close()
+        document.close()
 
 
 def _damaged(name: str, error: Exception) -> DocumentUnreadable:
@@ -85,8 +82,7 @@ def _damaged(name: str, error: Exception) -> DocumentUnreadable:
 
 
 def _page(document: Any, number: int, name: str, limits: Limits) -> Page:
-    with _PDFIUM:
-        image, turn, layer = _looked_at(document, number, name, limits)
+    image, turn, layer = _looked_at(document, number, name, limits)
     notices = [f"turned by {turn} degrees, so that the text is upright"] if turn else []
     if layer.complaint:
         notices.append(f"the PDF's text layer was not used: {layer.complaint}")
@@ -110,14 +106,14 @@ def _looked_at(document: Any, number: int, name: str, limits: Limits) -> tuple[I
         if not all(0 < side < 1e6 for side in sheet.get_size()):
             raise DocumentUnreadable(f"page {number} of {name!r} has no size.", hint="Choose other pages with pages=.")
         turn = turn_upright(sheet)
-        image = _drawn(sheet, f"page {number} of {name!r}", limits)
+        image = _drawn(sheet, limits)
         return image, turn, read(sheet, image)
     finally:
         sheet.close()
 
 
-def _drawn(sheet: Any, what: str, limits: Limits) -> Image:
-    """The page as a picture over white, "L" where it has no colours. Gives up after ``limits.page_seconds``."""
+def _drawn(sheet: Any, limits: Limits) -> Image:
+    """The page as a picture over white, "L" where it has no colours."""
     import pypdfium2
     from pypdfium2 import raw
 
@@ -125,18 +121,8 @@ def _drawn(sheet: Any, what: str, limits: Limits) -> Image:
     bitmap = pypdfium2.PdfBitmap.new_native(width, height, raw.FPDFBitmap_BGR, rev_byteorder=True)
     try:
         bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
-        deadline = time.monotonic() + limits.page_seconds
-        pause = raw.IFSDK_PAUSE(version=1)
-        pypdfium2.internal.set_callback(pause, "NeedToPauseNow", lambda _: time.monotonic() > deadline)
         frame = (0, 0, width, height, 0, raw.FPDF_ANNOT | raw.FPDF_REVERSE_BYTE_ORDER)
-        status = raw.FPDF_RenderPageBitmap_Start(bitmap, sheet, *frame, pause)
-        raw.FPDF_RenderPage_Close(sheet)
-        if status == raw.FPDF_RENDER_TOBECONTINUED:
-            raise DocumentTooLarge(
-                f"drawing {what} takes longer than {limits.page_seconds:g} s.", hint="Give the page as a picture."
-            )
-        if status != raw.FPDF_RENDER_DONE:
-            raise DocumentUnreadable(f"{what} can't be drawn.", hint="Give the page as a picture.")
+        raw.FPDF_RenderPageBitmap(bitmap, sheet, *frame)
         if sheet.formenv:
             raw.FPDF_FFLDraw(sheet.formenv, bitmap, sheet, *frame)
         return _compact(bitmap.to_pil())

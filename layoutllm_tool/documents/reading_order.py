@@ -8,13 +8,16 @@ running text: those are read column after column. Right-to-left and vertical wri
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from statistics import median
 
 from layoutllm_tool.documents.geometry import SCALE, Line, Word
+from layoutllm_tool.errors import DocumentTooLarge
 
 WIDE_GAP = 1.5
 """A gap of more than this many median word heights of its row ends a line. Typewriter spacing stays at about 1.2."""
@@ -22,8 +25,17 @@ GUTTER = 0.8
 """Columns of text may stand closer than WIDE_GAP: this many heights clear on every row, justified spaces stay under."""
 COLUMN_ROWS = 4
 """Fewer rows of text than this on either side are no column."""
+MAX_WORDS = 20_000
+"""On one page; a newspaper's has 8,000. DocumentTooLarge beyond."""
+MOST_CAREFUL = 10_000
+"""Words of a page whose columns are looked for; a fuller one is read row by row."""
+MOST_ZONES = 50
+"""Places of a page where columns stand side by side; past them it is read row by row."""
+_MOST_NEAR = 256
+"""Pieces of like height that are tried as one's right-hand neighbour: rows of ordinary pages have fewer words."""
 _TEXT_LETTERS = 18
 """Fewer on a row are a key, a heading or a cell."""
+_RUN = re.compile(rb"\x01{%d,}" % COLUMN_ROWS)
 _MAX_SLOPE = 0.2
 _MOST_STEPS = 600
 """Places tried for a gutter: an ordinary page needs 400, a broken one with words of no height must not need millions."""
@@ -43,14 +55,18 @@ class _Piece:
     """Median height of its words."""
     parts: tuple[_Piece, ...] = ()
     """The single words of a joined piece."""
+    letters: int = field(init=False)
+    speaks: bool = field(init=False)
+    """Whether it has a letter or a digit."""
+    y: float = field(init=False)
+    middle: float = field(init=False)
 
-    @property
-    def y(self) -> float:
-        return (self.left[0] + self.right[0]) / 2
-
-    @property
-    def middle(self) -> float:
-        return (self.x0 + self.x1) / 2
+    def __post_init__(self) -> None:
+        text = "".join(word.text for word in self.words)
+        object.__setattr__(self, "letters", sum(map(str.isalpha, text)))
+        object.__setattr__(self, "speaks", any(map(str.isalnum, text)))
+        object.__setattr__(self, "y", (self.left[0] + self.right[0]) / 2)
+        object.__setattr__(self, "middle", (self.x0 + self.x1) / 2)
 
 
 _Row = list[_Piece]
@@ -61,15 +77,18 @@ def group_lines(words: Sequence[Word], *, width: int, height: int) -> list[Line]
     """The words as lines in reading order: every word once, the same result whatever the order they came in.
 
     ``width`` and ``height`` are the page's pixels: boxes are 0-1000 on both axes, and distances mean something only
-    once the page's proportions are restored.
+    once the page's proportions are restored. DocumentTooLarge for more than MAX_WORDS words.
     """
     if not words:
         return []
+    if len(words) > MAX_WORDS:
+        raise DocumentTooLarge(f"a page has {len(words):,} words.", hint=f"At most {MAX_WORDS:,} are read.")
     ordered = sorted(words, key=lambda w: (w.box.y0, w.box.x0, w.box.y1, w.box.x1, w.text, w.confidence or -1.0))
     level = _pieces(ordered, width, height, slope=0.0)
     slope = _slope(_segments(level))
     pieces = _pieces(ordered, width, height, slope) if slope else level
-    return [Line(segment.words) for segment in _read(pieces)]
+    zones = list(range(MOST_ZONES)) if len(words) <= MOST_CAREFUL else []
+    return [Line(segment.words) for segment in _read(pieces, zones)]
 
 
 def _pieces(words: Iterable[Word], width: int, height: int, slope: float) -> list[_Piece]:
@@ -103,11 +122,11 @@ def _slope(segments: Iterable[_Piece]) -> float:
     return 0.0
 
 
-def _read(pieces: Sequence[_Piece]) -> list[_Piece]:
+def _read(pieces: Sequence[_Piece], zones: list[int]) -> list[_Piece]:
     """XY-cut: where two columns of text stand side by side, what is above, the left one, the right one, what is below;
-    elsewhere row by row."""
+    elsewhere row by row. ``zones`` has an entry for each cut that is still allowed."""
     rows = _rows(pieces)
-    zone = _columns(rows)
+    zone = _columns(rows) if zones else None
     if zone is None:
         return [segment for row in rows for segment in _split(row)]
     start, stop, x = zone
@@ -118,7 +137,8 @@ def _read(pieces: Sequence[_Piece]) -> list[_Piece]:
         [piece for piece in inside if piece.middle >= x],
         [piece for row in rows[stop:] for piece in row],
     )
-    return [segment for part in parts if part for segment in _read(part)]
+    zones.pop()
+    return [segment for part in parts if part for segment in _read(part, zones)]
 
 
 def _rows(pieces: Sequence[_Piece]) -> list[_Row]:
@@ -164,16 +184,13 @@ def _chains(pieces: Sequence[_Piece], *, reach: float, likeness: float) -> list[
     ``reach`` is the widest gap in heights; ``likeness`` the least ratio of two heights: a tall logo or a rule beside
     several rows belongs to none of them.
     """
-    order = sorted(range(len(pieces)), key=lambda i: pieces[i].left[0])
-    tops = [pieces[i].left[0] for i in order]
-    links = []
-    for i, piece in enumerate(pieces):
-        y, h = piece.right
-        window = h / likeness / 2
-        for j in order[bisect_left(tops, y - window) : bisect_right(tops, y + window)]:
-            cost = _cost(piece, pieces[j], reach, likeness)
-            if cost is not None:
-                links.append((cost, i, j))
+    near = _Near(pieces, likeness)
+    links = [
+        (cost, i, j)
+        for i, piece in enumerate(pieces)
+        for j in near.of(piece)
+        if (cost := _cost(piece, pieces[j], reach, likeness)) is not None
+    ]
     after: dict[int, int] = {}
     before: dict[int, int] = {}
     for _, i, j in sorted(links):
@@ -188,6 +205,37 @@ def _chains(pieces: Sequence[_Piece], *, reach: float, likeness: float) -> list[
                 chain.append(pieces[i])
             chains.append(chain)
     return chains
+
+
+class _Near:
+    """Which pieces can stand in a row with another: of like height, about as high on the page.
+
+    Where these are too many, the nearest to the right are taken, whatever their height on the page.
+    """
+
+    def __init__(self, pieces: Sequence[_Piece], likeness: float) -> None:
+        self.likeness = likeness
+        classes: dict[int, list[int]] = defaultdict(list)
+        for i, piece in enumerate(pieces):
+            classes[self._class(piece.left[1])].append(i)
+        self.by_y = {c: sorted((pieces[i].left[0], i) for i in found) for c, found in classes.items()}
+        self.by_x = {c: sorted((pieces[i].x0, i) for i in found) for c, found in classes.items()}
+
+    def _class(self, height: float) -> int:
+        """Heights that are alike lie in one class or in two neighbouring ones."""
+        return math.floor(math.log(height, 1 / self.likeness))
+
+    def of(self, piece: _Piece) -> Iterator[int]:
+        (y, height), own = piece.right, self._class(piece.right[1])
+        window = height / self.likeness / 2
+        for c in (own - 1, own, own + 1):
+            found = self.by_y.get(c, [])
+            start, stop = bisect_left(found, (y - window,)), bisect_right(found, (y + window, math.inf))
+            if stop - start > _MOST_NEAR:
+                found = self.by_x[c]
+                start = bisect_left(found, (piece.middle,))  # more to the left it would overlap the piece by half
+                stop = start + _MOST_NEAR
+            yield from (i for _, i in found[start:stop])
 
 
 def _cost(a: _Piece, b: _Piece, reach: float, likeness: float) -> float | None:
@@ -210,73 +258,105 @@ def _columns(rows: Sequence[_Row]) -> tuple[int, int, float] | None:
         return None
     unit = median(p.height for row in rows for p in row)
     left, right = min(row[0].x0 for row in rows), max(p.x1 for row in rows for p in row)
-    best: tuple[int, int, int, float] = (COLUMN_ROWS - 1, 0, 0, 0.0)
     pace = max(unit / 4, (right - left) / _MOST_STEPS)
-    for step in range(int((right - left) / pace) + 1):
-        x = left + step * pace
-        for start, stop in _clear_runs(rows, x):
-            zone = _trimmed(rows, start, stop, x)
-            score = _text_rows(rows[zone[0] : zone[1]], x, unit)
-            if score > best[0]:
-                best = (score, *zone, x)
+    xs = [left + step * pace for step in range(int((right - left) / pace) + 1)]
+    cuts = [_Cut(row) for row in rows]
+    best: tuple[int, int, int, float] = (COLUMN_ROWS - 1, 0, 0, 0.0)
+    for start, stop, x, at in _clear_runs(cuts, xs):
+        zone = _trimmed(cuts, start, stop, at)
+        score = _text_rows(cuts, *zone, at, unit)
+        if score > best[0]:
+            best = (score, *zone, x)
     score, start, stop, x = best
     return (start, stop, x) if score >= COLUMN_ROWS else None
 
 
-def _clear_runs(rows: Sequence[_Row], x: float) -> list[tuple[int, int]]:
-    """The longest runs of consecutive rows that leave x free and have at least COLUMN_ROWS rows."""
-    edges = [-1, *(i for i, row in enumerate(rows) if not _clear(row, x)), len(rows)]
-    return [(a + 1, b) for a, b in pairwise(edges) if b - a - 1 >= COLUMN_ROWS]
+class _Cut:
+    """A row that is cut in two at one x after another: ``row[:at]`` and ``row[at:]``."""
+
+    def __init__(self, row: _Row) -> None:
+        self.row = row
+        self.middles = [p.middle for p in row]
+        self.letters = [0, *accumulate(p.letters for p in row)]
+        self._texts: dict[tuple[int, int], bool] = {}
+
+    def is_text(self, start: int, stop: int) -> bool:
+        """Whether that part reads like a row of running text, or like rows of several columns of it."""
+        if (start, stop) not in self._texts:
+            segments = _split(self.row[start:stop])
+            self._texts[start, stop] = all(segment.letters >= _TEXT_LETTERS for segment in segments)
+        return self._texts[start, stop]
+
+    def is_stray(self, at: int) -> bool:
+        """Whether it stands on both sides and is text on neither."""
+        left = self.letters[at]
+        return 0 < at < len(self.row) and max(left, self.letters[-1] - left) < _TEXT_LETTERS
+
+    def clear(self, xs: Sequence[float]) -> Iterator[tuple[int, int]]:
+        """Start and stop among ``xs`` of where the row has a gutter's gap. Specks and rules in a gutter don't block it."""
+        row = [p for p in self.row if p.speaks]
+        least = GUTTER * median(p.height for p in self.row)
+        befores = [-math.inf, *accumulate((p.x1 for p in row), max)]
+        afters = [*accumulate((p.x0 for p in reversed(row)), min, initial=math.inf)][::-1]
+        ends = [-math.inf, *(p.middle for p in row), math.inf]
+        for (low, high), before, after in zip(pairwise(ends), befores, afters, strict=True):
+            start = max(bisect_left(xs, before), bisect_right(xs, low))
+            stop = bisect_right(xs, min(after, high))
+            if after - before >= least and start < stop:
+                yield start, stop
 
 
-def _clear(row: _Row, x: float) -> bool:
-    """Whether the row has a gutter's gap at x. Specks and rules in a gutter don't block it."""
-    lefts = [p.x1 for p in row if p.middle < x and _speaks(p)]
-    rights = [p.x0 for p in row if p.middle >= x and _speaks(p)]
-    before, after = max(lefts, default=-math.inf), min(rights, default=math.inf)
-    return before <= x <= after and after - before >= GUTTER * median(p.height for p in row)
+def _clear_runs(cuts: Sequence[_Cut], xs: Sequence[float]) -> Iterator[tuple[int, int, float, list[int]]]:
+    """The longest runs of consecutive rows that leave an x free and have at least COLUMN_ROWS rows, with that x and where it cuts
+    each row. What is cut just as at the x before is passed over."""
+    turns: dict[int, list[int]] = defaultdict(list)
+    for i, cut in enumerate(cuts):
+        for start, stop in cut.clear(xs):
+            turns[start].append(i)
+            turns[stop].append(i)
+    free = bytearray(len(cuts))
+    before: dict[tuple[int, int], list[int]] = {}
+    for step, x in enumerate(xs):
+        for i in turns[step]:
+            free[i] ^= 1
+        runs = [found.span() for found in _RUN.finditer(free)]
+        at = [bisect_left(cut.middles, x) for cut in cuts] if runs else []
+        now = {(start, stop): at[start:stop] for start, stop in runs}
+        for (start, stop), sides in now.items():
+            if before.get((start, stop)) != sides:
+                yield start, stop, x, at
+        before = now
 
 
-def _speaks(piece: _Piece) -> bool:
-    return any(c.isalnum() for word in piece.words for c in word.text)
-
-
-def _trimmed(rows: Sequence[_Row], start: int, stop: int, x: float) -> tuple[int, int]:
+def _trimmed(cuts: Sequence[_Cut], start: int, stop: int, at: Sequence[int]) -> tuple[int, int]:
     """Without rows at either end that stand on both sides but are text on neither: running heads, a table's head."""
-
-    def stray(row: _Row) -> bool:
-        sides = [[p for p in row if (p.middle < x) == side] for side in (True, False)]
-        return all(sides) and not any(_letters(side) >= _TEXT_LETTERS for side in sides)
-
-    while start < stop and stray(rows[start]):
+    while start < stop and cuts[start].is_stray(at[start]):
         start += 1
-    while start < stop and stray(rows[stop - 1]):
+    while start < stop and cuts[stop - 1].is_stray(at[stop - 1]):
         stop -= 1
     return start, stop
 
 
-def _text_rows(rows: Sequence[_Row], x: float, unit: float) -> int:
+def _text_rows(cuts: Sequence[_Cut], start: int, stop: int, at: Sequence[int], unit: float) -> int:
     """Rows of running text on the side that has fewer; 0 unless both sides are mostly such rows."""
-    sides = ([[p for p in row if p.middle < x] for row in rows], [[p for p in row if p.middle >= x] for row in rows])
-    return min(_solid([part for part in side if part], unit) for side in sides)
+    inside = range(start, stop)
+    left = [(cuts[i], 0, at[i]) for i in inside if at[i]]
+    right = [(cuts[i], at[i], len(cuts[i].row)) for i in inside if at[i] < len(cuts[i].row)]
+    return min(_solid(side, unit) for side in (left, right))
 
 
-def _solid(parts: Sequence[_Row], unit: float) -> int:
+def _solid(parts: Sequence[tuple[_Cut, int, int]], unit: float) -> int:
     """How many parts fill their column as a paragraph's lines do; 0 where most words are in others: forms, tables."""
     if len(parts) < COLUMN_ROWS:
         return 0
-    across = sorted(part[-1].x1 - part[0].x0 for part in parts)[int(0.9 * (len(parts) - 1))]
+    widths = [cut.row[stop - 1].x1 - cut.row[start].x0 for cut, start, stop in parts]
+    across = sorted(widths)[int(0.9 * (len(parts) - 1))]
     if across < 12 * unit:
         return 0
-    text = [part for part in parts if part[-1].x1 - part[0].x0 >= 0.7 * across and _is_text(part)]
-    share = sum(map(len, text)) / sum(map(len, parts))
+    text = [
+        stop - start
+        for (cut, start, stop), width in zip(parts, widths, strict=True)
+        if width >= 0.7 * across and cut.is_text(start, stop)
+    ]
+    share = sum(text) / sum(stop - start for _, start, stop in parts)
     return len(text) if share >= 0.6 else 0
-
-
-def _is_text(part: _Row) -> bool:
-    """Whether it reads like a row of running text, or like rows of several columns of it."""
-    return all(_letters(segment.parts) >= _TEXT_LETTERS for segment in _split(part))
-
-
-def _letters(part: Sequence[_Piece]) -> int:
-    return sum(c.isalpha() for p in part for word in p.words for c in word.text)

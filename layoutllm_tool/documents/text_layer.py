@@ -8,7 +8,6 @@ The policy, in the order of the checks. The layer is refused, and the page goes 
 3. it stands on too little of the page's ink: a scan with a printed stamp, letters drawn as shapes.
 
 Deciding by comparing the layer with recognised text is *not* tried: recognition costs more than it could save here.
-Runs under ``pdf.py``'s lock.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ Covered: Llama-architecture language models without biases. Training and samplin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,13 @@ from layoutllm_tool.errors import ModelError
 
 FEW_ROWS = 4
 """Up to so many rows the int8 product reads half the bytes and wins; above it the full-precision one is faster."""
+
+
+def keep_to_thread_limit() -> None:
+    """Not more threads than OMP_THREAD_LIMIT allows: with more, oneDNN leaves a part of each product undone, silently."""
+    limit = os.environ.get("OMP_THREAD_LIMIT", "")
+    if limit.isdecimal() and 0 < int(limit) < torch.get_num_threads():
+        torch.set_num_threads(int(limit))
 
 
 class Norm:

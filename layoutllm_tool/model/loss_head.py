@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from layoutllm_tool.errors import WeightsMismatch
 from layoutllm_tool.model.grammar import Decoded, Stage
-from layoutllm_tool.model.weights import LOSS_HEAD
+from layoutllm_tool.model.weight_files import LOSS_HEAD, WeightFiles
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.configuration import LayoutLLMConfig
@@ -29,8 +29,6 @@ STEPS = ("analysis", "area", "answer")
 _STEP_OF = {
     Stage.HEAD_1: 0, Stage.KEY_1: 0, Stage.AREA: 1, Stage.HEAD_3: 2, Stage.KEY_3: 2, Stage.COPY: 2, Stage.FREE: 2,
 }  # fmt: skip
-_LARGEST = 16 * 2**20
-"""Bytes. A head is a few hundred kilobytes."""
 
 
 def taps_of(layers: int, count: int = 3) -> tuple[int, ...]:
@@ -125,24 +123,18 @@ def save_loss_head(head: LossHead, folder: Path, *, parts_sha256: str, facts: di
     return folder / LOSS_HEAD
 
 
-def load_loss_head(folder: Path, config: LayoutLLMConfig, *, parts_sha256: str) -> LossHead | None:
+def load_loss_head(files: WeightFiles, config: LayoutLLMConfig) -> LossHead | None:
     """None where the folder has no head; WeightsMismatch where it belongs to other weights or is not a head."""
-    from safetensors import SafetensorError, safe_open
-
-    path = folder / LOSS_HEAD
-    if not path.is_file():
+    if LOSS_HEAD not in files.data:
         return None
-    hint = f"Train it again: python -m layoutllm_tool.training.loss_head --weights {folder}"
-    if path.stat().st_size > _LARGEST:
-        raise WeightsMismatch(f"{path} is too large to be a loss head.", hint=hint)
+    hint = f"Train it again: python -m layoutllm_tool.training.loss_head --weights {files.folder}"
+    known, state = files.tensors(LOSS_HEAD)
+    if known.get("parts_sha256") != files.parts_sha256:
+        raise WeightsMismatch(f"{LOSS_HEAD} was trained on other weights than {files.folder} holds.", hint=hint)
     try:
-        with safe_open(path, framework="pt") as file:
-            known, state = file.metadata() or {}, {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        if known.get("parts_sha256") != parts_sha256:
-            raise WeightsMismatch(f"{path} was trained on other weights than {folder} holds.", hint=hint)
-        return _made(known, state, config.text_config).eval()
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise WeightsMismatch(f"{path} is no loss head of this model: {error}.", hint=hint) from error
+        return _made(known, {name: tensor.float() for name, tensor in state.items()}, config.text_config).eval()
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise WeightsMismatch(f"{LOSS_HEAD} is no loss head of this model: {error}.", hint=hint) from error
 
 
 def _made(known: dict[str, str], state: dict[str, Tensor], text: Any) -> LossHead:

@@ -7,7 +7,6 @@ absent. Nothing in it is a pickle.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Iterator
@@ -15,20 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.errors import WeightsMismatch, WeightsNotFound
+from layoutllm_tool.errors import WeightsMismatch
 from layoutllm_tool.model.base import base_model, base_sha256
+from layoutllm_tool.model.weight_files import ADAPTER, LOSS_HEAD, PARTS, AdapterShape, WeightFiles
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
     from layoutllm_tool.model.processing import LayoutLLMProcessor
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "smol"
 """The default weights, inside the package."""
-LOSS_HEAD = "loss_head.safetensors"
-"""In a weights folder; may be absent."""
-CALIBRATION = "calibration.json"
-"""In a weights folder; may be absent."""
-_PARTS, _ADAPTER = "parts.safetensors", "adapter"
+_ADAPTER_FOLDER = "adapter"
 
 
 def save_weights(
@@ -47,17 +45,17 @@ def save_weights(
         for name, tensor in model.state_dict().items()
         if not name.startswith(("language_model.", "loss_head."))
     }
-    save_file(state, folder / _PARTS, metadata={"base_sha256": base_sha256(base)} | (facts or {}))
+    save_file(state, folder / PARTS, metadata={"base_sha256": base_sha256(base)} | (facts or {}))
     if not isinstance(model.language_model, PeftModel):
         raise TypeError("the language model carries no adapter to save")
     adapted = model.language_model
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.bfloat16)
-    adapted.save_pretrained(folder / _ADAPTER, safe_serialization=True)
-    (folder / _ADAPTER / "README.md").unlink(missing_ok=True)
+    adapted.save_pretrained(folder / _ADAPTER_FOLDER, safe_serialization=True)
+    (folder / _ADAPTER_FOLDER / "README.md").unlink(missing_ok=True)
     # peft writes where the base model lay on the machine that trained: nobody else's business, and of no use elsewhere.
-    described = folder / _ADAPTER / "adapter_config.json"
+    described = folder / _ADAPTER_FOLDER / "adapter_config.json"
     described.write_text(
         json.dumps(json.loads(described.read_text()) | {"base_model_name_or_path": None}, indent=1) + "\n"
     )
@@ -67,17 +65,17 @@ def save_weights(
 
 
 def load_weights(
-    folder: Path | None = None, *, base: Path | None = None, merge: bool = True, judged: bool = True
+    folder: Path | WeightFiles | None = None, *, base: Path | None = None, merge: bool = True, judged: bool = True
 ) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
     """Base model and trained parts as one model in evaluation mode, adapter merged (``merge=False`` keeps it trainable).
 
-    A merged model carries the folder's ``loss_head``, where it has one and ``judged`` is not off.
+    A merged model carries the folder's ``loss_head``, where it has one and ``judged`` is not off. Nothing of a configuration
+    that is not known reaches the libraries (``weight_files``).
 
-    WeightsNotFound where the folder lacks a file; WeightsMismatch where it was trained on other base weights.
+    WeightsNotFound where the folder lacks a file; WeightsMismatch where it was trained on other base weights, or is
+    damaged in any way.
     """
     import torch
-    from peft import PeftModel
-    from safetensors import safe_open
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from layoutllm_tool.model.configuration import LayoutLLMConfig
@@ -85,45 +83,58 @@ def load_weights(
     from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
     from layoutllm_tool.model.processing import LayoutLLMProcessor
 
-    folder = folder or SHIPPED
-    for needed in ("config.json", _PARTS, f"{_ADAPTER}/adapter_model.safetensors"):
-        if not (folder / needed).is_file():
-            raise WeightsNotFound(f"{folder} lacks {needed}.", hint="Name a folder written by save_weights().")
+    files = folder if isinstance(folder, WeightFiles) else WeightFiles.read(folder or SHIPPED)
+    shape, adapter = files.shape(), files.adapter()
+    facts, state = files.tensors(PARTS)
     base = base or base_model()
-    with _quiet():
-        language_model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
-    with safe_open(folder / _PARTS, framework="pt") as file:
-        trained_on, found = file.metadata()["base_sha256"], base_sha256(base)
-        if trained_on != found:
-            raise WeightsMismatch(
-                f"{folder} was trained on base weights {trained_on[:12]}, but {base} holds {found[:12]}.",
-                hint="Run `layoutllm pull` to get the base model it belongs to.",
-            )
-        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    model = LayoutLLMForConditionalGeneration(LayoutLLMConfig.from_pretrained(folder), language_model)
-    # The adapter comes last: transformers can't tie the weights of a model whose language model carries one.
-    with _quiet():
-        adapted: Any = PeftModel.from_pretrained(language_model, folder / _ADAPTER, is_trainable=not merge)
-    model.language_model = adapted.merge_and_unload() if merge else adapted
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    missing = [name for name in missing if not name.startswith("language_model.")]
-    if missing or unexpected:
+    if facts.get("base_sha256") != (found := base_sha256(base)):
         raise WeightsMismatch(
-            f"{folder} does not fit its own configuration: missing {missing}, unexpected {unexpected}."
+            f"{files.folder} was trained on base weights {str(facts.get('base_sha256'))[:12]}, but {base} holds"
+            f" {found[:12]}.",
+            hint="Run `layoutllm pull` to get the base model it belongs to.",
         )
-    if merge and judged and (head := load_loss_head(folder, model.config, parts_sha256=parts_sha256(folder))):
+    with _quiet():
+        language_model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
+    try:
+        config = LayoutLLMConfig(text_config=language_model.config, **shape.model_dump())
+        model = LayoutLLMForConditionalGeneration(config, language_model)
+        # The adapter comes last: transformers can't tie the weights of a model whose language model carries one.
+        with _quiet():
+            adapted = _adapted(language_model, adapter, files.tensors(ADAPTER)[1], trainable=not merge)
+        model.language_model = adapted.merge_and_unload() if merge else adapted
+        outcome = model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=False)
+    except (RuntimeError, ValueError) as error:  # shapes that do not go together
+        raise WeightsMismatch(f"{files.folder} does not fit its own configuration: {str(error)[:300]}.") from error
+    missing = [name for name in outcome.missing_keys if not name.startswith("language_model.")]
+    if missing or outcome.unexpected_keys:
+        raise WeightsMismatch(
+            f"{files.folder} does not fit its own configuration: missing {missing[:5]}, unexpected"
+            f" {outcome.unexpected_keys[:5]}."
+        )
+    if merge and judged and (head := load_loss_head(files, model.config)):
         model.loss_head = head
-    processor = LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base))
+    processor = LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base, local_files_only=True))
     return model.eval(), processor
+
+
+def _adapted(language_model: Any, shape: AdapterShape, state: dict[str, Tensor], *, trainable: bool) -> Any:
+    """The language model with a LoRA of that shape and those numbers. ValueError where they don't go together."""
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+
+    settings = shape.model_dump(exclude={"peft_type"})
+    adapted: Any = get_peft_model(
+        language_model, LoraConfig(**settings, task_type="CAUSAL_LM", inference_mode=not trainable)
+    )
+    wanted = {name for name, _ in adapted.named_parameters() if ".lora_" in name}
+    outcome = set_peft_model_state_dict(adapted, state)
+    if outcome.unexpected_keys or len(state) != len(wanted):
+        raise ValueError(f"an adapter of {len(state)} matrices, where {len(wanted)} belong")
+    return adapted.eval()
 
 
 def parts_sha256(folder: Path | None = None) -> str:
     """What a loss head is tied to: the trained parts as they lie in the folder, and the adapter."""
-    folder, digest = folder or SHIPPED, hashlib.sha256()
-    for name in (_PARTS, f"{_ADAPTER}/adapter_model.safetensors"):
-        with (folder / name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return WeightFiles.read(folder or SHIPPED).parts_sha256
 
 
 @contextmanager
@@ -142,7 +153,6 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def calibration(folder: Path | None = None) -> dict[str, Any]:
+def calibration(folder: Path | WeightFiles | None = None) -> dict[str, Any]:
     """The confidence's coefficients and the bias of "none", fitted on development data; {} where there are none."""
-    path = (folder or SHIPPED) / CALIBRATION
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    return (folder if isinstance(folder, WeightFiles) else WeightFiles.read(folder or SHIPPED)).calibration()

@@ -5,6 +5,7 @@ Handwriting is read as well as the engine reads it, which is badly. Vertical wri
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -78,6 +79,10 @@ def default_engine() -> OCREngine:
 def shared_cache() -> ReadingCache:
     """The cache in memory that all calls without one of their own share."""
     return ReadingCache()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=shared_cache.cache_clear)  # its lock may be held by a thread that is not there
 
 
 def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -> Reading:

@@ -274,6 +274,15 @@ def resolve(weights: Path | None) -> Path | None:
     return Registry(weights).weights() if weights is not None and (weights / FILE).is_file() else weights
 
 
+def check_unchanged(folder: Path, hashes: Mapping[str, str]) -> None:
+    """Whether a model's folder still holds what it is named by, by the hashes of its files as they were read. RegistryError."""
+    if folders.fingerprint(hashes)[:16] != folder.name:
+        raise RegistryError(
+            f"model {folder.name} was changed while it was being read.",
+            hint="Put the file back, or go back a model: layoutllm models rollback",
+        )
+
+
 def _may_freeze(folder: Path, entries: Sequence[Entry], validation: Frozen) -> None:
     if not entries and any((folder / "models").glob("*")):
         raise _lost(folder)

@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.cot import Correction, LayoutCoT
@@ -20,12 +21,12 @@ from layoutllm_tool.protocols import Progress
 from layoutllm_tool.reading import check_question
 from layoutllm_tool.remote.line import Line
 from layoutllm_tool.remote.replies import Call, Flow, made
+from layoutllm_tool.schemas import PAGES_TYPE, CoTIn, PageIn
 from layoutllm_tool.shelf import Library, Recent
 
 if TYPE_CHECKING:
     from layoutllm_tool.protocols import Source
 
-PAGES_TYPE = "application/vnd.layoutllm.pages+json"
 TOKEN_VARIABLE = "LAYOUTLLM_TOKEN"
 """Where a token is looked for that is not given."""
 _TOGETHER = 8
@@ -142,7 +143,7 @@ class RemoteReader:
             "previous": previous.to_json() if previous else None,
         }  # fmt: skip
         data = yield from self._asked(document, asked, on_progress)
-        cot = made(LayoutCoT.from_json, data, "cot")
+        cot = made(lambda sent: CoTIn.model_validate(sent).attempt(), data, "cot")
         self._attempts.put(key, cot)
         return cot
 
@@ -193,10 +194,11 @@ class RemoteReader:
             name = yield from self._upload(page)
             try:
                 data = yield Call("GET", f"/v1/documents/{name}")
-                read = made(lambda pages: Page.from_json(pages[0]), data, "pages")
+                read = made(lambda pages: PageIn.model_validate(pages[0]).page(), data, "pages")
                 image = page.image
                 if read.notices != page.notices or (read.width, read.height) != (page.width, page.height):
-                    image = _picture((yield Call("GET", f"/v1/documents/{name}/pages/{page.number}.png", raw=True)))
+                    sent = yield Call("GET", f"/v1/documents/{name}/pages/{page.number}.png", raw=True)
+                    image = made(partial(_picture, read), {"picture": sent}, "picture")
             except DocumentNotFound:  # forgotten between two requests: a busy service
                 if last:
                     raise
@@ -237,10 +239,14 @@ def _body(page: Page) -> bytes:
     return json.dumps({"pages": [page.to_json() | {"image": picture}]}).encode()
 
 
-def _picture(data: bytes) -> Any:
+def _picture(page: Page, data: bytes) -> Any:
+    """ValueError where it is not as large as the page; DocumentError where it is none."""
     from layoutllm_tool.documents import Access, load_document
 
-    return load_document(data, access=Access(roots=())).pages[0].image
+    picture = load_document(data, access=Access(roots=())).pages[0]
+    if (picture.width, picture.height) != (page.width, page.height):
+        raise ValueError("the picture has another size")
+    return picture.image
 
 
 def _again(endpoint: str, token: str, timeout: float, retries: int) -> RemoteReader:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.training.mixture import Mixture
@@ -44,6 +45,8 @@ class Sources:
     reviewed: tuple[Path, ...] = ()
     held_out: frozenset[str] = frozenset()
     released: tuple[Released, ...] = ()
+    places: Places = ANYWHERE
+    """Where documents of reviewed batches may lie: their stores may be anybody's."""
 
     def __truediv__(self, name: str) -> Path | None:
         """The folder of that name; None where it is not there."""
@@ -76,7 +79,7 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
         from layoutllm_tool.training.reviewed import ReviewedPages
 
         return Rehearsed(
-            ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=sources.held_out),
+            ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=sources.held_out, places=sources.places),
             stage_examples(recipe, replace(stage, data="documents", passes=0), sources),
             recipe.rehearsal,
         )

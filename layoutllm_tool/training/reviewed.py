@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from layoutllm_tool.batch.sources import asked_pages, open_document
+from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import Reviewed, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document, Page
@@ -168,9 +168,16 @@ class ReviewedPages:
     seed: int = 0
 
     @classmethod
-    def read(cls, folders: Sequence[Path], *, seed: int = 0, held_out: frozenset[str] = frozenset()) -> ReviewedPages:
+    def read(
+        cls,
+        folders: Sequence[Path],
+        *,
+        seed: int = 0,
+        held_out: frozenset[str] = frozenset(),
+        places: Places = ANYWHERE,
+    ) -> ReviewedPages:
         """StoreMismatch where a folder holds no batch; RecipeError where nobody has reviewed anything that can be taught."""
-        taught = [one for folder in folders for one in of_batch(folder, held_out=held_out)]
+        taught = [one for folder in folders for one in of_batch(folder, held_out=held_out, places=places)]
         left_out = sum((Counter(one.left_out) for one in taught), Counter[str]())
         found = tuple(example for one in taught for example in one.examples)
         if not found:
@@ -198,7 +205,7 @@ def _counted(left_out: Mapping[str, int]) -> str:
     return "; ".join(f"{reason} ({count})" for reason, count in left_out.items())
 
 
-def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset()) -> Iterator[Taught]:
+def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset(), places: Places = ANYWHERE) -> Iterator[Taught]:
     """A document each that somebody said something of, in the order of their keys. What can't be opened any more is counted, and
     what is held out (SHA-256 of its bytes)."""
     with Store.open(folder) as store:
@@ -212,7 +219,7 @@ def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset()) -> Iterato
                 yield Taught((), {"its document is in the frozen set": len(said)})
                 continue
             try:
-                document = open_document(source.name, pages=asked_pages(plan, source.page))
+                document = open_document(source.name, pages=asked_pages(plan, source.page), places=places)
                 if document.sha256 != done.sha256:
                     yield Taught((), {"its document has changed": len(said)})
                     continue

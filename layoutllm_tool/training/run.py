@@ -98,7 +98,8 @@ def export(outcome: Outcome, folder: Path) -> None:
         outcome.processor.save_pretrained(folder)
         return
     from layoutllm_tool.model.base import base_model
-    from layoutllm_tool.model.weights import CALIBRATION, save_weights
+    from layoutllm_tool.model.weight_files import CALIBRATION
+    from layoutllm_tool.model.weights import save_weights
 
     save_weights(outcome.model, folder, base=base_model(), facts=outcome.facts)
     known = outcome.parent / CALIBRATION if outcome.parent else None

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.parsing import size_of
 from layoutllm_tool.documents.safety import Limits
 from layoutllm_tool.errors import DocumentNotFound, ServiceError
 from layoutllm_tool.protocols import Progress, Reader
@@ -37,10 +38,10 @@ class ServiceLimits:
     body_bytes: int = 64 * 2**20
     memory: int = 2**30
     """Bytes of kept documents, least recently used first out; the last one is kept whatever it takes."""
-    document_bytes: int = 512 * 2**20
-    """Bytes of one document's pictures, opened."""
     expires: float = 3600.0
     """Seconds after its last use, a document is forgotten."""
+    opening: int = 4
+    """Documents opened at once. A file that takes long to parse occupies one of these."""
     documents: Limits = field(default_factory=lambda: Limits(max_bytes=64 * 2**20, max_pages=wire.MOST_PAGES))
 
 
@@ -62,7 +63,7 @@ class Kept:
 
     def put(self, name: str, document: Document) -> None:
         self._drop(name)
-        size = sum(map(wire.size_of, document.pages))
+        size = sum(map(size_of, document.pages))
         self._documents[name] = (document, size, self._clock() + self.expires)
         self.bytes += size
         self._tidy()
@@ -92,6 +93,15 @@ class Kept:
         self.bytes -= size
 
 
+@dataclass(slots=True)
+class _Opening:
+    """An upload that is being opened, for all who sent the same."""
+
+    task: asyncio.Task[Document]
+    begun: bool = False
+    waiting: int = 0
+
+
 class Desk:
     """One reader and what callers want from it. For one event loop; ``close`` it."""
 
@@ -101,8 +111,9 @@ class Desk:
         self.served = 0
         """Requests that are being dealt with."""
         self._seconds = 1.0
-        self._opening: dict[str, asyncio.Task[Document]] = {}
-        self._threads = ThreadPoolExecutor(2, "layoutllm-open")
+        self._opening: dict[str, _Opening] = {}
+        self._free = asyncio.Semaphore(limits.opening)
+        self._threads = ThreadPoolExecutor(limits.opening, "layoutllm-open")
 
     # -- documents --------------------------------------------------------------------------------------------------
 
@@ -115,23 +126,36 @@ class Desk:
         name = await asyncio.to_thread(lambda: hashlib.sha256(body).hexdigest())
         if (known := self.kept.get(name)) is not None:
             return known
-        if name not in self._opening:
-            # Not the caller's own: where they give up, what was read is kept for their next try.
-            self._opening[name] = asyncio.create_task(self._open(name, body, kind))
-            self._opening[name].add_done_callback(lambda task: self._opened(name, task))
-        return await asyncio.shield(self._opening[name])
+        opening = self._opening.get(name) or self._open(name, body, kind)
+        opening.waiting += 1
+        try:
+            return await asyncio.shield(opening.task)
+        finally:
+            opening.waiting -= 1
+            if not opening.waiting and not opening.begun:
+                self._opening.pop(name, None)
+                opening.task.cancel()
 
-    async def _open(self, name: str, body: bytes, kind: Literal["file", "pages"]) -> Document:
+    def _open(self, name: str, body: bytes, kind: Literal["file", "pages"]) -> _Opening:
+        """Once begun, it is nobody's own: where the caller gives up, what was read is kept for their next try."""
+
         def read() -> Document:
-            most = self.limits.document_bytes
-            return self.reader.load(wire.opened(body, kind, self.limits.documents, most))
+            return self.reader.load(wire.opened(body, kind, self.limits.documents))
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, read)
+        async def opened() -> Document:
+            async with self._free:
+                opening.begun = True
+                return await asyncio.get_running_loop().run_in_executor(self._threads, read)
 
-    def _opened(self, name: str, task: asyncio.Task[Document]) -> None:
-        self._opening.pop(name, None)
-        if not task.cancelled() and task.exception() is None:
-            self.kept.put(name, task.result())
+        def keep(task: asyncio.Task[Document]) -> None:
+            if self._opening.get(name) is opening:
+                del self._opening[name]
+            if not task.cancelled() and task.exception() is None:
+                self.kept.put(name, task.result())
+
+        opening = self._opening[name] = _Opening(asyncio.create_task(opened()))
+        opening.task.add_done_callback(keep)
+        return opening
 
     def documents(self, ids: list[str]) -> list[Document]:
         """Missing where one is not kept."""
@@ -196,6 +220,6 @@ class Desk:
         return ServiceError(f"{self.served} callers are being served already.", hint=f"Try again in {self.pause} s.")
 
     def close(self) -> None:
-        for task in list(self._opening.values()):
-            task.cancel()
+        for opening in list(self._opening.values()):
+            opening.task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)

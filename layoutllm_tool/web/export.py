@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.batch.store import Field, Input, Store
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
@@ -20,16 +21,22 @@ MOST_BYTES = 40_000_000
 
 
 def export(
-    folder: Path, place: Path, reader: Callable[[], Reader] | None = None, *, most: int = MOST_BYTES
+    folder: Path,
+    place: Path,
+    reader: Callable[[], Reader] | None = None,
+    *,
+    most: int = MOST_BYTES,
+    places: Places = ANYWHERE,
 ) -> list[str]:
     """Writes the file, and says of each page without a picture why: over the bound, or the document can't be opened.
 
     ``reader()`` turns pages that lie turned in their file, as they were when they were read; without it they have no picture.
+    Only documents in ``places`` are opened, whatever the store says.
     """
     data: dict[str, Any] = {"fields": [], "pictures": {}}
     left, missing = most, []
     with Store.open(folder) as store:
-        pages, seen = Pages(store, reader), set()
+        pages, seen = Pages(store, reader, places=places), set()
         for source in store.inputs():
             if source.key in seen:
                 continue

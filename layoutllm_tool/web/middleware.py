@@ -177,8 +177,9 @@ def host_of(scope: Scope) -> str:
 class BodyLimit:
     """Reads the request's body, at most ``most`` bytes of it and for at most ``seconds``, before the app is asked.
 
-    413 by the length that is announced, or as soon as more has come; 408 when it is late; 503 where the bodies that are just being
-    read would take more than ``together`` bytes. A caller that goes away is forgotten.
+    413 by the length that is announced, or as soon as more has come; 408 when it is late; 503 where the bodies of the requests that
+    are under way would take more than ``together`` bytes. A caller that goes away is forgotten. The server closes the connection of
+    whoever is refused (``protocol``).
     """
 
     def __init__(self, app: App, *, most: int, seconds: float = 60.0, together: int | None = None) -> None:
@@ -191,71 +192,66 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         announced = header(scope, b"content-length")
-        if announced.isdecimal() and int(announced) > self.most:
-            await self._too_large(receive, send)
+        if announced.isdecimal() and int(announced[:20]) > self.most:
+            await refuse(send, 413, self._too_large())
             return
-        body = bytearray()
+        upload = _Upload(self)
         try:
             async with asyncio.timeout(self.seconds):
-                whole = await self._read(body, receive)
+                whole = await upload.read(receive)
         except TimeoutError:
-            await refuse(send, 408, ServiceError(f"the request's body took longer than {self.seconds:g} s.", hint="Send it faster, or less of it."), _CLOSE)  # fmt: skip
-            return
+            late = ServiceError(f"the request's body took longer than {self.seconds:g} s.", hint="Send it faster, or less of it.")  # fmt: skip
+            await refuse(send, 408, late)
+        except DocumentTooLarge as error:
+            await refuse(send, 413, error)
+        except ServiceError as error:
+            await refuse(send, 503, error, [(b"retry-after", b"1")])
+        else:
+            if whole:
+                await self.app(scope, upload.replay(receive), send)
         finally:
-            self._held -= len(body)
-        if whole is True:
-            await self._pass_on(bytes(body), scope, receive, send)
-        elif isinstance(whole, LayoutLLMError):
-            await self._refused(whole, receive, send)
+            self._held -= upload.size
 
-    async def _read(self, body: bytearray, receive: Receive) -> LayoutLLMError | bool:
-        """True once the body is whole, False where the caller has gone."""
+    def take(self, size: int, part: int) -> None:
+        """Counts ``part`` more bytes of a body of ``size``. DocumentTooLarge, ServiceError."""
+        if size + part > self.most:
+            raise self._too_large()
+        if self._held + part > self.together:
+            raise ServiceError("too many uploads at once.", hint="Send it again in a moment.")
+        self._held += part
+
+    def _too_large(self) -> DocumentTooLarge:
+        return DocumentTooLarge(f"the request is larger than {self.most:,} bytes.", hint="Send fewer pages at once.")
+
+
+class _Upload:
+    """A request's body, read once and given once."""
+
+    def __init__(self, limit: BodyLimit) -> None:
+        self.size = 0
+        self._limit, self._body = limit, bytearray()
+
+    async def read(self, receive: Receive) -> bool:
+        """Whether it is whole: the caller may go away before."""
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return False
             part = message.get("body", b"")
-            if len(body) + len(part) > self.most:
-                return self._error()
-            if self._held + len(part) > self.together:
-                return ServiceError("too many uploads at once.", hint="Send it again in a moment.")
-            body += part
-            self._held += len(part)
+            self._limit.take(self.size, len(part))
+            self.size += len(part)
+            self._body += part
             if not message.get("more_body", False):
                 return True
 
-    async def _pass_on(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    def replay(self, receive: Receive) -> Receive:
+        pending: list[Message] = [{"type": "http.request", "body": bytes(self._body), "more_body": False}]
+        self._body = bytearray()
 
         async def given() -> Message:
             return pending.pop() if pending else await receive()
 
-        del body
-        await self.app(scope, given, send)
-
-    async def _too_large(self, receive: Receive, send: Send) -> None:
-        await self._refused(self._error(), receive, send)
-
-    def _error(self) -> DocumentTooLarge:
-        return DocumentTooLarge(f"the request is larger than {self.most:,} bytes.", hint="Send fewer pages at once.")
-
-    async def _refused(self, error: LayoutLLMError, receive: Receive, send: Send) -> None:
-        """What is still on its way is thrown away for a moment: whoever hangs up on a sender is not heard."""
-        left, busy = _DISCARD, isinstance(error, ServiceError)
-        try:
-            async with asyncio.timeout(_DISCARD_SECONDS):
-                while left > 0:
-                    message = await receive()
-                    left -= len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        break
-        except TimeoutError:
-            pass
-        await refuse(send, 503 if busy else 413, error, [*_CLOSE, (b"retry-after", b"1")] if busy else _CLOSE)
-
-
-_DISCARD, _DISCARD_SECONDS = 1 << 30, 3.0
-_CLOSE: Headers = ((b"connection", b"close"),)
+        return given
 
 
 def _has_body(scope: Scope) -> bool:

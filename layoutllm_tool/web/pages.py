@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from layoutllm_tool.batch.sources import asked_pages, open_document
+from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentUnreadable, OCRError, StoreMismatch
@@ -21,10 +21,10 @@ MOST_PIXELS = 1600
 class Pages:
     """Safe for several threads: one document is read at a time. A page that is shown is opened alone; what is asked about is opened whole."""
 
-    def __init__(self, store: Store, reader: Callable[[], Reader] | None = None) -> None:
+    def __init__(self, store: Store, reader: Callable[[], Reader] | None = None, *, places: Places = ANYWHERE) -> None:
         """``reader()`` gives the reader that recognises text, and turns what was scanned the wrong way round: without it, what was turned
-        has no picture, and scans have no lines."""
-        self._store, self._reader = store, reader
+        has no picture, and scans have no lines. Only documents in ``places`` are opened, whatever the store says."""
+        self._store, self._reader, self._places = store, reader, places
         self._whole: Recent[str, Document] = Recent(4)
         self._lying: Recent[tuple[str, int], Document] = Recent(8)
         self._read: Recent[tuple[str, int], Page] = Recent(8)
@@ -93,7 +93,7 @@ class Pages:
         source, done = self._store.input_of(key), self._store.document(key)
         if source is None or done is None:
             raise StoreMismatch("there is no such document.", hint="Load the page again.")
-        document = open_document(source.name, pages=pages)
+        document = open_document(source.name, pages=pages, places=self._places)
         if done.sha256 and document.sha256 != done.sha256:
             raise DocumentUnreadable(
                 f"{document.name!r} is another document now than when it was read.", hint="Run the batch on it again."

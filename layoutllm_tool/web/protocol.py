@@ -1,71 +1,224 @@
-"""uvicorn's HTTP/1.1 with limits that it lacks: how long a request's headers may take to come, and how large they may be."""
+"""uvicorn's HTTP/1.1 with limits that it lacks: time and size of a request's headers, early answers, idle connections.
+
+Every answer that is given before its request has been read whole closes the connection: ``BoundedTransport`` then
+bounds what still comes. How large a body may be is the middleware's business.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from layoutllm_tool.errors import ServiceError
+from layoutllm_tool.web.middleware import error_json
+from layoutllm_tool.web.transport import BoundedTransport
+
 HEADER_SECONDS = 10.0
 MOST_HEADER_BYTES = 64 * 1024
-_LATE = b'{"kind": "ServiceError", "message": "the request took too long to come.", "hint": "", "mendable": false, "retryable": true}'
-_LONG = b'{"kind": "ServiceError", "message": "the request\'s headers are too long.", "hint": "", "mendable": true, "retryable": false}'
+MOST_HEADERS = 128
+MOST_CONNECTIONS = 1024
+MOST_PIPELINED = 16
+_PIECE = 16 * 1024
+"""Bytes that are parsed between two looks at the bounds."""
+_BODY_CREDIT = 9
+"""Bytes around a body (chunk sizes, extensions, trailers) that a byte of it pays for, itself included: chunks of one
+byte take 6."""
+
+_LATE = ("408 Request Timeout", "the request took too long to come.", True)
+_LONG = ("431 Request Header Fields Too Large", "the request's headers are too long, or too many.", False)
+_MALFORMED = ("400 Bad Request", "this is no HTTP/1.1 request.", False)
+_UPGRADE = ("400 Bad Request", "the service speaks HTTP/1.1, and changes to nothing else.", False)
+_MANY = ("429 Too Many Requests", "too many requests at once on one connection.", True)
+_FULL = ("503 Service Unavailable", "too many connections.", True)
+_Refusal = tuple[str, str, bool]
+
+
+class _Refused(Exception):
+    """Ends parsing; ``_refusal`` says why."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """408 and a closed connection where a new connection says nothing, or a request's headers drip; 431 where they don't end.
+    """408 where a connection says nothing, or a request's headers drip; 431 where they are too long or too many,
+    whatever the pieces in which they come; 400, 429, 503 for what can't be served.
 
-    Between two requests of one connection uvicorn's own ``timeout_keep_alive`` holds.
+    Between two requests of one connection uvicorn's own ``timeout_keep_alive`` holds. A new connection takes the
+    place of an idle one where there are too many.
     """
 
     seconds = HEADER_SECONDS
-    _waiting: asyncio.TimerHandle | None = None
-    _taken = 0
+    most_connections = MOST_CONNECTIONS
+    transport_class = BoundedTransport
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._waiting: asyncio.TimerHandle | None = None
+        self._room = MOST_HEADER_BYTES
+        self._unanswered = 0
+        """Requests whose headers have come."""
+        self._begins = 0
+        """Bytes of the piece being parsed, where a request begins with it."""
+        self._between, self._headers_done = True, False
+        self._keep_alive = False
+        self._refusal: _Refusal | None = None
+
+    # -- connection -------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
-        super().connection_made(transport)
+        super().connection_made(self.transport_class(transport, self.loop, self._whole))
         self._wait()
+        if len(self.connections) > self.most_connections and not self._replace_idle():
+            self._refuse(_FULL)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._no_longer()
+        self._bounded.stop()
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._bounded.watch()
+
+    def shutdown(self) -> None:
+        self._keep_alive = False
+        super().shutdown()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody works for this connection."""
+        return self._unanswered == 0
+
+    @property
+    def _bounded(self) -> BoundedTransport:
+        assert isinstance(self.transport, BoundedTransport)
+        return self.transport
+
+    def _whole(self) -> bool:
+        return self._refusal is None and (self.cycle is None or not self.cycle.more_body)
+
+    def _replace_idle(self) -> bool:
+        others = (one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self)
+        idle = next((one for one in others if one.idle), None)
+        if idle is not None:
+            self.connections.discard(idle)
+            idle._bounded.abort()
+        return idle is not None
+
+    # -- requests ---------------------------------------------------------------------------------------------------
+
     def data_received(self, data: bytes) -> None:
-        under_way = self._waiting is not None
-        super().data_received(data)
-        if under_way and self._waiting is not None:  # all of it was headers, and they go on
-            self._taken += len(data)
-            if self._taken > MOST_HEADER_BYTES:
-                self._refuse(b"431 Request Header Fields Too Large", _LONG)
+        rest = memoryview(data)
+        while rest:
+            if self._refusal is not None or self.transport.is_closing():
+                self._bounded.discard(rest)
+                return
+            piece = rest[: max(1, min(_PIECE, self._room))]
+            rest = rest[len(piece) :]
+            self._room -= len(piece)
+            self._begins = len(piece) if self._between else 0
+            super().data_received(piece)  # type: ignore[arg-type]  # httptools takes any buffer
+            if self._room < 0 and self._refusal is None:
+                self._refuse(_LONG)
+        if self.idle and self._waiting is None and self._refusal is None and not self.transport.is_closing():
+            self._wait()  # blank lines are no request
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._room, self._begins = MOST_HEADER_BYTES - self._begins, 0
+        self._between = self._headers_done = False
         self._wait()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._headers_done:
+            return  # a trailer: the request's headers are being looked at by now
+        if len(self.headers) >= MOST_HEADERS:
+            self._stop(_LONG)
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._no_longer()
+        if self._room < 0 or self._header_bytes() > MOST_HEADER_BYTES:
+            self._stop(_LONG)
+        if self.parser.should_upgrade():
+            self._stop(_UPGRADE)
+        if self._unanswered > MOST_PIPELINED:
+            self._stop(_MANY)
         super().on_headers_complete()
+        self._no_longer()
+        self._unanswered += 1
+        self._room, self._headers_done = MOST_HEADER_BYTES, True
+        # Until the request is whole, an answer is an early one, and closes the connection.
+        self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
+
+    def on_body(self, body: bytes) -> None:
+        self._room = min(MOST_HEADER_BYTES, self._room + _BODY_CREDIT * len(body))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._between = True
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = self._keep_alive
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._unanswered -= 1
+        super().on_response_complete()
+        if self._refusal is not None and self.idle:
+            self._write_refusal()
+
+    def _header_bytes(self) -> int:
+        """As they are written without needless blanks: pieces may begin with the end of another request."""
+        line = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n\r\n")
+        return line + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+
+    # -- refusals ---------------------------------------------------------------------------------------------------
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._refusal or _MALFORMED)
+
+    def _stop(self, why: _Refusal) -> None:
+        self._refusal = why
+        raise _Refused
+
+    def _refuse(self, why: _Refusal) -> None:
+        """At once, or after the answers to the requests before it."""
+        self._no_longer()
+        self._refusal = why
+        if self._headers_done and self.cycle.more_body:  # its own request is under way, and will never be whole
+            self._abandon()
+        if self.idle:
+            self._write_refusal()
+
+    def _abandon(self) -> None:
+        self._unanswered -= 1
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        if self.pipeline and self.pipeline[0][0] is self.cycle:
+            self.pipeline.popleft()
+        if self.cycle.response_started:
+            self.transport.close()
+
+    def _write_refusal(self) -> None:
+        assert self._refusal is not None
+        status, message, retryable = self._refusal
+        error = ServiceError(message)
+        error.retryable = retryable
+        body = json.dumps(error_json(error)).encode()
+        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        self.transport.write(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
+        self.transport.close()
+
+    # -- time -------------------------------------------------------------------------------------------------------
 
     def _wait(self) -> None:
         self._no_longer()
-        self._taken = 0
-        self._waiting = self.loop.call_later(self.seconds, self._refuse, b"408 Request Timeout", _LATE)
+        self._waiting = self.loop.call_later(self.seconds, self._refuse, _LATE)
 
     def _no_longer(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
-
-    def _refuse(self, status: bytes, body: bytes) -> None:
-        self._no_longer()
-        if self.transport.is_closing():
-            return
-        self.transport.write(
-            b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
-            + str(len(body)).encode() + b"\r\n\r\n" + body
-        )  # fmt: skip
-        self.transport.close()
 
 
 def settings() -> dict[str, Any]:
@@ -79,7 +232,6 @@ def settings() -> dict[str, Any]:
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
-        "limit_concurrency": 1024,
         "timeout_keep_alive": 30,
         "timeout_graceful_shutdown": 10,
     }

@@ -20,11 +20,15 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar, cast
 
+from pydantic import BaseModel
+
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
-from layoutllm_tool.errors import DocumentNotFound, LayoutLLMError, QuestionError, ServiceError
+from layoutllm_tool.errors import DocumentNotFound, LayoutLLMError, PageOutOfRange, QuestionError, ServiceError
 from layoutllm_tool.protocols import Progress, Reader
+from layoutllm_tool.strict_json import BodyUnreadable
 from layoutllm_tool.web import wire
 from layoutllm_tool.web.desk import Desk, Missing, ServiceLimits
+from layoutllm_tool.web.json_body import JSONReader, json_of
 from layoutllm_tool.web.middleware import (
     LOOPBACK,
     BodyLimit,
@@ -72,6 +76,7 @@ def create_service(
         own = not _is_reader(reader)
         made = await asyncio.to_thread(_built, reader)
         app.state.desk, app.state.ready, app.state.fault = Desk(made, limits), not (own and warm), None
+        app.state.json = JSONReader()
         warming = asyncio.create_task(_warmed(app, made)) if own and warm else None
         yield
         if warming is not None:
@@ -106,7 +111,7 @@ def _add_routes(app: FastAPI) -> None:
     @app.get("/v1/documents/{name}")
     async def words(request: Request, name: str) -> Response:
         document = _known(request, name)
-        return JSONResponse({"id": name, "pages": [page.to_json() for page in document.pages]})
+        return Response(await asyncio.to_thread(_words, name, document), media_type="application/json")
 
     @app.get("/v1/documents/{name}/pages/{number}.png")
     async def picture(request: Request, name: str, number: int) -> Response:
@@ -117,9 +122,10 @@ def _add_routes(app: FastAPI) -> None:
         await asyncio.to_thread(image.save, buffer, "PNG", compress_level=1)
         return Response(buffer.getvalue(), media_type="image/png")
 
-    @app.post("/v1/ask")
-    async def ask(request: Request, asked: wire.AskIn) -> Response:
+    @app.post("/v1/ask", openapi_extra=_body_schema(wire.AskIn))
+    async def ask(request: Request) -> Response:
         desk = _desk(request)
+        asked = await app.state.json.read(wire.AskIn, await json_of(request))
         if "text/event-stream" not in request.headers.get("accept", ""):
             return JSONResponse(await _unless_gone(request, desk.ask(asked)))
         desk.check(asked)
@@ -144,13 +150,15 @@ def _add_errors(app: FastAPI) -> None:
         assert isinstance(error, LayoutLLMError)
         return _refusal(error, wire.status_of(error), request)
 
+    @app.exception_handler(BodyUnreadable)
+    async def unreadable(request: Request, error: Exception) -> Response:
+        assert isinstance(error, BodyUnreadable)
+        told = QuestionError(f"the request can't be read: {error.message}", hint=wire.ASK_HINT)
+        return _refusal(told, error.status, request)
+
     @app.exception_handler(RequestValidationError)
-    async def misread(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        found = list(error.errors())
-        no_json = any(one["type"] == "json_invalid" for one in found)
-        said = "it is no JSON." if no_json else wire.faults([one | {"loc": one["loc"][1:]} for one in found])
-        return _refusal(QuestionError(f"the request can't be read: {said}", hint=wire.ASK_HINT), 400 if no_json else 422, request)  # fmt: skip
+    async def no_number(request: Request, error: Exception) -> Response:
+        return _refusal(PageOutOfRange("pages have numbers.", hint="They count from 1."), 422, request)
 
     @app.exception_handler(HTTPException)
     async def no_such(request: Request, error: Exception) -> Response:
@@ -159,6 +167,12 @@ def _add_errors(app: FastAPI) -> None:
         said = ServiceError(f"{error.detail}.", hint=where)
         said.retryable = False
         return _refusal(said, error.status_code, request)
+
+
+def _words(name: str, document: Document) -> str:
+    """Written page by page, so that other threads run in between."""
+    pages = ",".join(json.dumps(page.to_json()) for page in document.pages)
+    return f'{{"id": {json.dumps(name)}, "pages": [{pages}]}}'
 
 
 def _refusal(error: LayoutLLMError, status: int, request: Request) -> Response:
@@ -171,6 +185,10 @@ def travelling(error: LayoutLLMError) -> dict[str, Any]:
     if isinstance(error, Missing):
         return error_json(error) | {"kind": "DocumentNotFound", "missing": error.ids}
     return error_json(error)
+
+
+def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 
 def _desk(request: Request) -> Desk:

@@ -14,13 +14,16 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qs
 
+from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.batch.store import Field, Store
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.strict_json import BodyUnreadable
 from layoutllm_tool.tool_content import plain_line
+from layoutllm_tool.web.json_body import JSONReader, json_of
 from layoutllm_tool.web.middleware import (
     LOOPBACK,
     App,
@@ -36,15 +39,23 @@ from layoutllm_tool.web.middleware import (
 )
 from layoutllm_tool.web.pages import Pages
 
+if TYPE_CHECKING:
+    from graphs.review import Review
+
 try:
     from fastapi import FastAPI, Query, Request
+    from fastapi import Path as PathValue
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import FileResponse, JSONResponse, Response
+    from starlette.concurrency import run_in_threadpool
+    from starlette.exceptions import HTTPException
 except ImportError as error:
     raise LayoutLLMError(
         "the review page needs a few packages more.", hint="pip install 'layoutllm-tool[web]'"
     ) from error
 
+Offset = Annotated[int, Query(ge=0, le=10**9)]
+PageNumber = Annotated[int, PathValue(ge=1, le=10**6)]
 STATIC = Path(__file__).parent / "static"
 MOST_BYTES = 64 * 1024
 _POLICY = (
@@ -95,20 +106,23 @@ def _cookie(cookies: str, name: str) -> str:
 
 def create_app(  # noqa: C901  the routes close over one run's state
     folder: Path, reader: Reader | Callable[[], Reader] | None = None, *, token: str | None = None,
-    hosts: Collection[str] = LOOPBACK,
+    hosts: Collection[str] = LOOPBACK, places: Places = ANYWHERE,
 ) -> FastAPI:  # fmt: skip
     """The app over a batch's folder; ``app.state.token`` opens it. What builds the reader is called once, when a page is first shown.
 
-    StoreMismatch, when it starts, where the folder holds no batch.
+    A store may be anybody's: only documents in ``places`` are opened. StoreMismatch, when it starts, where the folder holds no batch.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         from graphs.runs import checkpoints
 
-        with Store.open(folder) as store, checkpoints(folder / "runs.sqlite") as saver:
+        with (
+            Store.open(folder) as store,
+            checkpoints(":memory:" if store.read_only else folder / "runs.sqlite") as saver,
+        ):
             app.state.store, app.state.saver = store, saver
-            app.state.pages = Pages(store, built)
+            app.state.pages, app.state.json = Pages(store, built, places=places), JSONReader()
             yield
 
     made: list[Reader] = []
@@ -133,6 +147,16 @@ def create_app(  # noqa: C901  the routes close over one run's state
         assert isinstance(error, LayoutLLMError)
         return JSONResponse({"message": error.message, "hint": error.hint}, status_code=400 if error.mendable else 409)
 
+    @app.exception_handler(BodyUnreadable)
+    async def unreadable(_: Request, error: Exception) -> Response:
+        assert isinstance(error, BodyUnreadable)
+        return _error(422, error.message)
+
+    @app.exception_handler(HTTPException)
+    async def no_such(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _error(error.status_code, f"{error.detail}.")
+
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -155,7 +179,7 @@ def create_app(  # noqa: C901  the routes close over one run's state
     @app.get("/api/fields")
     def fields(
         verdict: str = "", waiting: bool | None = None, least: float = 0.0, most: float = 1.0,
-        text: str = Query("", max_length=200), offset: int = Query(0, ge=0), limit: int = Query(200, ge=1, le=1000),
+        text: str = Query("", max_length=200), offset: Offset = 0, limit: int = Query(200, ge=1, le=1000),
     ) -> dict[str, Any]:  # fmt: skip
         store: Store = app.state.store
         total, found = store.find(
@@ -166,7 +190,7 @@ def create_app(  # noqa: C901  the routes close over one run's state
         return {"total": total, "verdicts": store.verdicts(), "fields": shown}
 
     @app.get("/api/documents")
-    def documents(offset: int = Query(0, ge=0), limit: int = Query(100, ge=1, le=500), status: str = "") -> Any:
+    def documents(offset: Offset = 0, limit: int = Query(100, ge=1, le=500), status: str = "") -> Any:
         store: Store = app.state.store
         rows = [(source, store.document(source.key)) for source in store.inputs()]
         kept = [(s, d) for s, d in rows if not status or (d and d.status == status)]
@@ -195,25 +219,24 @@ def create_app(  # noqa: C901  the routes close over one run's state
         return JSONResponse(whole | told)
 
     @app.get("/api/documents/{key}/pages/{number}.webp")
-    def picture(key: str, number: int) -> Response:
+    def picture(key: str, number: PageNumber) -> Response:
         data = app.state.pages.picture(key, number)
         return Response(data, media_type="image/webp", headers={"cache-control": "private, max-age=3600"})
 
     @app.get("/api/documents/{key}/pages/{number}")
-    def lines(key: str, number: int) -> Any:
+    def lines(key: str, number: PageNumber) -> Any:
         return app.state.pages.lines(key, number)
 
     @app.post("/api/documents/{key}/fields/{name}")
-    def review(key: str, name: str, said: dict[str, Any]) -> Response:
-        from pydantic import ValidationError
-
-        from graphs.parked import answer
+    async def review(key: str, name: str, request: Request) -> Response:
         from graphs.review import Review
 
-        try:
-            word = Review.model_validate(said)
-        except ValidationError as error:
-            return _error(422, "; ".join(fault["msg"] for fault in error.errors(include_url=False))[:500])
+        word = await app.state.json.read(Review, await json_of(request))
+        return await run_in_threadpool(carried_out, key, name, word)
+
+    def carried_out(key: str, name: str, word: Review) -> Response:
+        from graphs.parked import answer
+
         pages: Pages = app.state.pages
         with reviewing:
             store, saver = app.state.store, app.state.saver

@@ -10,15 +10,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, Operation, Relation, StepName
+from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, StepName
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.loading import load_document
+from layoutllm_tool.documents.parsing import Budget
 from layoutllm_tool.documents.safety import Access, Limits
 from layoutllm_tool.errors import (
     CorrectionError,
@@ -29,32 +29,20 @@ from layoutllm_tool.errors import (
     LayoutLLMError,
     PageOutOfRange,
 )
-from layoutllm_tool.reading import LONGEST_QUESTION
+from layoutllm_tool.schemas import PAGES_TYPE as PAGES_TYPE
+from layoutllm_tool.schemas import BoxList, CoTIn, PageIn, PageNumber, Strict, Text
+from layoutllm_tool.strict_json import BodyUnreadable, faults, read_json
 
-PAGES_TYPE = "application/vnd.layoutllm.pages+json"
-"""Content type of ``Pages``; any other body is a file."""
+Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MOST_PAGES = 50
+MOST_WORDS = 100_000
+"""Words of all pages of a body; a full page of a newspaper has about 5,000."""
+_VALUES_PER_WORD = 10
+"""Of JSON: text, box, confidence and what holds them."""
 _NOWHERE = Access(roots=())
 
-Number = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-BoxList = Annotated[list[Number], Field(min_length=4, max_length=4)]
-Line = Annotated[int, Field(ge=0, le=100_000)]
-PageNumber = Annotated[int, Field(ge=1, le=1_000_000)]
-Text = Annotated[str, Field(max_length=4000)]
-Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class _Loose(BaseModel):
-    """What we wrote ourselves and get back: fields that follow from others are left aside."""
-
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
-
-
-class CorrectionIn(_Strict):
+class CorrectionIn(Strict):
     """See ``Correction``."""
 
     step: StepName
@@ -68,44 +56,7 @@ class CorrectionIn(_Strict):
     wrong: list[Text] = Field(default_factory=list, max_length=200)
 
 
-class AnalysisIn(_Loose):
-    kind: Kind
-    operation: Operation
-    key: Text
-
-
-class AreaIn(_Loose):
-    page: PageNumber
-    box: BoxList
-    lines: list[Line] = Field(max_length=5000)
-
-
-class FormationIn(_Loose):
-    relation: Relation
-    key: Text
-
-
-class EvidenceIn(_Loose):
-    page: PageNumber
-    box: BoxList
-    text: Annotated[str, Field(max_length=100_000)]
-    words: list[Annotated[list[Line], Field(min_length=2, max_length=2)]] = Field(max_length=20_000)
-
-
-class CoTIn(_Loose):
-    """A LayoutCoT as ``to_json`` writes it."""
-
-    question: Annotated[str, Field(max_length=LONGEST_QUESTION)]
-    analysis: AnalysisIn
-    areas: list[AreaIn] = Field(max_length=1000)
-    formation: FormationIn
-    answer: Annotated[str, Field(max_length=100_000)] | None
-    confidence: Annotated[float, Field(ge=0, le=1)]
-    evidence: list[EvidenceIn] = Field(default_factory=list, max_length=1000)
-    signals: dict[str, float] = Field(default_factory=dict, max_length=200)
-
-
-class AskIn(_Strict):
+class AskIn(Strict):
     """A question. ``document`` is what an upload was given as its id, or several of them, whose pages then count as one document;
     ``data`` is a file in base64 in its place."""
 
@@ -133,30 +84,12 @@ class AskIn(_Strict):
     def before(self) -> LayoutCoT | None:
         """CorrectionError where it is none."""
         try:
-            return LayoutCoT.from_json(self.previous.model_dump()) if self.previous else None
+            return self.previous.attempt() if self.previous else None
         except ValueError as error:  # a box that ends before it begins
             raise CorrectionError(f"previous is no attempt: {error}.", hint="Send it as it came.") from error
 
 
-class WordIn(_Strict):
-    text: Annotated[str, Field(max_length=1000)]
-    box: BoxList
-    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
-
-
-class PageIn(_Strict):
-    """A page as ``Page.to_json`` writes it, with its picture as base64 PNG."""
-
-    number: PageNumber
-    width: Annotated[int, Field(ge=1, le=100_000)]
-    height: Annotated[int, Field(ge=1, le=100_000)]
-    text_source: Annotated[str, Field(max_length=100)] = ""
-    notices: list[Text] = Field(default_factory=list, max_length=20)
-    lines: Annotated[list[Annotated[list[WordIn], Field(min_length=1, max_length=2000)]], Field(max_length=5000)] | None = None  # fmt: skip
-    image: str | None = None
-
-
-class Pages(_Strict):
+class Pages(Strict):
     """Pages with different numbers."""
 
     pages: list[PageIn] = Field(min_length=1, max_length=MOST_PAGES)
@@ -165,12 +98,6 @@ class Pages(_Strict):
 ASK_HINT = (
     'It looks like {"document": "<id of an upload>", "question": "What is the total?"}; or "data": a file in base64.'
 )
-
-
-def faults(errors: Sequence[Any]) -> str:
-    """Pydantic's first few in one line, without the values: they may be long, and are not ours to repeat."""
-    found = [f"{'.'.join(map(str, one['loc'][:6])) or 'body'}: {one['msg']}" for one in errors[:3]]
-    return f"{'; '.join(found)}."[:500]
 
 
 def decoded(text: str, limits: Limits) -> bytes:
@@ -183,45 +110,25 @@ def decoded(text: str, limits: Limits) -> bytes:
         raise DocumentUnreadable("data is no base64.", hint="Encode the file's bytes in the standard alphabet.") from error  # fmt: skip
 
 
-def opened(body: bytes, kind: Literal["file", "pages"], limits: Limits, most: int) -> Document:
-    """The document of an upload, not yet read; its hash is the body's. ``most`` bounds its pictures' bytes, all of them together.
-
-    Raises DocumentError.
-    """
-    document = _from_pages(body, limits, most) if kind == "pages" else _from_file(body, limits, most)
+def opened(body: bytes, kind: Literal["file", "pages"], limits: Limits) -> Document:
+    """The document of an upload, not yet read; its hash is the body's. Raises DocumentError."""
+    document = _from_pages(body, limits) if kind == "pages" else load_document(body, limits=limits, access=_NOWHERE)
     return replace(document, name="document", sha256=hashlib.sha256(body).hexdigest())
 
 
-def _from_file(body: bytes, limits: Limits, most: int) -> Document:
-    """Page by page, so that the sum is known before it is too large."""
+def _from_pages(body: bytes, limits: Limits) -> Document:
     try:
-        load_document(body, pages=[limits.max_pages + 1], limits=limits, access=_NOWHERE)
-    except PageOutOfRange:
-        pass
-    else:
-        raise DocumentTooLarge(f"the document has more than {limits.max_pages} pages.", hint="Send it in parts.")
+        given = read_json(Pages, body, _VALUES_PER_WORD * MOST_WORDS).pages
+    except BodyUnreadable as error:
+        kind = DocumentTooLarge if error.status == 413 else DocumentUnreadable
+        raise kind(f"the pages can't be read: {error.message}", hint='Send {"pages": [...]}.') from error
+    if sum(len(line) for one in given for line in one.lines or ()) > MOST_WORDS:
+        raise DocumentTooLarge(f"the pages hold more than {MOST_WORDS:,} words.", hint="Send fewer pages at once.")
     pages: list[Page] = []
-    while len(pages) < limits.max_pages:
-        try:
-            one = load_document(body, pages=[len(pages) + 1], limits=limits, access=_NOWHERE)
-        except PageOutOfRange:
-            if not pages:
-                raise
-            break
-        pages.extend(one.pages)
-        _check_sum(pages, most)
-    return Document("document", "", tuple(pages))
-
-
-def _from_pages(body: bytes, limits: Limits, most: int) -> Document:
-    try:
-        given = Pages.model_validate_json(body).pages
-    except ValidationError as error:
-        raise DocumentUnreadable(f"the pages can't be read: {faults(error.errors(include_url=False, include_input=False, include_context=False))}", hint="Send {\"pages\": [...]}.") from error  # fmt: skip
-    pages: list[Page] = []
+    budget = Budget("document", limits)
     for one in given:
         pages.append(_page(one, limits))
-        _check_sum(pages, most)
+        budget.take(pages[-1])
     if len({page.number for page in pages}) != len(pages):
         raise DocumentUnreadable("two pages have the same number.", hint="Number them from 1.")
     return Document("document", "", tuple(pages))
@@ -229,7 +136,9 @@ def _from_pages(body: bytes, limits: Limits, most: int) -> Document:
 
 def _page(given: PageIn, limits: Limits) -> Page:
     try:
-        page = Page.from_json(given.model_dump(exclude={"image"}))
+        page = given.page()
+    except ValidationError as error:
+        raise DocumentUnreadable(f"page {given.number} can't be read: {faults(error)}", hint="Send lines of words with boxes.") from error  # fmt: skip
     except ValueError as error:  # a box that ends before it begins
         raise DocumentUnreadable(f"page {given.number} can't be read: {error}.", hint="Boxes are [x0, y0, x1, y1].") from error  # fmt: skip
     if given.image is None:
@@ -240,18 +149,6 @@ def _page(given: PageIn, limits: Limits) -> Page:
     if (picture.width, picture.height) != (page.width, page.height):
         raise DocumentUnreadable(f"page {page.number} is not as large as its picture.", hint="Give its size in pixels.")
     return replace(page, image=picture.image)
-
-
-def size_of(page: Page) -> int:
-    """Bytes, about: the picture's, and a few hundred a word."""
-    image = page.image
-    pixels = image.width * image.height * len(image.getbands()) if image is not None else 0
-    return pixels + 300 * len(page.words) + 1000
-
-
-def _check_sum(pages: list[Page], most: int) -> None:
-    if sum(map(size_of, pages)) > most:
-        raise DocumentTooLarge(f"its pages' pictures take more than {most:,} bytes.", hint="Send fewer pages, or smaller pictures.")  # fmt: skip
 
 
 def joined(documents: list[Document]) -> Document:

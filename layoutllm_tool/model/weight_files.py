@@ -1,0 +1,235 @@
+"""A folder of trained weights as untrusted bytes: each file read once, within bounds, and held against what we know.
+
+What is checked and hashed is what is loaded. Of the configurations only known sizes and switches are taken, within bounds, and
+they must agree with the tensors before anything is made of them; whatever else they say reaches nobody. Every damaged
+or foreign folder is a WeightsMismatch, a file that is not there a WeightsNotFound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
+
+from layoutllm_tool.errors import WeightsMismatch, WeightsNotFound
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONFIG, PARTS = "config.json", "parts.safetensors"
+ADAPTER_CONFIG, ADAPTER = "adapter/adapter_config.json", "adapter/adapter_model.safetensors"
+CALIBRATION, LOSS_HEAD = "calibration.json", "loss_head.safetensors"
+NEEDED = (CONFIG, PARTS, ADAPTER_CONFIG, ADAPTER)
+MAY_BE = (CALIBRATION, LOSS_HEAD)
+_LARGEST = {PARTS: 2**29, "adapter_model.safetensors": 2**29, LOSS_HEAD: 2**24}
+"""Bytes; the others are text."""
+_LARGEST_TEXT, _LARGEST_HEADER = 2**18, 2**22
+_DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
+_FOLDER = "Name a folder written by save_weights()."
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+
+
+def _size(most: int, least: int = 1) -> Any:
+    return Field(ge=least, le=most, strict=True)
+
+
+class EncoderShape(BaseModel):
+    """The sizes of a LayoutLMv3; what is not said is transformers' default."""
+
+    vocab_size: int = _size(300_000)
+    hidden_size: int = _size(2048)
+    num_hidden_layers: int = _size(48)
+    num_attention_heads: int = _size(64)
+    intermediate_size: int = _size(8192)
+    coordinate_size: int = _size(1024)
+    shape_size: int = _size(1024)
+    max_position_embeddings: int = _size(8192)
+    max_2d_position_embeddings: int = Field(1024, ge=1024, le=4096)
+    input_size: int = Field(224, ge=16, le=1024)
+    patch_size: int = Field(16, ge=4, le=64)
+    pad_token_id: int = Field(1, ge=0, le=300_000)
+    bos_token_id: int = Field(0, ge=0, le=300_000)
+    eos_token_id: int = Field(2, ge=0, le=300_000)
+    rel_pos_bins: int = Field(32, ge=2, le=512)
+    max_rel_pos: int = Field(128, ge=2, le=4096)
+    rel_2d_pos_bins: int = Field(64, ge=2, le=512)
+    max_rel_2d_pos: int = Field(256, ge=2, le=4096)
+    layer_norm_eps: FiniteFloat = Field(1e-5, gt=0, lt=1)
+    hidden_dropout_prob: FiniteFloat = Field(0.1, ge=0, lt=1)
+    attention_probs_dropout_prob: FiniteFloat = Field(0.1, ge=0, lt=1)
+
+    @property
+    def least_parameters(self) -> int:
+        """Of the layers and the table of words: the file must hold at least so many numbers."""
+        width = self.hidden_size
+        return (
+            self.num_hidden_layers * (4 * width * width + 2 * width * self.intermediate_size) + self.vocab_size * width
+        )
+
+
+class ModelShape(BaseModel):
+    """What of ``config.json`` is taken. The language model's part is that of the base model."""
+
+    encoder_config: EncoderShape
+    fusion: Literal["replace", "add"]
+    area_format: Literal["boxes", "segments"]
+    visual_pool: int = _size(64)
+    max_page_tokens: int = _size(8192)
+    max_segments: int = _size(4096)
+    pointer_size: int = _size(4096)
+
+
+class AdapterShape(BaseModel):
+    """What of ``adapter_config.json`` is taken: a LoRA on layers named in full, never by a pattern."""
+
+    peft_type: Literal["LORA"]
+    r: int = _size(1024)
+    lora_alpha: float = Field(gt=0, le=100_000, allow_inf_nan=False)
+    lora_dropout: FiniteFloat = Field(0.0, ge=0, lt=1)
+    target_modules: list[_Name] = Field(min_length=1, max_length=32)
+
+
+class Calibration(BaseModel):
+    """The confidence's coefficients and the biases of "none"."""
+
+    answer: dict[str, FiniteFloat] = Field({}, max_length=500)
+    none: dict[str, FiniteFloat] = Field({}, max_length=500)
+    none_bias: FiniteFloat = 0.0
+    named_bias: FiniteFloat = 0.0
+
+
+@dataclass(frozen=True)
+class WeightFiles:
+    """The files of one folder as they were when they were read."""
+
+    folder: Path
+    data: Mapping[str, bytes]
+
+    @classmethod
+    def read(cls, folder: Path) -> WeightFiles:
+        """WeightsNotFound names what the folder lacks, WeightsMismatch what is no file of weights."""
+        found = {name: _bytes(folder / name) for name in (*NEEDED, *MAY_BE)}
+        if missing := [name for name in NEEDED if found[name] is None]:
+            raise WeightsNotFound(f"{folder} lacks {missing[0]}.", hint=_FOLDER)
+        return cls(folder, {name: data for name, data in found.items() if data is not None})
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file, by its name."""
+        return {name: hashlib.sha256(data).hexdigest() for name, data in self.data.items()}
+
+    @property
+    def parts_sha256(self) -> str:
+        """What a loss head is tied to: the trained parts and the adapter."""
+        return hashlib.sha256(b"".join(bytes.fromhex(self.hashes[name]) for name in (PARTS, ADAPTER))).hexdigest()
+
+    def shape(self) -> ModelShape:
+        """Of the model, in agreement with its tensors. WeightsMismatch."""
+        found: ModelShape = self._validated(ModelShape, CONFIG)
+        held = sum(math.prod(tensor["shape"]) for tensor in self._header(PARTS)[1].values())
+        if found.encoder_config.least_parameters > held:
+            raise self._mismatch(CONFIG, f"describes more parameters than the {held:,} that {PARTS} holds")
+        return found
+
+    def adapter(self) -> AdapterShape:
+        """Of the adapter, in agreement with its tensors. WeightsMismatch."""
+        found: AdapterShape = self._validated(AdapterShape, ADAPTER_CONFIG)
+        for name, tensor in self._header(ADAPTER)[1].items():
+            rank = tensor["shape"][0 if ".lora_A." in name else 1 : None][:1]
+            if not re.search(r"\.lora_[AB]\.weight$", name) or rank != [found.r]:
+                raise self._mismatch(ADAPTER, f"holds {name[:120]!r}, which is no part of a LoRA of rank {found.r}")
+        return found
+
+    def calibration(self) -> dict[str, Any]:
+        """The coefficients; {} where the folder has none. WeightsMismatch."""
+        return self._validated(Calibration, CALIBRATION).model_dump() if CALIBRATION in self.data else {}
+
+    def tensors(self, name: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+        """The facts beside the tensors, and the tensors, all of them finite. WeightsMismatch."""
+        import torch
+        from safetensors.torch import load
+
+        facts, _ = self._header(name)
+        try:
+            found: dict[str, Tensor] = load(self.data[name])
+        except Exception as error:
+            raise self._mismatch(name, f"is no safetensors file: {error}") from error
+        if broken := next((key for key, tensor in found.items() if not bool(torch.isfinite(tensor).all())), None):
+            raise self._mismatch(name, f"holds numbers that are none, in {broken[:120]!r}")
+        return facts, found
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _validated(self, kind: type[Any], name: str) -> Any:
+        try:
+            text = self.data[name].decode()
+            return kind.model_validate(json.loads(text, parse_constant=_no_number))
+        except (ValidationError, ValueError, RecursionError) as error:
+            said = (
+                error.errors(include_url=False, include_input=False)[0] if isinstance(error, ValidationError) else None
+            )
+            why = f"{'.'.join(map(str, said['loc']))[:80]}: {said['msg'][:120]}" if said else str(error)[:200]
+            raise self._mismatch(name, f"is not understood ({why})") from error
+
+    def _header(self, name: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+        """Facts and tensors' descriptions of a safetensors file, as far as sizes go."""
+        data = self.data[name]
+        size = int.from_bytes(data[:8], "little")
+        try:
+            if not 2 <= size <= min(_LARGEST_HEADER, len(data) - 8):
+                raise ValueError(f"a header of {size} bytes")
+            header = json.loads(data[8 : 8 + size])
+            facts = {str(key): str(value) for key, value in (header.pop("__metadata__", None) or {}).items()}
+            for tensor in header.values():
+                numbers = math.prod(_whole(side) for side in tensor["shape"]) * _DTYPES[tensor["dtype"]]
+                begin, end = map(_whole, tensor["data_offsets"])
+                if end - begin != numbers or end > len(data) - 8 - size:
+                    raise ValueError("tensors that lie outside of it")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise self._mismatch(name, f"is no safetensors file ({str(error)[:200]})") from error
+        return facts, header
+
+    def _mismatch(self, name: str, what: str) -> WeightsMismatch:
+        return WeightsMismatch(f"{self.folder / name} {what}.", hint=_FOLDER)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**40:
+        raise ValueError(f"{str(value)[:40]!r} where a size belongs")
+    return value
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _bytes(path: Path) -> bytes | None:
+    """None where there is no such file. WeightsMismatch where it is none of ours: no regular file, or too large."""
+    most = _LARGEST.get(path.name, _LARGEST_TEXT)
+    try:
+        # Non-blocking: a FIFO can't hang us.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise WeightsMismatch(f"{path} can't be read: {error}.", hint="Check the rights to it.") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise WeightsMismatch(f"{path} is no regular file.", hint=_FOLDER)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(most + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > most:
+        raise WeightsMismatch(f"{path} is larger than {most:,} bytes.", hint=_FOLDER)
+    return data

@@ -1,0 +1,111 @@
+"""What travels between a service and its clients, in either direction: attempts and pages, with bounds.
+
+Boxes are 0-1000, pages 1-based. Requests alone are in ``web.wire``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from layoutllm_tool.cot import Kind, LayoutCoT, Operation, Relation
+from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.reading import LONGEST_QUESTION
+
+PAGES_TYPE = "application/vnd.layoutllm.pages+json"
+"""Content type of ``Pages``; any other body is a file."""
+Number = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+BoxList = Annotated[list[Number], Field(min_length=4, max_length=4)]
+LineNumber = Annotated[int, Field(ge=0, le=100_000)]
+PageNumber = Annotated[int, Field(ge=1, le=1_000_000)]
+Text = Annotated[str, Field(max_length=4000)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Loose(BaseModel):
+    """What we wrote ourselves and get back: fields that follow from others are left aside."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class AnalysisIn(Loose):
+    kind: Kind
+    operation: Operation
+    key: Text
+
+
+class AreaIn(Loose):
+    page: PageNumber
+    box: BoxList
+    lines: list[LineNumber] = Field(max_length=5000)
+
+
+class FormationIn(Loose):
+    relation: Relation
+    key: Text
+
+
+class EvidenceIn(Loose):
+    page: PageNumber
+    box: BoxList
+    text: Annotated[str, Field(max_length=100_000)]
+    words: list[Annotated[list[LineNumber], Field(min_length=2, max_length=2)]] = Field(max_length=20_000)
+
+
+class CoTIn(Loose):
+    """A LayoutCoT as ``to_json`` writes it."""
+
+    question: Annotated[str, Field(max_length=LONGEST_QUESTION)]
+    analysis: AnalysisIn
+    areas: list[AreaIn] = Field(max_length=1000)
+    formation: FormationIn
+    answer: Annotated[str, Field(max_length=100_000)] | None
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    evidence: list[EvidenceIn] = Field(default_factory=list, max_length=1000)
+    signals: dict[str, float] = Field(default_factory=dict, max_length=200)
+
+    def attempt(self) -> LayoutCoT:
+        """ValueError where a box ends before it begins."""
+        return LayoutCoT.from_json(self.model_dump())
+
+
+class WordIn(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # type: ignore[misc]
+
+    text: Annotated[str, Field(max_length=1000)]
+    box: BoxList
+    confidence: NotRequired[Annotated[float, Field(ge=0, le=1)] | None]
+
+
+_LINE = TypeAdapter(Annotated[list[WordIn], Field(min_length=1, max_length=2000)])
+"""Validated line by line: a whole body in one call would hold the interpreter for half a second."""
+
+
+class PageIn(Strict):
+    """A page as ``Page.to_json`` writes it, with its picture as base64 PNG. ``lines`` are of ``WordIn``."""
+
+    number: PageNumber
+    width: Annotated[int, Field(ge=1, le=100_000)]
+    height: Annotated[int, Field(ge=1, le=100_000)]
+    text_source: Annotated[str, Field(max_length=100)] = ""
+    notices: list[Text] = Field(default_factory=list, max_length=20)
+    lines: Annotated[list[list[Any]], Field(max_length=5000)] | None = None
+    image: str | None = None
+
+    def page(self) -> Page:
+        """Without its picture. ValueError for words that are none (pydantic's ValidationError is one), or for a box
+        that ends before it begins."""
+        lines = None if self.lines is None else tuple(map(_line, self.lines))
+        return Page(self.number, self.width, self.height, lines, None, self.text_source, tuple(self.notices))
+
+
+def _line(words: list[Any]) -> Line:
+    """ValidationError, ValueError."""
+    return Line(
+        tuple(Word(word["text"], Box(*word["box"]), word.get("confidence")) for word in _LINE.validate_python(words))
+    )

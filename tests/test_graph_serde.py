@@ -1,0 +1,278 @@
+"""Checkpoints from somebody else: nothing that they name is imported or called, and what can't be read is told in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import ormsgpack
+import pytest
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Interrupt, Overwrite, Send
+
+from graphs.batch_desk import Desk, Settings
+from graphs.parked import answer, attempts
+from graphs.planner import plan_task
+from graphs.review import Review
+from graphs.runs import carry_out, checkpoints
+from graphs.serde import MOST_BYTES, DataSerializer
+from graphs.state import Context, Request
+from graphs.workflow import build_workflow
+from layoutllm_tool.batch.store import Done, Field, Input, Store
+from layoutllm_tool.errors import StoreMismatch
+from layoutllm_tool.testing import FakeReader, document_from_text
+from layoutllm_tool.tool import LayoutLLMTool
+from tests.postgres import postgres
+
+KEY = "k" * 32
+DOCUMENT = document_from_text("ACME Ltd\nTotal: 12.50\nDate: 2 May 2024", name="a.png")
+PLAN = plan_task(["total", "date"]).plan.model_dump(mode="json")
+REQUEST = Request(document="a.png", task=PLAN, page=None)
+
+
+class Runs:
+    """Pickled, it runs the command when it is read."""
+
+    def __init__(self, shell: str) -> None:
+        self.shell = shell
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (self.shell,)
+
+
+def packed(code: int, *content: Any) -> bytes:
+    return ormsgpack.packb({"found": ormsgpack.Ext(code, ormsgpack.packb(content))})
+
+
+def within_a_snapshot(shell: str) -> bytes:
+    return ormsgpack.packb({"found": ormsgpack.Ext(7, packed(0, "os", "system", shell))})
+
+
+def within_a_record(shell: str) -> bytes:
+    inner = ormsgpack.Ext(0, ormsgpack.packb(("os", "system", shell)))
+    return packed(1, "langgraph.types", "Send", ["question", inner])
+
+
+def revived(data: dict[str, Any]) -> bytes:
+    return json.dumps({"found": {"lc": 1, **data}}).encode()
+
+
+PROMPT = {"type": "constructor", "id": ["langchain_core", "prompts", "prompt", "PromptTemplate"]}
+HOSTILE: dict[str, tuple[str, Callable[[str], bytes]]] = {
+    "one argument": ("msgpack", lambda shell: packed(0, "os", "system", shell)),
+    "arguments": ("msgpack", lambda shell: packed(1, "os", "system", [shell])),
+    "names": ("msgpack", lambda shell: packed(2, "subprocess", "getoutput", {"cmd": shell})),
+    "evaluated": ("msgpack", lambda shell: packed(0, "builtins", "eval", f"__import__('os').system({shell!r})")),
+    "method": ("msgpack", lambda shell: packed(3, "os", "path", shell, "exists")),
+    "pydantic 1": ("msgpack", lambda shell: packed(4, "subprocess", "getoutput", {"cmd": shell})),
+    "pydantic 2": (
+        "msgpack",
+        lambda shell: packed(5, "subprocess", "getoutput", {"cmd": shell}, "model_validate_json"),
+    ),
+    "within a snapshot": ("msgpack", within_a_snapshot),
+    "within a record": ("msgpack", within_a_record),
+    "pattern": ("msgpack", lambda _: packed(1, "re", "compile", ["(a{9}){9}", 0])),
+    "chat message": (
+        "msgpack",
+        lambda _: packed(5, "langchain_core.messages.human", "HumanMessage", {"content": "x"}, ""),
+    ),
+    "array": ("msgpack", lambda _: packed(6, "<i4", [1], "C", b"\0\0\0\0")),
+    "json": ("json", lambda _: revived(PROMPT | {"kwargs": {"template": "x", "input_variables": []}})),
+    "json secret": ("json", lambda _: revived({"type": "secret", "id": ["HOME"]})),
+    "pickle": ("pickle", lambda shell: pickle.dumps(Runs(shell))),
+}
+"""Stored values that run a command, or revive something else, when they are read by whoever follows what they name."""
+KINDS = tuple(HOSTILE)
+
+
+def hostile(kind: str, made: Path) -> tuple[str, bytes]:
+    """One that makes the file."""
+    stored, make = HOSTILE[kind]
+    return stored, make(f"touch '{made}'")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_stored_value_names_is_not_revived(kind: str, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    with pytest.raises(StoreMismatch, match="can't be used"):
+        DataSerializer().loads_typed(hostile(kind, made))
+    opened = DataSerializer().with_msgpack_allowlist([("os", "system"), ("subprocess", "getoutput")])
+    with pytest.raises(StoreMismatch):  # a compiled graph widens the list by its own schemas
+        opened.loads_typed(hostile(kind, made))
+    assert not made.exists()
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Path:
+    """A folder with one document whose fields wait for a person, as LangGraph's own saver keeps them."""
+    tool = LayoutLLMTool(reader=FakeReader(), documents={"a.png": DOCUMENT})
+    # As before the package read checkpoints as data: such folders still have to be read.
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite", check_same_thread=False)) as connection:
+        graph = build_workflow().compile(checkpointer=SqliteSaver(connection))
+        context = Context(tool=tool, rounds=1, second_look=False, review=True, without=("grounding",))
+        answers = graph.invoke(REQUEST, {"configurable": {"thread_id": KEY}}, context=context)["answers"]
+        connection.commit()
+    with Store.open(tmp_path, {"plan": PLAN, "rounds": 1}) as store:
+        store.enter([Input(0, "a.png", None, KEY)])
+        fields = [Field(KEY, i, a["name"], dict(a), True) for i, a in enumerate(answers)]
+        store.put(Done(KEY, "done", "failed", sha256=DOCUMENT.sha256, pages=1), fields)
+    return tmp_path
+
+
+def changed(folder: Path, statement: str, *values: Any) -> None:
+    with closing(sqlite3.connect(folder / "runs.sqlite")) as connection:
+        assert connection.execute(statement, values).rowcount
+        connection.commit()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", ["checkpoints", "writes"])
+def test_a_batch_from_elsewhere_runs_nothing(kind: str, place: str, batch: Path, tmp_path: Path) -> None:
+    """Opening a field is refused in one line; a person's word still counts, since the stored answers are enough for it."""
+    made = tmp_path / "made"
+    kind_, raw = hostile(kind, made)
+    if place == "checkpoints":
+        changed(batch, "UPDATE checkpoints SET type = ?, checkpoint = ?", kind_, raw)
+    else:
+        with closing(sqlite3.connect(batch / "runs.sqlite")) as connection:
+            last = connection.execute("SELECT checkpoint_ns, max(checkpoint_id) FROM checkpoints").fetchone()
+            row = (KEY, *last, "task", "", 0, "found", kind_, raw)
+            connection.execute(f"INSERT INTO writes VALUES ({', '.join('?' * 9)})", row_of(connection, row))
+            connection.commit()
+    with Store.open(batch) as store, checkpoints(batch / "runs.sqlite") as saver:
+        with pytest.raises(StoreMismatch) as refused:
+            attempts(saver, KEY, "total")
+        assert "\n" not in str(refused.value)
+        word = Review(answer="12.50")
+        fields = answer(store, saver, KEY, "total", word, reader=FakeReader(), opened=lambda _: DOCUMENT)
+        assert fields[0].answer["by"] == "person"
+    assert not made.exists()
+
+
+def row_of(connection: sqlite3.Connection, row: tuple[Any, ...]) -> list[Any]:
+    """In the order that the file has its columns in."""
+    names = ("thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "task_path", "idx", "channel", "type", "value")
+    known = dict(zip(names, row, strict=True))
+    return [known[name] for _, name, *_ in connection.execute("PRAGMA table_info(writes)")]
+
+
+def test_what_langgraph_writes_comes_back() -> None:
+    serializer, value = DataSerializer(), {"a": [1, None, 2.5, "x"], 3: True}
+    for one in (Send("question", value), Overwrite(value), Interrupt(value, "id"), value, None):
+        assert serializer.loads_typed(serializer.dumps_typed(one)) == one
+
+
+def test_a_folder_from_before_is_read_and_goes_on(batch: Path) -> None:
+    with Store.open(batch) as store, checkpoints(batch / "runs.sqlite") as saver:
+        assert len(attempts(saver, KEY, "total")) == 1
+        fields = answer(store, saver, KEY, "total", Review(answer="1"), reader=FakeReader(), opened=lambda _: DOCUMENT)
+        assert [f.answer["by"] for f in fields] == ["person", "reader"] and len(attempts(saver, KEY, "total")) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("UPDATE checkpoints SET metadata = ?", b"[" * 100_000),
+        ("UPDATE checkpoints SET metadata = ?", b'{"step": "x"}'),
+        ("UPDATE checkpoints SET checkpoint = ?", b"\xdf\xff\xff\xff\xff"),
+        ("UPDATE checkpoints SET checkpoint = ?", b"\x91" * 100_000),
+        ("UPDATE checkpoints SET checkpoint = ?", ormsgpack.packb({"v": 4, "id": "1", "ts": "", "channel_values": []})),
+        ("UPDATE checkpoints SET checkpoint = ?", "text"),
+        ("UPDATE checkpoints SET type = ?", "sealed"),
+        ("UPDATE checkpoints SET checkpoint = zeroblob(?)", MOST_BYTES + 1),
+    ],
+)
+def test_a_damaged_checkpoint_is_told_in_one_line(change: tuple[str, Any], batch: Path) -> None:
+    changed(batch, *change)
+    context = Context(tool=LayoutLLMTool(reader=FakeReader(), documents={"a.png": DOCUMENT}))
+    with checkpoints(batch / "runs.sqlite") as saver:
+        graph = build_workflow().compile(checkpointer=saver)
+        for read in (
+            lambda: attempts(saver, KEY, "total"),
+            lambda: carry_out(graph, REQUEST, thread=KEY, context=context),
+        ):
+            with pytest.raises(StoreMismatch) as told:
+                read()
+            assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("found", [[], {"total": {}}, {"total": {"attempts": [{"cot": 1}], "best": 7}}, "x"])
+def test_values_that_no_run_leaves_are_refused(found: Any, batch: Path) -> None:
+    with closing(sqlite3.connect(batch / "runs.sqlite")) as connection:
+        raw = connection.execute("SELECT checkpoint FROM checkpoints ORDER BY checkpoint_id DESC").fetchone()[0]
+        serializer = DataSerializer()
+        stored = serializer.loads_typed(("msgpack", raw))
+        stored["channel_values"]["found"] = found
+        connection.execute("UPDATE checkpoints SET checkpoint = ?", (serializer.dumps_typed(stored)[1],))
+        connection.commit()
+    with Store.open(batch) as store, checkpoints(batch / "runs.sqlite") as saver:
+        with pytest.raises(StoreMismatch):
+            attempts(saver, KEY, "total")
+        assert answer(store, saver, KEY, "total", Review(accept=True), reader=FakeReader(), opened=lambda _: DOCUMENT)
+
+
+@pytest.mark.parametrize("content", [b"no database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_no_database_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "runs.sqlite").write_bytes(content)
+    with pytest.raises(StoreMismatch, match="can't be used"), checkpoints(tmp_path / "runs.sqlite"):
+        pass
+
+
+def test_other_tables_of_the_same_name_are_told(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "runs.sqlite")) as connection:
+        connection.executescript("CREATE TABLE checkpoints (x); CREATE TABLE writes (y);")
+    with pytest.raises(StoreMismatch), checkpoints(tmp_path / "runs.sqlite") as saver:
+        attempts(saver, KEY, "total")
+
+
+def test_stored_answers_that_are_none_are_told(batch: Path) -> None:
+    with closing(sqlite3.connect(batch / "batch.sqlite")) as connection:
+        connection.execute("UPDATE fields SET answer = json_set(answer, '$.cot.areas', 7)")
+        connection.commit()
+    with (
+        Store.open(batch) as store,
+        checkpoints(batch / "runs.sqlite") as saver,
+        pytest.raises(StoreMismatch, match="can't be used"),
+    ):
+        answer(store, saver, KEY, "total", Review(accept=True), reader=FakeReader(), opened=lambda _: DOCUMENT)
+
+
+def test_every_saver_of_ours_reads_data_alone(tmp_path: Path) -> None:
+    desk = Desk(FakeReader(), Settings.of(["total"], model={}))
+    assert isinstance(desk._saver.serde, DataSerializer)
+    with checkpoints(tmp_path / "runs.sqlite") as saver:
+        graph = build_workflow().compile(checkpointer=saver)
+        assert isinstance(graph.checkpointer.serde, DataSerializer)  # type: ignore[union-attr]
+
+
+def test_postgres_reads_data_alone(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    context = Context(tool=LayoutLLMTool(reader=FakeReader(), documents={"a.png": DOCUMENT}))
+    with postgres(tmp_path) as url, checkpoints(url) as saver:
+        graph = build_workflow().compile(checkpointer=saver)
+        assert carry_out(graph, REQUEST, thread=KEY, context=context)["answers"]
+        kind, raw = hostile("one argument", made)
+        saver.conn.execute("UPDATE checkpoint_blobs SET type = %s, blob = %s", (kind, raw))  # type: ignore[attr-defined]
+        with pytest.raises(StoreMismatch):
+            attempts(saver, KEY, "total")
+        assert not made.exists()
+
+
+def test_a_server_of_langgraph_is_told_to_revive_nothing() -> None:
+    settings = json.loads((Path(__file__).resolve().parents[1] / "langgraph.json").read_text())
+    script = (
+        "from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer as S; print(S()._allowed_msgpack_modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | settings["env"], capture_output=True, text=True, check=True
+    )
+    assert settings["checkpointer"]["serde"] == {"pickle_fallback": False}  # true where nothing is said
+    assert done.stdout.strip() == "None"  # what langgraph brings itself, and no other

@@ -1,0 +1,327 @@
+"""Strangers' files are opened by a child process: bounded in time, memory and output, and nobody waits for another's file."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from layoutllm_tool.documents import Limits, Page, load_document
+from layoutllm_tool.documents.images import count_directories, normalised
+from layoutllm_tool.documents.parser_process import POOL, ParserPool
+from layoutllm_tool.documents.parser_worker import LENGTH
+from layoutllm_tool.documents.parsing import ParseRequest, parse
+from layoutllm_tool.errors import DocumentError, DocumentTooLarge, DocumentUnreadable, PageOutOfRange
+from tests import hostile
+from tests.pdfs import make_pdf, text
+
+HONEST = make_pdf(text("Invoice 42", 72, 700), text("Total: 9.00", 72, 600))
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+MEBIBYTE = 2**20
+
+
+def request(**limits: float) -> ParseRequest:
+    return ParseRequest("a.pdf", None, Limits(**limits))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def pool() -> Iterator[ParserPool]:
+    made = ParserPool(most=3)
+    yield made
+    for pid in made.pids():
+        os.kill(pid, signal.SIGKILL)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Until it holds; pytest's own limit ends a test in which it never does."""
+    turn = threading.Event()
+    while not condition():
+        turn.wait(0.01)
+
+
+# -- the same pages ------------------------------------------------------------------------------------------------------
+
+
+def picture(kind: str, mode: str = "RGB") -> bytes:
+    noise = np.random.default_rng(1).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).convert(mode).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def samples() -> list[bytes]:
+    made = [HONEST, picture("PNG"), picture("JPEG", "L"), picture("TIFF", "CMYK"), picture("WEBP"), picture("GIF", "P")]
+    files = sorted((SHARED / "cases").rglob("*.p[dn][fg]"))[::9] if SHARED.is_dir() else []
+    return made + [file.read_bytes() for file in files]
+
+
+def test_pages_through_the_child_are_those_of_the_parser_itself(pool: ParserPool) -> None:
+    for data in samples():
+        total, *direct = parse(data, request())
+        assert pool.parse(data, request()) == (total, direct)
+        for one, other in zip(direct, pool.parse(data, request())[1], strict=True):
+            assert isinstance(one, Page) and one.image is not None and other.image is not None
+            assert one.image.mode == other.image.mode and one.image.tobytes() == other.image.tobytes()
+
+
+def test_errors_travel_with_their_kind_and_their_hint(pool: ParserPool) -> None:
+    for data, wanted in ((b"%PDF-1.7 nothing", None), (picture("PNG")[:90], None), (HONEST, (3,))):
+        asked = ParseRequest("name \udcff.pdf", wanted, Limits())
+        with pytest.raises(DocumentError) as direct:
+            list(parse(data, asked))
+        with pytest.raises(type(direct.value)) as travelled:
+            pool.parse(data, asked)
+        assert str(travelled.value) == str(direct.value)
+        assert len(pool.pids()) == 1
+
+
+def test_one_child_serves_one_document_after_another(pool: ParserPool) -> None:
+    pool.parse(HONEST, request())
+    first = pool.pids()
+    pool.parse(HONEST, request())
+    assert pool.pids() == first and len(first) == 1
+
+
+def test_the_child_loads_neither_torch_nor_langchain(pool: ParserPool) -> None:
+    code = (
+        "import sys; from layoutllm_tool.documents import parser_worker; parser_worker._preload(); print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"PIL", "pypdfium2"} <= set(loaded)
+    assert not {"torch", "transformers", "langchain_core", "langgraph", "pydantic"} & set(loaded)
+
+
+# -- time ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_page_that_is_never_drawn_is_given_up_and_keeps_nobody_waiting(pool: ParserPool) -> None:
+    """The hostile ones are given all the time there is: only the honest ones' coming back ends them."""
+    with ThreadPoolExecutor(2) as threads:
+        stuck = [
+            threads.submit(pool.parse, hostile.nested_forms(), request(page_seconds=200, document_seconds=200))
+            for _ in range(2)
+        ]
+        wait_for(lambda: len(pool.pids()) == 2)
+        bad = set(pool.pids())
+        for _ in range(3):
+            assert pool.parse(HONEST, request())[0] == 2
+        assert not any(one.done() for one in stuck)
+        for pid in bad:
+            os.kill(pid, signal.SIGKILL)
+        for one in stuck:
+            with pytest.raises(DocumentUnreadable, match="can't be opened"):
+                one.result()
+    assert pool.parse(HONEST, request())[0] == 2
+
+
+@pytest.mark.parametrize("limits", [{"page_seconds": 0.5}, {"document_seconds": 0.5}])
+def test_time_that_is_over_is_a_clear_refusal_and_a_new_child(pool: ParserPool, limits: dict[str, float]) -> None:
+    pool.parse(HONEST, request())  # the child is warm: its start has an allowance of its own
+    before = pool.pids()
+    with pytest.raises(DocumentTooLarge, match="takes longer than"):
+        pool.parse(hostile.nested_forms(), request(**limits))
+    assert not any(map(psutil.pid_exists, before))
+    assert pool.parse(HONEST, request())[0] == 2 and pool.pids() != before
+
+
+def test_at_most_so_many_children_and_one_stays(pool: ParserPool) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: (pool.parse(HONEST, request())[0], len(pool.pids())), range(24)))
+    assert {total for total, _ in found} == {2} and max(count for _, count in found) <= 3
+    assert len(pool.pids()) == 1
+
+
+# -- memory and output ---------------------------------------------------------------------------------------------------
+
+HEAVY: dict[str, tuple[Callable[[], bytes], type[DocumentError]]] = {
+    "50 huge pages": (hostile.huge_pages, DocumentTooLarge),
+    "12 pages of 79 million pixels": (hostile.bomb_tiff, DocumentTooLarge),
+    "a canvas of 268 million pixels": (hostile.bomb_webp, DocumentTooLarge),
+    "forms without end": (hostile.nested_forms, DocumentError),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HEAVY)
+def test_small_files_never_take_two_gigabytes(name: str) -> None:
+    """Of address space, this process's own and its child's together; what is refused is refused in words."""
+    make, kind = HEAVY[name]
+    code = """
+        import resource, sys
+        from layoutllm_tool.documents import Limits, load_document
+        from layoutllm_tool.errors import DocumentError
+        resource.setrlimit(resource.RLIMIT_AS, (1200 * 2**20,) * 2)
+        try:
+            load_document(sys.stdin.buffer.read(), limits=Limits(page_seconds=20))
+        except DocumentError as error:
+            print(type(error).__name__, error)
+        peak = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        print(sum(peak) // 1024)
+    """
+    data = make()
+    assert len(data) < 1_200_000
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], input=data, capture_output=True, check=True)
+    outcome, peak = done.stdout.decode().strip().splitlines()
+    assert issubclass(getattr(sys.modules["layoutllm_tool.errors"], outcome.split()[0]), kind), outcome
+    assert int(peak) < 2048, outcome
+
+
+def test_a_documents_pages_have_one_budget_together() -> None:
+    pages = make_pdf(*[text("Invoice 42", 72, 700)] * 3)
+    one = 1545 * 2000
+    load_document(pages, limits=Limits(max_picture_bytes=4 * one))
+    with pytest.raises(DocumentTooLarge, match="Choose the pages"):
+        load_document(pages, limits=Limits(max_picture_bytes=2 * one))
+    assert len(load_document(pages, pages=[3], limits=Limits(max_picture_bytes=2 * one)).pages) == 1
+    with pytest.raises(DocumentTooLarge, match="more than 4 words"):
+        load_document(pages, limits=Limits(max_words=4))
+
+
+def test_a_canvas_is_refused_by_its_header() -> None:
+    with pytest.raises(DocumentTooLarge, match="pixels"):
+        list(parse(hostile.bomb_webp(), request()))
+
+
+def test_wide_samples_are_scaled_the_same_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    from layoutllm_tool.documents import images
+
+    rng = np.random.default_rng(0)
+    for samples in (rng.integers(0, 4000, (70, 31)).astype(np.int32), rng.normal(0, 3, (70, 31)).astype(np.float32)):
+        wide = Image.fromarray(samples)
+        whole = normalised(wide)
+        monkeypatch.setattr(images, "_BAND", 100)
+        assert normalised(wide).tobytes() == whole.tobytes()
+        monkeypatch.undo()
+
+
+# -- directories ---------------------------------------------------------------------------------------------------------
+
+
+def test_directories_are_counted_once_each_and_only_so_many() -> None:
+    assert [count_directories(hostile.many_directories(n), "a.tif") for n in (1, 2, 700)] == [1, 2, 700]
+    assert count_directories(hostile.circular_directories(), "a.tif") == 2
+    with pytest.raises(DocumentTooLarge, match="more than 5,000 pages"):
+        load_document(hostile.many_directories(100_000))
+
+
+def test_a_late_page_of_a_long_tiff_is_opened_alone() -> None:
+    pages = [Image.new("L", (40, 30), 255 - number) for number in range(60)]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    found = load_document(buffer.getvalue(), pages=[60, 2], limits=Limits(max_pages=2)).pages
+    assert [page.number for page in found] == [60, 2]
+    assert [page.image.getpixel((0, 0)) for page in found if page.image] == [196, 254]
+    with pytest.raises(PageOutOfRange, match="from 1 to 60"):
+        load_document(buffer.getvalue(), pages=[61])
+
+
+# -- trouble -------------------------------------------------------------------------------------------------------------
+
+
+def framed(said: object, raw: bytes = b"") -> bytes:
+    encoded = json.dumps(said).encode()
+    return LENGTH.pack(len(encoded)) + encoded + raw
+
+
+BLANK = {"number": 1, "width": 4, "height": 4, "text_source": "", "notices": [], "lines": None}
+LIES = {
+    "not JSON": LENGTH.pack(3) + b"abc",
+    "a list": framed([1]),
+    "no length": framed({"total": 1}),
+    "a head without end": LENGTH.pack(2**31) + b"{",
+    "another size": framed({"total": 1, "raw": 0})
+    + framed({"page": BLANK, "mode": "L", "size": [9, 9], "raw": 16}, bytes(16)),
+    "too large": framed({"total": 1, "raw": 0}) + framed({"page": BLANK, "mode": "L", "size": [2**20, 2**20], "raw": 2**40}),
+    "another mode": framed({"total": 1, "raw": 0})
+    + framed({"page": BLANK, "mode": "F", "size": [2, 2], "raw": 16}, bytes(16)),
+    "no page": framed({"total": 1, "raw": 0}) + framed({"page": 3, "mode": "L", "size": [4, 4], "raw": 16}, bytes(16)),
+    "an unknown error": framed({"error": {"kind": "SystemExit"}, "raw": 0}),
+    "nothing": b"",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_a_child_says_is_data(pool: ParserPool, monkeypatch: pytest.MonkeyPatch, lie: str) -> None:
+    said = f"import os, sys; sys.stdin.buffer.read(4); os.write(1, {LIES[lie]!r})"
+    monkeypatch.setattr("layoutllm_tool.documents.parser_process._COMMAND", said)
+    with pytest.raises(DocumentUnreadable, match="can't be opened"):
+        pool.parse(HONEST, request())
+    monkeypatch.undo()
+    assert pool.parse(HONEST, request())[0] == 2
+
+
+def test_half_an_answer_is_never_taken_for_the_next_documents(
+    pool: ParserPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from layoutllm_tool.documents.parser_process import _Child
+
+    def interrupted(self: _Child, *_: object) -> Page:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Child, "_page", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pool.parse(HONEST, request())
+    assert pool.pids() == []
+    assert pool.parse(picture("PNG"), request())[0] == 1
+
+
+def test_a_forked_process_starts_a_child_of_its_own() -> None:
+    load_document(HONEST)
+    mine = set(POOL.pids())
+    inward, outward = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            before = POOL.pids()
+            load_document(HONEST)
+            os.write(outward, json.dumps([before, POOL.pids()]).encode())
+        finally:
+            os._exit(0)
+    os.close(outward)
+    with os.fdopen(inward, "rb") as pipe:
+        before, after = json.loads(pipe.read())
+    os.waitpid(pid, 0)
+    assert before == [] and after and not mine & set(after)
+    assert load_document(HONEST).pages and mine <= set(POOL.pids())
+
+
+def test_nothing_is_left_when_the_process_ends() -> None:
+    code = (
+        "from layoutllm_tool.documents.parser_process import POOL\n"
+        "from layoutllm_tool.documents import load_document\nfrom tests.test_parser_process import HONEST\n"
+        "load_document(HONEST); print(*POOL.pids())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (pid,) = map(int, done.stdout.split())
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize("interpreter", [None, "", "/nowhere/python"])
+def test_without_an_interpreter_the_error_says_so(monkeypatch: pytest.MonkeyPatch, interpreter: str | None) -> None:
+    monkeypatch.setattr(sys, "executable", interpreter)
+    with pytest.raises(DocumentUnreadable, match=r"sys\.executable"):
+        ParserPool().parse(HONEST, request())
+
+
+def test_a_working_directory_that_is_gone_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    made = ParserPool()
+    assert made.parse(HONEST, request())[0] == 2
+    os.kill(made.pids()[0], signal.SIGKILL)
