@@ -17,7 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,7 @@ from scripts.fuzzing import pdfs, pictures, texts
 from tests.pdfs import make_pdf, text
 
 PAGE_SECONDS, TASK_SECONDS, REQUEST_SECONDS, LIST_SECONDS = 3.0, 5.0, 10.0, 15.0
-_OWN = {"page_seconds": PAGE_SECONDS, "document_seconds": 2 * PAGE_SECONDS, "max_pages": 4}
-LIMITS = Limits(**{name: value for name, value in _OWN.items() if name in {one.name for one in fields(Limits)}})  # type: ignore[arg-type]
+LIMITS = Limits(page_seconds=PAGE_SECONDS, document_seconds=2 * PAGE_SECONDS, max_pages=4)
 _LETTER = make_pdf(text("Vendor: Shop", 72, 700) + text("Total: 12.50", 72, 650))
 _AT_THE_HEADER = re.compile(
     r"UnidentifiedImageError|load document|not read here|no JSON|can't be read:|arguments don't fit|Input should|Extra inputs|Field required|exactly one"
@@ -65,9 +64,8 @@ def made(kind: str, seed: int, index: int) -> Input:
     if kind in _FILES:
         data = _FILES[kind](r)
         door = r.choices(("all", "page", "tool-file"), (5, 4, 1))[0]
-        pages = LIMITS.max_pages if door == "all" else 1
-        whole = getattr(LIMITS, "document_seconds", PAGE_SECONDS * pages)
-        return Input(door, data, {"all": whole, "page": PAGE_SECONDS, "tool-file": Limits().page_seconds}[door])
+        seconds = {"all": LIMITS.document_seconds, "page": PAGE_SECONDS, "tool-file": Limits().page_seconds}
+        return Input(door, data, seconds[door])
     door, data = _TEXTS[kind](r)
     return Input(door, data, {"json": REQUEST_SECONDS, "rows": LIST_SECONDS, "plans": TASK_SECONDS}[kind])
 
