@@ -25,9 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     """0 where nothing failed, else 1."""
     options = _parser().parse_args(arguments)
     reports = _replayed(options) if options.replay else _run(options)
+    sys.stdout.write(f"{table(reports)}\n{roots(reports, whole=bool(options.replay))}")
     for report in reports:
         _keep(report, options.seed, options.out)
-    sys.stdout.write(f"{table(reports)}\n{roots(reports, whole=bool(options.replay))}")
     return 1 if any(report.failures for report in reports) else 0
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from scripts.fuzz import main, roots, table
@@ -63,7 +64,7 @@ def test_harm_is_seen(index: int, root: str, monkeypatch: pytest.MonkeyPatch) ->
     report = fuzz("pdf", 0, indices=[index, 4], through=_harmful, make=_numbered)
     assert [seen.root[: len(root)] for _, seen in report.failures] == ([root] if root else [])
     assert report.inputs == 2 and report.answered == 2 - len(report.failures), "the one behind it is answered"
-    assert not [one for one in watch.psutil.Process().children(recursive=True) if _EATER in one.cmdline()]
+    assert not [one for one in psutil.Process().children(recursive=True) if _EATER in one.cmdline()]
 
 
 def test_the_smallest_input_of_each_root_is_told() -> None:
