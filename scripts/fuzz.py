@@ -1,8 +1,8 @@
-"""Hostile inputs made by program, thrown at the package's doors for so many minutes: python -m scripts.fuzz --minutes 30
+"""Hostile inputs made by program, thrown at the package's doors: python -m scripts.fuzz --minutes 30
 
-No input may end in anything but an answer or an error of the package's tree, take more than 2 GB with all processes
-that it starts, or more than twice its deadline. Input number i of a kind is the same for the same seed: ``--replay
-pdf:17`` runs one again and prints all. The smallest failing input of each root is kept in out/fuzz/.
+No input may end in anything but an answer or an error of the package's tree, take more than 2 GB with all
+processes that it starts, or more than twice its deadline. Input number i of a kind is the same for the same seed:
+``--replay pdf:17`` runs one again and prints all. Of each root, the smallest failing input is kept in out/fuzz/.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import pytest
 
 from scripts.fuzz import main, roots, table
 from scripts.fuzzing import doors, watch
+from scripts.fuzzing.outcomes import ANSWERED, Input, Outcome
 from scripts.fuzzing.watch import Report, Seen, fuzz
 
 _COUNTS = {"pdf": 15, "tiff": 25, "png": 25, "webp": 40, "picture": 80, "json": 25, "rows": 25, "plans": 60}
@@ -36,7 +37,7 @@ def test_hostile_inputs_do_no_harm(kind: str) -> None:
     assert report.answered > 0, table([report])
 
 
-def _harmful(given: doors.Input) -> doors.Outcome:
+def _harmful(given: Input) -> Outcome:
     """One harm after another, by the input's size; the fifth is none."""
     match len(given.data):
         case 0:
@@ -47,12 +48,12 @@ def _harmful(given: doors.Input) -> doors.Outcome:
             subprocess.run([sys.executable, "-c", _EATER], check=False)
         case 3:
             os.kill(os.getpid(), signal.SIGKILL)
-    return doors.ANSWERED
+    return ANSWERED
 
 
-def _numbered(kind: str, seed: int, index: int) -> doors.Input:
+def _numbered(kind: str, seed: int, index: int) -> Input:
     """The hang has no time at all, the others all they need."""
-    return doors.Input("all", b"x" * index, 0.0 if index == 1 else 1e6)
+    return Input("all", b"x" * index, 0.0 if index == 1 else 1e6)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Hostile PDFs: small documents with a few features that cost a parser much or contradict themselves, then damaged.
+"""Hostile PDFs: small documents with features that cost a parser much or contradict themselves, then damaged.
 
 ``pdf`` takes a ``random.Random`` and gives a file; the same state gives the same file.
 """
@@ -97,7 +97,7 @@ def _with_table(objects: dict[int, bytes], trailer: bytes, r: random.Random) -> 
     return bytes(out + b"trailer << %s /Size %d %s >>\nstartxref\n%d\n%%%%EOF" % (trailer, len(places), loop, start))
 
 
-# -- features -----------------------------------------------------------------------------------------------------------
+# -- features ------------------------------------------------------------------------------------------------
 
 
 def _nested_forms(made: _Pdf) -> None:
@@ -211,7 +211,7 @@ def _annotations(made: _Pdf) -> None:
 
 
 def _paint(made: _Pdf) -> None:
-    """Patterns that tile a page with hardly anything, shadings of functions that are costly or their own parts."""
+    """Patterns that tile a page with hardly anything, shadings of costly functions."""
     r = made.r
     steps = f"/XStep {r.choice((1, 0.001, 0, -1))} /YStep 0.001 /Resources << /Pattern << /P0 {made.next} 0 R >> >>"
     entries = f"/PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 1 1] {steps}"

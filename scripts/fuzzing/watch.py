@@ -1,6 +1,6 @@
-"""A kind's inputs run in a process of their own, which is watched from outside: time, memory of its tree, sudden death.
+"""A kind's inputs run in a process of their own, watched from outside: time, memory of its tree, sudden death.
 
-What hangs or takes too much is killed with all that it started, and counts as a failure; a new process goes on.
+What hangs or takes too much is killed with all that it started and counts as a failure; a new process goes on.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from pathlib import Path
 import psutil
 
 from scripts.fuzzing import doors
+from scripts.fuzzing.outcomes import Fault, Input, Outcome
 
 MOST_BYTES = 2 * 2**30
 """Resident, of the process and all that it started."""
 _EVERY = 0.05
 """Seconds between two looks at a process that is at work."""
-Make = Callable[[str, int, int], doors.Input]
-Through = Callable[[doors.Input], doors.Outcome]
+Make = Callable[[str, int, int], Input]
+Through = Callable[[Input], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One input, from outside. ``root`` is "" where nothing failed, else the same for failures of one cause, about."""
+    """One input, from outside. ``root`` is "" where nothing failed, else about the same for one cause."""
 
     said: str = ""
     deep: bool = False
@@ -59,7 +60,7 @@ class Seen:
 
 @dataclass(slots=True)
 class Report:
-    """What became of a kind's inputs. ``slowest`` (seconds) and ``largest`` (resident bytes) are of any one input."""
+    """What became of a kind's inputs. ``slowest`` (seconds) and ``largest`` (bytes) are of any one of them."""
 
     kind: str
     said: Counter[str] = field(default_factory=Counter)
@@ -115,7 +116,7 @@ def fuzz(
     return report
 
 
-# -- outside ------------------------------------------------------------------------------------------------------------
+# -- outside -------------------------------------------------------------------------------------------------
 
 
 class _Worker:
@@ -221,11 +222,11 @@ def _place(stack: str) -> str:
     return f"{found[1]} {found[2]}" if found else "outside the package"
 
 
-# -- inside -------------------------------------------------------------------------------------------------------------
+# -- inside --------------------------------------------------------------------------------------------------
 
 
 def _serve(connection: Connection, inputs: Inputs, log: Path) -> None:
-    """Takes numbers of inputs until the other side hangs up; tells each one's deadline, and then what became of it."""
+    """Takes numbers of inputs until the other side hangs up; tells each one's deadline, then its outcome."""
     _prepare(log)
     with contextlib.suppress(EOFError):
         while True:
@@ -244,12 +245,12 @@ def _prepare(log: Path) -> None:
     tempfile.tempdir = str(log.parent)
 
 
-def _outcome(given: doors.Input, through: Through) -> Seen:
+def _outcome(given: Input, through: Through) -> Seen:
     try:
         outcome = through(given)
     except BaseException as error:  # noqa: BLE001  whatever gets out of the package's door is what is looked for
         detail = "".join(traceback.format_exception(error))
         place = _place("\n".join(reversed(detail.splitlines())))
-        root = str(error).partition(":")[0] if isinstance(error, doors.Fault) else f"{type(error).__name__} in {place}"
+        root = str(error).partition(":")[0] if isinstance(error, Fault) else f"{type(error).__name__} in {place}"
         return Seen(root=root, detail=detail[-8000:])
     return Seen(outcome.said, outcome.deep)
