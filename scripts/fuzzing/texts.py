@@ -6,7 +6,6 @@ Each maker takes a ``random.Random`` and gives the door it is for and the bytes;
 from __future__ import annotations
 
 import base64
-import copy
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -17,6 +16,8 @@ from scripts.fuzzing.injuries import damaged
 
 DOCUMENT = "<document>"
 """Stands for the id of a document that the service has."""
+_MOST_SCALED = 3_000_000
+"""Bytes of a part that was repeated."""
 _BOX = [100, 100, 300, 120]
 _COT = {
     "question": "What is the total?",
@@ -52,7 +53,7 @@ def nested(r: random.Random) -> Any:
 
 def changed(value: Any, r: random.Random, *, times: int | None = None) -> Any:
     """A copy with none to three of its parts replaced, left out, doubled or joined by others."""
-    value = copy.deepcopy(value)
+    value = json.loads(json.dumps(value))  # no two parts of it are one object
     for _ in range(r.choice((0, 0, 1, 1, 2, 3)) if times is None else times):
         places = list(_places(value))
         if not places:
@@ -78,8 +79,8 @@ def _scale(holder: Any, key: Any, r: random.Random) -> None:
     number = isinstance(old, int | float) and not isinstance(old, bool)
     if number:
         holder[key] = r.choice((0, 1, 2, 50, 999.9, 1000, 1001, 10**6, -1))
-    elif isinstance(old, str | list):
-        holder[key] = old * r.choice((2, 60))
+    elif isinstance(old, str | list) and len(text := json.dumps(old)) < _MOST_SCALED:
+        holder[key] = json.loads(json.dumps(old * min(r.choice((2, 60)), _MOST_SCALED // len(text))))
 
 
 def _remove(holder: Any, key: Any, r: random.Random) -> None:
