@@ -46,7 +46,7 @@ def odd(r: random.Random) -> Any:
 
 def nested(r: random.Random) -> Any:
     value: Any = 1
-    for _ in range(r.choice((5, 50, 400))):
+    for _ in range(r.choice((5, 50, 150))):
         value = [value] if r.random() < 0.5 else {"a": value}
     return value
 
@@ -247,7 +247,7 @@ def _fields(r: random.Random) -> Any:
 
 def _schema(r: random.Random) -> Any:
     schema = changed(_SCHEMA, r)
-    for _ in range(r.choice((0, 0, 3, 13, 300))):
+    for _ in range(r.choice((0, 0, 3, 13, 200))):
         schema = {
             "type": "object",
             "properties": {"a": schema, "b": {"$ref": r.choice(("#", "#/properties/a", "#/$defs/Party", "#/x~1y"))}},
