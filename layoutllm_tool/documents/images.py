@@ -70,7 +70,9 @@ def picture_pages(data: bytes, name: str, *, limits: Limits, wanted: Sequence[in
             yield from _frames(opened, directories, name, limits, wanted)
     except (DocumentTooLarge, DocumentUnreadable):
         raise
-    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning, MemoryError) as error:
+    except MemoryError:  # the process that runs this says so, and is renewed
+        raise
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise too_many_pixels(name, limits) from error
     # Pillow's decoders meet damage with nearly every exception there is (struct.error, SyntaxError, KeyError, ...).
     except Exception as error:

@@ -26,6 +26,8 @@ from layoutllm_tool.errors import DocumentError, DocumentTooLarge, DocumentUnrea
 
 MOST = 3
 """Children at once."""
+PATIENCE = 10.0
+"""Seconds for one page while somebody else waits for a child: then the one that is longest at its page gives way."""
 RENEWED_AFTER = 256
 """Documents, so that what a library leaks ends with its child."""
 _MOST_HEAD = 64 * 2**20
@@ -68,6 +70,8 @@ class _Child:
             ) from error
         self.served = 0
         self.late = False
+        self.since = time.monotonic()
+        """When its page was begun."""
 
     @property
     def pid(self) -> int:
@@ -85,7 +89,7 @@ class _Child:
         budget = Budget(request.name, limits)
         # A child that has just been started imports its libraries first.
         allowance = _START_SECONDS if self.served == 1 else 0.0
-        with self._deadline(limits.page_seconds + allowance):
+        with self._deadline(limits.page_seconds + allowance, grace=allowance):
             self._send({"request": request.to_json(), "raw": len(data)}, data)
             said = self._head()
         while not said.get("end"):
@@ -112,14 +116,11 @@ class _Child:
     # -- bytes --------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _deadline(self, seconds: float) -> Iterator[None]:
+    def _deadline(self, seconds: float, *, grace: float = 0.0) -> Iterator[None]:
         """Ends the child where what stands inside is not done in time: then every wait for it ends too."""
 
-        def end() -> None:
-            self.late = True
-            self._process.kill()
-
-        watchdog = threading.Timer(max(seconds, 0.0), end)
+        self.since = time.monotonic() + grace
+        watchdog = threading.Timer(max(seconds, 0.0), self.give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -155,6 +156,11 @@ class _Child:
         if len(block) < size:
             raise _Trouble(f"it ended with code {self._process.wait()}")
         return block
+
+    def give_up(self) -> None:
+        """From another thread: whoever waits for the page hears that it took too long."""
+        self.late = True
+        self._process.kill()
 
     # -- end ----------------------------------------------------------------------------------------------------------
 
@@ -217,7 +223,8 @@ class ParserPool:
 
     def _take(self) -> _Child:
         with self._changed:
-            self._changed.wait_for(lambda: self._idle or len(self._busy) < self.most)
+            while not self._changed.wait_for(lambda: self._idle or len(self._busy) < self.most, timeout=1.0):
+                self._make_room()
             while self._idle:
                 child = self._idle.pop()
                 if child.alive:
@@ -227,6 +234,12 @@ class ParserPool:
                 child = _Child()
             self._busy.add(child)
             return child
+
+    def _make_room(self) -> None:
+        """Slow documents have the children for as long as they like, but only while nobody waits."""
+        slowest = min((child for child in self._busy if not child.late), key=lambda child: child.since, default=None)
+        if slowest is not None and time.monotonic() - slowest.since > PATIENCE:
+            slowest.give_up()
 
     def _give_back(self, child: _Child, *, whole: bool) -> None:
         """One idle child is kept; one that was interrupted never: half of an answer may be left in its pipe."""
@@ -256,7 +269,7 @@ def _refusal(trouble: _Trouble, late: bool, request: ParseRequest) -> DocumentEr
     if late:
         return DocumentTooLarge(
             f"opening {request.name!r} takes longer than {limits.page_seconds:g} s for a page,"
-            f" or {limits.document_seconds:g} s in all.",
+            f" {limits.document_seconds:g} s in all, or {PATIENCE:g} s for a page while others wait.",
             hint=f"Give the page as a picture. {CHOOSE}",
         )
     if isinstance(trouble, _Exhausted):
