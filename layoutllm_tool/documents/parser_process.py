@@ -232,6 +232,7 @@ class ParserPool:
                 child.forget()
             else:
                 child = _Child()
+            child.since = time.monotonic()  # its time without work is nobody's page
             self._busy.add(child)
             return child
 
