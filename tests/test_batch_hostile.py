@@ -198,7 +198,7 @@ def test_storage_whose_urls_name_a_server_cant_be_allowed(scheme: str, capsys: p
 def altered(statement: str) -> Callable[[Path], object]:
     def alter(place: Path) -> None:
         connection = sqlite3.connect(place)
-        connection.execute(statement)
+        connection.executescript(statement)
         connection.commit()
         connection.close()
 
@@ -220,6 +220,15 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "an answer that is none": altered("UPDATE fields SET answer = '[]'"),
     "an answer that lacks all": altered("UPDATE fields SET answer = '{}'"),
     "bytes that are no text": altered("UPDATE inputs SET name = CAST(X'ff41' AS TEXT)"),
+    "a view without end": altered(
+        "ALTER TABLE inputs RENAME TO was; CREATE VIEW inputs AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
+        " SELECT x position, 'a' name, NULL page, 'k' key FROM c"
+    ),
+    "a view of a gigabyte": altered(
+        "ALTER TABLE settings RENAME TO was; CREATE VIEW settings AS SELECT 'plan' name, hex(zeroblob(450000000)) value"
+    ),
+    "a trigger": altered("CREATE TRIGGER t AFTER INSERT ON queued BEGIN DELETE FROM documents; END"),
+    "a computed column": altered("ALTER TABLE queued ADD COLUMN more TEXT AS (hex(zeroblob(1000000000)))"),
     "another table": altered("ALTER TABLE fields RENAME COLUMN answer TO reply"),
 }
 

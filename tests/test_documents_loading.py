@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import time
 import zipfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
 
 from layoutllm_tool.documents import Access, Limits, load_document
-from layoutllm_tool.errors import DocumentNotFound, DocumentTooLarge, DocumentUnreadable, PageOutOfRange
+from layoutllm_tool.errors import DocumentError, DocumentNotFound, DocumentTooLarge, DocumentUnreadable, PageOutOfRange
 from tests.pdfs import make_pdf, text
 
 PDF = make_pdf(text("Hello", 72, 700))
@@ -139,3 +141,23 @@ def test_what_is_no_source_at_all() -> None:
     for source in (3, None, [b"a"], {"path": "a"}):
         with pytest.raises(DocumentUnreadable, match="is no document"):
             load_document(source)  # type: ignore[arg-type]
+
+
+def test_text_that_is_nearly_base64_is_looked_at_once() -> None:
+    """In steps of the pattern's engine, by the clock of this process: twice the text takes about twice as long."""
+
+    def seconds(blanks: int) -> float:
+        text = base64.b64encode(b"%PDF-1.7\n" + b"x" * 60).decode().rstrip("=") + " " * blanks + "!"
+        begun = time.process_time()
+        with pytest.raises(DocumentError):
+            load_document(text)
+        return time.process_time() - begun
+
+    seconds(10)
+    assert seconds(400_000) < 40 * max(seconds(25_000), 0.01)
+
+
+def test_a_data_url_of_percent_signs_is_refused_before_it_is_undone() -> None:
+    with pytest.raises(DocumentTooLarge):
+        load_document("data:," + "%41" * 1_500_000)
+    assert load_document("data:image/png;base64," + quote(base64.b64encode(picture()).decode())).pages

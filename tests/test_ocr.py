@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -159,3 +162,24 @@ def test_faint_print_inside_a_black_border_is_read() -> None:
     bordered.paste(faint, (40, 40))
     page = recognise_page(as_page(bordered), engine=ONCE, cache=fresh())
     assert set(expected_text()) <= {line.text for line in page.lines or ()}
+
+
+def test_contrast_is_evened_the_same_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    from layoutllm_tool.ocr import contrast
+
+    rng = np.random.default_rng(3)
+    image = Image.fromarray(rng.integers(0, 255, (300, 170), dtype=np.uint8))
+    whole = contrast.even(image)
+    real = contrast._ratio
+    sizes: list[int] = []
+
+    def counted(dark: Any, around: Any) -> Any:
+        sizes.append(dark.size)
+        return real(dark, around)
+
+    monkeypatch.setattr(contrast, "_ratio", counted)
+    monkeypatch.setattr(contrast, "_SAMPLE", 4000)
+    banded = contrast.even(image)
+    assert max(sizes) <= 4000 + 170
+    difference = np.abs(np.asarray(whole, dtype=int) - np.asarray(banded, dtype=int))
+    assert difference.max() <= 12  # the percentiles are of every n-th row

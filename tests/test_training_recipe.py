@@ -217,6 +217,7 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # three minutes of two free cores, of which others may have one
 def test_the_smoke_recipe_survives_being_killed(tmp_path: Path) -> None:
     """The real command on the real base model, killed with -9 while it trains, ends with the weights of an unkilled run."""
     command = [sys.executable, "-W", "ignore", "-m", "layoutllm_tool", "train", "--recipe", "smoke", "--set", "pages=8"]

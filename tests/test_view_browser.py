@@ -164,7 +164,7 @@ def test_the_exported_file_shows_the_same_without_a_server(
 ) -> None:
     parser, file = argparse.ArgumentParser(), tmp_path / "run.html"
     view.add_to(parser.add_subparsers())
-    options = parser.parse_args(["view", str(batch[0]), "--export", str(file)])
+    options = parser.parse_args(["view", str(batch[0]), "--export", str(file), "--root", str(batch[0].parent)])
     assert options.run(options, None) == 0
     page.goto(file.as_uri())
     expect(page.locator("#fields li")).to_have_count(2)

@@ -140,6 +140,9 @@ HEADERS = {
     "a negative size": header({"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, -8]}}, bytes(8)),
     "an unknown type": header({"a": {"dtype": "C64", "shape": [1], "data_offsets": [0, 8]}}, bytes(8)),
     "a shape in words": header({"a": {"dtype": "F32", "shape": "12", "data_offsets": [0, 8]}}, bytes(8)),
+    "a tensor of many sides": header(
+        {"a": {"dtype": "F32", "shape": [2**39] * 80_000, "data_offsets": [0, 4]}}, bytes(4)
+    ),
     "facts that are none": header({"__metadata__": 3}),
 }
 

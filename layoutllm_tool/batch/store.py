@@ -404,7 +404,7 @@ def _usable(place: Path) -> Iterator[None]:
         raise StoreUnusable(f"{place} is damaged, or was made by another program ({why}).", hint=_NAME_IT) from error
 
 
-_SHAPES = (ValueError, TypeError, LookupError, RecursionError, AttributeError)
+_SHAPES = (ValueError, TypeError, LookupError, RecursionError, AttributeError, MemoryError)
 """What decoding raises where something else stands than was written."""
 _WRITING = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_BUSY")
 
@@ -424,6 +424,7 @@ def _looked_at(place: Path) -> tuple[sqlite3.Connection, bool]:
         address = f"{place.absolute().as_uri()}?{settings}"
         try:
             connection = sqlite3.connect(address, uri=True, timeout=60, check_same_thread=False, isolation_level=None)
+            _check_foreign(connection)
             fixed = _is_fixed(connection) or settings != "mode=rw"
             if not fixed and _tables(connection) >= _OLDEST:
                 _upgraded(connection)
@@ -436,6 +437,24 @@ def _looked_at(place: Path) -> tuple[sqlite3.Connection, bool]:
 
 _OLDEST = {"settings", "inputs", "documents", "fields"}
 """Tables of the first version: the others are made where they are missing."""
+
+
+def _check_foreign(connection: sqlite3.Connection) -> None:
+    """Before any row is looked at: tables and indexes alone, of plain columns, and values of bounded length. A view or a trigger
+    would be somebody else's program. ValueError."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+    connection.execute("PRAGMA trusted_schema=OFF")
+    for kind, name, statement in connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall():
+        virtual = str(statement or "").lstrip()[:30].upper().startswith("CREATE VIRTUAL")
+        if kind not in ("table", "index") or virtual:
+            raise ValueError(f"it holds a {'virtual table' if virtual else kind}")
+        if kind == "table" and any(
+            column[6] for column in connection.execute("SELECT * FROM pragma_table_xinfo(?)", (name,))
+        ):
+            raise ValueError(f"its table {str(name)[:40]!r} computes a column")
+
+
+_LONGEST_VALUE = 2**25
 
 
 def _is_fixed(connection: sqlite3.Connection) -> bool:

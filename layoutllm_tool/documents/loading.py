@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     from layoutllm_tool.protocols import Source
 
-_TEXT_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{40,}={0,2}\s*")
+_TEXT_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{40,}={0,2}")
+_MOST_PERCENTS = 1_000_000
+"""Characters of a data: URL that are written as %41: each takes a hundred bytes to undo."""
 _OTHER_TYPES = (
     (re.compile(rb"PK\x03\x04.{0,6000}?word/", re.S), "a Word document"),
     (re.compile(rb"PK\x03\x04.{0,6000}?xl/", re.S), "an Excel workbook"),
@@ -116,7 +118,7 @@ def _bytes(source: str | os.PathLike[str] | bytes, limits: Limits, access: Acces
 
 def _data_url(url: str, limits: Limits) -> bytes:
     header, comma, body = url.partition(",")
-    if len(body) > 3 * limits.max_bytes:
+    if len(body) > 3 * limits.max_bytes or body.count("%") > _MOST_PERCENTS:
         raise too_many_bytes("data: URL", limits)
     try:
         data = unquote_to_bytes(body)
@@ -141,10 +143,12 @@ def _base64(text: str, limits: Limits) -> bytes | None:
     """The bytes where the text is base64 of a type that is known here; None for a path, which looks much the same."""
     try:
         start = _decoded("".join(text[:2000].split())[:1368].encode("ascii"))
-        if not (is_pdf(start) or is_picture(start)) or not _TEXT_BASE64.fullmatch(text):
+        if not (is_pdf(start) or is_picture(start)):
             return None
         if len(text) > 2 * limits.max_bytes:
             raise too_many_bytes("base64 text", limits)
+        if not _TEXT_BASE64.fullmatch(text.rstrip()):
+            return None
         data = _decoded(text.encode("ascii"))
     except ValueError:
         return None

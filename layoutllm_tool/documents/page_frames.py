@@ -102,7 +102,7 @@ def packed(page: Page, image: Image) -> tuple[PageHead, bytes]:
     return PageHead.of(page, image, text), counts.tobytes() + array("d", corners).tobytes() + text
 
 
-def unpacked(head: PageHead, block: bytes) -> tuple[Line, ...] | None:
+def unpacked(head: PageHead, block: bytes | bytearray) -> tuple[Line, ...] | None:
     """The lines of a block. ValueError where it contradicts the head."""
     if head.lines is None:
         return None

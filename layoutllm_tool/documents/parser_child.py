@@ -90,7 +90,8 @@ class ParserChild:
             _widen(pipe.fileno())
         self.ready = self.late = False
         self.served = 0
-        self.idle_since = 0.0
+        self.since = self.idle_since = time.monotonic()
+        """When its page was begun, and when its last document was done."""
 
     @property
     def pid(self) -> int:
@@ -127,7 +128,7 @@ class ParserChild:
         if self.ready:
             return
         try:
-            with self._deadline(START_SECONDS):
+            with self._deadline(START_SECONDS, grace=START_SECONDS):
                 self.ready = self._said().get("ready") is True
         except ParserTrouble as trouble:
             raise ParserNotStarted(str(trouble)) from trouble
@@ -168,14 +169,10 @@ class ParserChild:
     # -- bytes --------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _deadline(self, seconds: float) -> Iterator[None]:
+    def _deadline(self, seconds: float, *, grace: float = 0.0) -> Iterator[None]:
         """Ends the child where what stands inside is not done in time: then every wait for it ends too."""
-
-        def end() -> None:
-            self.late = True
-            self._process.kill()
-
-        watchdog = threading.Timer(min(max(seconds, 0.0), threading.TIMEOUT_MAX), end)
+        self.since = time.monotonic() + grace
+        watchdog = threading.Timer(min(max(seconds, 0.0), threading.TIMEOUT_MAX), self.give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -214,6 +211,11 @@ class ParserChild:
                 raise ParserTrouble(f"it ended with code {self._process.wait()}")
             rest = rest[count:]
         return block
+
+    def give_up(self) -> None:
+        """From another thread: whoever waits for the page hears that it took too long."""
+        self.late = True
+        self._process.kill()
 
     # -- end ----------------------------------------------------------------------------------------------------------
 

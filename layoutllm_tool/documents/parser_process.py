@@ -24,6 +24,8 @@ from layoutllm_tool.errors import DocumentError, DocumentTooLarge, DocumentUnrea
 
 MOST = 3
 """Children at once."""
+PATIENCE = 10.0
+"""Seconds for one page while somebody else waits for a child: then the one that is longest at its page gives way."""
 IDLE_SECONDS = 30.0
 """After which all idle children but one are ended."""
 RENEWED_AFTER = 256
@@ -69,16 +71,24 @@ class ParserPool:
 
     def _take(self) -> ParserChild:
         with self._changed:
-            self._changed.wait_for(lambda: self._idle or len(self._busy) < self.most)
+            while not self._changed.wait_for(lambda: self._idle or len(self._busy) < self.most, timeout=1.0):
+                self._make_room()
             while self._idle:
                 child = self._idle.pop()
                 if child.alive:
+                    child.since = time.monotonic()
                     break
                 child.end()
             else:
                 child = ParserChild()
             self._busy.add(child)
             return child
+
+    def _make_room(self) -> None:
+        """Slow documents have the children for as long as they like, but only while nobody waits."""
+        slowest = min((child for child in self._busy if not child.late), key=lambda child: child.since, default=None)
+        if slowest is not None and time.monotonic() - slowest.since > PATIENCE:
+            slowest.give_up()
 
     def _give_back(self, child: ParserChild, *, whole: bool) -> None:
         """One that was interrupted is never kept: half of an answer may be left in its pipe."""
@@ -132,7 +142,7 @@ def _refusal(trouble: ParserTrouble, late: bool, request: ParseRequest) -> Docum
     if late:
         return DocumentTooLarge(
             f"opening {request.name!r} takes longer than {limits.page_seconds:g} s for a page,"
-            f" or {limits.document_seconds:g} s in all.",
+            f" {limits.document_seconds:g} s in all, or {PATIENCE:g} s for a page while others wait.",
             hint=f"Give the page as a picture. {CHOOSE}",
         )
     if isinstance(trouble, ParserExhausted):

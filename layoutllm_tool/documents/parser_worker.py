@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 LENGTH = struct.Struct(">I")
 MEMORY = 1280 * 2**20
-"""Bytes of address space. A page of 80 million pixels in four channels fits."""
+"""Bytes of address space. With the pictures that its parent keeps of a document (max_picture_bytes), below 2 GB together."""
 _FILES = 64
 
 

@@ -106,7 +106,7 @@ def _read_pool(plan: Plan, named: dict[str, ads.Label], reader: Reader, say: Say
     listed = plan.out / "pool.jsonl"
     listed.write_text("".join(json.dumps({"document": name}) + "\n" for name in named), encoding="utf-8")
     settings = Settings.of(_task(), model=reader_identity(reader), rounds=1, second_look=False)
-    with Batch(batch_rows(str(listed)), plan.out / "pool", settings) as batch:
+    with Batch(batch_rows(str(listed), roots=["/"]), plan.out / "pool", settings) as batch:
         tally = batch.run(here(reader, settings))
     say(f"pool: {tally.total} documents, {tally.failed} failed")
 

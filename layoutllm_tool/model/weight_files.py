@@ -33,6 +33,7 @@ NEEDED = (CONFIG, PARTS, ADAPTER_CONFIG, ADAPTER)
 MAY_BE = (CALIBRATION, LOSS_HEAD)
 _LARGEST = {PARTS: 2**29, "adapter_model.safetensors": 2**29, LOSS_HEAD: 2**24}
 """Bytes; the others are text."""
+_MOST_SIDES = 8
 _LARGEST_TEXT, _LARGEST_HEADER = 2**18, 2**22
 _DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
 _FOLDER = "Name a folder written by save_weights()."
@@ -191,6 +192,8 @@ class WeightFiles:
             header = json.loads(data[8 : 8 + size])
             facts = {str(key): str(value) for key, value in (header.pop("__metadata__", None) or {}).items()}
             for tensor in header.values():
+                if len(tensor["shape"]) > _MOST_SIDES:
+                    raise ValueError("a tensor of many sides")
                 numbers = math.prod(_whole(side) for side in tensor["shape"]) * _DTYPES[tensor["dtype"]]
                 begin, end = map(_whole, tensor["data_offsets"])
                 if end - begin != numbers or end > len(data) - 8 - size:

@@ -1,1 +1,1 @@
-"""Hostile inputs made by program: ``pictures``, ``pdfs`` and ``texts`` make them, ``doors`` hands them to the package."""
+"""Hostile inputs: ``pictures``, ``pdfs`` and ``texts`` make them, ``doors`` hands them to the package."""

@@ -1,62 +1,36 @@
 """The doors of the package that a stranger's input comes through, each as a function of that input.
 
-A door gives what became of it in a few words, or raises: errors of the package's tree are refusals, all others are faults.
-What a door needs (a service, a batch to review) is made once a process.
+A door tells what became of it, or raises: errors of the package's tree are refusals, all others faults.
 """
 
 from __future__ import annotations
 
-import atexit
-import io
 import json
-import logging
 import os
 import random
-import re
-import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from layoutllm_tool.documents import Access, Limits, load_document
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.testing import FakeReader, document_from_text
-from scripts.fuzzing import pdfs, pictures, texts
-from tests.pdfs import make_pdf, text
-
-PAGE_SECONDS, TASK_SECONDS, REQUEST_SECONDS, LIST_SECONDS = 3.0, 5.0, 10.0, 15.0
-_OWN = {"page_seconds": PAGE_SECONDS, "document_seconds": 2 * PAGE_SECONDS, "max_pages": 4}
-LIMITS = Limits(**{name: value for name, value in _OWN.items() if name in {one.name for one in fields(Limits)}})  # type: ignore[arg-type]
-_LETTER = make_pdf(text("Vendor: Shop", 72, 700) + text("Total: 12.50", 72, 650))
-_AT_THE_HEADER = re.compile(
-    r"UnidentifiedImageError|load document|not read here|no JSON|can't be read:|arguments don't fit|Input should|Extra inputs|Field required|exactly one"
+from scripts.fuzzing import pdfs, pictures, texts, web
+from scripts.fuzzing.outcomes import (
+    ANSWERED,
+    LETTER,
+    LIMITS,
+    LIST_SECONDS,
+    PAGE_SECONDS,
+    REQUEST_SECONDS,
+    TASK_SECONDS,
+    Fault,
+    Input,
+    Outcome,
+    folder,
+    refusal,
 )
-"""What errors say of inputs that were not opened at all, or did not fit their schema."""
-
-
-class Fault(Exception):
-    """The package broke a promise without raising."""
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """``data`` for the door of that name; the door has ``seconds``."""
-
-    door: str
-    data: bytes
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """``said``: "answered", or the class of the refusal. ``deep``: whether it got past the check of the header."""
-
-    said: str
-    deep: bool
 
 
 def made(kind: str, seed: int, index: int) -> Input:
@@ -65,9 +39,8 @@ def made(kind: str, seed: int, index: int) -> Input:
     if kind in _FILES:
         data = _FILES[kind](r)
         door = r.choices(("all", "page", "tool-file"), (5, 4, 1))[0]
-        pages = LIMITS.max_pages if door == "all" else 1
-        whole = getattr(LIMITS, "document_seconds", PAGE_SECONDS * pages)
-        return Input(door, data, {"all": whole, "page": PAGE_SECONDS, "tool-file": Limits().page_seconds}[door])
+        seconds = {"all": LIMITS.document_seconds, "page": PAGE_SECONDS, "tool-file": Limits().page_seconds}
+        return Input(door, data, seconds[door])
     door, data = _TEXTS[kind](r)
     return Input(door, data, {"json": REQUEST_SECONDS, "rows": LIST_SECONDS, "plans": TASK_SECONDS}[kind])
 
@@ -77,16 +50,10 @@ def through(given: Input) -> Outcome:
     try:
         return _DOORS[given.door](given.data)
     except LayoutLLMError as error:
-        return _refused(error)
+        return refusal(type(error).__name__, str(error))
 
 
-def _refused(error: LayoutLLMError) -> Outcome:
-    return Outcome(type(error).__name__, not _AT_THE_HEADER.search(str(error)))
-
-
-ANSWERED = Outcome("answered", deep=True)
-
-# -- files --------------------------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------------------
 
 
 def _load_all(data: bytes) -> Outcome:
@@ -102,7 +69,7 @@ def _load_page(data: bytes) -> Outcome:
 
 
 def _tool_file(data: bytes) -> Outcome:
-    path = _folder() / "given"
+    path = folder() / "given"
     path.write_bytes(data)
     return _called({"document": "given", "question": "What is the total?", "page": 1})
 
@@ -118,96 +85,16 @@ def _tool(data: bytes) -> Outcome:
 def _called(arguments: dict[str, Any]) -> Outcome:
     from layoutllm_tool import LayoutLLMTool
 
-    (_folder() / "letter.pdf").write_bytes(_LETTER)
-    tool = LayoutLLMTool(reader=FakeReader(), access=Access(roots=(_folder(),)))
+    (folder() / "letter.pdf").write_bytes(LETTER)
+    tool = LayoutLLMTool(reader=FakeReader(), access=Access(roots=(folder(),)))
     message = tool.invoke({"type": "tool_call", "id": "1", "name": tool.name, "args": arguments})
     json.dumps(message.artifact)
     if message.status == "error":
-        return Outcome("ToolException", not _AT_THE_HEADER.search(str(message.content)))
+        return refusal("ToolException", str(message.content))
     return ANSWERED
 
 
-@cache
-def _folder() -> Path:
-    made = Path(tempfile.mkdtemp(prefix="fuzz-"))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
-
-
-# -- HTTP ---------------------------------------------------------------------------------------------------------------
-
-
-@cache
-def _log() -> io.StringIO:
-    """What the package logs as errors: the tracebacks behind a status of 500."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setLevel(logging.ERROR)
-    logging.getLogger("layoutllm_tool").addHandler(handler)
-    return stream
-
-
-@cache
-def _service() -> tuple[Any, str]:
-    """A client of a service on a real socket, and the id of a document that it has."""
-    import httpx
-
-    from layoutllm_tool.web.desk import ServiceLimits
-    from tests.services import running
-
-    stack = ExitStack()
-    address = stack.enter_context(
-        running(FakeReader(), limits=ServiceLimits(seconds=REQUEST_SECONDS, memory=2**26, documents=LIMITS))
-    )
-    client = stack.enter_context(httpx.Client(base_url=address, timeout=60))
-    atexit.register(stack.close)
-    return client, client.post("/v1/documents", content=_LETTER).json()["id"]
-
-
-@cache
-def _review_page() -> Any:
-    from starlette.testclient import TestClient
-
-    from layoutllm_tool.web.view import cookie_name, create_app
-    from tests.review_page import TOKEN, doubtful_batch
-
-    app, stack = create_app(*doubtful_batch(_folder()), token=TOKEN), ExitStack()
-    client = TestClient(app, "http://127.0.0.1", raise_server_exceptions=False, cookies={cookie_name(TOKEN): TOKEN}, headers={"origin": "http://127.0.0.1"})  # fmt: skip
-    atexit.register(stack.close)
-    return stack.enter_context(client)
-
-
-def _posted(client: Any, path: str, data: bytes, kind: str) -> Outcome:
-    log = _log()
-    log.seek(0), log.truncate()
-    reply = client.post(path, content=data, headers={"content-type": kind})
-    if reply.status_code >= 500 and reply.status_code != 503:
-        raise Fault(f"status {reply.status_code} by {_last_call(log.getvalue())}: {reply.text[:300]}\n{log.getvalue()}")
-    if reply.status_code >= 400 and not reply.json()["message"]:
-        raise Fault(f"status {reply.status_code} says nothing")
-    return ANSWERED if reply.status_code < 400 else Outcome(f"status {reply.status_code}", not _AT_THE_HEADER.search(reply.text))  # fmt: skip
-
-
-def _last_call(log: str) -> str:
-    """The innermost function in a traceback, and what it raised."""
-    calls, errors = re.findall(r'File ".*?([^/"]+)", line \d+, in (\S+)', log), re.findall(r"^(\w+)(?:: |$)", log, re.M)
-    return f"{'/'.join(calls[-1])} {errors[-1]}" if calls and errors else "nobody"
-
-
-def _ask(data: bytes) -> Outcome:
-    client, document = _service()
-    return _posted(client, "/v1/ask", data.replace(texts.DOCUMENT.encode(), document.encode()), "application/json")
-
-
-def _pages(data: bytes) -> Outcome:
-    return _posted(_service()[0], "/v1/documents", data, "application/vnd.layoutllm.pages+json")
-
-
-def _review(data: bytes) -> Outcome:
-    return _posted(_review_page(), f"/api/documents/{'a' * 32}/fields/total", data, "application/json")
-
-
-# -- batches ------------------------------------------------------------------------------------------------------------
+# -- batches -------------------------------------------------------------------------------------------------
 
 
 def _batch(data: bytes, door: str) -> Outcome:
@@ -218,7 +105,7 @@ def _batch(data: bytes, door: str) -> Outcome:
     from layoutllm_tool.batch.tables import write_tables
 
     settings = Settings.of(["vendor"], model={"reader": "fake"}, rounds=1, second_look=False)
-    with tempfile.TemporaryDirectory(dir=_folder()) as name:
+    with tempfile.TemporaryDirectory(dir=folder()) as name:
         source, out = Path(name) / "in", Path(name) / "out"
         source.mkdir()
         _fill(source)
@@ -237,20 +124,20 @@ def _batch(data: bytes, door: str) -> Outcome:
         return ANSWERED if tally.failed < tally.seen else Outcome("all rows failed", deep=True)
 
 
-def _fill(folder: Path) -> None:
-    (folder / "good.pdf").write_bytes(_LETTER)
-    (folder / "good.png").write_bytes(pictures.drawn("PNG", random.Random(1)))
-    (folder / "broken.pdf").write_bytes(_LETTER[:60])
-    os.mkfifo(folder / "fifo.pdf")
+def _fill(place: Path) -> None:
+    (place / "good.pdf").write_bytes(LETTER)
+    (place / "good.png").write_bytes(pictures.drawn("PNG", random.Random(1)))
+    (place / "broken.pdf").write_bytes(LETTER[:60])
+    os.mkfifo(place / "fifo.pdf")
 
 
-def _source(folder: Path, data: bytes, door: str) -> Path:
+def _source(place: Path, data: bytes, door: str) -> Path:
     if door != "folder":
-        (folder / f"list.{door}").write_bytes(data)
-        return folder / f"list.{door}"
+        (place / f"list.{door}").write_bytes(data)
+        return place / f"list.{door}"
     for name in filter(None, data.split(b"\0")):
-        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(_LETTER)
-    return folder
+        Path(os.fsdecode(os.fsencode(place) + b"/" + name)).write_bytes(LETTER)
+    return place
 
 
 def _is_list(data: bytes, door: str) -> bool:
@@ -262,7 +149,7 @@ def _is_list(data: bytes, door: str) -> bool:
     return door == "folder" or data.startswith(texts.GOOD_ROWS[door])
 
 
-# -- tasks --------------------------------------------------------------------------------------------------------------
+# -- tasks ---------------------------------------------------------------------------------------------------
 
 
 def _task(data: bytes) -> Outcome:
@@ -307,12 +194,14 @@ def _carried_out(plan: Any) -> None:
 
 
 _FILES: dict[str, Callable[[random.Random], bytes]] = {
-    "pdf": pdfs.pdf, "tiff": pictures.tiff, "png": pictures.png, "webp": pictures.webp, "picture": pictures.other,
+    "pdf": pdfs.pdf, "tiff": pictures.tiff, "png": pictures.png, "webp": pictures.webp,
+    "picture": pictures.other,
 }  # fmt: skip
 _TEXTS = {"json": texts.body, "rows": texts.listing, "plans": texts.task}
 KINDS = (*_FILES, *_TEXTS)
 _DOORS: dict[str, Callable[[bytes], Outcome]] = {
-    "all": _load_all, "page": _load_page, "tool-file": _tool_file, "tool": _tool, "ask": _ask, "pages": _pages, "review": _review,
-    "jsonl": lambda data: _batch(data, "jsonl"), "csv": lambda data: _batch(data, "csv"), "folder": lambda data: _batch(data, "folder"),
-    "words": _task, "fields": _task, "schema": _task, "plan": _task, "model": _model,
+    "all": _load_all, "page": _load_page, "tool-file": _tool_file, "tool": _tool, "ask": web.ask,
+    "pages": web.pages, "review": web.review, "jsonl": lambda data: _batch(data, "jsonl"),
+    "csv": lambda data: _batch(data, "csv"), "folder": lambda data: _batch(data, "folder"), "words": _task,
+    "fields": _task, "schema": _task, "plan": _task, "model": _model,
 }  # fmt: skip

@@ -6,7 +6,10 @@ import random
 from functools import cache
 from pathlib import Path
 
-INTEGERS = (0, 1, 2, 3, 7, 8, 16, 127, 128, 255, 256, 1000, 16383, 32767, 65535, 100_000, 2**24, 2**31 - 1, 2**31, 2**32 - 1)  # fmt: skip
+INTEGERS = (
+    0, 1, 2, 3, 7, 8, 16, 127, 128, 255, 256, 1000, 16383, 32767, 65535, 100_000, 2**24, 2**31 - 1, 2**31,
+    2**32 - 1,
+)  # fmt: skip
 _SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 

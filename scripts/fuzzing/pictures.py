@@ -1,4 +1,4 @@
-"""Hostile pictures: TIFF directories, PNG and WebP chunks written field by field, and other formats damaged after Pillow wrote them.
+"""Hostile pictures: TIFF, PNG and WebP written field by field, other formats damaged after Pillow wrote them.
 
 Each maker takes a ``random.Random`` and gives a file; the same state gives the same file.
 """
@@ -15,16 +15,17 @@ from PIL import Image
 from scripts.fuzzing.injuries import INTEGERS, damaged, samples
 
 _MODES = {
-    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), "TIFF": ("1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "F"),
-    "WEBP": ("RGB", "RGBA"), "GIF": ("P", "L"), "JPEG": ("L", "RGB", "CMYK"), "BMP": ("1", "L", "P", "RGB"),
-    "PPM": ("1", "L", "RGB"), "JPEG2000": ("L", "RGB", "RGBA"), "AVIF": ("RGB",),
+    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
+    "TIFF": ("1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "F"), "WEBP": ("RGB", "RGBA"), "GIF": ("P", "L"),
+    "JPEG": ("L", "RGB", "CMYK"), "BMP": ("1", "L", "P", "RGB"), "PPM": ("1", "L", "RGB"),
+    "JPEG2000": ("L", "RGB", "RGBA"), "AVIF": ("RGB",),
 }  # fmt: skip
 _SUFFIXES = {"PNG": (".png",), "TIFF": (".tif", ".tiff"), "WEBP": (".webp",), "JPEG": (".jpg", ".jpeg")}
 _HUGE = (16_384, 30_000, 65_535, 100_000, 2**31 - 1)
 
 
 def drawn(kind: str, r: random.Random) -> bytes:
-    """A valid small picture of Pillow's format ``kind``; several frames where the format has them and chance will."""
+    """A valid small picture of Pillow's format ``kind``, at times of several frames."""
     image = Image.new("RGB", (r.randint(1, 80), r.randint(1, 80)), r.randrange(2**24))
     image.paste(r.randrange(2**24), (0, 0, r.randint(1, 40), r.randint(1, 40)))
     image = (
@@ -54,13 +55,15 @@ def other(r: random.Random) -> bytes:
     return damaged(data, r) if r.random() < 0.9 else data
 
 
-# -- TIFF ---------------------------------------------------------------------------------------------------------------
+# -- TIFF ----------------------------------------------------------------------------------------------------
 
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 11: 4, 12: 8}
 _ODD_TAGS: dict[int, tuple[int, ...]] = {
-    256: _HUGE, 257: _HUGE, 258: (0, 1, 2, 4, 12, 16, 32, 64, 255), 259: (0, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34712, 50001, 9),
-    262: tuple(range(11)), 266: (0, 2, 9), 274: (*range(10), 255), 277: (0, 2, 3, 4, 5, 255, 65535), 278: (0, 1, 2**31),
-    279: INTEGERS, 284: (0, 2, 3), 317: (2, 3, 9), 322: _HUGE, 323: _HUGE, 338: (0, 1, 2, 9), 339: (0, 2, 3, 4, 9), 34675: INTEGERS,
+    256: _HUGE, 257: _HUGE, 258: (0, 1, 2, 4, 12, 16, 32, 64, 255),
+    259: (0, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34712, 50001, 9), 262: tuple(range(11)), 266: (0, 2, 9),
+    274: (*range(10), 255), 277: (0, 2, 3, 4, 5, 255, 65535), 278: (0, 1, 2**31), 279: INTEGERS,
+    284: (0, 2, 3), 317: (2, 3, 9), 322: _HUGE, 323: _HUGE, 338: (0, 1, 2, 9), 339: (0, 2, 3, 4, 9),
+    34675: INTEGERS,
 }  # fmt: skip
 
 
@@ -102,11 +105,11 @@ def _directory(tags: dict[int, int], order: str, after: int, r: random.Random) -
     return made + struct.pack(f"{order}I", after)
 
 
-# -- PNG ----------------------------------------------------------------------------------------------------------------
+# -- PNG -----------------------------------------------------------------------------------------------------
 
 
 def png(r: random.Random) -> bytes:
-    """Chunks with right checksums (mostly): odd headers, texts and profiles that unpack to much, animations, wrong orders."""
+    """Chunks with right checksums: odd headers, texts that unpack to much, animations, wrong orders."""
     seed = _seed("PNG", r)
     if r.random() < 0.15:
         return damaged(seed, r)
@@ -147,7 +150,8 @@ def _png_bomb(chunks: list[tuple[bytes, bytes]], r: random.Random) -> None:
 
 
 def _png_frames(chunks: list[tuple[bytes, bytes]], r: random.Random) -> None:
-    frame = struct.pack(">IIIIIHHBB", 0, *(r.choice((1, 9, 80, 5000, 2**31 - 1)) for _ in range(4)), 1, 1, r.randrange(4), r.randrange(3))  # fmt: skip
+    place = [r.choice((1, 9, 80, 5000, 2**31 - 1)) for _ in range(4)]
+    frame = struct.pack(">IIIIIHHBB", 0, *place, 1, 1, r.randrange(4), r.randrange(3))
     chunks[1:1] = [(b"acTL", struct.pack(">II", r.choice(INTEGERS), 0)), (b"fcTL", frame)]
     chunks[-1:-1] = [(b"fcTL", frame), (b"fdAT", b"\0\0\0\2" + zlib.compress(bytes(r.choice((10, 10**6)))))]
 
@@ -162,14 +166,15 @@ def _png_pixels(chunks: list[tuple[bytes, bytes]], r: random.Random) -> None:
     width, height = r.choice(((3000, 3000), (8000, 9000), (16_000, 16_000), (1, 60_000)))
     depth, colour, width_of = r.choice(((8, 0, 1), (8, 2, 3), (16, 6, 8), (16, 0, 2), (1, 0, 1)))
     least = min(height * (width * width_of // (8 if depth == 1 else 1) + 2), 60_000_000)
-    chunks[:] = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, r.randrange(2))), (b"IDAT", zlib.compress(bytes(least), 1)), (b"IEND", b"")]  # fmt: skip
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, r.randrange(2))
+    chunks[:] = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(least), 1)), (b"IEND", b"")]
 
 
-# -- WebP ---------------------------------------------------------------------------------------------------------------
+# -- WebP ----------------------------------------------------------------------------------------------------
 
 
 def webp(r: random.Random) -> bytes:
-    """RIFF chunks: canvases larger than their pictures, frames outside, pixels of one colour, damaged streams."""
+    """RIFF chunks: canvases larger than their pictures, frames outside, damaged streams."""
     seed = _seed("WEBP", r)
     if r.random() < 0.3:
         return damaged(seed, r)

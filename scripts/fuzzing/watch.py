@@ -1,6 +1,6 @@
-"""A kind's inputs run in a process of their own, which is watched from outside: time, memory of its whole tree, sudden death.
+"""A kind's inputs run in a process of their own, watched from outside: time, memory of its tree, sudden death.
 
-What hangs or takes too much is killed with all that it started, counted as a failure, and a new process goes on behind it.
+What hangs or takes too much is killed with all that it started and counts as a failure; a new process goes on.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,49 +25,29 @@ from pathlib import Path
 import psutil
 
 from scripts.fuzzing import doors
+from scripts.fuzzing.outcomes import Fault, Input, Outcome
 
 MOST_BYTES = 2 * 2**30
 """Resident, of the process and all that it started."""
 _EVERY = 0.05
 """Seconds between two looks at a process that is at work."""
-_PACKAGES = ("layoutllm_tool", "graphs")
-Through = Callable[[doors.Input], doors.Outcome]
+Make = Callable[[str, int, int], Input]
+Through = Callable[[Input], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """``root``: the same for failures of one cause, as far as can be told from outside."""
-
-    index: int
-    root: str
-    detail: str
-    bytes: int
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of a kind's inputs; seconds and resident bytes are the largest of any input."""
+class Inputs:
+    """A kind's inputs by number, and what is done with one."""
 
     kind: str
-    inputs: int = 0
-    deep: int = 0
-    said: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
-    slowest: tuple[float, int] = (0.0, -1)
-    largest: tuple[int, int] = (0, -1)
-
-    @property
-    def answered(self) -> int:
-        return sum(count for said, count in self.said.items() if said.startswith("answered"))
-
-    @property
-    def refused(self) -> int:
-        return self.inputs - self.answered - len(self.failures)
+    seed: int
+    make: Make
+    through: Through
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One input, from outside. ``root`` is "" where nothing failed."""
+    """One input, from outside. ``root`` is "" where nothing failed, else about the same for one cause."""
 
     said: str = ""
     deep: bool = False
@@ -75,42 +55,76 @@ class Seen:
     detail: str = ""
     seconds: float = 0.0
     memory: int = 0
+    size: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a kind's inputs. ``slowest`` (seconds) and ``largest`` (bytes) are of any one of them."""
+
+    kind: str
+    said: Counter[str] = field(default_factory=Counter)
+    deep: int = 0
+    failures: list[tuple[int, Seen]] = field(default_factory=list)
+    slowest: float = 0.0
+    largest: int = 0
+
+    def count(self, index: int, seen: Seen) -> None:
+        self.slowest, self.largest = max(self.slowest, seen.seconds), max(self.largest, seen.memory)
+        self.deep += seen.deep or bool(seen.root)
+        if seen.root:
+            self.failures.append((index, seen))
+        else:
+            self.said[seen.said] += 1
+
+    @property
+    def inputs(self) -> int:
+        return self.said.total() + len(self.failures)
+
+    @property
+    def answered(self) -> int:
+        return sum(count for said, count in self.said.items() if said.startswith("answered"))
+
+    def by_root(self) -> dict[str, list[tuple[int, Seen]]]:
+        """The failures, smallest input first, the most frequent root first."""
+        found: dict[str, list[tuple[int, Seen]]] = {}
+        for one in sorted(self.failures, key=lambda one: one[1].size):
+            found.setdefault(one[1].root, []).append(one)
+        return dict(sorted(found.items(), key=lambda one: -len(one[1])))
 
 
 def fuzz(
-    kind: str, seed: int, *, indices: Iterator[int], until: float = float("inf"), slack: float = 2.0, through: Through = doors.through
-) -> Report:  # fmt: skip
-    """Runs inputs until they or the time (``time.monotonic``) end. Each may take ``slack`` times its deadline."""
+    kind: str,
+    seed: int,
+    *,
+    indices: Iterable[int],
+    until: float = float("inf"),
+    slack: float = 2.0,
+    make: Make = doors.made,
+    through: Through = doors.through,
+) -> Report:
+    """Runs inputs until they or the time (``time.monotonic``) end. Each may take ``slack`` times its deadline.
+
+    ``make`` and ``through`` are pickled: functions of a module.
+    """
     report = Report(kind)
-    with _Worker(kind, seed, slack, through) as worker:
+    with _Worker(Inputs(kind, seed, make, through), slack) as worker:
         for index in indices:
             if time.monotonic() >= until:
                 break
-            _count(report, index, worker.run(index), len(doors.made(kind, seed, index).data))
+            report.count(index, worker.run(index))
     return report
 
 
-def _count(report: Report, index: int, seen: Seen, size: int) -> None:
-    report.inputs += 1
-    report.slowest = max(report.slowest, (seen.seconds, index))
-    report.largest = max(report.largest, (seen.memory, index))
-    if seen.root:
-        report.failures.append(Failure(index, seen.root, seen.detail, size))
-        report.deep += 1
-    else:
-        report.said[seen.said] += 1
-        report.deep += seen.deep
-
-
-# -- outside ------------------------------------------------------------------------------------------------------------
+# -- outside -------------------------------------------------------------------------------------------------
 
 
 class _Worker:
     """The process for one kind; started at the first input, and again after a failure that ended it."""
 
-    def __init__(self, kind: str, seed: int, slack: float, through: Through) -> None:
-        self._kind, self._seed, self._slack, self._through = kind, seed, slack, through
-        self._folder = tempfile.TemporaryDirectory(prefix=f"fuzz-{kind}-", ignore_cleanup_errors=True)
+    def __init__(self, inputs: Inputs, slack: float) -> None:
+        self._inputs, self._slack = inputs, slack
+        self._folder = tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True)
         self._log = Path(self._folder.name) / "stderr"
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
@@ -126,27 +140,32 @@ class _Worker:
         self._folder.cleanup()
 
     def run(self, index: int) -> Seen:
-        """Hands the input in, and waits for its outcome or its failure."""
-        connection = self._connection or self._start()
+        """Hands the number in, and waits for what becomes of its input."""
+        connection, size = self._connection or self._start(), 0
         try:
             connection.send(index)
-            seconds = connection.recv()
-            return self._watched(connection, seconds)
+            seconds, size = connection.recv()
+            seen = self._watched(connection, seconds)
         except (EOFError, OSError):
-            return self._died()
+            seen = self._died()
+        return replace(seen, size=size)
 
     def _watched(self, connection: Connection, seconds: float) -> Seen:
-        begun, memory = time.monotonic(), 0
+        begun, memory, most = time.monotonic(), 0, self._slack * seconds
         while not connection.poll(_EVERY):
             memory = max(memory, self._memory())
             took = time.monotonic() - begun
-            if memory > MOST_BYTES or took > self._slack * seconds:
-                root = f"more than {MOST_BYTES / 1e9:.1f} GB" if memory > MOST_BYTES else f"later than {self._slack:g} times its deadline"  # fmt: skip
-                stack = self._stack()
-                self._end()
-                return Seen(root=f"{root}: {_place(stack)}", detail=stack, seconds=took, memory=memory)
+            if memory > MOST_BYTES:
+                return self._killed(f"more than {MOST_BYTES / 1e9:.1f} GB", took, memory)
+            if took > most:
+                return self._killed(f"later than {self._slack:g} times its deadline", took, memory)
         seen: Seen = connection.recv()
-        return Seen(seen.said, seen.deep, seen.root, seen.detail, time.monotonic() - begun, memory)
+        return replace(seen, seconds=time.monotonic() - begun, memory=memory)
+
+    def _killed(self, why: str, seconds: float, memory: int) -> Seen:
+        stack = self._stack()
+        self._end()
+        return Seen(root=f"{why}: {_place(stack)}", detail=stack, seconds=seconds, memory=memory)
 
     def _died(self) -> Seen:
         assert self._process is not None
@@ -158,8 +177,7 @@ class _Worker:
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, self._kind, self._seed, self._through, self._log)
-        self._process = context.Process(target=_serve, args=arguments)
+        self._process = context.Process(target=_serve, args=(theirs, self._inputs, self._log))
         self._process.start()
         theirs.close()
         return self._connection
@@ -200,21 +218,21 @@ class _Worker:
 
 def _place(stack: str) -> str:
     """The innermost function of the package in a stack as ``faulthandler`` writes it."""
-    found = re.search(rf'File ".*?/((?:{"|".join(_PACKAGES)})/[^"]+)", line \d+ in (\S+)', stack)
+    found = re.search(r'File ".*?/((?:layoutllm_tool|graphs)/[^"]+)", line \d+,? in (\S+)', stack)
     return f"{found[1]} {found[2]}" if found else "outside the package"
 
 
-# -- inside -------------------------------------------------------------------------------------------------------------
+# -- inside --------------------------------------------------------------------------------------------------
 
 
-def _serve(connection: Connection, kind: str, seed: int, through: Through, log: Path) -> None:
-    """Takes numbers of inputs until the other side hangs up. Before each, its deadline is told; after it, what became of it."""
+def _serve(connection: Connection, inputs: Inputs, log: Path) -> None:
+    """Takes numbers of inputs until the other side hangs up; tells each one's deadline, then its outcome."""
     _prepare(log)
     with contextlib.suppress(EOFError):
         while True:
-            given = doors.made(kind, seed, connection.recv())
-            connection.send(given.seconds)
-            connection.send(_outcome(given, through))
+            given = inputs.make(inputs.kind, inputs.seed, connection.recv())
+            connection.send((given.seconds, len(given.data)))
+            connection.send(_outcome(given, inputs.through))
 
 
 def _prepare(log: Path) -> None:
@@ -227,12 +245,12 @@ def _prepare(log: Path) -> None:
     tempfile.tempdir = str(log.parent)
 
 
-def _outcome(given: doors.Input, through: Through) -> Seen:
+def _outcome(given: Input, through: Through) -> Seen:
     try:
         outcome = through(given)
     except BaseException as error:  # noqa: BLE001  whatever gets out of the package's door is what is looked for
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f"/{_PACKAGES[0]}/" in f.filename or "/graphs/" in f.filename]  # fmt: skip
-        where = f"{'/'.join(Path(frames[-1].filename).parts[-3:])} {frames[-1].name}" if frames else ""
-        told = str(error).partition(":")[0] if isinstance(error, doors.Fault) else f"{type(error).__name__} in {where}"
-        return Seen(root=told, detail="".join(traceback.format_exception(error))[-8000:])
+        detail = "".join(traceback.format_exception(error))
+        place = _place("\n".join(reversed(detail.splitlines())))
+        root = str(error).partition(":")[0] if isinstance(error, Fault) else f"{type(error).__name__} in {place}"
+        return Seen(root=root, detail=detail[-8000:])
     return Seen(outcome.said, outcome.deep)
