@@ -26,24 +26,24 @@ def huge_pages(count: int = 50, side: int = 14_000) -> bytes:
     return make_pdf(*["1 0 0 rg 10 10 5000 5000 re f\n"] * count, page=f"/MediaBox [0 0 {side} {side}]")
 
 
-def bomb_tiff(pages: int = 12, side: int = 8_900) -> bytes:
-    """A TIFF of a few kilobytes: every page is ``side`` x ``side`` RGB pixels of one colour, all in one deflated strip."""
-    strip = zlib.compress(zlib.compress(b"") and bytes(side * side * 3), 9)
+def bomb_tiff(pages: int = 12, side: int = 8_900, channels: int = 3) -> bytes:
+    """A TIFF of a few kilobytes: every page is ``side`` x ``side`` RGB or RGBA pixels of one colour, all in one deflated strip."""
+    strip = zlib.compress(bytes(side * side * channels), 9)
     header = struct.pack("<2sHI", b"II", 42, 8)
-    entries = 9
+    entries = 10
     size = 2 + 12 * entries + 4
     extra = 8 + size * pages
-    bits, at = extra, extra + 6
+    bits, at = extra, extra + 2 * channels
     body = b""
     for page in range(pages):
         rows = [
-            (256, 4, 1, side), (257, 4, 1, side), (258, 3, 3, bits), (259, 3, 1, 8), (262, 3, 1, 2),
-            (273, 4, 1, at), (277, 3, 1, 3), (278, 4, 1, side), (279, 4, 1, len(strip)),
+            (256, 4, 1, side), (257, 4, 1, side), (258, 3, channels, bits), (259, 3, 1, 8), (262, 3, 1, 2),
+            (273, 4, 1, at), (277, 3, 1, channels), (278, 4, 1, side), (279, 4, 1, len(strip)), (338, 3, channels - 3, 2),
         ]  # fmt: skip
         following = 8 + size * (page + 1) if page + 1 < pages else 0
         body += struct.pack("<H", entries) + b"".join(struct.pack("<HHII", *row) for row in rows)
         body += struct.pack("<I", following)
-    return header + body + struct.pack("<3H", 8, 8, 8) + strip
+    return header + body + struct.pack("<H", 8) * channels + strip
 
 
 def many_directories(count: int) -> bytes:

@@ -6,22 +6,29 @@ import contextlib
 import io
 import json
 import os
+import select
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
+import layoutllm_tool
 from layoutllm_tool.documents import Limits, Page, load_document
 from layoutllm_tool.documents.images import count_directories, normalised
+from layoutllm_tool.documents.page_frames import BAND, CHANNELS
+from layoutllm_tool.documents.parser_child import START_SECONDS, ParserChild, _path
 from layoutllm_tool.documents.parser_process import POOL, ParserPool
 from layoutllm_tool.documents.parser_worker import LENGTH
 from layoutllm_tool.documents.parsing import ParseRequest, parse
@@ -138,11 +145,73 @@ def test_time_that_is_over_is_a_clear_refusal_and_a_new_child(pool: ParserPool, 
     assert pool.parse(HONEST, request())[0] == 2 and pool.pids() != before
 
 
-def test_at_most_so_many_children_and_one_stays(pool: ParserPool) -> None:
+def parse_side_by_side(pool: ParserPool) -> int:
+    """Two documents, neither of which ends before both have begun. The most children seen."""
+    both = threading.Barrier(2)
+
+    class Slow(ParseRequest):
+        def to_json(self) -> dict[str, object]:
+            both.wait()
+            return super().to_json()
+
+    asked = Slow("a.pdf", None, Limits())
+    with ThreadPoolExecutor(2) as threads:
+        found = [one.result() for one in [threads.submit(pool.parse, HONEST, asked) for _ in range(2)]]
+    assert [total for total, _ in found] == [2, 2]
+    return len(pool.pids())
+
+
+def test_at_most_so_many_children(pool: ParserPool) -> None:
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: (pool.parse(HONEST, request())[0], len(pool.pids())), range(24)))
     assert {total for total, _ in found} == {2} and max(count for _, count in found) <= 3
-    assert len(pool.pids()) == 1
+
+
+def test_idle_children_are_used_again(pool: ParserPool) -> None:
+    assert parse_side_by_side(pool) == 2
+    before = set(pool.pids())
+    assert parse_side_by_side(pool) == 2 and set(pool.pids()) == before
+
+
+def test_all_idle_children_but_one_end_after_a_while() -> None:
+    made = ParserPool(most=3, idle_seconds=0.01)
+    parse_side_by_side(made)
+    wait_for(lambda: len(made.pids()) == 1)
+    assert made.parse(HONEST, request())[0] == 2
+    for pid in made.pids():
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_starting_early_waits_for_nothing(pool: ParserPool) -> None:
+    pool.warm()
+    first = pool.pids()
+    pool.warm()
+    assert len(first) == 1 and pool.pids() == first
+    pool.parse(HONEST, request())
+    assert pool.pids() == first
+    with ThreadPoolExecutor(3) as threads:
+        stuck = [threads.submit(pool.parse, hostile.nested_forms(), request(page_seconds=200)) for _ in range(3)]
+        wait_for(lambda: len(pool.pids()) == 3)
+        pool.warm()  # comes back, though every child is busy
+        assert not any(one.done() for one in stuck) and len(pool.pids()) == 3
+        for pid in pool.pids():
+            os.kill(pid, signal.SIGKILL)
+    assert all(isinstance(one.exception(), DocumentUnreadable) for one in stuck)
+
+
+def test_a_start_has_a_time_of_its_own_and_lends_none_to_the_document(
+    pool: ParserPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+    kept = ParserChild._deadline
+
+    def noted(self: ParserChild, seconds: float, **options: float) -> AbstractContextManager[None]:
+        given.append(seconds)
+        return kept(self, seconds, **options)
+
+    monkeypatch.setattr(ParserChild, "_deadline", noted)
+    pool.parse(HONEST, request(page_seconds=20, document_seconds=40))
+    assert given[0] == START_SECONDS and len(given) == 5 and max(given[1:]) <= 20
 
 
 # -- memory and output ---------------------------------------------------------------------------------------------------
@@ -150,6 +219,7 @@ def test_at_most_so_many_children_and_one_stays(pool: ParserPool) -> None:
 HEAVY: dict[str, tuple[Callable[[], bytes], type[DocumentError]]] = {
     "50 huge pages": (hostile.huge_pages, DocumentTooLarge),
     "12 pages of 79 million pixels": (hostile.bomb_tiff, DocumentTooLarge),
+    "3 pages of 79 million pixels, transparent": (lambda: hostile.bomb_tiff(3, channels=4), DocumentTooLarge),
     "a canvas of 268 million pixels": (hostile.bomb_webp, DocumentTooLarge),
     "forms without end": (hostile.nested_forms, DocumentError),
 }
@@ -223,6 +293,32 @@ def test_wide_samples_are_scaled_the_same_in_bands(monkeypatch: pytest.MonkeyPat
         monkeypatch.undo()
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_laid_over_white_is_the_same_in_bands(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    from layoutllm_tool.documents import images
+
+    noise = np.random.default_rng(0).integers(0, 255, (70, 31, 4), dtype=np.uint8)
+    if mode == "P":
+        clear = Image.fromarray(noise[..., :3]).convert("P")
+        clear.info["transparency"] = bytes(range(256))
+    else:
+        clear = Image.fromarray(noise).convert(mode)
+    white = Image.new("RGBA", clear.size, "white")
+    whole = Image.alpha_composite(white, clear.convert("RGBA")).convert("L" if mode == "LA" else "RGB")
+    monkeypatch.setattr(images, "_BAND", 100)
+    assert normalised(clear).mode == whole.mode and normalised(clear).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_pixels_travel_the_same_in_bands(pool: ParserPool, mode: str) -> None:
+    side = int((2.3 * BAND / CHANNELS[mode]) ** 0.5)
+    large = Image.linear_gradient("L").resize((side, side)).convert(mode)
+    buffer = io.BytesIO()
+    large.save(buffer, "PNG", compress_level=1)
+    (found,) = pool.parse(buffer.getvalue(), request())[1]
+    assert found.image is not None and found.image.tobytes() == large.tobytes()
+
+
 # -- directories ---------------------------------------------------------------------------------------------------------
 
 
@@ -252,43 +348,132 @@ def framed(said: object, raw: bytes = b"") -> bytes:
     return LENGTH.pack(len(encoded)) + encoded + raw
 
 
-BLANK = {"number": 1, "width": 4, "height": 4, "text_source": "", "notices": [], "lines": None}
+HEAD = {
+    "number": 1, "width": 4, "height": 4, "mode": "L", "source": "", "notices": [], "lines": None, "words": 0, "text": 0,
+}  # fmt: skip
+ONE = framed({"total": 1})
+READ: dict[str, Any] = {"source": "pdf", "lines": 1, "words": 1, "text": 3}
+
+
+def page(raw: bytes = bytes(16), **head: object) -> bytes:
+    return ONE + framed({"page": HEAD | head}, raw)
+
+
+def block(count: int, box: tuple[float, float, float, float], text: bytes) -> bytes:
+    return struct.pack("=I4d", count, *box) + text + bytes(16)
+
+
 LIES = {
+    "a number of pages that is none": framed({"total": "abc"}),
+    "no number of pages": framed({"end": True}),
+    "more pages than are taken": framed({"total": 51}),
     "not JSON": LENGTH.pack(3) + b"abc",
     "a list": framed([1]),
-    "no length": framed({"total": 1}),
     "a head without end": LENGTH.pack(2**31) + b"{",
-    "another size": framed({"total": 1, "raw": 0})
-    + framed({"page": BLANK, "mode": "L", "size": [9, 9], "raw": 16}, bytes(16)),
-    "too large": framed({"total": 1, "raw": 0}) + framed({"page": BLANK, "mode": "L", "size": [2**20, 2**20], "raw": 2**40}),
-    "another mode": framed({"total": 1, "raw": 0})
-    + framed({"page": BLANK, "mode": "F", "size": [2, 2], "raw": 16}, bytes(16)),
-    "no page": framed({"total": 1, "raw": 0}) + framed({"page": 3, "mode": "L", "size": [4, 4], "raw": 16}, bytes(16)),
-    "an unknown error": framed({"error": {"kind": "SystemExit"}, "raw": 0}),
+    "a head of many megabytes": framed({"total": [[]] * 2**20}),
+    "deep JSON": LENGTH.pack(200_000) + b"[" * 200_000,
+    "a page without a head": ONE + framed({"total": 1}),
+    "a head that is a number": ONE + framed({"page": 3}),
+    "half a head": ONE + framed({"page": {"number": 1}}),
+    "another page": page(number=2),
+    "a page that is no number": page(number="x"),
+    "a negative size": page(width=-4, height=-4),
+    "too large a size": page(width=2**20, height=2**20),
+    "a size that is no number": page(width=4.0),
+    "another mode": page(mode="F"),
+    "another source": page(source="tesseract"),
+    "notices that are no texts": page(notices=[[]]),
+    "more words than are taken": page(**READ | {"words": 2**40}),
+    "more lines than words": page(**READ | {"lines": 2}),
+    "too much text": page(**READ | {"text": 2**40}),
+    "words of another number": page(block(2, (0, 0, 1, 1), b"abc"), **READ),
+    "texts of another number": page(block(1, (0, 0, 1, 1), b"a\nb"), **READ),
+    "a text of no encoding": page(block(1, (0, 0, 1, 1), b"\xff\xff\xff"), **READ),
+    "a box off the page": page(block(1, (0, 0, 1, 1e9), b"abc"), **READ),
+    "a box of no numbers": page(block(1, (0, 0, 1, float("nan")), b"abc"), **READ),
+    "half a picture": page(bytes(7)),
+    "a page too many": page() + page()[len(ONE) :],
+    "an unknown error": framed({"error": {"kind": "SystemExit"}}),
     "nothing": b"",
 }  # fmt: skip
 
 
+@pytest.fixture
+def saying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bytes], None]:
+    """Children say that they are ready, and after the first bytes of a request what the test gave them."""
+
+    def say(words: bytes) -> None:
+        (tmp_path / "said").write_bytes(words)
+        told = f"out.write(open({str(tmp_path / 'said')!r}, 'rb').read())"
+        command = f"out = sys.stdout.buffer; out.write({framed({'ready': True})!r}); out.flush(); sys.stdin.buffer.read(4); {told}"
+        monkeypatch.setattr("layoutllm_tool.documents.parser_child._COMMAND", command)
+
+    return say
+
+
 @pytest.mark.parametrize("lie", LIES)
-def test_what_a_child_says_is_data(pool: ParserPool, monkeypatch: pytest.MonkeyPatch, lie: str) -> None:
-    said = f"import os, sys; sys.stdin.buffer.read(4); os.write(1, {LIES[lie]!r})"
-    monkeypatch.setattr("layoutllm_tool.documents.parser_process._COMMAND", said)
+def test_what_a_child_says_is_data(
+    pool: ParserPool, monkeypatch: pytest.MonkeyPatch, saying: Callable[[bytes], None], lie: str
+) -> None:
+    saying(LIES[lie])
     with pytest.raises(DocumentUnreadable, match="can't be opened"):
         pool.parse(HONEST, request())
     monkeypatch.undo()
     assert pool.parse(HONEST, request())[0] == 2
 
 
+def test_the_page_that_the_lies_are_made_of_is_one(pool: ParserPool, saying: Callable[[bytes], None]) -> None:
+    saying(page(block(1, (0, 0, 1, 1), b"abc"), **READ) + framed({"end": True}))
+    total, (found,) = pool.parse(HONEST, request())
+    assert (total, found.text, found.text_source, found.width) == (1, "abc", "pdf", 4)
+
+
+@pytest.mark.parametrize("command", ["raise SystemExit(3)", "print('hello')", "sys.stdout.buffer.write(bytes(4)); 1/0"])
+def test_a_child_that_does_not_start_is_not_blamed_on_the_document(
+    pool: ParserPool, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("layoutllm_tool.documents.parser_child._COMMAND", command)
+    with pytest.raises(DocumentUnreadable, match=r"did not start.*sys\.executable"):
+        pool.parse(HONEST, request())
+
+
+def test_a_child_is_told_no_secrets_and_finds_this_package(pool: ParserPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
+    monkeypatch.setattr(sys, "path", ["", "here", *(place for place in sys.path if os.path.isabs(place))])
+    assert pool.parse(HONEST, request())[0] == 2
+    (child,) = map(psutil.Process, pool.pids())
+    assert "s3cret" not in child.environ().values()
+    monkeypatch.setattr(sys, "path", ["", "/elsewhere"])
+    assert _path() == [str(Path(layoutllm_tool.__file__).parents[1]), "/elsewhere"]
+
+
+def test_pipes_that_cannot_be_widened_will_do(pool: ParserPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system bounds what one user's pipes take together."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refused(*_: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(fcntl, "fcntl", refused)
+    assert pool.parse(HONEST, request())[0] == 2
+
+
+def test_an_interrupt_from_the_terminal_is_left_to_the_parent(pool: ParserPool) -> None:
+    pool.parse(HONEST, request())
+    before = pool.pids()
+    os.kill(before[0], signal.SIGINT)
+    pool.parse(HONEST, request())
+    assert pool.pids() == before
+
+
 def test_half_an_answer_is_never_taken_for_the_next_documents(
     pool: ParserPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from layoutllm_tool.documents.parser_process import _Child
-
-    def interrupted(self: _Child, *_: object) -> Page:
+    def interrupted(self: ParserChild, *_: object) -> Page:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Child, "_page", interrupted)
+        patch.setattr(ParserChild, "_page", interrupted)
         with pytest.raises(KeyboardInterrupt):
             pool.parse(HONEST, request())
     assert pool.pids() == []
@@ -313,6 +498,48 @@ def test_a_forked_process_starts_a_child_of_its_own() -> None:
     os.waitpid(pid, 0)
     assert before == [] and after and not mine & set(after)
     assert load_document(HONEST).pages and mine <= set(POOL.pids())
+
+
+def test_a_process_forked_while_a_child_is_busy_opens_documents(pool: ParserPool) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        stuck = threads.submit(POOL.parse, hostile.nested_forms(), request(page_seconds=200, document_seconds=200))
+        wait_for(lambda: any(psutil.Process(pid).cpu_times().user > 1 for pid in POOL.pids()))
+        mine = POOL.pids()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if load_document(HONEST).pages else 1)
+        turn, ended = threading.Event(), (0, 0)
+        for _ in range(6000):  # where it waits for ever, it is this test that ends it
+            ended = os.waitpid(pid, os.WNOHANG)
+            if ended[0]:
+                break
+            turn.wait(0.01)
+        else:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        assert not stuck.done()
+        for busy in mine:
+            os.kill(busy, signal.SIGKILL)
+        with pytest.raises(DocumentUnreadable):
+            stuck.result()
+    assert ended == (pid, 0)
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="a child can't be told here")
+def test_a_child_at_work_ends_with_its_parent_however_that_ends() -> None:
+    code = """
+        import os, signal, threading
+        from layoutllm_tool.documents.parser_process import POOL
+        from tests.test_parser_process import hostile, psutil, request, wait_for
+        asked = request(page_seconds=200, document_seconds=200)
+        threading.Thread(target=POOL.parse, args=(hostile.nested_forms(), asked), daemon=True).start()
+        wait_for(lambda: any(psutil.Process(pid).cpu_times().user > 1 for pid in POOL.pids()))
+        print(*POOL.pids(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True)
+    (pid,) = map(int, done.stdout.split())
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_nothing_is_left_when_the_process_ends() -> None:
@@ -344,13 +571,14 @@ def test_a_working_directory_that_is_gone_does_not_matter(tmp_path: Path, monkey
 
 
 def test_a_child_that_ran_out_of_memory_is_renewed(pool: ParserPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("layoutllm_tool.documents.parser_process._COMMAND", (
-        "from layoutllm_tool.documents import parser_worker as w; w.MEMORY = 700 * 2**20; w.main()"
-    ))  # fmt: skip
+    command = "from layoutllm_tool.documents import parser_worker as w; w.MEMORY = 600 * 2**20; w.main()"
+    monkeypatch.setattr("layoutllm_tool.documents.parser_child._COMMAND", command)
     pool.parse(HONEST, request())
     before = pool.pids()
+    large = io.BytesIO()
+    Image.new("RGB", (8_900, 8_900)).save(large, "PNG", compress_level=1)  # 300 MiB, and as much to normalise it
     with pytest.raises(DocumentTooLarge, match="MiB of memory"):
-        pool.parse(hostile.bomb_tiff(pages=1), request())
+        pool.parse(large.getvalue(), request())
     assert not set(before) & set(pool.pids()) and pool.parse(HONEST, request())[0] == 2
 
 
@@ -371,3 +599,13 @@ def test_whoever_is_longest_at_a_page_gives_way_to_those_who_wait(
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
     assert all(isinstance(one.exception(), DocumentError) for one in slow)
+
+
+def test_the_time_that_a_child_was_idle_does_not_count_as_its_next_page(pool: ParserPool) -> None:
+    pool.parse(HONEST, request())
+    (child,) = pool._idle
+    child.since -= 100
+    assert pool._take() is child
+    pool._make_room()  # what a caller does who waits for a child, before the page has begun
+    assert child.alive
+    pool._give_back(child, whole=True)

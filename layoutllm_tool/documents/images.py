@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
 """Decoders that untrusted bytes may reach. Not, for instance, EPS, which would start Ghostscript."""
 _BAND = 2**20
-"""Samples that are scaled at once."""
+"""Pixels that are scaled, or laid over white, at once."""
+_ORIENTATION = 0x0112
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """TIFF, BigTIFF."""
@@ -68,9 +69,7 @@ def picture_pages(data: bytes, name: str, *, limits: Limits, wanted: Sequence[in
         directories = count_directories(data, name) if data[:4] in _TIFF else None
         with _open_heic(data, name, limits) if is_heic(data) else _open(data) as opened:
             yield from _frames(opened, directories, name, limits, wanted)
-    except (DocumentTooLarge, DocumentUnreadable):
-        raise
-    except MemoryError:  # the process that runs this says so, and is renewed
+    except (DocumentTooLarge, DocumentUnreadable, MemoryError):
         raise
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise too_many_pixels(name, limits) from error
@@ -184,20 +183,33 @@ def normalised(image: Image) -> Image:
 
     Wider samples (16 and 32 bits, floats) are scaled to eight bits, not clipped.
     """
-    from PIL import Image as pillow
     from PIL import ImageOps
 
-    upright = ImageOps.exif_transpose(image)
+    turned = image.getexif().get(_ORIENTATION, 1) != 1
+    upright = ImageOps.exif_transpose(image) if turned else image  # it copies what it need not turn, too
     if upright.mode.startswith("I") or upright.mode == "F":
         return _eight_bits(upright)
-    if upright.mode in ("1", "L") and not upright.has_transparency_data:
-        return upright.convert("L")
     if upright.has_transparency_data:
-        layered = upright.convert("RGBA")
+        return _over_white(upright)
+    return upright.convert("L" if upright.mode in ("1", "L") else "RGB")
+
+
+def _over_white(image: Image) -> Image:
+    """In bands of rows, since each step between takes four bytes a pixel."""
+    from PIL import Image as pillow
+
+    flat = pillow.new("L" if image.mode in ("L", "LA", "La", "1") else "RGB", image.size)
+    for box in _bands(image):
+        layered = image.crop(box).convert("RGBA")
         white = pillow.new("RGBA", layered.size, "white")
-        flat = pillow.alpha_composite(white, layered)
-        return flat.convert("L" if upright.mode in ("L", "LA", "La", "1") else "RGB")
-    return upright.convert("RGB")
+        flat.paste(pillow.alpha_composite(white, layered).convert(flat.mode), box[:2])
+    return flat
+
+
+def _bands(image: Image) -> list[tuple[int, int, int, int]]:
+    """Boxes of whole rows that hold about _BAND pixels each, from the top."""
+    height = max(_BAND // max(image.width, 1), 1)
+    return [(0, y, image.width, min(y + height, image.height)) for y in range(0, image.height, height)]
 
 
 def _eight_bits(image: Image) -> Image:
@@ -208,8 +220,7 @@ def _eight_bits(image: Image) -> Image:
     import numpy as np
     from PIL import Image as pillow
 
-    height = max(_BAND // max(image.width, 1), 1)
-    boxes = [(0, y, image.width, min(y + height, image.height)) for y in range(0, image.height, height)]
+    boxes = _bands(image)
 
     def samples(box: tuple[int, int, int, int]) -> np.ndarray:
         return np.nan_to_num(np.asarray(image.crop(box)).astype(np.float64))

@@ -68,6 +68,7 @@ def load_document(
     limits, access = limits or Limits(), access or Access()
     if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         return _from_picture(source, limits)
+    POOL.warm()  # it starts while the file is fetched
     name, data = _bytes(source, limits, access)
     return parsed_document(name, data, pages=pages, limits=limits, password=password)
 

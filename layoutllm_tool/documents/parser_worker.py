@@ -1,17 +1,19 @@
 """The child process that opens strangers' files: one request after another on stdin, pages on stdout, until stdin ends.
 
-A frame is four bytes of length, that many bytes of JSON, and as many raw bytes as the JSON's "raw" says. It limits itself before
-it reads anything: memory, files, and for each document processor time, so that it ends even where nobody is left to end it.
+A frame is four bytes of length and that many bytes of JSON; raw bytes follow, as many as the JSON says. The process limits
+itself before it reads anything: memory, files, and for each document processor time.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import struct
 import sys
+import threading
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct(">I")
@@ -22,17 +24,30 @@ _FILES = 64
 
 def main() -> None:
     """Serves until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes of a terminal: the parent decides
     inward, outward = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)  # what a decoder prints is no part of the protocol
+    threading.Thread(target=_end_with_parent, args=(inward.fileno(),), daemon=True).start()
     _preload()
     _limit()
+    _send(outward, {"ready": True})
     while (header := _read_header(inward)) is not None:
         data = inward.read(header["raw"])
         if len(data) < header["raw"]:
             return
         _serve(header["request"], data, outward)
+
+
+def _end_with_parent(descriptor: int) -> None:
+    """Whatever is being drawn: nobody waits for it once the other end of stdin is closed."""
+    if not hasattr(select, "poll"):  # not on this system: the limit of processor time remains
+        return
+    closed = select.poll()
+    closed.register(descriptor, 0)  # a pipe that was closed is told without being asked for
+    closed.poll()
+    os._exit(0)
 
 
 def _preload() -> None:
@@ -44,8 +59,15 @@ def _preload() -> None:
     import layoutllm_tool.documents.parsing  # noqa: F401
 
     Image.init()
+    # One thread each: on a machine with many cores their stacks alone would fill the address space.
     with suppress(ImportError):
-        import pillow_heif  # noqa: F401
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.options.DECODE_THREADS = 1
 
 
 def _limit() -> None:
@@ -62,7 +84,7 @@ def _limit() -> None:
 
 def _limit_seconds(seconds: float) -> None:
     """Of processor time for the next document: twice what the parent waits."""
-    with suppress(ImportError, ValueError, OSError):
+    with suppress(ImportError, OverflowError, ValueError, OSError):
         import resource
 
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -97,14 +119,17 @@ def _serve(asked: dict[str, Any], data: bytes, outward: BinaryIO) -> None:
 
 
 def _send_page(outward: BinaryIO, page: Any) -> None:
-    image = page.image
-    raw = image.tobytes()
-    head = {"page": replace(page, image=None).to_json(), "mode": image.mode, "size": image.size}
-    _send(outward, head, raw)
+    from layoutllm_tool.documents.page_frames import bands, packed
+
+    head, block = packed(page, page.image)
+    _send(outward, {"page": head.to_json()}, block)
+    for band in bands(head, page.image):
+        outward.write(band)
+    outward.flush()
 
 
 def _send(outward: BinaryIO, head: dict[str, Any], raw: bytes = b"") -> None:
-    encoded = json.dumps(head | {"raw": len(raw)}).encode()
+    encoded = json.dumps(head).encode()
     outward.write(LENGTH.pack(len(encoded)) + encoded)
     outward.write(raw)
     outward.flush()

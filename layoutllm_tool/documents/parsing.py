@@ -67,8 +67,12 @@ class Budget:
         self.bytes = self.words = 0
 
     def take(self, page: Page) -> None:
-        self.words += sum(len(line.words) for line in page.lines or ())
-        self.bytes += size_of(page)
+        self.add(_pixels(page), sum(len(line.words) for line in page.lines or ()))
+
+    def add(self, pixels: int, words: int) -> None:
+        """A page of so many bytes of pixels and so many words."""
+        self.words += words
+        self.bytes += pixels + WORD_BYTES * words + PAGE_BYTES
         if self.bytes > self.limits.max_picture_bytes:
             raise DocumentTooLarge(
                 f"the pages of {self.name!r} take more than {self.limits.max_picture_bytes:,} bytes.", hint=CHOOSE
@@ -79,9 +83,12 @@ class Budget:
 
 def size_of(page: Page) -> int:
     """Bytes, about: the picture's, and a few hundred a word."""
+    return _pixels(page) + WORD_BYTES * len(page.words) + PAGE_BYTES
+
+
+def _pixels(page: Page) -> int:
     image = page.image
-    pixels = image.width * image.height * len(image.getbands()) if image is not None else 0
-    return pixels + WORD_BYTES * len(page.words) + PAGE_BYTES
+    return image.width * image.height * len(image.getbands()) if image is not None else 0
 
 
 def check_pages(name: str, total: int, pages: Sequence[int] | None, limits: Limits) -> None:
