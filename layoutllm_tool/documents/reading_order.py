@@ -26,13 +26,14 @@ GUTTER = 0.8
 COLUMN_ROWS = 4
 """Fewer rows of text than this on either side are no column."""
 MAX_WORDS = 20_000
-"""On one page; a newspaper's has 8,000. DocumentTooLarge beyond."""
+"""On one page; a dense one has 5,000. DocumentTooLarge beyond."""
 MOST_CAREFUL = 10_000
 """Words of a page whose columns are looked for; a fuller one is read row by row."""
-MOST_ZONES = 50
-"""Places of a page where columns stand side by side; past them it is read row by row."""
+MOST_ZONES = 20
+"""Places of a page where columns stand side by side, of which papers have two; past them it is read row by row."""
 _MOST_NEAR = 256
-"""Pieces of like height that are tried as one's right-hand neighbour: rows of ordinary pages have fewer words."""
+"""Pieces of like height about as high on the page: ordinary pages have at most 180. Where there are more, ``_NEAREST`` are tried."""
+_NEAREST = 64
 _TEXT_LETTERS = 18
 """Fewer on a row are a key, a heading or a cell."""
 _RUN = re.compile(rb"\x01{%d,}" % COLUMN_ROWS)
@@ -234,7 +235,7 @@ class _Near:
             if stop - start > _MOST_NEAR:
                 found = self.by_x[c]
                 start = bisect_left(found, (piece.middle,))  # more to the left it would overlap the piece by half
-                stop = start + _MOST_NEAR
+                stop = start + _NEAREST
             yield from (i for _, i in found[start:stop])
 
 
