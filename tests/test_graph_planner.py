@@ -362,9 +362,9 @@ class Node(BaseModel):
     children: list["Node"] = []
 
 
-DEEP: dict[str, Any] = {"type": "string"}
+DEEPEST: dict[str, Any] = {"type": "string"}
 for _ in range(20):
-    DEEP = within(DEEP)
+    DEEPEST = within(DEEPEST)
 WIDE = {f"d{n}": within({"$ref": f"#/$defs/d{n + 1}"}) for n in range(3)}
 for level in WIDE.values():
     level["properties"] = {f"p{n}": level["properties"]["a"] for n in range(50)}
@@ -378,7 +378,7 @@ for level in WIDE.values():
         (within({"$ref": "https://example.org/s.json"}), "another document"),
         (within({"$ref": "#/$defs/none"}), "lacks"),
         (within({"$ref": 5}), "another document"),
-        (DEEP, "deeper than 12"),
+        (DEEPEST, "deeper than 12"),
         ({"$ref": "#/$defs/d0", "$defs": {**WIDE, "d3": within({"type": "string"})}}, "more than 200|too large"),
         ({"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(201)}}, "more than 200"),
         ({"type": "object", "additionalProperties": {"type": "string"}}, "without named properties"),
@@ -638,7 +638,7 @@ class Unread(str):
     def __iter__(self) -> Any:
         raise AssertionError("the task is read before its length is known")
 
-    splitlines = split = replace = __iter__
+    splitlines = split = replace = __iter__  # type: ignore[assignment]
 
 
 def test_the_length_is_known_before_anything_is_read() -> None:
@@ -666,9 +666,9 @@ LONG = "x" * 3_000_000
 NESTED: list[Any] = []
 for _ in range(100_000):
     NESTED = [NESTED]
-DEEP: dict[str, Any] = {"type": "string"}
+DEEPEST: dict[str, Any] = {"type": "string"}
 for _ in range(50_000):
-    DEEP = {"type": "object", "properties": {"a": DEEP}}
+    DEEPEST = {"type": "object", "properties": {"a": DEEPEST}}
 CYCLE: dict[str, Any] = {"type": "object"}
 CYCLE["properties"] = {"a": CYCLE}
 
@@ -680,7 +680,7 @@ def one(**schema: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "task",
     [
-        DEEP, CYCLE, one(type=NESTED), one(format=NESTED), one(enum=[10**5000]), one(enum=[LONG] * 100), one(description=LONG), one(pattern="(" * 3_000_000),
+        DEEPEST, CYCLE, one(type=NESTED), one(format=NESTED), one(enum=[10**5000]), one(enum=[LONG] * 100), one(description=LONG), one(pattern="(" * 3_000_000),
         one(anyOf=[{"type": "string"}] * 100_000), {"type": "object", "required": ["b"] * 1_000_000, **one(type="string")},
         {"type": "object", "properties": {f"a{n}": {"type": "string"} for n in range(10_000)}}, {"$ref": f"#/{'a/' * 90_000}"}, {"$ref": "#"}, {"$ref": "\ud800"},
         {"$ref": 7}, {"type": "object", "properties": {"a": {"$ref": "#/properties/a"}}}, {"type": "object", "properties": {7: {"type": "string"}}},
