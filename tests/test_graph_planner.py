@@ -362,9 +362,9 @@ class Node(BaseModel):
     children: list["Node"] = []
 
 
-DEEPEST: dict[str, Any] = {"type": "string"}
+DEEP: dict[str, Any] = {"type": "string"}
 for _ in range(20):
-    DEEPEST = within(DEEPEST)
+    DEEP = within(DEEP)
 WIDE = {f"d{n}": within({"$ref": f"#/$defs/d{n + 1}"}) for n in range(3)}
 for level in WIDE.values():
     level["properties"] = {f"p{n}": level["properties"]["a"] for n in range(50)}
@@ -378,7 +378,7 @@ for level in WIDE.values():
         (within({"$ref": "https://example.org/s.json"}), "another document"),
         (within({"$ref": "#/$defs/none"}), "lacks"),
         (within({"$ref": 5}), "another document"),
-        (DEEPEST, "deeper than 12"),
+        (DEEP, "deeper than 12"),
         ({"$ref": "#/$defs/d0", "$defs": {**WIDE, "d3": within({"type": "string"})}}, "more than 200|too large"),
         ({"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(201)}}, "more than 200"),
         ({"type": "object", "additionalProperties": {"type": "string"}}, "without named properties"),
