@@ -6,6 +6,7 @@ model may be asked for its opinion too (``judge``), which only ever marks. Askin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -49,8 +50,8 @@ async def areflect(
     rounds: int = MOST_ROUNDS,
     judge: BaseChatModel | None = None,
 ) -> Reflection:
-    """As ``reflect``; waits for the judge without a thread."""
-    findings = [finding for check in checks for finding in check(attempt)]
+    """As ``reflect``, without blocking the event loop: the checks run in a thread, the judge is awaited."""
+    findings = await asyncio.to_thread(lambda: [finding for check in checks for finding in check(attempt)])
     return decide(attempt, findings + (await ajudged(judge, attempt) if judge else []), rounds=rounds)
 
 

@@ -19,15 +19,14 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from layoutllm_tool.documents.geometry import SCALE, Box, Page, Word
-from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.documents.reading_order import MAX_WORDS, group_lines
 from layoutllm_tool.documents.safety import Access, Limits, read_file
 from layoutllm_tool.errors import DocumentUnreadable
 
-MAX_WORDS = 20_000
-"""On one page."""
 _BOX_NAMES = ("box", "bbox", "bounding_box")
 _CONTENTS = ("words", "lines", "form")
 _FORMS = (
@@ -104,9 +103,9 @@ def _page(number: int, data: Any, size: tuple[int, int] | None) -> Page:
     frame, page_size = own or size, size or own
     if frame is None or page_size is None:
         raise _wrong(f'{where} does not say its size: add "width" and "height"')
-    words = list(_words(fields, where, (SCALE, SCALE) if unit == "relative" else frame))
+    words = list(islice(_words(fields, where, (SCALE, SCALE) if unit == "relative" else frame), MAX_WORDS + 1))
     if len(words) > MAX_WORDS:
-        raise _wrong(f"{where} has {len(words):,} words; {MAX_WORDS:,} are the most")
+        raise _wrong(f"{where} has more than {MAX_WORDS:,} words")
     lines = group_lines(words, width=page_size[0], height=page_size[1])
     return Page(number, page_size[0], page_size[1], tuple(lines), text_source="given")
 

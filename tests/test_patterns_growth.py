@@ -1,0 +1,79 @@
+"""Patterns that read a page's own text: a line may be one run of digits, dots or brackets, as long as the page."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+
+from graphs.checks.values import amounts, dates
+from graphs.reflection import Attempt, Finding
+from graphs.reflector import areflect
+from layoutllm_tool._lookup import _TYPES, key_of
+from layoutllm_tool.amounts import amount, spans
+from layoutllm_tool.answer_types import spans_of
+from layoutllm_tool.cot import ExpectedType
+from layoutllm_tool.spatial import contains, spatial_words
+from tests.graph_attempts import attempt
+
+UNITS = (" ", "a", "9", ",000", ".", "a@", "a.", "1 ", "1-", "9.99 ", "(", "A ", "A.", "jan ", "1 jan ", "RM ", "at the top ", "a@a.", "99", "$", "'", "/")  # fmt: skip
+
+
+def looked_up(kind: ExpectedType) -> Callable[[str], object]:
+    return lambda text: re.search(_TYPES[kind], text)
+
+
+def spanned(kind: ExpectedType) -> Callable[[str], object]:
+    return lambda text: spans_of(kind, text)
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "amount": amount, "spans": spans, "amounts": amounts, "dates": dates, "key_of": key_of, "spatial_words": spatial_words,
+    "contains": lambda text: contains(text, "total due"),
+    **{f"spans_of {kind}": spanned(kind) for kind in get_args(ExpectedType)}, **{f"type {kind}": looked_up(kind) for kind in _TYPES},  # type: ignore[arg-type]
+}  # fmt: skip
+
+
+def work(read: Callable[[str], object], text: str) -> float:
+    """Seconds of this process, whatever else the machine does; the least of three."""
+
+    def once() -> float:
+        start = time.process_time()
+        read(text)
+        return time.process_time() - start
+
+    return min(once() for _ in range(3))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_work_grows_with_the_text(name: str) -> None:
+    for unit in UNITS:
+        small, large = ((unit * size)[:size] + "!" for size in (2_000, 32_000))
+        before, after = work(READERS[name], small), work(READERS[name], large)
+        assert after < 64 * max(before, 0.001), (unit, before, after)
+
+
+def test_what_is_bounded_is_still_found() -> None:
+    assert spans_of("money", "RM 1,234,567.00 and 5.00") == [(0, 15), (20, 24)]
+    assert spans_of("number", "1,234,567") == [(0, 9)] and spans_of("email", "write to a.b@c-d.example.org.") == [
+        (9, 28)
+    ]
+    found = {kind: bool(looked_up(kind)(text)) for kind, text in (("email", "x@y.z"), ("address", "Hill St 5"))}  # type: ignore[arg-type]
+    assert found == {"email": True, "address": True}
+    assert looked_up("address")("5 Hill St") and not looked_up("address")("Hill") and not looked_up("address")("55")
+    assert looked_up("email")("a@b@c.d") and not looked_up("email")("a@b")
+
+
+async def test_checks_leave_the_event_loop_alone() -> None:
+    threads: list[threading.Thread] = []
+
+    def noted(_: Attempt) -> list[Finding]:
+        threads.append(threading.current_thread())
+        return []
+
+    reflection: Any = await areflect(attempt("Total: 12.50", "12.50"), checks=[noted])
+    assert reflection.verdict == "satisfied" and threads != [threading.current_thread()]
