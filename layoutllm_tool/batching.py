@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from layoutllm_tool import reading
 from layoutllm_tool.cot import Correction, LayoutCoT
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 TOGETHER = 8
 """Rows decoded at once: a step of eight costs two steps of one; beyond, memory grows faster than speed."""
+FORK_SECONDS = 120.0
+"""A fork waits so long for a worker that is computing."""
 
 
 @dataclass(eq=False)
@@ -66,6 +71,8 @@ class Worker:
         self._pages = PageStore(cache_bytes)
         self._decoder: CoTDecoder | None = None
         self._coefficients: dict[str, Any] = {}
+        self._gate = ForkGate()
+        _WORKERS.add(self)
 
     def submit(self, jobs: list[Job]) -> None:
         """RuntimeError once closed."""
@@ -93,6 +100,7 @@ class Worker:
         """
         self._queue, self._lock, self._thread = queue.SimpleQueue(), threading.Lock(), None
         self._pages, self._forked = PageStore(self._pages.most_bytes), True
+        self._gate = ForkGate()
 
     def _run(self) -> None:
         if self._forked and self._decoder is not None:
@@ -115,18 +123,23 @@ class Worker:
 
     def _serve(self, jobs: list[Job]) -> None:
         try:
-            if self._decoder is None:
-                self._decoder, self._coefficients = self._load()
-                for name in ("none_bias", "named_bias"):
-                    setattr(self._decoder.grammar, name, float(self._coefficients.get(name, 0.0)))
-            groups = self._grouped(jobs, self._decoder)
+            with self._gate.computing():
+                decoder = self._decoder = self._decoder or self._loaded()
+                groups = self._grouped(jobs, decoder)
         except BaseException as error:  # every caller must hear of it, or they wait for ever
             _fail(jobs, error)
             return
         for group in groups:
             rows = [(job, limits) for job, limits in group.rows if not job.future.done()]
             for start in range(0, len(rows), TOGETHER):
-                self._decode(group, rows[start : start + TOGETHER], self._decoder)
+                with self._gate.computing():
+                    self._decode(group, rows[start : start + TOGETHER], decoder)
+
+    def _loaded(self) -> CoTDecoder:
+        decoder, self._coefficients = self._load()
+        for name in ("none_bias", "named_bias"):
+            setattr(decoder.grammar, name, float(self._coefficients.get(name, 0.0)))
+        return decoder
 
     def _grouped(self, jobs: Sequence[Job], decoder: CoTDecoder) -> list[Group]:
         groups: OrderedDict[tuple[str, int, int], Group] = OrderedDict()
@@ -190,6 +203,63 @@ class Worker:
             _fail([job], error)
             return
         job.future.set_result(cot)
+
+
+class ForkGate:
+    """Keeps computing and forking apart: a process that is forked in the middle inherits locks of torch, OpenMP and
+    the import system that are held by a thread it does not have, and waits for them for ever."""
+
+    def __init__(self) -> None:
+        self._turn, self._busy = threading.RLock(), threading.RLock()
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        with self._turn:  # not ahead of a fork that waits
+            pass
+        with self._busy:
+            yield
+
+    def close(self) -> None:
+        """Waits for the end of what is computed, at most FORK_SECONDS; what comes next waits for ``open``."""
+        self._turn.acquire()
+        self._closed = self._busy.acquire(timeout=FORK_SECONDS)
+
+    def open(self) -> None:
+        if self._closed:
+            self._busy.release()
+        self._turn.release()
+
+
+_WORKERS: WeakSet[Worker] = WeakSet()
+_fork_lock = threading.RLock()
+_at_gate: list[Worker] = []
+"""Workers whose gates the fork under way has closed."""
+
+
+def _before_fork() -> None:
+    _fork_lock.acquire()
+    _at_gate[:] = list(_WORKERS)
+    for worker in _at_gate:
+        worker._gate.close()
+
+
+def _after_fork_in_parent() -> None:
+    for worker in _at_gate:
+        worker._gate.open()
+    _at_gate.clear()
+    _fork_lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _fork_lock
+    _fork_lock = threading.RLock()
+    _at_gate.clear()
+    for worker in list(_WORKERS):
+        worker.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 class PageStore:

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from layoutllm_tool.batching import Job, Worker
 from layoutllm_tool.cot import Correction, LayoutCoT
@@ -59,7 +58,6 @@ class LayoutLLMReader:
         self._worker = Worker(lambda: _decoder(model, folder, registered, int8), cache_bytes=cache_bytes)
         self._library = Library(lambda _, page: recognise_page(page, engine=self.engine, languages=self.languages))
         self._attempts: Recent[tuple[str, int | None, str], LayoutCoT] = Recent(_REMEMBERED)
-        _READERS.add(self)
 
     # -- documents --------------------------------------------------------------------------------------------------
 
@@ -197,14 +195,11 @@ def _decoder(
 
 _default: LayoutLLMReader | None = None
 _default_lock = threading.Lock()
-_READERS: WeakSet[LayoutLLMReader] = WeakSet()
 
 
 def _after_fork() -> None:
     global _default_lock
     _default_lock = threading.Lock()
-    for reader in list(_READERS):
-        reader._worker.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from layoutllm_tool.errors import WeightsMismatch
 from layoutllm_tool.model.grammar import Decoded, Stage
 from layoutllm_tool.model.weight_files import LOSS_HEAD, WeightFiles
+from layoutllm_tool.printable import printable
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.configuration import LayoutLLMConfig
@@ -134,13 +135,16 @@ def load_loss_head(files: WeightFiles, config: LayoutLLMConfig) -> LossHead | No
     try:
         return _made(known, {name: tensor.float() for name, tensor in state.items()}, config.text_config).eval()
     except (KeyError, ValueError, RuntimeError) as error:
-        raise WeightsMismatch(f"{LOSS_HEAD} is no loss head of this model: {error}.", hint=hint) from error
+        raise WeightsMismatch(
+            f"{LOSS_HEAD} is no loss head of this model: {printable(str(error)[:300])}.", hint=hint
+        ) from error
 
 
 def _made(known: dict[str, str], state: dict[str, Tensor], text: Any) -> LossHead:
     taps = tuple(int(tap) for tap in known["taps"].split(","))
     if not taps or len(taps) > text.num_hidden_layers or not all(1 <= tap <= text.num_hidden_layers for tap in taps):
         raise ValueError(f"taps {taps} of {text.num_hidden_layers} layers")
-    head = LossHead(taps, text.hidden_size, min(int(known["hidden"]), 4096))
-    head.load_state_dict(state)
+    with torch.device("meta"):  # no memory before the sizes are known to be those of the file
+        head = LossHead(taps, text.hidden_size, min(int(known["hidden"]), 4096))
+    head.load_state_dict(state, assign=True)
     return head

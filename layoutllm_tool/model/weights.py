@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from layoutllm_tool.errors import WeightsMismatch
 from layoutllm_tool.model.base import base_model, base_sha256
 from layoutllm_tool.model.weight_files import ADAPTER, LOSS_HEAD, PARTS, AdapterShape, WeightFiles
+from layoutllm_tool.printable import printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,36 +86,44 @@ def load_weights(
 
     files = folder if isinstance(folder, WeightFiles) else WeightFiles.read(folder or SHIPPED)
     shape, adapter = files.shape(), files.adapter()
-    facts, state = files.tensors(PARTS)
     base = base or base_model()
-    if facts.get("base_sha256") != (found := base_sha256(base)):
+    trained_on, found = files.facts(PARTS).get("base_sha256", "nothing"), base_sha256(base)
+    if trained_on != found:
         raise WeightsMismatch(
-            f"{files.folder} was trained on base weights {str(facts.get('base_sha256'))[:12]}, but {base} holds"
-            f" {found[:12]}.",
+            f"{files.folder} was trained on base weights {printable(trained_on[:12])}, but {base} holds {found[:12]}.",
             hint="Run `layoutllm pull` to get the base model it belongs to.",
         )
     with _quiet():
         language_model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
+    files.check_shapes(ADAPTER, _adapter_shapes(language_model, adapter))
     try:
         config = LayoutLLMConfig(text_config=language_model.config, **shape.model_dump())
         model = LayoutLLMForConditionalGeneration(config, language_model)
+        own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("language_model.")}
+        files.check_shapes(PARTS, {name: tensor.shape for name, tensor in own.items()})
         # The adapter comes last: transformers can't tie the weights of a model whose language model carries one.
         with _quiet():
             adapted = _adapted(language_model, adapter, files.tensors(ADAPTER)[1], trainable=not merge)
         model.language_model = adapted.merge_and_unload() if merge else adapted
-        outcome = model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=False)
-    except (RuntimeError, ValueError) as error:  # shapes that do not go together
-        raise WeightsMismatch(f"{files.folder} does not fit its own configuration: {str(error)[:300]}.") from error
-    missing = [name for name in outcome.missing_keys if not name.startswith("language_model.")]
-    if missing or outcome.unexpected_keys:
+        model.load_state_dict(files.tensors(PARTS)[1], strict=False)
+    except (AssertionError, RuntimeError, ValueError) as error:  # sizes that do not go together
         raise WeightsMismatch(
-            f"{files.folder} does not fit its own configuration: missing {missing[:5]}, unexpected"
-            f" {outcome.unexpected_keys[:5]}."
-        )
+            f"{files.folder} does not fit its own configuration: {printable(str(error)[:300])}."
+        ) from error
     if merge and judged and (head := load_loss_head(files, model.config)):
         model.loss_head = head
     processor = LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base, local_files_only=True))
     return model.eval(), processor
+
+
+def _adapter_shapes(language_model: Any, adapter: AdapterShape) -> dict[str, list[int]]:
+    """Names and shapes of the matrices of a LoRA on those layers, as peft names them."""
+    found = {}
+    for name, layer in language_model.named_modules():
+        if name.rpartition(".")[2] in adapter.target_modules and hasattr(layer, "in_features"):
+            found[f"base_model.model.{name}.lora_A.weight"] = [adapter.r, layer.in_features]
+            found[f"base_model.model.{name}.lora_B.weight"] = [layer.out_features, adapter.r]
+    return found
 
 
 def _adapted(language_model: Any, shape: AdapterShape, state: dict[str, Tensor], *, trainable: bool) -> Any:
@@ -126,8 +135,7 @@ def _adapted(language_model: Any, shape: AdapterShape, state: dict[str, Tensor],
         language_model, LoraConfig(**settings, task_type="CAUSAL_LM", inference_mode=not trainable)
     )
     wanted = {name for name, _ in adapted.named_parameters() if ".lora_" in name}
-    outcome = set_peft_model_state_dict(adapted, state)
-    if outcome.unexpected_keys or len(state) != len(wanted):
+    if set_peft_model_state_dict(adapted, state).unexpected_keys or len(state) != len(wanted):
         raise ValueError(f"an adapter of {len(state)} matrices, where {len(wanted)} belong")
     return adapted.eval()
 
