@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,3 +120,34 @@ def test_no_more_threads_than_the_limit_allows(monkeypatch: pytest.MonkeyPatch) 
             assert torch.get_num_threads() == after
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_fork_waits_for_the_question_under_way() -> None:
+    """Else the child inherits locks of torch and the import system, held by a thread that it does not have."""
+    computing, go_on, seen = threading.Event(), threading.Event(), []
+    with LayoutLLMReader(model=tiny.smol()) as reader:
+        one = document()
+        before = plain(reader.ask(one, "What is the total?"))
+        worker = reader._worker
+        decode = worker._decode
+
+        def slow(*given: Any) -> None:
+            computing.set()
+            go_on.wait(60)
+            decode(*given)
+            seen.append("computed")
+
+        worker._decode = slow  # type: ignore[method-assign]
+        asker = threading.Thread(target=lambda: reader.ask(one, "What is the date?"))
+        asker.start()
+        computing.wait(60)
+        forker = threading.Thread(
+            target=lambda: seen.append(forked(lambda: plain(reader.ask(one, "What is the total?"))))
+        )
+        forker.start()
+        assert seen == []
+        worker._decode = decode  # type: ignore[method-assign]
+        go_on.set()
+        forker.join(120)
+        asker.join(120)
+        assert seen == ["computed", before]

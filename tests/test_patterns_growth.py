@@ -13,10 +13,11 @@ import pytest
 from graphs.checks.values import amounts, dates
 from graphs.reflection import Attempt, Finding
 from graphs.reflector import areflect
-from layoutllm_tool._lookup import _TYPES, key_of
+from layoutllm_tool._lookup import _TYPES
 from layoutllm_tool.amounts import amount, spans
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import ExpectedType
+from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.spatial import contains, spatial_words
 from tests.graph_attempts import attempt
 
