@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -101,15 +101,18 @@ def carry_out(
     given: Any = None if before.next and not before.interrupts else request
     if before.interrupts:
         given = _replies(before.interrupts, reply)
+    # What goes on with stored values reads them at every turn: jobs that wait, and the questions' own graphs.
+    reading = refusing_foreign if before.next else nullcontext
     while True:
-        if on_event is None:  # LangGraph's stream takes a thread of its own, which counts as one of ``concurrency``
-            graph.invoke(given, config, context=context, durability="sync")
-        else:
-            for part in graph.stream(
-                given, config, context=context, stream_mode="custom", subgraphs=True, durability="sync"
-            ):
-                on_event(cast("tuple[Any, Mapping[str, Any]]", part)[1])
-        state = graph.get_state(config)
+        with reading():
+            if on_event is None:  # LangGraph's stream takes a thread of its own, which counts as one of ``concurrency``
+                graph.invoke(given, config, context=context, durability="sync")
+            else:
+                for part in graph.stream(
+                    given, config, context=context, stream_mode="custom", subgraphs=True, durability="sync"
+                ):
+                    on_event(cast("tuple[Any, Mapping[str, Any]]", part)[1])
+            state = graph.get_state(config)
         if not state.interrupts or reply is None:
             _forget_history(graph.checkpointer, thread)
             return _outcome(state.values)

@@ -17,6 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import EXT_CONSTRUCTOR_KW_ARGS, EXT_CONSTRUCTOR_POS_ARGS, JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.errors import InvalidUpdateError
 from langgraph.types import Interrupt, Overwrite, Send
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
@@ -74,12 +75,15 @@ def _foreign(what: str) -> StoreMismatch:
     )
 
 
+_OF_WRONG_SHAPES = (ValueError, TypeError, LookupError, AttributeError, RecursionError, sqlite3.DatabaseError)
+
+
 @contextmanager
 def refusing_foreign() -> Iterator[None]:
-    """For code that only decodes what is stored: StoreMismatch in place of what wrong shapes raise."""
+    """For code that works with what is stored: StoreMismatch in place of what wrong shapes raise."""
     try:
         yield
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, sqlite3.DatabaseError) as error:
+    except (*_OF_WRONG_SHAPES, InvalidUpdateError) as error:
         raise _foreign(f"{type(error).__name__}: {one_line(str(error))[:120]}".rstrip(" .")) from error
 
 

@@ -137,7 +137,7 @@ def test_a_fork_waits_for_the_question_under_way() -> None:
             decode(*given)
             seen.append("computed")
 
-        worker._decode = slow  # type: ignore[method-assign]
+        worker._decode = slow  # type: ignore[method-assign,assignment]
         asker = threading.Thread(target=lambda: reader.ask(one, "What is the date?"))
         asker.start()
         computing.wait(60)

@@ -18,6 +18,7 @@ from layoutllm_tool._lookup import MOST_KEY_LINES, places
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.spatial import lines_at
+from layoutllm_tool.views.columns import table
 from tests.graph_attempts import attempt, rule
 
 SMALL, LARGE = 300, 600
@@ -134,3 +135,13 @@ def test_a_key_in_more_places_than_are_looked_at_names_the_best_of_them() -> Non
     assert len({place.key_line for place in found}) == MOST_KEY_LINES
     assert [place.text for place in found if place.share == 1.0 and place.relation == "inside"] == ["5.00"]
     assert [place.key_line for place in found] == sorted(place.key_line for place in found)
+
+
+@pytest.mark.parametrize("columns", [SMALL, LARGE])
+def test_a_row_of_very_many_cells_is_no_table(columns: int) -> None:
+    """Two rows, each cell between those of the other: all pairs would be compared."""
+    rows = [[Box(x + shift, y, x + shift + 0.1, y + 0.1) for x in range(999)] for y, shift in ((0, 0), (0.2, 0.5))]
+    lines = tuple(Line((Word("x", box),)) for row in rows for box in row[:columns])
+    page = Page(1, 1000, 1000, lines, text_source="given")
+    assert table(page, 0) == ()
+    assert calls(lambda: table(page, 0)) < 100 * len(lines)

@@ -20,6 +20,7 @@ from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
 from tests.postgres import postgres
+from tests.test_graph_serde import resend
 
 ROOT = Path(__file__).resolve().parents[1]
 VENDORS = document_from_text(f"Vendor:   Acme GmbH{' ' * 40}Page 1\n\n\n\nVendor:   Zeta AG", name="letter.pdf")
@@ -208,3 +209,29 @@ def test_a_person_replies_in_the_terminal() -> None:
 )  # fmt: skip
 def test_lines_of_the_terminal(line: str, reply: Any) -> None:
     assert parse(line) == reply
+
+
+def test_a_run_goes_on_with_its_own_document_whatever_its_checkpoint_names(
+    invoice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(invoice.read_bytes())
+    place, opened = str(tmp_path / "runs.sqlite"), []
+
+    class Noting(_Reading):
+        def load(self, source: Any, *, words: Any = None) -> Any:
+            opened.append(getattr(source, "name", source))
+            return super().load(source, words=words)
+
+        def ask(self, *given: Any, **options: Any) -> Any:
+            if len(opened) < 3:
+                raise OSError("no power")
+            return super().ask(*given, **options)
+
+    command = ["run", str(invoice), "--json", "--checkpoints", place, "--task", WHERE]
+    main(command, reader=Noting())
+    assert "no power" in capsys.readouterr().err
+    resend(tmp_path, lambda job: {**job, "document": str(secret)})
+    main(command, reader=Noting())
+    assert "secret.png" not in opened
+    assert "there is no document" in json.loads(capsys.readouterr().out)["answers"][0]["error"]

@@ -276,3 +276,41 @@ def test_a_server_of_langgraph_is_told_to_revive_nothing() -> None:
     )
     assert settings["checkpointer"]["serde"] == {"pickle_fallback": False}  # true where nothing is said
     assert done.stdout.strip() == "None"  # what langgraph brings itself, and no other
+
+
+def resend(folder: Path, change: Callable[[Any], Any]) -> None:
+    """Changes the jobs of all questions that wait, and lets them begin anew."""
+    serializer = DataSerializer()
+    with closing(sqlite3.connect(folder / "runs.sqlite")) as connection:
+        for table in ("writes", "checkpoints"):
+            connection.execute(f"DELETE FROM {table} WHERE checkpoint_ns <> ''")
+        for rowid, raw in connection.execute("SELECT rowid, checkpoint FROM checkpoints").fetchall():
+            stored = serializer.loads_typed(("msgpack", raw))
+            if waiting := stored["channel_values"].get("__pregel_tasks"):
+                stored["channel_values"]["__pregel_tasks"] = [Send(one.node, change(one.arg)) for one in waiting]
+                new = serializer.dumps_typed(stored)[1]
+                connection.execute("UPDATE checkpoints SET checkpoint = ? WHERE rowid = ?", (new, rowid))
+        connection.commit()
+
+
+class Broken(FakeReader):
+    """Leaves a run in the middle, with questions that wait."""
+
+    def ask(self, *_: Any, **__: Any) -> Any:
+        raise OSError("no power")
+
+
+@pytest.mark.parametrize("job", [{}, {"question": 7}, [], {"name": "total", "others": {"a": {"cot": 1}}}])
+def test_a_stored_job_that_is_none_is_told(job: Any, tmp_path: Path) -> None:
+    def run(reader: FakeReader) -> Any:
+        context = Context(tool=LayoutLLMTool(reader=reader, documents={"a.png": DOCUMENT}))
+        with checkpoints(tmp_path / "runs.sqlite") as saver:
+            return carry_out(
+                build_workflow().compile(checkpointer=saver), REQUEST, thread=KEY, context=context, concurrency=1
+            )
+
+    with pytest.raises(OSError, match="no power"):
+        run(Broken())
+    resend(tmp_path, lambda _: job)
+    with pytest.raises(StoreMismatch, match="can't be used"):
+        run(FakeReader())

@@ -82,8 +82,10 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     from layoutllm_tool.documents import Access
     from layoutllm_tool.tool import LayoutLLMTool
 
-    tool = LayoutLLMTool(reader=reader or _reader(options), access=Access.anywhere())
-    document = tool.look(options.file, options.page)
+    reader = reader or _reader(options)
+    document = LayoutLLMTool(reader=reader, access=Access.anywhere()).look(options.file, options.page)
+    # The checkpoints may be anybody's: a run that goes on with them opens nothing else, whatever they name.
+    tool = LayoutLLMTool(reader=reader, access=Access(roots=()), documents={options.file: document})
     request = Request(document=options.file, task=task, page=options.page)
     context = Context(tool=tool, rounds=1 if options.once else options.rounds, review=options.review)
     with checkpoints(options.checkpoints or _default_place()) as saver:

@@ -20,6 +20,8 @@ Indices = tuple[tuple[int, int], ...]
 
 MOST_ADDENDS = 100
 """Amounts above a total that are tried; a longer column is cut at its top."""
+MOST_COLUMNS = 100
+"""Of a table: a row of more cells is none of it."""
 _TOLERANCE = 1.0
 """How far edges of one column may be apart, in heights of their text: tax codes behind amounts, a page slightly askew."""
 _CELL_GAP = 1.0
@@ -79,17 +81,19 @@ def table(page: Page, line: int) -> tuple[tuple[Indices, ...], ...]:
     """The rows of the table that the line belongs to, each with a cell for every column, () where it is empty.
 
     Neighbouring rows belong to it while at least two of their cells stand under or over cells of the row before; () where there
-    is no such row. IndexError where the page has no such line.
+    is no such row, or the table would have more than ``MOST_COLUMNS``. IndexError where the page has no such line.
     """
     own = range(len(page.lines or ()))[line]
     rows = _rows(page)
     start = next(i for i, row in enumerate(rows) if any((own, 0) in cell.at for cell in row))
-    if len(rows[start]) < 2:
+    if not 2 <= len(rows[start]) <= MOST_COLUMNS:
         return ()
     chosen = [*_neighbours(page, rows[start::-1])[:0:-1], *_neighbours(page, rows[start:])]
     if len(chosen) < 2:
         return ()
     bands = _bands(cell for row in chosen for cell in row)
+    if len(bands) > MOST_COLUMNS:
+        return ()
     return tuple(tuple(_in_band(row, band) for band in bands) for row in chosen)
 
 
@@ -197,6 +201,8 @@ def _neighbours(page: Page, rows: Sequence[Sequence[_Cell]]) -> list[Sequence[_C
     kept = [rows[0]]
     for row in rows[1:]:
         before = kept[-1]
+        if len(row) > MOST_COLUMNS:
+            break
         height = median(cell.box.height for cell in (*row, *before))
         a, b = Box.union(c.box for c in before), Box.union(c.box for c in row)
         apart = max(b.y0 - a.y1, a.y0 - b.y1) > _ROW_GAP * height
