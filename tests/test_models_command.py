@@ -152,7 +152,8 @@ def reviewed(tmp_path: Path) -> Path:
 
 
 def test_what_people_said_of_a_batch_may_be_frozen(reviewed: Path, tmp_path: Path) -> None:
-    assert call("freeze", reviewed, registry=tmp_path / "models") == 0
+    assert call("freeze", reviewed, registry=tmp_path / "models") == 2, "its documents lie somewhere else"
+    assert call("freeze", reviewed, "--root", tmp_path, registry=tmp_path / "models") == 0
     frozen = Registry(tmp_path / "models").validation
     assert [(case.path.name, "total" in case.question, case.answers) for case in frozen.cases] == [
         ("001.pdf", True, ("1.50",)), ("001.pdf", False, ("Zeta",)), ("002.pdf", True, ()),
@@ -163,7 +164,7 @@ def test_a_batch_that_changed_or_was_not_reviewed_is_no_set(
     reviewed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "in/001.pdf").write_bytes(invoice(2))
-    assert call("freeze", reviewed, registry=tmp_path / "models") == 2
+    assert call("freeze", reviewed, "--root", tmp_path, registry=tmp_path / "models") == 2
     assert "001.pdf is not the document with the hash" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert call("freeze", tmp_path / "empty", registry=tmp_path / "models") == 2
@@ -224,3 +225,13 @@ def test_all_of_a_batch_means_the_model_that_was_current_when_it_began(
     source = str(tmp_path / "documents")
     code = main(["batch", source, "--task", "Extract the total", "-o", str(tmp_path / "out"), "--weights", str(place)])
     assert code in (0, 3) and known == [kept, kept]
+
+
+def test_a_list_names_documents_in_its_folder_or_in_a_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    rows = validation(tmp_path).read_text().replace('"document": "', '"document": "../')
+    (outside / "list.jsonl").write_text(rows)
+    assert call("freeze", outside / "list.jsonl", registry=tmp_path / "models") == 2
+    assert "lies outside" in capsys.readouterr().err and not (tmp_path / "models").exists()
+    assert call("freeze", outside / "list.jsonl", "--root", tmp_path, registry=tmp_path / "models") == 0

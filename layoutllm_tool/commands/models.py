@@ -46,6 +46,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "validation", type=Path, metavar="VALIDATION",
         help="a list of documents, questions and answers (.jsonl), or the folder of a reviewed batch",
     )  # fmt: skip
+    made.add_argument(
+        "--root", type=Path, action="append", default=[], metavar="DIR",
+        help="documents may lie here too (default: the list's folder; for a batch, the working directory)",
+    )  # fmt: skip
     add_languages(made)
     made = _command(below, "promote", _promote, "Ask both models the frozen questions; the new one has to be no worse.")
     made.add_argument("weights", type=Path, metavar="WEIGHTS", help="a folder of `layoutllm train`")
@@ -66,16 +70,19 @@ def _command(below: Any, name: str, run: Any, text: str) -> argparse.ArgumentPar
 
 def _freeze(options: argparse.Namespace, _reader: Reader | None) -> int:
     """RegistryError where a row is none, a document can't be used, or another set is frozen."""
+    from layoutllm_tool.documents import Access
     from layoutllm_tool.registry.frozen import Frozen
     from layoutllm_tool.registry.models import Registry
 
+    home = Path.cwd() if options.validation.is_dir() else options.validation.absolute().parent
+    access = Access(roots=(home, *map(Path.absolute, options.root)))
     if options.validation.is_dir():
         from layoutllm_tool.evaluation.reviewed import frozen_of
 
         found = frozen_of(options.validation)
     else:
         found = Frozen.read(options.validation, languages=options.lang)
-    registry = Registry.freeze(options.registry, found)
+    registry = Registry.freeze(options.registry, found.within(access))
     frozen = registry.validation
     documents = len({case.sha256 for case in frozen.cases})
     _say(f"frozen: {len(frozen.cases)} questions on {documents} documents, {frozen.sha256[:16]}")

@@ -10,13 +10,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from layoutllm_tool.documents import Access, Document, Limits, load_document
 from layoutllm_tool.documents.safety import read_file
-from layoutllm_tool.errors import DocumentError, RegistryError
+from layoutllm_tool.errors import DocumentError, DocumentNotAllowed, DocumentNotFound, RegistryError
 
 FILE = "validation.jsonl"
 _LONGEST_LIST = 64 * 2**20
@@ -73,6 +74,16 @@ class Frozen:
         for case in self.cases:
             found.setdefault((case.sha256, case.page), []).append(case)
         return list(found.values())
+
+    def within(self, access: Access) -> Self:
+        """The set as it is: a list from elsewhere may name any file. RegistryError names one that lies outside."""
+        for path in dict.fromkeys(case.path for case in self.cases):
+            try:
+                with suppress(DocumentNotFound):  # told with all others that can't be asked
+                    access.find(path)
+            except DocumentNotAllowed as error:
+                raise RegistryError(error.message, hint=f"{error.hint} Name others with --root.") from error
+        return self
 
     def looked_at(self) -> Frozen:
         """The set with its documents' hashes, each opened once. RegistryError names those that can't be used."""
