@@ -19,13 +19,19 @@ from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.protocols import Progress
 
 if TYPE_CHECKING:
+    from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
-    from layoutllm_tool.model.grammar import Constraints
+    from layoutllm_tool.model.grammar import Constraints, Decoded
+    from layoutllm_tool.model.page_index import PageIndex
     from layoutllm_tool.model.processing import Window
     from layoutllm_tool.model.row import Row
 
+Loaded = tuple["CoTDecoder", dict[str, Any], "Chooser | None"]
+"""A decoder, the confidence's coefficients, and what chooses among a page's candidates (None: the model's own outcome counts)."""
 TOGETHER = 8
 """Rows decoded at once: a step of eight costs two steps of one; beyond, memory grows faster than speed."""
+_INDICES = 64
+"""Pages whose candidates' vectors are kept: some 200 kB each."""
 FORK_SECONDS = 120.0
 """A fork waits so long for a worker that is computing."""
 
@@ -61,8 +67,8 @@ class Group:
 class Worker:
     """Owns the decoder. Starts its thread at the first question; daemonic, so that it never keeps a process alive."""
 
-    def __init__(self, load: Callable[[], tuple[CoTDecoder, dict[str, Any]]], *, cache_bytes: int) -> None:
-        """``load`` gives the decoder and the confidence's coefficients; it is called in the worker's own thread."""
+    def __init__(self, load: Callable[[], Loaded], *, cache_bytes: int) -> None:
+        """``load`` is called in the worker's own thread."""
         self._load = load
         self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -71,6 +77,8 @@ class Worker:
         self._pages = PageStore(cache_bytes)
         self._decoder: CoTDecoder | None = None
         self._coefficients: dict[str, Any] = {}
+        self._chooser: Chooser | None = None
+        self._indices: OrderedDict[tuple[str, int], PageIndex] = OrderedDict()
         self._gate = ForkGate()
         _WORKERS.add(self)
 
@@ -136,7 +144,7 @@ class Worker:
                     self._decode(group, rows[start : start + TOGETHER], decoder)
 
     def _loaded(self) -> CoTDecoder:
-        decoder, self._coefficients = self._load()
+        decoder, self._coefficients, self._chooser = self._load()
         for name in ("none_bias", "named_bias"):
             setattr(decoder.grammar, name, float(self._coefficients.get(name, 0.0)))
         return decoder
@@ -176,22 +184,40 @@ class Worker:
                 job.report("page", page=group.window.page.number)
 
             def on_stage(number: int, row: Row) -> None:
-                if jobs[number].windows == 1:
+                if jobs[number].windows == 1 and self._chooser is None:
                     report_step(jobs[number], group.window, row)
 
             outcomes = decoder.decode(read, [(job.question, limits) for job, limits in rows], on_stage)
         except Exception as error:
             _fail(jobs, error)
             return
-        for job, decoded in zip(jobs, outcomes, strict=True):
-            job.attempts.append(reading.as_cot(job.question, group.window, decoded, self._coefficients))
+        for (job, limits), decoded in zip(rows, outcomes, strict=True):
+            try:
+                chosen = self._chosen(group, job, limits, decoded)
+                job.attempts.append(reading.as_cot(job.question, group.window, chosen, self._coefficients))
+            except Exception as error:
+                _fail([job], error)
+                continue
             if len(job.attempts) == job.windows:
                 self._finish(job)
+
+    def _chosen(self, group: Group, job: Job, limits: Constraints, decoded: Decoded) -> Decoded:
+        """What candidates of the page make of the model's outcome; without heads, that outcome."""
+        if self._chooser is None:
+            return decoded
+        key = group.key[:2]
+        if key not in self._indices:
+            self._indices[key] = self._chooser.index(group.window.page)
+            while len(self._indices) > _INDICES:
+                self._indices.popitem(last=False)
+        self._indices.move_to_end(key)
+        forced = job.correction is not None and job.correction.step == "analysis"
+        return self._chooser.choose(self._indices[key], job.question, decoded, group.window, limits, forced=forced)
 
     def _finish(self, job: Job) -> None:
         cot = reading.best(job.attempts)
         try:
-            if job.windows > 1:
+            if job.windows > 1 or self._chooser is not None:
                 report_analysis(job, cot)
                 report_area(job, cot)
             data = cot.to_json()

@@ -6,6 +6,7 @@
 | ``..._worst`` | all | of its least likely choice |
 | ``none_logprob`` | all | of "no segment answers", whatever was chosen; at least -30 |
 | ``predicted_loss`` | all | what the loss head expects (model/loss_head.py); absent without one |
+| ``option_...`` | all | of the choice among candidates (model/choosing.py): log-odds, margin to the second, probability of none, ... |
 | ``named`` | all | a line of the page holds the key word for word |
 | ``key_share`` | all | share of the key's words in the line that holds most of them |
 | ``key_lines`` | all | log(1 + lines that hold as many): more than one is ambiguous |
@@ -62,7 +63,7 @@ _LONGEST = 200
 
 def signals(page: Page, decoded: Decoded, areas: Sequence[Area]) -> dict[str, float]:
     """Every signal of the table that this kind of outcome has."""
-    return _of_the_model(decoded) | page_signals(page, decoded, areas)
+    return _of_the_model(decoded) | page_signals(page, decoded, areas) | dict(decoded.chosen)
 
 
 class Outcome(Protocol):

@@ -12,9 +12,9 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from layoutllm_tool.batching import Job, Worker
+from layoutllm_tool.batching import Job, Loaded, Worker
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.ocr import recognise_page
@@ -24,7 +24,6 @@ from layoutllm_tool.registry import check_unchanged, resolve
 from layoutllm_tool.shelf import Library, Recent
 
 if TYPE_CHECKING:
-    from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
     from layoutllm_tool.model.processing import LayoutLLMProcessor
     from layoutllm_tool.protocols import Source
@@ -177,8 +176,9 @@ def _decoder(
     folder: Path | None,
     registered: bool,
     int8: bool,
-) -> tuple[CoTDecoder, dict[str, Any]]:
+) -> Loaded:
     """Reads the files once: of a registry's model they are held against its log as they are in memory."""
+    from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.engine import keep_to_thread_limit
     from layoutllm_tool.model.weight_files import WeightFiles
@@ -186,11 +186,11 @@ def _decoder(
 
     keep_to_thread_limit()
     if model is not None:
-        return CoTDecoder(*model, int8=int8), {}
+        return CoTDecoder(*model, int8=int8), {}, None
     files = WeightFiles.read(folder or SHIPPED)
     if registered:
         check_unchanged(files.folder, files.hashes)
-    return CoTDecoder(*load_weights(files), int8=int8), files.calibration()
+    return CoTDecoder(*load_weights(files), int8=int8), files.calibration(), Chooser.load()
 
 
 _default: LayoutLLMReader | None = None

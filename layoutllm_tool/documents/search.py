@@ -46,6 +46,11 @@ def key_of(question: str) -> str:
     return " ".join(kept) or question.strip()
 
 
+def is_common(word: str) -> bool:
+    """Whether it is one of the small words that every sentence has."""
+    return plain(word) in _COMMON_WORDS
+
+
 def plain(word: str) -> str:
     return re.sub(r"\W+", "", word.casefold())
 

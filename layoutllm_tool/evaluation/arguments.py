@@ -59,6 +59,7 @@ def _command(
 def _add_set(made: argparse.ArgumentParser, name: str, chosen: Set) -> None:
     if chosen.folder:
         _data(made, required=name != "refusal")
+    if chosen.folder and chosen.words:
         made.add_argument(
             "--ocr", action=argparse.BooleanOptionalAction, default=chosen.ocr,
             help="read the pictures instead of taking the words that come with the set",

@@ -111,6 +111,9 @@ def notes(outcome: Outcome) -> list[str]:
         f"Confidence: calibration error {found.ece:.3f}, AUROC {_number(found.auroc)}, risk-coverage area {found.aurc:.3f};"
         f" {_coverage(outcome.rows):.0%} of the outcomes can be kept at 5 % wrong."
     )
+    said.append(
+        f"Wrong among outcomes at 0.8 and more: {_wrong(outcome.rows, 0.8)}; at 0.9: {_wrong(outcome.rows, 0.9)}."
+    )
     if found.refusal:
         of = found.refusal
         said.append(f"Refusals: precision {of['precision']:.3f}, recall {of['recall']:.3f}, F1 {of['f1']:.3f}.")
@@ -118,6 +121,12 @@ def notes(outcome: Outcome) -> list[str]:
     said.append(f"Area hits are counted over the {found.placed} of {asked} answers whose place is known.")
     said.append(f"Errors: {len(outcome.refused)}." if outcome.refused else "Errors: none.")
     return said + [f"  {line}" for line in outcome.refused]
+
+
+def _wrong(rows: Sequence[Row], sure: float) -> str:
+    kept = [row for row in rows if row.confidence >= sure]
+    wrong = sum(not row.right for row in kept)
+    return f"{wrong} of {len(kept)} ({wrong / max(len(kept), 1):.1%}; {wrong / len(rows):.1%} of all)"
 
 
 def _coverage(rows: Sequence[Row]) -> float:

@@ -17,6 +17,7 @@ from layoutllm_tool.evaluation import (
     asking,
     batches,
     drawn,
+    everyday,
     flywheel,
     forms,
     loop,
@@ -73,6 +74,10 @@ def run_set(setting: Setting) -> int:
         setting.console.print(report.confidence_table(confidences))
     if chosen.name == "refusal":
         setting.console.print(report.refusal_table(refusal.by_set(outcome.rows)))
+    if chosen.name == "wording":
+        setting.console.print(
+            "Keys whose answer changes with capitals: {} of {}.".format(*everyday.changed_by_case(outcome.rows))
+        )
     for line in report.notes(outcome):
         setting.console.print(line, markup=False, soft_wrap=True)
     return 0

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from layoutllm_tool.evaluation import ads, cord, docvqa, drawn, forms, receipts, refusal, sroie, visualmrc
+from layoutllm_tool.evaluation import ads, cord, docvqa, drawn, everyday, forms, receipts, refusal, sroie, visualmrc
 from layoutllm_tool.evaluation.asking import Item
+from layoutllm_tool.evaluation.published import draw
 
 _T = TypeVar("_T")
 
@@ -52,6 +53,8 @@ class Set:
     """Whether pictures are read unless ``--no-ocr`` says otherwise."""
     split: str = ""
     """The split that is scored by default, where the set has splits."""
+    words: bool = True
+    """Whether the words come with the set, so that pictures need not be read."""
 
 
 def spread(things: Sequence[_T], limit: int | None) -> Sequence[_T]:
@@ -88,6 +91,10 @@ def _visualmrc(choice: Choice) -> list[Item]:
     return visualmrc.items(choice.folder, split=choice.split, limit=choice.limit, seed=choice.seed, ocr=choice.ocr)
 
 
+def _everyday(choice: Choice) -> list[Item]:
+    return draw(everyday.items(choice.folder), choice.limit, choice.seed, "everyday")
+
+
 def _drawn(choice: Choice) -> list[Item]:
     return drawn.items(choice.pages, seed=choice.seed)
 
@@ -111,6 +118,8 @@ SETS = {
     "ads": Set("Political-ad order forms (PDFs of several pages), five fields of DeepForm's labels.", _ads, "ads"),
     "docvqa": Set("DocVQA (single page) as published.", _docvqa, "docvqa", split="val"),
     "visualmrc": Set("VisualMRC as published, scored by ROUGE-L.", _visualmrc, "visualmrc", split="test"),
+    "everyday": Set("Everyday documents, asked as people ask (tests/data).", _everyday, "everyday/open", words=False),
+    "wording": Set("Printed keys, asked in ten wordings and three capitalisations (tests/data).", _everyday, "wording", words=False),
     "drawn": Set("Pages drawn like those of training, with other seeds: to fit the confidence on.", _drawn),
     "refusal": Set(
         "As many questions without an answer on their page as with one: drawn forms, and with --data receipts that lack"

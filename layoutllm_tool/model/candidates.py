@@ -1,97 +1,54 @@
-"""Steps 1 and 2 as choices among what stands on the page: which printed key a question means, and which words are its value.
+"""What may answer a question on a page: the values of printed keys, cells, spans of the expected type, the model's own, "none".
 
 Printed keys come from four sources: the text the question quotes, the key the language model writes, the question's own words,
-and the segments nearest in meaning (sentence encoder). Each brings its candidates with the pair head's probabilities; the language
-model's own answer is a candidate too, and so is "none". ``FusionHead`` weighs them all.
+and the segments nearest in meaning (sentence encoder). Which option is right is *not* decided here: see ``fusion_head``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.key_value_features import NAMES as PAIR_NAMES
-from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run, WordId
-from layoutllm_tool.documents.search import Match, find, key_of, letters
+from layoutllm_tool.documents.key_values import GAPS, PageLayout, PlacedWord, Run, WordId
+from layoutllm_tool.documents.search import is_common, key_of, letters, plain
+from layoutllm_tool.model.expected_type import TYPES, expected_type, shapes
+from layoutllm_tool.model.page_index import Array, PageIndex, text_of
 from layoutllm_tool.model.pair_head import PairHead, Scored
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.grammar import Decoded
-    from layoutllm_tool.model.sentence_encoder import SentenceEncoder
 
-Array = npt.NDArray[np.float32]
-NEAREST = 5
+SOURCES = ("quoted", "analysis", "words")
+NEAREST = 8
 """Printed keys taken from the sentence encoder."""
 KEPT = 6
 """Candidates of one key that are weighed further."""
-SEGMENT_GAP = 1.4
-"""Widest gap inside a printed key, in line heights."""
-SOURCES = ("quoted", "analysis", "words")
+HEADERS, LABELS = 6, 3
+"""Segments nearest in meaning that may head a column, and label a row."""
+MOST_TYPED = 40
+"""Spans of the expected type."""
+SENTENCES, LONGEST_SENTENCE = 4, 60
+"""Sentences nearest in meaning that are cut into pieces; words of one."""
+ENDS = 6
+"""Segments at the top and at the bottom of the page that may answer without a key."""
+_MARKED = re.compile(r"^\W{0,2}[xX✓✔☑☒✗✘■●√]\W{0,2}$")
 _QUOTED = re.compile(r"""["“”«»„]([^"“”«»„]{1,200})["“”«»„]""")
-_PAIR = ("right", "below", "gap", "down", "gap_after", "key_ends_with_colon", "colon_at_end", "colon_inside", "same_row_key",
-         "other_key_left", "mark", "lines", "is_rule", "key_is_segment")  # fmt: skip
-_PAIR_AT = [PAIR_NAMES.index(name) for name in _PAIR]
-
-
-@dataclass
-class PageIndex:
-    """What is computed once a page: words by place, printed segments and their vectors (S, 384)."""
-
-    layout: PageLayout
-    segments: tuple[Run, ...]
-    vectors: Array | None = None
-    scored: dict[str, tuple[list[Match], Scored]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, page: Page, encoder: SentenceEncoder | None) -> PageIndex:
-        layout = PageLayout(page)
-        found = tuple(_segments(layout))
-        vectors = None
-        if encoder is not None and found:
-            vectors = encoder.encode([text_of(run) for run in found]).numpy()
-        return cls(layout, found, vectors)
-
-    def look_up(self, text: str, head: PairHead) -> tuple[list[Match], Scored]:
-        """Where a key's text stands, and the candidates for its value."""
-        known = letters(text)
-        if known not in self.scored:
-            matches = find(self.layout, text)[:8]
-            self.scored[known] = (matches, head.score(self.layout, matches))
-        return self.scored[known]
-
-
-def text_of(run: Sequence[PlacedWord]) -> str:
-    return " ".join(word.text for word in run)
-
-
-def _segments(layout: PageLayout) -> list[Run]:
-    """Lines cut at gaps and behind colons; what has no letters is no key."""
-    runs: list[list[PlacedWord]] = []
-    for number, word in enumerate(layout.words):
-        before = layout.words[number - 1] if number else None
-        gap = before is None or before.id[0] != word.id[0] or word.x0 - before.x1 > SEGMENT_GAP * word.height
-        if gap or (before is not None and before.text.endswith((":", "\uff1a"))):
-            runs.append([])
-        runs[-1].append(word)
-    return [tuple(run) for run in runs if any(c.isalpha() for c in text_of(run))]
 
 
 @dataclass
 class Option:
     """One possible answer: words, or none. ``evidence`` says what speaks for it."""
 
-    words: tuple[PlacedWord, ...]
+    words: Run
     key: Run = ()
     side: str = ""
     evidence: dict[str, float] = field(default_factory=dict)
     pair: Array | None = None
+    """The pair head's features of key and words."""
 
     @property
     def none(self) -> bool:
@@ -130,189 +87,210 @@ class Outcome:
         )  # fmt: skip
 
 
-NAMES = (
-    "none", "quoted_asked", "quoted_found",
-    *(f"{source}_{what}" for source in SOURCES for what in ("p", "logp", "match", "top", "places")),
-    "meaning_p", "meaning", "meaning_rank", "meaning_lead", "meaning_best",
-    "model_same", "model_iou", "model_area", "model_line_p", "model_line_logp", "model_none", "model_none_p", "model_answer_p", "model_refuses",
-    "model_only", "agreement", "rivals",
-    "type_fits", "type_misses", "typed", "digits", "letters", "words", "characters", "ends_with_colon", "in_question",
-    *(f"pair_{name}" for name in _PAIR),
-)  # fmt: skip
+@dataclass(frozen=True)
+class Asked:
+    """A question with what is known of it before its options: its vector (384), likeness to segments (S) and sentences."""
 
+    text: str
+    quoted: str
+    words: frozenset[str]
+    """Of content, plain."""
+    likeness: Array | None
+    sentence_likeness: Array | None
 
-def options(
-    index: PageIndex, question: str, outcome: Outcome, head: PairHead, query: Array | None
-) -> tuple[list[Option], Array]:
-    """Possible answers, "none" first, and their features (O, F). ``query`` is the question's vector (384)."""
-    found: dict[frozenset[WordId], Option] = {}
-    quoted = " ".join(_QUOTED.findall(question))
-    for source, text in zip(SOURCES, (quoted, outcome.key, key_of(_unquoted(question))), strict=True):
-        if letters(text):
-            matches, scored = index.look_up(text, head)
-            _add(found, source, scored, matches)
-    best = _add_nearest(found, index, head, query)
-    own = _own(index, outcome)
-    if own is not None:
-        found.setdefault(own.ids, own).evidence["model_same"] = 1.0
-    none = Option((), evidence={"none": 1.0})
-    every = [none, *found.values()]
-    common = {
-        "quoted_asked": float(bool(quoted)),
-        "quoted_found": float(any("quoted_p" in o.evidence for o in every)),
-        "model_none_p": float(np.exp(max(outcome.none_logprob, -20.0))),
-        "model_none": max(outcome.none_logprob, -12.0) / 4,
-        "model_refuses": float(outcome.answer is None),
-        "model_answer_p": float(np.exp(max(outcome.answer_logprob, -20.0))),
-        "meaning_best": best,
-        "rivals": np.log1p(len(every)),
-    }
-    rows = [_row(o, question, outcome, common, own) for o in every]
-    _fill_none(rows[0], rows[1:], every[1:])
-    return every, np.array([[row[name] for name in NAMES] for row in rows], np.float32)
+    @classmethod
+    def of(cls, question: str, index: PageIndex, query: Array | None) -> Asked:
+        content = frozenset(plain(word) for word in key_of(_unquoted(question)).split()) - {""}
+        known = query is not None and index.vectors is not None and index.sentence_vectors is not None
+        likeness = index.vectors @ query if known else None  # type: ignore[operator]
+        sentences = index.sentence_vectors @ query if known else None  # type: ignore[operator]
+        return cls(question, " ".join(_QUOTED.findall(question)), content, likeness, sentences)
 
 
 def _unquoted(question: str) -> str:
     return _QUOTED.sub(r"\1", question)
 
 
-def _add(found: dict[frozenset[WordId], Option], source: str, scored: Scored, matches: Sequence[Match]) -> None:
-    order = np.argsort(-scored.logprobs)[:KEPT]
-    for rank, at in enumerate(order):
-        candidate = scored.found[at]
-        option = found.setdefault(frozenset(candidate.ids), Option(candidate.words, candidate.key, candidate.side))
-        logp = float(scored.logprobs[at])
-        if logp > option.evidence.get(f"{source}_logp", -99.0):
-            option.evidence[f"{source}_logp"] = logp
-            option.evidence[f"{source}_p"] = float(np.exp(logp))
-            option.evidence[f"{source}_match"] = max(match.score for match in matches)
-            option.evidence[f"{source}_top"] = float(rank == 0)
-            option.evidence[f"{source}_places"] = float(np.log1p(len(matches)))
-            if option.pair is None:
-                option.pair = scored.features[at]
+def candidates_of(index: PageIndex, asked: Asked, outcome: Outcome | None, head: PairHead) -> list[Option]:
+    """Possible answers without repetition; "none" is the first."""
+    found: dict[frozenset[WordId], Option] = {}
+    key = outcome.key if outcome else ""
+    for source, text in zip(SOURCES, (asked.quoted, key, key_of(_unquoted(asked.text))), strict=True):
+        if letters(text):
+            matches, scored = index.look_up(text, head)
+            _add(found, source, scored, max((match.score for match in matches), default=0.0), len(matches))
+    _add_nearest(found, index, asked, head)
+    _add_cells(found, index, asked)
+    _add_spans(found, index, asked)
+    _add_blocks(found, index)
+    _add_marked(found, index)
+    if outcome is not None and (own := own_words(index, outcome)):
+        _of(found, own).evidence["model_same"] = 1.0
+    return [Option((), evidence={"none": 1.0}), *found.values()]
 
 
-def _add_nearest(
-    found: dict[frozenset[WordId], Option], index: PageIndex, head: PairHead, query: Array | None
-) -> float:
-    """Candidates of the keys nearest in meaning; how near the nearest is."""
-    if query is None or index.vectors is None:
-        return 0.0
-    likeness = index.vectors @ query
-    order = np.argsort(-likeness)[:NEAREST]
-    for rank, at in enumerate(order):
-        run, lead = index.segments[at], float(likeness[at] - likeness[order[1 if rank == 0 and len(order) > 1 else 0]])
-        known = f"\0{at}"
-        if known not in index.scored:
-            index.scored[known] = ([Match(run, 1.0)], head.score(index.layout, [Match(run, 1.0)]))
-        _, scored = index.scored[known]
-        for place in np.argsort(-scored.logprobs)[:KEPT]:
-            candidate = scored.found[place]
-            option = found.setdefault(frozenset(candidate.ids), Option(candidate.words, candidate.key, candidate.side))
-            p = float(np.exp(scored.logprobs[place]))
-            worth = p * float(likeness[at])
-            if worth > option.evidence.get("meaning_p", 0.0) * option.evidence.get("meaning", 0.0):
-                option.evidence |= {
-                    "meaning_p": p, "meaning": float(likeness[at]), "meaning_rank": 1 / (1 + rank), "meaning_lead": lead,
-                }  # fmt: skip
-                if option.pair is None:
-                    option.pair = scored.features[place]
-    return float(likeness[order[0]])
+def own_words(index: PageIndex, outcome: Outcome) -> Run:
+    """What the language model answered, on the page; () where it did not."""
+    return tuple(index.layout.by_id[i] for i in outcome.words if i in index.layout.by_id) if outcome.answer else ()
 
 
-def _own(index: PageIndex, outcome: Outcome) -> Option | None:
-    words = tuple(index.layout.by_id[i] for i in outcome.words if i in index.layout.by_id)
-    return Option(words, evidence={"model_only": 1.0}) if words and outcome.answer is not None else None
+def _of(found: dict[frozenset[WordId], Option], words: Run, key: Run = (), side: str = "") -> Option:
+    return found.setdefault(frozenset(word.id for word in words), Option(words, key, side))
 
 
-def _row(
-    option: Option, question: str, outcome: Outcome, common: dict[str, float], own: Option | None
-) -> dict[str, float]:
-    row = dict.fromkeys(NAMES, 0.0) | {f"{source}_logp": -8.0 for source in SOURCES} | common | option.evidence
-    if len(option.evidence) > 2:
-        row["model_only"] = 0.0
-    if option.none:
-        return row
-    mine, text = option.ids, option.text
-    lines = {line for line, _ in mine}
-    best = max((outcome.line_logprobs.get(line, -12.0) for line in lines), default=-12.0)
-    solid = [c for c in text if not c.isspace()] or ["?"]
-    expected = expected_type(question)
-    fits = bool(expected) and fits_type(expected, text)
-    row |= {
-        "model_iou": len(mine & own.ids) / len(mine | own.ids) if own else 0.0,
-        "model_area": float(bool(lines & set(outcome.lines))),
-        "model_line_p": float(np.exp(best)), "model_line_logp": max(best, -12.0) / 4,
-        "agreement": sum(option.evidence.get(f"{source}_top", 0.0) for source in SOURCES),
-        "type_fits": float(fits), "type_misses": float(bool(expected) and not fits), "typed": float(bool(expected)),
-        "digits": sum(c.isdigit() for c in solid) / len(solid), "letters": sum(c.isalpha() for c in solid) / len(solid),
-        "words": float(np.log1p(len(option.words))), "characters": float(np.log1p(len(text))),
-        "ends_with_colon": float(text.endswith(":")), "in_question": float(letters(text) in letters(question)),
-    }  # fmt: skip
-    if option.pair is not None:
-        row |= {f"pair_{name}": float(option.pair[at]) for name, at in zip(_PAIR, _PAIR_AT, strict=True)}
-    return row
+def _add(found: dict[frozenset[WordId], Option], source: str, scored: Scored, match: float, places: int) -> None:
+    for rank, at in enumerate(np.argsort(-scored.logprobs)[:KEPT]):
+        candidate, logp = scored.found[at], float(scored.logprobs[at])
+        option = _of(found, candidate.words, candidate.key, candidate.side)
+        if logp <= option.evidence.get(f"{source}_logp", -99.0):
+            continue
+        option.evidence |= {
+            f"{source}_logp": logp, f"{source}_p": float(np.exp(logp)), f"{source}_match": match,
+            f"{source}_top": float(rank == 0), f"{source}_places": float(np.log1p(places)),
+        }  # fmt: skip
+        if option.pair is None:
+            option.pair = scored.features[at]
 
 
-def _fill_none(none: dict[str, float], rows: Sequence[dict[str, float]], every: Sequence[Option]) -> None:
-    """ "None" is seen by the best that the others have: how likely the best candidate of each source is, and how it lies."""
-    if not rows:
+def _add_nearest(found: dict[frozenset[WordId], Option], index: PageIndex, asked: Asked, head: PairHead) -> None:
+    """Candidates of the keys nearest in meaning."""
+    if asked.likeness is None:
         return
-    for source in SOURCES:
-        for what in ("p", "logp", "match", "places"):
-            none[f"{source}_{what}"] = max(row[f"{source}_{what}"] for row in rows)
-    for name in ("meaning_p", "meaning", "model_line_p", "model_line_logp", "agreement", "type_fits"):
-        none[name] = max(row[name] for row in rows)
-    top = max(rows, key=lambda row: max(row[f"{s}_p"] for s in SOURCES) + 0.3 * row["meaning_p"])
-    none |= {f"pair_{name}": top[f"pair_{name}"] for name in _PAIR}
+    order = np.argsort(-asked.likeness)[:NEAREST]
+    for rank, at in enumerate(order):
+        scored, near = index.beside(int(at), head), float(asked.likeness[at])
+        for place in np.argsort(-scored.logprobs)[:KEPT]:
+            candidate, p = scored.found[place], float(np.exp(scored.logprobs[place]))
+            option = _of(found, candidate.words, candidate.key, candidate.side)
+            if p * near <= option.evidence.get("meaning_p", 0.0) * option.evidence.get("meaning", 0.0):
+                continue
+            option.evidence |= {
+                "meaning_p": p, "meaning": near, "meaning_rank": 1 / (1 + rank),
+                "meaning_gap": float(asked.likeness[order[0]]) - near,
+                "meaning_lead": near - float(asked.likeness[order[1]]) if rank == 0 and len(order) > 1 else 0.0,
+            }  # fmt: skip
+            if not option.key or "quoted_p" not in option.evidence:
+                option.key, option.side = candidate.key, candidate.side
+            if option.pair is None:
+                option.pair = scored.features[place]
 
 
-_TYPES = (
-    ("amount", r"\bhow much\b|\btotal\b|\bamount\b|\bprice\b|\bcosts?\b|\bbalance\b|\btax\b|\bfee\b|\bpay(?:ment|able)?\b|\bsalary\b|\bwages?\b"),
-    ("date", r"\bwhen\b|\bdates?\b|\bdated\b|\bdeadline\b|\bwhat day\b|\bborn\b|\bexpir"),
-    ("phone", r"\bphone\b|\btel\b|\bfax\b|\bcall\b|\bmobile\b"),
-    ("email", r"\be-?mail\b"),
-    ("number", r"\bnumber\b|\bno\.?(?= |\?|$|\")|#|\bhow many\b|\bqty\b|\bquantity\b|\bcode\b|\bid\b|\bzip\b|\bage\b"),
-    ("name", r"\bwho\b|\bwhom\b|\bwhose\b|\bname\b"),
-)  # fmt: skip
-_SHAPES = {
-    "amount": r"\d[.,]\d\d\b|[$€£¥]|\bRM\b|^\W*[\d.,\s]+\W*$",
-    "date": r"\d{1,4}\s?[./-]\s?\d{1,2}\s?[./-]\s?\d{1,4}|\d{1,2}\.? \w{3,9}\.?,? \d{2,4}|\w{3,9}\.? \d{1,2},? \d{2,4}|\b(?:19|20)\d\d\b|\w{3,9} \d{1,2}\b",
-    "phone": r"(?:\d[\s()./-]*){6}",
-    "email": r"\S@\S+\.\S",
-    "number": r"\d",
-    "name": r"[^\W\d]{2}",
-}
+def _add_cells(found: dict[frozenset[WordId], Option], index: PageIndex, asked: Asked) -> None:
+    """Where the row that a segment labels meets the column that another heads."""
+    said = [share_said(run, asked.words) for run in index.segments]
+    near = asked.likeness if asked.likeness is not None else np.zeros(len(said), np.float32)
+    order = [int(at) for at in np.argsort(-near)]
+    named = [at for at, share in enumerate(said) if share >= 0.6][:HEADERS]
+    rows, columns = {*named, *order[:LABELS]}, {*named, *order[:HEADERS]}
+    for row in rows:
+        for column in columns - {row}:
+            cell = cell_of(index.layout, index.segments[row], index.segments[column])
+            if not cell:
+                continue
+            option = _of(found, cell, index.segments[row], "right")
+            worth = said[row] + said[column] + float(near[row] + near[column])
+            if worth > option.evidence.get("cell_worth", 0.0):
+                option.evidence |= {
+                    "cell": 1.0, "cell_worth": worth, "row_said": said[row], "column_said": said[column],
+                    "row_meaning": float(near[row]), "column_meaning": float(near[column]),
+                }  # fmt: skip
 
 
-def expected_type(question: str) -> str:
-    """What a question's words say about its answer, "" for nothing."""
-    lowered = question.lower()
-    return next((kind for kind, pattern in _TYPES if re.search(pattern, lowered)), "")
+def share_said(run: Run, words: frozenset[str]) -> float:
+    """Share of the run's words that the question says."""
+    own = [word for word in (plain(w.text) for w in run) if word]
+    return sum(word in words for word in own) / len(own) if own else 0.0
 
 
-def fits_type(kind: str, text: str) -> bool:
-    return bool(re.search(_SHAPES[kind], text[:300]))
+def cell_of(layout: PageLayout, label: Run, header: Run) -> Run:
+    """The words on the label's row under the header, () where there are none."""
+    height = header[0].height
+    if header[0].middle > label[0].y0 - 0.3 * height:
+        return ()
+    x0, x1 = min(w.x0 for w in header), max(w.x1 for w in header)
+    own = {w.id for w in label}
+    row = [w for w in layout.between(label[0].y0 - 0.1 * height, label[0].y1 + 0.1 * height) if w.id not in own]
+    row.sort(key=lambda w: w.x0)
+    run: list[PlacedWord] = []
+    for word in row:
+        if run and word.x0 - run[-1].x1 > GAPS[0] * height:
+            if run[-1].x1 > x0 - height and run[0].x0 < x1 + height:
+                return tuple(run)
+            run = []
+        run.append(word)
+    return tuple(run) if run and run[-1].x1 > x0 - height and run[0].x0 < x1 + height else ()
 
 
-class FusionHead:
-    """An ensemble of two-layer perceptrons over ``NAMES``; as ``PairHead``."""
+def _add_spans(found: dict[frozenset[WordId], Option], index: PageIndex, asked: Asked) -> None:
+    """Spans of the type that the question expects; of the sentences nearest in meaning, all that look like a value."""
+    near = asked.sentence_likeness
+    order = list(range(len(index.sentences))) if near is None else [int(at) for at in np.argsort(-near)]
+    kind = expected_type(asked.text)
+    if kind:
+        spans = (run for at in order for run in typed_spans(kind, index.sentences[at]))
+        for _, run in zip(range(MOST_TYPED), spans, strict=False):
+            _of(found, run).evidence["span"] = 1.0
+    for at in order[: SENTENCES if near is not None else 0]:
+        sentence = index.sentences[at]
+        for other in TYPES:
+            for run in typed_spans(other, sentence):
+                _of(found, run).evidence["span"] = 1.0
+        for run in chunks(sentence):
+            _of(found, run).evidence["chunk"] = 1.0
 
-    def __init__(self, tensors: dict[str, Array]) -> None:
-        self._mean, self._deviation = tensors["mean"], tensors["deviation"]
-        self._w1, self._b1, self._w2, self._b2 = (tensors[name] for name in ("w1", "b1", "w2", "b2"))
 
-    @classmethod
-    def load(cls, path: Path) -> FusionHead:
-        from safetensors.numpy import load_file
+def typed_spans(kind: str, sentence: Run) -> Iterator[Run]:
+    """Runs of words in a sentence that look like a value of that kind."""
+    starts, text = [], ""
+    for word in sentence:
+        starts.append(len(text))
+        text += f"{word.text} "
+    for start, stop in shapes(kind, text):
+        run = tuple(w for w, s in zip(sentence, starts, strict=True) if s < stop and s + len(w.text) > start)
+        if run:
+            yield run
 
-        return cls(load_file(path))
 
-    def probabilities(self, rows: Array) -> Array:
-        """(O): of each option; they sum to 1."""
-        x = (rows - self._mean) / self._deviation
-        hidden = np.tanh(np.einsum("cf,nfh->nch", x, self._w1) + self._b1[:, None])
-        logits = np.einsum("nch,nh->nc", hidden, self._w2) + self._b2[:, None]
-        p = np.exp(logits - logits.max(1, keepdims=True))
-        mean: Array = (p / p.sum(1, keepdims=True)).mean(0)
-        return mean
+def chunks(sentence: Run) -> Iterator[Run]:
+    """A sentence cut before small words and behind commas: each piece, and each two that follow one another."""
+    pieces: list[list[PlacedWord]] = [[]]
+    for word in sentence[:LONGEST_SENTENCE]:
+        if is_common(word.text) and pieces[-1]:
+            pieces.append([])
+        pieces[-1].append(word)
+        if word.text.endswith((",", ";", ":", ".", ")")):
+            pieces.append([])
+    full = [tuple(piece) for piece in pieces if any(not is_common(w.text) for w in piece)]
+    for number, piece in enumerate(full):
+        core = _trimmed(piece)
+        yield core
+        if number + 1 < len(full):
+            yield core + full[number + 1]
+
+
+def _trimmed(piece: Run) -> Run:
+    """Without the small words at its beginning."""
+    first = next(n for n, word in enumerate(piece) if not is_common(word.text))
+    return piece[first:]
+
+
+def _add_blocks(found: dict[frozenset[WordId], Option], index: PageIndex) -> None:
+    """What stands first and last on the page, and what is printed largest: letterheads, titles, signatures."""
+    placed = sorted(index.segments, key=lambda run: run[0].y0)
+    large = sorted(index.segments, key=lambda run: -max(w.height for w in run))
+    for run in dict.fromkeys([*placed[:ENDS], *placed[-ENDS:], *large[: ENDS // 2]]):
+        _of(found, run).evidence["block"] = 1.0
+
+
+def _add_marked(found: dict[frozenset[WordId], Option], index: PageIndex) -> None:
+    """Labels with a mark beside them."""
+    for run in index.segments:
+        before, after = index.layout.before(run[0]), index.layout.after(run[-1])
+        first = _MARKED.match(run[0].text)
+        label = run[1:] if first and len(run) > 1 else run
+        marked = bool(first) or any(
+            mark is not None and _MARKED.match(mark.text) and mark.text not in (w.text for w in run)
+            for mark in (before, after)
+        )
+        if marked:
+            _of(found, label).evidence["marked"] = 1.0

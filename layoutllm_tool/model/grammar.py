@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -56,6 +56,8 @@ class Decoded:
     """Fed behind the question: what this attempt cost."""
     segment_logprobs: tuple[float, ...] = ()
     """Of each of the window's segments as the first of the area (S); () where step 2 was given."""
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    """What the choice among candidates says of its own certainty (choosing.py), by signal."""
 
 
 @dataclass

@@ -32,19 +32,38 @@ TOGETHER = 32
 """Texts in one pass, sorted by length so that little is padding."""
 
 
+ADAPTER = Path(__file__).parent.parent / "weights" / "question_encoder.safetensors"
+"""Brings a question near the printed key that it means; inside the package."""
+SCALE = 2.0
+"""Of a LoRA's product."""
+
+
+@torch.no_grad()
+def _merge(model: Any, adapter: Path) -> None:
+    from safetensors.torch import load_file
+
+    state = load_file(adapter)
+    for name in (name for name in state if name.endswith(".lora_A.weight")):
+        layer = model.get_submodule(name.removesuffix(".lora_A.weight"))
+        layer.weight += SCALE * state[name.replace("lora_A", "lora_B")].float() @ state[name].float()
+
+
 class SentenceEncoder:
     """Texts -> unit vectors (N, 384), float32. Safe for one thread at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, adapter: Path | None = ADAPTER) -> None:
+        """``adapter``: a LoRA of ``training/question_encoder.py``; None for the model as its authors published it."""
         from transformers import AutoModel, AutoTokenizer
 
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._model: Any = AutoModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.model: Any = AutoModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+        if adapter is not None:
+            _merge(self.model, adapter)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> Tensor:
         """One vector a text, in their order."""
-        vectors = torch.zeros(len(texts), self._model.config.hidden_size)
+        vectors = torch.zeros(len(texts), self.model.config.hidden_size)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), TOGETHER):
             part = order[start : start + TOGETHER]
@@ -52,8 +71,8 @@ class SentenceEncoder:
         return vectors
 
     def _encode(self, texts: list[str]) -> Tensor:
-        inputs = self._tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
-        states = self._model(**inputs).last_hidden_state  # N, T, D
+        inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+        states = self.model(**inputs).last_hidden_state  # N, T, D
         mask = inputs["attention_mask"][..., None].float()
         mean = (states * mask).sum(1) / mask.sum(1)
         return torch.nn.functional.normalize(mean, dim=-1)

@@ -1,0 +1,160 @@
+"""The outcome of a question on a window: the language model's own, weighed against what else the page offers (``candidates``).
+
+Reads the page once (``PageIndex``); a question then costs some milliseconds. A correction's constraints hold here too. Answers
+that the model forms instead of copying are left as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis, Relation
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.errors import WeightsNotFound
+from layoutllm_tool.model import fusion_head, pair_head
+from layoutllm_tool.model.candidates import Asked, Option, Outcome, candidates_of
+from layoutllm_tool.model.fusion_head import FusionHead
+from layoutllm_tool.model.grammar import Constraints, Decoded
+from layoutllm_tool.model.option_features import NAMES, features
+from layoutllm_tool.model.page_index import Array, PageIndex, text_of
+from layoutllm_tool.model.pair_head import PairHead
+from layoutllm_tool.model.processing import Window
+from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
+
+_RELATIONS: dict[str, Relation] = {"right": "right of", "below": "below", "left": "inside", "above": "inside"}
+_SHOWN = 80
+"""Characters of a sentence that is named in step 3."""
+_TOLD = (
+    "meaning_best",
+    "sentence_best",
+    "fits",
+    "misses",
+    "agreement",
+    "key_said",
+    "model_iou",
+    "quoted_asked",
+    "quoted_found",
+)
+"""Features that the confidence sees too, as ``option_...``."""
+
+
+@dataclass
+class Chooser:
+    """Heads and encoder. Not thread-safe."""
+
+    pair: PairHead
+    fusion: FusionHead
+    encoder: SentenceEncoder | None
+    notice: str = ""
+    """What is missing, "" where nothing is."""
+
+    @classmethod
+    def load(cls) -> Chooser:
+        """The shipped heads. Without the sentence encoder, which may be impossible to get, ``notice`` says so."""
+        encoder, notice = None, ""
+        try:
+            encoder = SentenceEncoder(sentence_encoder_folder())
+        except WeightsNotFound as error:
+            notice = f"Keys in other words than the page's are found less well: {error}"
+        return cls(PairHead.load(pair_head.SHIPPED), FusionHead.load(fusion_head.SHIPPED), encoder, notice)
+
+    def index(self, page: Page) -> PageIndex:
+        return PageIndex.of(page, self.encoder)
+
+    def choose(
+        self,
+        index: PageIndex,
+        question: str,
+        decoded: Decoded,
+        window: Window,
+        limits: Constraints,
+        *,
+        forced: bool = False,
+    ) -> Decoded:
+        """``decoded`` where its answer is the best or formed, else the option that is better. ``forced``: step 1 was corrected, and its
+        key is looked for instead of what the question says."""
+        if decoded.answer is not None and not decoded.words:
+            return decoded
+        text = f'"{decoded.analysis.key}"' if forced and decoded.analysis.key else question
+        query = self.encoder.encode([text])[0].numpy() if self.encoder else None
+        asked, outcome = Asked.of(text, index, query), Outcome.of(decoded, window.lines)
+        every = candidates_of(index, asked, outcome, self.pair)
+        rows = features(index, asked, outcome, every)
+        allowed = np.array([_allowed(option, window, limits) for option in every])
+        if not allowed.any():
+            return decoded
+        p = self.fusion.probabilities(rows) * allowed.astype(np.float32)
+        p = p / max(float(p.sum()), 1e-9)
+        best = int(p.argmax())
+        return replace(_decided(decoded, every[best], index, window), chosen=_signals(p, best, rows))
+
+
+def _allowed(option: Option, window: Window, limits: Constraints) -> bool:
+    if option.none:
+        return not limits.answerable
+    lines = {line for line, _ in option.ids}
+    where: Sequence[int] = range(len(window.lines))
+    if limits.segments is not None:
+        where = limits.segments
+    elif limits.allowed is not None:
+        where = sorted(limits.allowed)
+    text = option.text
+    return (
+        lines <= {window.lines[s] for s in where} and text.strip().lower() not in limits.wrong and _spans(text, limits)
+    )
+
+
+def _spans(text: str, limits: Constraints) -> bool:
+    """Whether the text is mostly of the type that a correction asks for."""
+    if limits.spans is None:
+        return True
+    return any(stop - start >= 0.8 * len(text.strip()) for start, stop in limits.spans(text))
+
+
+def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window) -> Decoded:
+    if option.none:
+        if decoded.answer is None:
+            return decoded
+        return replace(
+            decoded, segments=(), formation=AnswerFormation("none", ""), answer=None, words=(), widened=False
+        )
+    if option.ids == frozenset(decoded.words):
+        return decoded
+    segments = {line: segment for segment, line in enumerate(window.lines)}
+    lines = sorted({line for line, _ in option.ids})
+    key = text_of(option.key).strip(" :")
+    analysis = decoded.analysis
+    if key and key != analysis.key:
+        analysis = QuestionAnalysis("key-value", "extraction", key)
+    return replace(
+        decoded, analysis=analysis, segments=tuple(segments[line] for line in lines), formation=_formation(option, index),
+        answer=option.text, words=tuple(word.id for word in option.words), widened=False,
+    )  # fmt: skip
+
+
+def _formation(option: Option, index: PageIndex) -> AnswerFormation:
+    if option.key:
+        return AnswerFormation(_RELATIONS.get(option.side, "inside"), text_of(option.key).strip(" :"))
+    around = next(
+        (run for run in index.sentences if option.ids <= {w.id for w in run} and len(run) > len(option.words)), ()
+    )
+    return AnswerFormation("inside", text_of(around)[:_SHOWN])
+
+
+def _signals(p: Array, best: int, rows: Array) -> dict[str, float]:
+    """What the choice says of its own certainty."""
+    second = float(np.sort(p)[-2]) if len(p) > 1 else 0.0
+    told = {f"option_{name}": float(rows[best][NAMES.index(name)]) for name in _TOLD}
+    return told | {
+        "option_odds": _odds(float(p[best])), "option_margin": float(p[best]) - second, "option_none": float(p[0]),
+        "option_same": float(rows[best][NAMES.index("model_same")]),
+    }  # fmt: skip
+
+
+def _odds(p: float) -> float:
+    p = min(max(p, 1e-4), 1 - 1e-4)
+    return math.log(p / (1 - p))

@@ -1,0 +1,113 @@
+"""What is computed once a page for all its questions: printed segments and sentences with their vectors, keys looked up.
+
+A segment is a run of words without a gap, ended behind a colon: mostly a key, a value or a header. A sentence is one of running
+text, over its lines, or else a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run
+from layoutllm_tool.documents.search import Match, find, letters
+from layoutllm_tool.model.pair_head import PairHead, Scored
+from layoutllm_tool.model.sentence_encoder import SentenceEncoder
+
+Array = npt.NDArray[np.float32]
+SEGMENT_GAP = 1.4
+"""Widest gap inside a printed key, in line heights."""
+PROSE = 5
+"""Words of a line that may go on in the next one."""
+MOST_PLACES = 8
+"""Of one key on the page that are looked at."""
+MOST_TEXTS = 400
+"""Segments, and sentences, of a page that get vectors."""
+_ENDS = re.compile(r"[.!?][\"')\]]*$")
+
+
+def text_of(run: Sequence[PlacedWord]) -> str:
+    return " ".join(word.text for word in run)
+
+
+@dataclass
+class PageIndex:
+    """Words by place; segments and sentences, and their vectors (S, 384), None without an encoder."""
+
+    layout: PageLayout
+    segments: tuple[Run, ...]
+    sentences: tuple[Run, ...]
+    vectors: Array | None = None
+    sentence_vectors: Array | None = None
+    _scored: dict[str, tuple[list[Match], Scored]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, page: Page, encoder: SentenceEncoder | None) -> PageIndex:
+        layout = PageLayout(page)
+        segments, sentences = tuple(_segments(layout))[:MOST_TEXTS], tuple(_sentences(layout))[:MOST_TEXTS]
+        if encoder is None or not segments:
+            return cls(layout, segments, sentences)
+        texts = [text_of(run) for run in (*segments, *sentences)]
+        known = {text: n for n, text in enumerate(dict.fromkeys(texts))}
+        vectors = encoder.encode(list(known)).numpy()[[known[text] for text in texts]]
+        return cls(layout, segments, sentences, vectors[: len(segments)], vectors[len(segments) :])
+
+    def look_up(self, text: str, head: PairHead) -> tuple[list[Match], Scored]:
+        """Where a key's text stands, and the candidates for its value."""
+        known = letters(text)
+        if known not in self._scored:
+            matches = find(self.layout, text)[:MOST_PLACES]
+            self._scored[known] = (matches, head.score(self.layout, matches))
+        return self._scored[known]
+
+    def beside(self, segment: int, head: PairHead) -> Scored:
+        """The candidates for the value of a segment."""
+        known = f"\0{segment}"
+        if known not in self._scored:
+            matches = [Match(self.segments[segment], 1.0)]
+            self._scored[known] = (matches, head.score(self.layout, matches))
+        return self._scored[known][1]
+
+
+def _segments(layout: PageLayout) -> Iterator[Run]:
+    """What has no letters is no key."""
+    runs: list[list[PlacedWord]] = []
+    for number, word in enumerate(layout.words):
+        before = layout.words[number - 1] if number else None
+        gap = before is None or before.id[0] != word.id[0] or word.x0 - before.x1 > SEGMENT_GAP * word.height
+        if gap or (before is not None and before.text.endswith((":", "\uff1a"))):
+            runs.append([])
+        runs[-1].append(word)
+    yield from (tuple(run) for run in runs if any(c.isalpha() for c in text_of(run)))
+
+
+def _sentences(layout: PageLayout) -> Iterator[Run]:
+    lines: list[list[PlacedWord]] = []
+    for word in layout.words:
+        if not lines or lines[-1][0].id[0] != word.id[0]:
+            lines.append([])
+        lines[-1].append(word)
+    sentence: list[PlacedWord] = []
+    for before, line in zip([None, *lines], lines, strict=False):
+        if sentence and not (before and _goes_on(before, line)):
+            yield tuple(sentence)
+            sentence = []
+        for word in line:
+            sentence.append(word)
+            if _ENDS.search(word.text) and len(sentence) >= PROSE:
+                yield tuple(sentence)
+                sentence = []
+    if sentence:
+        yield tuple(sentence)
+
+
+def _goes_on(line: Sequence[PlacedWord], following: Sequence[PlacedWord]) -> bool:
+    """Whether running text goes on in the next line."""
+    height = line[0].height
+    near = 0 < following[0].y0 - line[0].y0 < 2.2 * height and abs(following[0].x0 - line[0].x0) < 4 * height
+    return len(line) >= PROSE and near

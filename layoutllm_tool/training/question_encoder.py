@@ -1,0 +1,161 @@
+"""Trains the adapter of the sentence encoder: a question lies near the printed key, or the sentence, that answers it.
+
+    python -m layoutllm_tool.training.question_encoder --out FILE
+
+LoRA on ``all-MiniLM-L6-v2``, InfoNCE both ways within a batch (van den Oord et al. 2018), over the wordings in
+``training/synthetic/wordings``. Keys of one kind are no negatives of each other; those easily taken for one another are
+added as hard negatives. ``--held-out`` leaves every n-th kind out and measures on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from layoutllm_tool.model.sentence_encoder import LONGEST, SentenceEncoder, sentence_encoder_folder
+from layoutllm_tool.training.synthetic.vocabulary import Field, facts, fields
+
+RANK, RATE, EPOCHS, BATCH, TEMPERATURE = 16, 5e-4, 5, 64, 0.05
+TARGETS = ("query", "key", "value", "dense")
+_FILLED = {"value": "2 months", "name": "Ms Miller", "place": "Springfield", "party": "the tenant", "event": "meeting"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A question, what it may find, and the kinds that it must not be held against."""
+
+    id: str
+    question: str
+    keys: tuple[str, ...]
+    hard: tuple[str, ...] = ()
+
+
+class _Filled(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return _FILLED.get(name, f"the {name}")
+
+
+def pairs(kinds: Sequence[Field]) -> list[Pair]:
+    """Every wording of every kind, and of every fact."""
+    by_id = {(field.language, field.id): field for field in kinds}
+    found = []
+    for field in kinds:
+        hard = [by_id[field.language, other] for other in field.confusable if (field.language, other) in by_id]
+        keys = tuple(key for other in hard for key in other.keys)
+        found += [Pair(field.id, question, field.keys, keys) for question in (*field.questions, *field.keys[:1])]
+    for fact in facts():
+        said = tuple(template.format_map(_Filled()) for template in fact.templates)
+        found += [Pair(fact.id, question.format_map(_Filled()), said) for question in fact.questions]
+    return found
+
+
+def batches(every: list[Pair], rng: Random) -> Iterator[list[Pair]]:
+    order = rng.sample(every, len(every))
+    yield from (order[start : start + BATCH] for start in range(0, len(order) - BATCH + 1, BATCH))
+
+
+def loss_of(model: Any, tokenizer: Any, batch: list[Pair], rng: Random) -> Tensor:
+    keys = [rng.choice(pair.keys) for pair in batch]
+    hard = [rng.choice(pair.hard) for pair in batch if pair.hard]
+    vectors = encoded(model, tokenizer, [p.question for p in batch] + keys + hard)
+    questions, found = vectors[: len(batch)], vectors[len(batch) :]
+    scores = questions @ found.T / TEMPERATURE
+    ids = [pair.id for pair in batch] + [""] * len(hard)
+    same = torch.tensor([[i != j and a.id == ids[j] for j in range(len(ids))] for i, a in enumerate(batch)])
+    scores = scores.masked_fill(same, -torch.inf)
+    target = torch.arange(len(batch))
+    back = torch.nn.functional.cross_entropy(scores[:, : len(batch)].T, target)
+    return (torch.nn.functional.cross_entropy(scores, target) + back) / 2
+
+
+def encoded(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
+    """(N, 384) as ``SentenceEncoder``, with gradients. Texts of like length go together, so that little is padding."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    parts = [order[start : start + BATCH // 2] for start in range(0, len(order), BATCH // 2)]
+    vectors = torch.cat([_encoded(model, tokenizer, [texts[i] for i in part]) for part in parts])
+    return vectors[torch.tensor(order).argsort()]
+
+
+def _encoded(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
+    inputs = tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+    with torch.autocast("cpu", torch.bfloat16):
+        states = model(**inputs).last_hidden_state.float()
+    mask = inputs["attention_mask"][..., None].float()
+    return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
+
+
+def hits(
+    encoder: SentenceEncoder, held: Sequence[Field], others: Sequence[Field], count: int = 15
+) -> tuple[float, float]:
+    """Share of the held-out wordings whose key is first, among the first three, of ``count`` keys: confusable ones among them."""
+    rng, first, three, total = Random(0), 0, 0, 0
+    by_id = {(field.language, field.id): field for field in (*others, *held)}
+    for field in held:
+        hard = [by_id[field.language, o] for o in field.confusable if (field.language, o) in by_id]
+        rest = [f for f in others if f.theme == field.theme and f.id != field.id and f not in hard]
+        beside = (hard + rng.sample(rest, min(len(rest), count)))[: count - 1]
+        keys = [rng.choice(f.keys) for f in (field, *beside)]
+        likeness = encoder.encode(list(field.questions)) @ encoder.encode(keys).T
+        rank = (likeness > likeness[:, :1]).sum(1)
+        first, three, total = first + int((rank < 1).sum()), three + int((rank < 3).sum()), total + len(rank)
+    return first / total, three / total
+
+
+def train(model: Any, tokenizer: Any, every: list[Pair], *, epochs: int, seed: int = 0) -> None:
+    rng = Random(seed)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=RATE, weight_decay=0.01)
+    steps = epochs * (len(every) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps + 1, pct_start=0.1)
+    for epoch in range(epochs):
+        total = 0.0
+        for batch in batches(every, rng):
+            loss = loss_of(model, tokenizer, batch, rng)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            total += loss.item()
+        sys.stderr.write(f"epoch {epoch + 1}: {total / (len(every) // BATCH):.3f}\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="leave every N-th kind out, and measure")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    from peft import LoraConfig, get_peft_model
+    from safetensors.torch import save_file
+
+    kinds = fields()
+    held = kinds[:: options.held_out] if options.held_out else ()
+    kept = [field for field in kinds if field not in held]
+    encoder = SentenceEncoder(sentence_encoder_folder(), adapter=None)
+    if held:
+        sys.stderr.write(f"before: {hits(encoder, held, kept)}\n")
+    tuned: Any = get_peft_model(
+        encoder.model, LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=list(TARGETS))
+    )
+    train(tuned.train(), encoder.tokenizer, pairs(kept), epochs=options.epochs)
+    state = {
+        name.removeprefix("base_model.model.").replace(".default", ""): value.detach().bfloat16().contiguous()
+        for name, value in tuned.named_parameters() if ".lora_" in name
+    }  # fmt: skip
+    encoder.model = tuned.merge_and_unload().eval()
+    if held:
+        sys.stderr.write(f"after: {hits(encoder, held, kept)}\n")
+    save_file(state, options.out)
+
+
+if __name__ == "__main__":
+    main()
