@@ -17,7 +17,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(VENV)/.package $(VENV)/.ocr ## Install, fetch the base model, ask the sample invoice, write out/invoice.png
+demo: $(VENV)/.package ## Install, fetch the base model, ask the sample invoice, write out/invoice.png
 	@$(BIN)/layoutllm pull >/dev/null
 	@mkdir -p out
 	$(BIN)/layoutllm ask $(SAMPLE) "What is the invoice number?" "What is the total due?" --annotate out/invoice.png
@@ -35,15 +35,15 @@ lint: $(VENV)/.test ## Ruff, mypy --strict, import contracts
 	$(BIN)/lint-imports --no-cache --no-logo
 
 .PHONY: bench
-bench: $(VENV)/.package $(VENV)/.ocr ## Speed and memory, beside transformers.generate
+bench: $(VENV)/.package ## Speed and memory, beside transformers.generate
 	$(BIN)/layoutllm bench
 
 .PHONY: train
-train: $(VENV)/.package $(VENV)/.ocr ## Train the shipped weights anew (hours; resumes), into out/train
+train: $(VENV)/.package ## Train the shipped weights anew (hours; resumes), into out/train
 	$(BIN)/layoutllm train --recipe smol-cpu --data $(DATA) --out out/train
 
 .PHONY: eval
-eval: $(VENV)/.package $(VENV)/.ocr ## Score receipts 400-499 and the unanswerable questions, beside the untuned backbone
+eval: $(VENV)/.package ## Score receipts 400-499 and the unanswerable questions, beside the untuned backbone
 	$(BIN)/layoutllm eval receipts --data $(DATA) --baseline
 	$(BIN)/layoutllm eval unanswerable --data $(DATA)
 
@@ -70,10 +70,6 @@ $(VENV)/.package: pyproject.toml $(VENV)/.torch
 $(VENV)/.test: pyproject.toml $(VENV)/.torch
 	$(BIN)/pip install --editable '.[test]'
 	@touch $@ $(VENV)/.package
-
-$(VENV)/.ocr: $(VENV)/.package
-	command -v tesseract >/dev/null || scripts/debian tesseract-ocr || $(BIN)/pip install --editable '.[rapidocr]'
-	@touch $@
 
 $(VENV)/.ocr-test: $(VENV)/.test
 	scripts/debian tesseract-ocr tesseract-ocr-osd tesseract-ocr-jpn fonts-dejavu fonts-liberation \

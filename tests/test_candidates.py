@@ -57,8 +57,8 @@ def test_a_question_in_other_words_finds_its_key_by_meaning() -> None:
 def test_capitals_change_nothing() -> None:
     one, other = found('What is the "TOTAL DUE"?'), found('What is the "total due"?')
     assert one.keys() == other.keys()
-    for text, features in one.items():
-        assert features == pytest.approx(other[text])
+    for text, numbers in one.items():
+        assert numbers == pytest.approx(other[text])
 
 
 def test_the_models_own_answer_is_an_option() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from PIL import Image
 
 from layoutllm_tool.documents.geometry import Box, Word
 from layoutllm_tool.errors import OCRError, OCRLanguageMissing, OCRNotInstalled, OCRTimeout
@@ -66,31 +65,33 @@ def test_a_failing_tesseract_says_what_it_said(tmp_path: Path, monkeypatch: pyte
         TesseractEngine().recognise(drawn()[0])
 
 
-def test_without_tesseract_rapidocr_reads_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("rapid_is_there", "tesseract_is_there", "languages", "expected"),
+    [
+        (True, True, ("eng",), "rapidocr"), (True, True, ("jpn", "eng"), "rapidocr"), (True, True, ("eng", "tha"), "tesseract"),
+        (False, True, ("eng",), "tesseract"), (True, False, ("eng",), "rapidocr"), (True, False, ("tha",), "rapidocr"),
+    ],
+)  # fmt: skip
+def test_rapidocr_reads_what_it_has_letters_for(
+    rapid_is_there: bool,
+    tesseract_is_there: bool,
+    languages: tuple[str, ...],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "rapidocr_installed", lambda: rapid_is_there)
+    monkeypatch.setattr(module, "tesseract_installed", lambda: tesseract_is_there)
+    assert default_engine(languages).name == expected
+
+
+def test_without_any_engine_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pytesseract = pytest.importorskip("pytesseract")
     monkeypatch.setattr(pytesseract.pytesseract, "tesseract_cmd", "no-such-tesseract")
     with pytest.raises(OCRNotInstalled, match="apt-get install tesseract-ocr"):
         TesseractEngine().recognise(drawn()[0])
-
     monkeypatch.setattr(module, "rapidocr_installed", lambda: False)
-    with pytest.raises(OCRNotInstalled, match=r"pip install 'layoutllm-tool\[rapidocr\]'"):
+    with pytest.raises(OCRNotInstalled, match="pip install rapidocr"):
         recognise_page(as_page(drawn()[0]))
-
-    class Rapid(RapidOCREngine):
-        def recognise(self, image: Image.Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
-            return [Word("read", Box(10, 10, 90, 50), 0.9)]
-
-        @property
-        def fingerprint(self) -> str:
-            return "stand-in"
-
-    monkeypatch.setattr(module, "rapidocr_installed", lambda: True)
-    monkeypatch.setattr(module, "RapidOCREngine", Rapid)
-    assert isinstance(default_engine(), Rapid)
-    page = recognise_page(as_page(drawn()[0]), cache=fresh())
-    assert page.text == "read"
-    assert page.text_source == "rapidocr"
-    assert page.notices == ("Tesseract is not installed: read by RapidOCR instead.",)
 
 
 @needs_rapidocr

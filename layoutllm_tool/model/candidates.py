@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 SOURCES = ("quoted", "analysis", "words")
 NEAREST = 8
 """Printed keys taken from the sentence encoder."""
-KEPT = 6
+KEPT = 5
 """Candidates of one key that are weighed further."""
 HEADERS, LABELS = 6, 3
 """Segments nearest in meaning that may head a column, and label a row."""
-MOST_TYPED = 40
-"""Spans of the expected type."""
-SENTENCES, LONGEST_SENTENCE = 4, 60
-"""Sentences nearest in meaning that are cut into pieces; words of one."""
+TYPED_SENTENCES, SENTENCES, LONGEST_SENTENCE = 12, 3, 60
+"""Sentences nearest in meaning of which spans of the expected type are taken, all that look like values; words of one."""
+CONTEXT = 8
+"""Words before a span that stand for it."""
+MOST = 36
+"""Options of a question that are weighed."""
 ENDS = 6
 """Segments at the top and at the bottom of the page that may answer without a key."""
 _MARKED = re.compile(r"^\W{0,2}[xX✓✔☑☒✗✘■●√]\W{0,2}$")
@@ -49,6 +51,10 @@ class Option:
     evidence: dict[str, float] = field(default_factory=dict)
     pair: Array | None = None
     """The pair head's features of key and words."""
+    cell: str = ""
+    """The labels of the row and the column that meet there."""
+    before: str = ""
+    """Words of its sentence before it."""
 
     @property
     def none(self) -> bool:
@@ -61,6 +67,12 @@ class Option:
     @property
     def text(self) -> str:
         return text_of(self.words)
+
+    @property
+    def told(self) -> str:
+        """With what stands for it on the page: its key, its row and column, or the words before it."""
+        about = text_of(self.key) if "meaning_p" in self.evidence or "quoted_p" in self.evidence else ""
+        return f"{about or self.cell or text_of(self.key) or self.before} {self.text}".strip()
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,7 @@ class Asked:
     quoted: str
     words: frozenset[str]
     """Of content, plain."""
+    query: Array | None
     likeness: Array | None
     sentence_likeness: Array | None
 
@@ -104,7 +117,7 @@ class Asked:
         known = query is not None and index.vectors is not None and index.sentence_vectors is not None
         likeness = index.vectors @ query if known else None  # type: ignore[operator]
         sentences = index.sentence_vectors @ query if known else None  # type: ignore[operator]
-        return cls(question, " ".join(_QUOTED.findall(question)), content, likeness, sentences)
+        return cls(question, " ".join(_QUOTED.findall(question)), content, query, likeness, sentences)
 
 
 def _unquoted(question: str) -> str:
@@ -126,7 +139,20 @@ def candidates_of(index: PageIndex, asked: Asked, outcome: Outcome | None, head:
     _add_marked(found, index)
     if outcome is not None and (own := own_words(index, outcome)):
         _of(found, own).evidence["model_same"] = 1.0
-    return [Option((), evidence={"none": 1.0}), *found.values()]
+    likely = sorted(found.values(), key=lambda option: -_promise(option.evidence))[:MOST]
+    return [Option((), evidence={"none": 1.0}), *likely]
+
+
+def _promise(evidence: dict[str, float]) -> float:
+    """What an option's sources say, roughly: which are worth weighing."""
+    known = max(evidence.get(f"{source}_p", 0.0) * evidence.get(f"{source}_match", 0.0) for source in SOURCES)
+    meant = evidence.get("meaning_p", 0.0) * evidence.get("meaning", 0.0)
+    cell, said = (
+        0.3 * evidence.get("cell_worth", 0.0),
+        0.6 * evidence.get("near", 0.0) + 0.3 * evidence.get("fits", 0.0),
+    )
+    ends = 0.25 * max(evidence.get("block", 0.0), evidence.get("marked", 0.0))
+    return known + meant + cell + said + ends + 9.0 * evidence.get("model_same", 0.0)
 
 
 def own_words(index: PageIndex, outcome: Outcome) -> Run:
@@ -188,8 +214,10 @@ def _add_cells(found: dict[frozenset[WordId], Option], index: PageIndex, asked: 
             if not cell:
                 continue
             option = _of(found, cell, index.segments[row], "right")
+            label = f"{text_of(index.segments[row])} {text_of(index.segments[column])}"
             worth = said[row] + said[column] + float(near[row] + near[column])
             if worth > option.evidence.get("cell_worth", 0.0):
+                option.cell = label
                 option.evidence |= {
                     "cell": 1.0, "cell_worth": worth, "row_said": said[row], "column_said": said[column],
                     "row_meaning": float(near[row]), "column_meaning": float(near[column]),
@@ -226,17 +254,19 @@ def _add_spans(found: dict[frozenset[WordId], Option], index: PageIndex, asked: 
     near = asked.sentence_likeness
     order = list(range(len(index.sentences))) if near is None else [int(at) for at in np.argsort(-near)]
     kind = expected_type(asked.text)
-    if kind:
-        spans = (run for at in order for run in typed_spans(kind, index.sentences[at]))
-        for _, run in zip(range(MOST_TYPED), spans, strict=False):
-            _of(found, run).evidence["span"] = 1.0
-    for at in order[: SENTENCES if near is not None else 0]:
-        sentence = index.sentences[at]
-        for other in TYPES:
-            for run in typed_spans(other, sentence):
-                _of(found, run).evidence["span"] = 1.0
-        for run in chunks(sentence):
-            _of(found, run).evidence["chunk"] = 1.0
+    for rank, at in enumerate(order[:TYPED_SENTENCES]):
+        sentence, close = index.sentences[at], near is not None and rank < SENTENCES
+        kinds = TYPES if close else (kind,) if kind else ()
+        spans = [(run, "span") for one in kinds for run in typed_spans(one, sentence)]
+        for run, source in spans + [(run, "chunk") for run in (chunks(sentence) if close else ())]:
+            option = _of(found, run)
+            option.evidence[source] = 1.0
+            option.evidence["near"] = max(
+                float(near[at]) if near is not None else 0.0, option.evidence.get("near", 0.0)
+            )
+            option.evidence["fits"] = float(bool(kind) and source == "span")
+            start = sentence.index(run[0])
+            option.before = option.before or text_of(sentence[max(start - CONTEXT, 0) : start])
 
 
 def typed_spans(kind: str, sentence: Run) -> Iterator[Run]:

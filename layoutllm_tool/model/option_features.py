@@ -26,7 +26,7 @@ _COMMON = ("quoted_asked", "quoted_found", "meaning_best", "sentence_best", "mod
 _OWN = (
     "model_iou", "model_area", "model_line_p", "model_line_logp", "agreement", "key_said", "key_covers", "sentence", "sentence_rank",
     "sentence_gap", "fits", "misses", *(f"is_{kind}" for kind in TYPES), "digits", "letters", "words", "characters",
-    "ends_with_colon", "in_question", "words_said", "far_from_said", "after_said", "top", "height", "own_key",
+    "told", "told_rank", "told_gap", "ends_with_colon", "in_question", "words_said", "far_from_said", "after_said", "top", "height", "own_key",
 )  # fmt: skip
 NAMES = (*_EVIDENCE, *_COMMON, *_OWN, *(f"pair_{name}" for name in _PAIR))
 
@@ -38,12 +38,13 @@ def features(index: PageIndex, asked: Asked, outcome: Outcome | None, every: Seq
     near = asked.sentence_likeness
     ranks = None if near is None else np.argsort(np.argsort(-near)).astype(np.float32)
     own = frozenset(word.id for word in own_words(index, outcome)) if outcome else frozenset()
+    told = _told(index, asked, every)
     rows = []
-    for option in every:
+    for number, option in enumerate(every):
         row = dict.fromkeys(NAMES, 0.0) | {f"{source}_logp": -8.0 for source in SOURCES} | common
         row |= {name: value for name, value in option.evidence.items() if name in row}
         if not option.none:
-            row |= _text(option, asked) | _of_model(option, outcome, own)
+            row |= told[number] | _text(option, asked) | _of_model(option, outcome, own)
             row |= _sentence(option, index, asked, sentence_of, ranks) | _place(option, index)
             if option.pair is not None:
                 row |= {f"pair_{name}": float(option.pair[at]) for name, at in zip(_PAIR, _PAIR_AT, strict=True)}
@@ -71,6 +72,19 @@ def _common(asked: Asked, outcome: Outcome | None, every: Sequence[Option]) -> d
             "model_answer_p": float(np.exp(max(outcome.answer_logprob, -20.0))),
         }  # fmt: skip
     return found
+
+
+def _told(index: PageIndex, asked: Asked, every: Sequence[Option]) -> list[dict[str, float]]:
+    """How near each option, with what stands for it, is to the question."""
+    vectors = index.vectors_of([option.told[:200] for option in every]) if asked.query is not None else None
+    if vectors is None or len(every) < 2:
+        return [{}] * len(every)
+    near = vectors @ asked.query
+    best, ranks = float(near[1:].max()), np.argsort(np.argsort(-near[1:]))
+    return [{}] + [
+        {"told": float(one), "told_rank": 1 / (1 + float(rank)), "told_gap": best - float(one)}
+        for one, rank in zip(near[1:], ranks, strict=True)
+    ]
 
 
 def _text(option: Option, asked: Asked) -> dict[str, float]:
@@ -136,7 +150,7 @@ def _sentence(
     }  # fmt: skip
 
 
-_BEST = ("meaning_p", "meaning", "model_line_p", "model_line_logp", "agreement", "fits", "key_said", "key_covers", "sentence", "cell", "row_said",
+_BEST = ("meaning_p", "meaning", "model_line_p", "model_line_logp", "agreement", "fits", "key_said", "key_covers", "sentence", "told", "cell", "row_said",
          "column_said", *(f"{source}_{what}" for source in SOURCES for what in ("p", "logp", "match", "places")))  # fmt: skip
 
 

@@ -44,7 +44,9 @@ class PageIndex:
     sentences: tuple[Run, ...]
     vectors: Array | None = None
     sentence_vectors: Array | None = None
+    encoder: SentenceEncoder | None = None
     _scored: dict[str, tuple[list[Match], Scored]] = field(default_factory=dict)
+    _told: dict[str, Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, page: Page, encoder: SentenceEncoder | None) -> PageIndex:
@@ -55,7 +57,16 @@ class PageIndex:
         texts = [text_of(run) for run in (*segments, *sentences)]
         known = {text: n for n, text in enumerate(dict.fromkeys(texts))}
         vectors = encoder.encode(list(known)).numpy()[[known[text] for text in texts]]
-        return cls(layout, segments, sentences, vectors[: len(segments)], vectors[len(segments) :])
+        return cls(layout, segments, sentences, vectors[: len(segments)], vectors[len(segments) :], encoder)
+
+    def vectors_of(self, texts: Sequence[str]) -> Array | None:
+        """(N, 384), each text encoded once a page; None without an encoder."""
+        if self.encoder is None:
+            return None
+        new = [text for text in dict.fromkeys(texts) if text not in self._told]
+        if new:
+            self._told |= dict(zip(new, self.encoder.encode(new).numpy(), strict=True))
+        return np.stack([self._told[text] for text in texts])
 
     def look_up(self, text: str, head: PairHead) -> tuple[list[Match], Scored]:
         """Where a key's text stands, and the candidates for its value."""

@@ -1,4 +1,4 @@
-"""RapidOCR (PaddleOCR's models on ONNX Runtime): the engine that pip alone can install. Its wheel carries its models.
+"""RapidOCR (PaddleOCR's models on ONNX Runtime): the default engine, installed with the package. Its wheel carries its models.
 
 A run can't be stopped half way, so there is no time limit here: work is bounded by the picture's size instead.
 """
@@ -94,7 +94,7 @@ def _session(threads: int) -> Any:
 
 def _not_installed() -> OCRNotInstalled:
     return OCRNotInstalled(
-        "RapidOCR is not installed.", hint="Install it with: pip install 'layoutllm-tool[rapidocr]'."
+        "RapidOCR is not installed.", hint="Install it with: pip install rapidocr onnxruntime."
     )
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 INSTALL_HINT = (
-    "Install Tesseract (apt-get install tesseract-ocr, brew install tesseract, winget install UB-Mannheim.TesseractOCR)"
-    " or RapidOCR, which pip can install: pip install 'layoutllm-tool[rapidocr]'."
+    "Install RapidOCR (pip install rapidocr onnxruntime) or Tesseract (apt-get install tesseract-ocr, brew install tesseract,"
+    " winget install UB-Mannheim.TesseractOCR)."
 )
 _MOST_PIXELS = 12_000_000
 """Larger pictures are read no better, only slower."""

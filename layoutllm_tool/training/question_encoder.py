@@ -3,8 +3,9 @@
     python -m layoutllm_tool.training.question_encoder --out FILE
 
 LoRA on ``all-MiniLM-L6-v2``, InfoNCE both ways within a batch (van den Oord et al. 2018), over the wordings in
-``training/synthetic/wordings``. Keys of one kind are no negatives of each other; those easily taken for one another are
-added as hard negatives. ``--held-out`` leaves every n-th kind out and measures on it.
+``training/synthetic/wordings``. What is to be found is a key, half of the time with a value behind it, a table's row and column,
+or a sentence. Keys of one kind are no negatives of each other; those easily taken for one another are added as hard
+negatives. ``--held-out`` leaves every n-th kind out and measures on it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import torch
 from torch import Tensor
 
 from layoutllm_tool.model.sentence_encoder import LONGEST, SentenceEncoder, sentence_encoder_folder
-from layoutllm_tool.training.synthetic.vocabulary import Field, facts, fields
+from layoutllm_tool.training.factory.values import Maker
+from layoutllm_tool.training.synthetic.everyday import value
+from layoutllm_tool.training.synthetic.vocabulary import Field, facts, fields, tables
 
 RANK, RATE, EPOCHS, BATCH, TEMPERATURE = 16, 5e-4, 5, 64, 0.05
 TARGETS = ("query", "key", "value", "dense")
@@ -35,7 +38,18 @@ class Pair:
     id: str
     question: str
     keys: tuple[str, ...]
-    hard: tuple[str, ...] = ()
+    hard: tuple[Field, ...] = ()
+    field: Field | None = None
+    """Whose values may stand behind the key."""
+
+    def told(self, rng: Random) -> str:
+        """What the question is to find."""
+        return _told(self.field, rng) if self.field else rng.choice(self.keys)
+
+
+def _told(field: Field, rng: Random) -> str:
+    key = rng.choice(field.keys)
+    return key if rng.random() < 0.5 else f"{key} {value(Maker(rng), field)}"
 
 
 class _Filled(dict[str, str]):
@@ -49,11 +63,21 @@ def pairs(kinds: Sequence[Field]) -> list[Pair]:
     found = []
     for field in kinds:
         hard = [by_id[field.language, other] for other in field.confusable if (field.language, other) in by_id]
-        keys = tuple(key for other in hard for key in other.keys)
-        found += [Pair(field.id, question, field.keys, keys) for question in (*field.questions, *field.keys[:1])]
+        asked = (*field.questions, *field.keys[:1])
+        found += [Pair(field.id, question, field.keys, tuple(hard), field) for question in asked]
     for fact in facts():
         said = tuple(template.format_map(_Filled()) for template in fact.templates)
         found += [Pair(fact.id, question.format_map(_Filled()), said) for question in fact.questions]
+    for table in tables():
+        found += [
+            Pair(
+                f"{table.id}/{row}/{column}",
+                question.format(row=row, column=column),
+                (f"{row} {column}", f"{column} {row}"),
+            )
+            for question in table.questions
+            for row, column in zip(table.rows, table.columns[1:], strict=False)
+        ]
     return found
 
 
@@ -63,8 +87,8 @@ def batches(every: list[Pair], rng: Random) -> Iterator[list[Pair]]:
 
 
 def loss_of(model: Any, tokenizer: Any, batch: list[Pair], rng: Random) -> Tensor:
-    keys = [rng.choice(pair.keys) for pair in batch]
-    hard = [rng.choice(pair.hard) for pair in batch if pair.hard]
+    keys = [pair.told(rng) for pair in batch]
+    hard = [_told(rng.choice(pair.hard), rng) for pair in batch if pair.hard]
     vectors = encoded(model, tokenizer, [p.question for p in batch] + keys + hard)
     questions, found = vectors[: len(batch)], vectors[len(batch) :]
     scores = questions @ found.T / TEMPERATURE
