@@ -7,7 +7,9 @@ bfloat16 where oneDNN has it, else float32. The choice depends on the CPU alone,
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from enum import StrEnum
 from functools import cache
 
@@ -46,9 +48,14 @@ def choose(loaded: torch.dtype, *, int8: bool = True) -> Numerics:
         return Numerics.FP32
     if "amx" in native():
         return Numerics.BF16
-    if int8 and "x86" in torch.backends.quantized.supported_engines:
+    if int8 and has_eight_bit_products():
         return Numerics.INT8
     return Numerics.BF16 if "bf16" in native() else Numerics.FP32
+
+
+def has_eight_bit_products() -> bool:
+    """Whether this torch multiplies through FBGEMM, as it does on x86."""
+    return torch.backends.quantized.engine in ("x86", "fbgemm")
 
 
 @cache
@@ -111,28 +118,50 @@ class FewRowsInt8(Linear):
 class DynamicInt8:
     """8-bit weight and activations, float32 in and out. The weight is kept in 8 bits only.
 
-    Every row is divided by its largest magnitude, so a row's result does not depend on its neighbours, to the last bit: one
-    outlier (a page's first token has them) costs its own row precision and no other.
+    Inputs are turned by a Hadamard matrix in blocks of up to 16 columns, the weight with them, which changes nothing but spreads
+    an outlier over its block. Then every row is divided by its own largest magnitude: one row's outlier costs no other row its
+    precision, and a row's result does not depend on its neighbours, to the last bit.
     """
 
     def __init__(self, weight: Tensor) -> None:
         weight = weight.detach().float()
-        scale = weight.abs().amax(dim=1).clamp(min=1e-8) / 127
-        rounded = torch.quantize_per_channel(weight, scale, torch.zeros_like(scale, dtype=torch.long), 0, torch.qint8)
-        self.packed = torch.ops.quantized.linear_prepack(rounded, None)
+        self.turn = _hadamard(math.gcd(weight.shape[1], 16))
+        self.packed = _packed(self._turned(weight))
         self.half = 63 if _saturates() else 127
 
     def __call__(self, x: Tensor) -> Tensor:
+        x = self._turned(x)
         largest = x.abs().amax(dim=-1, keepdim=True).clamp_min_(1e-12)
-        product: Tensor = _linear(x / largest, 1 / self.half, self.half + 1, self.packed)
+        product: Tensor = _linear(x.div_(largest), 1 / self.half, self.half + 1, self.packed)
         return product.mul_(largest)
+
+    def _turned(self, x: Tensor) -> Tensor:
+        return (x.reshape(-1, len(self.turn)) @ self.turn).view(x.shape)
+
+
+@cache
+def _hadamard(size: int) -> Tensor:
+    """An orthogonal, symmetric matrix of +-1 / sqrt(size); ``size`` is a power of two."""
+    if size == 1:
+        return torch.ones(1, 1)
+    half = _hadamard(size // 2) / math.sqrt(2)
+    return torch.cat([torch.cat([half, half], dim=1), torch.cat([half, -half], dim=1)])
+
+
+def _packed(weight: Tensor) -> torch.ScriptObject:
+    """A float32 weight (out, in) in 8 bits, one scale an output channel, in the order the kernel wants."""
+    scale = weight.abs().amax(dim=1).clamp(min=1e-8) / 127
+    with warnings.catch_warnings():  # torch means to move these to another package
+        warnings.simplefilter("ignore", UserWarning)
+        # The zero points must be whole numbers: with others the kernel reads memory that is not its own.
+        rounded = torch.quantize_per_channel(weight, scale, torch.zeros(len(scale), dtype=torch.long), 0, torch.qint8)
+    return torch.ops.quantized.linear_prepack(rounded, None)
 
 
 @cache
 def _saturates() -> bool:
     """Without VNNI, sums of two products are kept in 16 bits: 8-bit activations overflow there, 7-bit ones do not."""
-    weight = torch.quantize_per_channel(torch.ones(8, 64), torch.full((8,), 1 / 127), torch.zeros(8), 0, torch.qint8)
-    found = _linear(torch.ones(1, 64), 1 / 127, 128, torch.ops.quantized.linear_prepack(weight, None))
+    found = _linear(torch.ones(1, 64), 1 / 127, 128, _packed(torch.ones(8, 64)))
     return not torch.allclose(found, torch.full((1, 8), 64.0), rtol=1e-3)
 
 
