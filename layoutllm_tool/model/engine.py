@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from layoutllm_tool.errors import ModelError
-from layoutllm_tool.model.numerics import FEW_ROWS, DynamicInt8, Linear, Numerics, choose, product
+from layoutllm_tool.model.numerics import FEW_ROWS, DynamicInt8, Linear, Numerics, as_loaded, product
 
 
 def keep_to_thread_limit() -> None:
@@ -89,7 +89,8 @@ class Tail:
 class LlamaEngine:
     """Built from a LlamaForCausalLM whose adapters are merged. Not thread-safe: one caller at a time.
 
-    ``numerics`` is chosen from the CPU where it is not given; ``int8`` allows weights of 8 bits.
+    ``numerics`` is that of the weights as they were loaded where it is not given; ``choose`` follows the CPU. ``int8`` allows
+    weights of 8 bits.
     """
 
     def __init__(self, language_model: PreTrainedModel, *, int8: bool = True, numerics: Numerics | None = None) -> None:
@@ -101,7 +102,7 @@ class LlamaEngine:
             )
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
         self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
-        self.numerics = numerics or choose(decoder.embed_tokens.weight.dtype, int8=int8)
+        self.numerics = numerics or as_loaded(decoder.embed_tokens.weight.dtype)
         self.dtype = self.numerics.dtype
         make = partial(product, numerics=self.numerics, int8=int8)
         self.layers = [self._layer(layer, make, config.rms_norm_eps) for layer in decoder.layers]

@@ -39,6 +39,11 @@ class Numerics(StrEnum):
         return torch.bfloat16 if self is Numerics.BF16 else torch.float32
 
 
+def as_loaded(loaded: torch.dtype) -> Numerics:
+    """The numbers of the weights themselves, whatever the CPU."""
+    return Numerics.BF16 if loaded == torch.bfloat16 else Numerics.FP32
+
+
 def choose(loaded: torch.dtype, *, int8: bool = True) -> Numerics:
     """The fastest numbers on this CPU for weights of dtype ``loaded``; ``int8`` allows weights of 8 bits.
 
