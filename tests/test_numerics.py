@@ -63,6 +63,13 @@ def test_without_8_bit_products_nothing_is_promised_of_them(cpu: Any, monkeypatc
     assert choose(torch.bfloat16) is Numerics.FP32
 
 
+def test_a_torch_that_tells_nothing(cpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu(ZEN4)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert not native() and numerics.cpu().startswith("x86_64")
+
+
 def test_the_cpu_is_named_with_its_abilities(cpu: Any) -> None:
     cpu(ZEN4 | {"cpu_name": "Some CPU"}, "AVX2")
     assert numerics.cpu() == "Some CPU (avx2)"

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import warnings
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,7 +68,7 @@ def has_eight_bit_products() -> bool:
 @cache
 def native() -> frozenset[str]:
     """What the CPU and oneDNN compute without emulation: of amx, bf16, vnni, avx512, avx2. ONEDNN_MAX_CPU_ISA is respected."""
-    found = torch.cpu.get_capabilities()
+    found = _abilities()
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     free = limit in ("", "ALL", "DEFAULT")
     arm = not found["architecture"].startswith(("x86", "amd64")) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -80,12 +82,18 @@ def native() -> frozenset[str]:
     return frozenset(name for name, here in has.items() if here)
 
 
+def _abilities() -> dict[str, Any]:
+    """As torch tells them; a version that does not tell leaves the kind of CPU."""
+    tell = getattr(torch.cpu, "get_capabilities", None)
+    return tell() if tell else {"architecture": platform.machine().lower()}
+
+
 _BEFORE_VNNI = ("SSE41", "AVX", "AVX2", "AVX512_CORE")
 
 
 def cpu() -> str:
     """The CPU's name and abilities, for the head of a table of figures."""
-    found = torch.cpu.get_capabilities()
+    found = _abilities()
     name = found.get("cpu_name") or found["architecture"]
     return f"{name} ({', '.join(sorted(native())) or 'no vector units known'})"
 
@@ -160,7 +168,8 @@ def _packed(weight: Tensor) -> torch.ScriptObject:
         warnings.simplefilter("ignore", UserWarning)
         # The zero points must be whole numbers: with others the kernel reads memory that is not its own.
         rounded = torch.quantize_per_channel(weight, scale, torch.zeros(len(scale), dtype=torch.long), 0, torch.qint8)
-    return torch.ops.quantized.linear_prepack(rounded, None)
+    packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(rounded, None)
+    return packed
 
 
 @cache
