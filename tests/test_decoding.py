@@ -16,9 +16,9 @@ from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.model.copying import Copy, Spelling
 from layoutllm_tool.model.decoding import CoTDecoder
-from layoutllm_tool.model.engine import FEW_ROWS
 from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage
 from layoutllm_tool.model.guessing import guess
+from layoutllm_tool.model.numerics import FEW_ROWS
 from layoutllm_tool.model.prompt import read_analysis, read_formation, write_analysis, write_formation
 from layoutllm_tool.model.row import Row
 from tests import tiny

@@ -76,6 +76,7 @@ def test_our_side_on_a_page_of_several_windows() -> None:
     page = tiny.page("\n".join(f"Line {i}:   value {i}" for i in range(20)))
     found = measure_ours(decoder, page, QUESTIONS, 4, 1, load=2.0)
     assert found.windows == len(decoder.processor.windows(page)) > 1
+    assert found.numerics == decoder.engine.numerics == "fp32"  # the tiny model is loaded exact
     assert found.answer_tokens > 0 and found.load == 2.0 and found.recognition is None
     assert found.read > 0 and found.further > 0
     assert found.chain_rate > 0 and found.step_rate > 0 and found.step_rate_8 > 0
@@ -112,6 +113,7 @@ def test_generates_side() -> None:
     assert found.prompt_tokens == len(chat_ids(words, "Total 9.00", "What is the total?"))
     assert found.first >= found.prefill > 0 and found.rate > 0
     assert found.memory == pytest.approx(peak_memory(), rel=0.5)
+    assert found.dtype == str(model.language_model.dtype).removeprefix("torch.")
     assert peak_memory() > 50e6  # torch alone is more than that
 
 
@@ -120,8 +122,20 @@ def report(further: float = 0.2, rate: float = 60.0, retry: float = 0.1) -> Repo
         load=1.0, recognition=0.9, read=0.7, first=1.0, further=further, retry=retry, fed=600,
         retry_fed=60, decoded=20, retry_decoded=9, answer_tokens=80, chain_rate=50.0, step_rate=rate,
         step_rate_8=200.0, page_tokens=500, windows=1, memory=600_000_000,
+        numerics="int8",
     )  # fmt: skip
-    return Report(ours, Generate(1.0, 0.9, 4.6, 20.0, 450, 700_000_000), new_tokens=64, repeats=5, threads=2)
+    rival = Generate(1.0, 0.9, 4.6, 20.0, 450, 700_000_000, "float32")
+    return Report(ours, rival, new_tokens=64, repeats=5, threads=2, cpu="Some CPU (avx2)")
+
+
+def test_generate_is_measured_at_its_best() -> None:
+    from dataclasses import replace
+
+    from layoutllm_tool.evaluation.speed import fastest
+
+    slow = report().generate
+    fast = replace(slow, first=2.0, dtype="bfloat16")
+    assert fastest([fast, slow]) is fast and fastest([slow, fast]) is fast
 
 
 @pytest.mark.parametrize(
@@ -136,6 +150,7 @@ def test_bench_says_whether_its_aims_are_met(
     assert command.bench(console=Console(file=out, width=120)) == code
     said = out.getvalue()
     assert f"costs {further:.2f} of the first" in said and f"is {rate / 20:.2f} times" in said
+    assert "Some CPU (avx2)" in said and "layoutllm, int8" in said and "generate, float32" in said
     assert "1.90" in said  # the first question from the picture: recognition and all
 
 

@@ -28,7 +28,7 @@ def bench(
     """
     console = console or Console()
     page = _page(file)
-    Console(stderr=True).print("Measuring: both sides in turn, about two minutes on two cores ...", style="dim")
+    Console(stderr=True).print("Measuring: both sides in turn, about three minutes on two cores ...", style="dim")
     found = measure(page, weights=weights, new_tokens=new_tokens, repeats=repeats)
     if json:
         console.print_json(plain.dumps(found.to_json()))
@@ -72,8 +72,9 @@ def _retry(found: Report) -> str:
 def table(found: Report) -> Table:
     """Ours beside generate's."""
     ours, other = found.ours, found.generate
-    made = Table(title=f"One page, {ours.page_tokens} tokens, {found.threads} threads, medians of {found.repeats}")
-    for heading in ("", "layoutllm", "generate"):
+    title = f"One page, {ours.page_tokens} tokens, {found.threads} threads, medians of {found.repeats}"
+    made = Table(title=title, caption=f"CPU: {found.cpu}")
+    for heading in ("", f"layoutllm, {ours.numerics}", f"generate, {other.dtype}"):
         made.add_column(heading, justify="right" if heading else "left")
     rows: list[tuple[str, str, str]] = [
         ("load the model, s", f"{ours.load:.2f}", f"{other.load:.2f}"),

@@ -1,7 +1,7 @@
 """What a first and a further question on a page cost, and how fast the lean engine decodes, beside
 ``transformers.generate`` on the same merged language model with the same text. The command is ``bench``.
 
-Both sides run one after the other in processes of their own, so that each has its own peak of memory. Seconds are medians
+Both sides run in the numbers that are fastest on this CPU, one after the other in processes of their own, so that each has its own peak of memory. Seconds are medians
 over the repeats. Memory is the process's largest resident size, the interpreter and the libraries included.
 """
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ QUESTIONS = (
     "Which address is given?",
     "What is the invoice number?",
 )
+DTYPES = ("bfloat16", "float32")
+"""In which generate is tried."""
 FURTHER_SHARE, DECODE_RATIO, RETRY_SAVES = 1 / 3, 2.5, 3
 """The aims: a further question under a third of the first; our decoding at least so many times generate's speed; a corrected
 step 2 so many times cheaper than asking again from nothing."""
@@ -73,6 +76,8 @@ class Ours:
     windows: int
     memory: int
     """Bytes."""
+    numerics: str
+    """In which numbers the language model's products are computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Generate:
     """Tokens a second after the first."""
     prompt_tokens: int
     memory: int
+    dtype: str
+    """Of bfloat16 and float32 the one in which the whole call is faster on this CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,8 @@ class Report:
     new_tokens: int
     repeats: int
     threads: int
+    cpu: str
+    """Its name and abilities."""
 
     @property
     def further_share(self) -> float:
@@ -143,6 +152,8 @@ def measure(
 
     import torch
 
+    from layoutllm_tool.model.numerics import cpu
+
     seconds, page = _recognised(page, repeats)
     request = _Request(page, resolve(weights), new_tokens, repeats, tuple(questions))
     context = multiprocessing.get_context("spawn")
@@ -152,8 +163,13 @@ def measure(
             return pool.submit(work, request).result()
 
     ours: Ours = apart(_ours)
-    generate: Generate = apart(_generate)
-    return Report(replace(ours, recognition=seconds), generate, new_tokens, repeats, torch.get_num_threads())
+    generate = fastest([apart(partial(_generate, dtype=dtype)) for dtype in DTYPES])
+    return Report(replace(ours, recognition=seconds), generate, new_tokens, repeats, torch.get_num_threads(), cpu())
+
+
+def fastest(sides: Sequence[Generate]) -> Generate:
+    """The rival at its best: each dtype in a process of its own, the one whose whole call is fastest."""
+    return min(sides, key=lambda side: side.first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +237,7 @@ def measure_ours(
         step_rate=step_rate(decoder, known[0], 1, new_tokens, repeats),
         step_rate_8=step_rate(decoder, known[0], 8, new_tokens, repeats),
         page_tokens=sum(len(window.prompt) for window in windows), windows=len(windows), memory=peak_memory(),
+        numerics=decoder.engine.numerics.value,
     )  # fmt: skip
 
 
@@ -255,12 +272,14 @@ def greedy(decoder: CoTDecoder, read: ReadWindow, ids: Tensor, new_tokens: int) 
 # -- generate's side ----------------------------------------------------------------------------------------------------
 
 
-def _generate(request: _Request) -> Generate:
+def _generate(request: _Request, dtype: str) -> Generate:
+    import torch
+
     from layoutllm_tool.model.weights import load_weights
 
     begun = time.perf_counter()
     model, processor = load_weights(request.weights)
-    language_model, tokenizer = model.language_model, processor.tokenizer
+    language_model, tokenizer = model.language_model.to(getattr(torch, dtype)), processor.tokenizer
     del model, processor
     load = time.perf_counter() - begun
     return measure_generate(
@@ -295,7 +314,7 @@ def measure_generate(
         first, _ = _timed(lambda: say(new_tokens), repeats)
     return Generate(
         load=load, prefill=prefill, first=first, rate=(new_tokens - 1) / max(first - prefill, 1e-9),
-        prompt_tokens=ids.shape[1], memory=peak_memory(),
+        prompt_tokens=ids.shape[1], memory=peak_memory(), dtype=str(language_model.dtype).removeprefix("torch."),
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """A lean Llama: one page's keys and values kept once, any number of questions decoded behind it, together.
 
 transformers' ``generate`` spends most of a small model's time outside the matrix products. This runs the same arithmetic
-with fused projections, int8 weights for a few rows at a time (activations stay as they are, one scale an output channel) and
-full-precision weights for many, and a cache that shares the page among all rows. Equal to the model's own forward (tested).
+with fused projections, products in the numbers that suit the CPU (numerics.py), and a cache that shares the page among all
+rows. Equal to the model's own forward (tested).
 
 B rows (questions), T new tokens, D width, H heads, G key/value heads, E head size, P page tokens, C tail capacity.
 Covered: Llama-architecture language models without biases. Training and sampling are *not* here.
@@ -11,8 +11,9 @@ Covered: Llama-architecture language models without biases. Training and samplin
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,9 +22,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from layoutllm_tool.errors import ModelError
-
-FEW_ROWS = 4
-"""Up to so many rows the int8 product reads half the bytes and wins; above it the full-precision one is faster."""
+from layoutllm_tool.model.numerics import FEW_ROWS, DynamicInt8, Linear, Numerics, as_loaded, product
 
 
 def keep_to_thread_limit() -> None:
@@ -36,8 +35,8 @@ def keep_to_thread_limit() -> None:
 class Norm:
     """Root-mean-square norm over the last dimension."""
 
-    def __init__(self, norm: nn.Module, eps: float) -> None:
-        self.weight: Tensor = norm.weight.detach()  # type: ignore[operator]
+    def __init__(self, norm: nn.Module, eps: float, dtype: torch.dtype) -> None:
+        self.weight: Tensor = norm.weight.detach().to(dtype)  # type: ignore[operator]
         self.twice, self.eps = self.weight.repeat(2), eps
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -48,31 +47,12 @@ class Norm:
         return F.layer_norm(torch.cat([x, -x], dim=-1), (2 * width,), self.twice, None, self.eps)[..., :width]
 
 
-class Matrix:
-    """``x @ weight.T`` for a weight (out, in), with an int8 copy for few rows."""
-
-    def __init__(self, weight: Tensor, *, int8: bool) -> None:
-        self.weight = weight.detach().contiguous()
-        self.packed: tuple[Tensor, Tensor] | None = None
-        if int8:
-            scale = self.weight.float().abs().amax(dim=1).clamp(min=1e-8) / 127
-            rounded = (self.weight.float() / scale.unsqueeze(1)).round().to(torch.int8)
-            self.packed = rounded.contiguous(), scale.to(self.weight.dtype)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        rows = x.numel() // x.shape[-1]
-        if self.packed is None or rows > FEW_ROWS:
-            return F.linear(x, self.weight)
-        flat = torch._weight_int8pack_mm(x.reshape(rows, -1), *self.packed)
-        return flat.view(*x.shape[:-1], -1)
-
-
 @dataclass
 class Layer:
-    qkv: Matrix
-    out: Matrix
-    gate_up: Matrix
-    down: Matrix
+    qkv: Linear | DynamicInt8
+    out: Linear | DynamicInt8
+    gate_up: Linear | DynamicInt8
+    down: Linear | DynamicInt8
     norm_in: Norm
     norm_post: Norm
 
@@ -107,9 +87,13 @@ class Tail:
 
 
 class LlamaEngine:
-    """Built from a LlamaForCausalLM whose adapters are merged. Not thread-safe: one caller at a time."""
+    """Built from a LlamaForCausalLM whose adapters are merged. Not thread-safe: one caller at a time.
 
-    def __init__(self, language_model: PreTrainedModel, *, int8: bool = True) -> None:
+    ``numerics`` is that of the weights as they were loaded where it is not given; ``choose`` follows the CPU. ``int8`` allows
+    weights of 8 bits.
+    """
+
+    def __init__(self, language_model: PreTrainedModel, *, int8: bool = True, numerics: Numerics | None = None) -> None:
         config, decoder = language_model.config, language_model.get_decoder()
         if config.model_type != "llama":
             raise ModelError(
@@ -118,29 +102,28 @@ class LlamaEngine:
             )
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
         self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
-        self.dtype = decoder.embed_tokens.weight.dtype
-        # The int8 kernel takes bfloat16 or float32 activations; float32 engines stay exact for tests.
-        int8 = int8 and self.dtype == torch.bfloat16
-        self.layers = [self._layer(layer, int8, config.rms_norm_eps) for layer in decoder.layers]
-        self.norm = Norm(decoder.norm, config.rms_norm_eps)
-        self.head = Matrix(language_model.lm_head.weight, int8=int8)
+        self.numerics = numerics or as_loaded(decoder.embed_tokens.weight.dtype)
+        self.dtype = self.numerics.dtype
+        make = partial(product, numerics=self.numerics, int8=int8)
+        self.layers = [self._layer(layer, make, config.rms_norm_eps) for layer in decoder.layers]
+        self.norm = Norm(decoder.norm, config.rms_norm_eps, self.dtype)
+        self.head = make(language_model.lm_head.weight)
         positions = torch.arange(config.max_position_embeddings)
         cos, sin = decoder.rotary_emb(torch.zeros(1, 1, dtype=torch.float32), positions.unsqueeze(0))
         half = sin.shape[-1] // 2
         signed = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)  # see _rotate
         self.cos, self.sin = cos[0].to(self.dtype), signed.to(self.dtype)  # positions, E
 
-    @staticmethod
-    def _layer(layer: Any, int8: bool, eps: float) -> Layer:
+    def _layer(self, layer: Any, make: Callable[[Tensor], Linear | DynamicInt8], eps: float) -> Layer:
         attention, mlp = layer.self_attn, layer.mlp
         qkv = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
         return Layer(
-            qkv=Matrix(qkv, int8=int8),
-            out=Matrix(attention.o_proj.weight, int8=int8),
-            gate_up=Matrix(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]), int8=int8),
-            down=Matrix(mlp.down_proj.weight, int8=int8),
-            norm_in=Norm(layer.input_layernorm, eps),
-            norm_post=Norm(layer.post_attention_layernorm, eps),
+            qkv=make(qkv),
+            out=make(attention.o_proj.weight),
+            gate_up=make(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])),
+            down=make(mlp.down_proj.weight),
+            norm_in=Norm(layer.input_layernorm, eps, self.dtype),
+            norm_post=Norm(layer.post_attention_layernorm, eps, self.dtype),
         )
 
     # -- prefill and steps ------------------------------------------------------------------------------------------
