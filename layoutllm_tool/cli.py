@@ -81,10 +81,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_pull(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = (
-        "Fetch the base language model (98 MB) and the sentence encoder (84 MB), once. The first question does this by itself."
+    text = "Fetch the base language model (98 MB) and the sentence encoder (84 MB), once. The first question does this by itself."
+    parser = commands.add_parser(
+        "pull", help="fetch the base language model and the sentence encoder", description=text
     )
-    parser = commands.add_parser("pull", help="fetch the base language model and the sentence encoder", description=text)
     parser.add_argument("--from", type=Path, dest="gguf", metavar="FILE.gguf", help="take the model file from here instead of downloading")  # fmt: skip
     parser.set_defaults(run=_pull)
 

@@ -43,9 +43,9 @@ def error(found: torch.Tensor, exact: torch.Tensor) -> float:
     ("abilities", "limit", "fast", "exact"),
     [
         (SAPPHIRE, "", "bf16", "bf16"),
-        (SAPPHIRE, "AVX512_CORE_BF16", "int8", "bf16"),
+        (SAPPHIRE, "AVX512_CORE_BF16", "bf16", "bf16"),
         (SAPPHIRE, "AVX512_CORE_VNNI", "int8", "fp32"),
-        (ZEN4, "", "int8", "bf16"),
+        (ZEN4, "", "bf16", "bf16"),
         (ZEN4, "AVX2", "int8", "fp32"),
         (LAPTOP, "", "int8", "fp32"),
     ],

@@ -50,7 +50,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--words", type=Path, metavar="WORDS.json", help="words and boxes, in place of text recognition"
     )
     add_languages(parser)
-    parser.add_argument("--ocr", choices=("tesseract", "rapidocr"), help="default: rapidocr where it reads the languages")
+    parser.add_argument(
+        "--ocr", choices=("tesseract", "rapidocr"), help="default: rapidocr where it reads the languages"
+    )
     parser.add_argument("--password", help="opens an encrypted PDF")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
     parser.add_argument("--correction", type=_correction, metavar="JSON", help="mends one step; with one question only")

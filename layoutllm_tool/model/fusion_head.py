@@ -14,11 +14,13 @@ SHIPPED = Path(__file__).parent.parent / "weights" / "fusion_head.safetensors"
 
 
 class FusionHead:
-    """As ``PairHead``: mean, deviation (F); first layer (N, F, H), (N, H); second (N, H), (N)."""
+    """As ``PairHead``: mean, deviation (F); first layer (N, F, H), (N, H); second (N, H), (N). ``none_bias`` (1) is what the log-odds of
+    "none" are lowered by: training asks for what is not there more often than people do."""
 
     def __init__(self, tensors: dict[str, Array]) -> None:
         self._mean, self._deviation = tensors["mean"], tensors["deviation"]
         self._w1, self._b1, self._w2, self._b2 = (tensors[name] for name in ("w1", "b1", "w2", "b2"))
+        self._none_bias = float(tensors["none_bias"][0]) if "none_bias" in tensors else 0.0
         if self._mean.shape != (len(NAMES),):
             raise ValueError(f"a fusion head of {self._mean.shape} features, and {len(NAMES)} are computed")
 
@@ -29,10 +31,11 @@ class FusionHead:
         return cls(load_file(path))
 
     def probabilities(self, rows: Array) -> Array:
-        """(O): of each option; they sum to 1."""
+        """(O): of each option, "none" first; they sum to 1."""
         x = np.clip((rows - self._mean) / self._deviation, -8, 8)
         hidden = np.tanh(np.einsum("cf,nfh->nch", x, self._w1) + self._b1[:, None])
         logits = np.einsum("nch,nh->nc", hidden, self._w2) + self._b2[:, None]
         p = np.exp(logits - logits.max(1, keepdims=True))
         mean: Array = (p / p.sum(1, keepdims=True)).mean(0)
-        return mean
+        mean[0] *= np.exp(-self._none_bias)
+        return mean / mean.sum()

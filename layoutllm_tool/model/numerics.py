@@ -1,8 +1,8 @@
 """In which numbers a product is computed, chosen from what the CPU can do.
 
 bfloat16 products are emulated on CPUs without AMX or avx512_bf16, several times slower than float32 ones. Every x86 CPU multiplies
-8-bit integers fast. So: bfloat16 where AMX is, 8-bit weights and activations (FBGEMM, in torch) on every other x86 CPU, elsewhere
-bfloat16 where oneDNN has it, else float32. The choice depends on the CPU alone, never on a stopwatch: answers are reproducible.
+8-bit integers fast. So: bfloat16 where the CPU has it, 8-bit weights and activations (FBGEMM, in torch) on every other x86 CPU,
+else float32. The choice depends on the CPU alone, never on a stopwatch: answers are reproducible.
 """
 
 from __future__ import annotations
@@ -53,11 +53,9 @@ def choose(loaded: torch.dtype, *, int8: bool = True) -> Numerics:
     """
     if loaded != torch.bfloat16:
         return Numerics.FP32
-    if "amx" in native():
+    if native() & {"amx", "bf16"}:
         return Numerics.BF16
-    if int8 and has_eight_bit_products():
-        return Numerics.INT8
-    return Numerics.BF16 if "bf16" in native() else Numerics.FP32
+    return Numerics.INT8 if int8 and has_eight_bit_products() else Numerics.FP32
 
 
 def has_eight_bit_products() -> bool:

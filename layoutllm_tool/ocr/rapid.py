@@ -93,9 +93,7 @@ def _session(threads: int) -> Any:
 
 
 def _not_installed() -> OCRNotInstalled:
-    return OCRNotInstalled(
-        "RapidOCR is not installed.", hint="Install it with: pip install rapidocr onnxruntime."
-    )
+    return OCRNotInstalled("RapidOCR is not installed.", hint="Install it with: pip install rapidocr onnxruntime.")
 
 
 def _words(result: Any, width: int, height: int) -> Iterator[Word]:

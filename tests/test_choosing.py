@@ -1,0 +1,80 @@
+"""The choice among a page's candidates: corrections hold, formed answers stay, what is chosen is shown in all three steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.model.choosing import Chooser
+from layoutllm_tool.model.fusion_head import SHIPPED as FUSION
+from layoutllm_tool.model.fusion_head import FusionHead
+from layoutllm_tool.model.grammar import Constraints, Decoded
+from layoutllm_tool.model.option_features import NAMES
+from layoutllm_tool.model.pair_head import SHIPPED, PairHead
+from layoutllm_tool.model.processing import Window
+from layoutllm_tool.testing import page_from_text
+
+PAGE = page_from_text("Name: Ada Byron\nDue date: 3 May 1990\nTotal due: 42.10\nSubtotal: 40.00")
+FREE = Constraints()
+WINDOW = Window(PAGE, tuple(range(len(PAGE.lines or ()))), (), (), (), (), ())
+NONE = Decoded(
+    QuestionAnalysis("key-value", "extraction", "Total"), (), AnswerFormation("none", ""), None, (),
+    {"analysis": [-0.1], "area": [-0.5], "formation": [-0.1], "answer": []}, False, -0.4, 9, (-3.0,) * len(PAGE.lines or ()),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def chooser() -> Chooser:
+    return Chooser(PairHead.load(SHIPPED), FusionHead.load(FUSION), None)
+
+
+def chosen(
+    chooser: Chooser, question: str, decoded: Decoded = NONE, limits: Constraints = FREE, **more: bool
+) -> Decoded:
+    return chooser.choose(chooser.index(PAGE), question, decoded, WINDOW, limits, **more)
+
+
+def test_a_key_that_is_printed_is_answered_although_the_model_refused(chooser: Chooser) -> None:
+    found = chosen(chooser, 'What is the "Total due"?')
+    assert (
+        found.answer == "42.10"
+        and found.analysis.key == "Total due"
+        and found.formation == AnswerFormation("right of", "Total due")
+    )
+    assert [WINDOW.lines[s] for s in found.segments] == [line for line, _ in found.words]
+    assert found.chosen["option_odds"] > 0 > chosen(chooser, "Who is the landlord?").chosen["option_same"] - 1
+
+
+def test_a_corrections_limits_hold(chooser: Chooser) -> None:
+    asked = 'What is the "Total due"?'
+    assert chosen(chooser, asked, limits=Constraints(wrong=frozenset({"42.10"}))).answer != "42.10"
+    lines = PAGE.lines or ()
+    name = next(n for n, line in enumerate(lines) if "Ada" in line.text)
+    there = chosen(chooser, asked, limits=Constraints(segments=(name,), answerable=True))
+    assert {line for line, _ in there.words} == {name}
+    assert chosen(chooser, asked, limits=Constraints(allowed=frozenset({name}), answerable=True)).answer is not None
+
+
+def test_a_corrected_key_is_looked_for_in_place_of_the_questions(chooser: Chooser) -> None:
+    mended = replace(NONE, analysis=QuestionAnalysis("key-value", "extraction", "Subtotal"))
+    assert chosen(chooser, 'What is the "Total due"?', mended, forced=True).answer == "40.00"
+
+
+def test_a_formed_answer_stays(chooser: Chooser) -> None:
+    formed = replace(NONE, answer="yes", words=())
+    assert chosen(chooser, "Is anything due?", formed) is formed
+
+
+def test_capitals_change_nothing(chooser: Chooser) -> None:
+    for question in ("What is the total due?", "name", "When is it due?", "subtotal please"):
+        said = {chosen(chooser, case(question)).answer for case in (str, str.lower, str.upper, str.title)}
+        assert len(said) == 1
+
+
+def test_weights_of_other_features_are_refused() -> None:
+    with pytest.raises(ValueError, match="features"):
+        FusionHead({name: np.zeros(3, np.float32) for name in ("mean", "deviation", "w1", "b1", "w2", "b2")})
+    assert len(set(NAMES)) == len(NAMES)

@@ -1,0 +1,73 @@
+"""Pages with the fields of the vocabulary: what is asked is answered by the words that are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
+from layoutllm_tool.evaluation.everyday import changed_by_case, items
+from layoutllm_tool.evaluation.rows import Question, score
+from layoutllm_tool.testing import FakeReader, document_from_text
+from layoutllm_tool.training.synthetic import vocabulary
+from layoutllm_tool.training.synthetic.everyday import pages
+
+
+def test_the_same_number_gives_the_same_page_and_its_answers_stand_there() -> None:
+    first, again = list(pages(3, range(12))), list(pages(3, range(12)))
+    assert [page.text for page, _ in first] == [page.text for page, _ in again]
+    asked = 0
+    for page, questions in first:
+        for one in questions:
+            asked += 1
+            said = " ".join((page.lines or ())[line].words[word].text for line, word in one.words)
+            assert (one.answer is None) == (not one.words) and (one.answer or "") == said
+    assert asked > 60 and any(one.answer is None for _, questions in first for one in questions)
+
+
+def test_held_out_wordings_are_never_asked_in_training() -> None:
+    tested = {w for f in vocabulary.fields() for n, w in enumerate(f.questions) if n % 4 == 3}
+    others = {w for f in vocabulary.fields() for n, w in enumerate(f.questions) if n % 4 != 3}
+    asked = {one.question for _, questions in pages(5, range(30), held_out=4, part="train") for one in questions}
+    assert asked & others and not asked & (tested - others)
+
+
+def test_every_kind_of_entry_is_read() -> None:
+    assert len(vocabulary.fields()) > 700 and len(vocabulary.facts()) > 100 and len(vocabulary.tables()) > 40
+    assert len(vocabulary.headings()) > 100 and len(vocabulary.unanswerable()) > 80
+    assert {field.language for field in vocabulary.fields()} >= {"en", "de", "es", "fr"}
+
+
+DATA = Path(__file__).parent / "data"
+
+
+def test_a_wording_is_asked_in_three_capitalisations() -> None:
+    found = items(DATA / "wording")
+    assert len(found) == 10 and sum(len(item.questions) for item in found) == 60 * 10 * 3
+    texts = [question.text for question in found[0].questions[:3]]
+    assert texts == [texts[0], texts[0].lower(), texts[0].upper()]
+
+
+def test_an_answer_that_changes_with_capitals_is_counted_once_a_key() -> None:
+    document = document_from_text("Total: 12.50")
+    page, cot = document.pages[0], FakeReader().ask(document, "What is the total?")
+    rows = [
+        score(Question("a key", "w", text, ("12.50",)), cot if text.isupper() else _refused(cot), page, seconds=0)
+        for text in ("Total", "TOTAL", "sum", "SUM")
+    ] + [score(Question("b key", "w", "Total", ("12.50",)), cot, page, seconds=0)]
+    assert changed_by_case(rows) == (1, 2)
+
+
+def _refused(cot):  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    return replace(cot, answer=None, evidence=())
+
+
+def test_a_folder_without_questions_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DocumentNotFound):
+        items(tmp_path)
+    (tmp_path / "questions.jsonl").write_text("{")
+    with pytest.raises(DocumentUnreadable):
+        items(tmp_path)
