@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -133,9 +134,17 @@ def _plain_confidence(found: Mapping[str, float], kind: str) -> float:
 
 
 def best(attempts: Sequence[LayoutCoT]) -> LayoutCoT:
-    """Of several windows' or pages' outcomes: the surest grounded answer, else the surest answer; None only where all say so,
-    and then no surer than the least sure of them."""
+    """Of several windows' or pages' outcomes: the surest grounded answer, else the surest answer.
+
+    None where it is likelier that none of them answers: that all that say so are right, and all that answer are wrong. Where all
+    say so, it is no surer than the least sure of them.
+    """
     answered = [cot for cot in attempts if cot.answer is not None]
-    if answered:
-        return max(answered, key=lambda cot: (cot.grounded, cot.confidence))
-    return min(attempts, key=lambda cot: cot.confidence)
+    silent = [cot for cot in attempts if cot.answer is None]
+    if not answered:
+        return min(silent, key=lambda cot: cot.confidence)
+    first = max(answered, key=lambda cot: (cot.grounded, cot.confidence))
+    nowhere = math.prod([cot.confidence for cot in silent] + [1 - cot.confidence for cot in answered])
+    if silent and nowhere > first.confidence:
+        return replace(max(silent, key=lambda cot: cot.confidence), confidence=nowhere)
+    return first

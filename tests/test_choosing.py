@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool import reading
+from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.errors import WeightsNotFound
+from layoutllm_tool.model import choosing
 from layoutllm_tool.model.choosing import Chooser
 from layoutllm_tool.model.fusion_head import SHIPPED as FUSION
 from layoutllm_tool.model.fusion_head import FusionHead
@@ -78,3 +82,28 @@ def test_weights_of_other_features_are_refused() -> None:
     with pytest.raises(ValueError, match="features"):
         FusionHead({name: np.zeros(3, np.float32) for name in ("mean", "deviation", "w1", "b1", "w2", "b2")})
     assert len(set(NAMES)) == len(NAMES)
+
+
+def test_without_the_sentence_encoder_one_line_says_so_and_questions_are_answered(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing() -> Path:
+        raise WeightsNotFound("the sentence encoder is not there.", hint="Run `layoutllm pull`.")
+
+    monkeypatch.setattr(choosing, "sentence_encoder_folder", missing)
+    found = Chooser.load()
+    (record,) = caplog.records
+    assert "layoutllm pull" in record.getMessage() and "\n" not in record.getMessage()
+    assert chosen(found, 'What is the "Total due"?').answer == "42.10"
+
+
+def cot(answer: str | None, sure: float) -> LayoutCoT:
+    return LayoutCoT("q", QuestionAnalysis("other", "extraction", ""), (), AnswerFormation("none", ""), answer, sure)
+
+
+def test_of_several_pages_none_counts_where_it_is_likelier_that_no_page_answers() -> None:
+    assert reading.best([cot("a", 0.6), cot(None, 0.9)]).answer == "a"
+    doubtful = reading.best([cot("a", 0.1), cot(None, 0.9), cot(None, 0.8)])
+    assert doubtful.answer is None and doubtful.confidence == pytest.approx(0.9 * 0.9 * 0.8)
+    assert reading.best([cot("a", 0.1), cot("b", 0.2)]).answer == "b"
+    assert reading.best([cot(None, 0.7), cot(None, 0.4)]).confidence == 0.4

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
 from layoutllm_tool.evaluation.everyday import changed_by_case, items
 from layoutllm_tool.evaluation.rows import Question, score
@@ -59,9 +61,7 @@ def test_an_answer_that_changes_with_capitals_is_counted_once_a_key() -> None:
     assert changed_by_case(rows) == (1, 2)
 
 
-def _refused(cot):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
+def _refused(cot: LayoutCoT) -> LayoutCoT:
     return replace(cot, answer=None, evidence=())
 
 

@@ -6,6 +6,7 @@ that the model forms instead of copying are left as they are.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from layoutllm_tool.model.pair_head import PairHead
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
 
+_log = logging.getLogger(__name__)
 _RELATIONS: dict[str, Relation] = {"right": "right of", "below": "below", "left": "inside", "above": "inside"}
 _SHOWN = 80
 """Characters of a sentence that is named in step 3."""
@@ -49,18 +51,16 @@ class Chooser:
     pair: PairHead
     fusion: FusionHead
     encoder: SentenceEncoder | None
-    notice: str = ""
-    """What is missing, "" where nothing is."""
 
     @classmethod
     def load(cls) -> Chooser:
-        """The shipped heads. Without the sentence encoder, which may be impossible to get, ``notice`` says so."""
-        encoder, notice = None, ""
+        """The shipped heads. Where the sentence encoder can't be had, a logged line says so, and questions are answered without."""
+        encoder = None
         try:
             encoder = SentenceEncoder(sentence_encoder_folder())
         except WeightsNotFound as error:
-            notice = f"Keys in other words than the page's are found less well: {error}"
-        return cls(PairHead.load(pair_head.SHIPPED), FusionHead.load(fusion_head.SHIPPED), encoder, notice)
+            _log.warning("questions in other words than the page's are understood less well: %s", error)
+        return cls(PairHead.load(pair_head.SHIPPED), FusionHead.load(fusion_head.SHIPPED), encoder)
 
     def index(self, page: Page) -> PageIndex:
         return PageIndex.of(page, self.encoder)

@@ -38,4 +38,5 @@ class FusionHead:
         p = np.exp(logits - logits.max(1, keepdims=True))
         mean: Array = (p / p.sum(1, keepdims=True)).mean(0)
         mean[0] *= np.exp(-self._none_bias)
-        return mean / mean.sum()
+        found: Array = mean / mean.sum()
+        return found

@@ -76,10 +76,11 @@ def _common(asked: Asked, outcome: Outcome | None, every: Sequence[Option]) -> d
 
 def _told(index: PageIndex, asked: Asked, every: Sequence[Option]) -> list[dict[str, float]]:
     """How near each option, with what stands for it, is to the question."""
-    vectors = index.vectors_of([option.told[:200] for option in every]) if asked.query is not None else None
-    if vectors is None or len(every) < 2:
+    query = asked.query
+    vectors = index.vectors_of([option.told[:200] for option in every]) if query is not None else None
+    if query is None or vectors is None or len(every) < 2:
         return [{}] * len(every)
-    near = vectors @ asked.query
+    near = vectors @ query
     best, ranks = float(near[1:].max()), np.argsort(np.argsort(-near[1:]))
     return [{}] + [
         {"told": float(one), "told_rank": 1 / (1 + float(rank)), "told_gap": best - float(one)}
