@@ -2,8 +2,8 @@
 
     python -m layoutllm_tool.training.fusion_head --pages 440 --naf DIR --receipts DIR --out FILE
 
-Rows come from pages with the fields of ``synthetic/vocabulary``, asked in their wordings, from the National Archives Forms and from
-SROIE receipts 000-399. A row is a question with its options' features; the shipped language model is asked first, which takes
+Rows come from pages with the fields of ``synthetic/vocabulary``, asked in their wordings, from drawn forms, the National Archives Forms
+and SROIE receipts 000-399. A row is a question with its options' features; the shipped language model is asked first, which takes
 some seconds a page, and is left out of a fifth of the rows.
 """
 
@@ -38,7 +38,9 @@ from layoutllm_tool.training.schema import QA
 
 GOOD = 0.6
 """Least overlap of the best option with the words that answer; rows that have none better teach nothing."""
-HIDDEN, MEMBERS, EPOCHS = 24, 4, 16
+HIDDEN, MEMBERS, EPOCHS = 32, 4, 20
+REAL = 3
+"""How often rows of real forms are counted."""
 WITH_MODEL = 0.8
 """Share of the rows for which the language model is heard."""
 ABSENT = 0.1
@@ -92,6 +94,14 @@ def everyday(seed: int, numbers: range) -> Iterator[tuple[Page, list[Question]]]
         yield page, [(one.question, one.words) for one in asked]
 
 
+def drawn(seed: int, numbers: range) -> Iterator[tuple[Page, list[Question]]]:
+    from layoutllm_tool.training.factory.build import example
+
+    for number in numbers:
+        one = example(seed, number)
+        yield one.page, [(qa.question, qa.words) for qa in one.questions if isinstance(qa, QA)]
+
+
 def receipts(folder: Path, numbers: range, *, seed: int = 7) -> Iterator[tuple[Page, list[Question]]]:
     """Never those from 400 on."""
     from layoutllm_tool.training.receipts import examples
@@ -140,12 +150,12 @@ def main(arguments: list[str] | None = None) -> int:
     decoder, biases = CoTDecoder(*load_weights(files)), files.calibration()
     decoder.grammar.none_bias, decoder.grammar.named_bias = biases["none_bias"], biases["named_bias"]
     maker = Maker(decoder, SentenceEncoder(sentence_encoder_folder()), PairHead.load(pair_head.SHIPPED), Random(1))
-    sources = [everyday(options.seed, range(options.pages))]
-    if options.naf:
-        sources += [real(options.naf)]
+    sources = [everyday(options.seed, range(options.pages)), drawn(options.seed, range(options.pages // 6))]
     if options.receipts:
-        sources += [receipts(options.receipts, range(110))]
+        sources += [receipts(options.receipts, range(options.pages // 6))]
     rows = [row for source in sources for page, asked in source for row in maker.rows(page, asked)]
+    if options.naf:
+        rows += REAL * [row for page, asked in real(options.naf) for row in maker.rows(page, asked)]
     sys.stderr.write(f"{len(rows)} rows\n")
     tensors = ensemble(rows, members=MEMBERS, hidden=HIDDEN, epochs=EPOCHS)
     tensors["none_bias"] = np.array([none_bias(rows)], np.float32)
