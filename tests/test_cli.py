@@ -233,8 +233,17 @@ def test_options_reach_the_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_pull_prints_where_the_model_lies(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("layoutllm_tool.model.base.base_model", lambda *, quiet, gguf: Path(f"/models/quiet={quiet}"))
+    encoder = "layoutllm_tool.model.sentence_encoder.sentence_encoder_folder"
+    monkeypatch.setattr(encoder, lambda *, quiet: Path(f"/encoders/quiet={quiet}"))
     assert main(["pull"]) == 0
-    assert capsys.readouterr().out == "/models/quiet=False\n"
+    assert capsys.readouterr().out == "/models/quiet=False\n/encoders/quiet=False\n"
+
+    def missing(*, quiet: bool) -> Path:
+        raise WeightsNotFound("the sentence encoder can't be fetched.")
+
+    monkeypatch.setattr(encoder, missing)
+    assert main(["pull"]) == 0  # questions are answered without it, less well
+    assert "sentence encoder" in capsys.readouterr().err
 
 
 # -- as a program ---------------------------------------------------------------------------------------------------

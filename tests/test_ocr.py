@@ -24,7 +24,7 @@ def test_words_boxes_and_order_are_right() -> None:
     image, boxes = drawn()
     page = recognise_page(as_page(image), cache=fresh())
     assert [line.text for line in page.lines or ()] == expected_text()
-    assert page.text_source == "tesseract"
+    assert page.text_source == "rapidocr"
     assert page.notices == ()
     for line in page.lines or ():
         found = line.box.to_pixels(page.width, page.height)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from layoutllm_tool.documents.geometry import Box, Word
@@ -144,3 +145,14 @@ def test_rapidocr_parts_become_words_and_lines_without_parts_are_shared_out() ->
             ("gh", [80, 0, 100, 20]),
         ]
     assert list(rapid._words(SimpleNamespace(txts=None, boxes=None), 10, 10)) == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_tall_box_is_drawn_in_to_the_ink(dark: bool) -> None:
+    paper, ink = (0, 255) if dark else (255, 0)
+    grey = np.full((100, 200), paper, np.uint8)
+    grey[40:60, 20:80] = ink
+    grey[22, 30] = ink  # a speck above
+    assert rapid.tight(Box(100, 200, 400, 800), grey).as_list() == [100, 400, 400, 600]
+    empty = Box(500, 200, 900, 800)
+    assert rapid.tight(empty, grey) == empty

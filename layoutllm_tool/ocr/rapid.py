@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.documents.geometry import Box, Word
+from layoutllm_tool.documents.geometry import SCALE, Box, Word
 from layoutllm_tool.errors import OCRLanguageMissing, OCRNotInstalled
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
+
+    Pixels = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 
 _CODES = (
     "afr aze bos cat ces chi chi_sim chi_tra cym dan deu eng est eus fin fra gle glg hrv hun ind isl ita jpn kur lat"
@@ -26,6 +29,10 @@ _CODES = (
 LANGUAGES = frozenset(_CODES.split())
 """What the one model in the wheel reads, by ISO 639-2 (or tesseract's) name: Latin script, Chinese, Japanese."""
 
+LEAST_CONTRAST = 40
+"""Grey levels between ink and paper."""
+LEAST_INK = 0.08
+"""Of the row with most ink: rows with less hold a neighbour's tail or a speck."""
 _RUN = threading.Lock()
 """One session serves all callers, and it keeps the parameters of a call on itself."""
 
@@ -48,7 +55,7 @@ class RapidOCREngine:
     def fingerprint(self) -> str:
         """What results depend on besides picture and languages: part of the cache's key."""
         try:
-            return f"rapidocr {version('rapidocr')} least_score={self.least_score}"
+            return f"rapidocr {version('rapidocr')} least_score={self.least_score} tight"
         except PackageNotFoundError as error:
             raise _not_installed() from error
 
@@ -68,7 +75,25 @@ class RapidOCREngine:
         pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
         with _RUN:
             result = _session(self.threads)(pixels, return_word_box=True, text_score=self.least_score)
-        return list(_words(result, *image.size))
+        grey = np.asarray(image.convert("L"))
+        return [replace(word, box=tight(word.box, grey)) for word in _words(result, *image.size)]
+
+
+def tight(box: Box, grey: Pixels) -> Box:
+    """The box (0-1000) drawn in to the ink of its word in a picture (height, width): RapidOCR's boxes hold the space between the
+    lines too. As it is where no ink can be told from paper."""
+    import numpy as np
+
+    height, width = grey.shape
+    x0, y0, x1, y1 = box.to_pixels(width, height)
+    part = grey[max(y0, 0) : y1, max(x0, 0) : x1]
+    if part.size == 0 or int(part.max()) - int(part.min()) < LEAST_CONTRAST:
+        return box
+    middle = (int(part.max()) + int(part.min())) / 2
+    ink = part < middle if np.median(part) > middle else part > middle
+    rows = np.flatnonzero(ink.sum(1) >= max(1, round(LEAST_INK * ink.sum(1).max())))
+    top, bottom = max(y0, 0) + int(rows[0]), max(y0, 0) + int(rows[-1]) + 1
+    return Box(box.x0, SCALE * top / height, box.x1, SCALE * bottom / height)
 
 
 def rapidocr_installed() -> bool:
