@@ -68,7 +68,8 @@ def run_set(setting: Setting) -> int:
         return _run_loop(setting, items)
     baseline = _baseline() if chosen.baseline else None
     outcome = _asked(setting, items, baseline)
-    read = "pictures read" if getattr(chosen, "ocr", False) else "words given"
+    given = SETS[chosen.name].words and not getattr(chosen, "ocr", False)
+    read = "words given" if given else "pictures read"
     setting.console.print(report.score_table(outcome.rows, f"{chosen.name}: {len(items)} documents, {read}"))
     if len(confidences := rows.by_kind(outcome.rows)) > 1:
         setting.console.print(report.confidence_table(confidences))
