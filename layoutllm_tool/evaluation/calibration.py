@@ -29,11 +29,17 @@ SIGNS: Mapping[str, Signs] = {
         **dict.fromkeys(("first_place", "any_place", "relation", "formation_key", "key_share", "typed", "ocr"), 1),
         **dict.fromkeys(("named", "grounded"), 1),
         **dict.fromkeys(
+            ("option_odds", "option_margin", "option_same", "option_fits", "option_agreement", "option_key_said"), 1
+        ),
+        **dict.fromkeys(("option_meaning_best", "option_sentence_best", "option_model_iou"), 1),
+        **dict.fromkeys(("option_none", "option_misses"), -1),
+        **dict.fromkeys(
             ("predicted_loss", "label", "is_key", "cut", "widened", "astray", "none_logprob", "key_lines"), -1
         ),
     },
     "none": {
         **dict.fromkeys(("none_logprob", "analysis_logprob", "analysis_worst", "area_logprob", "area_worst"), 1),
+        **dict.fromkeys(("option_odds", "option_margin", "option_none", "option_same"), 1),
         **dict.fromkeys(("predicted_loss", "named", "key_share", "key_lines"), -1),
     },
 }

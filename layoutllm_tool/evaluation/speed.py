@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
     from layoutllm_tool.model.grammar import Decoded
 
@@ -194,28 +195,49 @@ def _recognised(page: Page, repeats: int) -> tuple[float | None, Page]:
 
 
 def _ours(request: _Request) -> Ours:
+    from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.weights import load_weights
 
     begun = time.perf_counter()
-    decoder = CoTDecoder(*load_weights(request.weights))
+    decoder, chooser = CoTDecoder(*load_weights(request.weights)), Chooser.load()
     load = time.perf_counter() - begun
-    return measure_ours(decoder, request.page, request.questions, request.new_tokens, request.repeats, load=load)
+    return measure_ours(
+        decoder, request.page, request.questions, request.new_tokens, request.repeats, load=load, chooser=chooser
+    )
 
 
 def measure_ours(
-    decoder: CoTDecoder, page: Page, questions: Sequence[str], new_tokens: int, repeats: int, *, load: float = 0.0
+    decoder: CoTDecoder,
+    page: Page,
+    questions: Sequence[str],
+    new_tokens: int,
+    repeats: int,
+    *,
+    load: float = 0.0,
+    chooser: Chooser | None = None,
 ) -> Ours:
-    """In this process. At least two questions: the first one's words are asked again with every repeat."""
+    """In this process. At least two questions: the first one's words are asked again with every repeat. With a ``chooser``, reading
+    and asking include its part."""
     from layoutllm_tool.model.grammar import Constraints
 
     windows = decoder.processor.windows(page)
 
+    index = chooser.index(page) if chooser else None
+
     def read() -> list[ReadWindow]:
+        nonlocal index
+        index = chooser.index(page) if chooser else None
         return [decoder.read(window) for window in windows]
 
     def ask(known: Sequence[ReadWindow], question: str) -> int:
-        return sum(decoder.decode(window, [(question, Constraints())])[0].tokens for window in known)
+        tokens = 0
+        for window in known:
+            (decoded,) = decoder.decode(window, [(question, Constraints())])
+            tokens += decoded.tokens
+            if chooser and index:
+                chooser.choose(index, question, decoded, window.window, Constraints())
+        return tokens
 
     def again(known: ReadWindow, before: Decoded) -> Decoded:
         kept = Constraints(analysis=before.analysis, segments=before.segments)
