@@ -43,8 +43,8 @@ REAL = 3
 """How often rows of real forms are counted."""
 WITH_MODEL = 0.8
 """Share of the rows for which the language model is heard."""
-ABSENT = 0.2
-"""Share of questions that a page does not answer, for which "none" is weighed: between forms whose keys are all filled and the
+ABSENT = 1 / 7
+"""Share of questions that a page does not answer, for which "none" is weighed: chosen between forms whose keys are all filled and the
 refusal set's half."""
 MOST_WORDS, TOGETHER = 450, 8
 
