@@ -6,7 +6,12 @@
 | ``..._worst`` | all | of its least likely choice |
 | ``none_logprob`` | all | of "no segment answers", whatever was chosen; at least -30 |
 | ``predicted_loss`` | all | what the loss head expects (model/loss_head.py); absent without one |
-| ``option_...`` | all | of the choice among candidates (model/choosing.py): log-odds, margin to the second, probability of none, ... |
+| ``option_odds``, ``option_margin``, ``option_none`` | all | of the choice among candidates (model/choosing.py): log-odds, lead over the second, probability of none |
+| ``option_same``, ``option_model_iou`` | all | it is the model's own answer; overlap with that |
+| ``option_meaning_best``, ``option_sentence_best`` | all | how near the nearest segment, the nearest sentence is to the question |
+| ``option_agreement``, ``option_key_said`` | all | sources whose first candidate it is; share of its key that the question says |
+| ``option_fits``, ``option_misses`` | all | how much of it is of the type that the question expects, and is not |
+| ``option_quoted_asked``, ``option_quoted_found`` | all | the question quotes a key; the page has it |
 | ``named`` | all | a line of the page holds the key word for word |
 | ``key_share`` | all | share of the key's words in the line that holds most of them |
 | ``key_lines`` | all | log(1 + lines that hold as many): more than one is ambiguous |

@@ -80,7 +80,9 @@ def test_capitals_change_nothing(chooser: Chooser) -> None:
 
 def test_weights_of_other_features_are_refused() -> None:
     with pytest.raises(ValueError, match="features"):
-        FusionHead({name: np.zeros(3, np.float32) for name in ("mean", "deviation", "w1", "b1", "w2", "b2")})
+        FusionHead(
+            {name: np.zeros(3, np.float32) for name in ("mean", "deviation", "w1", "b1", "w2", "b2", "none_bias")}
+        )
     assert len(set(NAMES)) == len(NAMES)
 
 

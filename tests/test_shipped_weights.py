@@ -100,7 +100,7 @@ def test_receipts_never_trained_on() -> None:
             ]
             refused += [cot.answer is None for cot in found[len(FIELDS) :]]
     assert sum(scores) / len(scores) > 0.6
-    assert sum(refused) / len(refused) > 0.6
+    assert sum(refused) / len(refused) > 0.75
 
 
 def test_int8_answers_as_bf16_does(reader: LayoutLLMReader) -> None:

@@ -43,9 +43,9 @@ REAL = 3
 """How often rows of real forms are counted."""
 WITH_MODEL = 0.8
 """Share of the rows for which the language model is heard."""
-ABSENT = 1 / 7
-"""Share of questions that a page does not answer, for which "none" is weighed: chosen between forms whose keys are all filled and the
-refusal set's half."""
+ABSENT = (1 / 7, 1 / 4)
+"""Share of questions that a page does not answer, for which "none" is weighed: of those whose key it names, and of others. Chosen
+between forms whose keys are all filled, the refusal set, and questions in other words than the page's."""
 MOST_WORDS, TOGETHER = 450, 8
 
 Question = tuple[str, tuple[WordId, ...]]
@@ -133,10 +133,10 @@ def _of_form(form: Form, rng: Random, others: list[str]) -> Iterator[Question]:
         yield rng.choice(_FORMS).format(key), ()
 
 
-def none_bias(rows: Sequence[Row]) -> float:
+def none_bias(rows: Sequence[Row]) -> list[float]:
     """What the log-odds of "none" are lowered by at use: rows ask for what is not there more often than people do."""
     share = fmean(float(row.worth[0] == 1) for row in rows)
-    return math.log(share / (1 - share)) - math.log(ABSENT / (1 - ABSENT))
+    return [math.log(share / (1 - share)) - math.log(absent / (1 - absent)) for absent in ABSENT]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -159,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows += REAL * [row for page, asked in real(options.naf) for row in maker.rows(page, asked)]
     sys.stderr.write(f"{len(rows)} rows\n")
     tensors = ensemble(rows, members=MEMBERS, hidden=HIDDEN, epochs=EPOCHS)
-    tensors["none_bias"] = np.array([none_bias(rows)], np.float32)
+    tensors["none_bias"] = np.array(none_bias(rows), np.float32)
     save_head(tensors, options.out, features=",".join(NAMES), rows=str(len(rows)), seed=str(options.seed))
     return 0
 
