@@ -10,8 +10,10 @@ import pytest
 
 from layoutllm_tool import reading
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents.key_values import PageLayout
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import choosing
+from layoutllm_tool.model.candidates import Option
 from layoutllm_tool.model.choosing import Chooser
 from layoutllm_tool.model.fusion_head import SHIPPED as FUSION
 from layoutllm_tool.model.fusion_head import FusionHead
@@ -20,6 +22,8 @@ from layoutllm_tool.model.option_features import NAMES
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.testing import page_from_text
+from layoutllm_tool.training.fusion_head import none_bias, worth_of
+from layoutllm_tool.training.pair_head import Row
 
 PAGE = page_from_text("Name: Ada Byron\nDue date: 3 May 1990\nTotal due: 42.10\nSubtotal: 40.00")
 FREE = Constraints()
@@ -109,3 +113,17 @@ def test_of_several_pages_none_counts_where_it_is_likelier_that_no_page_answers(
     assert doubtful.answer is None and doubtful.confidence == pytest.approx(0.9 * 0.9 * 0.8)
     assert reading.best([cot("a", 0.1), cot("b", 0.2)]).answer == "b"
     assert reading.best([cot(None, 0.7), cot(None, 0.4)]).confidence == 0.4
+
+
+def test_an_option_is_worth_its_overlap_and_none_where_nothing_answers() -> None:
+    layout = PageLayout(PAGE)
+    words = tuple(word for word in layout.words if word.text in ("Ada", "Byron"))
+    every = [Option(()), Option(words), Option(words[:1])]
+    assert worth_of(every, tuple(word.id for word in words)).tolist() == [0.0, 1.0, 0.5]
+    assert worth_of(every, ()).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_none_is_weighed_by_whether_the_page_names_the_key() -> None:
+    rows = [Row(np.zeros((2, 1), np.float32), np.array(worth, np.float32)) for worth in ([1, 0], [0, 1])]
+    named, other = none_bias(rows)  # half of them have no answer: more than people's questions
+    assert named > other > 0
