@@ -400,12 +400,15 @@ LIES = {
 
 @pytest.fixture
 def saying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bytes], None]:
-    """Children say that they are ready, and after the first bytes of a request what the test gave them."""
+    """Children say that they are ready, and after a whole request what the test gave them: one that ended before would be written to
+    in vain."""
 
     def say(words: bytes) -> None:
         (tmp_path / "said").write_bytes(words)
         told = f"out.write(open({str(tmp_path / 'said')!r}, 'rb').read())"
-        command = f"out = sys.stdout.buffer; out.write({framed({'ready': True})!r}); out.flush(); sys.stdin.buffer.read(4); {told}"
+        heard = "head = json.loads(given.read(int.from_bytes(given.read(4), 'big'))); given.read(head['raw'])"
+        ready = f"out.write({framed({'ready': True})!r}); out.flush()"
+        command = f"import json; out, given = sys.stdout.buffer, sys.stdin.buffer; {ready}; {heard}; {told}"
         monkeypatch.setattr("layoutllm_tool.documents.parser_child._COMMAND", command)
 
     return say
