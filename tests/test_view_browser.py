@@ -99,6 +99,8 @@ def test_in_a_browser_another_box_gives_the_right_answer(page: Any, address: str
     expect(page.locator("#answer")).to_have_text(EVIL + " 99")
     expect(page.locator(".line")).to_have_count(len(LINES))
     page.screenshot(path=str(tmp_path / "doubtful.png"))
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")  # before it, the picture has no size
+    page.wait_for_function("[...document.images].every(image => image.complete)")
     page.keyboard.press("b")
     sheet = page.locator("#marks").bounding_box()
     assert sheet
@@ -124,6 +126,7 @@ def test_the_next_key_never_hits_the_field_just_reviewed(
 ) -> None:
     """A reviewed field is sorted anew, as sure: what was at its place is another field."""
     page.goto(address)
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
     page.keyboard.press("2")
     expect(page.locator("#fields li b")).to_have_text(["total", "date"])
     expect(page.locator("body")).to_have_attribute("aria-busy", "false")

@@ -18,7 +18,6 @@ from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar
 from layoutllm_tool.model.guessing import GUESSES, guess
 from layoutllm_tool.model.loss_head import Judged, LossHead, Pool
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
-from layoutllm_tool.model.numerics import choose
 from layoutllm_tool.model.processing import LayoutLLMProcessor, Window
 from layoutllm_tool.model.row import AREA_SEGMENTS, COPY_TOKENS, KEY_TOKENS, Row
 
@@ -55,8 +54,7 @@ class CoTDecoder:
         self.keep_states = bool(taps)
         self.taps = tuple(taps) or (head.taps if head else ())
         self.guess = guess or (lambda row: [])
-        loaded = model.language_model.get_decoder().embed_tokens.weight.dtype
-        self.engine = LlamaEngine(model.language_model, int8=int8, numerics=choose(loaded, int8=int8))
+        self.engine = LlamaEngine(model.language_model, int8=int8)
         self.grammar = Grammar(processor, segments=model.config.area_format == "segments")
 
     @torch.inference_mode()
