@@ -100,7 +100,7 @@ def test_in_a_browser_another_box_gives_the_right_answer(page: Any, address: str
     expect(page.locator(".line")).to_have_count(len(LINES))
     page.screenshot(path=str(tmp_path / "doubtful.png"))
     expect(page.locator("body")).to_have_attribute("aria-busy", "false")  # before it, the picture has no size
-    page.wait_for_function("[...document.images].every(image => image.complete)")
+    expect(page.locator("img")).to_have_js_property("complete", True)
     page.keyboard.press("b")
     sheet = page.locator("#marks").bounding_box()
     assert sheet
