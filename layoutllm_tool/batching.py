@@ -16,6 +16,7 @@ from weakref import WeakSet
 from layoutllm_tool import reading
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents.search import as_printed
 from layoutllm_tool.protocols import Progress
 
 if TYPE_CHECKING:
@@ -187,7 +188,8 @@ class Worker:
                 if jobs[number].windows == 1 and self._chooser is None:
                     report_step(jobs[number], group.window, row)
 
-            outcomes = decoder.decode(read, [(job.question, limits) for job, limits in rows], on_stage)
+            asked = [self._asked(job, group.window) for job in jobs]
+            outcomes = decoder.decode(read, list(zip(asked, [limits for _, limits in rows], strict=True)), on_stage)
         except Exception as error:
             _fail(jobs, error)
             return
@@ -201,6 +203,10 @@ class Worker:
             if len(job.attempts) == job.windows:
                 self._finish(job)
 
+    def _asked(self, job: Job, window: Window) -> str:
+        """The question as the model and the choice see it: with heads, its capitals change nothing."""
+        return job.question if self._chooser is None else as_printed(job.question, window.page.text)
+
     def _chosen(self, group: Group, job: Job, limits: Constraints, decoded: Decoded) -> Decoded:
         """What candidates of the page make of the model's outcome; without heads, that outcome."""
         if self._chooser is None:
@@ -212,7 +218,8 @@ class Worker:
                 self._indices.popitem(last=False)
         self._indices.move_to_end(key)
         forced = job.correction is not None and job.correction.step == "analysis"
-        return self._chooser.choose(self._indices[key], job.question, decoded, group.window, limits, forced=forced)
+        asked = self._asked(job, group.window)
+        return self._chooser.choose(self._indices[key], asked, decoded, group.window, limits, forced=forced)
 
     def _finish(self, job: Job) -> None:
         cot = reading.best(job.attempts)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from layoutllm_tool.model.candidates import Asked, Outcome, candidates_of
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.model.candidates import Asked, Option, Outcome, candidates_of
 from layoutllm_tool.model.expected_type import expected_type, share_of_type
 from layoutllm_tool.model.option_features import NAMES, features
 from layoutllm_tool.model.page_index import PageIndex
@@ -66,6 +67,38 @@ def test_the_models_own_answer_is_an_option() -> None:
     options = found("x", Outcome("y", (word,), "Byron", (0,), {0: -0.1}, -3.0, -0.2))
     assert options["Byron"]["model_same"] == 1
     assert options["Byron"]["model_area"] == 1 and options[""]["model_refuses"] == 0
+
+
+RECEIPT = page_from_text("""AEON CO. (126926-H)
+LOT 1, JALAN 2,
+TAMAN PUDU,
+50480 KL
+TOTAL: RM 12.50
+CASH: 20.00""")
+
+
+def options(page: Page, question: str, outcome: Outcome = UNSURE) -> dict[str, Option]:
+    index = PageIndex.of(page, None)
+    return {option.text: option for option in candidates_of(index, Asked.of(question, index, None), outcome, HEAD)}
+
+
+def test_an_amount_comes_with_its_currency() -> None:
+    every = options(RECEIPT, "What is the total?", Outcome("TOTAL", ((4, 2),), "12.50", (4,), {4: -0.1}, -3.0, -0.1))
+    assert "12.50" not in every and "20.00" in options(RECEIPT, "What is the cash?")
+    assert every["RM 12.50"].evidence["model_same"] == 1 and every["RM 12.50"].evidence["words_match"] == 1
+
+
+def test_a_name_without_its_registration_number() -> None:
+    assert options(RECEIPT, "Who is the seller?")["AEON CO."].evidence["cut"] == 1
+
+
+def test_whole_lines_of_the_model_may_go_on() -> None:
+    line = tuple((1, n) for n in range(4))
+    every = options(RECEIPT, "Where is it?", Outcome("address", line, "LOT 1, JALAN 2,", (1,), {1: -0.1}, -3.0, -0.1))
+    grown = {text for text, option in every.items() if "grown" in option.evidence}
+    assert "LOT 1, JALAN 2, TAMAN PUDU, 50480 KL" in grown and "AEON CO. (126926-H) LOT 1, JALAN 2," in grown
+    part = Outcome("address", line[:2], "LOT 1,", (1,), {1: -0.1}, -3.0, -0.1)
+    assert not [one for one in options(RECEIPT, "Where is it?", part).values() if "grown" in one.evidence]
 
 
 def test_a_page_without_words_has_only_none() -> None:

@@ -119,7 +119,7 @@ def test_an_option_is_worth_its_overlap_and_none_where_nothing_answers() -> None
     layout = PageLayout(PAGE)
     words = tuple(word for word in layout.words if word.text in ("Ada", "Byron"))
     every = [Option(()), Option(words), Option(words[:1])]
-    assert worth_of(every, tuple(word.id for word in words)).tolist() == [0.0, 1.0, 0.5]
+    assert worth_of(every, words).tolist() == [0.0, 1.0, 0.5]
     assert worth_of(every, ()).tolist() == [1.0, 0.0, 0.0]
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.documents.search import letters
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
 from layoutllm_tool.evaluation.everyday import changed_by_case, items
 from layoutllm_tool.evaluation.rows import Question, score
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.training.synthetic import vocabulary
-from layoutllm_tool.training.synthetic.everyday import pages
+from layoutllm_tool.training.synthetic.everyday import example, pages
 
 
 def test_the_same_number_gives_the_same_page_and_its_answers_stand_there() -> None:
@@ -26,6 +27,17 @@ def test_the_same_number_gives_the_same_page_and_its_answers_stand_there() -> No
             said = " ".join((page.lines or ())[line].words[word].text for line, word in one.words)
             assert (one.answer is None) == (not one.words) and (one.answer or "") == said
     assert asked > 60 and any(one.answer is None for _, questions in first for one in questions)
+
+
+def test_the_steps_of_an_answer_are_the_pages() -> None:
+    """A key that is printed beside its value, or the words around it; the area holds the answer."""
+    qas = [(one.page, qa) for number in range(12) for one in [example(3, number)] for qa in one.qas]
+    answered = [(page, qa) for page, qa in qas if qa.answer is not None]
+    assert len(answered) > 40 and len(qas) - len(answered) > 10
+    assert all({line for line, _ in qa.words} <= set(qa.lines) for _, qa in answered)
+    assert all(qa.formation.key == qa.analysis.key for _, qa in answered)
+    keys = [letters(qa.analysis.key) in letters(page.text) for page, qa in answered if qa.analysis.kind == "key-value"]
+    assert sum(keys) / len(keys) > 0.85  # keys over two lines, the signature
 
 
 def test_held_out_wordings_are_never_asked_in_training() -> None:

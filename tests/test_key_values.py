@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from layoutllm_tool.documents.key_value_features import NAMES, features
 from layoutllm_tool.documents.key_value_rule import by_rule
 from layoutllm_tool.documents.key_values import PageLayout, candidates
 from layoutllm_tool.documents.reading_order import group_lines
-from layoutllm_tool.documents.search import find
+from layoutllm_tool.documents.search import as_printed, find
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -187,6 +188,22 @@ def test_the_pair_head_on_forms_that_it_never_saw() -> None:
     scores = list(score(SHARED / "forms", HEAD))
     assert len(scores) == 1708
     assert sum(one.pair_head for one in scores) / len(scores) >= 0.77
+
+
+@pytest.mark.parametrize("written", [str, str.lower, str.upper, str.title])
+@pytest.mark.parametrize(
+    "question", ['What is the "date of birth"?', "how much is the invoice total due", "dob? ", "wie groß ist straße"]
+)
+def test_the_capitals_of_a_question_are_the_pages(question: str, written: Callable[[str], str]) -> None:
+    text = "INVOICE no. 3\nInvoice Total due\nDATE OF BIRTH\nDOB\nThe end. invoice Invoice"
+    assert as_printed(written(question), text) == as_printed(question, text)
+
+
+def test_a_question_keeps_small_words_small_but_where_a_key_is_quoted() -> None:
+    text = "DATE OF BIRTH\nOF INTEREST"
+    assert as_printed('what is the rate OF interest and the "date of birth"?', text) == (
+        'What is the rate of INTEREST and the "DATE OF BIRTH"?'
+    )
 
 
 # -- the sets ------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -130,6 +131,22 @@ def rapid_result(text: str, parts: Sequence[tuple[str, float, list[list[int]]]] 
 
 def part(text: str, x0: int, x1: int) -> tuple[str, float, list[list[int]]]:
     return text, 0.8, [[x0, 2], [x1, 2], [x1, 18], [x0, 18]]
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        ("DATE:28/02/2016", "DATE: 28/02/2016"), ("Date:2016/05/0114:11:20", "Date: 2016/05/01 14:11:20"),
+        ("01/05/162:51", "01/05/16 2:51"), ("14/05/201812:14:08", "14/05/2018 12:14:08"), ("21/05/2018Time:", "21/05/2018 Time:"),
+        ("01-Nov-2017_11:20:04AM", "01-Nov-2017 11:20:04AM"), ("No.:12", "No.: 12"),
+        *((whole, whole) for whole in ("http://a.org", "12:30", "10.11.2017", "Total:", "1/2/2018", "4:3", "03-4567")),
+    ],
+)  # fmt: skip
+def test_words_that_were_read_as_one_fall_apart(read: str, words: str) -> None:
+    parts = rapid.apart(Word(read, Box(100, 10, 300, 30), 0.9))
+    assert " ".join(part.text for part in parts) == words
+    assert parts[0].box.x0 == 100 and parts[-1].box.x1 == 300 and {part.confidence for part in parts} == {0.9}
+    assert all(a.box.x1 <= b.box.x0 + 20 and b.box.x0 < b.box.x1 for a, b in pairwise(parts))
 
 
 def test_rapidocr_parts_become_words_and_lines_without_parts_are_shared_out() -> None:

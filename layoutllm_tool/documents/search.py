@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run
@@ -21,6 +22,8 @@ _WHERE = re.compile(
 )
 """Says where on the page to look, and is no part of a key."""
 _COMMON_WORDS = frozenset(_COMMON.split())
+_WORD = re.compile(r"\w+")
+_QUOTES = re.compile(r"""(["“”«»„][^"“”«»„]{1,200}["“”«»„])""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,26 @@ def is_common(word: str) -> bool:
 
 def plain(word: str) -> str:
     return re.sub(r"\W+", "", word.casefold())
+
+
+def as_printed(question: str, text: str) -> str:
+    """The question in the capitals of a page's text, so that the asker's own change nothing: what the page does not print is
+    written small, and so are the small words outside quotation marks."""
+    forms: dict[str, Counter[str]] = {}
+    for word in _WORD.findall(text):
+        forms.setdefault(word.casefold(), Counter())[word] += 1
+    parts = _QUOTES.split(question)  # every second one is in quotation marks
+    for number, part in enumerate(parts):
+        parts[number] = _WORD.sub(lambda match, quoted=number % 2: _printed(match[0], forms, quoted), part)
+    said = "".join(parts)
+    return said[:1].upper() + said[1:]
+
+
+def _printed(word: str, forms: Mapping[str, Counter[str]], quoted: int) -> str:
+    known = word.casefold()
+    if known in forms and (quoted or known not in _COMMON_WORDS):
+        return forms[known].most_common(1)[0][0]
+    return known
 
 
 def find(layout: PageLayout, text: str) -> list[Match]:

@@ -35,9 +35,15 @@ CONTEXT = 8
 """Words before a span that stand for it."""
 MOST = 36
 """Options of a question that are weighed."""
+GROWN = 3
+"""Lines by which the model's answer may go on."""
+CURRENCY_GAP = 1.5
+"""Widest gap between a currency and its amount, in heights."""
 ENDS = 6
 """Segments at the top and at the bottom of the page that may answer without a key."""
 _MARKED = re.compile(r"^\W{0,2}[xX✓✔☑☒✗✘■●√]\W{0,2}$")
+_REGISTERED = re.compile(r"\s*\([^()]*\d{4}[^()]*\)?$")
+_CURRENCY = re.compile(r"(?:RM|MYR|USD|EUR|GBP|CHF|SGD|HKD|AUD|CAD|INR|Rs|Rp|Fr|kr|[$€£¥₹])\.?:?", re.IGNORECASE)
 _QUOTED = re.compile(r"""["“”«»„]([^"“”«»„]{1,200})["“”«»„]""")
 
 
@@ -139,6 +145,9 @@ def candidates_of(index: PageIndex, asked: Asked, outcome: Outcome | None, head:
     _add_marked(found, index)
     if outcome is not None and (own := own_words(index, outcome)):
         _of(found, own).evidence["model_same"] = 1.0
+        _add_grown(found, index, own)
+    _add_cut(found)
+    found = _with_currencies(found, index.layout)
     likely = sorted(found.values(), key=lambda option: -_promise(option.evidence))[:MOST]
     return [Option((), evidence={"none": 1.0}), *likely]
 
@@ -151,7 +160,7 @@ def _promise(evidence: dict[str, float]) -> float:
         0.3 * evidence.get("cell_worth", 0.0),
         0.6 * evidence.get("near", 0.0) + 0.3 * evidence.get("fits", 0.0),
     )
-    ends = 0.25 * max(evidence.get("block", 0.0), evidence.get("marked", 0.0))
+    ends = 0.25 * max(evidence.get("block", 0.0), evidence.get("marked", 0.0), 2.0 * evidence.get("grown", 0.0))
     return known + meant + cell + said + ends + 9.0 * evidence.get("model_same", 0.0)
 
 
@@ -324,3 +333,57 @@ def _add_marked(found: dict[frozenset[WordId], Option], index: PageIndex) -> Non
         )
         if marked:
             _of(found, label).evidence["marked"] = 1.0
+
+
+def _add_grown(found: dict[frozenset[WordId], Option], index: PageIndex, own: Run) -> None:
+    """The model's answer with the lines that follow it, and with the one before: where it is whole lines, it may go on."""
+    lines = index.lines
+    first, last = own[0].id[0], own[-1].id[0]
+    if first not in lines or last not in lines or own[0] != lines[first][0] or own[-1] != lines[last][-1]:
+        return
+    run = own
+    for number in range(last + 1, last + 1 + GROWN):
+        if number not in lines or not _adjoins(run[-1], lines[number][0]):
+            break
+        run = run + lines[number]
+        _of(found, run).evidence["grown"] = 1.0
+    if first - 1 in lines and _adjoins(lines[first - 1][0], own[0]):
+        _of(found, lines[first - 1] + own).evidence["grown"] = 1.0
+
+
+def _adjoins(above: PlacedWord, below: PlacedWord) -> bool:
+    return 0.3 * above.height < below.y0 - above.y0 < 2.2 * above.height
+
+
+def _add_cut(found: dict[frozenset[WordId], Option]) -> None:
+    """What stands first, last or largest without the registration number behind it."""
+    for option in [one for one in found.values() if "block" in one.evidence and len(one.words) > 1]:
+        match = _REGISTERED.search(option.text)
+        if match is None:
+            continue
+        kept = len(option.text[: match.start()].split())
+        _of(found, option.words[:kept]).evidence |= {"block": 1.0, "cut": 1.0}
+
+
+def with_currency(layout: PageLayout, words: Run) -> Run:
+    """An amount with the currency that is printed before it."""
+    if not words:
+        return ()
+    before = layout.by_id.get((words[0].id[0], words[0].id[1] - 1))
+    if before is None or not words[0].text[:1].isdigit() or not _CURRENCY.fullmatch(before.text):
+        return words
+    return (before, *words) if words[0].x0 - before.x1 < CURRENCY_GAP * before.height else words
+
+
+def _with_currencies(found: dict[frozenset[WordId], Option], layout: PageLayout) -> dict[frozenset[WordId], Option]:
+    """Every amount with its currency; of options that become the same, the evidence of all counts."""
+    made: dict[frozenset[WordId], Option] = {}
+    for option in found.values():
+        option.words = with_currency(layout, option.words)
+        same = made.setdefault(option.ids, option)
+        if same is not option:
+            for name, value in option.evidence.items():
+                same.evidence[name] = max(value, same.evidence.get(name, value))
+            same.pair = option.pair if same.pair is None else same.pair
+            same.key, same.side = same.key or option.key, same.side or option.side
+    return made

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from layoutllm_tool.documents.key_value_features import NAMES as PAIR_NAMES
-from layoutllm_tool.documents.key_values import WordId
+from layoutllm_tool.documents.key_values import Run, WordId
 from layoutllm_tool.documents.search import letters, plain
 from layoutllm_tool.model.candidates import SOURCES, Asked, Option, Outcome, own_words
 from layoutllm_tool.model.expected_type import TYPES, expected_type, share_of_type
@@ -19,7 +19,7 @@ _PAIR_AT = [PAIR_NAMES.index(name) for name in _PAIR]
 _EVIDENCE = (
     "none", *(f"{source}_{what}" for source in SOURCES for what in ("p", "logp", "match", "top", "places")),
     "meaning_p", "meaning", "meaning_rank", "meaning_gap", "meaning_lead",
-    "cell", "row_said", "column_said", "row_meaning", "column_meaning", "span", "chunk", "block", "marked", "model_same",
+    "cell", "row_said", "column_said", "row_meaning", "column_meaning", "span", "chunk", "block", "marked", "cut", "grown", "model_same",
 )  # fmt: skip
 _COMMON = ("quoted_asked", "quoted_found", "meaning_best", "sentence_best", "model_asked", "model_none", "model_none_p", "model_answer_p",
            "model_refuses", "rivals", "question_words", *(f"expects_{kind}" for kind in TYPES))  # fmt: skip
@@ -27,7 +27,9 @@ _OWN = (
     "model_iou", "model_area", "model_line_p", "model_line_logp", "agreement", "key_said", "key_covers", "sentence", "sentence_rank",
     "sentence_gap", "fits", "misses", *(f"is_{kind}" for kind in TYPES), "digits", "letters", "words", "characters",
     "told", "told_rank", "told_gap", "ends_with_colon", "in_question", "words_said", "far_from_said", "after_said", "top", "height", "own_key",
+    "whole_lines", "ends_open", "step_above", "step_below",
 )  # fmt: skip
+_FAR = 4.0
 NAMES = (*_EVIDENCE, *_COMMON, *_OWN, *(f"pair_{name}" for name in _PAIR))
 
 
@@ -125,7 +127,24 @@ def _place(option: Option, index: PageIndex) -> dict[str, float]:
         "top": min(w.y0 for w in words) / max(layout.page.height, 1),
         "height": max(w.height for w in words) / max(layout.height, 1.0),
         "own_key": float(words[-1].ends_key and after is not None),
-    }  # fmt: skip
+    } | _around(words, index)
+
+
+def _around(words: Run, index: PageIndex) -> dict[str, float]:
+    """Whether the words are whole lines, end with a comma, and how far the lines above and below are, in heights."""
+    lines, height = index.lines, max(words[0].height, 1.0)
+    first, last = words[0].id[0], words[-1].id[0]
+    above, below = lines.get(first - 1), lines.get(last + 1)
+    return {
+        "whole_lines": float(words[0] == lines[first][0] and words[-1] == lines[last][-1]),
+        "ends_open": float(words[-1].text.endswith((",", "-", "&"))),
+        "step_above": _step(above[0].y0, words[0].y0, height) if above else _FAR,
+        "step_below": _step(words[-1].y0, below[0].y0, height) if below else _FAR,
+    }
+
+
+def _step(above: float, below: float, height: float) -> float:
+    return min(max((below - above) / height, 0.0), _FAR)
 
 
 def _sentence(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,14 @@ class PageIndex:
         known = {text: n for n, text in enumerate(dict.fromkeys(texts))}
         vectors = encoder.encode(list(known)).numpy()[[known[text] for text in texts]]
         return cls(layout, segments, sentences, vectors[: len(segments)], vectors[len(segments) :], encoder)
+
+    @cached_property
+    def lines(self) -> dict[int, Run]:
+        """The words of each line that has any."""
+        found: dict[int, list[PlacedWord]] = {}
+        for word in self.layout.words:
+            found.setdefault(word.id[0], []).append(word)
+        return {number: tuple(words) for number, words in found.items()}
 
     def vectors_of(self, texts: Sequence[str]) -> Array | None:
         """(N, 384), each text encoded once a page; None without an encoder."""

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,21 +113,30 @@ def sized(stage: Stage, examples: Examples) -> Stage:
 
 
 def documents(recipe: Recipe, sources: Sources) -> Examples:
-    """Receipts as text recognition reads them, and drawn pages."""
-    receipts = sources / "receipts"
+    """Receipts as text recognition reads them, archive forms, and drawn pages."""
+    receipts, archive = sources / "receipts", sources / "naf"
+    if recipe.archive and archive is None:
+        raise RecipeError(
+            f"the recipe {recipe.name!r} wants archive forms, and there is no folder of them.",
+            hint="Give --data with a folder `naf`, or --set archive=0.",
+        )
+    mixture = partial(
+        Mixture, seed=recipe.seed, factory_share=1 - recipe.receipts, everyday_share=recipe.everyday,
+        archive_share=recipe.archive, archive=archive,
+    )  # fmt: skip
     if not recipe.receipts:
-        return Mixture(None, None, seed=recipe.seed, factory_share=1.0)
+        return mixture(None, None)
     if sources.shards:
         from layoutllm_tool.training.shards import Shards
 
         packed = Shards(sources.shards)
-        return Mixture(None, None, seed=recipe.seed, factory_share=1 - recipe.receipts, packed=packed)
+        return mixture(None, None, packed=packed)
     if receipts is None:
         raise RecipeError(
             f"the recipe {recipe.name!r} wants receipts, and there is no folder of them.",
             hint="Give --data with a folder `receipts`, or --set receipts=0.",
         )
-    return Mixture(receipts, receipt_pages(receipts), seed=recipe.seed, factory_share=1 - recipe.receipts)
+    return mixture(receipts, receipt_pages(receipts))
 
 
 def pack_receipts(recipe: Recipe, sources: Sources, folder: Path) -> tuple[int, int]:

@@ -21,9 +21,9 @@ from statistics import fmean
 import numpy as np
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.key_values import WordId
+from layoutllm_tool.documents.key_values import Run, WordId
 from layoutllm_tool.model import pair_head
-from layoutllm_tool.model.candidates import Asked, Option, Outcome, candidates_of
+from layoutllm_tool.model.candidates import Asked, Option, Outcome, candidates_of, with_currency
 from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.grammar import Constraints
 from layoutllm_tool.model.option_features import NAMES, features
@@ -32,7 +32,7 @@ from layoutllm_tool.model.pair_head import PairHead
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
 from layoutllm_tool.model.weight_files import WeightFiles
 from layoutllm_tool.model.weights import SHIPPED, load_weights
-from layoutllm_tool.training.naf import Form, forms
+from layoutllm_tool.training import naf
 from layoutllm_tool.training.pair_head import Row, ensemble, save_head
 from layoutllm_tool.training.schema import QA
 
@@ -75,14 +75,14 @@ class Maker:
                 outcome = Outcome.of(one, windows[0].lines) if self.rng.random() < WITH_MODEL else None
                 known = Asked.of(question, index, vector)
                 every = candidates_of(index, known, outcome, self.head)
-                worth = worth_of(every, words)
+                worth = worth_of(every, with_currency(index.layout, tuple(index.layout.by_id[i] for i in words)))
                 if worth.max() >= GOOD:
                     yield Row(features(index, known, outcome, every), worth)
 
 
-def worth_of(every: list[Option], words: tuple[WordId, ...]) -> Array:
+def worth_of(every: list[Option], words: Run) -> Array:
     """(O): overlap of each option's words with those that answer; "none" is worth 1 where none do."""
-    right = set(words)
+    right = {word.id for word in words}
     return np.array(
         [float(not right) if o.none else len(o.ids & right) / len(o.ids | right) for o in every], np.float32
     )
@@ -111,26 +111,12 @@ def receipts(folder: Path, numbers: range, *, seed: int = 7) -> Iterator[tuple[P
         yield one.page, [(qa.question, qa.words) for qa in one.questions if isinstance(qa, QA)]
 
 
-_FORMS = ('What is the content in the "{}" field?', 'What is the "{}" in the given document?', "What is the {}?", "{}?")
-
-
 def real(folder: Path, *, seed: int = 0) -> Iterator[tuple[Page, list[Question]]]:
     """The National Archives Forms: printed keys with what was written there, blank ones and keys of other forms with none."""
     rng, before = Random(seed), ["Middle initial", "Registration number"]
-    for form in forms(folder):
-        yield form.page, list(_of_form(form, rng, before))
+    for form in naf.forms(folder):
+        yield form.page, [(qa.question, qa.words) for qa in naf.asked(form, rng, before)]
         before = [pair.key for pair in form.pairs] or before
-
-
-def _of_form(form: Form, rng: Random, others: list[str]) -> Iterator[Question]:
-    own = {pair.key.casefold() for pair in form.pairs}
-    for pair in rng.sample(form.pairs, min(len(form.pairs), 6)):
-        yield rng.choice(_FORMS).format(pair.key), tuple(pair.words)
-    for pair in rng.sample(form.blanks, min(len(form.blanks), 4)):
-        yield rng.choice(_FORMS).format(pair.key), ()
-    strange = [key for key in others if key.casefold() not in own]
-    for key in rng.sample(strange, min(len(strange), 1)):
-        yield rng.choice(_FORMS).format(key), ()
 
 
 def none_bias(rows: Sequence[Row]) -> list[float]:

@@ -9,17 +9,24 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import Any
 
+from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Box, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentNotFound
+from layoutllm_tool.training.align import box_of
+from layoutllm_tool.training.factory.questions import unanswerable
+from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.schema import QA
 
 FILE = "forms.jsonl.gz"
+_FORMS = ('What is the content in the "{}" field?', 'What is the "{}" in the given document?', "What is the {}?", "{}?")
 _KEYS = ("text", "textMinor")
 _WRITTEN = ("field", "fieldP", "comment")
 _CHARACTER = 0.55
@@ -33,6 +40,7 @@ class Pair:
     key: str
     words: tuple[tuple[int, int], ...]
     value: str
+    key_words: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,36 @@ def forms(folder: Path) -> Iterator[Form]:
         for line in file:
             if (form := _form(json.loads(line))) is not None:
                 yield form
+
+
+def asked(form: Form, rng: Random, others: Sequence[str]) -> Iterator[QA]:
+    """Printed keys with what was written there, blank ones, and one of ``others``, keys of other forms, with none."""
+    for pair in rng.sample(form.pairs, min(len(form.pairs), 6)):
+        yield _qa(form.page, pair, rng.choice(_FORMS).format(pair.key))
+    for pair in rng.sample(form.blanks, min(len(form.blanks), 4)):
+        yield unanswerable(rng.choice(_FORMS).format(pair.key), pair.key)
+    own = {pair.key.casefold() for pair in form.pairs}
+    strange = [key for key in others if key.casefold() not in own]
+    for key in rng.sample(strange, min(len(strange), 1)):
+        yield unanswerable(rng.choice(_FORMS).format(key), key)
+
+
+def _qa(page: Page, pair: Pair, question: str) -> QA:
+    box, key = box_of(page, pair.words), box_of(page, pair.key_words)
+    key_line, lines = pair.key_words[0][0], tuple(dict.fromkeys(i for i, _ in pair.words))
+    relation: Relation = "inside" if key_line == lines[0] else "below" if box.y0 >= key.y1 - 2 else "right of"
+    if key_line not in lines:
+        lines = (key_line, *lines)
+    name = pair.key.strip(EDGES) or pair.key
+    answer = " ".join((page.lines or ())[i].words[j].text for i, j in pair.words)
+    return QA(
+        question,
+        QuestionAnalysis("key-value", "extraction", name),
+        lines,
+        AnswerFormation(relation, name),
+        answer,
+        pair.words,
+    )
 
 
 def _form(data: Mapping[str, Any]) -> Form | None:
@@ -75,12 +113,17 @@ def _form(data: Mapping[str, Any]) -> Form | None:
     where = {id(word): (i, j) for i, line in enumerate(lines) for j, word in enumerate(line.words)}
     places = {number: tuple(where[one] for one in ones) for number, ones in owned.items()}
     pairs = list(_pairs(data, texts, fields, height))
-    filled = tuple(Pair(key, places[value], fields[value]["text"].strip()) for key, value in pairs if value in written)
+    said = {key: texts[key]["text"].strip() for key, _ in pairs}
+    filled = tuple(
+        Pair(said[key], places[value], fields[value]["text"].strip(), places[key])
+        for key, value in pairs
+        if value in written
+    )
     times = Counter(t["text"].strip().lower() for t in texts.values())
     empty = tuple(
-        Pair(key, (), "")
+        Pair(said[key], (), "", places[key])
         for key, value in pairs
-        if value not in written and fields[value].get("blank") == "blank" and times[key.lower()] == 1
+        if value not in written and fields[value].get("blank") == "blank" and times[said[key].lower()] == 1
     )
     return Form(data["id"], page, filled, empty)
 
@@ -88,7 +131,7 @@ def _form(data: Mapping[str, Any]) -> Form | None:
 def _pairs(
     data: Mapping[str, Any], texts: Mapping[str, Any], fields: Mapping[str, Any], height: float
 ) -> Iterator[tuple[str, str]]:
-    """Keys with their fields, one to one, where the field lies right of its key or below it."""
+    """Numbers of keys and of their fields, one to one, where the field lies right of its key or below it."""
     of_key = Counter(key for key, value in data["pairs"] if value in fields)
     of_value = Counter(value for key, value in data["pairs"] if key in texts)
     for key, value in data["pairs"]:
@@ -97,7 +140,7 @@ def _pairs(
         text = texts[key]["text"].strip()
         proper = texts[key]["type"] in _KEYS and fields[value]["type"] == "field" and any(map(str.isalpha, text))
         if proper and len(text) <= 60 and _near(texts[key]["box"], fields[value]["box"], height):
-            yield text, value
+            yield key, value
 
 
 def _near(key: list[float], value: list[float], height: float) -> bool:

@@ -4,7 +4,7 @@
 
 LoRA on ``all-MiniLM-L6-v2``, InfoNCE both ways within a batch (van den Oord et al. 2018), over the wordings in
 ``training/synthetic/wordings``. What is to be found is a key, half of the time with a value behind it, a table's row and column,
-or a sentence. Keys of one kind are no negatives of each other; those easily taken for one another are added as hard
+or a sentence. Keys of one kind are no negatives of each other, nor is a key that another kind has too; those easily taken for one another are added as hard
 negatives. ``--held-out`` leaves every n-th kind out and measures on it.
 """
 
@@ -54,7 +54,7 @@ def _told(field: Field, rng: Random) -> str:
 
 class _Filled(dict[str, str]):
     def __missing__(self, name: str) -> str:
-        return _FILLED.get(name, f"the {name}")
+        return f"the {name}"
 
 
 def pairs(kinds: Sequence[Field]) -> list[Pair]:
@@ -66,8 +66,12 @@ def pairs(kinds: Sequence[Field]) -> list[Pair]:
         asked = (*field.questions, *field.keys[:1])
         found += [Pair(field.id, question, field.keys, tuple(hard), field) for question in asked]
     for fact in facts():
-        said = tuple(template.format_map(_Filled()) for template in fact.templates)
-        found += [Pair(fact.id, question.format_map(_Filled()), said) for question in fact.questions]
+        values = fact.examples or (_FILLED["value"],)
+        said = tuple(
+            template.format_map(_Filled(_FILLED, value=values[number % len(values)]))
+            for number, template in enumerate(fact.templates)
+        )
+        found += [Pair(fact.id, question.format_map(_Filled(_FILLED)), said) for question in fact.questions]
     for table in tables():
         found += [
             Pair(
@@ -93,7 +97,13 @@ def loss_of(model: Any, tokenizer: Any, batch: list[Pair], rng: Random) -> Tenso
     questions, found = vectors[: len(batch)], vectors[len(batch) :]
     scores = questions @ found.T / TEMPERATURE
     ids = [pair.id for pair in batch] + [""] * len(hard)
-    same = torch.tensor([[i != j and a.id == ids[j] for j in range(len(ids))] for i, a in enumerate(batch)])
+    said = [{key.casefold() for key in pair.keys} for pair in batch]
+    same = torch.tensor(
+        [
+            [i != j and (a.id == ids[j] or told.casefold() in said[i]) for j, told in enumerate(keys + hard)]
+            for i, a in enumerate(batch)
+        ]
+    )
     scores = scores.masked_fill(same, -torch.inf)
     target = torch.arange(len(batch))
     back = torch.nn.functional.cross_entropy(scores[:, : len(batch)].T, target)

@@ -122,7 +122,12 @@ class Recipe:
     language_model: str = ""
     """Hub names or folders of the paper's shape; "" is the shipped shape."""
     receipts: float = 0.5
-    """Share of receipts in the data "documents", and among the document images of "layoutcot"; the rest are drawn pages."""
+    """Share of receipts in the data "documents" (beside those of the next two), and among the document images of "layoutcot"; the rest
+    are drawn pages."""
+    everyday: float = 0.0
+    """Share of "documents" that is asked about as people ask."""
+    archive: float = 0.0
+    """Share of "documents" that are National Archives Forms, from the folder ``naf``."""
     rehearsal: float = 0.3
     """Share of "documents" among "reviewed" pages, so that what the weights knew before is not forgotten."""
     workers: int = 0

@@ -1,7 +1,8 @@
 """Pages whose fields are those of ``vocabulary``, asked for as people ask: fields in rows, cells and columns, tables, sentences.
 
 They are drawn by the parts of ``training/factory``. Questions come with the words that answer them: a field's wordings, a
-table's and a sentence's; for a blank field, a field that the page lacks, and what no such page says, with none.
+table's and a sentence's; for a blank field, a field that the page lacks, and what no such page says, with none. The key of a
+field or of a cell is what is printed, that of a sentence the words before the answer.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.key_values import WordId
 from layoutllm_tool.training.factory import blocks
 from layoutllm_tool.training.factory.build import look
 from layoutllm_tool.training.factory.places import Found
+from layoutllm_tool.training.factory.questions import unanswerable
 from layoutllm_tool.training.factory.render import Canvas, Fact
 from layoutllm_tool.training.factory.sheet import Field as Printed
 from layoutllm_tool.training.factory.sheet import Sheet
 from layoutllm_tool.training.factory.values import MAKERS, Maker
+from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.synthetic import vocabulary
 from layoutllm_tool.training.synthetic.vocabulary import Fact as Sentence
 from layoutllm_tool.training.synthetic.vocabulary import Field, TableKind
@@ -41,12 +46,24 @@ def _phrase(maker: Maker) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question and the words that answer it; () where the page does not. ``key`` is printed beside them, "" for none."""
+    """A question and the words that answer it; () where the page does not. ``key`` is what it asks for, as the page prints it (where it
+    does), and ``found`` where the answer stands."""
 
     question: str
     words: tuple[WordId, ...]
     answer: str | None
     key: str = ""
+    found: Found | None = None
+
+    @property
+    def qa(self) -> QA:
+        """With its three steps."""
+        if self.found is None:
+            return unanswerable(self.question, self.key)
+        key = self.key.strip(EDGES) or self.key
+        formation = AnswerFormation(self.found.formation.relation, key)
+        analysis = QuestionAnalysis(self.found.fact.kind, "extraction", key)
+        return QA(self.question, analysis, self.found.lines, formation, self.answer, self.words)
 
 
 class _Everyday(Sheet):
@@ -108,8 +125,18 @@ def pages(
                 continue
 
 
+def example(seed: int, number: int, *, most: int = 8) -> Example:
+    """The page of that number, to train the language model with."""
+    page, asked = next(iter(pages(seed, [number])))
+    distinct = list({one.question: one for one in asked}.values())
+    Random(f"everyday/{seed}/{number}/example").shuffle(distinct)
+    return Example(f"everyday/{number}", page, tuple(one.qa for one in distinct[:most]))
+
+
 Question = tuple[Fact, str]
 """A fact of the page and the whole question about it."""
+BEFORE = 4
+"""Words before the answer that are a sentence's key."""
 
 
 def _page(rng: Random, held_out: int, part: str) -> tuple[Page, list[Asked]]:
@@ -126,10 +153,23 @@ def _page(rng: Random, held_out: int, part: str) -> tuple[Page, list[Asked]]:
     one = look(canvas, sheet.facts, rng, kind="memo")
     place = {id(found.fact): found for found in one.found}
     asked = list(_fields_asked(sheet, one.found, [blank.fact for blank in one.blanks]))
-    asked += [Asked(text, place[id(fact)].words, place[id(fact)].answer) for fact, text in whole if id(fact) in place]
+    asked += [_placed(text, place[id(fact)], one.page) for fact, text in whole if id(fact) in place]
     if rng.random() < 0.3:
         asked.append(Asked(sheet.wording(vocabulary.unanswerable()), (), None))
     return one.page, asked
+
+
+def _placed(text: str, found: Found, page: Page) -> Asked:
+    """A question about no field: its key is the column's, the words before the answer, or those behind it."""
+    key = found.printed or found.fact.concept
+    if not key:
+        first, last, lines = found.words[0], found.words[-1], page.lines or ()
+        every = [(i, j) for i, line in enumerate(lines) for j in range(len(line.words))]
+        before = every[max(every.index(first) - BEFORE, 0) : every.index(first)]
+        if len(before) < 2:
+            before = every[every.index(last) + 1 :][:BEFORE]
+        key = " ".join(lines[i].words[j].text for i, j in before)
+    return Asked(text, found.words, found.answer, key, found)
 
 
 _PARTS = ("rows", "boxes", "pairs", "rows", "table", "prose", "sentences", "heading")
@@ -186,12 +226,12 @@ def _head(sheet: _Everyday) -> list[Question]:
     x, place = rng.choice(((sheet.left, "left"), (canvas.width / 2, "center"), (sheet.right, "right")))
     if rng.random() < 0.6:
         name = canvas.text(x, sheet.y, sheet.maker.company(), size=sheet.size + rng.randint(0, 10), align=place)
-        sheet.facts.append(Fact("issuer", (), name, printed=False))
+        sheet.facts.append(Fact("issuer", (), name, printed=False, kind="title", concept="company"))
         asked.append((sheet.facts[-1], rng.choice(_ISSUER)))
         sheet.y += sheet.size * 2.4
         if rng.random() < 0.6:
             where, sheet.y = canvas.lines(x, sheet.y, sheet.maker.address(), align=place)
-            sheet.facts.append(Fact("address", (), where, printed=False))
+            sheet.facts.append(Fact("address", (), where, printed=False, kind="paragraph", concept="address"))
             asked.append((sheet.facts[-1], rng.choice(_WHERE)))
     if rng.random() < 0.6:
         sheet.y += rng.randint(4, 20)
@@ -208,7 +248,7 @@ def _signed(sheet: _Everyday) -> list[Question]:
         rng.choice(("Yours sincerely", "Kind regards,", "Best wishes", "Respectfully,", "Sincerely yours,")),
     )
     span = canvas.text(sheet.left, sheet.y + 10 + sheet.size * rng.choice((2, 3, 4)), sheet.maker.person())
-    sheet.facts.append(Fact("signature", (), span, printed=False))
+    sheet.facts.append(Fact("signature", (), span, printed=False, concept="signature"))
     return [(sheet.facts[-1], rng.choice(_SIGNER))]
 
 
@@ -238,14 +278,14 @@ def _fields_asked(sheet: _Everyday, found: Sequence[Found], blanks: Sequence[Fac
 
     for one in rng.sample(list(found), min(len(found), 8)):
         if (text := question(one.fact.name, one.printed)) is not None:
-            yield Asked(text, one.words, one.answer, one.printed)
+            yield Asked(text, one.words, one.answer, one.printed, one)
     for fact in rng.sample(list(blanks), min(len(blanks), 3)):
         if (text := question(fact.name, fact.name)) is not None:
             yield Asked(text, (), None, fact.name)
     lacking = [field for field in vocabulary.fields() if field.language == "en" and field.id not in sheet.kinds]
     for field in rng.sample(lacking, rng.choice((0, 1, 1, 2))):
-        asked = rng.random() < 0.3
-        yield Asked(_in_quotes(rng, rng.choice(field.keys)) if asked else sheet.wording(field.questions), (), None)
+        key = rng.choice(field.keys)
+        yield Asked(_in_quotes(rng, key) if rng.random() < 0.3 else sheet.wording(field.questions), (), None, key)
 
 
 def _in_quotes(rng: Random, key: str) -> str:
@@ -257,8 +297,10 @@ def _table(sheet: _Everyday, kind: TableKind) -> list[Question]:
     rng, canvas = sheet.rng, sheet.canvas
     rows = rng.sample(kind.rows, min(len(kind.rows), rng.randint(2, 5)))
     step = (sheet.right - sheet.left) / len(kind.columns)
-    for n, column in enumerate(kind.columns):
-        canvas.lines(sheet.left + n * step, sheet.y, canvas.wrap(column, step - 8, sheet.small), size=sheet.small)
+    headers = [
+        canvas.lines(sheet.left + n * step, sheet.y, canvas.wrap(column, step - 8, sheet.small), size=sheet.small)[0]
+        for n, column in enumerate(kind.columns)
+    ]
     sheet.y += sheet.size * 2.4
     label = next((n for n, c in enumerate(kind.columns) if _is_label(c)), 0)
     cells: list[Question] = []
@@ -270,7 +312,7 @@ def _table(sheet: _Everyday, kind: TableKind) -> list[Question]:
             span, end = canvas.lines(sheet.left + n * step, sheet.y, lines, size=sheet.small)
             bottom = max(bottom, end)
             if n != label:
-                fact = Fact(f"{row}/{column}", (), span, printed=False)
+                fact = Fact(f"{row}/{column}", headers[n], span, printed=False)
                 sheet.facts.append(fact)
                 cells.append((fact, rng.choice(kind.questions).format(column=column, row=row)))
         sheet.y = bottom + rng.choice((2, 6, 12))
@@ -292,6 +334,13 @@ def _cell(maker: Maker, column: str) -> str:
         "amount",
     )  # fmt: skip
     return _VALUES[kind](maker)
+
+
+def _said(maker: Maker, sentence: Sentence) -> str:
+    """A value of its type, or one of its examples."""
+    if sentence.examples and (sentence.type not in _VALUES or maker.rng.random() < 0.5):
+        return maker.rng.choice(sentence.examples)
+    return _VALUES.get(sentence.type, _phrase)(maker)
 
 
 class _Fillings(dict[str, str]):
@@ -318,7 +367,7 @@ def _sentence(sheet: _Everyday, sentence: Sentence) -> Question:
     """The sentence among others, wrapped to the page."""
     rng, maker, canvas = sheet.rng, sheet.maker, sheet.canvas
     fillings = _Fillings(maker)
-    fillings["value"] = _VALUES.get(sentence.type, _phrase)(maker)
+    fillings["value"] = _said(maker, sentence)
     said = rng.choice(sentence.templates).format_map(fillings)
     text = (f"{maker.phrase(4, 10)}. " if rng.random() < 0.5 else "") + said
     first = len(text[: text.index(fillings["value"])].split())

@@ -30,12 +30,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A fact in a sentence: templates with ``{value}`` and other places to fill."""
+    """A fact in a sentence: templates with ``{value}`` and other places to fill, values as examples."""
 
     id: str
     type: str
     templates: tuple[str, ...]
     questions: tuple[str, ...]
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,10 @@ def fields() -> tuple[Field, ...]:
 
 @cache
 def facts() -> tuple[Fact, ...]:
-    return tuple(Fact(e["id"], e["type"], tuple(e["templates"]), tuple(e["questions"])) for _, e in _entries("fact"))
+    return tuple(
+        Fact(e["id"], e["type"], tuple(e["templates"]), tuple(e["questions"]), tuple(e.get("examples", ())))
+        for _, e in _entries("fact")
+    )
 
 
 @cache
