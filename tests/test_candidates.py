@@ -101,6 +101,35 @@ def test_whole_lines_of_the_model_may_go_on() -> None:
     assert not [one for one in options(RECEIPT, "Where is it?", part).values() if "grown" in one.evidence]
 
 
+TWICE = page_from_text(
+    "Deposit: 100.00\nNotes: none\nDeposit: 350.00\nVendor 44    12.00    868.87\nVendor 45    13.00    1.27"
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        ("What is the deposit at the bottom?", {"350.00"}), ("What is the first deposit?", {"100.00"}),
+        ("What is the second deposit?", {"350.00"}), ("What is the deposit?", {"100.00", "350.00"}),
+        ("What is left of the deposit?", {"100.00", "350.00"}),
+    ],
+)  # fmt: skip
+def test_the_place_that_a_question_says_is_kept_to(question: str, kept: set[str]) -> None:
+    assert {text for text in options(TWICE, question) if text in ("100.00", "350.00")} == kept
+
+
+def test_a_row_is_found_by_its_name() -> None:
+    index = PageIndex.of(TWICE, None)
+    asked = Asked.of("How much went to vendor 45?", index, None)
+    every = candidates_of(index, asked, None, HEAD)
+    rows = {
+        o.text: dict(zip(NAMES, row, strict=True))
+        for o, row in zip(every, features(index, asked, None, every), strict=True)
+    }
+    assert rows["1.27"]["row"] > 0.9 and rows["1.27"]["numbers_said"] == 1 and rows["1.27"]["row_lead"] == 0
+    assert "868.87" not in rows or (rows["868.87"]["row_says"] < 0.5 and not rows["868.87"]["numbers_said"])
+
+
 def test_a_page_without_words_has_only_none() -> None:
     blank = page_from_text("")
     index = PageIndex.of(blank, None)

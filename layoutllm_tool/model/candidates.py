@@ -16,7 +16,7 @@ import numpy as np
 from layoutllm_tool.documents.key_values import GAPS, PageLayout, PlacedWord, Run, WordId
 from layoutllm_tool.documents.search import is_common, key_of, letters, plain
 from layoutllm_tool.model.expected_type import TYPES, expected_type, shapes
-from layoutllm_tool.model.page_index import Array, PageIndex, text_of
+from layoutllm_tool.model.page_index import Array, PageIndex, parts, text_of
 from layoutllm_tool.model.pair_head import PairHead, Scored
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ CONTEXT = 8
 """Words before a span that stand for it."""
 MOST = 36
 """Options of a question that are weighed."""
+NAMED_ROWS, LEAST_SAID = 3, 0.3
+"""Rows that say most of the question; least share of it."""
 GROWN = 3
 """Lines by which the model's answer may go on."""
 CURRENCY_GAP = 1.5
@@ -42,6 +44,10 @@ CURRENCY_GAP = 1.5
 ENDS = 6
 """Segments at the top and at the bottom of the page that may answer without a key."""
 _MARKED = re.compile(r"^\W{0,2}[xX✓✔☑☒✗✘■●√]\W{0,2}$")
+_PLACE = re.compile(
+    r"\b(?:at|in|on|to)\s+the\s+((?:(?:top|bottom|left|right)\b[\s-]*)+)|\b(first|second|third|last)\b(?!\s+name)",
+    re.IGNORECASE,
+)
 _REGISTERED = re.compile(r"\s*\([^()]*\d{4}[^()]*\)?$")
 _CURRENCY = re.compile(r"(?:RM|MYR|USD|EUR|GBP|CHF|SGD|HKD|AUD|CAD|INR|Rs|Rp|Fr|kr|[$€£¥₹])\.?:?", re.IGNORECASE)
 _QUOTED = re.compile(r"""["“”«»„]([^"“”«»„]{1,200})["“”«»„]""")
@@ -117,6 +123,10 @@ class Asked:
     likeness: Array | None
     sentence_likeness: Array | None
 
+    @property
+    def numbers(self) -> frozenset[str]:
+        return frozenset(word for word in self.words if any(map(str.isdigit, word)))
+
     @classmethod
     def of(cls, question: str, index: PageIndex, query: Array | None) -> Asked:
         content = frozenset(plain(word) for word in key_of(_unquoted(question)).split()) - {""}
@@ -140,6 +150,7 @@ def candidates_of(index: PageIndex, asked: Asked, outcome: Outcome | None, head:
             _add(found, source, scored, max((match.score for match in matches), default=0.0), len(matches))
     _add_nearest(found, index, asked, head)
     _add_cells(found, index, asked)
+    _add_rows(found, index, asked)
     _add_spans(found, index, asked)
     _add_blocks(found, index)
     _add_marked(found, index)
@@ -147,7 +158,11 @@ def candidates_of(index: PageIndex, asked: Asked, outcome: Outcome | None, head:
         _of(found, own).evidence["model_same"] = 1.0
         _add_grown(found, index, own)
     _add_cut(found)
-    found = _with_currencies(found, index.layout)
+    found = _at_place(_with_currencies(found, index.layout), asked.text)
+    kept = _ticked(found, index)
+    if kept is None:
+        return [Option((), evidence={"none": 1.0})]
+    found = kept
     likely = sorted(found.values(), key=lambda option: -_promise(option.evidence))[:MOST]
     return [Option((), evidence={"none": 1.0}), *likely]
 
@@ -161,6 +176,7 @@ def _promise(evidence: dict[str, float]) -> float:
         0.6 * evidence.get("near", 0.0) + 0.3 * evidence.get("fits", 0.0),
     )
     ends = 0.25 * max(evidence.get("block", 0.0), evidence.get("marked", 0.0), 2.0 * evidence.get("grown", 0.0))
+    cell += 0.4 * evidence.get("row", 0.0)
     return known + meant + cell + said + ends + 9.0 * evidence.get("model_same", 0.0)
 
 
@@ -256,6 +272,91 @@ def cell_of(layout: PageLayout, label: Run, header: Run) -> Run:
             run = []
         run.append(word)
     return tuple(run) if run and run[-1].x1 > x0 - height and run[0].x0 < x1 + height else ()
+
+
+def _add_rows(found: dict[frozenset[WordId], Option], index: PageIndex, asked: Asked) -> None:
+    """What else stands on the rows that say most of the question."""
+    said = index.said_in_rows(asked.words)
+    for number in np.argsort(-said)[:NAMED_ROWS]:
+        if said[number] < LEAST_SAID:
+            break
+        runs = list(parts(index.rows[number]))
+        label = max(runs, key=lambda run: share_said(run, asked.words))
+        for run in runs:
+            if run is not label:
+                option = _of(found, run, label, "right")
+                option.cell = option.cell or text_of(label)
+                option.evidence["row"] = float(said[number])
+
+
+def _at_place(found: dict[frozenset[WordId], Option], question: str) -> dict[frozenset[WordId], Option]:
+    """Of a key that is printed several times the one at the place that the question says: "at the bottom", "the second"."""
+    words = " ".join(map("".join, _PLACE.findall(_QUOTED.sub(" ", question)))).casefold().split()
+    keys: dict[str, set[Run]] = {}
+    for option in found.values():
+        if option.key:
+            keys.setdefault(letters(text_of(option.key)), set()).add(option.key)
+    others: set[Run] = set()
+    for runs in keys.values():
+        kept = sorted(runs, key=lambda run: (run[0].y0, run[0].x0))
+        for word in words:
+            kept = _placed(kept, word)
+        others |= runs - set(kept)
+    return {ids: option for ids, option in found.items() if option.key not in others}
+
+
+def _placed(runs: list[Run], word: str) -> list[Run]:
+    """Those of one text, from top to bottom, that a spatial word leaves; all where it says nothing of them."""
+    if len(runs) < 2:
+        return runs
+    match word:
+        case "top" | "first":
+            return runs[:1]
+        case "bottom" | "last":
+            return runs[-1:]
+        case "second" | "third":
+            return runs[1:2] if word == "second" else runs[2:3] or runs
+        case "left" | "right":
+            return [(min if word == "left" else max)(runs, key=lambda run: run[0].x0)]
+        case _:
+            return runs
+
+
+def _ticked(found: dict[frozenset[WordId], Option], index: PageIndex) -> dict[frozenset[WordId], Option] | None:
+    """Where an answer would be a list of choices, or one of them, the ticked one is it. None where the likeliest is a list of which none is
+    ticked."""
+    group_of = {word.id: group for group in index.choices for choice in group for word in choice.label}
+    if not group_of:
+        return found
+    likeliest = max(found.values(), key=lambda option: _promise(option.evidence), default=None)
+    kept: dict[frozenset[WordId], Option] = {}
+    for ids, option in found.items():
+        group = next((group_of[word.id] for word in option.words if word.id in group_of), None)
+        if group is None or any(
+            w.id not in group_of and any(map(str.isalnum, w.text)) and len(w.text) > 1 for w in option.words
+        ):
+            kept[ids] = option
+            continue
+        label = next((choice.label for choice in group if choice.ticked), None)
+        if label is None:
+            if option is likeliest:
+                return None
+            continue
+        same = kept.setdefault(frozenset(word.id for word in label), option)
+        if same is option:
+            option.words = label
+            option.evidence["marked"] = 1.0
+        else:
+            _merge(same, option)
+    return kept
+
+
+def _merge(one: Option, other: Option) -> None:
+    """The evidence of both."""
+    for name, value in other.evidence.items():
+        one.evidence[name] = max(value, one.evidence.get(name, value))
+    one.pair = other.pair if one.pair is None else one.pair
+    one.key, one.side = one.key or other.key, one.side or other.side
 
 
 def _add_spans(found: dict[frozenset[WordId], Option], index: PageIndex, asked: Asked) -> None:
@@ -382,8 +483,5 @@ def _with_currencies(found: dict[frozenset[WordId], Option], layout: PageLayout)
         option.words = with_currency(layout, option.words)
         same = made.setdefault(option.ids, option)
         if same is not option:
-            for name, value in option.evidence.items():
-                same.evidence[name] = max(value, same.evidence.get(name, value))
-            same.pair = option.pair if same.pair is None else same.pair
-            same.key, same.side = same.key or option.key, same.side or option.side
+            _merge(same, option)
     return made

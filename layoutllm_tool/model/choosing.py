@@ -28,6 +28,7 @@ from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_enco
 
 _log = logging.getLogger(__name__)
 _RELATIONS: dict[str, Relation] = {"right": "right of", "below": "below", "left": "inside", "above": "inside"}
+_SIGNS = frozenset("()+-%$€£¥\u2212\u2013")
 _SHOWN = 80
 """Characters of a sentence that is named in step 3."""
 _TOLD = (
@@ -123,7 +124,7 @@ def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window)
             decoded, segments=(), formation=AnswerFormation("none", ""), answer=None, words=(), widened=False
         )
     if option.ids == frozenset(decoded.words):
-        return decoded
+        return replace(decoded, answer=_with_signs(decoded.answer or "", option.text))
     segments = {line: segment for segment, line in enumerate(window.lines)}
     lines = sorted({line for line, _ in option.ids})
     key = text_of(option.key).strip(" :")
@@ -134,6 +135,12 @@ def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window)
         decoded, analysis=analysis, segments=tuple(segments[line] for line in lines), formation=_formation(option, index),
         answer=option.text, words=tuple(word.id for word in option.words), widened=False,
     )  # fmt: skip
+
+
+def _with_signs(answer: str, whole: str) -> str:
+    """The model may copy a part of a word ("25/12/2018" of "DATE:25/12/2018"), never one without its sign ("70.00-")."""
+    before, found, after = whole.partition(answer)
+    return whole if found and all(c in _SIGNS for c in before + after) else answer
 
 
 def _formation(option: Option, index: PageIndex) -> AnswerFormation:

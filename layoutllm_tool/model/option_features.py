@@ -19,15 +19,15 @@ _PAIR_AT = [PAIR_NAMES.index(name) for name in _PAIR]
 _EVIDENCE = (
     "none", *(f"{source}_{what}" for source in SOURCES for what in ("p", "logp", "match", "top", "places")),
     "meaning_p", "meaning", "meaning_rank", "meaning_gap", "meaning_lead",
-    "cell", "row_said", "column_said", "row_meaning", "column_meaning", "span", "chunk", "block", "marked", "cut", "grown", "model_same",
+    "cell", "row_said", "column_said", "row_meaning", "column_meaning", "span", "chunk", "row", "block", "marked", "cut", "grown", "model_same",
 )  # fmt: skip
 _COMMON = ("quoted_asked", "quoted_found", "meaning_best", "sentence_best", "model_asked", "model_none", "model_none_p", "model_answer_p",
-           "model_refuses", "rivals", "question_words", *(f"expects_{kind}" for kind in TYPES))  # fmt: skip
+           "model_refuses", "rivals", "question_words", "question_numbers", *(f"expects_{kind}" for kind in TYPES))  # fmt: skip
 _OWN = (
     "model_iou", "model_area", "model_line_p", "model_line_logp", "agreement", "key_said", "key_covers", "sentence", "sentence_rank",
     "sentence_gap", "fits", "misses", *(f"is_{kind}" for kind in TYPES), "digits", "letters", "words", "characters",
     "told", "told_rank", "told_gap", "ends_with_colon", "in_question", "words_said", "far_from_said", "after_said", "top", "height", "own_key",
-    "whole_lines", "ends_open", "step_above", "step_below",
+    "row_says", "row_lead", "numbers_said", "whole_lines", "ends_open", "step_above", "step_below",
 )  # fmt: skip
 _FAR = 4.0
 NAMES = (*_EVIDENCE, *_COMMON, *_OWN, *(f"pair_{name}" for name in _PAIR))
@@ -40,7 +40,7 @@ def features(index: PageIndex, asked: Asked, outcome: Outcome | None, every: Seq
     near = asked.sentence_likeness
     ranks = None if near is None else np.argsort(np.argsort(-near)).astype(np.float32)
     own = frozenset(word.id for word in own_words(index, outcome)) if outcome else frozenset()
-    told = _told(index, asked, every)
+    told, said = _told(index, asked, every), index.said_in_rows(asked.words)
     rows = []
     for number, option in enumerate(every):
         row = dict.fromkeys(NAMES, 0.0) | {f"{source}_logp": -8.0 for source in SOURCES} | common
@@ -48,6 +48,7 @@ def features(index: PageIndex, asked: Asked, outcome: Outcome | None, every: Seq
         if not option.none:
             row |= told[number] | _text(option, asked) | _of_model(option, outcome, own)
             row |= _sentence(option, index, asked, sentence_of, ranks) | _place(option, index)
+            row |= _row(option, index, asked, said)
             if option.pair is not None:
                 row |= {f"pair_{name}": float(option.pair[at]) for name, at in zip(_PAIR, _PAIR_AT, strict=True)}
         rows.append(row)
@@ -64,6 +65,7 @@ def _common(asked: Asked, outcome: Outcome | None, every: Sequence[Option]) -> d
         "sentence_best": float(asked.sentence_likeness.max()) if asked.sentence_likeness is not None else 0.0,
         "rivals": float(np.log1p(len(every))),
         "question_words": float(np.log1p(len(asked.words))),
+        "question_numbers": float(bool(asked.numbers)),
     }
     if expected:
         found[f"expects_{expected}"] = 1.0
@@ -130,6 +132,17 @@ def _place(option: Option, index: PageIndex) -> dict[str, float]:
     } | _around(words, index)
 
 
+def _row(option: Option, index: PageIndex, asked: Asked, said: Array) -> dict[str, float]:
+    """How much of the question its row says, and of the numbers in it that row and its key."""
+    number = index.row_of.get(option.words[0].id)
+    mine = float(said[number]) if number is not None else 0.0
+    beside = {plain(w.text) for w in (*(index.rows[number] if number is not None else ()), *option.key)}
+    return {
+        "row_says": mine, "row_lead": mine - float(said.max()),
+        "numbers_said": len(asked.numbers & beside) / len(asked.numbers) if asked.numbers else 0.0,
+    }  # fmt: skip
+
+
 def _around(words: Run, index: PageIndex) -> dict[str, float]:
     """Whether the words are whole lines, end with a comma, and how far the lines above and below are, in heights."""
     lines, height = index.lines, max(words[0].height, 1.0)
@@ -171,7 +184,7 @@ def _sentence(
 
 
 _BEST = ("meaning_p", "meaning", "model_line_p", "model_line_logp", "agreement", "fits", "key_said", "key_covers", "sentence", "told", "cell", "row_said",
-         "column_said", *(f"{source}_{what}" for source in SOURCES for what in ("p", "logp", "match", "places")))  # fmt: skip
+         "column_said", "row_says", "numbers_said", *(f"{source}_{what}" for source in SOURCES for what in ("p", "logp", "match", "places")))  # fmt: skip
 
 
 def _fill_none(none: dict[str, float], rows: Sequence[dict[str, float]]) -> None:

@@ -7,7 +7,7 @@ text, over its lines, or else a line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run
-from layoutllm_tool.documents.search import Match, find, letters
+from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run, WordId
+from layoutllm_tool.documents.marks import Choice, choices
+from layoutllm_tool.documents.search import Match, find, letters, plain
 from layoutllm_tool.model.pair_head import PairHead, Scored
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder
 
@@ -68,6 +69,42 @@ class PageIndex:
             found.setdefault(word.id[0], []).append(word)
         return {number: tuple(words) for number, words in found.items()}
 
+    @cached_property
+    def choices(self) -> list[list[Choice]]:
+        """Groups of labels beside boxes, of which some are not ticked."""
+        groups = choices(self.layout, self.layout.page.image)
+        return [group for group in groups if not all(choice.ticked for choice in group)]
+
+    @cached_property
+    def rows(self) -> tuple[Run, ...]:
+        """All words from left to right, row by row."""
+        layout = self.layout
+        return tuple(tuple(layout.row_from(word)) for word in layout.words if layout.before(word) is None)
+
+    @cached_property
+    def row_of(self) -> dict[WordId, int]:
+        return {word.id: number for number, row in enumerate(self.rows) for word in row}
+
+    def said_in_rows(self, words: Iterable[str]) -> Array:
+        """(R): share of the question's words that a row says. Words count by how few rows say them: a row's name, not "amount"."""
+        said = np.zeros(len(self.rows), np.float32)
+        total = 0.0
+        for word in words:
+            rows = self._rows_with.get(word)
+            if rows:
+                worth = float(np.log1p(len(self.rows) / len(rows)))
+                said[list(rows)] += worth
+                total += worth
+        return said / total if total else said
+
+    @cached_property
+    def _rows_with(self) -> dict[str, set[int]]:
+        found: dict[str, set[int]] = {}
+        for number, row in enumerate(self.rows):
+            for word in row:
+                found.setdefault(plain(word.text), set()).add(number)
+        return found
+
     def vectors_of(self, texts: Sequence[str]) -> Array | None:
         """(N, 384), each text encoded once a page; None without an encoder."""
         if self.encoder is None:
@@ -96,14 +133,23 @@ class PageIndex:
 
 def _segments(layout: PageLayout) -> Iterator[Run]:
     """What has no letters is no key."""
-    runs: list[list[PlacedWord]] = []
-    for number, word in enumerate(layout.words):
-        before = layout.words[number - 1] if number else None
-        gap = before is None or before.id[0] != word.id[0] or word.x0 - before.x1 > SEGMENT_GAP * word.height
-        if gap or (before is not None and before.text.endswith((":", "\uff1a"))):
-            runs.append([])
-        runs[-1].append(word)
-    yield from (tuple(run) for run in runs if any(c.isalpha() for c in text_of(run)))
+    by_line: dict[int, list[PlacedWord]] = {}
+    for word in layout.words:
+        by_line.setdefault(word.id[0], []).append(word)
+    for line in by_line.values():
+        yield from (run for run in parts(line) if any(c.isalpha() for c in text_of(run)))
+
+
+def parts(row: Iterable[PlacedWord]) -> Iterator[Run]:
+    """Words of a row, cut at gaps and behind colons."""
+    run: list[PlacedWord] = []
+    for word in row:
+        if run and (word.x0 - run[-1].x1 > SEGMENT_GAP * word.height or run[-1].text.endswith((":", "\uff1a"))):
+            yield tuple(run)
+            run = []
+        run.append(word)
+    if run:
+        yield tuple(run)
 
 
 def _sentences(layout: PageLayout) -> Iterator[Run]:

@@ -37,8 +37,10 @@ LEAST_INK = 0.08
 _RUN = threading.Lock()
 """One session serves all callers, and it keeps the parameters of a call on itself."""
 
-_LABEL = re.compile(r"[^\d\W][\w./#&'()-]*[^\d\W][.)#]*:(?=\w)")
+_LABEL = re.compile(r"[^\d\W][\w./#&'()-]*[^\d\W][.)#]*:(?=[\w(\uff08\[])")
 """A key and its value that are read as one word: "DATE:28/02/2016"."""
+_BOX = re.compile(r"[(\uff08\[][xXvV✓]?[)\uff09\]](?=\w)")
+"""A box made of brackets and its label: "()Single"."""
 _DATED = re.compile(
     r"(?:\d{4}[-/.]\d\d?[-/.]\d\d|\d\d?[-/.](?:\d\d?|[A-Za-z]{3})[-/.](?:(?:19|20)\d\d|\d\d))(?=_?(?:[0-2]?\d:\d\d|[A-Za-z]{2,}))"
 )
@@ -89,10 +91,10 @@ class RapidOCREngine:
 
 
 def apart(word: Word) -> list[Word]:
-    """The words of one in which the recogniser missed the blank behind a key's colon or behind a date. Each has its letters' share of
+    """The words of one in which the recogniser missed the blank behind a key's colon, a date or a box. Each has its letters' share of
     the box."""
     text, cuts = word.text, [0]
-    while match := _LABEL.match(text, cuts[-1]) or _DATED.match(text, cuts[-1]):
+    while match := _LABEL.match(text, cuts[-1]) or _DATED.match(text, cuts[-1]) or _BOX.match(text, cuts[-1]):
         cuts.append(match.end())
     if len(cuts) == 1 or "//" in text:
         return [word]

@@ -1,0 +1,225 @@
+"""Choices on a form: boxes and circles beside labels, and which of them are ticked. In the words ("(x) Married", a box as a sign), and in
+the picture, where text recognition gives no word for them. Boxes in pixels of the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SMALLEST, LARGEST = 0.5, 1.7
+"""Sides of a box, in line heights."""
+SQUARE = 0.75
+"""Least ratio of its sides."""
+HOLLOW = 0.3
+"""Least share of a box that its outline encloses."""
+INKED = 0.09
+"""Least share of ink in the middle of a ticked box."""
+MIDDLE = 0.22
+"""Of a side, on each end, that is no middle."""
+REACH = 2.5
+"""Between a box and its label, in line heights."""
+STEP = 2.6
+"""From one row of choices to the next, in line heights."""
+TALL, MOST_PIXELS, MOST_OUTLINES = 24.0, 16_000_000, 20_000
+"""Pixels of a line's height beyond which the picture is made smaller; pixels and outlines of a picture that is looked through."""
+LEAST_CONTRAST = 40
+"""Grey levels between ink and paper."""
+_TICKED = frozenset("☑☒✓✔✗✘✕✖■●◉⚫⬛")
+_OPEN = frozenset("☐□❑❏❒◻○◯⚪")
+_BRACKETED = re.compile(r"[(\[\uff08]\s*([xXvV✓✔✗✘*•●]?)\s*[)\]\uff09]")
+
+Frame = tuple[float, float, float, float]
+_Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A label with its box, ticked or not."""
+
+    label: Run
+    box: Frame
+    ticked: bool
+
+
+def choices(layout: PageLayout, image: Image | None) -> list[list[Choice]]:
+    """Groups of choices that stand together, of at least two each: in a row, or in rows below one another."""
+    picture = None if image is None or not layout.words else _Picture.of(image, layout)
+    drawn = [] if picture is None else picture.boxes(layout)
+    found = [choice for row in _rows(layout) for choice in _in_row(row, drawn, picture)]
+    return [group for group in _grouped(found, layout.height) if len(group) > 1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Grey values of the page; ``scale`` of them for one of its pixels."""
+
+    pixels: _Pixels
+    scale: float
+
+    @classmethod
+    def of(cls, image: Image, layout: PageLayout) -> _Picture | None:
+        """None where it would be too large to be looked through."""
+        page = layout.page
+        scale = min(1.0, TALL / layout.height)
+        size = max(round(page.width * scale), 1), max(round(page.height * scale), 1)
+        if size[0] * size[1] > MOST_PIXELS:
+            return None
+        return cls(np.asarray((image if image.size == size else image.resize(size)).convert("L")), scale)
+
+    def boxes(self, layout: PageLayout) -> list[Frame]:
+        """Hollow squares and circles of the size of letters that are not part of a word."""
+        import cv2
+
+        _, ink = cv2.threshold(self.pixels, 0, 255, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
+        outlines, tree = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        height, found = layout.height * self.scale, []
+        if tree is None or len(outlines) > MOST_OUTLINES:
+            return []
+        for outline, (_, _, child, parent) in zip(outlines, tree[0].tolist(), strict=True):
+            if parent >= 0:  # a hole
+                continue
+            x, y, wide, high = cv2.boundingRect(outline)
+            sides = sorted((wide, high))
+            if not SMALLEST * height <= sides[1] <= LARGEST * height or sides[0] < SQUARE * sides[1]:
+                continue
+            holes = 0.0
+            while child >= 0:
+                holes += cv2.contourArea(outlines[child])
+                child = int(tree[0][child][0])
+            box = x / self.scale, y / self.scale, (x + wide) / self.scale, (y + high) / self.scale
+            if holes >= HOLLOW * wide * high and not _in_a_word(box, layout):
+                found.append(box)
+        return found
+
+    def inked(self, box: Frame) -> bool:
+        """Whether there is ink in the middle of a box."""
+        x0, y0, x1, y1 = (value * self.scale for value in box)
+        dx, dy = MIDDLE * (x1 - x0), MIDDLE * (y1 - y0)
+        part = self.pixels[round(y0 + dy) : round(y1 - dy), round(x0 + dx) : round(x1 - dx)]
+        around = self.pixels[max(round(y0) - 2, 0) : round(y1) + 2, max(round(x0) - 2, 0) : round(x1) + 2]
+        if part.size == 0 or int(around.max()) - int(around.min()) < LEAST_CONTRAST:
+            return False
+        return float((part < (int(around.max()) + int(around.min())) / 2).mean()) >= INKED
+
+
+def _rows(layout: PageLayout) -> Iterator[list[PlacedWord]]:
+    for word in layout.words:
+        if layout.before(word) is None:
+            yield layout.row_from(word)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A box in a row, and where the words begin again behind it."""
+
+    box: Frame
+    ticked: bool
+
+
+def _in_row(row: Sequence[PlacedWord], drawn: Sequence[Frame], picture: _Picture | None) -> Iterator[Choice]:
+    """The row's boxes, each with the words beside it."""
+    height = max(word.height for word in row)
+    top, bottom = min(w.y0 for w in row), max(w.y1 for w in row)
+    items: list[PlacedWord | _Mark] = list(_read_marks(row, drawn, picture))
+    taken = [item.box for item in items if isinstance(item, _Mark)]
+    for box in drawn:
+        middle = (box[1] + box[3]) / 2
+        if top - 0.2 * height < middle < bottom + 0.2 * height and not any(_overlap(box, one) for one in taken):
+            items.append(_Mark(box, picture is not None and picture.inked(box)))
+    items.sort(key=lambda item: item.box[0] if isinstance(item, _Mark) else item.x0)
+    for number, item in enumerate(items):
+        if isinstance(item, _Mark):
+            label = _label(items[number + 1 :], item.box[2], height)
+            if not label and number:
+                label = _label_before(items[:number], item.box[0], height)
+            if label:
+                yield Choice(label, item.box, item.ticked)
+
+
+def _label(items: Sequence[PlacedWord | _Mark], edge: float, height: float) -> Run:
+    """The words right of an edge, up to a gap or the next box."""
+    run: list[PlacedWord] = []
+    for item in items:
+        if isinstance(item, _Mark) or item.x0 - edge > (REACH if not run else 1.4) * height:
+            break
+        run.append(item)
+        edge = item.x1
+    return tuple(run)
+
+
+def _label_before(items: Sequence[PlacedWord | _Mark], edge: float, height: float) -> Run:
+    run: list[PlacedWord] = []
+    for item in reversed(items):
+        if isinstance(item, _Mark) or edge - item.x1 > (REACH if not run else 1.4) * height:
+            break
+        run.append(item)
+        edge = item.x0
+    return tuple(reversed(run))
+
+
+def _read_marks(
+    row: Sequence[PlacedWord], drawn: Sequence[Frame], picture: _Picture | None
+) -> Iterator[PlacedWord | _Mark]:
+    """The row's words with those that are boxes in their place: signs, "(x)", "( )"."""
+    at = 0
+    while at < len(row):
+        word = row[at]
+        pair = f"{word.text} {row[at + 1].text}" if at + 1 < len(row) else ""
+        for text, words in ((word.text, row[at : at + 1]), (pair, row[at : at + 2])):
+            bracketed = _BRACKETED.fullmatch(text)
+            sign = text in _TICKED or text in _OPEN
+            if bracketed or sign:
+                box = words[0].x0, words[0].y0, words[-1].x1, words[-1].y1
+                if bracketed:
+                    yield _Mark(box, bool(bracketed[1]))
+                else:
+                    seen = next(
+                        (one for one in drawn if _overlap(one, box)), box
+                    )  # a sign's own box is often too large
+                    yield _Mark(seen, text in _TICKED or (picture is not None and picture.inked(seen)))
+                at += len(words)
+                break
+        else:
+            yield word
+            at += 1
+
+
+def _in_a_word(box: Frame, layout: PageLayout) -> bool:
+    """Whether it is a letter of a word: one of a single sign may be a box that was read as a letter."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return any(
+        w.x0 <= x <= w.x1 and w.y0 <= y <= w.y1 and (len(w.text) > 1 or w.text.isalnum())
+        for w in layout.between(box[1] - layout.height, box[3] + layout.height)
+    )
+
+
+def _overlap(a: Frame, b: Frame) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _grouped(found: Sequence[Choice], height: float) -> Iterator[list[Choice]]:
+    """Choices of one row, and those whose boxes stand below one another."""
+    groups: list[list[Choice]] = []
+    for choice in sorted(found, key=lambda one: (one.box[1], one.box[0])):
+        for group in groups:
+            if any(_together(choice.box, other.box, height) for other in group):
+                group.append(choice)
+                break
+        else:
+            groups.append([choice])
+    yield from groups
+
+
+def _together(a: Frame, b: Frame, height: float) -> bool:
+    down = abs((a[1] + a[3]) / 2 - (b[1] + b[3]) / 2)
+    return down < 0.6 * height or (down < STEP * height and abs(a[0] - b[0]) < height)

@@ -1,0 +1,112 @@
+"""Boxes beside labels: which are ticked, in words and in pictures; the ticked label is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from layoutllm_tool.documents.geometry import Box, Page, Word
+from layoutllm_tool.documents.key_values import PageLayout
+from layoutllm_tool.documents.marks import choices
+from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.model.candidates import Asked, candidates_of
+from layoutllm_tool.model.page_index import PageIndex
+from layoutllm_tool.model.pair_head import SHIPPED, PairHead
+from layoutllm_tool.testing import page_from_text
+
+SIZE = (600, 300)
+LABELS = ("Single", "Married", "Widowed")
+Draw = Callable[[ImageDraw.ImageDraw, int, int], None]
+
+
+def cross(draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
+    draw.line((x + 3, y + 3, x + 13, y + 13), fill=0, width=2)
+    draw.line((x + 13, y + 3, x + 3, y + 13), fill=0, width=2)
+
+
+def tick(draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
+    draw.line((x + 2, y + 8, x + 6, y + 14, x + 15, y - 2), fill=0, width=2)
+
+
+def dot(draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
+    draw.ellipse((x + 4, y + 4, x + 12, y + 12), fill=0)
+
+
+def form(
+    ticked: str, draw_mark: Draw = cross, *, round_boxes: bool = False, below: bool = False, noise: float = 0.0
+) -> Page:
+    """ "Marital status" with a box before each label, one of them ticked; "Town: Bodo" under it."""
+    image = Image.new("L", SIZE, 255)
+    draw = ImageDraw.Draw(image)
+    words = [("Marital", 20, 40, 90), ("status:", 95, 40, 160), ("Town:", 20, 200, 75), ("Bodo", 200, 200, 250)]
+    for number, label in enumerate(LABELS):
+        x, y = (200, 40 + 30 * number) if below else (200 + 120 * number, 40)
+        (draw.ellipse if round_boxes else draw.rectangle)((x, y, x + 16, y + 16), outline=0, width=1)
+        if label == ticked:
+            draw_mark(draw, x, y)
+        words.append((label, x + 24, y, x + 24 + 9 * len(label)))
+    for _, x0, y0, x1 in words:
+        draw.rectangle((x0, y0 + 4, x1, y0 + 13), fill=90)
+    if noise:
+        grain = np.random.default_rng(0).normal(0, noise, (SIZE[1], SIZE[0]))
+        image = Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
+    boxes = [Word(text, Box.from_pixels(x0, y, x1, y + 16, width=SIZE[0], height=SIZE[1])) for text, x0, y, x1 in words]
+    return Page(1, *SIZE, tuple(group_lines(boxes, width=SIZE[0], height=SIZE[1])), image, "given")
+
+
+def ticked(page: Page) -> list[dict[str, bool]]:
+    groups = choices(PageLayout(page), page.image)
+    return [{" ".join(w.text for w in choice.label): choice.ticked for choice in group} for group in groups]
+
+
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize("noise", [0.0, 12.0])
+@pytest.mark.parametrize(("mark", "round_boxes"), [(cross, False), (tick, False), (dot, True)])
+@pytest.mark.parametrize("label", [*LABELS, ""])
+def test_drawn_boxes_are_ticked_or_not(label: str, mark: Draw, round_boxes: bool, noise: float, below: bool) -> None:
+    page = form(label, mark, round_boxes=round_boxes, noise=noise, below=below)
+    assert ticked(page) == [{one: one == label for one in LABELS}]
+
+
+def test_a_larger_picture_is_made_smaller() -> None:
+    page = form("Married")
+    assert page.image is not None
+    large = replace(page, width=3000, height=1500, image=page.image.resize((3000, 1500)))
+    assert ticked(large) == [{one: one == "Married" for one in LABELS}]
+
+
+@pytest.mark.parametrize("text", ["( ) Single (x) Married", "() Single [X] Married", "\u2610 Single \u2611 Married"])
+def test_boxes_that_are_words(text: str) -> None:
+    assert ticked(page_from_text(f"Status: {text}")) == [{"Single": False, "Married": True}]
+
+
+def test_letters_and_frames_are_no_boxes() -> None:
+    assert ticked(page_from_text("O Brother 0 D (see below) (x)")) == []
+    image = Image.new("L", SIZE, 255)
+    ImageDraw.Draw(image).rectangle((10, 30, 590, 120), outline=0)
+    assert ticked(replace(form(""), image=image)) == []
+
+
+HEAD = PairHead.load(SHIPPED)
+
+
+def answers(page: Page, question: str) -> set[str]:
+    index = PageIndex.of(page, None)
+    return {option.text for option in candidates_of(index, Asked.of(question, index, None), None, HEAD)}
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_of_several_choices_the_ticked_one_is_offered(below: bool) -> None:
+    found = answers(form("Married", below=below), "What is the marital status?")
+    assert "Married" in found and not found & {"Single", "Widowed"}
+    assert "Bodo" in answers(form("Married"), "What is the town?")
+
+
+def test_where_nothing_is_ticked_there_is_no_answer() -> None:
+    assert answers(form(""), "What is the marital status?") == {""}
+    assert "Bodo" in answers(form(""), "What is the town?")
+    assert answers(page_from_text("Status: ( ) Single ( ) Married"), 'What is the "Status"?') == {""}
