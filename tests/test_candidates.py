@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.model.candidates import Asked, Option, Outcome, candidates_of
+from layoutllm_tool.model.candidates import candidates_of
 from layoutllm_tool.model.expected_type import expected_type, share_of_type
 from layoutllm_tool.model.option_features import NAMES, features
+from layoutllm_tool.model.options import Asked, Option, Outcome
 from layoutllm_tool.model.page_index import PageIndex
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder

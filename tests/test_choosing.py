@@ -13,12 +13,12 @@ from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.key_values import PageLayout
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import choosing
-from layoutllm_tool.model.candidates import Option
 from layoutllm_tool.model.choosing import Chooser
 from layoutllm_tool.model.fusion_head import SHIPPED as FUSION
 from layoutllm_tool.model.fusion_head import FusionHead
 from layoutllm_tool.model.grammar import Constraints, Decoded
 from layoutllm_tool.model.option_features import NAMES
+from layoutllm_tool.model.options import Option
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.testing import page_from_text

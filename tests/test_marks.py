@@ -13,7 +13,8 @@ from layoutllm_tool.documents.geometry import Box, Page, Word
 from layoutllm_tool.documents.key_values import PageLayout
 from layoutllm_tool.documents.marks import choices
 from layoutllm_tool.documents.reading_order import group_lines
-from layoutllm_tool.model.candidates import Asked, candidates_of
+from layoutllm_tool.model.candidates import candidates_of
+from layoutllm_tool.model.options import Asked
 from layoutllm_tool.model.page_index import PageIndex
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 from layoutllm_tool.testing import page_from_text

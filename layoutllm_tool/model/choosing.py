@@ -17,10 +17,11 @@ from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import fusion_head, pair_head
-from layoutllm_tool.model.candidates import Asked, Option, Outcome, candidates_of
+from layoutllm_tool.model.candidates import candidates_of
 from layoutllm_tool.model.fusion_head import FusionHead
 from layoutllm_tool.model.grammar import Constraints, Decoded
 from layoutllm_tool.model.option_features import NAMES, features
+from layoutllm_tool.model.options import Asked, Option, Outcome
 from layoutllm_tool.model.page_index import Array, PageIndex, text_of
 from layoutllm_tool.model.pair_head import PairHead
 from layoutllm_tool.model.processing import Window

@@ -9,8 +9,8 @@ import numpy as np
 from layoutllm_tool.documents.key_value_features import NAMES as PAIR_NAMES
 from layoutllm_tool.documents.key_values import Run, WordId
 from layoutllm_tool.documents.search import letters, plain
-from layoutllm_tool.model.candidates import SOURCES, Asked, Option, Outcome, own_words
 from layoutllm_tool.model.expected_type import TYPES, expected_type, share_of_type
+from layoutllm_tool.model.options import SOURCES, Asked, Option, Outcome, own_words
 from layoutllm_tool.model.page_index import Array, PageIndex
 
 _PAIR = ("right", "below", "gap", "down", "gap_after", "key_ends_with_colon", "colon_at_end", "colon_inside", "same_row_key",

@@ -23,10 +23,11 @@ import numpy as np
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.key_values import Run, WordId
 from layoutllm_tool.model import pair_head
-from layoutllm_tool.model.candidates import Asked, Option, Outcome, candidates_of, with_currency
+from layoutllm_tool.model.candidates import candidates_of, with_currency
 from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.grammar import Constraints
 from layoutllm_tool.model.option_features import NAMES, features
+from layoutllm_tool.model.options import Asked, Option, Outcome
 from layoutllm_tool.model.page_index import Array, PageIndex
 from layoutllm_tool.model.pair_head import PairHead
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
