@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
+import torch
+from transformers import BertConfig, BertModel
 
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.search import letters
@@ -13,6 +17,7 @@ from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
 from layoutllm_tool.evaluation.everyday import changed_by_case, items
 from layoutllm_tool.evaluation.rows import Question, score
 from layoutllm_tool.testing import FakeReader, document_from_text
+from layoutllm_tool.training.question_encoder import _adapter, _go_on, pairs
 from layoutllm_tool.training.synthetic import vocabulary
 from layoutllm_tool.training.synthetic.everyday import example, pages
 
@@ -20,13 +25,16 @@ from layoutllm_tool.training.synthetic.everyday import example, pages
 def test_the_same_number_gives_the_same_page_and_its_answers_stand_there() -> None:
     first, again = list(pages(3, range(12))), list(pages(3, range(12)))
     assert [page.text for page, _ in first] == [page.text for page, _ in again]
-    asked = 0
+    asked = whole = 0
     for page, questions in first:
         for one in questions:
             asked += 1
             said = " ".join((page.lines or ())[line].words[word].text for line, word in one.words)
-            assert (one.answer is None) == (not one.words) and (one.answer or "") == said
-    assert asked > 60 and any(one.answer is None for _, questions in first for one in questions)
+            assert (one.answer is None) == (not one.words) and (one.answer or "") in said
+            whole += (one.answer or "") == said  # a word may be read as one with its neighbour
+    assert (
+        asked > 60 and whole > 0.95 * asked and any(one.answer is None for _, questions in first for one in questions)
+    )
 
 
 def test_the_steps_of_an_answer_are_the_pages() -> None:
@@ -83,3 +91,33 @@ def test_a_folder_without_questions_is_told(tmp_path: Path) -> None:
     (tmp_path / "questions.jsonl").write_text("{")
     with pytest.raises(DocumentUnreadable):
         items(tmp_path)
+
+
+def test_the_encoder_learns_from_filled_sentences_and_keeps_to_their_kinds() -> None:
+    """No place of a template is left open; a fact's values are its own examples."""
+    every = pairs(vocabulary.fields())
+    rng = Random(0)
+    told = {pair.id: pair.told(rng) for pair in every}
+    assert len(every) > 15_000 and not [text for text in told.values() if "{" in text or not text.strip()]
+    fact = next(fact for fact in vocabulary.facts() if fact.examples)
+    said = next(pair.keys for pair in every if pair.id == fact.id)
+    assert any(example in text for text in said for example in fact.examples)
+
+
+def test_an_adapter_is_gone_on_with(tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from safetensors.torch import save_file
+
+    def tuned() -> Any:
+        small = BertModel(
+            BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+        )
+        return get_peft_model(small, LoraConfig(r=2, target_modules=["query"]))
+
+    first, other = tuned(), tuned()
+    with torch.no_grad():
+        for _, value in _adapter(first):
+            value.normal_()
+    save_file({name: value.detach().clone() for name, value in _adapter(first)}, tmp_path / "a.safetensors")
+    _go_on(other, tmp_path / "a.safetensors")
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(_adapter(first), _adapter(other), strict=True))

@@ -161,10 +161,27 @@ def train(model: Any, tokenizer: Any, every: list[Pair], *, epochs: int, seed: i
         sys.stderr.write(f"epoch {epoch + 1}: {total / (len(every) // BATCH):.3f}\n")
 
 
+def _adapter(tuned: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """The LoRA's weights by the names that they have in a file."""
+    for name, weight in tuned.named_parameters():
+        if ".lora_" in name:
+            yield name.removeprefix("base_model.model.").replace(".default", ""), weight
+
+
+@torch.no_grad()
+def _go_on(tuned: Any, start: Path) -> None:
+    from safetensors.torch import load_file
+
+    known = load_file(start)
+    for name, weight in _adapter(tuned):
+        weight.copy_(known[name])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--start", type=Path, help="an adapter to go on from")
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="leave every N-th kind out, and measure")
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -180,11 +197,10 @@ def main() -> None:
     tuned: Any = get_peft_model(
         encoder.model, LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=list(TARGETS))
     )
+    if options.start:
+        _go_on(tuned, options.start)
     train(tuned.train(), encoder.tokenizer, pairs(kept), epochs=options.epochs)
-    state = {
-        name.removeprefix("base_model.model.").replace(".default", ""): value.detach().bfloat16().contiguous()
-        for name, value in tuned.named_parameters() if ".lora_" in name
-    }  # fmt: skip
+    state = {name: value.detach().bfloat16().contiguous() for name, value in _adapter(tuned)}
     encoder.model = tuned.merge_and_unload().eval()
     if held:
         sys.stderr.write(f"after: {hits(encoder, held, kept)}\n")
