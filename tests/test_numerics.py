@@ -11,7 +11,10 @@ import pytest
 import torch
 
 from layoutllm_tool.model import numerics
+from layoutllm_tool.model.decoding import CoTDecoder
+from layoutllm_tool.model.grammar import Constraints
 from layoutllm_tool.model.numerics import FEW_ROWS, DynamicInt8, FewRowsInt8, Linear, Numerics, choose, native, product
+from tests import tiny
 
 EIGHT_BIT = pytest.mark.skipif(
     torch.backends.quantized.engine not in ("x86", "fbgemm"), reason="torch has no 8-bit products here"
@@ -55,6 +58,18 @@ def test_numbers_follow_the_cpu(cpu: Any, abilities: dict[str, Any], limit: str,
     assert choose(torch.bfloat16) == fast
     assert choose(torch.bfloat16, int8=False) == exact
     assert choose(torch.float32) is Numerics.FP32  # loaded to be exact
+
+
+@EIGHT_BIT
+@pytest.mark.parametrize(("abilities", "expected"), [(ZEN4, "bf16"), (LAPTOP, "int8")])
+def test_the_decoder_answers_in_the_numbers_of_the_cpu(cpu: Any, abilities: dict[str, Any], expected: str) -> None:
+    cpu(abilities)
+    model, processor = tiny.smol()
+    model.language_model.to(torch.bfloat16)
+    decoder = CoTDecoder(model, processor)
+    assert decoder.engine.numerics == expected
+    read = decoder.read(processor.windows(tiny.page())[0])
+    assert decoder.decode(read, [("What is the total?", Constraints(answerable=True))])[0].answer
 
 
 def test_without_8_bit_products_nothing_is_promised_of_them(cpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:

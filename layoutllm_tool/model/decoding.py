@@ -18,6 +18,7 @@ from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar
 from layoutllm_tool.model.guessing import GUESSES, guess
 from layoutllm_tool.model.loss_head import Judged, LossHead, Pool
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
+from layoutllm_tool.model.numerics import choose
 from layoutllm_tool.model.processing import LayoutLLMProcessor, Window
 from layoutllm_tool.model.row import AREA_SEGMENTS, COPY_TOKENS, KEY_TOKENS, Row
 
@@ -54,7 +55,9 @@ class CoTDecoder:
         self.keep_states = bool(taps)
         self.taps = tuple(taps) or (head.taps if head else ())
         self.guess = guess or (lambda row: [])
-        self.engine = LlamaEngine(model.language_model, int8=int8)
+        weight = model.language_model.get_input_embeddings().weight
+        numerics = choose(weight.dtype, int8=int8) if weight.device.type == "cpu" else None
+        self.engine = LlamaEngine(model.language_model, int8=int8, numerics=numerics)
         self.grammar = Grammar(processor, segments=model.config.area_format == "segments")
 
     @torch.inference_mode()
