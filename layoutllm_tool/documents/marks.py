@@ -22,6 +22,8 @@ SQUARE = 0.75
 """Least ratio of its sides."""
 HOLLOW = 0.3
 """Least share of a box that its outline encloses."""
+MOST_HOLES = 12
+"""Pieces in which a tick may cut a box."""
 INKED = 0.09
 """Least share of ink in the middle of a ticked box."""
 MIDDLE = 0.22
@@ -85,19 +87,21 @@ class _Picture:
         height, found = layout.height * self.scale, []
         if tree is None or len(outlines) > MOST_OUTLINES:
             return []
-        for outline, (_, _, child, parent) in zip(outlines, tree[0].tolist(), strict=True):
-            if parent >= 0:  # a hole
+        for _, _, child, parent in tree[0].tolist():
+            holes = []
+            while parent < 0 <= child:  # the outline of something with holes
+                holes.append(child)
+                child = int(tree[0][child][0])
+            if not holes or len(holes) > MOST_HOLES:
                 continue
-            x, y, wide, high = cv2.boundingRect(outline)
+            # A tick may cut the inside of a box in pieces, and lead out of it: the box is where the pieces are.
+            x, y, wide, high = cv2.boundingRect(np.concatenate([outlines[hole] for hole in holes]))
             sides = sorted((wide, high))
             if not SMALLEST * height <= sides[1] <= LARGEST * height or sides[0] < SQUARE * sides[1]:
                 continue
-            holes = 0.0
-            while child >= 0:
-                holes += cv2.contourArea(outlines[child])
-                child = int(tree[0][child][0])
             box = x / self.scale, y / self.scale, (x + wide) / self.scale, (y + high) / self.scale
-            if holes >= HOLLOW * wide * high and not _in_a_word(box, layout):
+            area = sum(cv2.contourArea(outlines[hole]) for hole in holes)
+            if area >= HOLLOW * wide * high and not _in_a_word(box, layout):
                 found.append(box)
         return found
 
@@ -110,6 +114,22 @@ class _Picture:
         if part.size == 0 or int(around.max()) - int(around.min()) < LEAST_CONTRAST:
             return False
         return float((part < (int(around.max()) + int(around.min())) / 2).mean()) >= INKED
+
+
+def complete(group: Sequence[Choice], layout: PageLayout) -> bool:
+    """Whether nothing beside the group looks like a further choice, whose box was not seen."""
+    own = {word.id for choice in group for word in choice.label}
+    left = [min(word.x0 for word in choice.label) for choice in group]
+    first = min(choice.box[0] for choice in group)
+    for choice in group:
+        for word in layout.between(choice.box[1] - STEP * layout.height, choice.box[3] + STEP * layout.height):
+            if word.id in own or not any(map(str.isalnum, word.text)):
+                continue
+            starts = layout.before(word) is None or word.x0 - layout.before(word).x1 > layout.height  # type: ignore[union-attr]
+            beside = choice.box[1] < word.middle < choice.box[3] and word.x0 > first
+            if beside or (starts and any(abs(word.x0 - x) < layout.height for x in left)):
+                return False
+    return True
 
 
 def _rows(layout: PageLayout) -> Iterator[list[PlacedWord]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from layoutllm_tool.documents.key_values import PageLayout, Run
+from layoutllm_tool.documents.marks import complete
 from layoutllm_tool.documents.search import key_of, letters
 from layoutllm_tool.model import option_sources as sources
 from layoutllm_tool.model.options import (
@@ -129,7 +130,9 @@ def _ticked(found: Found, index: PageIndex) -> Found | None:
             continue
         label = next((choice.label for choice in group if choice.ticked), None)
         if label is None:
-            if option is likeliest:
+            if not complete(group, index.layout):
+                kept[ids] = option
+            elif option is likeliest:
                 return None
             continue
         same = kept.setdefault(frozenset(word.id for word in label), option)
