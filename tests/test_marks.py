@@ -111,3 +111,8 @@ def test_where_nothing_is_ticked_there_is_no_answer() -> None:
     assert answers(form(""), "What is the marital status?") == {""}
     assert "Bodo" in answers(form(""), "What is the town?")
     assert answers(page_from_text("Status: ( ) Single ( ) Married"), 'What is the "Status"?') == {""}
+
+
+def test_a_list_of_choices_in_words_is_not_an_answer() -> None:
+    found = answers(page_from_text("Status: ( ) Single (x) Married\nTown: Bodo"), "What is the status?")
+    assert "Married" in found and "( ) Single (x) Married" not in found

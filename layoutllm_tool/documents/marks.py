@@ -39,6 +39,7 @@ LEAST_CONTRAST = 40
 _TICKED = frozenset("☑☒✓✔✗✘✕✖■●◉⚫⬛")
 _OPEN = frozenset("☐□❑❏❒◻○◯⚪")
 _BRACKETED = re.compile(r"[(\[\uff08]\s*([xXvV✓✔✗✘*•●]?)\s*[)\]\uff09]")
+_PART = re.compile(r"[(\[\uff08]?\s*[xXvV✓✔✗✘*•●]?\s*[)\]\uff09]?")
 
 Frame = tuple[float, float, float, float]
 _Pixels = npt.NDArray[np.uint8]
@@ -114,6 +115,11 @@ class _Picture:
         if part.size == 0 or int(around.max()) - int(around.min()) < LEAST_CONTRAST:
             return False
         return float((part < (int(around.max()) + int(around.min())) / 2).mean()) >= INKED
+
+
+def is_mark(text: str) -> bool:
+    """Whether a word is a box, ticked or not, or a part of one."""
+    return text in _TICKED or text in _OPEN or bool(_PART.fullmatch(text))
 
 
 def complete(group: Sequence[Choice], layout: PageLayout) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from layoutllm_tool.documents.key_values import PageLayout, Run
-from layoutllm_tool.documents.marks import complete
+from layoutllm_tool.documents.marks import complete, is_mark
 from layoutllm_tool.documents.search import key_of, letters
 from layoutllm_tool.model import option_sources as sources
 from layoutllm_tool.model.options import (
@@ -123,9 +123,7 @@ def _ticked(found: Found, index: PageIndex) -> Found | None:
     kept: Found = {}
     for ids, option in found.items():
         group = next((group_of[word.id] for word in option.words if word.id in group_of), None)
-        if group is None or any(
-            w.id not in group_of and any(map(str.isalnum, w.text)) and len(w.text) > 1 for w in option.words
-        ):
+        if group is None or any(w.id not in group_of and not is_mark(w.text) for w in option.words):
             kept[ids] = option
             continue
         label = next((choice.label for choice in group if choice.ticked), None)
