@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -90,6 +91,14 @@ def test_letters_and_frames_are_no_boxes() -> None:
     image = Image.new("L", SIZE, 255)
     ImageDraw.Draw(image).rectangle((10, 30, 590, 120), outline=0)
     assert ticked(replace(form(""), image=image)) == []
+
+
+def test_noise_is_not_looked_through() -> None:
+    """Its outlines would be millions."""
+    grain = np.random.default_rng(0).integers(0, 256, (2000, 2000)).astype(np.uint8)
+    noisy = replace(form(""), width=2000, height=2000, image=Image.fromarray(grain))
+    started = time.process_time()
+    assert ticked(noisy) == [] and time.process_time() - started < 1
 
 
 HEAD = PairHead.load(SHIPPED)

@@ -32,8 +32,10 @@ REACH = 2.5
 """Between a box and its label, in line heights."""
 STEP = 2.6
 """From one row of choices to the next, in line heights."""
-TALL, MOST_PIXELS, MOST_OUTLINES = 24.0, 16_000_000, 20_000
+TALL, MOST_PIXELS, MOST_OUTLINES = 24.0, 6_000_000, 20_000
 """Pixels of a line's height beyond which the picture is made smaller; pixels and outlines of a picture that is looked through."""
+GRAINY = 0.25
+"""Changes between ink and paper from left to right, a pixel, beyond which a picture is noise: its outlines would take minutes."""
 LEAST_CONTRAST = 40
 """Grey levels between ink and paper."""
 _TICKED = frozenset("☑☒✓✔✗✘✕✖■●◉⚫⬛")
@@ -84,6 +86,8 @@ class _Picture:
         import cv2
 
         _, ink = cv2.threshold(self.pixels, 0, 255, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
+        if np.count_nonzero(ink[:, 1:] != ink[:, :-1]) > GRAINY * ink.size:
+            return []
         outlines, tree = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         height, found = layout.height * self.scale, []
         if tree is None or len(outlines) > MOST_OUTLINES:
