@@ -101,6 +101,11 @@ def test_noise_is_not_looked_through() -> None:
     assert ticked(noisy) == [] and time.process_time() - started < 1
 
 
+def test_very_many_boxes_are_none() -> None:
+    started = time.process_time()
+    assert ticked(page_from_text("\n".join(["( ) a (x) b"] * 1500))) == [] and time.process_time() - started < 5
+
+
 HEAD = PairHead.load(SHIPPED)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +35,9 @@ STEP = 2.6
 """From one row of choices to the next, in line heights."""
 TALL, MOST_PIXELS, MOST_OUTLINES = 24.0, 6_000_000, 20_000
 """Pixels of a line's height beyond which the picture is made smaller; pixels and outlines of a picture that is looked through."""
-GRAINY = 0.25
+MOST_CHOICES = 400
+"""Of a page; where there seem to be more, none are."""
+GRAINY = 0.15
 """Changes between ink and paper from left to right, a pixel, beyond which a picture is noise: its outlines would take minutes."""
 LEAST_CONTRAST = 40
 """Grey levels between ink and paper."""
@@ -60,7 +63,9 @@ def choices(layout: PageLayout, image: Image | None) -> list[list[Choice]]:
     """Groups of choices that stand together, of at least two each: in a row, or in rows below one another."""
     picture = None if image is None or not layout.words else _Picture.of(image, layout)
     drawn = [] if picture is None else picture.boxes(layout)
-    found = [choice for row in _rows(layout) for choice in _in_row(row, drawn, picture)]
+    found = list(islice((one for row in _rows(layout) for one in _in_row(row, drawn, picture)), MOST_CHOICES + 1))
+    if len(found) > MOST_CHOICES:
+        return []
     return [group for group in _grouped(found, layout.height) if len(group) > 1]
 
 
@@ -108,7 +113,7 @@ class _Picture:
             area = sum(cv2.contourArea(outlines[hole]) for hole in holes)
             if area >= HOLLOW * wide * high and not _in_a_word(box, layout):
                 found.append(box)
-        return found
+        return found if len(found) <= MOST_CHOICES else []
 
     def inked(self, box: Frame) -> bool:
         """Whether there is ink in the middle of a box."""
