@@ -5,6 +5,7 @@ A run can't be stopped half way, so there is no time limit here: work is bounded
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,7 @@ _CODES = (
 LANGUAGES = frozenset(_CODES.split())
 """What the one model in the wheel reads, by ISO 639-2 (or tesseract's) name: Latin script, Chinese, Japanese."""
 
+MOST_THREADS = 4
 LEAST_CONTRAST = 40
 """Grey levels between ink and paper."""
 LEAST_INK = 0.08
@@ -53,12 +55,12 @@ _Points = Sequence[Sequence[float]]
 class RapidOCREngine:
     """``OCREngine`` on the package ``rapidocr``, one page at a time.
 
-    ``least_score`` drops lines that the recogniser doubts more than that. ``threads``: ONNX Runtime's own choice, one a
-    core, made a page four to sixteen times slower where another program kept the cores busy.
+    ``least_score`` drops lines that the recogniser doubts more than that. ``threads`` are counted out: left to itself, ONNX Runtime
+    binds one to each core, which made a page four to sixteen times slower where another program kept the cores busy.
     """
 
     least_score: float = 0.3
-    threads: int = 1
+    threads: int = field(default_factory=lambda: min(os.cpu_count() or 1, MOST_THREADS))
     name: str = field(default="rapidocr", init=False)
 
     @property
