@@ -32,6 +32,7 @@ LANGUAGES = frozenset(_CODES.split())
 """What the one model in the wheel reads, by ISO 639-2 (or tesseract's) name: Latin script, Chinese, Japanese."""
 
 MOST_THREADS = 4
+"""Of one page, where there are as many cores."""
 LEAST_CONTRAST = 40
 """Grey levels between ink and paper."""
 LEAST_INK = 0.08
