@@ -193,9 +193,9 @@ class Worker:
         except Exception as error:
             _fail(jobs, error)
             return
-        for (job, limits), decoded in zip(rows, outcomes, strict=True):
+        for (job, limits), question, decoded in zip(rows, asked, outcomes, strict=True):
             try:
-                chosen = self._chosen(group, job, limits, decoded)
+                chosen = self._chosen(group, job, question, limits, decoded)
                 job.attempts.append(reading.as_cot(job.question, group.window, chosen, self._coefficients))
             except Exception as error:
                 _fail([job], error)
@@ -207,7 +207,7 @@ class Worker:
         """The question as the model and the choice see it: with heads, its capitals change nothing."""
         return job.question if self._chooser is None else as_printed(job.question, window.page.text)
 
-    def _chosen(self, group: Group, job: Job, limits: Constraints, decoded: Decoded) -> Decoded:
+    def _chosen(self, group: Group, job: Job, asked: str, limits: Constraints, decoded: Decoded) -> Decoded:
         """What candidates of the page make of the model's outcome; without heads, that outcome."""
         if self._chooser is None:
             return decoded
@@ -218,7 +218,6 @@ class Worker:
                 self._indices.popitem(last=False)
         self._indices.move_to_end(key)
         forced = job.correction is not None and job.correction.step == "analysis"
-        asked = self._asked(job, group.window)
         return self._chooser.choose(self._indices[key], asked, decoded, group.window, limits, forced=forced)
 
     def _finish(self, job: Job) -> None:

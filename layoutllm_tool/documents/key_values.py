@@ -113,6 +113,11 @@ class PageLayout:
             word = before
         return self.row_from(word)
 
+    @cached_property
+    def rows(self) -> tuple[Run, ...]:
+        """All words from left to right, row by row."""
+        return tuple(tuple(self.row_from(word)) for word in self.words if self.before(word) is None)
+
     def after(self, word: PlacedWord) -> PlacedWord | None:
         return self._right.get(word.id)
 

@@ -63,7 +63,7 @@ def choices(layout: PageLayout, image: Image | None) -> list[list[Choice]]:
     """Groups of choices that stand together, of at least two each: in a row, or in rows below one another."""
     picture = None if image is None or not layout.words else _Picture.of(image, layout)
     drawn = [] if picture is None else picture.boxes(layout)
-    found = list(islice((one for row in _rows(layout) for one in _in_row(row, drawn, picture)), MOST_CHOICES + 1))
+    found = list(islice((one for row in layout.rows for one in _in_row(row, drawn, picture)), MOST_CHOICES + 1))
     if len(found) > MOST_CHOICES:
         return []
     return [group for group in _grouped(found, layout.height) if len(group) > 1]
@@ -140,17 +140,12 @@ def complete(group: Sequence[Choice], layout: PageLayout) -> bool:
         for word in layout.between(choice.box[1] - STEP * layout.height, choice.box[3] + STEP * layout.height):
             if word.id in own or not any(map(str.isalnum, word.text)):
                 continue
-            starts = layout.before(word) is None or word.x0 - layout.before(word).x1 > layout.height  # type: ignore[union-attr]
+            before = layout.before(word)
+            starts = before is None or word.x0 - before.x1 > layout.height
             beside = choice.box[1] < word.middle < choice.box[3] and word.x0 > first
             if beside or (starts and any(abs(word.x0 - x) < layout.height for x in left)):
                 return False
     return True
-
-
-def _rows(layout: PageLayout) -> Iterator[list[PlacedWord]]:
-    for word in layout.words:
-        if layout.before(word) is None:
-            yield layout.row_from(word)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run
 
@@ -61,14 +62,21 @@ def plain(word: str) -> str:
 def as_printed(question: str, text: str) -> str:
     """The question in the capitals of a page's text, so that the asker's own change nothing: what the page does not print is
     written small, and so are the small words outside quotation marks."""
-    forms: dict[str, Counter[str]] = {}
-    for word in _WORD.findall(text):
-        forms.setdefault(word.casefold(), Counter())[word] += 1
+    forms = _forms(text)
     parts = _QUOTES.split(question)  # every second one is in quotation marks
     for number, part in enumerate(parts):
         parts[number] = _WORD.sub(lambda match, quoted=number % 2: _printed(match[0], forms, quoted), part)
     said = "".join(parts)
     return said[:1].upper() + said[1:]
+
+
+@lru_cache(maxsize=16)
+def _forms(text: str) -> dict[str, Counter[str]]:
+    """How a page writes each word: once a page, not a question."""
+    forms: dict[str, Counter[str]] = {}
+    for word in _WORD.findall(text):
+        forms.setdefault(word.casefold(), Counter())[word] += 1
+    return forms
 
 
 def _printed(word: str, forms: Mapping[str, Counter[str]], quoted: int) -> str:

@@ -83,6 +83,8 @@ def _promise(evidence: dict[str, float]) -> float:
 def _at_place(found: Found, question: str) -> Found:
     """Of a key that is printed several times the one at the place that the question says: "at the bottom", "the second"."""
     words = " ".join(map("".join, _PLACE.findall(QUOTED.sub(" ", question)))).casefold().split()
+    if not words:
+        return found
     keys: dict[str, set[Run]] = {}
     for option in found.values():
         if option.key:

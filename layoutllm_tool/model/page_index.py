@@ -75,11 +75,9 @@ class PageIndex:
         groups = choices(self.layout, self.layout.page.image)
         return [group for group in groups if not all(choice.ticked for choice in group)]
 
-    @cached_property
+    @property
     def rows(self) -> tuple[Run, ...]:
-        """All words from left to right, row by row."""
-        layout = self.layout
-        return tuple(tuple(layout.row_from(word)) for word in layout.words if layout.before(word) is None)
+        return self.layout.rows
 
     @cached_property
     def row_of(self) -> dict[WordId, int]:
