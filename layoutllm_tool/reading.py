@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LONGEST_QUESTION = 2000
 """Characters. The paper's limit is 2048 instruction tokens; a question this long is a document of its own."""
+NUMBERS_SAID = "option_numbers_said"
+"""The signal of a choice that says which share of the question's numbers stands in the answer's row or key."""
 
 
 def check_question(question: str) -> None:
@@ -136,11 +138,14 @@ def _plain_confidence(found: Mapping[str, float], kind: str) -> float:
 def best(attempts: Sequence[LayoutCoT]) -> LayoutCoT:
     """Of several windows' or pages' outcomes: the surest grounded answer, else the surest answer.
 
-    None where it is likelier that none of them answers: that all that say so are right, and all that answer are wrong. Where all
-    say so, it is no surer than the least sure of them.
+    Where the question has a number ("payment to vendor 44"), answers whose row or key has it count, and the others only where none has:
+    a page without that row is sure of another. None where it is likelier that none of them answers: that all that say so are
+    right, and all that answer are wrong. Where all say so, it is no surer than the least sure of them.
     """
-    answered = [cot for cot in attempts if cot.answer is not None]
     silent = [cot for cot in attempts if cot.answer is None]
+    answered = [cot for cot in attempts if cot.answer is not None]
+    most = max((cot.signals.get(NUMBERS_SAID, 0.0) for cot in answered), default=0.0)
+    answered = [cot for cot in answered if cot.signals.get(NUMBERS_SAID, 0.0) == most]
     if not answered:
         return min(silent, key=lambda cot: cot.confidence)
     first = max(answered, key=lambda cot: (cot.grounded, cot.confidence))

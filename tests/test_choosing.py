@@ -115,6 +115,14 @@ def test_of_several_pages_none_counts_where_it_is_likelier_that_no_page_answers(
     assert reading.best([cot(None, 0.7), cot(None, 0.4)]).confidence == 0.4
 
 
+def test_of_several_pages_the_one_that_has_the_questions_number_counts() -> None:
+    """A page of a long statement without row 44 is sure of another row."""
+    wrong, right = cot("10.00", 0.9), replace(cot("44.00", 0.4), signals={reading.NUMBERS_SAID: 1.0})
+    assert reading.best([wrong, right, cot(None, 0.5)]).answer == "44.00"
+    assert reading.best([wrong, replace(right, signals={}), cot(None, 0.5)]).answer == "10.00"
+    assert reading.best([wrong, right, cot(None, 0.95)]).answer is None
+
+
 def test_an_option_is_worth_its_overlap_and_none_where_nothing_answers() -> None:
     layout = PageLayout(PAGE)
     words = tuple(word for word in layout.words if word.text in ("Ada", "Byron"))

@@ -111,6 +111,17 @@ def test_rapidocr_reads_words_whichever_way_up(degrees: int) -> None:
 
 
 @needs_rapidocr
+def test_rapidocr_reads_a_picture_larger_than_where_it_looks_for_lines() -> None:
+    small, boxes = drawn()
+    large = small.resize((small.width * 2, small.height * 2))
+    assert max(large.size) > rapid.DETECTED_AT > max(small.size)
+    page = recognise_page(as_page(large), engine=RapidOCREngine(), cache=fresh())
+    found = {line.text: line.box.to_pixels(*small.size) for line in page.lines or ()}
+    assert set(expected_text()) <= set(found)
+    assert found["25 December 2018"] == pytest.approx(boxes["25 December 2018"], abs=14)
+
+
+@needs_rapidocr
 def test_rapidocr_refuses_a_language_it_does_not_read() -> None:
     with pytest.raises(OCRLanguageMissing, match="'tha'"):
         RapidOCREngine().recognise(drawn()[0], languages=("eng", "tha"))

@@ -42,6 +42,7 @@ _TOLD = (
     "model_iou",
     "quoted_asked",
     "quoted_found",
+    "numbers_said",
 )
 """Features that the confidence sees too, as ``option_...``."""
 

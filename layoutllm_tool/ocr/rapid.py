@@ -33,6 +33,12 @@ LANGUAGES = frozenset(_CODES.split())
 
 MOST_THREADS = 4
 """Of one page, where there are as many cores."""
+DETECTED_AT = 1280
+"""Longest side in pixels of the picture in which lines are looked for; a smaller one is enlarged to 736 by its shorter side. Of 16
+receipts with longer sides as many fields were read as at their full size, in 0.85 of the time."""
+LEAST_WIDTH = 128
+"""Of a line's picture that the recogniser reads, 48 pixels high: narrower ones are padded. Lines are read one by one, since padding them to the
+widest of a batch cost a fifth of the time."""
 LEAST_CONTRAST = 40
 """Grey levels between ink and paper."""
 LEAST_INK = 0.08
@@ -61,14 +67,14 @@ class RapidOCREngine:
     """
 
     least_score: float = 0.3
-    threads: int = field(default_factory=lambda: min(os.cpu_count() or 1, MOST_THREADS))
+    threads: int = field(default_factory=lambda: min(_cores(), MOST_THREADS))
     name: str = field(default="rapidocr", init=False)
 
     @property
     def fingerprint(self) -> str:
         """What results depend on besides picture and languages: part of the cache's key."""
         try:
-            return f"rapidocr {version('rapidocr')} least_score={self.least_score} tight apart"
+            return f"rapidocr {version('rapidocr')} least_score={self.least_score} tight apart single"
         except PackageNotFoundError as error:
             raise _not_installed() from error
 
@@ -87,7 +93,9 @@ class RapidOCREngine:
 
         pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
         with _RUN:
-            result = _session(self.threads)(pixels, return_word_box=True, text_score=self.least_score)
+            result = _session(self.threads, max(image.size) > DETECTED_AT)(
+                pixels, return_word_box=True, text_score=self.least_score
+            )
         grey = np.asarray(image.convert("L"))
         words = [part for word in _words(result, *image.size) for part in apart(word)]
         return [replace(word, box=tight(word.box, grey)) for word in words]
@@ -139,8 +147,13 @@ def rapidocr_installed() -> bool:
     return find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
 
 
+def _cores() -> int:
+    """That this process may use: two threads on one core wait for each other ten times longer than they compute."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
-def _session(threads: int) -> Any:
+def _session(threads: int, large: bool) -> Any:
     try:
         from rapidocr import RapidOCR
     except ImportError as error:
@@ -152,7 +165,11 @@ def _session(threads: int) -> Any:
             "Global.use_cls": False,
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+            "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
+            "Rec.rec_batch_num": 1,
+            "Rec.rec_img_shape": [3, 48, LEAST_WIDTH],
         }
+        | ({"Det.limit_type": "max", "Det.limit_side_len": DETECTED_AT} if large else {})
     )
 
 
