@@ -22,10 +22,10 @@ from layoutllm_tool.protocols import Progress
 if TYPE_CHECKING:
     from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
+    from layoutllm_tool.model.decoding_state import DecodingState
     from layoutllm_tool.model.grammar import Constraints, Decoded
     from layoutllm_tool.model.page_index import PageIndex
     from layoutllm_tool.model.processing import Window
-    from layoutllm_tool.model.row import Row
 
 Loaded = tuple["CoTDecoder", dict[str, Any], "Chooser | None"]
 """A decoder, the confidence's coefficients, and what chooses among a page's candidates (None: the model's own outcome counts)."""
@@ -184,7 +184,7 @@ class Worker:
             for job in jobs:
                 job.report("page", page=group.window.page.number)
 
-            def on_stage(number: int, row: Row) -> None:
+            def on_stage(number: int, row: DecodingState) -> None:
                 if jobs[number].windows == 1 and self._chooser is None:
                     report_step(jobs[number], group.window, row)
 
@@ -325,17 +325,17 @@ def _fail(jobs: Sequence[Job], error: BaseException) -> None:
             job.future.set_exception(error)
 
 
-def report_step(job: Job, window: Window, row: Row) -> None:
+def report_step(job: Job, window: Window, row: DecodingState) -> None:
     """A step that has just been finished, while the next one is being decoded. The last step is reported by ``_finish``."""
     from layoutllm_tool.model.grammar import Stage
 
-    if row.analysis is None or row.stage not in (Stage.AREA, Stage.HEAD_3, Stage.DONE):
+    if row.analysis is None or row.stage not in (Stage.AREA, Stage.FORMATION_HEAD, Stage.DONE):
         return
     areas = window.area(row.area)
     so_far = LayoutCoT(job.question, row.analysis, areas, row.formation, None, 0.0)
     if row.stage is Stage.AREA:
         report_analysis(job, so_far)
-    elif row.stage is Stage.HEAD_3 or not row.area:
+    elif row.stage is Stage.FORMATION_HEAD or not row.area:
         report_area(job, so_far)
 
 

@@ -180,7 +180,7 @@ def _decoder(
     """Reads the files once: of a registry's model they are held against its log as they are in memory."""
     from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder
-    from layoutllm_tool.model.engine import keep_to_thread_limit
+    from layoutllm_tool.model.llama_engine import keep_to_thread_limit
     from layoutllm_tool.model.weight_files import WeightFiles
     from layoutllm_tool.model.weights import SHIPPED, load_weights
 

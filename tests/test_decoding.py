@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
-from layoutllm_tool.model.copying import Copy, Spelling
+from layoutllm_tool.model.copying import Copy, TokenBytes
 from layoutllm_tool.model.decoding import CoTDecoder
+from layoutllm_tool.model.decoding_state import DecodingState
 from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage
-from layoutllm_tool.model.guessing import guess
 from layoutllm_tool.model.numerics import FEW_ROWS
 from layoutllm_tool.model.prompt import read_analysis, read_formation, write_analysis, write_formation
-from layoutllm_tool.model.row import Row
+from layoutllm_tool.model.speculative import draft_tokens
 from tests import tiny
 
 PAGE = """
@@ -63,7 +63,7 @@ def test_batched_equals_single(decoder: CoTDecoder) -> None:
 def test_cached_equals_uncached(decoder: CoTDecoder) -> None:
     """Every token chosen behind the page's cache is what one forward over the whole prompt chooses."""
     model, processor = decoder.model, decoder.processor
-    decoder = CoTDecoder(model, processor, guess=None)  # a wrong guess would be fed too, and then forgotten
+    decoder = CoTDecoder(model, processor, draft=None)  # a wrong draft would be fed too, and then forgotten
     page = tiny.page(PAGE)
     window = processor.windows(page)[0]
     states: list[torch.Tensor] = []
@@ -71,8 +71,8 @@ def test_cached_equals_uncached(decoder: CoTDecoder) -> None:
     read, engine = decoder.read(window), decoder.engine
     step = engine.step
 
-    def watched(embeds, cache, tail, counts):  # type: ignore[no-untyped-def]
-        hidden = step(embeds, cache, tail, counts)
+    def watched(embeds, cache, suffix, counts):  # type: ignore[no-untyped-def]
+        hidden = step(embeds, cache, suffix, counts)
         states.append(hidden[0, : counts[0]])
         return hidden
 
@@ -88,32 +88,32 @@ def test_cached_equals_uncached(decoder: CoTDecoder) -> None:
     finally:
         engine.step, model.embed = step, embed  # type: ignore[method-assign]
     prompt = processor.prompt_inputs(window)
-    tail = torch.tensor([fed])
+    suffix = torch.tensor([fed])
     with torch.no_grad():
         features = model.encode_page(**processor.page_inputs(window))
         on_page = model.embed(prompt["input_ids"], features, prompt["page_tokens"])
-        embeds = torch.cat([on_page, model.embed(tail, None, None)], dim=1)
+        embeds = torch.cat([on_page, model.embed(suffix, None, None)], dim=1)
         whole = model.language_model.get_decoder()(inputs_embeds=embeds).last_hidden_state[0]
     torch.testing.assert_close(torch.cat(states), whole[-len(fed) :], atol=1e-3, rtol=1e-3)
 
 
-def test_guesses_save_steps_and_change_nothing(decoder: CoTDecoder) -> None:
+def test_drafts_save_steps_and_change_nothing(decoder: CoTDecoder) -> None:
     """Told beforehand what it will say, with every fifth token wrong, a row says the same in fewer steps."""
     model, processor = decoder.model, decoder.processor
     read = decoder.read(processor.windows(tiny.page(PAGE))[0])
     asked = [(question, Constraints(answerable=True)) for question in QUESTIONS]
     said: dict[str, list[int]] = {question: [] for question in QUESTIONS}
 
-    def watch(row: Row) -> list[int]:
+    def watch(row: DecodingState) -> list[int]:
         said[row.question] += row.pending
         return []
 
-    def told(row: Row) -> list[int]:
+    def told(row: DecodingState) -> list[int]:
         done = row.fed + len(processor.question_ids(row.question))
         return [token + (place % 5 == 4) for place, token in enumerate(said[row.question][done : done + 9])]
 
-    def counted(guess: Callable[[Row], list[int]]) -> tuple[list[Decoded], int]:
-        other, steps = CoTDecoder(model, processor, guess=guess), 0
+    def counted(draft: Callable[[DecodingState], list[int]]) -> tuple[list[Decoded], int]:
+        other, steps = CoTDecoder(model, processor, draft=draft), 0
         step = other.engine.step
 
         def counting(*args: Any) -> torch.Tensor:
@@ -130,30 +130,30 @@ def test_guesses_save_steps_and_change_nothing(decoder: CoTDecoder) -> None:
     assert fast <= slow / 3
 
 
-def test_guesses_come_from_the_question_and_the_page() -> None:
+def test_drafts_come_from_the_question_and_the_page() -> None:
     _, processor = tiny.smol()
     grammar = Grammar(processor, segments=True)
     window = processor.windows(tiny.page("ACME Ltd\nTotal due: 42.10\nBob"))[0]
 
-    def guessed(row: Row) -> str:
-        row.pending = [0] * FEW_ROWS  # wide anyhow: the longest guess
-        return b"".join(grammar.spelling.by_id[t] for t in guess(row) if t != grammar.end_area).decode()
+    def draft(row: DecodingState) -> str:
+        row.pending = [0] * FEW_ROWS  # wide anyhow: the longest draft
+        return b"".join(grammar.token_bytes.by_id[t] for t in draft_tokens(row) if t != grammar.end_area).decode()
 
-    def row(question: str) -> Row:
-        return Row(grammar, window, question, Constraints())
+    def row(question: str) -> DecodingState:
+        return DecodingState(grammar, window, question, Constraints())
 
-    assert "key-value extraction: total\n".startswith(guessed(row("What is the total?")))
+    assert "key-value extraction: total\n".startswith(draft(row("What is the total?")))
     begun = row('What is in the "Bob C" field?')
-    begun.stage, begun.text = Stage.KEY_1, list(processor.text_ids("key-value extraction: Bo"))
-    assert guessed(begun) == "b C\n"
+    begun.stage, begun.text = Stage.ANALYSIS_KEY, list(processor.text_ids("key-value extraction: Bo"))
+    assert draft(begun) == "b C\n"
     begun.analysis, begun.stage, begun.area = QuestionAnalysis("key-value", "extraction", "total"), Stage.AREA, [1]
-    assert "right of: Total due\n 42.10".startswith(guessed(begun))
+    assert "right of: Total due\n 42.10".startswith(draft(begun))
     begun.text, begun.formation = [], AnswerFormation("right of", "Total due")
     begun._begin_answer()
-    assert " 42.10".startswith(guessed(begun)) and guessed(begun)
+    assert " 42.10".startswith(draft(begun)) and draft(begun)
     begun.window = processor.windows(tiny.page(""))[0]
-    begun.stage = Stage.HEAD_3
-    assert guessed(begun)  # a blank page and nothing to go by: still no error
+    begun.stage = Stage.FORMATION_HEAD
+    assert draft(begun)  # a blank page and nothing to go by: still no error
 
 
 def test_the_area_exists_and_the_answer_is_copied_from_it(decoder: CoTDecoder) -> None:
@@ -190,7 +190,7 @@ def test_an_answer_whose_probability_is_divided_among_lines_is_not_refused(none:
     """0.41 for "none" against 0.3 and 0.29 for the key's line and the answer's: the page answers, more likely than not."""
     rest = 1 - none
     scores = torch.tensor([none, 0.0, 0.51 * rest, 0.49 * rest]).log()
-    assert Row._is_silent(scores, [2, 3]) is silent
+    assert DecodingState._is_silent(scores, [2, 3]) is silent
 
 
 def test_allowed_segments_are_the_only_ones(decoder: CoTDecoder) -> None:
@@ -233,26 +233,26 @@ def test_a_line_longer_than_a_window_is_not_lost() -> None:
 
 
 @pytest.fixture(scope="module")
-def spelling() -> Spelling:
-    return Spelling.of(tiny.tokenizer())
+def token_bytes() -> TokenBytes:
+    return TokenBytes.of(tiny.tokenizer())
 
 
 @given(st.text(min_size=1, max_size=30), st.randoms(use_true_random=False))
-def test_every_copy_is_a_substring(spelling: Spelling, text: str, random) -> None:  # type: ignore[no-untyped-def]
+def test_every_copy_is_a_substring(token_bytes: TokenBytes, text: str, random) -> None:  # type: ignore[no-untyped-def]
     source = " ".join(text.split())
     copy = Copy.of(source)
     for _ in range(random.randint(1, 8)):
-        allowed = copy.allowed(spelling)
+        allowed = copy.allowed(token_bytes)
         if not allowed:
             break
-        copy = copy.after(random.choice(sorted(allowed)), spelling, allowed)
+        copy = copy.after(random.choice(sorted(allowed)), token_bytes, allowed)
     if copy.may_end():
         start, stop = copy.span()
         assert source[start:stop] == copy.string
 
 
 @given(st.text(alphabet="ab 1,é", min_size=1, max_size=20), st.data())
-def test_every_substring_can_be_copied(spelling: Spelling, text: str, data: st.DataObject) -> None:
+def test_every_substring_can_be_copied(token_bytes: TokenBytes, text: str, data: st.DataObject) -> None:
     source = " ".join(text.split())
     if not source:
         return
@@ -262,16 +262,16 @@ def test_every_substring_can_be_copied(spelling: Spelling, text: str, data: st.D
         return
     copy, left = Copy.of(source), wanted.encode()
     while left:
-        allowed = copy.allowed(spelling)
+        allowed = copy.allowed(token_bytes)
         fitting = [
-            t for t in allowed if left.startswith(spelling.by_id[t].lstrip() if copy.empty else spelling.by_id[t])
+            t for t in allowed if left.startswith(token_bytes.by_id[t].lstrip() if copy.empty else token_bytes.by_id[t])
         ]
         token = max(
-            (t for t in fitting if spelling.by_id[t].strip()), default=None, key=lambda t: len(spelling.by_id[t])
+            (t for t in fitting if token_bytes.by_id[t].strip()), default=None, key=lambda t: len(token_bytes.by_id[t])
         )
         token = token if token is not None else fitting[0]
-        spelt = spelling.by_id[token].lstrip() if copy.empty else spelling.by_id[token]
-        copy = copy.after(token, spelling, allowed)
+        spelt = token_bytes.by_id[token].lstrip() if copy.empty else token_bytes.by_id[token]
+        copy = copy.after(token, token_bytes, allowed)
         left = left[len(spelt) :]
     assert copy.may_end() and copy.string == wanted
 
@@ -299,13 +299,13 @@ def test_types_find_their_spans(kind, text: str, found: list[str]) -> None:  # t
     assert [text[a:b] for a, b in spans_of(kind, text)] == found
 
 
-def told(row: Row, wanted: str) -> None:
+def told(row: DecodingState, wanted: str) -> None:
     """Let a row write while the model's head wants nothing but the text ``wanted``, and then the end."""
     grammar = row.grammar
     left = [*grammar.processor.text_ids(wanted), grammar.end]
 
     def head() -> torch.Tensor:
-        scores = torch.full((len(grammar.spelling.by_id),), -20.0)
+        scores = torch.full((len(grammar.token_bytes.by_id),), -20.0)
         scores[left[0]] = -0.01
         return scores
 
@@ -314,10 +314,10 @@ def told(row: Row, wanted: str) -> None:
         left = left[1:] or left
 
 
-def answering(area: list[int], constraints: Constraints | None = None) -> Row:
+def answering(area: list[int], constraints: Constraints | None = None) -> DecodingState:
     model, processor = tiny.smol()
     grammar = Grammar(processor, segments=True)
-    row = Row(
+    row = DecodingState(
         grammar,
         processor.windows(tiny.page("ACME Ltd\nTotal         42.10\nBob"))[0],
         "?",
@@ -364,13 +364,13 @@ def test_what_training_writes_can_be_decoded_token_by_token(key: str) -> None:
     _, processor = tiny.smol()
     grammar = Grammar(processor, segments=True)
     trained = list(processor.text_ids(write_formation(AnswerFormation("top of page", key))))
-    row = Row(grammar, processor.windows(tiny.page("ACME Ltd"))[0], "?", Constraints())
+    row = DecodingState(grammar, processor.windows(tiny.page("ACME Ltd"))[0], "?", Constraints())
     row.analysis, row.area, row.pending = QuestionAnalysis("title", "extraction", "company"), [0], []
     row._end_area()
     row.pending = []
-    while row.stage in (Stage.HEAD_3, Stage.KEY_3):
+    while row.stage in (Stage.FORMATION_HEAD, Stage.FORMATION_KEY):
         wanted = trained[len(row.pending)]
-        scores = torch.full((len(grammar.spelling.by_id),), -20.0)
+        scores = torch.full((len(grammar.token_bytes.by_id),), -20.0)
         scores[wanted] = -0.01
         row.advance(lambda found=scores: found, lambda: torch.zeros(1))  # type: ignore[misc]
         assert row.pending == trained[: len(row.pending)]

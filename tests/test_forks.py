@@ -109,7 +109,7 @@ def test_no_more_threads_than_the_limit_allows(monkeypatch: pytest.MonkeyPatch) 
     """With more, products are silently wrong."""
     import torch
 
-    from layoutllm_tool.model.engine import keep_to_thread_limit
+    from layoutllm_tool.model.llama_engine import keep_to_thread_limit
 
     threads = torch.get_num_threads()
     try:

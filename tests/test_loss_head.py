@@ -19,7 +19,7 @@ from layoutllm_tool.model.loss_head import (
     load_loss_head,
     ranking_loss,
     save_loss_head,
-    taps_of,
+    spread_layers,
 )
 from layoutllm_tool.model.weight_files import ADAPTER, LOSS_HEAD, PARTS, WeightFiles
 from layoutllm_tool.training import loss_head as training
@@ -54,15 +54,15 @@ def test_ties_alone_give_no_loss_and_no_gradient() -> None:
     assert found.item() == 0 and predicted.grad is not None and not predicted.grad.any()
 
 
-@pytest.mark.parametrize(("layers", "taps"), [(30, (10, 20, 30)), (3, (1, 2, 3)), (1, (1,))])
-def test_taps_are_spread_and_end_with_the_last_layer(layers: int, taps: tuple[int, ...]) -> None:
-    assert taps_of(layers) == taps
+@pytest.mark.parametrize(("layers", "hidden_layers"), [(30, (10, 20, 30)), (3, (1, 2, 3)), (1, (1,))])
+def test_hidden_layers_are_spread_and_end_with_the_last_layer(layers: int, hidden_layers: tuple[int, ...]) -> None:
+    assert spread_layers(layers) == hidden_layers
 
 
 def test_the_pool_averages_by_step() -> None:
     pool = Pool(2, 1, 2)
-    pool.add(1, Stage.HEAD_1, torch.tensor([[1.0, 2.0]]))
-    pool.add(1, Stage.KEY_1, torch.tensor([[3.0, 6.0]]))
+    pool.add(1, Stage.ANALYSIS_HEAD, torch.tensor([[1.0, 2.0]]))
+    pool.add(1, Stage.ANALYSIS_KEY, torch.tensor([[3.0, 6.0]]))
     pool.add(1, Stage.COPY, torch.tensor([[5.0, 5.0]]))
     assert pool.means(1).tolist() == [[[2.0, 4.0], [0.0, 0.0], [5.0, 5.0]]]
     assert not pool.means(0).any()
@@ -77,18 +77,18 @@ def decoded(decoder: CoTDecoder, questions: list[str]) -> list[Decoded]:
 
 
 @pytest.mark.parametrize("make", [tiny.smol, tiny.paper])
-def test_taps_do_not_change_what_is_decoded(make) -> None:  # type: ignore[no-untyped-def]
+def test_hidden_layers_do_not_change_what_is_decoded(make) -> None:  # type: ignore[no-untyped-def]
     plain = decoded(CoTDecoder(*make()), QUESTIONS)
-    tapped = decoded(CoTDecoder(*make(), taps=(1, 3)), QUESTIONS)
-    for without, beside in zip(plain, tapped, strict=True):
+    kept = decoded(CoTDecoder(*make(), hidden_layers=(1, 3)), QUESTIONS)
+    for without, beside in zip(plain, kept, strict=True):
         assert isinstance(beside, Judged) and beside.states is not None and beside.predicted_loss is None
         assert beside.states.shape == (2, 3, 32)
         assert all(getattr(beside, name) == value for name, value in vars(without).items())
 
 
 @pytest.mark.parametrize("make", [tiny.smol, tiny.paper])
-def test_tapped_states_of_a_batch_are_those_of_each_alone(make) -> None:  # type: ignore[no-untyped-def]
-    decoder = CoTDecoder(*make(), taps=(1, 2, 3))
+def test_hidden_states_of_a_batch_are_those_of_each_alone(make) -> None:  # type: ignore[no-untyped-def]
+    decoder = CoTDecoder(*make(), hidden_layers=(1, 2, 3))
     for question, together in zip(QUESTIONS, decoded(decoder, QUESTIONS), strict=True):
         alone = decoded(decoder, [question])[0]
         assert isinstance(together, Judged) and isinstance(alone, Judged)
@@ -98,7 +98,7 @@ def test_tapped_states_of_a_batch_are_those_of_each_alone(make) -> None:  # type
 
 def test_a_model_with_a_head_says_what_it_expects() -> None:
     model, processor = tiny.smol()
-    states = [found.states for found in decoded(CoTDecoder(model, processor, taps=(1, 3)), QUESTIONS)]  # type: ignore[attr-defined]
+    states = [found.states for found in decoded(CoTDecoder(model, processor, hidden_layers=(1, 3)), QUESTIONS)]  # type: ignore[attr-defined]
     torch.manual_seed(1)
     model.loss_head = LossHead((1, 3), 32, 4)
     for found, seen in zip(decoded(CoTDecoder(model, processor), QUESTIONS), states, strict=True):
@@ -158,7 +158,7 @@ def example(text: str) -> Example:
 
 
 def test_collecting_asks_what_fits_a_window_and_says_when_nothing_did() -> None:
-    decoder = CoTDecoder(*tiny.smol(), taps=(2, 3))
+    decoder = CoTDecoder(*tiny.smol(), hidden_layers=(2, 3))
     found = training.collect(decoder, [example(PAGE), example("\n".join(f"line {i} of many" for i in range(40)))])
     assert found.documents == ("drawn/1",) and found.states.shape == (1, 2, 3, 32)
     assert 0 <= found.losses.item() <= 1
@@ -188,7 +188,7 @@ def test_a_saved_head_is_the_loaded_one(tmp_path: Path) -> None:
     states = torch.randn(5, 2, 3, 32)
     path = save_loss_head(head, tmp_path, parts_sha256=files(tmp_path).parts_sha256, facts={"outcomes": "20"})
     loaded = load_loss_head(files(tmp_path), tiny.smol()[0].config)
-    assert loaded is not None and loaded.taps == (1, 3) and path.stat().st_size < 10_000
+    assert loaded is not None and loaded.hidden_layers == (1, 3) and path.stat().st_size < 10_000
     torch.testing.assert_close(loaded(states), head(states), atol=2e-2, rtol=2e-2)
 
 

@@ -227,7 +227,11 @@ def _wide_adapter(rank: int) -> Callable[[Path], None]:
 
 
 def _wide_loss_head(folder: Path) -> None:
-    known = {"parts_sha256": WeightFiles.read(folder).parts_sha256, "taps": ",".join(["1"] * 30), "hidden": "4096"}
+    known = {
+        "parts_sha256": WeightFiles.read(folder).parts_sha256,
+        "hidden_layers": ",".join(["1"] * 30),
+        "hidden": "4096",
+    }
     save_file({"a": torch.zeros(1)}, folder / LOSS_HEAD, metadata=known)
 
 

@@ -106,11 +106,11 @@ def _greedy(decoder: CoTDecoder, read: ReadWindow, question: str) -> str | None:
     processor, engine = decoder.processor, decoder.engine
     (stop, *_) = processor.template_ids(processor.style.end)
     pending, written = list(processor.question_ids(question)), list[int]()
-    tail = engine.new_tail(1, len(pending) + LONGEST + 1)
+    suffix = engine.new_suffix(1, len(pending) + LONGEST + 1)
     with torch.inference_mode():
         while len(written) < LONGEST:
             embeds = decoder.model.embed(torch.tensor([pending]), None, None)
-            hidden = engine.step(embeds, read.cache, tail, [len(pending)])
+            hidden = engine.step(embeds, read.cache, suffix, [len(pending)])
             token = int(engine.logits(hidden[:, -1]).argmax())
             if token == stop:
                 break

@@ -283,9 +283,9 @@ def greedy(decoder: CoTDecoder, read: ReadWindow, ids: Tensor, new_tokens: int) 
 
     engine, said = decoder.engine, []
     with torch.inference_mode():
-        tail = engine.new_tail(len(ids), new_tokens + 1)
+        suffix = engine.new_suffix(len(ids), new_tokens + 1)
         for _ in range(new_tokens):
-            hidden = engine.step(decoder.model.embed(ids, None, None), read.cache, tail, [1] * len(ids))
+            hidden = engine.step(decoder.model.embed(ids, None, None), read.cache, suffix, [1] * len(ids))
             ids = engine.logits(hidden[:, -1]).argmax(-1, keepdim=True)
             said.append(ids)
     return torch.cat(said, dim=1)

@@ -39,7 +39,7 @@ class Answering:
         return found
 
     def take(self, token: int) -> None:
-        self.copy = self.copy.after(token, self.grammar.spelling, self._allowed)
+        self.copy = self.copy.after(token, self.grammar.token_bytes, self._allowed)
 
     def outcome(self) -> tuple[str, tuple[tuple[int, int], ...], tuple[int, ...]] | None:
         """(answer, its (line, word)s, segments to add to the area). None: nothing else stands there, and no answer is better
@@ -63,7 +63,7 @@ class Answering:
         return tuple(words)
 
     def _copy_options(self, copy: Copy) -> tuple[dict[int, tuple[int, ...]], list[int]]:
-        allowed = copy.allowed(self.grammar.spelling)
+        allowed = copy.allowed(self.grammar.token_bytes)
         return allowed, [*allowed, self.grammar.end] if copy.may_end() else list(allowed)
 
     @property

@@ -16,14 +16,14 @@ LONGEST_TOKEN = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class TokenBytes:
     """The vocabulary by bytes: how every token is spelt."""
 
     by_bytes: Mapping[bytes, int]
     by_id: Sequence[bytes]
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase) -> Spelling:
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> TokenBytes:
         """From a byte-level BPE or a SentencePiece vocabulary; special tokens spell nothing."""
         special = set(tokenizer.all_special_ids)
         tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
@@ -79,13 +79,13 @@ class Copy:
     def empty(self) -> bool:
         return not self.text.strip()
 
-    def allowed(self, spelling: Spelling) -> dict[int, tuple[int, ...]]:
+    def allowed(self, token_bytes: TokenBytes) -> dict[int, tuple[int, ...]]:
         """Token -> the offsets after it. The first token may carry the blank that stands before every word."""
         found: dict[int, list[int]] = {}
 
         def offer(prefix: bytes, at: int) -> None:
             for length in range(1, min(LONGEST_TOKEN, self._limit(at) - at) + 1):
-                token = spelling.by_bytes.get(prefix + self.source[at : at + length])
+                token = token_bytes.by_bytes.get(prefix + self.source[at : at + length])
                 if token is not None:
                     found.setdefault(token, []).append(at + length)
 
@@ -98,7 +98,7 @@ class Copy:
             for at in first:
                 offer(b" ", at)
                 offer(b"", at)
-            if (blank := spelling.by_bytes.get(b" ")) is not None and first:
+            if (blank := token_bytes.by_bytes.get(b" ")) is not None and first:
                 found.setdefault(blank, []).extend(first)
         return {token: tuple(sorted(set(offsets))) for token, offsets in found.items()}
 
@@ -126,8 +126,8 @@ class Copy:
             return False
         return self.stops is None or bool(self.stops.intersection(self.offsets))
 
-    def after(self, token: int, spelling: Spelling, allowed: Mapping[int, tuple[int, ...]]) -> Copy:
-        return replace(self, text=self.text + spelling.by_id[token], offsets=allowed[token])
+    def after(self, token: int, token_bytes: TokenBytes, allowed: Mapping[int, tuple[int, ...]]) -> Copy:
+        return replace(self, text=self.text + token_bytes.by_id[token], offsets=allowed[token])
 
     @property
     def string(self) -> str:

@@ -1,4 +1,4 @@
-"""What LayoutCoT may say: the stages, a correction's constraints, and the tries and spellings that are the same for all questions."""
+"""What LayoutCoT may say: the stages, a correction's constraints, and the tries and token bytes that are the same for all questions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from enum import Enum
 import torch
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
-from layoutllm_tool.model.copying import Spelling
+from layoutllm_tool.model.copying import TokenBytes
 from layoutllm_tool.model.processing import LayoutLLMProcessor
 from layoutllm_tool.model.prompt import ANALYSIS_HEADS, FORMATION_HEADS
 
 
 class Stage(Enum):
-    HEAD_1, KEY_1, AREA, HEAD_3, KEY_3, COPY, FREE, DONE = range(8)
+    ANALYSIS_HEAD, ANALYSIS_KEY, AREA, FORMATION_HEAD, FORMATION_KEY, COPY, FREE, DONE = range(8)
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ class Trie:
 
 
 class Grammar:
-    """What is the same for all questions: tries of the heads, the newline, the spelling of tokens. Built once a model."""
+    """What is the same for all questions: tries of the heads, the newline, the bytes of tokens. Built once a model."""
 
     def __init__(self, processor: LayoutLLMProcessor, *, segments: bool) -> None:
         self.processor = processor
         self.segments = segments
-        self.spelling = Spelling.of(processor.tokenizer)
+        self.token_bytes = TokenBytes.of(processor.tokenizer)
         self.analysis = Trie.of(processor.text_ids(head) for head in ANALYSIS_HEADS)
         self.formation = Trie.of(processor.text_ids(head) for head in FORMATION_HEADS)
         self.newline = processor.text_ids("x\n")[-1]
@@ -92,10 +92,10 @@ class Grammar:
         """The token behind step 2's last segment; the segments' own follow it."""
         self.end = processor.template_ids(processor.style.end)[-1]
         # An empty key ends in " \n", which is one token in many vocabularies.
-        self.line_ends = frozenset(i for i, text in enumerate(self.spelling.by_id) if text in (b"\n", b" \n"))
+        self.line_ends = frozenset(i for i, text in enumerate(self.token_bytes.by_id) if text in (b"\n", b" \n"))
         # No other token with a line break in it, or a step could run on into the next one unseen.
-        breaks = [i for i, text in enumerate(self.spelling.by_id) if b"\n" in text and i not in self.line_ends]
-        silent = [i for i, text in enumerate(self.spelling.by_id) if not text and i != self.end]
+        breaks = [i for i, text in enumerate(self.token_bytes.by_id) if b"\n" in text and i not in self.line_ends]
+        silent = [i for i, text in enumerate(self.token_bytes.by_id) if not text and i != self.end]
         self.never = torch.tensor(sorted({*breaks, *silent}))
         self.none_bias = self.named_bias = 0.0
         """Added to the score of "none" in step 2, always and where the page names the key: fitted on development data."""

@@ -5,7 +5,7 @@ each step of LayoutCoT (``Pool``), each layer's averages go through a layer of t
 joined, becomes one number (``LossHead``). It ranks outcomes and has no unit: the confidence gives it one. Training it
 is in ``layoutllm_tool.training.loss_head``.
 
-K tapped layers, S steps, D width, H of the head.
+K hidden layers, S steps, D width, H of the head.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 STEPS = ("analysis", "area", "answer")
 _STEP_OF = {
-    Stage.HEAD_1: 0, Stage.KEY_1: 0, Stage.AREA: 1, Stage.HEAD_3: 2, Stage.KEY_3: 2, Stage.COPY: 2, Stage.FREE: 2,
+    Stage.ANALYSIS_HEAD: 0, Stage.ANALYSIS_KEY: 0, Stage.AREA: 1, Stage.FORMATION_HEAD: 2, Stage.FORMATION_KEY: 2, Stage.COPY: 2, Stage.FREE: 2,
 }  # fmt: skip
 
 
-def taps_of(layers: int, count: int = 3) -> tuple[int, ...]:
+def spread_layers(layers: int, count: int = 3) -> tuple[int, ...]:
     """Evenly spaced layers, the last one among them: (10, 20, 30) of 30."""
     return tuple(sorted({max(1, round(layers * (place + 1) / count)) for place in range(count)}))
 
 
 class Pool:
-    """Means of tapped states a step, for each of some rows: (K, S, D). A step without a choice of its own is zero."""
+    """Means of hidden states a step, for each of some rows: (K, S, D). A step without a choice of its own is zero."""
 
     def __init__(self, rows: int, layers: int, width: int) -> None:
         self.sums = torch.zeros(rows, layers, len(STEPS), width)
@@ -59,18 +59,18 @@ class Pool:
 class LossHead(nn.Module):
     """(B, K, S, D) -> predicted loss (B); larger is worse."""
 
-    def __init__(self, taps: Sequence[int], width: int, hidden: int = 32) -> None:
+    def __init__(self, hidden_layers: Sequence[int], width: int, hidden: int = 32) -> None:
         super().__init__()
-        self.taps = tuple(taps)
+        self.hidden_layers = tuple(hidden_layers)
         self.width, self.hidden = width, hidden
         inputs = len(STEPS) * width
-        self.layers = nn.ModuleList(nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU()) for _ in self.taps)
-        self.out = nn.Linear(len(self.taps) * hidden, 1)
+        self.layers = nn.ModuleList(nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU()) for _ in self.hidden_layers)
+        self.out = nn.Linear(len(self.hidden_layers) * hidden, 1)
         # Later layers' states are hundreds of times larger: each number is brought to its own scale first.
         self.mean: Tensor
         self.scale: Tensor
-        self.register_buffer("mean", torch.zeros(len(self.taps), len(STEPS), width))
-        self.register_buffer("scale", torch.ones(len(self.taps), len(STEPS), width))
+        self.register_buffer("mean", torch.zeros(len(self.hidden_layers), len(STEPS), width))
+        self.register_buffer("scale", torch.ones(len(self.hidden_layers), len(STEPS), width))
 
     def forward(self, states: Tensor) -> Tensor:
         x = ((states - self.mean) * self.scale).clamp(-8, 8)  # B, K, S, D
@@ -118,7 +118,11 @@ def save_loss_head(head: LossHead, folder: Path, *, parts_sha256: str, facts: di
     from safetensors.torch import save_file
 
     state = {name: tensor.detach().half().contiguous() for name, tensor in head.state_dict().items()}
-    known = {"parts_sha256": parts_sha256, "taps": ",".join(map(str, head.taps)), "hidden": str(head.hidden)}
+    known = {
+        "parts_sha256": parts_sha256,
+        "hidden_layers": ",".join(map(str, head.hidden_layers)),
+        "hidden": str(head.hidden),
+    }
     save_file(state, folder / LOSS_HEAD, metadata=(facts or {}) | known)
     (folder / LOSS_HEAD).chmod(0o644)
     return folder / LOSS_HEAD
@@ -141,10 +145,14 @@ def load_loss_head(files: WeightFiles, config: LayoutLLMConfig) -> LossHead | No
 
 
 def _made(known: dict[str, str], state: dict[str, Tensor], text: Any) -> LossHead:
-    taps = tuple(int(tap) for tap in known["taps"].split(","))
-    if not taps or len(taps) > text.num_hidden_layers or not all(1 <= tap <= text.num_hidden_layers for tap in taps):
-        raise ValueError(f"taps {taps} of {text.num_hidden_layers} layers")
+    hidden_layers = tuple(int(layer) for layer in known["hidden_layers"].split(","))
+    if (
+        not hidden_layers
+        or len(hidden_layers) > text.num_hidden_layers
+        or not all(1 <= layer <= text.num_hidden_layers for layer in hidden_layers)
+    ):
+        raise ValueError(f"hidden_layers {hidden_layers} of {text.num_hidden_layers} layers")
     with torch.device("meta"):  # no memory before the sizes are known to be those of the file
-        head = LossHead(taps, text.hidden_size, min(int(known["hidden"]), 4096))
+        head = LossHead(hidden_layers, text.hidden_size, min(int(known["hidden"]), 4096))
     head.load_state_dict(state, assign=True)
     return head

@@ -24,7 +24,7 @@ from torch import Tensor
 from layoutllm_tool.errors import LayoutLLMError, RecipeError
 from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.grammar import Constraints
-from layoutllm_tool.model.loss_head import Judged, LossHead, ranking_loss, save_loss_head, taps_of
+from layoutllm_tool.model.loss_head import Judged, LossHead, ranking_loss, save_loss_head, spread_layers
 from layoutllm_tool.model.weights import SHIPPED, calibration, load_weights, parts_sha256
 from layoutllm_tool.training.schema import QA, Example
 
@@ -76,7 +76,7 @@ def loss_of(answer: str | None, gold: str | None) -> float:
 
 
 def collect(decoder: CoTDecoder, examples: Iterable[Example], *, tick: Callable[[str], None] | None = None) -> Outcomes:
-    """What the decoder (with ``taps``) makes of every question of these pages. RecipeError where there is none."""
+    """What the decoder (with ``hidden_layers``) makes of every question of these pages. RecipeError where there is none."""
     documents: list[str] = []
     states: list[Tensor] = []
     losses: list[float] = []
@@ -104,19 +104,19 @@ def _answered(decoder: CoTDecoder, example: Example) -> Iterator[tuple[QA, Judge
         asked = questions[start : start + TOGETHER]
         for qa, found in zip(asked, decoder.decode(read, [(q.question, Constraints()) for q in asked]), strict=True):
             if not isinstance(found, Judged):
-                raise TypeError("the decoder keeps no states; make it with taps")
+                raise TypeError("the decoder keeps no states; make it with hidden_layers")
             yield qa, found
 
 
 # -- training -----------------------------------------------------------------------------------------------------------
 
 
-def train(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe | None = None) -> LossHead:
+def train(outcomes: Outcomes, hidden_layers: Sequence[int], recipe: Recipe | None = None) -> LossHead:
     """The same outcomes and recipe give the same head. The global random state is left as it was."""
     chosen = recipe or Recipe()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(chosen.seed)
-        head = LossHead(taps, outcomes.states.shape[-1], chosen.hidden)
+        head = LossHead(hidden_layers, outcomes.states.shape[-1], chosen.hidden)
         head.fit_scale(outcomes.states)
         optimiser = torch.optim.AdamW(head.parameters(), lr=chosen.rate, weight_decay=chosen.decay)
         for step in range(chosen.steps):
@@ -146,7 +146,9 @@ def ranked(predicted: Tensor, losses: Tensor) -> float:
 
 
 @torch.no_grad()
-def held_out(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe | None = None, *, folds: int = 4) -> Tensor:
+def held_out(
+    outcomes: Outcomes, hidden_layers: Sequence[int], recipe: Recipe | None = None, *, folds: int = 4
+) -> Tensor:
     """What heads trained on the other documents predict for each outcome (N), each fold on its own scale."""
     names = sorted(set(outcomes.documents))
     fold_of = {name: number % folds for number, name in enumerate(names)}
@@ -158,7 +160,7 @@ def held_out(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe | None = No
         if not others:
             raise RecipeError("all outcomes are of one document.", hint="Draw more pages: --pages.")
         with torch.enable_grad():
-            head = train(outcomes[others], taps, recipe)
+            head = train(outcomes[others], hidden_layers, recipe)
         predicted[inside] = head(outcomes.states[inside])
     return predicted
 
@@ -177,7 +179,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--receipts", type=Path, metavar="DIR", help="folder of receipts (images, lines, entities)")
     made.add_argument("--numbers", type=_numbers, default=range(400, 450), help="receipts (default: 400-449)")
     made.add_argument("--ocr", action="store_true", help="read the receipts instead of taking the dataset's words")
-    made.add_argument("--taps", type=int, nargs="+", metavar="LAYER", help="default: a third, two thirds, the last")
+    made.add_argument(
+        "--hidden-layers", type=int, nargs="+", metavar="LAYER", help="default: a third, two thirds, the last"
+    )
     made.add_argument("--out", type=Path, metavar="DIR", help="where the head goes (default: the weights folder)")
     return made
 
@@ -192,11 +196,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    decoder = _decoder(options.weights, options.taps)
+    decoder = _decoder(options.weights, options.hidden_layers)
     outcomes = collect(decoder, _examples(options), tick=lambda name: _say(f"{name}\n"))
     recipe = Recipe(seed=options.seed)
-    accuracy = ranked(held_out(outcomes, decoder.taps, recipe), outcomes.losses)
-    head = train(outcomes, decoder.taps, recipe)
+    accuracy = ranked(held_out(outcomes, decoder.hidden_layers, recipe), outcomes.losses)
+    head = train(outcomes, decoder.hidden_layers, recipe)
     facts = {"outcomes": str(len(outcomes.losses)), "held_out_ranking_accuracy": f"{accuracy:.3f}"}
     folder = options.out or options.weights
     folder.mkdir(parents=True, exist_ok=True)
@@ -213,13 +217,15 @@ def _say(text: str) -> None:
     sys.stderr.write(text)
 
 
-def _decoder(weights: Path, taps: Sequence[int] | None) -> CoTDecoder:
+def _decoder(weights: Path, hidden_layers: Sequence[int] | None) -> CoTDecoder:
     model, processor = load_weights(weights, judged=False)
     layers = model.config.text_config.num_hidden_layers
-    chosen = tuple(sorted(set(taps))) if taps else taps_of(layers)
-    if not all(1 <= tap <= layers for tap in chosen):
-        raise RecipeError(f"the model has {layers} layers, not {list(chosen)}.", hint="Layers count from 1: --taps.")
-    decoder = CoTDecoder(model, processor, taps=chosen)
+    chosen = tuple(sorted(set(hidden_layers))) if hidden_layers else spread_layers(layers)
+    if not all(1 <= layer <= layers for layer in chosen):
+        raise RecipeError(
+            f"the model has {layers} layers, not {list(chosen)}.", hint="Layers count from 1: --hidden-layers."
+        )
+    decoder = CoTDecoder(model, processor, hidden_layers=chosen)
     fitted: Mapping[str, float] = calibration(weights)
     decoder.grammar.none_bias = float(fitted.get("none_bias", 0.0))
     decoder.grammar.named_bias = float(fitted.get("named_bias", 0.0))

@@ -32,13 +32,13 @@ KEY_TOKENS, FREE_TOKENS, COPY_TOKENS, AREA_SEGMENTS = 32, 64, 256, 32
 """Most tokens of a key, of a formed and of a copied answer, and most segments of an area."""
 
 
-class Row:
+class DecodingState:
     """One question on one window: ``pending`` tokens are fed, ``advance`` takes the scores behind the last of them."""
 
     def __init__(self, grammar: Grammar, window: Window, question: str, constraints: Constraints) -> None:
         self.grammar, self.window, self.question, self.limits = grammar, window, question, constraints
         self.pending: list[int] = list(grammar.processor.question_ids(question))
-        self.stage = Stage.HEAD_1
+        self.stage = Stage.ANALYSIS_HEAD
         self.node = grammar.analysis
         self.text: list[int] = []
         self.area: list[int] = []
@@ -65,10 +65,10 @@ class Row:
         page = self.window.page.lines or ()
         return [page[line] for line in self.window.lines]
 
-    def strike(self, guessed: Sequence[int]) -> int:
-        """Take from ``pending`` what was fed already as a guess of it: how many tokens that was."""
+    def accept_draft(self, draft: Sequence[int]) -> int:
+        """Take from ``pending`` what was fed already as a draft of it: how many tokens that was."""
         right = 0
-        while self.pending and right < len(guessed) and self.pending[0] == guessed[right]:
+        while self.pending and right < len(draft) and self.pending[0] == draft[right]:
             self.pending.pop(0)
             right += 1
         return right
@@ -86,9 +86,9 @@ class Row:
         the window's segments.
         """
         match self.stage:
-            case Stage.HEAD_1 | Stage.HEAD_3:
+            case Stage.ANALYSIS_HEAD | Stage.FORMATION_HEAD:
                 self._walk(head())
-            case Stage.KEY_1 | Stage.KEY_3:
+            case Stage.ANALYSIS_KEY | Stage.FORMATION_KEY:
                 self._spell_key(head())
             case Stage.AREA if self.grammar.segments:
                 self._point(pointer())
@@ -106,7 +106,7 @@ class Row:
 
     def _walk(self, scores: Tensor) -> None:
         """Along the trie of heads: one choice, then everything that follows from it."""
-        step = "analysis" if self.stage is Stage.HEAD_1 else "formation"
+        step = "analysis" if self.stage is Stage.ANALYSIS_HEAD else "formation"
         options = torch.tensor(list(self.node.children))
         token = int(options[scores[options].argmax()])
         self._record(step, scores[token])
@@ -114,7 +114,7 @@ class Row:
         while len(self.node.children) == 1 and self.node.leaf is None:
             self._take(next(iter(self.node.children)))
         if self.node.leaf is not None:
-            self.stage = Stage.KEY_1 if self.stage is Stage.HEAD_1 else Stage.KEY_3
+            self.stage = Stage.ANALYSIS_KEY if self.stage is Stage.ANALYSIS_HEAD else Stage.FORMATION_KEY
 
     def _take(self, token: int) -> None:
         self.text.append(token)
@@ -123,7 +123,7 @@ class Row:
 
     def _spell_key(self, scores: Tensor) -> None:
         """Free text up to the end of the line."""
-        step = "analysis" if self.stage is Stage.KEY_1 else "formation"
+        step = "analysis" if self.stage is Stage.ANALYSIS_KEY else "formation"
         scores = scores.index_fill(0, self.grammar.never, -torch.inf)
         scores[self.grammar.end] = -torch.inf
         token = self.grammar.newline if len(self.text) >= KEY_TOKENS else int(scores.argmax())
@@ -132,7 +132,7 @@ class Row:
         if token not in self.grammar.line_ends:
             self.text.append(token)
             return
-        line = self.spelt(self.text)
+        line = self.decode_bytes(self.text)
         self.text = []
         if step == "analysis":
             self._analysed(read_analysis(line))
@@ -140,8 +140,8 @@ class Row:
             self.formation = read_formation(line)
             self._begin_answer()
 
-    def spelt(self, tokens: Sequence[int]) -> str:
-        return b"".join(self.grammar.spelling.by_id[t] for t in tokens).decode(errors="replace")
+    def decode_bytes(self, tokens: Sequence[int]) -> str:
+        return b"".join(self.grammar.token_bytes.by_id[t] for t in tokens).decode(errors="replace")
 
     def _analysed(self, analysis: QuestionAnalysis) -> None:
         self.analysis = analysis
@@ -208,7 +208,7 @@ class Row:
         else:
             for token in self.grammar.processor.text_ids(f"{END_AREA}\n"):
                 self.feed(token)
-        self.stage, self.node, self.text = Stage.HEAD_3, self.grammar.formation, []
+        self.stage, self.node, self.text = Stage.FORMATION_HEAD, self.grammar.formation, []
 
     def _box_ids(self, segment: int) -> tuple[int, ...]:
         return self.grammar.processor.text_ids(f"{write_box(self.lines[segment].box.as_list())}\n")
@@ -238,7 +238,7 @@ class Row:
             self.area.append(self._choices[self.node.leaf])
             self.node = self._area_trie()
         elif self.area:
-            self.stage, self.node, self.text = Stage.HEAD_3, self.grammar.formation, []
+            self.stage, self.node, self.text = Stage.FORMATION_HEAD, self.grammar.formation, []
         else:
             self.stage = Stage.DONE
 
@@ -277,7 +277,7 @@ class Row:
         token = int(scores.argmax())
         self._record("answer", scores[token])
         if token == self.grammar.end or len(self.text) >= FREE_TOKENS:
-            self.answer = self.spelt(self.text).strip() or None
+            self.answer = self.decode_bytes(self.text).strip() or None
             self.stage = Stage.DONE
         else:
             self.text.append(token)

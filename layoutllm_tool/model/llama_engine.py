@@ -4,7 +4,7 @@ transformers' ``generate`` spends most of a small model's time outside the matri
 with fused projections, products in the numbers that suit the CPU (numerics.py), and a cache that shares the page among all
 rows. Equal to the model's own forward (tested).
 
-B rows (questions), T new tokens, D width, H heads, G key/value heads, E head size, P page tokens, C tail capacity.
+B rows (questions), T new tokens, D width, H heads, G key/value heads, E head size, P page tokens, C suffix capacity.
 Covered: Llama-architecture language models without biases. Training and sampling are *not* here.
 """
 
@@ -32,7 +32,7 @@ def keep_to_thread_limit() -> None:
         torch.set_num_threads(int(limit))
 
 
-class Norm:
+class RMSNorm:
     """Root-mean-square norm over the last dimension."""
 
     def __init__(self, norm: nn.Module, eps: float, dtype: torch.dtype) -> None:
@@ -53,12 +53,12 @@ class Layer:
     out: Linear | DynamicInt8
     gate_up: Linear | DynamicInt8
     down: Linear | DynamicInt8
-    norm_in: Norm
-    norm_post: Norm
+    norm_in: RMSNorm
+    norm_post: RMSNorm
 
 
 @dataclass
-class PageCache:
+class PrefixCache:
     """Keys and values of one prefilled page: (1, G, P, E) a layer. Read-only: every question shares it."""
 
     keys: list[Tensor]
@@ -74,16 +74,18 @@ class PageCache:
 
 
 @dataclass
-class Tail:
+class SuffixCache:
     """What B rows have written behind the page: (B, G, C, E) a layer, ``lengths`` (B) of it in use."""
 
     keys: list[Tensor]
     values: list[Tensor]
     lengths: list[int] = field(default_factory=list)
 
-    def select(self, rows: list[int]) -> Tail:
+    def select(self, rows: list[int]) -> SuffixCache:
         """Only these rows: the others are done."""
-        return Tail([k[rows] for k in self.keys], [v[rows] for v in self.values], [self.lengths[r] for r in rows])
+        return SuffixCache(
+            [k[rows] for k in self.keys], [v[rows] for v in self.values], [self.lengths[r] for r in rows]
+        )
 
 
 class LlamaEngine:
@@ -106,7 +108,7 @@ class LlamaEngine:
         self.dtype = self.numerics.dtype
         make = partial(product, numerics=self.numerics, int8=int8)
         self.layers = [self._layer(layer, make, config.rms_norm_eps) for layer in decoder.layers]
-        self.norm = Norm(decoder.norm, config.rms_norm_eps, self.dtype)
+        self.norm = RMSNorm(decoder.norm, config.rms_norm_eps, self.dtype)
         self.head = make(language_model.lm_head.weight)
         positions = torch.arange(config.max_position_embeddings)
         cos, sin = decoder.rotary_emb(torch.zeros(1, 1, dtype=torch.float32), positions.unsqueeze(0))
@@ -122,18 +124,18 @@ class LlamaEngine:
             out=make(attention.o_proj.weight),
             gate_up=make(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])),
             down=make(mlp.down_proj.weight),
-            norm_in=Norm(layer.input_layernorm, eps, self.dtype),
-            norm_post=Norm(layer.post_attention_layernorm, eps, self.dtype),
+            norm_in=RMSNorm(layer.input_layernorm, eps, self.dtype),
+            norm_post=RMSNorm(layer.post_attention_layernorm, eps, self.dtype),
         )
 
     # -- prefill and steps ------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def prefill(self, embeds: Tensor) -> tuple[Tensor, PageCache]:
+    def prefill(self, embeds: Tensor) -> tuple[Tensor, PrefixCache]:
         """Page embeddings (1, P, D) -> final states (1, P, D) and the cache to ask questions on."""
         x = embeds.to(self.dtype)
         cos, sin = self.cos[: x.shape[1]], self.sin[: x.shape[1]]
-        cache = PageCache([], [])
+        cache = PrefixCache([], [])
         for layer in self.layers:
             q, k, v = self._project(layer, x, cos, sin)
             # Copies: as views they would keep the queries and all of the joint product alive, five times their own size.
@@ -143,39 +145,39 @@ class LlamaEngine:
             x = self._finish(layer, x, mixed)
         return self.norm(x), cache
 
-    def new_tail(self, rows: int, capacity: int) -> Tail:
+    def new_suffix(self, rows: int, capacity: int) -> SuffixCache:
         def empty() -> list[Tensor]:
             return [torch.zeros(rows, self.groups, capacity, self.size, dtype=self.dtype) for _ in self.layers]
 
-        return Tail(empty(), empty(), [0] * rows)
+        return SuffixCache(empty(), empty(), [0] * rows)
 
-    def step(self, embeds: Tensor, page: PageCache, tail: Tail, counts: list[int]) -> Tensor:
+    def step(self, embeds: Tensor, page: PrefixCache, suffix: SuffixCache, counts: list[int]) -> Tensor:
         """New tokens (B, T, D), of which row b's first ``counts[b]`` are real -> final states (B, T, D).
 
-        The tail grows by the real ones; the padding's entries are overwritten by what comes next and never seen.
+        The suffix grows by the real ones; the padding's entries are overwritten by what comes next and never seen.
         """
-        return self.step_tapped(embeds, page, tail, counts, ())[0]
+        return self.step_with_layers(embeds, page, suffix, counts, ())[0]
 
     @torch.inference_mode()
-    def step_tapped(
-        self, embeds: Tensor, page: PageCache, tail: Tail, counts: list[int], taps: Collection[int]
+    def step_with_layers(
+        self, embeds: Tensor, page: PrefixCache, suffix: SuffixCache, counts: list[int], hidden_layers: Collection[int]
     ) -> tuple[Tensor, list[Tensor]]:
-        """As ``step``, and beside it what the layers in ``taps`` (1 is the first) leave, (B, T, D) each, before any norm.
+        """As ``step``, and beside it what the layers in ``hidden_layers`` (1 is the first) leave, (B, T, D) each, before any norm.
 
         Costs nothing: the states are kept, not copied.
         """
         x = embeds.to(self.dtype)
         rows, new, _ = x.shape
-        begin = torch.tensor(tail.lengths)
+        begin = torch.tensor(suffix.lengths)
         slots = begin.unsqueeze(1) + torch.arange(new)  # B, T
-        capacity = tail.keys[0].shape[2]
+        capacity = suffix.keys[0].shape[2]
         if int(slots.max()) >= capacity:
             raise ModelError(
-                f"a question and its answer need {int(slots.max()) + 1} tokens, the tail holds {capacity}."
+                f"a question and its answer need {int(slots.max()) + 1} tokens, the suffix holds {capacity}."
             )
         cos, sin = self.cos[page.length + slots], self.sin[page.length + slots]  # B, T, E
         used = int(slots.max()) + 1
-        # One row's tail may be longer than another's: what lies behind a token's own slot is masked.
+        # One row's suffix may be longer than another's: what lies behind a token's own slot is masked.
         behind = torch.arange(used).view(1, 1, -1) > slots.unsqueeze(-1)  # B, T, used
         share = self.heads // self.groups
         mask = None
@@ -184,23 +186,23 @@ class LlamaEngine:
             mask = zeros[:, None].expand(rows, share, new, used).reshape(rows, 1, share * new, used)
         index = torch.arange(rows).unsqueeze(1).expand(rows, new)
         # Rows that are equally long, one row above all, are written as a block: an indexed write costs ten times as much.
-        block = slice(tail.lengths[0], used) if len(set(tail.lengths)) == 1 else None
+        block = slice(suffix.lengths[0], used) if len(set(suffix.lengths)) == 1 else None
         kept: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             q, k, v = self._project(layer, x, cos.unsqueeze(1), sin.unsqueeze(1))
             if block:
-                tail.keys[number][:, :, block], tail.values[number][:, :, block] = k, v
+                suffix.keys[number][:, :, block], suffix.values[number][:, :, block] = k, v
             else:
-                tail.keys[number][index, :, slots] = k.transpose(1, 2)
-                tail.values[number][index, :, slots] = v.transpose(1, 2)
+                suffix.keys[number][index, :, slots] = k.transpose(1, 2)
+                suffix.values[number][index, :, slots] = v.transpose(1, 2)
             mixed = self._attend(
                 q, page.keys[number], page.values[number],
-                tail.keys[number][:, :, :used], tail.values[number][:, :, :used], mask,
+                suffix.keys[number][:, :, :used], suffix.values[number][:, :, :used], mask,
             )  # fmt: skip
             x = self._finish(layer, x, mixed)
-            if number + 1 in taps:
+            if number + 1 in hidden_layers:
                 kept.append(x)
-        tail.lengths = [length + count for length, count in zip(tail.lengths, counts, strict=True)]
+        suffix.lengths = [length + count for length, count in zip(suffix.lengths, counts, strict=True)]
         return self.norm(x), kept
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -219,7 +221,7 @@ class LlamaEngine:
     def _attend(
         self, q: Tensor, page_k: Tensor, page_v: Tensor, tail_k: Tensor, tail_v: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """Softmax over page and tail together, without ever copying the page once a row. -> (B, H, T, E)
+        """Softmax over page and suffix together, without ever copying the page once a row. -> (B, H, T, E)
 
         Two fused attentions, each with its logarithm of the sum of exponentials, are weighed into one: exact.
         """
