@@ -79,7 +79,7 @@ def test_guesses_save_steps(reader: LayoutLLMReader) -> None:
 
     decoder.engine.step = counting  # type: ignore[method-assign, assignment]
     guessed, fast, steps = decoder.decode(read, asked), steps, 0
-    decoder.guess = lambda row: []
+    decoder.draft = lambda row: []
     plain = decoder.decode(read, asked)
     assert [d.answer for d in guessed] == [d.answer for d in plain]
     assert fast <= 0.6 * steps
