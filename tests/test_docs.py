@@ -125,13 +125,13 @@ def test_samples_are_found_by_name() -> None:
 
 
 def test_receipts_laid_out_by_docs_data_are_read(own_folder: Path) -> None:
-    from layoutllm_tool.evaluation.receipts import items
+    from layoutllm_tool.training.receipts import dataset_page, entities
 
     (block,) = [block for page, block in PYTHON if page == "docs/data.md"]
     exec(compile(block, "docs/data.md", "exec"), {"__name__": "__docs__"})
-    (item,) = items(own_folder / "data" / "receipts", [0], ocr=False)
-    assert [(question.field, question.gold) for question in item.questions] == [("total", ("9.00",))]
-    assert item.words is not None and [word.text for word in item.words()[0].words] == ["TOTAL,", "9.00"]
+    receipts = own_folder / "data" / "receipts"
+    assert entities(receipts, 0) == {"total": "9.00"}
+    assert [word.text for word in dataset_page(receipts, 0).words] == ["TOTAL,", "9.00"]
 
 
 def test_help_is_the_commands_own(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
