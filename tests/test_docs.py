@@ -200,6 +200,13 @@ def test_every_folder_has_its_line() -> None:
     assert folders <= set(re.findall(r"`[\w/]+/`", shown))
 
 
+def test_tests_that_hold_a_promise_exist() -> None:
+    files = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py")}
+    everything = "\n".join(files.values())
+    named = set(re.findall(r"`(test_\w+(?:\.py)?)`", PAGES["docs/safety.md"]))
+    assert named and not {name for name in named if name not in files and f"def {name}(" not in everything}
+
+
 def test_the_workflow_is_drawn_as_it_is() -> None:
     assert make_graph().get_graph().draw_mermaid(with_styles=False).strip() in README
 
