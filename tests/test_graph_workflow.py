@@ -86,11 +86,6 @@ def test_the_shape() -> None:
     assert make_graph().get_graph().draw_mermaid().endswith(MERMAID)
 
 
-def test_the_readme_shows_it() -> None:
-    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-    assert make_graph().get_graph().draw_mermaid() in readme
-
-
 async def test_questions_are_answered_in_their_order() -> None:
     asked = request("What is the total?", "What is the fax?", "What is the invoice no?")
     for state in (make_graph().invoke(asked, context=context()), await make_graph().ainvoke(asked, context=context())):
