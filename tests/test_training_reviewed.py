@@ -167,21 +167,21 @@ def test_a_document_that_changed_or_went_is_counted_not_taught(batch: Path, tmp_
         ReviewedPages.read([batch])
 
 
-def test_documents_of_a_registrys_frozen_set_are_not_trained_on(batch: Path, tmp_path: Path) -> None:
-    from layoutllm_tool.commands.train import _frozen
+def test_documents_of_a_registrys_validation_set_are_not_trained_on(batch: Path, tmp_path: Path) -> None:
+    from layoutllm_tool.commands.train import _validated_documents
     from layoutllm_tool.registry import Registry
-    from layoutllm_tool.registry.frozen import Frozen
+    from layoutllm_tool.registry.validation import ValidationSet
 
     asked = tmp_path / "validation.jsonl"
     asked.write_text('{"document": "in/001.pdf", "question": "What is the total?", "answers": ["1.50"]}')
-    Registry.freeze(tmp_path / "models", Frozen.read(asked))
+    Registry.set_validation(tmp_path / "models", ValidationSet.read(asked))
     recipe = load_recipe("adapt")
-    sources = Sources(reviewed=(batch,), held_out=_frozen(tmp_path / "models"))
+    sources = Sources(reviewed=(batch,), held_out=_validated_documents(tmp_path / "models"))
     found = stage_examples(recipe, recipe.stages[0], sources)
     assert isinstance(found, Rehearsed)
     assert [example.source for example in found.reviewed.examples] == ["002.pdf/1"]
     assert found.reviewed.left_out == {"its document is in the frozen set": 2}
-    assert _frozen(None) == frozenset()
+    assert _validated_documents(None) == frozenset()
 
 
 def test_released_pages_are_rehearsed_where_they_are_given(

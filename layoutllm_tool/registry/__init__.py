@@ -1,6 +1,8 @@
-"""A folder of trained weights in which a new model takes the place of the current one only after a comparison, and every step is
-written down. Comparing them is ``evaluation.promotion``; the commands are ``layoutllm models``."""
+"""A folder of trained weights in which a new model replaces the current one only after a comparison.
 
-from layoutllm_tool.registry.models import Registry, check_unchanged, resolve
+``evaluation.promotion`` compares; the commands are ``layoutllm models``.
+"""
 
-__all__ = ["Registry", "check_unchanged", "resolve"]
+from layoutllm_tool.registry.models import Registry, check_unchanged, package_version, resolve
+
+__all__ = ["Registry", "check_unchanged", "package_version", "resolve"]

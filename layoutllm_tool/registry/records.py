@@ -1,0 +1,176 @@
+"""What ``registry.json`` holds, and how files of a registry are written: whole or not at all, one writer at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from layoutllm_tool.errors import RegistryError
+from layoutllm_tool.registry.validation import ValidationCase
+
+FILE = "registry.json"
+SHIPPED = "shipped"
+"""The id of the package's own weights."""
+_ROUNDING = 1e-9
+_LOCK_SECONDS = 60.0
+
+_ModelId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Scores(BaseModel):
+    """What a model reached on the validation set."""
+
+    anls: float
+    """Mean over the questions; 1 where it rightly says that the document does not."""
+    right: int
+    refused: int
+    """Answers "not in the document"."""
+    questions: int
+
+    def no_worse(self, current: Scores, tolerance: float) -> bool:
+        return self.anls >= current.anls - tolerance - _ROUNDING
+
+
+class Conditions(BaseModel):
+    """What scores depend on beside the model: validation set, package version, and what reads the pages."""
+
+    validation: str
+    version: str
+    setting: str
+
+
+class Comparison(BaseModel):
+    """A model compared with the then champion."""
+
+    model: _ModelId
+    parent: str | None
+    """Id of the model it was trained from; the beginning of that one's hash, where the registry does not know it."""
+    promoted: bool
+    replaces: str
+    at: str
+    candidate: Scores
+    current: Scores
+    tolerance: float
+    conditions: Conditions
+    parts_sha256: str
+    files: dict[str, str]
+    """SHA-256 of each file that an answer may depend on."""
+    facts: dict[str, str]
+    """What the training run wrote beside the weights: seed, recipe, hashes of its data, what it started from ..."""
+
+
+class StoredSet(BaseModel):
+    """The validation set; its paths are relative to the registry."""
+
+    sha256: _Sha256
+    languages: tuple[str, ...]
+    cases: tuple[ValidationCase, ...]
+
+
+class Contents(BaseModel):
+    """``registry.json``."""
+
+    validation: StoredSet
+    champions: Annotated[list[_ModelId | Literal["shipped"]], Field(min_length=1)]
+    """From the shipped model to the current one."""
+    comparisons: list[Comparison]
+
+
+def read(folder: Path) -> Contents:
+    """RegistryError where there is no registry, or where its file is not as it was written."""
+    try:
+        return Contents.model_validate_json((folder / FILE).read_bytes())
+    except OSError as error:
+        raise RegistryError(
+            f"{folder} is no registry: {error.strerror}.",
+            hint="Make one: layoutllm models set-validation VALIDATION.jsonl --registry DIR",
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))[:80] or "the file"
+        raise RegistryError(
+            f"{folder / FILE} is damaged ({where}: {first['msg'][:200]}).", hint="Put the file back from a backup."
+        ) from error
+
+
+def write(folder: Path, contents: Contents) -> None:
+    """Call it under ``locked``. RegistryError."""
+    write_whole(folder / FILE, contents.model_dump_json(indent=1, by_alias=True).encode() + b"\n")
+
+
+def fingerprint(hashes: Mapping[str, str]) -> str:
+    """SHA-256 over names and hashes of a model's files: another configuration or calibration is another model."""
+    return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
+
+
+# -- files --------------------------------------------------------------------------------------------------------------
+
+
+def locked(folder: Path) -> AbstractContextManager[None]:
+    """Nobody else writes meanwhile. RegistryError after a minute of waiting."""
+    return exclusively(folder / ".registry.lock", _LOCK_SECONDS, "somebody else is writing to this registry.")
+
+
+@contextmanager
+def exclusively(path: Path, seconds: float, otherwise: str) -> Iterator[None]:
+    """A lock between processes and threads that ends with its holder. RegistryError (retryable) after so many seconds."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=seconds)
+    try:
+        with writing(path):
+            lock.acquire()
+    except Timeout as error:
+        busy = RegistryError(otherwise, hint="Try again once they are done.")
+        busy.retryable = True
+        raise busy from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace the file in one step: after a kill or a crash it is the old or the new one."""
+    aside = path.with_name(f".{path.name}.part")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """RegistryError where the disk is full, or nobody may write there."""
+    try:
+        yield
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise RegistryError(
+            f"{path} could not be written: {error.strerror or error}.",
+            hint="Look at rights and at the room on the disk.",
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush what was made or renamed in the folder; Windows can't open folders."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
