@@ -22,7 +22,7 @@ class Approval(BaseModel):
     plan: Plan | None = None
 
 
-class Review(BaseModel):
+class ReviewDecision(BaseModel):
     """To a doubtful answer: exactly one of the three.
 
     A correction is the same object that a check makes: other boxes, another key, a type; the page is read again from that
@@ -41,8 +41,8 @@ class Review(BaseModel):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        said = [self.accept, self.correction is not None, self.answer is not None, self.absent]
-        if sum(said) != 1:
+        given = [self.accept, self.correction is not None, self.answer is not None, self.absent]
+        if sum(given) != 1:
             raise ValueError("say exactly one of accept, correction, answer and absent")
         return self
 
@@ -60,14 +60,14 @@ def shown(job: Job) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def decided(job: Job, said: Review) -> Found:
+def decided(job: Job, decision: ReviewDecision) -> Found:
     """Where the question stands once a person has accepted the answer or written it: satisfied, by them."""
     found = _known(job)
     done = Found(**{**found, "verdict": "satisfied", "by": "person", "error": None})
-    if said.accept:
+    if decision.accept:
         return done
     nothing: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
-    written = Attempted(cot=_written(job, found, said.answer), correction=None, reflection=nothing)
+    written = Attempted(cot=_written(job, found, decision.answer), correction=None, reflection=nothing)
     attempts = [*found["attempts"], written]
     return Found(**{**done, "attempts": attempts, "best": len(attempts) - 1})
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from graphs.batch import RUNS, Batch, here, reader_identity
-from graphs.batch_desk import Settings
-from graphs.parked import answer
-from graphs.review import Review
-from graphs.runs import checkpoints
-from layoutllm_tool.batch.sources import open_document, rows
+from graphs.batch.review import review_field
+from graphs.batch.runner import Batch, here, reader_identity
+from graphs.batch.worker import Settings
+from graphs.review import ReviewDecision
+from layoutllm_tool.batch.inputs import batch_inputs
+from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.cli import main
 from layoutllm_tool.commands import batch
@@ -136,17 +136,17 @@ def reviewed(tmp_path: Path) -> Path:
         (source / f"{number:03}.pdf").write_bytes(invoice(number))
     reader = FakeReader()
     settings = Settings.of(["vendor", "total"], model=reader_identity(reader), rounds=1, second_look=False)
-    with Batch(rows(str(source)), out, settings) as made:
+    with Batch(batch_inputs(str(source)), out, settings) as made:
         made.run(here(reader, settings))
     replies: list[tuple[str, str, dict[str, Any]]] = [
         ("002.pdf", "total", {"absent": True}), ("001.pdf", "total", {"accept": True}),
         ("001.pdf", "vendor", {"answer": "Alpha"}), ("001.pdf", "vendor", {"answer": "Zeta"}),
     ]  # fmt: skip
-    with Store.open(out) as store, checkpoints(out / RUNS) as saver:
+    with Store.open(out) as store:
         keys = {Path(one.name).name: one.key for one in store.inputs()}
         for document, name, reply in replies:
-            said = Review.model_validate(reply)
-            answer(store, saver, keys[document], name, said, reader=reader, opened=open_document)
+            said = ReviewDecision.model_validate(reply)
+            review_field(store, keys[document], name, said, reader=reader, opened=open_document)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Reviewed answers as training examples: from a real batch, through a person's words, into the trainer."""
+"""ReviewRecord answers as training examples: from a real batch, through a person's words, into the trainer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from graphs.batch import RUNS, Batch, here, reader_identity
-from graphs.batch_desk import Settings
-from graphs.parked import answer
-from graphs.review import Review
-from graphs.runs import checkpoints
-from layoutllm_tool.batch.sources import open_document, rows
+from graphs.batch.review import review_field
+from graphs.batch.runner import Batch, here, reader_identity
+from graphs.batch.worker import Settings
+from graphs.review import ReviewDecision
+from layoutllm_tool.batch.inputs import batch_inputs
+from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document
@@ -134,7 +134,7 @@ def batch(tmp_path: Path) -> Path:
         (source / f"{number:03}.pdf").write_bytes(invoice(number))
     reader = FakeReader()
     settings = Settings.of(["vendor", "total"], model=reader_identity(reader), rounds=1, second_look=False)
-    with Batch(rows(str(source)), out, settings) as made:
+    with Batch(batch_inputs(str(source)), out, settings) as made:
         made.run(here(reader, settings))
     say(out, "001.pdf", "vendor", {"answer": "Zeta"})
     say(out, "001.pdf", "total", {"accept": True})
@@ -144,9 +144,9 @@ def batch(tmp_path: Path) -> Path:
 
 
 def say(out: Path, document: str, name: str, reply: dict[str, Any]) -> None:
-    with Store.open(out) as store, checkpoints(out / RUNS) as saver:
+    with Store.open(out) as store:
         key = next(one.key for one in store.inputs() if one.name.endswith(document))
-        answer(store, saver, key, name, Review.model_validate(reply), reader=FakeReader(), opened=open_document)
+        review_field(store, key, name, ReviewDecision.model_validate(reply), reader=FakeReader(), opened=open_document)
 
 
 def test_the_last_word_on_each_field_counts(batch: Path) -> None:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from layoutllm_tool.batch.store import Done, Input, Store
+from layoutllm_tool.batch.store import DocumentResult, Input, Store
 from layoutllm_tool.printable import json_line
 
 TIMINGS = ("seconds", "at")
@@ -42,7 +42,7 @@ def document_rows(store: Store) -> Iterator[_Row]:
         yield {
             "position": given.position, "document": given.name, "page": given.page,
             "status": done.status if done else "pending", "verdict": done.verdict if done else None,
-            "waiting": sum(field.waiting for field in fields), "error": done.error if done else None,
+            "waiting": sum(field.pending_review for field in fields), "error": done.error if done else None,
             "kind": done.kind if done else None, "retryable": done.retryable if done else False,
             "sha256": done.sha256 if done else None, "pages": done.pages if done else None, "key": given.key,
             "seconds": done.seconds if done else None, "at": done.at if done else None,
@@ -59,7 +59,7 @@ def field_rows(store: Store) -> Iterator[_Row]:
         known = {field.name: field for field in store.fields(given.key)}
         for name, text in asked:
             field = known.get(name)
-            row = _absent(done, text) if field is None else _answered(field.answer, waiting=field.waiting)
+            row = _absent(done, text) if field is None else _answered(field.answer, waiting=field.pending_review)
             yield _field_row(given, name, row)
 
 
@@ -70,7 +70,7 @@ def _field_row(given: Input, name: str, row: _Row) -> _Row:
     }  # fmt: skip
 
 
-def _absent(done: Done, text: str) -> _Row:
+def _absent(done: DocumentResult, text: str) -> _Row:
     return {
         "question": text, "value": None, "page": None, "box": None, "area": None, "confidence": None,
         "verdict": "failed", "waiting": False, "reasons": [], "by": "reader", "calls": 0, "error": done.error,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from layoutllm_tool.batch.store import Reviewed, Store
+from layoutllm_tool.batch.store import ReviewRecord, Store
 from layoutllm_tool.errors import RegistryError
 from layoutllm_tool.registry.validation import ValidationCase, ValidationSet
 
@@ -24,7 +24,7 @@ def validation_of(folder: Path) -> ValidationSet:
     return ValidationSet(tuple(case for _, case in sorted(found, key=lambda one: one[0])), languages)
 
 
-def _case(store: Store, said: Reviewed) -> tuple[tuple[int, str], ValidationCase] | None:
+def _case(store: Store, said: ReviewRecord) -> tuple[tuple[int, str], ValidationCase] | None:
     """With its place in the order; None where the document has left the source."""
     source, done, after = store.input_of(said.key), store.document(said.key), said.after
     if source is None or done is None or done.sha256 is None:
