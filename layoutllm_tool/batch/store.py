@@ -169,16 +169,9 @@ class Store:
             return found
 
     def find(
-        self,
-        *,
-        verdict: str = "",
-        pending_review: bool | None = None,
-        least: float = 0.0,
-        most: float = 1.0,
-        text: str = "",
-        offset: int = 0,
-        limit: int = 200,
-    ) -> tuple[int, list[Field]]:
+        self, *, verdict: str = "", pending_review: bool | None = None, least: float = 0.0, most: float = 1.0,
+        text: str = "", offset: int = 0, limit: int = 200,
+    ) -> tuple[int, list[Field]]:  # fmt: skip
         """How many fields fit, and ``limit`` of them: pending ones first, then the least confident.
 
         ``least`` and ``most`` bound the confidence (none is 0). ``text`` is looked for in the document's name, the
