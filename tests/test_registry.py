@@ -63,7 +63,7 @@ def test_a_better_model_takes_the_place(place: Registry, tmp_path: Path) -> None
     (made,) = comparisons(place)
     assert made.promoted and made.parent == made.replaces == "shipped"
     assert made.facts["stage_1_data_sha256"] == "ab" * 32 and made.facts["seed"] == "0"
-    assert made.conditions.validation == place.validation.sha256 and made.tolerance == 0.0
+    assert made.conditions["validation"] == place.validation.sha256 and made.tolerance == 0.0
     answers = place.answers(place.fingerprint(decision.model), made.conditions)
     assert answers and [a["answer"] for a in answers] == [*GOLD.values(), *GOLD.values()]
 
@@ -204,7 +204,7 @@ def _kill_at(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, *, after: b
 @pytest.mark.parametrize(
     ("where", "name"),
     [
-        (models, "_write_new"), (models, "_copy"), (Registry, "keep_answers"), (os, "rename"), (os, "replace"),
+        (models, "write_file"), (models, "_copy"), (Registry, "keep_answers"), (os, "rename"), (os, "replace"),
         (Registry, "_take"), (records, "write"), (records, "write_whole"), (records, "sync_folder"),
     ],
 )  # fmt: skip

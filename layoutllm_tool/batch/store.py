@@ -63,11 +63,11 @@ class Store:
 
         StoreMismatch where it was made with other settings (it says which), or where there is none and none may be made.
         """
-        place = folder / FILE
+        place, missing = folder / FILE, StoreMismatch(f"{folder} holds no batch.", hint=NAME_IT)
         with usable(place):
             if settings is None:
                 if not place.is_file():
-                    raise StoreMismatch(f"{folder} holds no batch.", hint=NAME_IT)
+                    raise missing
                 connection, read_only = look_at(place)
                 check_schema(connection, folder)
             else:
@@ -78,7 +78,7 @@ class Store:
         if settings is not None:
             store._agree(folder, settings)
         elif not isinstance(store.settings.get("plan"), dict):
-            raise StoreMismatch(f"{folder} holds no batch.", hint=NAME_IT)
+            raise missing
         return store
 
     def _agree(self, folder: Path, settings: Mapping[str, Any]) -> None:

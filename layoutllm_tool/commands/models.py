@@ -16,7 +16,7 @@ from layoutllm_tool.tool_content import plain_line, quote
 
 if TYPE_CHECKING:
     from layoutllm_tool.evaluation.promotion import Decision, Worse
-    from layoutllm_tool.registry.models import Listed
+    from layoutllm_tool.registry.records import Listed
 
 _EXAMPLES = """\
 examples:

@@ -17,7 +17,8 @@ from layoutllm_tool.evaluation.asking import Item, Tick, ask_all
 from layoutllm_tool.evaluation.kept import lent
 from layoutllm_tool.evaluation.rows import Question, Row
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.registry.models import Candidate, Registry, package_version
+from layoutllm_tool.registry import package_version
+from layoutllm_tool.registry.models import Candidate, Registry
 from layoutllm_tool.registry.records import Conditions, Scores
 from layoutllm_tool.registry.validation import ValidationCase, ValidationSet, open_case
 
@@ -75,7 +76,7 @@ def promote(
     with registry.staged(weights) as candidate:
         while True:  # again only where somebody rolled back or set other questions meanwhile
             validation = registry.validation
-            asked = Conditions(validation=validation.sha256, version=package_version(), setting=setting)
+            asked = {"validation": validation.sha256, "version": package_version(), "setting": setting}
             asking = _Asking(registry, validation, asked, make, bar)
             if decision := _compared(candidate, asking, tolerance):
                 return decision

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -35,6 +35,7 @@ from layoutllm_tool.registry.records import (
     fingerprint,
     locked,
     sync_folder,
+    write_file,
     write_whole,
     writing,
 )
@@ -47,28 +48,12 @@ _MAX_FACTS, _MAX_FACT_LENGTH = 64, 500
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A model as ``layoutllm models list`` shows it: the last that happened to it."""
-
-    id: str
-    state: str
-    """current, promoted (before the current one), rolled back, refused; "" for shipped weights that are not current."""
-    parent: str | None = None
-    at: str = ""
-    anls: float | None = None
-    against: float | None = None
-    """The then current model's ANLS on the same questions."""
-    questions: int = 0
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """A copy of a folder of weights inside the registry, not yet part of it."""
 
     folder: Path
     files: WeightFiles
-    facts: Mapping[str, str]
+    facts: dict[str, str]
 
     @property
     def fingerprint(self) -> str:
@@ -155,14 +140,9 @@ class Registry:
             )
         return folder
 
-    def models(self) -> list[Listed]:
+    def models(self) -> list[records.Listed]:
         """Every model that was ever compared, the shipped one first, then in the order of first appearance."""
-        contents = records.read(self.folder)
-        found = {SHIPPED: Listed(SHIPPED, "current" if contents.champions[-1] == SHIPPED else "")}
-        for one in contents.comparisons:
-            if one.promoted or one.model not in contents.champions:
-                found[one.model] = _listed(one, contents.champions)
-        return list(found.values())
+        return records.listed(records.read(self.folder))
 
     def fingerprint(self, model: str) -> str:
         return fingerprint(_files(self.weights(model) or PACKAGED).hashes)
@@ -175,9 +155,8 @@ class Registry:
 
         RegistryError where the folder holds no weights, or where another promotion is at work (that one is retryable).
         """
-        files = _files(weights)
+        files, models = _files(weights), self.folder / "models"
         facts = _facts(files)
-        models = self.folder / "models"
         with exclusively(self.folder / ".promotion.lock", 0, "another promotion is at work in this registry."):
             with writing(models):
                 models.mkdir(exist_ok=True)
@@ -200,13 +179,13 @@ class Registry:
         """
         with locked(self.folder):
             contents = records.read(self.folder)
-            if (contents.champions[-1], contents.validation.sha256) != (replaces, conditions.validation):
+            if (contents.champions[-1], contents.validation.sha256) != (replaces, conditions["validation"]):
                 return None
             made = Comparison(
                 model=candidate.id, parent=_parent(candidate.facts.get("start_sha256"), contents.comparisons),
                 promoted=scored.no_worse(current, tolerance), replaces=replaces, candidate=scored, current=current,
                 at=datetime.now(UTC).isoformat(timespec="seconds"), tolerance=tolerance, conditions=conditions,
-                files=candidate.files.hashes, parts_sha256=candidate.files.parts_sha256, facts=dict(candidate.facts),
+                files=candidate.files.hashes, parts_sha256=candidate.files.parts_sha256, facts=candidate.facts,
             )  # fmt: skip
             if made.promoted:
                 self._take(candidate)
@@ -260,7 +239,7 @@ class Registry:
         write_whole(self._answers(model, conditions), data)
 
     def _answers(self, model: str, conditions: Conditions) -> Path:
-        name = hashlib.sha256(f"{model} {conditions.model_dump_json()}".encode()).hexdigest()
+        name = hashlib.sha256(json.dumps([model, conditions], sort_keys=True).encode()).hexdigest()
         return self.folder / "scores" / f"{name[:32]}.json"
 
 
@@ -281,30 +260,24 @@ def check_unchanged(folder: Path, hashes: Mapping[str, str]) -> None:
         )
 
 
-def package_version() -> str:
-    """ "" in a checkout that was never installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("layoutllm-tool")
-    except PackageNotFoundError:
-        return ""
-
-
 def _files(folder: Path) -> WeightFiles:
-    try:
+    with _model_errors():
         return WeightFiles.read(folder)
-    except ModelError as error:
-        raise RegistryError(error.message, hint="Name a folder of weights, as `layoutllm train` writes it.") from error
 
 
 def _facts(files: WeightFiles) -> dict[str, str]:
     """Those beside the weights, bounded."""
-    try:
+    with _model_errors():
         found = sorted(files.facts(PARTS).items())[:_MAX_FACTS]
-    except ModelError as error:
-        raise RegistryError(error.message, hint="Export the weights again.") from error
     return {name[:_MAX_FACT_LENGTH]: value[:_MAX_FACT_LENGTH] for name, value in found}
+
+
+@contextmanager
+def _model_errors() -> Iterator[None]:
+    try:
+        yield
+    except ModelError as error:
+        raise RegistryError(error.message, hint="Name a folder of weights, as `layoutllm train` writes it.") from error
 
 
 def _parent(started: str | None, comparisons: Sequence[Comparison]) -> str | None:
@@ -315,30 +288,13 @@ def _parent(started: str | None, comparisons: Sequence[Comparison]) -> str | Non
     return known.get(started, started[:16])
 
 
-def _listed(one: Comparison, champions: Sequence[str]) -> Listed:
-    if one.model in champions:
-        state = "current" if one.model == champions[-1] else "promoted"
-    else:
-        state = "rolled back" if one.promoted else "refused"
-    return Listed(
-        one.model, state, one.parent, one.at, one.candidate.anls, one.current.anls, one.candidate.questions, one.facts
-    )
-
-
 def _copy(files: WeightFiles, card: Path, target: Path) -> None:
     """The known files, and no others, on the disk when this returns. ``target`` is new; it may be left half made."""
     with writing(target):
         (target / "adapter").mkdir(parents=True)
         for name, data in files.data.items():
-            _write_new(target / name, data)
+            write_file(target / name, data)
         if card.is_file():
-            _write_new(target / _CARD, card.read_bytes())
+            write_file(target / _CARD, card.read_bytes())
         sync_folder(target / "adapter")
         sync_folder(target)
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,12 +40,8 @@ class Scores(BaseModel):
         return self.anls >= current.anls - tolerance - _ROUNDING
 
 
-class Conditions(BaseModel):
-    """What scores depend on beside the model: validation set, package version, and what reads the pages."""
-
-    validation: str
-    version: str
-    setting: str
+Conditions = dict[str, str]
+"""What scores depend on beside the model: ``validation`` (a hash), package ``version``, and ``setting`` (what reads pages)."""
 
 
 class Comparison(BaseModel):
@@ -84,6 +81,38 @@ class Contents(BaseModel):
     comparisons: list[Comparison]
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as ``layoutllm models list`` shows it: the last that happened to it."""
+
+    id: str
+    state: str
+    """current, promoted (before the current one), rolled back, refused; "" for shipped weights that are not current."""
+    parent: str | None = None
+    at: str = ""
+    anls: float | None = None
+    against: float | None = None
+    """The then current model's ANLS on the same questions."""
+    questions: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def listed(contents: Contents) -> list[Listed]:
+    """Every model that was ever compared, the shipped one first, then in the order of first appearance."""
+    champions = contents.champions
+    found = {SHIPPED: Listed(SHIPPED, "current" if champions[-1] == SHIPPED else "")}
+    for one in contents.comparisons:
+        state = "current" if one.model == champions[-1] else "promoted"
+        if one.model not in champions:
+            state = "rolled back" if one.promoted else "refused"
+        if one.promoted or one.model not in champions:
+            scores, against = one.candidate, one.current.anls
+            found[one.model] = Listed(
+                one.model, state, one.parent, one.at, scores.anls, against, scores.questions, one.facts
+            )
+    return list(found.values())
+
+
 def read(folder: Path) -> Contents:
     """RegistryError where there is no registry, or where its file is not as it was written."""
     try:
@@ -121,7 +150,7 @@ def locked(folder: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def exclusively(path: Path, seconds: float, otherwise: str) -> Iterator[None]:
-    """A lock between processes and threads that ends with its holder. RegistryError (retryable) after so many seconds."""
+    """A lock between processes and threads that ends with its holder. RegistryError, retryable, after so many seconds."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=seconds)
@@ -143,12 +172,17 @@ def write_whole(path: Path, data: bytes) -> None:
     aside = path.with_name(f".{path.name}.part")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_file(aside, data)
         os.replace(aside, path)
         sync_folder(path.parent)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write and flush to the disk. OSError."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -156,7 +190,7 @@ def writing(path: Path) -> Iterator[None]:
     """RegistryError where the disk is full, or nobody may write there."""
     try:
         yield
-    except TimeoutError:
+    except TimeoutError:  # filelock's
         raise
     except OSError as error:
         raise RegistryError(
