@@ -75,7 +75,7 @@ def test_a_worse_model_is_refused_with_what_became_worse(place: Registry, tmp_pa
         (f"{number}.png", "vendor?", "ACME", "nobody", 1.0) for number in range(2)
     ]
     assert not any((place.folder / "models").iterdir())
-    assert [(m.id, m.state) for m in place.models()] == [("shipped", "current"), (decision.model, "refused")]
+    assert [(m["id"], m["state"]) for m in place.models()] == [("shipped", "current"), (decision.model, "refused")]
 
 
 def test_no_worse_is_enough_and_a_tolerance_allows_less(place: Registry, tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_what_is_no_folder_of_weights_is_refused(place: Registry, tmp_path: Path
 def test_back_twice_and_no_further(place: Registry, tmp_path: Path) -> None:
     first = offer(place, weights(tmp_path / "a")).model
     second = offer(place, weights(tmp_path / "b", seed=1)).model
-    assert [m.state for m in place.models()] == ["", "promoted", "current"]
+    assert [m["state"] for m in place.models()] == ["", "promoted", "current"]
     assert place.roll_back()[0] == first and place.current == first
-    assert [m.state for m in place.models()] == ["", "current", "rolled back"]
+    assert [m["state"] for m in place.models()] == ["", "current", "rolled back"]
     assert place.roll_back()[0] == "shipped" and place.weights() is None
     with pytest.raises(RegistryError, match="nothing to go back to"):
         place.roll_back()

@@ -1,1 +1,1 @@
-"""A task over many documents. ``runner`` keeps results in a ``Store``; ``worker`` answers; ``review`` applies decisions."""
+"""A task over many documents: ``runner`` keeps results in a ``Store``, ``worker`` answers."""

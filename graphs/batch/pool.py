@@ -1,6 +1,6 @@
 """A batch's workers as processes of this machine, each with a reader of its own (pebble; extra ``batch``).
 
-A document that kills its process, or takes too long, becomes a failed row; the process is replaced. Memory is not limited.
+A document that kills its process, or takes too long, becomes a failed row. Memory is not limited.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _finished(running: _Running, seconds: float) -> Iterator[WorkResult]:
             raise LayoutLLMError("no worker can be started.", hint=hint) from error
 
 
-# -- in the worker -------------------------------------------------------------------------------------------------------
+# -- in the worker -------------------------------------------------------------------------------------------
 
 _worker: BatchWorker | LayoutLLMError
 

@@ -1,8 +1,8 @@
-"""A batch's workers as Ray actors, on this machine or a cluster (extra ``ray``): the same worker, the same rows, one writer.
+"""A batch's workers as Ray actors, on this machine or a cluster (extra ``ray``).
 
-Documents are opened where they are read, so a cluster's names are URLs (``batch.documents.SCHEMES``) or paths that every
-node has. There is no time limit for a document. Ray retries a document that kills its actor, and in the end fails the
-batch; what was answered is kept.
+Documents are opened where they are read, so a cluster's names are URLs (``batch.sources.SCHEMES``) or paths
+that every node has. There is no time limit for a document. Ray retries a document that kills its actor, and
+in the end fails the batch; what was answered is kept.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _results(
 
 
 def _started(workers: int, address: str | None) -> tuple[Any, bool]:
-    """Ray, without a dashboard, usage reports, or a word that is no warning; and whether it was started here."""
+    """Ray, without dashboard, usage reports and messages; and whether it was started here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")

@@ -1,8 +1,8 @@
-"""Apply a reviewer's decision to one field of a batch and re-run the cross-field checks; other pending fields stay pending.
+"""Apply a reviewer's decision to one field of a batch and re-run the cross-field checks.
 
-The workflow's state is made from the stored results, the decision is entered as the question's outcome, and the run goes
-on at dispatch, in memory. Any field can be reviewed, also one that no check doubted. One review at a time (the caller's
-lock).
+The workflow's state is made from the stored results, the decision is entered as the question's outcome, and
+the run goes on at dispatch, in memory. Any field can be reviewed; other pending fields stay pending. One
+review at a time (the caller's lock).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Open = Callable[[str], Document]
 def review_field(
     store: Store, key: str, name: str, decision: ReviewDecision, *, reader: Reader, opened: Open
 ) -> list[Field]:
-    """Apply the decision to field ``name`` of document ``key``; return the document's fields as they are stored then.
+    """Apply the decision to field ``name`` of document ``key``; return the fields as they are stored then.
 
     StoreMismatch where there is no such field; DocumentError where the document is gone or another by now;
     CorrectionError or what the reader raises where the correction can't be followed. Nothing is stored then.
@@ -63,7 +63,7 @@ def review_field(
 
 
 def attempts(store: Store, key: str, name: str) -> list[dict[str, Any]]:
-    """Everything that was tried for a field, each with what led to it and what the checks said. StoreMismatch."""
+    """Every attempt at a field, with its correction and reflection. StoreMismatch."""
     field, source = store.field(key, name), store.input_of(key)
     if field is None or source is None:
         return []
@@ -105,7 +105,7 @@ def _result_of(answer: Mapping[str, Any]) -> Found:
     )  # fmt: skip
 
 
-# -- the decision -------------------------------------------------------------------------------------------------------
+# -- the decision --------------------------------------------------------------------------------------------
 
 
 def _decided(
@@ -149,7 +149,7 @@ def _job(state: Mapping[str, Any], name: str) -> Job:
     )  # fmt: skip
 
 
-# -- an answer by hand --------------------------------------------------------------------------------------------------
+# -- an answer by hand ---------------------------------------------------------------------------------------
 
 
 def _placed(found: Found, job: Job, tool: LayoutLLMTool) -> Found:
@@ -193,14 +193,8 @@ class _KnownAttempts(ReaderAround):
         self._before = {cot.question: cot for cot in cots}
 
     def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
-        return super().ask(document, question, **self._with_previous(question, options))
-
-    async def aask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
-        return await super().aask(document, question, **self._with_previous(question, options))
-
-    def _with_previous(self, question: str, options: dict[str, Any]) -> dict[str, Any]:
         """The first correction is of the stored attempt, later ones of what followed."""
         known = self._before.pop(question, None)
         if options.get("correction") is not None and options.get("previous") is None:
-            return {**options, "previous": known}
-        return options
+            options["previous"] = known
+        return super().ask(document, question, **options)

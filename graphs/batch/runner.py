@@ -2,9 +2,9 @@
 
     rows of the source -> keys -> workers -> one writer: the document's row and its fields
 
-Workers write nothing: a kill leaves documents that are whole or not there, and those in flight are begun anew. The
-workers are this process (``here``), processes of this machine (``pool``), or Ray's (``ray``). Answers that stay doubtful
-are marked for a person; nothing here waits for one.
+Workers write nothing: a kill leaves documents that are whole or not there, and those in flight are begun
+anew. The workers are this process (``here``), processes of this machine (``pool``), or Ray's (``ray``).
+Answers that stay doubtful are marked for a person; nothing here waits for one.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Batch:
                 self.stats.seen += 1
 
     def _item(self, given: BatchInput) -> WorkItem:
-        """Hash the document. One that can't be opened is known by its name; whoever opens it finds the error."""
+        """Hash the document. One that can't be opened is known by its name; the worker finds the error."""
         sha256, known = "", ""
         try:
             if given.problem:

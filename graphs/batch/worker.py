@@ -1,6 +1,7 @@
 """Answer one document of a batch: open it, run the workflow in memory, return its row and its fields.
 
-Nothing is written, and plain data goes in and out, so a worker can stand in another process or on another machine.
+Nothing is written, and plain data goes in and out, so a worker can stand in another process or on another
+machine.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ OUTPUTS = ("plan", "answers", "notes", "found")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the answers of a batch depend on, beside the documents. ``Settings.of(task, ...)`` plans the task, once."""
+    """What a batch's answers depend on, beside the documents. ``Settings.of(task, ...)`` plans the task,
+    once."""
 
     plan: dict[str, Any]
     model: Mapping[str, str]
@@ -140,8 +142,9 @@ class BatchWorker:
 class _InOrder(ReaderAround):
     """Asks the questions that depend on no other together, once, in the plan's order; everything else alone.
 
-    A model's last digits depend on what is decoded in the same batch, and that would depend on the clock. With one node
-    at a time and fixed groups, a document's row is the same whoever answers it, however often the batch was killed.
+    A model's last digits depend on what is decoded in the same batch, and that would depend on the clock.
+    With one node at a time and fixed groups, a document's row is the same whoever answers it, however often
+    the batch was killed.
     """
 
     def __init__(self, reader: Reader, plan: Mapping[str, Any], page: int | None) -> None:

@@ -1,7 +1,8 @@
 """What a batch is made of: a folder, a file, a glob, or a list (JSONL, CSV); on disk, or by URL.
 
-Inputs hold names, never bytes. Names of a list are untrusted, and so are the links in a folder: every input says in which
-``Places`` its document may lie. A row of a list that can't be used is an input all the same, with its ``problem``.
+Inputs hold names, never bytes. Names of a list are untrusted, and so are the links in a folder: every input
+says in which ``Places`` its document may lie. A row of a list that can't be used is an input all the same,
+with its ``problem``.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ _KNOWN = "Give a folder, a file, a glob, or a JSONL or CSV list."
 
 @dataclass(frozen=True, slots=True)
 class BatchInput:
-    """One input: ``name`` is an absolute path or a URL, ``label`` the name as seen from the source, the same on every machine."""
+    """``name`` is an absolute path or a URL; ``label`` is relative to the source, the same on every
+    machine."""
 
     position: int
     name: str
@@ -67,14 +69,16 @@ def batch_inputs(
     roots: Sequence[str] = (),
     schemes: Sequence[str] = (),
 ) -> Iterator[BatchInput]:
-    """What the source holds, in an order that does not depend on the file system. ``page`` (1-based) where a row names none.
+    """What the source holds, in an order that does not depend on the file system. ``page`` (1-based) where a
+    row names none.
 
-    What a list names, and where a folder's links lead, must lie in the list's own folder, the folder itself, or one of
-    ``roots``; storage is opened by URL where ``schemes`` names its scheme, or the source itself has it.
+    What a list names, and where a folder's links lead, must lie in the list's own folder, the folder itself,
+    or one of ``roots``; storage is opened by URL where ``schemes`` names its scheme, or the source itself has
+    it.
 
-    ``shard`` (i, n), i from 0: the rows whose label's hash falls to i. By hash and not by position, so that a document stays
-    where it is when others are added, and all pages of one stay together; positions are those in the whole source.
-    DocumentError where there is nothing, or a list can't be read.
+    ``shard`` (i, n), i from 0: the rows whose label's hash falls to i. By hash and not by position, so that a
+    document stays where it is when others are added, and all pages of one stay together; positions are those
+    in the whole source. DocumentError where there is nothing, or a list can't be read.
     """
     match = URL.match(source)
     own = {match[1].lower()} if match else set()
@@ -118,7 +122,7 @@ def _input(name: str, label: str, page: int | None = None, *, root: str | None =
     return BatchInput(0, name, label, page, problem, Places(roots=None if root is None else (root,)))
 
 
-# -- on disk ------------------------------------------------------------------------------------------------------------
+# -- on disk -------------------------------------------------------------------------------------------------
 
 
 def _folder(folder: Path) -> Iterator[BatchInput]:
@@ -155,7 +159,7 @@ def _globbed(pattern: str) -> Iterator[BatchInput]:
         yield _input(os.path.abspath(path), Path(path).as_posix(), root=root)
 
 
-# -- lists --------------------------------------------------------------------------------------------------------------
+# -- lists ---------------------------------------------------------------------------------------------------
 
 
 def _lines(data: bytes) -> list[str]:
@@ -238,7 +242,7 @@ def _page(given: Any) -> int | None:
     return int(text)
 
 
-# -- by URL -------------------------------------------------------------------------------------------------------------
+# -- by URL --------------------------------------------------------------------------------------------------
 
 
 def _remote(url: str, allowed: Places) -> Iterator[BatchInput]:

@@ -1,4 +1,4 @@
-"""Open a batch's SQLite file, which may be anybody's: what is damaged or foreign is refused before any row is used."""
+"""Open a batch's SQLite file, which may be anybody's: damaged and foreign files are refused first."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _ADDED = {"documents": "turned", "fields": "result"}
 
 
 def set_functions(connection: sqlite3.Connection) -> None:
-    """Keep names that are not UTF-8, and fold the case of all letters: SQLite's ``lower`` knows only ASCII."""
+    """Keep names that are not UTF-8; fold the case of all letters (SQLite's ``lower`` knows only ASCII)."""
 
     def folded(text: Any) -> str:
         return str(text or "").casefold().encode("utf-8", "replace").decode()

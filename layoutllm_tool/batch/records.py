@@ -16,7 +16,7 @@ _ANSWER = {"question", "answer", "page", "box", "cot", "confidence", "verdict", 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a document's answers depend on; everything but the content and the page is the batch's settings."""
+    """What a document's answers depend on."""
 
     sha256: str
     """Of the document's bytes; of its name, where it has none (a missing file)."""
@@ -60,7 +60,8 @@ class DocumentResult:
     at: str = ""
     """UTC, ISO 8601."""
     rotated_pages: list[int] | None = None
-    """Pages that were rotated or deskewed before they were read: their boxes fit the rotated picture. None: not known."""
+    """Pages that were rotated or deskewed before they were read; boxes fit the rotated picture. None: not
+    known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Field:
     """Of the question in the plan, from 0."""
     name: str
     answer: dict[str, Any]
-    """``graphs.state.Answer``: answer, page, box, area in its ``cot``, confidence, verdict, reasons, by, calls, error."""
+    """``graphs.state.Answer`` as JSON."""
     pending_review: bool
     """It stayed doubtful, or was queued for a person."""
     result: dict[str, Any] | None = None
@@ -81,7 +82,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class ReviewRecord:
-    """A reviewer's decision on a field (``graphs.review.ReviewDecision``), with the answer before and after it."""
+    """A decision on a field (``graphs.review.ReviewDecision``), and the answer before and after it."""
 
     number: int
     key: str
@@ -93,7 +94,7 @@ class ReviewRecord:
 
     @property
     def is_final(self) -> bool:
-        """Whether an answer stands after it. A correction's outcome does once a person or the checks accept it."""
+        """Whether an answer stands after it: a correction's outcome may still be doubtful."""
         return (
             self.after.get("by") == "person"
             and self.after.get("verdict") == "satisfied"

@@ -1,7 +1,8 @@
-"""Which documents of a batch a person should annotate next: those of which the model expects the highest loss.
+"""Which documents of a batch a person should annotate next: those with the highest expected loss.
 
-Learning Loss for Active Learning (Yoo & Kweon 2019): draw a random subset of the pool, then take its K with the highest
-predicted loss. The subset keeps documents that are all alike from filling the choice. Standard library only.
+Learning Loss for Active Learning (Yoo & Kweon 2019): draw a random subset of the pool, then take its K with
+the highest predicted loss. The subset keeps documents that are all alike from filling the choice. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ def select(
 ) -> list[Candidate]:
     """The ``top`` of the pool, or of ``subset`` drawn from it, highest loss first; equal ones by key.
 
-    The pool are the source's documents that are done and have no review. The draw depends on ``seed`` and their keys,
-    not on their order; a smaller draw is the beginning of a larger one. ``random`` takes the first that are drawn, as a
-    control. The loss is the head's; where any document has none, it is ``1 - confidence`` for all: the two have no common
-    scale.
+    The pool are the source's documents that are done and have no review. The draw depends on ``seed`` and
+    their keys, not on their order; a smaller draw is the beginning of a larger one. ``random`` takes the
+    first that are drawn, as a control. The loss is the head's; where any document has none, it is ``1 -
+    confidence`` for all: the two have no common scale.
     """
     keys = sorted(store.unreviewed())
     keys = Random(f"select {seed}").sample(keys, len(keys))

@@ -21,9 +21,9 @@ from layoutllm_tool.documents.safety import Access, Limits, read_file, too_many_
 from layoutllm_tool.errors import DocumentNotAllowed, DocumentNotFound, DocumentUnreadable, LayoutLLMError
 
 SCHEMES = frozenset(["s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"])
-"""Storage that fsspec may open where the caller allows it: its servers are the provider's, or set by the caller's own
-environment. Schemes whose URL names a server (hdfs, webhdfs, ftp, http, ...) are left out: nothing would check its
-address. Chained URLs ("zip://...::...") are refused."""
+"""Storage that fsspec may open where the caller allows it: its servers are the provider's, or set by the
+caller's own environment. Schemes whose URL names a server (hdfs, webhdfs, ftp, http, ...) are left out:
+nothing would check its address. Chained URLs ("zip://...::...") are refused."""
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 
 
@@ -114,7 +114,7 @@ def digest(name: str, *, places: Places = ANYWHERE) -> str:
 
 
 def asked_pages(plan: Mapping[str, Any], page: int | None) -> list[int] | None:
-    """The pages (1-based) that a batch reads of an input with that page; None for all, where a question names none."""
+    """The pages (1-based) that a batch reads of an input; None for all, where a question names none."""
     asked = {question.get("page") or page for question in plan["questions"]}
     numbers = sorted(number for number in asked if number is not None)
     return None if None in asked else numbers

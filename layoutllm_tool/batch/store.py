@@ -1,8 +1,9 @@
-"""The results of a batch in one SQLite file: every document's row, every field's full result, every reviewer's decision.
+"""The results of a batch in one SQLite file: documents, every field's full result, reviewers' decisions.
 
-A document is known by its key (``Identity``): its content, page, task, model and settings. Two inputs with the same
-content share one key, and are read once. A document's answers are written in one transaction, so a kill loses whole
-documents or none. ``tables`` exports them; nothing here knows how answers come about. Standard library only.
+A document is known by its key (``Identity``): its content, page, task, model and settings. Two inputs with
+the same content share one key, and are read once. A document's answers are written in one transaction, so a
+kill loses whole documents or none. ``tables`` exports them; nothing here knows how answers come about.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _SEARCHED = """
 
 
 class Store:
-    """Safe for several threads, and for several processes on one file (WAL, waiting up to a minute for each other).
+    """Safe for several threads, and for several processes on one file (WAL, a minute's time-out).
 
     ``Store.open(folder, settings)`` for a batch, ``Store.open(folder)`` for whoever looks at one.
     """
@@ -61,7 +62,7 @@ class Store:
     def open(cls, folder: Path, settings: Mapping[str, Any] | None = None) -> Self:
         """The store in the folder, made where there is none and settings are given.
 
-        StoreMismatch where it was made with other settings (it says which), or where there is none and none may be made.
+        StoreMismatch where it was made with other settings (it says which), or where there is none.
         """
         place, missing = folder / FILE, StoreMismatch(f"{folder} holds no batch.", hint=NAME_IT)
         with usable(place):
@@ -99,7 +100,7 @@ class Store:
         with usable(self._place):
             return {name: json.loads(value) for name, value in rows}
 
-    # -- inputs and documents ----------------------------------------------------------------------------------------
+    # -- inputs and documents --------------------------------------------------------------------------------
 
     def enter(self, inputs: Sequence[Input]) -> None:
         """Record what the source holds; repeating it is harmless."""
@@ -143,7 +144,7 @@ class Store:
             )
             _replace(cursor, document.key, fields)
 
-    # -- fields ------------------------------------------------------------------------------------------------------
+    # -- fields ----------------------------------------------------------------------------------------------
 
     def fields(self, key: str) -> list[Field]:
         """In the order of the plan."""
@@ -174,8 +175,8 @@ class Store:
     ) -> tuple[int, list[Field]]:  # fmt: skip
         """How many fields fit, and ``limit`` of them: pending ones first, then the least confident.
 
-        ``least`` and ``most`` bound the confidence (none is 0). ``text`` is looked for in the document's name, the
-        field's name and the answer, whatever the case.
+        ``least`` and ``most`` bound the confidence (none is 0). ``text`` is looked for in the document's
+        name, the field's name and the answer, whatever the case.
         """
         conditions = f"{_IN_SOURCE} AND coalesce(confidence, 0) BETWEEN :least AND :most"
         conditions += " AND verdict = :verdict" if verdict else ""
@@ -194,7 +195,7 @@ class Store:
         with usable(self._place):
             return total, [field_of(row) for row in rows]
 
-    # -- reviews -----------------------------------------------------------------------------------------------------
+    # -- reviews ---------------------------------------------------------------------------------------------
 
     def reviewed(self, key: str, name: str, decision: Mapping[str, Any], fields: Sequence[Field], verdict: str) -> None:
         """Record a decision on a field, and the document's fields after it (others may have changed with it).
@@ -220,8 +221,6 @@ class Store:
         last = {(one.key, one.name): one for one in self.reviews()}
         return [one for one in last.values() if one.is_final]
 
-    # -- the queue ---------------------------------------------------------------------------------------------------
-
     def unreviewed(self) -> Iterator[str]:
         """The keys, sorted, of the source's documents that are done, have fields, and have no review."""
         yield from (key for (key,) in self._stream(f"SELECT key FROM ({_UNREVIEWED})", "key", 0, first=""))
@@ -236,8 +235,6 @@ class Store:
         with self._transaction() as cursor:
             cursor.executemany(wanted, [(key,) for key in keys])
             return sum(_mark(cursor, key) for key in dict.fromkeys(keys))
-
-    # -- SQLite ------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         with self._lock:

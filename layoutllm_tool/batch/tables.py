@@ -1,7 +1,7 @@
-"""A batch as tables: one row an input, and one row an input and field, as JSONL and (with pyarrow, extra ``batch``) Parquet.
+"""A batch as JSONL and (with pyarrow, extra ``batch``) Parquet: one row an input, one row an input and field.
 
-In the order of the source, written whole or not at all. Everything but ``TIMINGS`` depends on the documents alone: the
-rows are the same however often a batch was cut off, and whoever worked on it.
+In the order of the source, written whole or not at all. Everything but ``TIMINGS`` depends on the documents
+alone: the rows are the same however often a batch was cut off, and whoever worked on it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _Row = dict[str, Any]
 
 
 def write_tables(store: Store, folder: Path) -> bool:
-    """documents.jsonl, fields.jsonl and, where pyarrow is installed, .parquet of both. Whether Parquet was written."""
+    """Write documents.jsonl, fields.jsonl, and .parquet of both; return whether pyarrow was there to do
+    it."""
     kinds: Mapping[str, Callable[[Store], Iterator[_Row]]] = {"documents": document_rows, "fields": field_rows}
     parquet = _has_arrow()
     for name, rows in kinds.items():
@@ -64,7 +65,8 @@ def document_rows(store: Store) -> Iterator[_Row]:
 
 
 def field_rows(store: Store) -> Iterator[_Row]:
-    """An input and question each, in the order of the plan; none of an input that is pending. Boxes 0-1000 on ``page``."""
+    """An input and question each, in the order of the plan, of inputs that are done. Boxes 0-1000 on
+    ``page``."""
     asked = [(q["name"], q["text"]) for q in store.settings.get("plan", {}).get("questions", [])]
     for given in store.inputs():
         done = store.document(given.key)
@@ -82,7 +84,7 @@ def field_rows(store: Store) -> Iterator[_Row]:
             yield {column: row.get(column) for column in _COLUMNS["fields"]}
 
 
-# -- files --------------------------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------------------
 
 
 def _has_arrow() -> bool:

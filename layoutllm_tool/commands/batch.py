@@ -1,6 +1,7 @@
-"""``layoutllm batch SOURCE --task ... -o out/``: a task over many documents, resumable; doubtful answers are marked for a person.
+"""``layoutllm batch SOURCE --task ... -o out/``: a task over many documents, resumable.
 
-Progress goes to stderr; tables lie in the folder. Looking at them, and deciding on what waits, is ``layoutllm view``.
+Progress goes to stderr; tables lie in the folder. Looking at them, and deciding on what waits, is ``layoutllm
+view``.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
-    """0 where all is done, 3 where something failed or waits, 1 after an unexpected error. LayoutLLMError. ``reader`` works here."""
+    """0: all done; 3: something failed or is pending; 1: an unexpected error. LayoutLLMError."""
     from graphs.batch.runner import Batch
     from layoutllm_tool.batch.inputs import batch_inputs
     from layoutllm_tool.batch.tables import write_tables
@@ -123,7 +124,7 @@ def _report(batch: Batch, stats: BatchStats, out: Path, *, parquet: bool) -> int
     return 3 if waiting or counts["failed"] else 0
 
 
-# -- options ------------------------------------------------------------------------------------------------------------
+# -- options -------------------------------------------------------------------------------------------------
 
 
 def _limit(text: str) -> float:
@@ -155,7 +156,7 @@ def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
 
 
 def _model(weights: Path | None) -> dict[str, str]:
-    """Which weights, by content. Fetches the base model where it is missing: once, and before any worker needs it."""
+    """Which weights, by content. Fetches a missing base model once, before any worker needs it."""
     from layoutllm_tool.model.base import base_model, base_sha256
     from layoutllm_tool.model.weights import calibration, parts_sha256
 
@@ -186,7 +187,7 @@ def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | N
     return lambda items: pool(make, settings, items, workers=options.workers, seconds=options.seconds)
 
 
-# -- progress -----------------------------------------------------------------------------------------------------------
+# -- progress ------------------------------------------------------------------------------------------------
 
 
 class _Progress:

@@ -1,4 +1,4 @@
-"""``layoutllm models``: a registry of trained weights. What is compared, and how, is in ``evaluation.promotion``."""
+"""``layoutllm models``: a registry of trained weights. ``evaluation.promotion`` compares them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from layoutllm_tool.tool_content import plain_line, quote
 
 if TYPE_CHECKING:
     from layoutllm_tool.evaluation.promotion import Decision, Worse
-    from layoutllm_tool.registry.records import Listed
 
 _EXAMPLES = """\
 examples:
@@ -27,8 +25,9 @@ examples:
   layoutllm ask invoice.pdf "What is the total?" --weights models/     the registry's current model
 
 A row of VALIDATION.jsonl: {"document": "a.pdf", "page": 1, "question": "What is the total?", "answers": ["12.50"]}
-`document` is relative to the list, `page` may be left out, "answers": [] says that the document does not answer. The folder
-of a batch stands for what people decided on in `layoutllm view`, in the batch's languages. Train on none of these documents. A promotion that is refused exits with 3.
+`document` is relative to the list, `page` may be left out, "answers": [] says that the document does not answer.
+The folder of a batch stands for what people decided on in `layoutllm view`, in the batch's languages. Train on none of
+these documents. A promotion that is refused exits with 3.
 """
 _MOST_WORSE = 10
 
@@ -91,7 +90,8 @@ def _set_validation(options: argparse.Namespace, _reader: Reader | None) -> int:
 
 
 def _promote(options: argparse.Namespace, reader: Reader | None) -> int:
-    """0 where the model is current now, 3 where it was refused. RegistryError where nothing could be decided."""
+    """0 where the model is current now, 3 where it was refused. RegistryError where nothing could be
+    decided."""
     from layoutllm_tool.evaluation.promotion import promote
     from layoutllm_tool.evaluation.report import progress
     from layoutllm_tool.registry import Registry
@@ -148,7 +148,7 @@ def _list(options: argparse.Namespace, _reader: Reader | None) -> int:
     registry = Registry(options.registry)
     models = registry.models()
     if options.json:
-        known = {"current": registry.current, "models": [asdict(model) for model in models]}
+        known = {"current": registry.current, "models": models}
         sys.stdout.write(json.dumps(known, indent=1) + "\n")
     else:
         for line in _lines(models):
@@ -157,7 +157,7 @@ def _list(options: argparse.Namespace, _reader: Reader | None) -> int:
     return 0
 
 
-def _lines(models: Sequence[Listed]) -> list[str]:
+def _lines(models: Sequence[dict[str, Any]]) -> list[str]:
     """In columns. Never cut: ids are there to be copied."""
     head = ["", "model", "state", "parent", "when", "ANLS", "before", "asked", "recipe", "seed"]
     rows = [head, *map(_cells, models)]
@@ -165,11 +165,12 @@ def _lines(models: Sequence[Listed]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _cells(model: Listed) -> list[str]:
-    facts = [plain_line(str(model.facts.get(name, "")), 24) for name in ("recipe", "seed")]
-    scores = [f"{score:.4f}" if score is not None else "" for score in (model.anls, model.against)]
-    when, mark = model.at[:16].replace("T", " "), "*" if model.state == "current" else ""
-    return [mark, model.id, model.state, (model.parent or "")[:16], when, *scores, str(model.questions or ""), *facts]
+def _cells(model: dict[str, Any]) -> list[str]:
+    facts = [plain_line(str(model["facts"].get(name, "")), 24) for name in ("recipe", "seed")]
+    scores = [f"{score:.4f}" if score is not None else "" for score in (model["anls"], model["against"])]
+    when, mark = model["at"][:16].replace("T", " "), "*" if model["state"] == "current" else ""
+    parent, asked = (model["parent"] or "")[:16], str(model["questions"] or "")
+    return [mark, model["id"], model["state"], parent, when, *scores, asked, *facts]
 
 
 def _rollback(options: argparse.Namespace, _reader: Reader | None) -> int:

@@ -1,8 +1,9 @@
-"""A registry of trained weights in a folder: which model is the champion, what came before it, how another replaces it.
+"""A registry of trained weights in a folder: which model is current, and how another replaces it.
 
-``registry.json`` holds the validation set, the champions in their order, and every comparison (see ``records``).
-``models/ID`` holds the weights of a promoted model, ``scores`` what a model answered. "shipped", the package's own
-weights, is the first champion of every registry. A model's files are hashed each time it is asked for.
+``registry.json`` holds the validation set, the champions in their order, and every comparison (see
+``records``). ``models/ID`` holds the weights of a promoted model, ``scores`` what a model answered.
+"shipped", the package's own weights, is the first champion of every registry. A model's files are hashed each
+time it is asked for.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ class Candidate:
 class Registry:
     """A registry in a folder; ``Registry(folder)`` where there is one, ``Registry.set_validation`` makes one.
 
-    Safe for several processes: nothing is kept in memory, writers wait for each other. Every method raises RegistryError
-    where ``registry.json`` can't be read.
+    Safe for several processes: nothing is kept in memory, writers wait for each other. Every method raises
+    RegistryError where ``registry.json`` can't be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -101,15 +102,13 @@ class Registry:
 
     @property
     def validation(self) -> ValidationSet:
-        """The validation set; ``ValidationSet.check`` looks at its documents. RegistryError where the set was edited."""
+        """Its documents are not looked at. RegistryError where the set was edited."""
         stored = records.read(self.folder).validation
         found = ValidationSet(tuple(case.at(self.folder) for case in stored.cases), stored.languages)
         if found.sha256 != stored.sha256:
             again = "Set the same list again: layoutllm models set-validation VALIDATION.jsonl --registry DIR"
             raise RegistryError(f"the validation set in {self.folder / FILE} was edited.", hint=again)
         return found
-
-    # -- models ------------------------------------------------------------------------------------------------------
 
     @property
     def current(self) -> str:
@@ -140,20 +139,19 @@ class Registry:
             )
         return folder
 
-    def models(self) -> list[records.Listed]:
-        """Every model that was ever compared, the shipped one first, then in the order of first appearance."""
+    def models(self) -> list[dict[str, Any]]:
+        """Every model that was ever compared, the shipped one first, then by first appearance."""
         return records.listed(records.read(self.folder))
 
     def fingerprint(self, model: str) -> str:
         return fingerprint(_files(self.weights(model) or PACKAGED).hashes)
 
-    # -- another one -------------------------------------------------------------------------------------------------
-
     @contextmanager
     def staged(self, weights: Path) -> Iterator[Candidate]:
         """The folder's known files copied in, so that what is asked is what is kept. One promotion at a time.
 
-        RegistryError where the folder holds no weights, or where another promotion is at work (that one is retryable).
+        RegistryError where the folder holds no weights, or where another promotion is at work (that one is
+        retryable).
         """
         files, models = _files(weights), self.folder / "models"
         facts = _facts(files)
@@ -195,7 +193,7 @@ class Registry:
             return made
 
     def roll_back(self) -> tuple[str, str, list[str]]:
-        """Make the champion before the current one current: that one, the replaced one, damaged ones that are skipped.
+        """Go back a champion: the current one now, the replaced one, and damaged ones that were skipped.
 
         RegistryError where there was none.
         """
@@ -217,7 +215,8 @@ class Registry:
         return True
 
     def _take(self, candidate: Candidate) -> None:
-        """Rename the staged folder, never copy: a kill leaves the model whole or not there, and no record names it yet."""
+        """Rename the staged folder: a kill leaves the model whole or not there, and no record names it
+        yet."""
         place = self.folder / "models" / candidate.id
         if place.exists() and self._is_whole(candidate.id):
             return
@@ -227,10 +226,8 @@ class Registry:
             os.rename(candidate.folder, place)
             sync_folder(place.parent)
 
-    # -- scores ------------------------------------------------------------------------------------------------------
-
     def answers(self, model: str, conditions: Conditions) -> list[dict[str, Any]] | None:
-        """What the model with that fingerprint answered under these conditions; None where it was not asked."""
+        """What the model with that fingerprint answered; None where it was not asked."""
         path = self._answers(model, conditions)
         return json.loads(path.read_bytes()) if path.is_file() else None
 
@@ -244,7 +241,8 @@ class Registry:
 
 
 def resolve(weights: Path | None) -> Path | None:
-    """A registry means its champion: that one's folder, or None for the shipped weights. Other folders mean themselves.
+    """A registry's champion: its folder, or None for the shipped weights. Other folders are returned as they
+    are.
 
     RegistryError where the registry, or its champion, was changed.
     """
@@ -289,7 +287,7 @@ def _parent(started: str | None, comparisons: Sequence[Comparison]) -> str | Non
 
 
 def _copy(files: WeightFiles, card: Path, target: Path) -> None:
-    """The known files, and no others, on the disk when this returns. ``target`` is new; it may be left half made."""
+    """Write the known files, and no others. ``target`` is new; an error leaves it half made."""
     with writing(target):
         (target / "adapter").mkdir(parents=True)
         for name, data in files.data.items():

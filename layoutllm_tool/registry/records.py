@@ -1,4 +1,4 @@
-"""What ``registry.json`` holds, and how files of a registry are written: whole or not at all, one writer at a time."""
+"""What ``registry.json`` holds, and how a registry's files are written: whole, one writer at a time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -41,7 +40,8 @@ class Scores(BaseModel):
 
 
 Conditions = dict[str, str]
-"""What scores depend on beside the model: ``validation`` (a hash), package ``version``, and ``setting`` (what reads pages)."""
+"""What scores depend on beside the model: ``validation`` (hash), ``version``, ``setting`` (text
+recognition)."""
 
 
 class Comparison(BaseModel):
@@ -49,7 +49,7 @@ class Comparison(BaseModel):
 
     model: _ModelId
     parent: str | None
-    """Id of the model it was trained from; the beginning of that one's hash, where the registry does not know it."""
+    """Id of the model it was trained from; the beginning of its hash where it is not known here."""
     promoted: bool
     replaces: str
     at: str
@@ -61,7 +61,7 @@ class Comparison(BaseModel):
     files: dict[str, str]
     """SHA-256 of each file that an answer may depend on."""
     facts: dict[str, str]
-    """What the training run wrote beside the weights: seed, recipe, hashes of its data, what it started from ..."""
+    """What the training run wrote beside the weights: seed, recipe, hashes of its data, its start ..."""
 
 
 class StoredSet(BaseModel):
@@ -81,36 +81,28 @@ class Contents(BaseModel):
     comparisons: list[Comparison]
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A model as ``layoutllm models list`` shows it: the last that happened to it."""
+def listed(contents: Contents) -> list[dict[str, Any]]:
+    """Every model that was ever compared, the shipped one first, then by first appearance; the last that happened to it.
 
-    id: str
-    state: str
-    """current, promoted (before the current one), rolled back, refused; "" for shipped weights that are not current."""
-    parent: str | None = None
-    at: str = ""
-    anls: float | None = None
-    against: float | None = None
-    """The then current model's ANLS on the same questions."""
-    questions: int = 0
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-def listed(contents: Contents) -> list[Listed]:
-    """Every model that was ever compared, the shipped one first, then in the order of first appearance."""
+    ``state``: current, promoted (an earlier champion), rolled back, refused; "" for shipped ones that are not current.
+    """
     champions = contents.champions
-    found = {SHIPPED: Listed(SHIPPED, "current" if champions[-1] == SHIPPED else "")}
+    found = {SHIPPED: _listed(SHIPPED, "current" if champions[-1] == SHIPPED else "", None)}
     for one in contents.comparisons:
         state = "current" if one.model == champions[-1] else "promoted"
         if one.model not in champions:
             state = "rolled back" if one.promoted else "refused"
         if one.promoted or one.model not in champions:
-            scores, against = one.candidate, one.current.anls
-            found[one.model] = Listed(
-                one.model, state, one.parent, one.at, scores.anls, against, scores.questions, one.facts
-            )
+            found[one.model] = _listed(one.model, state, one)
     return list(found.values())
+
+
+def _listed(model: str, state: str, one: Comparison | None) -> dict[str, Any]:
+    return {
+        "id": model, "state": state, "parent": one.parent if one else None, "at": one.at if one else "",
+        "anls": one.candidate.anls if one else None, "against": one.current.anls if one else None,
+        "questions": one.candidate.questions if one else 0, "facts": one.facts if one else {},
+    }  # fmt: skip
 
 
 def read(folder: Path) -> Contents:
@@ -136,11 +128,11 @@ def write(folder: Path, contents: Contents) -> None:
 
 
 def fingerprint(hashes: Mapping[str, str]) -> str:
-    """SHA-256 over names and hashes of a model's files: another configuration or calibration is another model."""
+    """SHA-256 over names and hashes of a model's files; configuration and calibration count."""
     return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
 
 
-# -- files --------------------------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------------------
 
 
 def locked(folder: Path) -> AbstractContextManager[None]:
@@ -150,7 +142,8 @@ def locked(folder: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def exclusively(path: Path, seconds: float, otherwise: str) -> Iterator[None]:
-    """A lock between processes and threads that ends with its holder. RegistryError, retryable, after so many seconds."""
+    """A lock between processes and threads that ends with its holder. RegistryError, retryable, on
+    time-out."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=seconds)

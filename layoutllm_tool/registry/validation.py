@@ -1,7 +1,7 @@
-"""The validation set of a registry: which page of which document is asked what, known by the documents' content.
+"""The validation set of a registry: which page of which document is asked what.
 
-Documents stay where they are. A registry keeps their paths (relative to its folder) and hashes, so a changed document is
-found. ``evaluation.promotion`` asks the questions.
+Documents stay where they are. A registry keeps their paths (relative to its folder) and hashes, so a changed
+document is found. ``evaluation.promotion`` asks the questions.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _path(given: Any) -> Any:
 
 
 class ValidationCase(BaseModel):
-    """One question. ``answers`` () means that the document does not say; ``page`` (1-based) restricts it to that page."""
+    """One question. Empty ``answers`` mean that the document does not say; ``page`` is 1-based."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
@@ -99,7 +99,7 @@ class ValidationSet:
         return list(found.values())
 
     def within(self, access: Access) -> Self:
-        """Check the paths: a list from elsewhere may name any file. RegistryError names one that is not allowed."""
+        """Check the paths: a list may name any file. RegistryError names one that is not allowed."""
         for path in dict.fromkeys(case.path for case in self.cases):
             try:
                 with suppress(DocumentNotFound):  # ``hashed`` reports it with all others
@@ -109,7 +109,7 @@ class ValidationSet:
         return self
 
     def hashed(self) -> ValidationSet:
-        """Add the documents' hashes; each document is opened once. RegistryError names those that can't be used."""
+        """Add the documents' hashes; each is opened once. RegistryError names those that can't be used."""
         known: dict[Path, str] = {}
         wrong = []
         for path, page, sha256 in dict.fromkeys((case.path, case.page, case.sha256) for case in self.cases):
