@@ -16,8 +16,9 @@ from pathlib import Path
 
 from graphs.batch.worker import BatchWorker, Settings, WorkItem, WorkResult
 from layoutllm_tool.batch.inputs import BatchInput
+from layoutllm_tool.batch.records import document_key
 from layoutllm_tool.batch.sources import digest
-from layoutllm_tool.batch.store import Identity, Input, Store
+from layoutllm_tool.batch.store import Input, Store
 from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.protocols import Reader
 
@@ -82,7 +83,7 @@ class Batch:
             sha256 = known = digest(given.name, places=given.places)
         except Exception:  # noqa: BLE001  storage libraries raise anything; a batch goes on after any row
             known = hashlib.sha256(f"{given.name}\0{given.problem}".encode("utf-8", "surrogatepass")).hexdigest()
-        key = Identity(known, given.page, self.settings.to_json()).key
+        key = document_key(known, given.page, self.settings.to_json())
         return WorkItem(key, given.name, given.page, sha256, given.problem, given.places)
 
     def _is_wanted(self, key: str) -> bool:

@@ -62,23 +62,18 @@ class BatchInput:
 
 
 def batch_inputs(
-    source: str,
-    *,
-    page: int | None = None,
-    shard: tuple[int, int] | None = None,
-    roots: Sequence[str] = (),
+    source: str, *, page: int | None = None, shard: tuple[int, int] | None = None, roots: Sequence[str] = (),
     schemes: Sequence[str] = (),
-) -> Iterator[BatchInput]:
-    """What the source holds, in an order that does not depend on the file system. ``page`` (1-based) where a
-    row names none.
+) -> Iterator[BatchInput]:  # fmt: skip
+    """What the source holds, in an order that does not depend on the file system.
 
-    What a list names, and where a folder's links lead, must lie in the list's own folder, the folder itself,
-    or one of ``roots``; storage is opened by URL where ``schemes`` names its scheme, or the source itself has
-    it.
+    ``page`` (1-based) is used where a row names none. What a list names, and where a folder's links lead,
+    must lie in the list's own folder, the folder itself, or one of ``roots``; storage is opened by URL where
+    ``schemes`` names its scheme, or the source itself has it.
 
-    ``shard`` (i, n), i from 0: the rows whose label's hash falls to i. By hash and not by position, so that a
-    document stays where it is when others are added, and all pages of one stay together; positions are those
-    in the whole source. DocumentError where there is nothing, or a list can't be read.
+    ``shard`` (i, n), i from 0: the rows whose label's hash falls to i, so a document stays where it is when
+    others are added, and all its pages stay together. Positions are those in the whole source. DocumentError
+    where there is nothing, or a list can't be read.
     """
     match = URL.match(source)
     own = {match[1].lower()} if match else set()
@@ -163,12 +158,12 @@ def _globbed(pattern: str) -> Iterator[BatchInput]:
 
 
 def _lines(data: bytes) -> list[str]:
-    """A name that is no UTF-8 keeps its bytes, as names on disk do."""
+    """Decode a list; a name that is not UTF-8 keeps its bytes."""
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").splitlines(keepends=True)
 
 
 def _listed(lines: Sequence[str], name: str, base: str) -> Iterator[BatchInput]:
-    """A row each, whatever stands in it. DocumentUnreadable where there is none."""
+    """One input a row, whatever stands in it. DocumentUnreadable where there is none."""
     empty = True
     for number, data in _csv_rows(lines) if name.lower().endswith(".csv") else _json_rows(lines):
         empty = False
@@ -187,10 +182,8 @@ def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
         except csv.Error as error:
             yield reader.line_num + 1, error  # the line that it stopped in
         else:
-            yield (
-                reader.line_num,
-                {str(k).strip().lower(): from_cell(v) if isinstance(v, str) else v for k, v in data.items()},
-            )
+            named = ((str(name).strip().lower(), value) for name, value in data.items())
+            yield reader.line_num, {n: from_cell(v) if isinstance(v, str) else v for n, v in named}
 
 
 def _json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:

@@ -14,21 +14,11 @@ _ANSWER = {"question", "answer", "page", "box", "cot", "confidence", "verdict", 
 """The keys of every answer (``graphs.state.Answer``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a document's answers depend on."""
-
-    sha256: str
-    """Of the document's bytes; of its name, where it has none (a missing file)."""
-    page: int | None
-    """1-based, where one page alone is asked."""
-    settings: Mapping[str, Any]
-    """Task, model, rounds, languages ...: plain JSON."""
-
-    @property
-    def key(self) -> str:
-        known = json.dumps([self.sha256, self.page, self.settings], sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(known.encode()).hexdigest()[:32]
+def document_key(sha256: str, page: int | None, settings: Mapping[str, Any]) -> str:
+    """A hash of what a document's answers depend on: its bytes, the page (1-based, None for all), the
+    settings."""
+    known = json.dumps([sha256, page, settings], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(known.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

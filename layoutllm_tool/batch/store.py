@@ -1,8 +1,8 @@
 """The results of a batch in one SQLite file: documents, every field's full result, reviewers' decisions.
 
-A document is known by its key (``Identity``): its content, page, task, model and settings. Two inputs with
-the same content share one key, and are read once. A document's answers are written in one transaction, so a
-kill loses whole documents or none. ``tables`` exports them; nothing here knows how answers come about.
+A document is known by its key (``document_key``): its content, page, task, model and settings. Two inputs
+with the same content share one key, and are read once. A document's answers are written in one transaction,
+so a kill loses whole documents or none. ``tables`` exports them; nothing here knows how answers come about.
 Standard library only.
 """
 
@@ -22,7 +22,6 @@ from layoutllm_tool.batch.opening import FILE, NAME_IT, check_schema, look_at, m
 from layoutllm_tool.batch.records import (
     DocumentResult,
     Field,
-    Identity,
     Input,
     ReviewRecord,
     check_statuses,
@@ -34,7 +33,7 @@ from layoutllm_tool.batch.records import (
 )
 from layoutllm_tool.errors import StoreMismatch
 
-__all__ = ["FILE", "DocumentResult", "Field", "Identity", "Input", "ReviewRecord", "Store", "worst"]
+__all__ = ["FILE", "DocumentResult", "Field", "Input", "ReviewRecord", "Store", "worst"]
 
 _IN_SOURCE = "key IN (SELECT key FROM inputs)"
 _UNREVIEWED = f"""

@@ -54,11 +54,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where results are kept")
     parser.add_argument("--page", type=from_one, metavar="N", help="look at this page only, where a row names none")
     parser.add_argument(
-        "--shard",
-        type=_shard,
-        metavar="I/N",
+        "--shard", type=_shard, metavar="I/N",
         help="only the I-th of N parts (from 1), by a hash of the name; a folder for each",
-    )
+    )  # fmt: skip
     parser.add_argument("--retry-failed", action="store_true", help="do again what failed, and nothing else")
     parser.add_argument(
         "--rounds", type=from_one, default=3, metavar="N", help="most attempts at a question (default: 3)"
@@ -79,12 +77,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help=f"processes with a model each, 1.2 GB or so (default: a core each, at most 4; here {workers})",
     )  # fmt: skip
     parser.add_argument(
-        "--seconds",
-        type=_limit,
-        default=300.0,
-        metavar="S",
+        "--seconds", type=_limit, default=300.0, metavar="S",
         help="longest time for a document (default: 300; not with Ray)",
-    )
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 

@@ -82,9 +82,11 @@ class Contents(BaseModel):
 
 
 def listed(contents: Contents) -> list[dict[str, Any]]:
-    """Every model that was ever compared, the shipped one first, then by first appearance; the last that happened to it.
+    """Every model that was ever compared, the shipped one first, then by first appearance; the last that
+    happened to it.
 
-    ``state``: current, promoted (an earlier champion), rolled back, refused; "" for shipped ones that are not current.
+    ``state``: current, promoted (an earlier champion), rolled back, refused; "" for shipped ones that are not
+    current.
     """
     champions = contents.champions
     found = {SHIPPED: _listed(SHIPPED, "current" if champions[-1] == SHIPPED else "", None)}
