@@ -16,7 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from graphs.batch.worker import OUTPUTS, fields_of
 from graphs.question import build_question
 from graphs.review import ReviewDecision, decided
-from graphs.serde import refusing_foreign
+from graphs.serde import DataSerializer, refusing_foreign
 from graphs.state import Attempted, Context, Found, Job, check_cot, check_state, cots_in, plan_in
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import Field, Input, Store, worst
@@ -73,7 +73,7 @@ def attempts(store: Store, key: str, name: str) -> list[dict[str, Any]]:
 
 def _continued(state: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Run the workflow from dispatch to its end."""
-    graph = build_workflow().compile(checkpointer=InMemorySaver())
+    graph = build_workflow().compile(checkpointer=InMemorySaver(serde=DataSerializer()))
     config: Any = {"configurable": {"thread_id": "review"}}
     graph.update_state(config, state, as_node="question")
     values: dict[str, Any] = graph.invoke(None, config, context=context, output_keys=OUTPUTS)

@@ -124,15 +124,15 @@ class Registry:
         model = model or contents.champions[-1]
         if model == SHIPPED:
             return None
-        said = next((c for c in reversed(contents.comparisons) if c.promoted and c.model == model), None)
-        if said is None:
+        record = next((c for c in reversed(contents.comparisons) if c.promoted and c.model == model), None)
+        if record is None:
             raise RegistryError(
                 f"{self.folder} holds no model {model[:64]!r}.", hint="Look at `layoutllm models list`."
             )
         folder = self.folder / "models" / model
         found = _files(folder).hashes
         if fingerprint(found)[:16] != model:
-            changed = [name for name in found if said.files.get(name) != found[name]] or ["a file"]
+            changed = [name for name in found if record.files.get(name) != found[name]] or ["a file"]
             raise RegistryError(
                 f"model {model} is not what was promoted: {', '.join(changed)} was changed.",
                 hint="Put the file back, or go back a model: layoutllm models rollback",
