@@ -23,7 +23,7 @@ from graphs.events import PlanEvent, tell
 from graphs.plan import Plan, PlannedQuestion
 from graphs.planner import Planned, aplan_task, plan_task, render
 from graphs.question import build_question
-from graphs.review import Approval, Review, decided, read_reply, shown
+from graphs.review import Approval, ReviewDecision, decided, read_reply, shown
 from graphs.settling import asettle, constrained, settle
 from graphs.state import Answer, Context, Found, Job, Outcome, Request, State, correction_in, cots_in, plan_in
 from layoutllm_tool.cot import Correction, LayoutCoT
@@ -123,11 +123,11 @@ def _to_mend(state: State) -> list[Send] | str:
     if mends:
         jobs = {name: _job(state, plan, cots, name, settling=True) for name in mends}
         return [Send("question", {**jobs[name], "correction": mend}) for name, mend in mends.items()]
-    doubtful = [name for name in found if _doubtful(found[name])] if asking.context().review else []
+    doubtful = [name for name in found if needs_review(found[name])] if asking.context().review else []
     return [Send("review", _job(state, plan, cots, name)) for name in doubtful] or "finish"
 
 
-def _doubtful(found: Found) -> bool:
+def needs_review(found: Found) -> bool:
     return found["verdict"] != "satisfied" and found["by"] != "person"
 
 
@@ -136,7 +136,7 @@ def _doubtful(found: Found) -> bool:
 
 def review(job: Job) -> Command[Any]:
     """Waits for a person's word on one doubtful answer: accepted, corrected (read again from that step), or written by hand."""
-    said = read_reply(Review, interrupt(shown(job), response_schema=Review))
+    said = read_reply(ReviewDecision, interrupt(shown(job), response_schema=ReviewDecision))
     if said.correction is not None:
         correction = Correction.from_json(said.correction.model_dump()).to_json()
         return Command(goto=[Send("question", {**job, "correction": correction, "by": "person"})])

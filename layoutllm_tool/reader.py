@@ -177,7 +177,7 @@ def _decoder(
     registered: bool,
     int8: bool,
 ) -> Loaded:
-    """Reads the files once: of a registry's model they are held against its log as they are in memory."""
+    """Reads the files once: of a registry's model they are compared with its record as they are in memory."""
     from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.llama_engine import keep_to_thread_limit

@@ -9,8 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from graphs.batch.worker import OUTPUTS, fields_of
+from graphs.state import Context, Request
+from graphs.workflow import build_workflow
+from layoutllm_tool.batch.store import Field
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.testing import FakeReader
+from layoutllm_tool.tool import LayoutLLMTool
 from tests.pdfs import make_pdf, text
 
 TASK = "What is the vendor? What is the total? What is the vendor at the bottom left?"
@@ -46,6 +51,13 @@ def locked() -> bytes:
     entry = b"<< /Filter /Standard /V 1 /R 2 /O <" + b"00" * 32 + b"> /U <" + b"11" * 32 + b"> /P -4 >>"
     plain = make_pdf(text("secret", 72, 700), extra=[entry])
     return plain.replace(b"trailer << /Root 1 0 R", b"trailer << /Root 1 0 R /ID [<00> <00>] /Encrypt 100 0 R")
+
+
+def answered(key: str, name: str, plan: dict[str, Any], tool: LayoutLLMTool) -> list[Field]:
+    """The fields of one document, each question asked once."""
+    request, context = Request(document=name, task=plan), Context(tool=tool, rounds=1, second_look=False)
+    values = build_workflow().compile().invoke(request, context=context, output_keys=OUTPUTS)
+    return fields_of(key, values["answers"], values["found"])
 
 
 class Slow(FakeReader):

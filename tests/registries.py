@@ -11,8 +11,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.registry.frozen import Frozen
-from layoutllm_tool.registry.models import Registry
+from layoutllm_tool.registry import Registry
+from layoutllm_tool.registry.validation import ValidationSet
 from layoutllm_tool.testing import FakeReader
 
 GOLD = {"vendor?": "ACME", "total?": "12.50", "date?": "2018-12-25", "iban?": None}
@@ -58,4 +58,4 @@ def validation(folder: Path, gold: Mapping[str, str | None] = GOLD) -> Path:
 
 def registry(folder: Path) -> Registry:
     """One in ``folder / "registry"`` with ``validation`` beside it."""
-    return Registry.freeze(folder / "registry", Frozen.read(validation(folder)))
+    return Registry.set_validation(folder / "registry", ValidationSet.read(validation(folder)))

@@ -13,15 +13,13 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from graphs.planner import plan_task
-from graphs.runs import carry_out, checkpoints
-from graphs.state import Context, Request
-from graphs.workflow import build_workflow
-from layoutllm_tool.batch.store import Done, Field, Input, Store
+from layoutllm_tool.batch.store import DocumentResult, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents import Access, load_document
 from layoutllm_tool.documents.geometry import Box, Word
 from layoutllm_tool.testing import FakeOCR, FakeReader
 from layoutllm_tool.tool import LayoutLLMTool
+from tests.batch_pages import answered
 
 KEY, TOKEN = "a" * 32, "secret"
 EVIL = "<img src=x onerror=window.bad=1>"
@@ -49,15 +47,11 @@ def doubtful_batch(tmp_path: Path) -> tuple[Path, FakeReader]:
     wrong = LayoutCoT(text, analysis, (), AnswerFormation("right of", "x"), EVIL + " 99", 0.2)
     reader = FakeReader({text: wrong}, ocr=FakeOCR(words))
     document = load_document(file, access=Access.anywhere())
-    with Store.open(folder, {"plan": plan, "rounds": 1}) as store, checkpoints(folder / "runs.sqlite") as saver:
-        graph = build_workflow().compile(checkpointer=saver)
+    with Store.open(folder, {"plan": plan, "rounds": 1}) as store:
         tool = LayoutLLMTool(reader=reader, documents={str(file): document})
-        context = Context(tool=tool, rounds=1, second_look=False, review=True)
-        outcome = carry_out(graph, Request(document=str(file), task=plan), thread=KEY, context=context)
-        waiting = {i.value["name"] for i in graph.get_state({"configurable": {"thread_id": KEY}}).interrupts}
         store.enter([Input(0, str(file), None, KEY)])
-        fields = [Field(KEY, i, a["name"], dict(a), a["name"] in waiting) for i, a in enumerate(outcome["answers"])]
-        store.put(Done(KEY, "done", "failed", sha256=document.sha256, pages=1, turned=[]), fields)
+        fields = answered(KEY, str(file), plan, tool)
+        store.put(DocumentResult(KEY, "done", "failed", sha256=document.sha256, pages=1, rotated_pages=[]), fields)
     reader.answers.clear()
     return folder, reader
 

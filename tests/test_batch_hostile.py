@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from graphs.batch import Batch, here
-from graphs.batch_desk import Settings
-from layoutllm_tool.batch.sources import Places, open_document, rows
+from graphs.batch.runner import Batch, here
+from graphs.batch.worker import Settings
+from layoutllm_tool.batch.inputs import batch_inputs
+from layoutllm_tool.batch.sources import Places, open_document
 from layoutllm_tool.batch.store import FILE, Store
 from layoutllm_tool.batch.tables import write_tables
 from layoutllm_tool.cli import main
@@ -30,7 +31,7 @@ SETTINGS = Settings.of(TASK, model={"reader": "fake"}, rounds=1, second_look=Fal
 
 def carried_out(source: str, out: Path, **options: Any) -> list[dict[str, Any]]:
     """The rows of the documents, in order."""
-    with Batch(rows(source, **options), out, SETTINGS) as batch:
+    with Batch(batch_inputs(source, **options), out, SETTINGS) as batch:
         batch.run(here(FakeReader(), SETTINGS))
         write_tables(batch.store, out)
     return [json.loads(line) for line in (out / "documents.jsonl").read_text().splitlines()]

@@ -9,26 +9,25 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from graphs.batch import RUNS, Batch, here
-from graphs.batch_desk import Settings
-from graphs.batch_pool import Shape, pool
-from graphs.runs import carry_out, checkpoints
-from graphs.state import Context, Request
-from graphs.workflow import build_workflow
-from layoutllm_tool.batch.sources import open_document, rows
+from graphs.batch.pool import pool
+from graphs.batch.review import review_field
+from graphs.batch.runner import Batch, here
+from graphs.batch.worker import Settings
+from graphs.review import ReviewDecision
+from layoutllm_tool.batch.inputs import batch_inputs
+from layoutllm_tool.batch.sources import open_document
+from layoutllm_tool.batch.store import Store
 from layoutllm_tool.batch.tables import TIMINGS, write_tables
 from layoutllm_tool.commands import batch as command
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import OCRTimeout, StoreMismatch
 from layoutllm_tool.protocols import ReaderAround
 from layoutllm_tool.testing import FakeReader
-from layoutllm_tool.tool import LayoutLLMTool
 from tests.batch_pages import TASK, Awkward, Slow, fill, invoice, without
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,17 +35,17 @@ SETTINGS = Settings.of(TASK, model={"reader": "fake"}, rounds=1, second_look=Fal
 _MAIN = """
 import sys
 from pathlib import Path
-from graphs.batch import Batch
-from graphs.batch_pool import Shape, pool
-from layoutllm_tool.batch.sources import rows
+from graphs.batch.runner import Batch
+from graphs.batch.pool import pool
+from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.tables import write_tables
 from tests.batch_pages import Slow
 from tests.test_batch_run import SETTINGS
 
 if __name__ == "__main__":
     source, out = sys.argv[1], Path(sys.argv[2])
-    with Batch(rows(source), out, SETTINGS) as batch:
-        batch.run(lambda works: pool(Slow, SETTINGS, Shape(2, 1), works))
+    with Batch(batch_inputs(source), out, SETTINGS) as batch:
+        batch.run(lambda items: pool(Slow, SETTINGS, items, workers=2))
         write_tables(batch.store, out)
 """
 
@@ -61,7 +60,7 @@ def tables(out: Path) -> tuple[list[Any], list[Any]]:
 
 def run(source: Path, out: Path, *, workers: Any = None, settings: Settings = SETTINGS, **options: Any) -> Any:
     """The tables, and what was done for them."""
-    with Batch(rows(str(source)), out, settings, **options) as batch:
+    with Batch(batch_inputs(str(source)), out, settings, **options) as batch:
         tally = batch.run(workers or here(FakeReader(), settings))
         write_tables(batch.store, out)
     return tables(out), tally
@@ -110,20 +109,16 @@ def test_a_source_that_changes(tmp_path: Path) -> None:
     assert not any(row["document"].endswith("000.pdf") for row in documents)
 
 
-def test_what_waits_is_parked_and_goes_on_with_a_reply(tmp_path: Path) -> None:
+def test_what_is_pending_goes_on_with_a_decision(tmp_path: Path) -> None:
     (_, fields), _ = run(fill(tmp_path / "in", 2), tmp_path / "out")
-    parked = next(row for row in fields if row["waiting"])
-    with checkpoints(tmp_path / "out" / RUNS) as saver:
-        threads = {c.config["configurable"]["thread_id"] for c in saver.list(None)}
-        assert threads == {row["key"] for row in fields if row["waiting"]}
-        name, task = parked["document"], SETTINGS.plan
-        tool = LayoutLLMTool(reader=FakeReader(), documents={name: open_document(name)})
-        outcome = carry_out(
-            build_workflow().compile(checkpointer=saver), Request(document=name, task=task, page=None),
-            thread=parked["key"], context=Context(tool=tool, rounds=1, second_look=False, review=True),
-            reply=lambda _: {"correction": {"step": "area", "spatial": "bottom"}},
-        )  # fmt: skip
-    answer = next(answer for answer in outcome["answers"] if answer["name"] == parked["field"])
+    pending = next(row for row in fields if row["waiting"])
+    decision = ReviewDecision.model_validate({"correction": {"step": "area", "spatial": "bottom"}})
+    with Store.open(tmp_path / "out") as store:
+        assert all(field.result for row in fields if not row["error"] for field in store.fields(row["key"]))
+        found = review_field(
+            store, pending["key"], pending["field"], decision, reader=FakeReader(), opened=open_document
+        )
+    answer = next(field.answer for field in found if field.name == pending["field"])
     assert (answer["answer"], answer["by"]) == ("Zeta", "person")
 
 
@@ -147,7 +142,7 @@ def test_shards_are_the_whole(tmp_path: Path) -> None:
     whole, _ = run(source, tmp_path / "out")
     parts = []
     for i in range(3):
-        with Batch(rows(str(source), shard=(i, 3)), tmp_path / str(i), SETTINGS, shard=f"{i + 1}/3") as batch:
+        with Batch(batch_inputs(str(source), shard=(i, 3)), tmp_path / str(i), SETTINGS, shard=f"{i + 1}/3") as batch:
             batch.run(here(FakeReader(), SETTINGS))
             write_tables(batch.store, tmp_path / str(i))
         parts.append(tables(tmp_path / str(i)))
@@ -159,9 +154,11 @@ def test_shards_are_the_whole(tmp_path: Path) -> None:
 def test_processes_give_the_same_and_outlive_death_hanging_and_bugs(tmp_path: Path) -> None:
     source = fill(tmp_path / "in", 7)
     alone, _ = run(source, tmp_path / "alone")
-    same, _ = run(source, tmp_path / "same", workers=partial(pool, FakeReader, SETTINGS, Shape(2, 2)))
+    same, _ = run(source, tmp_path / "same", workers=lambda items: pool(FakeReader, SETTINGS, items, workers=2))
     assert same == alone
-    rough, tally = run(source, tmp_path / "rough", workers=partial(pool, Awkward, SETTINGS, Shape(2, 2, 4.0)))
+    rough, tally = run(
+        source, tmp_path / "rough", workers=lambda items: pool(Awkward, SETTINGS, items, workers=2, seconds=4.0)
+    )
     kinds = {Path(row["document"]).stem: row["kind"] for row in rough[0]}
     assert (kinds["003"], kinds["004"], kinds["005"]) == ("WorkerDied", "DocumentTimeout", "ZeroDivisionError")
     assert tally.bugs == 1 and "ZeroDivisionError" in (tmp_path / "rough" / "errors.log").read_text()
@@ -209,7 +206,7 @@ def test_what_waits_for_nothing_is_asked_together_and_the_rest_alone(tmp_path: P
     plan = {"questions": [{"name": "vendor", "text": "What is the vendor?"}, {"name": "total", "text": "What is the total?"},
                           {"name": "again", "text": "What is the total of {vendor}?"}]}  # fmt: skip
     settings = Settings.of(plan, model={"reader": "fake"}, second_look=False)
-    with Batch(rows(str(tmp_path)), tmp_path / "out", settings) as batch:
+    with Batch(batch_inputs(str(tmp_path)), tmp_path / "out", settings) as batch:
         tally = batch.run(here(Watched(FakeReader()), settings))
         (key,) = {given.key for given in batch.store.inputs()}
         answers = [field.answer["answer"] for field in batch.store.fields(key)]
@@ -226,11 +223,11 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 
     for number in range(300):
         (tmp_path / f"{number:03}.pdf").write_bytes(invoice(number))
-    with Batch(rows(str(tmp_path)), tmp_path / "out", SETTINGS) as batch:
+    with Batch(batch_inputs(str(tmp_path)), tmp_path / "out", SETTINGS) as batch:
         sizes: list[int] = []
 
         def look(_: Any) -> None:
-            if batch.tally.answered in (100, 300):  # what is only garbage is not kept
+            if batch.stats.answered in (100, 300):  # what is only garbage is not kept
                 gc.collect()
                 sizes.append(tracemalloc.get_traced_memory()[0])
 
@@ -238,7 +235,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         batch.run(here(NoMemory(), SETTINGS), look)
         tracemalloc.stop()
     grown = sizes[1] - sizes[0]
-    assert batch.tally.answered == 300 and batch.tally.failed == 0 and grown < 200 * 1_000, grown
+    assert batch.stats.answered == 300 and batch.stats.failed == 0 and grown < 200 * 1_000, grown
 
 
 class NoMemory(FakeReader):
@@ -297,7 +294,7 @@ def test_what_was_only_handed_out_does_not_count_as_done(tmp_path: Path) -> None
     def eager(works: Any) -> Any:
         return here(FakeReader(), SETTINGS)(iter(list(works)))
 
-    with Batch(rows(str(source)), tmp_path / "out", SETTINGS) as batch:
-        batch.run(eager, lambda _: seen.append(batch.tally.seen))
-        again = batch.tally.total - batch.tally.answered
-        assert seen == [again + n for n in range(1, batch.tally.answered + 1)] and seen[-1] == batch.tally.total
+    with Batch(batch_inputs(str(source)), tmp_path / "out", SETTINGS) as batch:
+        batch.run(eager, lambda _: seen.append(batch.stats.seen))
+        again = batch.stats.total - batch.stats.answered
+        assert seen == [again + n for n in range(1, batch.stats.answered + 1)] and seen[-1] == batch.stats.total

@@ -18,15 +18,14 @@ import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Interrupt, Overwrite, Send
 
-from graphs.batch_desk import Desk, Settings
-from graphs.parked import answer, attempts
+from graphs.batch.review import attempts, review_field
 from graphs.planner import plan_task
-from graphs.review import Review
+from graphs.review import ReviewDecision
 from graphs.runs import carry_out, checkpoints
 from graphs.serde import MOST_BYTES, DataSerializer
 from graphs.state import Context, Request
 from graphs.workflow import build_workflow
-from layoutllm_tool.batch.store import Done, Field, Input, Store
+from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
 from layoutllm_tool.errors import StoreMismatch
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
@@ -123,7 +122,7 @@ def batch(tmp_path: Path) -> Path:
     with Store.open(tmp_path, {"plan": PLAN, "rounds": 1}) as store:
         store.enter([Input(0, "a.png", None, KEY)])
         fields = [Field(KEY, i, a["name"], dict(a), True) for i, a in enumerate(answers)]
-        store.put(Done(KEY, "done", "failed", sha256=DOCUMENT.sha256, pages=1), fields)
+        store.put(DocumentResult(KEY, "done", "failed", sha256=DOCUMENT.sha256, pages=1), fields)
     return tmp_path
 
 
@@ -135,8 +134,8 @@ def changed(folder: Path, statement: str, *values: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", ["checkpoints", "writes"])
-def test_a_batch_from_elsewhere_runs_nothing(kind: str, place: str, batch: Path, tmp_path: Path) -> None:
-    """Opening a field is refused in one line; a person's word still counts, since the stored answers are enough for it."""
+def test_a_thread_from_elsewhere_runs_nothing(kind: str, place: str, batch: Path, tmp_path: Path) -> None:
+    """Going on with it is refused in one line."""
     made = tmp_path / "made"
     kind_, raw = hostile(kind, made)
     if place == "checkpoints":
@@ -147,14 +146,17 @@ def test_a_batch_from_elsewhere_runs_nothing(kind: str, place: str, batch: Path,
             row = (KEY, *last, "task", "", 0, "found", kind_, raw)
             connection.execute(f"INSERT INTO writes VALUES ({', '.join('?' * 9)})", row_of(connection, row))
             connection.commit()
-    with Store.open(batch) as store, checkpoints(batch / "runs.sqlite") as saver:
-        with pytest.raises(StoreMismatch) as refused:
-            attempts(saver, KEY, "total")
-        assert "\n" not in str(refused.value)
-        word = Review(answer="12.50")
-        fields = answer(store, saver, KEY, "total", word, reader=FakeReader(), opened=lambda _: DOCUMENT)
-        assert fields[0].answer["by"] == "person"
+    with checkpoints(batch / "runs.sqlite") as saver, pytest.raises(StoreMismatch) as refused:
+        carried_out(saver)
+    assert "\n" not in str(refused.value)
     assert not made.exists()
+
+
+def carried_out(saver: Any) -> Any:
+    """From where the thread stands."""
+    context = Context(tool=LayoutLLMTool(reader=FakeReader(), documents={"a.png": DOCUMENT}))
+    graph = build_workflow().compile(checkpointer=saver)
+    return carry_out(graph, REQUEST, thread=KEY, context=context)
 
 
 def row_of(connection: sqlite3.Connection, row: tuple[Any, ...]) -> list[Any]:
@@ -171,10 +173,12 @@ def test_what_langgraph_writes_comes_back() -> None:
 
 
 def test_a_folder_from_before_is_read_and_goes_on(batch: Path) -> None:
-    with Store.open(batch) as store, checkpoints(batch / "runs.sqlite") as saver:
-        assert len(attempts(saver, KEY, "total")) == 1
-        fields = answer(store, saver, KEY, "total", Review(answer="1"), reader=FakeReader(), opened=lambda _: DOCUMENT)
-        assert [f.answer["by"] for f in fields] == ["person", "reader"] and len(attempts(saver, KEY, "total")) == 2
+    with Store.open(batch) as store:
+        assert len(attempts(store, KEY, "total")) == 1
+        fields = review_field(
+            store, KEY, "total", ReviewDecision(answer="1"), reader=FakeReader(), opened=lambda _: DOCUMENT
+        )
+        assert [f.answer["by"] for f in fields] == ["person", "reader"] and len(attempts(store, KEY, "total")) == 2
 
 
 @pytest.mark.parametrize(
@@ -192,16 +196,9 @@ def test_a_folder_from_before_is_read_and_goes_on(batch: Path) -> None:
 )
 def test_a_damaged_checkpoint_is_told_in_one_line(change: tuple[str, Any], batch: Path) -> None:
     changed(batch, *change)
-    context = Context(tool=LayoutLLMTool(reader=FakeReader(), documents={"a.png": DOCUMENT}))
-    with checkpoints(batch / "runs.sqlite") as saver:
-        graph = build_workflow().compile(checkpointer=saver)
-        for read in (
-            lambda: attempts(saver, KEY, "total"),
-            lambda: carry_out(graph, REQUEST, thread=KEY, context=context),
-        ):
-            with pytest.raises(StoreMismatch) as told:
-                read()
-            assert "\n" not in str(told.value)
+    with checkpoints(batch / "runs.sqlite") as saver, pytest.raises(StoreMismatch) as told:
+        carried_out(saver)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("found", [[], {"total": {}}, {"total": {"attempts": [{"cot": 1}], "best": 7}}, "x"])
@@ -213,10 +210,22 @@ def test_values_that_no_run_leaves_are_refused(found: Any, batch: Path) -> None:
         stored["channel_values"]["found"] = found
         connection.execute("UPDATE checkpoints SET checkpoint = ?", (serializer.dumps_typed(stored)[1],))
         connection.commit()
-    with Store.open(batch) as store, checkpoints(batch / "runs.sqlite") as saver:
-        with pytest.raises(StoreMismatch):
-            attempts(saver, KEY, "total")
-        assert answer(store, saver, KEY, "total", Review(accept=True), reader=FakeReader(), opened=lambda _: DOCUMENT)
+    with checkpoints(batch / "runs.sqlite") as saver, pytest.raises(StoreMismatch):
+        carried_out(saver)
+
+
+@pytest.mark.parametrize("result", [[], {}, {"attempts": [{"cot": 1}], "best": 7}, "x"])
+def test_stored_results_that_no_run_leaves_are_refused(result: Any, batch: Path) -> None:
+    with closing(sqlite3.connect(batch / "batch.sqlite")) as connection:
+        connection.execute("UPDATE fields SET result = ? WHERE name = 'total'", (json.dumps(result),))
+        connection.commit()
+    with Store.open(batch) as store:
+        with pytest.raises(StoreMismatch, match="can't be used"):
+            attempts(store, KEY, "total")
+        with pytest.raises(StoreMismatch, match="can't be used"):
+            review_field(
+                store, KEY, "total", ReviewDecision(accept=True), reader=FakeReader(), opened=lambda _: DOCUMENT
+            )
 
 
 @pytest.mark.parametrize("content", [b"no database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
@@ -230,7 +239,7 @@ def test_other_tables_of_the_same_name_are_told(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "runs.sqlite")) as connection:
         connection.executescript("CREATE TABLE checkpoints (x); CREATE TABLE writes (y);")
     with pytest.raises(StoreMismatch), checkpoints(tmp_path / "runs.sqlite") as saver:
-        attempts(saver, KEY, "total")
+        carried_out(saver)
 
 
 def test_stored_answers_that_are_none_are_told(batch: Path) -> None:
@@ -239,15 +248,12 @@ def test_stored_answers_that_are_none_are_told(batch: Path) -> None:
         connection.commit()
     with (
         Store.open(batch) as store,
-        checkpoints(batch / "runs.sqlite") as saver,
         pytest.raises(StoreMismatch, match="can't be used"),
     ):
-        answer(store, saver, KEY, "total", Review(accept=True), reader=FakeReader(), opened=lambda _: DOCUMENT)
+        review_field(store, KEY, "total", ReviewDecision(accept=True), reader=FakeReader(), opened=lambda _: DOCUMENT)
 
 
 def test_every_saver_of_ours_reads_data_alone(tmp_path: Path) -> None:
-    desk = Desk(FakeReader(), Settings.of(["total"], model={}))
-    assert isinstance(desk._saver.serde, DataSerializer)
     with checkpoints(tmp_path / "runs.sqlite") as saver:
         graph = build_workflow().compile(checkpointer=saver)
         assert isinstance(graph.checkpointer.serde, DataSerializer)  # type: ignore[union-attr]
@@ -262,7 +268,7 @@ def test_postgres_reads_data_alone(tmp_path: Path) -> None:
         kind, raw = hostile("one argument", made)
         saver.conn.execute("UPDATE checkpoint_blobs SET type = %s, blob = %s", (kind, raw))  # type: ignore[attr-defined]
         with pytest.raises(StoreMismatch):
-            attempts(saver, KEY, "total")
+            carried_out(saver)
         assert not made.exists()
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from graphs.batch import RUNS, Batch, here, reader_identity
-from graphs.batch_desk import Settings
-from graphs.parked import answer
-from graphs.review import Review
-from graphs.runs import checkpoints
-from layoutllm_tool.batch.sources import open_document, rows
+from graphs.batch.review import review_field
+from graphs.batch.runner import Batch, here, reader_identity
+from graphs.batch.worker import Settings
+from graphs.review import ReviewDecision
+from layoutllm_tool.batch.inputs import batch_inputs
+from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.cli import main
 from layoutllm_tool.commands import batch
@@ -36,7 +36,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Readers:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    assert main(["models", "freeze", str(validation(tmp_path)), "--registry", str(tmp_path / "models")]) == 0
+    assert main(["models", "set-validation", str(validation(tmp_path)), "--registry", str(tmp_path / "models")]) == 0
     return tmp_path / "models"
 
 
@@ -51,14 +51,14 @@ def listed(place: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return found
 
 
-def test_freeze_promote_list_and_rollback(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("freeze", tmp_path / "list.jsonl", registry=place) == 0
-    assert capsys.readouterr().out.startswith("frozen: 8 questions on 2 documents, ")
+def test_set_promote_list_and_rollback(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("set-validation", tmp_path / "list.jsonl", registry=place) == 0
+    assert capsys.readouterr().out.startswith("validation set: 8 questions on 2 documents, ")
     assert call("promote", weights(tmp_path / "a", SHIPPED), registry=place) == 0
     assert call("promote", weights(tmp_path / "b", seed=7), registry=place) == 0
     first, second = (line.split()[1].rstrip(":") for line in capsys.readouterr().out.splitlines())
     found = listed(place, capsys)
-    assert found["current"] == second and found["head"] == Registry(place).log.head()
+    assert found["current"] == second == Registry(place).current
     assert [(m["id"], m["state"], m["anls"], m["against"]) for m in found["models"]] == [
         ("shipped", "", None, None), (first, "promoted", 0.75, 0.75), (second, "current", 1.0, 0.75),
     ]  # fmt: skip
@@ -66,7 +66,6 @@ def test_freeze_promote_list_and_rollback(place: Path, tmp_path: Path, capsys: p
     assert call("list", registry=place) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines if "*" in line] == [["*", second]]
-    assert lines[-1] == f"log: 4 entries, head {found['head']}"
     assert call("rollback", registry=place) == 0
     assert capsys.readouterr().out == f"current: {first}, in place of {second}\n"
     assert call("rollback", registry=place) == 0 and call("rollback", registry=place) == 2
@@ -78,7 +77,7 @@ def test_a_refusal_says_both_scores_and_what_became_worse(
 ) -> None:
     gold: dict[str, str | None] = {f"field {number}\x1b[31m?": f"value {number}" for number in range(9)}
     place = tmp_path / "models"
-    assert call("freeze", validation(tmp_path, gold), registry=place) == 0
+    assert call("set-validation", validation(tmp_path, gold), registry=place) == 0
     make.shipped = gold
     assert call("promote", weights(tmp_path / "bad", dict.fromkeys(gold)), registry=place) == 3
     first, *lines = capsys.readouterr().out.splitlines()[1:]
@@ -95,7 +94,7 @@ def test_what_can_be_mended_is_one_line_and_2(place: Path, tmp_path: Path, capsy
         ("list", [], tmp_path / "none", "is no registry"),
         ("promote", [tmp_path], place, "lacks config.json"),
         ("promote", [weights(tmp_path / "a"), "--tolerance", "2"], place, "tolerance"),
-        ("freeze", [tmp_path / "absent"], place, "can't be read"),
+        ("set-validation", [tmp_path / "absent"], place, "can't be read"),
     ):
         capsys.readouterr()
         assert call(name, *arguments, registry=registry) == 2
@@ -137,25 +136,25 @@ def reviewed(tmp_path: Path) -> Path:
         (source / f"{number:03}.pdf").write_bytes(invoice(number))
     reader = FakeReader()
     settings = Settings.of(["vendor", "total"], model=reader_identity(reader), rounds=1, second_look=False)
-    with Batch(rows(str(source)), out, settings) as made:
+    with Batch(batch_inputs(str(source)), out, settings) as made:
         made.run(here(reader, settings))
     replies: list[tuple[str, str, dict[str, Any]]] = [
         ("002.pdf", "total", {"absent": True}), ("001.pdf", "total", {"accept": True}),
         ("001.pdf", "vendor", {"answer": "Alpha"}), ("001.pdf", "vendor", {"answer": "Zeta"}),
     ]  # fmt: skip
-    with Store.open(out) as store, checkpoints(out / RUNS) as saver:
+    with Store.open(out) as store:
         keys = {Path(one.name).name: one.key for one in store.inputs()}
         for document, name, reply in replies:
-            said = Review.model_validate(reply)
-            answer(store, saver, keys[document], name, said, reader=reader, opened=open_document)
+            said = ReviewDecision.model_validate(reply)
+            review_field(store, keys[document], name, said, reader=reader, opened=open_document)
     return out
 
 
-def test_what_people_said_of_a_batch_may_be_frozen(reviewed: Path, tmp_path: Path) -> None:
-    assert call("freeze", reviewed, registry=tmp_path / "models") == 2, "its documents lie somewhere else"
-    assert call("freeze", reviewed, "--root", tmp_path, registry=tmp_path / "models") == 0
-    frozen = Registry(tmp_path / "models").validation
-    assert [(case.path.name, "total" in case.question, case.answers) for case in frozen.cases] == [
+def test_what_people_said_of_a_batch_may_be_the_set(reviewed: Path, tmp_path: Path) -> None:
+    assert call("set-validation", reviewed, registry=tmp_path / "models") == 2, "its documents lie somewhere else"
+    assert call("set-validation", reviewed, "--root", tmp_path, registry=tmp_path / "models") == 0
+    made = Registry(tmp_path / "models").validation
+    assert [(case.path.name, "total" in case.question, case.answers) for case in made.cases] == [
         ("001.pdf", True, ("1.50",)), ("001.pdf", False, ("Zeta",)), ("002.pdf", True, ()),
     ]  # fmt: skip
 
@@ -164,12 +163,12 @@ def test_a_batch_that_changed_or_was_not_reviewed_is_no_set(
     reviewed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "in/001.pdf").write_bytes(invoice(2))
-    assert call("freeze", reviewed, "--root", tmp_path, registry=tmp_path / "models") == 2
+    assert call("set-validation", reviewed, "--root", tmp_path, registry=tmp_path / "models") == 2
     assert "001.pdf is not the document with the hash" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
-    assert call("freeze", tmp_path / "empty", registry=tmp_path / "models") == 2
+    assert call("set-validation", tmp_path / "empty", registry=tmp_path / "models") == 2
     Store.open(tmp_path / "empty", {"plan": {}}).close()
-    assert call("freeze", tmp_path / "empty", registry=tmp_path / "models") == 2
+    assert call("set-validation", tmp_path / "empty", registry=tmp_path / "models") == 2
     assert "nobody has decided" in capsys.readouterr().err
 
 
@@ -216,7 +215,7 @@ def test_all_of_a_batch_means_the_model_that_was_current_when_it_began(
         return {"reader": "it"}
 
     def workers(options: Any, settings: Settings, _reader: object) -> Any:
-        assert Registry(place).roll_back()["model"] == "shipped"
+        assert Registry(place).roll_back()[0] == "shipped"
         known.append(options.weights)
         return here(FakeReader(), settings)
 
@@ -232,6 +231,6 @@ def test_a_list_names_documents_in_its_folder_or_in_a_root(tmp_path: Path, capsy
     outside.mkdir()
     rows = validation(tmp_path).read_text().replace('"document": "', '"document": "../')
     (outside / "list.jsonl").write_text(rows)
-    assert call("freeze", outside / "list.jsonl", registry=tmp_path / "models") == 2
+    assert call("set-validation", outside / "list.jsonl", registry=tmp_path / "models") == 2
     assert "lies outside" in capsys.readouterr().err and not (tmp_path / "models").exists()
-    assert call("freeze", outside / "list.jsonl", "--root", tmp_path, registry=tmp_path / "models") == 0
+    assert call("set-validation", outside / "list.jsonl", "--root", tmp_path, registry=tmp_path / "models") == 0

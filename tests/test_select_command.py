@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from graphs.batch import RUNS, Batch, here
-from graphs.batch_desk import Settings
-from graphs.parked import answer
-from graphs.review import Review
-from graphs.runs import checkpoints
-from layoutllm_tool.batch.sources import open_document, rows
+from graphs.batch.review import review_field
+from graphs.batch.runner import Batch, here
+from graphs.batch.worker import Settings
+from graphs.review import ReviewDecision
+from layoutllm_tool.batch.inputs import batch_inputs
+from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.cli import main
 from layoutllm_tool.cot import LayoutCoT
@@ -48,7 +48,7 @@ def out(tmp_path: Path) -> Path:
     for number in range(4):
         (source / f"{number}.pdf").write_bytes(invoice(2 * number))
     (source / "corrupt.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
-    with Batch(rows(str(source)), tmp_path / "out", SETTINGS) as batch:
+    with Batch(batch_inputs(str(source)), tmp_path / "out", SETTINGS) as batch:
         batch.run(here(Judging(FakeReader()), SETTINGS))
     return tmp_path / "out"
 
@@ -68,7 +68,7 @@ def test_the_csv_is_a_source_in_the_order_of_the_loss(
     assert {(row["measure"], row["field"], row["page"]) for row in listed} == {("predicted_loss", "total", "")}
     assert "3 documents" in said.err and "as predicted" in said.err
     (tmp_path / "hard.csv").write_text(said.out, encoding="utf-8")
-    found = list(rows(str(tmp_path / "hard.csv")))
+    found = list(batch_inputs(str(tmp_path / "hard.csv")))
     assert [row.name for row in found] == [from_cell(row["document"]) for row in listed]
     assert all(open_document(row.name).pages for row in found)
 
@@ -108,20 +108,22 @@ def test_what_is_queued_is_reviewed_field_by_field(out: Path, capsys: pytest.Cap
     said = capsys.readouterr()
     assert f"4 fields wait in `layoutllm view {out}`" in said.err
     chosen = [row["key"] for row in json.loads(said.out)]
-    with Store.open(out) as store, checkpoints(out / RUNS) as saver:
-        assert sorted({field.key for field in store.find(waiting=True)[1]}) == sorted(chosen)
+    with Store.open(out) as store:
+        assert sorted({field.key for field in store.find(pending_review=True)[1]}) == sorted(chosen)
 
         def says(name: str, **word: Any) -> dict[str, Any]:
-            fields = answer(store, saver, chosen[0], name, Review(**word), reader=FakeReader(), opened=open_document)
-            return {field.name: (field.answer["answer"], field.answer["by"], field.waiting) for field in fields}
+            fields = review_field(
+                store, chosen[0], name, ReviewDecision(**word), reader=FakeReader(), opened=open_document
+            )
+            return {field.name: (field.answer["answer"], field.answer["by"], field.pending_review) for field in fields}
 
         assert says("total", answer="77.00") == {
             "vendor": ("Shop 6", "reader", True),
             "total": ("77.00", "person", False),
         }
-        assert store.find(waiting=True)[0] == 3
+        assert store.find(pending_review=True)[0] == 3
         assert says("vendor", accept=True)["vendor"] == ("Shop 6", "person", False)
-        assert {field.key for field in store.find(waiting=True)[1]} == {chosen[1]}
+        assert {field.key for field in store.find(pending_review=True)[1]} == {chosen[1]}
     assert select(out, "--top", "9", "--queue", "--json") == 0
     said = capsys.readouterr()
     assert chosen[0] not in {row["key"] for row in json.loads(said.out)}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from layoutllm_tool.batch.selection import select
-from layoutllm_tool.batch.store import Done, Field, Input, Store
+from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def put(
     store: Store, number: int, fields: Sequence[Field], *, position: int | None = None, status: Any = "done"
 ) -> None:
     store.enter([Input(number if position is None else position, f"/in/{number}.png", None, key(number))])
-    store.put(Done(key(number), status, "satisfied"), fields)
+    store.put(DocumentResult(key(number), status, "satisfied"), fields)
 
 
 def numbers(store: Store, *given: Any, **options: Any) -> list[int]:
@@ -111,7 +111,7 @@ def test_a_queued_document_waits_until_each_field_is_reviewed(store: Store) -> N
     for number in (1, 2):
         put(store, number, [field(number, "date", 0.9), field(number, "total", 0.9, at=1)])
     assert store.queue([key(1), key(1), key(8)]) == 2 and store.queue([key(1)]) == 2
-    assert [f.key for f in store.find(waiting=True)[1]] == [key(1)] * 2
+    assert [f.key for f in store.find(pending_review=True)[1]] == [key(1)] * 2
     after = store.fields(key(1))
     store.reviewed(
         key(1),
@@ -120,17 +120,19 @@ def test_a_queued_document_waits_until_each_field_is_reviewed(store: Store) -> N
         [Field(f.key, f.position, f.name, f.answer, False) for f in after],
         "satisfied",
     )
-    assert [(f.name, f.waiting) for f in store.fields(key(1))] == [("date", False), ("total", True)]
-    store.put(Done(key(2), "done"), store.fields(key(2)))
+    assert [(f.name, f.pending_review) for f in store.fields(key(1))] == [("date", False), ("total", True)]
+    store.put(DocumentResult(key(2), "done"), store.fields(key(2)))
     assert store.queue([key(2)]) == 2
-    store.put(Done(key(2), "done"), [field(2, "date", 0.3), field(2, "total", 0.3, at=1)])  # done again: still wanted
-    assert all(f.waiting for f in store.fields(key(2)))
+    store.put(
+        DocumentResult(key(2), "done"), [field(2, "date", 0.3), field(2, "total", 0.3, at=1)]
+    )  # done again: still wanted
+    assert all(f.pending_review for f in store.fields(key(2)))
 
 
 def test_a_reviewed_document_is_left_out_of_the_queue(store: Store) -> None:
     put(store, 1, [field(1, "date", 0.9), field(1, "total", 0.9, at=1)])
     store.reviewed(key(1), "date", {"accept": True}, store.fields(key(1)), "satisfied")
-    assert store.queue([key(1)]) == 0 and store.find(waiting=True)[0] == 0
+    assert store.queue([key(1)]) == 0 and store.find(pending_review=True)[0] == 0
 
 
 def test_a_store_of_an_earlier_version_can_queue(tmp_path: Path) -> None:

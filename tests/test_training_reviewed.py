@@ -1,4 +1,4 @@
-"""Reviewed answers as training examples: from a real batch, through a person's words, into the trainer."""
+"""ReviewRecord answers as training examples: from a real batch, through a person's words, into the trainer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from graphs.batch import RUNS, Batch, here, reader_identity
-from graphs.batch_desk import Settings
-from graphs.parked import answer
-from graphs.review import Review
-from graphs.runs import checkpoints
-from layoutllm_tool.batch.sources import open_document, rows
+from graphs.batch.review import review_field
+from graphs.batch.runner import Batch, here, reader_identity
+from graphs.batch.worker import Settings
+from graphs.review import ReviewDecision
+from layoutllm_tool.batch.inputs import batch_inputs
+from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document
@@ -134,7 +134,7 @@ def batch(tmp_path: Path) -> Path:
         (source / f"{number:03}.pdf").write_bytes(invoice(number))
     reader = FakeReader()
     settings = Settings.of(["vendor", "total"], model=reader_identity(reader), rounds=1, second_look=False)
-    with Batch(rows(str(source)), out, settings) as made:
+    with Batch(batch_inputs(str(source)), out, settings) as made:
         made.run(here(reader, settings))
     say(out, "001.pdf", "vendor", {"answer": "Zeta"})
     say(out, "001.pdf", "total", {"accept": True})
@@ -144,9 +144,9 @@ def batch(tmp_path: Path) -> Path:
 
 
 def say(out: Path, document: str, name: str, reply: dict[str, Any]) -> None:
-    with Store.open(out) as store, checkpoints(out / RUNS) as saver:
+    with Store.open(out) as store:
         key = next(one.key for one in store.inputs() if one.name.endswith(document))
-        answer(store, saver, key, name, Review.model_validate(reply), reader=FakeReader(), opened=open_document)
+        review_field(store, key, name, ReviewDecision.model_validate(reply), reader=FakeReader(), opened=open_document)
 
 
 def test_the_last_word_on_each_field_counts(batch: Path) -> None:
@@ -167,21 +167,21 @@ def test_a_document_that_changed_or_went_is_counted_not_taught(batch: Path, tmp_
         ReviewedPages.read([batch])
 
 
-def test_documents_of_a_registrys_frozen_set_are_not_trained_on(batch: Path, tmp_path: Path) -> None:
-    from layoutllm_tool.commands.train import _frozen
+def test_documents_of_a_registrys_validation_set_are_not_trained_on(batch: Path, tmp_path: Path) -> None:
+    from layoutllm_tool.commands.train import _validated_documents
     from layoutllm_tool.registry import Registry
-    from layoutllm_tool.registry.frozen import Frozen
+    from layoutllm_tool.registry.validation import ValidationSet
 
     asked = tmp_path / "validation.jsonl"
     asked.write_text('{"document": "in/001.pdf", "question": "What is the total?", "answers": ["1.50"]}')
-    Registry.freeze(tmp_path / "models", Frozen.read(asked))
+    Registry.set_validation(tmp_path / "models", ValidationSet.read(asked))
     recipe = load_recipe("adapt")
-    sources = Sources(reviewed=(batch,), held_out=_frozen(tmp_path / "models"))
+    sources = Sources(reviewed=(batch,), held_out=_validated_documents(tmp_path / "models"))
     found = stage_examples(recipe, recipe.stages[0], sources)
     assert isinstance(found, Rehearsed)
     assert [example.source for example in found.reviewed.examples] == ["002.pdf/1"]
     assert found.reviewed.left_out == {"its document is in the frozen set": 2}
-    assert _frozen(None) == frozenset()
+    assert _validated_documents(None) == frozenset()
 
 
 def test_released_pages_are_rehearsed_where_they_are_given(

@@ -149,7 +149,7 @@ def test_a_long_list_comes_in_parts(page: Any, address: str, batch: tuple[Path, 
     with Store.open(batch[0]) as store:
         whole, done = store.fields(KEY), store.document(KEY)
         assert done is not None
-        many = [replace(whole[1], name=f"date {n:03}", position=n + 2, waiting=False) for n in range(230)]
+        many = [replace(whole[1], name=f"date {n:03}", position=n + 2, pending_review=False) for n in range(230)]
         store.put(done, [*whole, *many])
     page.goto(address)
     page.keyboard.press("2")

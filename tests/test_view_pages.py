@@ -7,19 +7,18 @@ import base64
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
-from graphs.batch import RUNS, Batch, here
-from graphs.batch_desk import Result, Settings
-from graphs.parked import answer
-from graphs.review import Review
-from graphs.runs import checkpoints
-from layoutllm_tool.batch.sources import rows
+from graphs.batch.review import review_field
+from graphs.batch.runner import Batch, here
+from graphs.batch.worker import Settings, WorkResult
+from graphs.review import ReviewDecision
+from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.commands import view
 from layoutllm_tool.documents import Access, Document, load_document
@@ -63,7 +62,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def carry_out(source: Path, out: Path, **options: Any) -> None:
-    with Batch(rows(str(source), **options), out, SETTINGS) as batch:
+    with Batch(batch_inputs(str(source), **options), out, SETTINGS) as batch:
         batch.run(here(Turning(ocr=FakeOCR(words)), SETTINGS))
 
 
@@ -78,10 +77,10 @@ def keys(store: Store) -> dict[str, str]:
 def test_a_batch_knows_which_pages_it_turned(out: Path) -> None:
     with Store.open(out) as store:
         known = {name: store.document(key) for name, key in keys(store).items()}
-        assert {name: done.turned for name, done in known.items() if done} == {"level": [], "side": [1]}
+        assert {name: done.rotated_pages for name, done in known.items() if done} == {"level": [], "side": [1]}
         for done in known.values():
             assert done and done.status == "done"
-            assert Result.from_json(json.loads(json.dumps(Result(done).to_json()))).done == done
+            assert WorkResult.from_json(json.loads(json.dumps(asdict(WorkResult(done))))).document == done
 
 
 def test_a_page_is_shown_the_way_up_that_it_was_read(out: Path) -> None:
@@ -118,7 +117,7 @@ def test_a_store_that_does_not_know_has_its_pages_read(out: Path, tmp_path: Path
     with Store.open(out) as store:
         pages, key = Pages(store, lambda: Turning(ocr=ocr)), keys(store)
         done = store.document(key["side"])
-        assert done and done.turned is None and done.status == "done"
+        assert done and done.rotated_pages is None and done.status == "done"
         assert size(pages.picture(key["side"], 1)) == SIZE
         store.put(done, store.fields(key["side"]))
     assert export(out, tmp_path / "run.html", lambda: Turning(ocr=ocr)) == []
@@ -129,13 +128,13 @@ def test_one_page_of_a_long_document_is_shown_and_reviewed(tmp_path: Path) -> No
     page = text("Total:", 72, 650) + text("3.50", 200, 650)
     (tmp_path / "long.pdf").write_bytes(make_pdf(*[text("page", 72, 700)] * 2, page, *[text("page", 72, 700)] * 57))
     carry_out(tmp_path / "long.pdf", tmp_path / "out", page=3)
-    with Store.open(tmp_path / "out") as store, checkpoints(tmp_path / "out" / RUNS) as saver:
+    with Store.open(tmp_path / "out") as store:
         (key,) = keys(store).values()
         pages = Pages(store, FakeReader)
         assert size(pages.picture(key, 3)) > (100, 100) and "Total:" in pages.lines(key, 3)["lines"][0]["text"]
         assert size(pages.picture(key, 60)) > (100, 100)
         assert [page.number for page in pages.document(key).pages] == [3]
-        word = Review.model_validate({"correction": {"step": "area", "page": 3, "boxes": [[0, 0, 1000, 1000]]}})
-        (field,) = answer(store, saver, key, "total", word, reader=FakeReader(), opened=lambda _: pages.document(key))
+        word = ReviewDecision.model_validate({"correction": {"step": "area", "page": 3, "boxes": [[0, 0, 1000, 1000]]}})
+        (field,) = review_field(store, key, "total", word, reader=FakeReader(), opened=lambda _: pages.document(key))
         assert (field.answer["answer"], field.answer["page"], field.answer["by"]) == ("3.50", 3, "person")
     assert export(tmp_path / "out", tmp_path / "run.html") == []

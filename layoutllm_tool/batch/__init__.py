@@ -1,1 +1,2 @@
-"""Batches on disk: where documents come from, what became of them, and the tables people read. What runs them is ``graphs.batch``."""
+"""Batches on disk: where documents come from, their results, and tables of them. ``graphs.batch`` runs
+them."""

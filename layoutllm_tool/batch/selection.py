@@ -1,7 +1,7 @@
-"""Which documents of a batch a person should annotate next: those of which the model expects the highest loss.
+"""Which documents of a batch a person should annotate next: those with the highest expected loss.
 
-Learning Loss for Active Learning (Yoo & Kweon 2019): a random subset of the pool, then its K by the loss-prediction head. The subset
-keeps documents that are all alike from filling the choice. What is asked of a person, and training on it, is *not* here. Standard
+Learning Loss for Active Learning (Yoo & Kweon 2019): draw a random subset of the pool, then take its K with
+the highest predicted loss. The subset keeps documents that are all alike from filling the choice. Standard
 library only.
 """
 
@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import fmean
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from layoutllm_tool.batch.store import Field, Store
 
 Measure = Literal["predicted_loss", "1 - confidence"]
+_Loss = tuple[float, str]
+"""A document's mean loss, and the field with the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,53 +39,38 @@ class Candidate:
 def select(
     store: Store, top: int, subset: int | None = None, seed: int = 0, *, random: bool = False
 ) -> list[Candidate]:
-    """The ``top`` of the pool, or of ``subset`` drawn from it, highest loss first; equal ones by key. Fewer where there are no more.
+    """The ``top`` of the pool, or of ``subset`` drawn from it, highest loss first; equal ones by key.
 
-    The pool are the documents of the source that are done and that no person has spoken of. What is drawn depends on ``seed`` and their
-    keys, not on their order; of a larger draw, a smaller one is the beginning. ``random`` takes the first that are drawn instead, whatever
-    their loss: what choosing is compared with. The loss is the head's; where a document has none, ``1 - confidence`` of all of them: the
-    two have no common scale, and a batch that was begun without a head would otherwise have to be done again to be ranked at all.
+    The pool are the source's documents that are done and have no review. The draw depends on ``seed`` and
+    their keys, not on their order; a smaller draw is the beginning of a larger one. ``random`` takes the
+    first that are drawn, as a control. The loss is the head's; where any document has none, it is ``1 -
+    confidence`` for all: the two have no common scale.
     """
-    keys = _drawn(list(store.unreviewed()), seed)
+    keys = sorted(store.unreviewed())
+    keys = Random(f"select {seed}").sample(keys, len(keys))
     if random:
         return _candidates(store, keys[:top])
-    found = _candidates(store, keys[:subset])
-    return heapq.nsmallest(top, found, key=lambda one: (-one.loss, one.key))
-
-
-def _drawn(keys: Sequence[str], seed: int) -> list[str]:
-    return Random(f"select {seed}").sample(sorted(keys), len(keys))
-
-
-class _Worst(NamedTuple):
-    mean: float
-    field: str
-
-
-class _Weighed(NamedTuple):
-    """What is kept of a document: its answers are not."""
-
-    key: str
-    loss: _Worst | None
-    doubt: _Worst
+    return heapq.nsmallest(top, _candidates(store, keys[:subset]), key=lambda one: (-one.loss, one.key))
 
 
 def _candidates(store: Store, keys: Sequence[str]) -> list[Candidate]:
-    weighed = [_weighed(key, store.fields(key)) for key in keys]
-    by_loss = all(one.loss for one in weighed)
+    """Answers are not kept: the pool may be large."""
+    weighed = [(key, *_losses(store.fields(key))) for key in keys]
+    by_loss = all(predicted for _, predicted, _ in weighed)
     measure: Measure = "predicted_loss" if by_loss else "1 - confidence"
     found = []
-    for one in weighed:
-        worst, source = (one.loss if by_loss else None) or one.doubt, store.input_of(one.key)
-        if source is not None:
-            found.append(Candidate(one.key, source.name, source.page, worst.mean, measure, worst.field))
+    for key, predicted, doubt in weighed:
+        mean, field = predicted if by_loss and predicted else doubt
+        if source := store.input_of(key):
+            found.append(Candidate(key, source.name, source.page, mean, measure, field))
     return found
 
 
-def _weighed(key: str, fields: Sequence[Field]) -> _Weighed:
-    losses = [(loss, field.name) for field in fields if (loss := _predicted(field)) is not None]
+def _losses(fields: Sequence[Field]) -> tuple[_Loss | None, _Loss]:
+    """By the head, None where it predicted none, and by the confidence."""
+    predicted = [(loss, field.name) for field in fields if (loss := _predicted(field)) is not None]
     doubts = [(1.0 - (field.answer["confidence"] or 0.0), field.name) for field in fields]
-    return _Weighed(key, _worst(losses) if losses else None, _worst(doubts))
+    return _mean(predicted) if predicted else None, _mean(doubts)
 
 
 def _predicted(field: Field) -> float | None:
@@ -91,5 +78,5 @@ def _predicted(field: Field) -> float | None:
     return loss if isinstance(loss, int | float) and math.isfinite(loss) else None
 
 
-def _worst(losses: Sequence[tuple[float, str]]) -> _Worst:
-    return _Worst(fmean(loss for loss, _ in losses), max(losses, key=lambda one: one[0])[1])
+def _mean(losses: Sequence[tuple[float, str]]) -> _Loss:
+    return fmean(loss for loss, _ in losses), max(losses, key=lambda one: one[0])[1]

@@ -1,6 +1,7 @@
-"""``layoutllm batch SOURCE --task ... -o out/``: a task over many documents, resumable, with what stays doubtful parked for a person.
+"""``layoutllm batch SOURCE --task ... -o out/``: a task over many documents, resumable.
 
-Progress goes to stderr; tables lie in the folder. Looking at them, and deciding on what waits, is ``layoutllm view``.
+Progress goes to stderr; tables lie in the folder. Looking at them, and deciding on what waits, is ``layoutllm
+view``.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.commands.arguments import add_languages, add_places, add_task, from_one, from_zero, task_of
+from layoutllm_tool.commands.arguments import add_languages, add_places, add_task, from_one, task_of
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
-    from graphs.batch import Batch, Tally, Workers
-    from graphs.batch_desk import Settings
+    from graphs.batch.runner import Batch, BatchStats, Workers
+    from graphs.batch.worker import Settings
 
 _EXAMPLES = """\
 examples:
@@ -43,7 +44,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """The command with its options."""
     parser = commands.add_parser(
         "batch", help="carry out a document task over many documents", epilog=_EXAMPLES,
-        description="Carry out a task over many documents. Answers that stay doubtful are parked for a person.",
+        description="Carry out a task over many documents. Answers that stay doubtful wait for a person.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(
@@ -53,11 +54,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where results are kept")
     parser.add_argument("--page", type=from_one, metavar="N", help="look at this page only, where a row names none")
     parser.add_argument(
-        "--shard",
-        type=_shard,
-        metavar="I/N",
+        "--shard", type=_shard, metavar="I/N",
         help="only the I-th of N parts (from 1), by a hash of the name; a folder for each",
-    )
+    )  # fmt: skip
     parser.add_argument("--retry-failed", action="store_true", help="do again what failed, and nothing else")
     parser.add_argument(
         "--rounds", type=from_one, default=3, metavar="N", help="most attempts at a question (default: 3)"
@@ -78,56 +77,49 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help=f"processes with a model each, 1.2 GB or so (default: a core each, at most 4; here {workers})",
     )  # fmt: skip
     parser.add_argument(
-        "--ahead", type=from_zero, default=0, metavar="N",
-        help="documents that a worker opens and reads ahead, on a core beside it (default: 0)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--seconds",
-        type=_limit,
-        default=300.0,
-        metavar="S",
+        "--seconds", type=_limit, default=300.0, metavar="S",
         help="longest time for a document (default: 300; not with Ray)",
-    )
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
-    """0 where all is done, 3 where something failed or waits, 1 after an unexpected error. LayoutLLMError. ``reader`` works here."""
-    from graphs.batch import Batch
-    from layoutllm_tool.batch.sources import rows
+    """0: all done; 3: something failed or is pending; 1: an unexpected error. LayoutLLMError."""
+    from graphs.batch.runner import Batch
+    from layoutllm_tool.batch.inputs import batch_inputs
     from layoutllm_tool.batch.tables import write_tables
     from layoutllm_tool.registry import resolve
 
-    options.weights = resolve(
-        options.weights
-    )  # once: all workers, and what the answers are kept under, mean the same model
+    options.weights = resolve(options.weights)  # once: all workers, and the store, mean the same model
     settings = _settings(options, reader)
     part, shard = (f"{options.shard[0] + 1}/{options.shard[1]}", options.shard) if options.shard else ("", None)
-    found = rows(options.source, page=options.page, shard=shard, roots=options.root, schemes=options.allow_scheme)
+    found = batch_inputs(
+        options.source, page=options.page, shard=shard, roots=options.root, schemes=options.allow_scheme
+    )
     with Batch(found, options.out, settings, shard=part, retry_failed=options.retry_failed) as batch:
         try:
             with _Progress(batch) as progress:
-                tally = batch.run(_workers(options, settings, reader), progress.take)
+                stats = batch.run(_workers(options, settings, reader), progress.take)
         finally:
             parquet = write_tables(batch.store, options.out)
-        return _told(batch, tally, options.out, parquet=parquet)
+        return _report(batch, stats, options.out, parquet=parquet)
 
 
-def _told(batch: Batch, tally: Tally, out: Path, *, parquet: bool) -> int:
-    waiting, _ = batch.store.find(waiting=True, limit=0)
+def _report(batch: Batch, stats: BatchStats, out: Path, *, parquet: bool) -> int:
+    waiting, _ = batch.store.find(pending_review=True, limit=0)
     counts = {"done": 0, "failed": 0} | batch.store.statuses()
     sys.stderr.write(
         f"layoutllm: {counts['done']} done, {counts['failed']} failed, {waiting} fields wait for a person; {out}\n"
     )
     if not parquet:
         sys.stderr.write("layoutllm: no Parquet without pyarrow: pip install 'layoutllm-tool[batch]'\n")
-    if tally.bugs:
-        sys.stderr.write(f"layoutllm: {tally.bugs} unexpected errors, see {out / 'errors.log'}\n")
+    if stats.bugs:
+        sys.stderr.write(f"layoutllm: {stats.bugs} unexpected errors, see {out / 'errors.log'}\n")
         return 1
     return 3 if waiting or counts["failed"] else 0
 
 
-# -- options ------------------------------------------------------------------------------------------------------------
+# -- options -------------------------------------------------------------------------------------------------
 
 
 def _limit(text: str) -> float:
@@ -148,23 +140,18 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
-    from importlib.metadata import PackageNotFoundError, version
+    from graphs.batch.runner import reader_identity
+    from graphs.batch.worker import Settings
+    from layoutllm_tool.registry import package_version
 
-    from graphs.batch import reader_identity
-    from graphs.batch_desk import Settings
-
-    try:
-        known = version("layoutllm-tool")
-    except PackageNotFoundError:  # a checkout that was never installed
-        known = ""
     return Settings.of(
         task_of(options), model=reader_identity(reader) if reader else _model(options.weights), rounds=options.rounds,
-        second_look=not options.no_second_look, languages=options.lang, version=known,
+        second_look=not options.no_second_look, languages=options.lang, version=package_version(),
     )  # fmt: skip
 
 
 def _model(weights: Path | None) -> dict[str, str]:
-    """Which weights, by content. Fetches the base model where it is missing: once, and before any worker needs it."""
+    """Which weights, by content. Fetches a missing base model once, before any worker needs it."""
     from layoutllm_tool.model.base import base_model, base_sha256
     from layoutllm_tool.model.weights import calibration, parts_sha256
 
@@ -180,23 +167,22 @@ def _model(weights: Path | None) -> dict[str, str]:
 
 
 def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | None) -> Workers:
-    from graphs.batch import here
+    from graphs.batch.runner import here
     from layoutllm_tool.reader import LayoutLLMReader
 
     if reader is not None:
-        return here(reader, settings, ahead=options.ahead)
+        return here(reader, settings)
     make: Callable[[], Any] = partial(LayoutLLMReader, options.weights, languages=options.lang)
     if options.engine == "ray":
-        from graphs.batch_ray import on_ray
+        from graphs.batch.ray import on_ray
 
         return on_ray(make, settings, workers=options.workers, address=options.ray_address)
-    from graphs.batch_pool import Shape, pool
+    from graphs.batch.pool import pool
 
-    shape = Shape(options.workers, options.ahead, options.seconds)
-    return lambda works: pool(make, settings, shape, works)
+    return lambda items: pool(make, settings, items, workers=options.workers, seconds=options.seconds)
 
 
-# -- progress -----------------------------------------------------------------------------------------------------------
+# -- progress ------------------------------------------------------------------------------------------------
 
 
 class _Progress:
@@ -213,11 +199,11 @@ class _Progress:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
             self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"),
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
                 console=Console(stderr=True),
             )  # fmt: skip
             self._bar.start()
-            self._bar.add_task("documents", total=self._batch.tally.total, said="")
+            self._bar.add_task("documents", total=self._batch.stats.total, text="")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -229,19 +215,19 @@ class _Progress:
         for field in result.fields:
             verdict = field.answer["verdict"]
             self._verdicts[verdict] = self._verdicts.get(verdict, 0) + 1
-        tally = self._batch.tally
+        stats = self._batch.stats
         if self._bar:
-            self._bar.update(0, completed=tally.seen, said=self._said())
+            self._bar.update(0, completed=stats.seen, text=self._text())
         elif time.monotonic() - self._last >= _EVERY:
             self._last = time.monotonic()
-            sys.stderr.write(f"layoutllm: {tally.seen} of {tally.total} documents, {self._said()}\n")
+            sys.stderr.write(f"layoutllm: {stats.seen} of {stats.total} documents, {self._text()}\n")
 
-    def _said(self) -> str:
-        tally, passed = self._batch.tally, max(time.monotonic() - self._begun, 1e-6)
-        speed = tally.answered / passed
-        left = (tally.total - tally.seen) / speed if speed else 0.0
+    def _text(self) -> str:
+        stats, passed = self._batch.stats, max(time.monotonic() - self._begun, 1e-6)
+        speed = stats.answered / passed
+        left = (stats.total - stats.seen) / speed if speed else 0.0
         verdicts = ", ".join(f"{count} {name}" for name, count in self._verdicts.items() if count)
-        return f"{60 * speed:.1f} a minute, {_clock(left)} left; {verdicts}; {tally.failed} documents failed"
+        return f"{60 * speed:.1f} a minute, {_clock(left)} left; {verdicts}; {stats.failed} documents failed"
 
 
 def _clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""``layoutllm models``: a registry of trained weights. What is compared, and how, is in ``evaluation.promotion``."""
+"""``layoutllm models``: a registry of trained weights. ``evaluation.promotion`` compares them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +15,19 @@ from layoutllm_tool.tool_content import plain_line, quote
 
 if TYPE_CHECKING:
     from layoutllm_tool.evaluation.promotion import Decision, Worse
-    from layoutllm_tool.registry.history import Listed
 
 _EXAMPLES = """\
 examples:
-  layoutllm models freeze validation.jsonl --registry models/
+  layoutllm models set-validation validation.jsonl --registry models/
   layoutllm models promote out/adapted/weights --registry models/
   layoutllm models list --registry models/
   layoutllm models rollback --registry models/
   layoutllm ask invoice.pdf "What is the total?" --weights models/     the registry's current model
 
 A row of VALIDATION.jsonl: {"document": "a.pdf", "page": 1, "question": "What is the total?", "answers": ["12.50"]}
-`document` is relative to the list, `page` may be left out, "answers": [] says that the document does not answer. The folder
-of a batch stands for what people decided on in `layoutllm view`, in the batch's languages. Train on none of these documents. A promotion that is refused exits with 3.
+`document` is relative to the list, `page` may be left out, "answers": [] says that the document does not answer.
+The folder of a batch stands for what people decided on in `layoutllm view`, in the batch's languages. Train on none of
+these documents. A promotion that is refused exits with 3.
 """
 _MOST_WORSE = 10
 
@@ -37,11 +36,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """The command with its own commands."""
     parser = commands.add_parser(
         "models", help="promote trained weights, or go back to earlier ones", epilog=_EXAMPLES,
-        description="A registry of weights: a new model replaces the current one only if it is no worse on a frozen set.",
+        description="A registry of weights: a new model replaces the current one only if it is no worse on a validation set.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     below = parser.add_subparsers(metavar="COMMAND", required=True)
-    made = _command(below, "freeze", _freeze, "Make a registry with this validation set, which stays as it is.")
+    made = _command(
+        below, "set-validation", _set_validation, "Make a registry with this validation set, which stays as it is."
+    )
     made.add_argument(
         "validation", type=Path, metavar="VALIDATION",
         help="a list of documents, questions and answers (.jsonl), or the folder of a reviewed batch",
@@ -51,13 +52,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="documents may lie here too (default: the list's folder; for a batch, the working directory)",
     )  # fmt: skip
     add_languages(made)
-    made = _command(below, "promote", _promote, "Ask both models the frozen questions; the new one has to be no worse.")
+    made = _command(below, "promote", _promote, "Ask both models the validation set; the new one has to be no worse.")
     made.add_argument("weights", type=Path, metavar="WEIGHTS", help="a folder of `layoutllm train`")
     made.add_argument(
         "--tolerance", type=float, default=0.0, metavar="ANLS", help="how much lower it may score (default: 0)"
     )
     made = _command(below, "list", _list, "Show the models, which is current, and where each comes from.")
-    made.add_argument("--json", action="store_true", help="print one JSON object, with all facts and the log's head")
+    made.add_argument("--json", action="store_true", help="print one JSON object, with all facts")
     _command(below, "rollback", _rollback, "Make the model before the last promotion the current one again.")
 
 
@@ -68,39 +69,39 @@ def _command(below: Any, name: str, run: Any, text: str) -> argparse.ArgumentPar
     return made
 
 
-def _freeze(options: argparse.Namespace, _reader: Reader | None) -> int:
-    """RegistryError where a row is none, a document can't be used, or another set is frozen."""
+def _set_validation(options: argparse.Namespace, _reader: Reader | None) -> int:
+    """RegistryError where a row or a document can't be used, or models were promoted by another set."""
     from layoutllm_tool.documents import Access
-    from layoutllm_tool.registry.frozen import Frozen
-    from layoutllm_tool.registry.models import Registry
+    from layoutllm_tool.registry import Registry
+    from layoutllm_tool.registry.validation import ValidationSet
 
     home = Path.cwd() if options.validation.is_dir() else options.validation.absolute().parent
     access = Access(roots=(home, *map(Path.absolute, options.root)))
     if options.validation.is_dir():
-        from layoutllm_tool.evaluation.reviewed import frozen_of
+        from layoutllm_tool.evaluation.reviewed import validation_of
 
-        found = frozen_of(options.validation)
+        found = validation_of(options.validation)
     else:
-        found = Frozen.read(options.validation, languages=options.lang)
-    registry = Registry.freeze(options.registry, found.within(access))
-    frozen = registry.validation
-    documents = len({case.sha256 for case in frozen.cases})
-    _say(f"frozen: {len(frozen.cases)} questions on {documents} documents, {frozen.sha256[:16]}")
+        found = ValidationSet.read(options.validation, languages=options.lang)
+    made = Registry.set_validation(options.registry, found.within(access)).validation
+    documents = len({case.sha256 for case in made.cases})
+    _print(f"validation set: {len(made.cases)} questions on {documents} documents, {made.sha256[:16]}")
     return 0
 
 
 def _promote(options: argparse.Namespace, reader: Reader | None) -> int:
-    """0 where the model is current now, 3 where it was refused. RegistryError where nothing could be decided."""
+    """0 where the model is current now, 3 where it was refused. RegistryError where nothing could be
+    decided."""
     from layoutllm_tool.evaluation.promotion import promote
     from layoutllm_tool.evaluation.report import progress
-    from layoutllm_tool.registry.models import Registry
+    from layoutllm_tool.registry import Registry
 
     registry = Registry(options.registry)
     decision = promote(
         registry, options.weights, (lambda _weights, _languages: reader) if reader else make_reader,
         setting="" if reader else _recognition(), tolerance=options.tolerance, bar=progress,
     )  # fmt: skip
-    _tell(decision)
+    _print_decision(decision)
     return 0 if decision.promoted else 3
 
 
@@ -123,16 +124,16 @@ def _recognition() -> str:
     return str(getattr(engine, "fingerprint", engine.name))
 
 
-def _tell(decision: Decision) -> None:
+def _print_decision(decision: Decision) -> None:
     new, old = decision.candidate, decision.current
     scores = f"ANLS {new.anls:.4f} against {old.anls:.4f} of {decision.replaces}"
     right = f"right {new.right} against {old.right} of {new.questions}, refused {new.refused} against {old.refused}"
     allowed = f", tolerance {decision.tolerance:g}" if decision.tolerance else ""
-    _say(f"{'promoted' if decision.promoted else 'refused'} {decision.model}: {scores}; {right}{allowed}")
+    _print(f"{'promoted' if decision.promoted else 'refused'} {decision.model}: {scores}; {right}{allowed}")
     for one in decision.worse[:_MOST_WORSE]:
-        _say(f"  worse: {_worse(one)}")
+        _print(f"  worse: {_worse(one)}")
     if (more := len(decision.worse) - _MOST_WORSE) > 0:
-        _say(f"  and {more} more; all answers are in the registry's folder `scores`")
+        _print(f"  and {more} more; all answers are in the registry's folder `scores`")
 
 
 def _worse(one: Worse) -> str:
@@ -142,26 +143,21 @@ def _worse(one: Worse) -> str:
 
 def _list(options: argparse.Namespace, _reader: Reader | None) -> int:
     """RegistryError, once all is shown, where the current model's files are not what was promoted."""
-    from layoutllm_tool.registry.models import Registry
+    from layoutllm_tool.registry import Registry
 
     registry = Registry(options.registry)
     models = registry.models()
     if options.json:
-        known = {
-            "current": registry.current,
-            "head": registry.log.head(),
-            "models": [asdict(model) for model in models],
-        }
+        known = {"current": registry.current, "models": models}
         sys.stdout.write(json.dumps(known, indent=1) + "\n")
     else:
         for line in _lines(models):
-            _say(line)
-        _say(f"log: {len(registry.log.entries())} entries, head {registry.log.head()}")
+            _print(line)
     registry.weights()
     return 0
 
 
-def _lines(models: Sequence[Listed]) -> list[str]:
+def _lines(models: Sequence[dict[str, Any]]) -> list[str]:
     """In columns. Never cut: ids are there to be copied."""
     head = ["", "model", "state", "parent", "when", "ANLS", "before", "asked", "recipe", "seed"]
     rows = [head, *map(_cells, models)]
@@ -169,21 +165,22 @@ def _lines(models: Sequence[Listed]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _cells(model: Listed) -> list[str]:
-    facts = [plain_line(str(model.facts.get(name, "")), 24) for name in ("recipe", "seed")]
-    scores = [f"{score:.4f}" if score is not None else "" for score in (model.anls, model.against)]
-    when, mark = model.at[:16].replace("T", " "), "*" if model.state == "current" else ""
-    return [mark, model.id, model.state, (model.parent or "")[:16], when, *scores, str(model.questions or ""), *facts]
+def _cells(model: dict[str, Any]) -> list[str]:
+    facts = [plain_line(str(model["facts"].get(name, "")), 24) for name in ("recipe", "seed")]
+    scores = [f"{score:.4f}" if score is not None else "" for score in (model["anls"], model["against"])]
+    when, mark = model["at"][:16].replace("T", " "), "*" if model["state"] == "current" else ""
+    parent, asked = (model["parent"] or "")[:16], str(model["questions"] or "")
+    return [mark, model["id"], model["state"], parent, when, *scores, asked, *facts]
 
 
 def _rollback(options: argparse.Namespace, _reader: Reader | None) -> int:
-    from layoutllm_tool.registry.models import Registry
+    from layoutllm_tool.registry import Registry
 
-    entry = Registry(options.registry).roll_back()
-    skipped = f" (damaged, and skipped: {', '.join(entry['skipped'])})" if entry["skipped"] else ""
-    _say(f"current: {entry['model']}, in place of {entry['replaces']}{skipped}")
+    current, replaced, skipped = Registry(options.registry).roll_back()
+    damaged = f" (damaged, and skipped: {', '.join(skipped)})" if skipped else ""
+    _print(f"current: {current}, in place of {replaced}{damaged}")
     return 0
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(plain_line(line) + "\n")

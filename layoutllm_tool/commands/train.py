@@ -39,7 +39,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--shards", type=Path, metavar="DIR", help="receipts packed by --write-shards, in their place")
     parser.add_argument("--reviewed", type=Path, nargs="+", default=[], metavar="OUT", help="batches with reviewed answers, for the recipe adapt")  # fmt: skip
     add_places(parser, default="the working directory; for --reviewed")
-    parser.add_argument("--registry", type=Path, metavar="DIR", help="leave out what its frozen set asks about")
+    parser.add_argument("--registry", type=Path, metavar="DIR", help="leave out what its validation set asks about")
     parser.add_argument("--released", type=Path, nargs="+", default=[], metavar="FILE", help="instructions that the paper's authors released, in place of the recipe's own pages")  # fmt: skip
     parser.add_argument("--released-folder", type=Path, metavar="DIR", help="holds their pictures and OCR results (default: the first file's folder)")  # fmt: skip
     parser.add_argument("--released-boxes", choices=("pixels", "thousandths"), default="pixels", help="of the OCR results (default: %(default)s)")  # fmt: skip
@@ -75,7 +75,7 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
         options.data,
         options.shards,
         tuple(options.reviewed),
-        _frozen(options.registry),
+        _validated_documents(options.registry),
         _released(options),
         stored_places(options),
     )
@@ -103,7 +103,7 @@ def _released(options: argparse.Namespace) -> tuple[Released, ...]:
     )
 
 
-def _frozen(registry: Path | None) -> frozenset[str]:
+def _validated_documents(registry: Path | None) -> frozenset[str]:
     if registry is None:
         return frozenset()
     from layoutllm_tool.registry import Registry

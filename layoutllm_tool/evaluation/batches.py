@@ -19,8 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import asked_pages, open_document
-from layoutllm_tool.batch.sources import rows as source_rows
 from layoutllm_tool.batch.store import FILE, Store
 from layoutllm_tool.batch.tables import TIMINGS, document_rows, field_rows
 from layoutllm_tool.errors import LayoutLLMError, RecipeError
@@ -75,7 +75,7 @@ def measure(plan: Plan, make: Callable[[], Reader], say: Callable[[str], None]) 
     belongs(plan.out, {"source": os.path.abspath(plan.source), "task": plan.task, "alone": plan.alone, "workers": plan.workers, "seed": plan.seed})  # fmt: skip
     seconds = _timed(plan.out / "whole.json", lambda: _anew(plan, "whole"))
     say(f"batch: {seconds:.0f} s")
-    alone = spread(list(source_rows(plan.source)), plan.alone)
+    alone = spread(list(batch_inputs(plan.source)), plan.alone)
     lone = _timed(plan.out / "alone.json", lambda: _one_by_one(plan, alone, make()))
     say(f"one after another: {len(alone)} documents in {lone:.0f} s")
     whole, kills, broken, through = _rows(plan.out / "whole"), 0, None, None
@@ -120,7 +120,7 @@ def _anew(plan: Plan, name: str) -> None:
 def _killed(plan: Plan, say: Callable[[str], None]) -> int:
     """To its end, through so many kills, fewer where it ended before; those that happened before are kept in a file."""
     rng, folder, note = Random(f"kills/{plan.seed}"), plan.out / "killed", plan.out / "kills.json"
-    total = sum(1 for _ in source_rows(plan.source))
+    total = sum(1 for _ in batch_inputs(plan.source))
     points = [(count, rng.random() * 3) for count in sorted(rng.sample(range(1, total), min(plan.kills, total - 1)))]
     done: list[int] = json.loads(note.read_text()) if note.exists() else []
     for count, pause in points[len(done) :]:

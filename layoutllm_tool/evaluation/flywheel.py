@@ -1,6 +1,6 @@
 """What reviewing pays: ANLS on held-out documents over the number of reviewed ones, chosen by predicted loss and at random.
 
-The real parts, in their order: a batch over the pool, ``batch.selection``, a person's words through ``graphs.parked`` (the labels
+The real parts, in their order: a batch over the pool, ``batch.selection``, a person's words through ``graphs.batch.review`` (the labels
 speak for the person), the recipe ``adapt``, the held-out documents asked. Every arm's folder keeps what was done, and is taken up again.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
+from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.selection import select
-from layoutllm_tool.batch.sources import rows as batch_rows
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.evaluation import ads, asking, report, rows
 from layoutllm_tool.evaluation.kept import belongs, lent
@@ -100,13 +100,13 @@ def _told(point: Point) -> str:
 
 def _read_pool(plan: Plan, named: dict[str, ads.Label], reader: Reader, say: Say) -> None:
     """One attempt at each question of every document: what the choice is made from."""
-    from graphs.batch import Batch, here, reader_identity
-    from graphs.batch_desk import Settings
+    from graphs.batch.runner import Batch, here, reader_identity
+    from graphs.batch.worker import Settings
 
     listed = plan.out / "pool.jsonl"
     listed.write_text("".join(json.dumps({"document": name}) + "\n" for name in named), encoding="utf-8")
     settings = Settings.of(_task(), model=reader_identity(reader), rounds=1, second_look=False)
-    with Batch(batch_rows(str(listed), roots=["/"]), plan.out / "pool", settings) as batch:
+    with Batch(batch_inputs(str(listed), roots=["/"]), plan.out / "pool", settings) as batch:
         tally = batch.run(here(reader, settings))
     say(f"pool: {tally.total} documents, {tally.failed} failed")
 
@@ -144,29 +144,27 @@ def _arm(
 
 def _review(plan: Plan, how: How, size: int, folder: Path, named: dict[str, ads.Label], reader: Reader) -> None:
     """A copy of the pool's batch, in which the labels have had their say on the chosen documents."""
-    from graphs.batch import RUNS
-    from graphs.parked import answer
-    from graphs.runs import checkpoints
+    from graphs.batch.review import review_field
     from layoutllm_tool.batch.sources import open_document
 
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(plan.out / "pool", folder)
-    with Store.open(folder) as store, checkpoints(folder / RUNS) as saver:
+    with Store.open(folder) as store:
         chosen = select(store, size, subset=plan.subset, seed=plan.seed, random=how == "random")
         for candidate in chosen:
             for name, said in _words(store, candidate.key, named[candidate.name]):
-                answer(store, saver, candidate.key, name, said, reader=reader, opened=open_document)
+                review_field(store, candidate.key, name, said, reader=reader, opened=open_document)
 
 
 def _words(store: Store, key: str, label: ads.Label) -> Iterator[tuple[str, Any]]:
     """What a person with the labels in hand would say of each labelled field: that is right, or what is."""
-    from graphs.review import Review
+    from graphs.review import ReviewDecision
 
     answers = {field.name: field.answer["answer"] for field in store.fields(key)}
     for field, value in ads.values(label).items():
         name = _identifier(field)
         right = anls(answers.get(name), ads.gold(value)) == 1.0
-        yield name, Review(accept=True) if right else Review(answer=value)
+        yield name, ReviewDecision(accept=True) if right else ReviewDecision(answer=value)
 
 
 def _train(plan: Plan, folder: Path, weights: Path | None, say: Say) -> None:

@@ -1,4 +1,4 @@
-"""A trained model against the current one of a registry, on its frozen questions: promoted where it is no worse, else refused.
+"""A trained model against the current one of a registry, on its validation set: promoted where it is no worse, else refused.
 
 One model is in memory after the other. What a registry is and keeps is ``registry``.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -17,13 +17,13 @@ from layoutllm_tool.evaluation.asking import Item, Tick, ask_all
 from layoutllm_tool.evaluation.kept import lent
 from layoutllm_tool.evaluation.rows import Question, Row
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.registry.folders import Candidate
-from layoutllm_tool.registry.frozen import Case, Frozen, opened
-from layoutllm_tool.registry.history import Scores
-from layoutllm_tool.registry.models import Registry
+from layoutllm_tool.registry import package_version
+from layoutllm_tool.registry.models import Candidate, Registry
+from layoutllm_tool.registry.records import Conditions, Scores
+from layoutllm_tool.registry.validation import ValidationCase, ValidationSet, open_case
 
 Make = Callable[[Path | None, Sequence[str]], Reader]
-"""Makes the reader from a folder of weights (None: the shipped ones) and the languages of the frozen set."""
+"""Makes the reader from a folder of weights (None: the shipped ones) and the languages of the validation set."""
 Bar = Callable[[str, int], Any]
 """A context around so many questions of what is named; it gives a ``Tick``."""
 _WHY = 3
@@ -73,66 +73,72 @@ def promote(
     if not 0 <= tolerance <= 1:
         raise RegistryError(f"a tolerance of {tolerance} is none.", hint="Give a part of the ANLS, from 0 to 1.")
     registry.validation.check()
-    asking = _Asking(registry, make, setting, bar)
     with registry.staged(weights) as candidate:
-        while True:  # again only where somebody rolled back or froze another set meanwhile
-            if decision := _compared(registry, candidate, asking, tolerance):
+        while True:  # again only where somebody rolled back or set other questions meanwhile
+            validation = registry.validation
+            asked = {"validation": validation.sha256, "version": package_version(), "setting": setting}
+            asking = _Asking(registry, validation, asked, make, bar)
+            if decision := _compared(candidate, asking, tolerance):
                 return decision
 
 
-_Answers = tuple[Scores, list[dict[str, Any]]]
+_Answers = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
     registry: Registry
+    validation: ValidationSet
+    conditions: Conditions
     make: Make
-    setting: str
     bar: Bar
-    known: dict[tuple[str, str], _Answers] = field(default_factory=dict)
-    """By model and frozen set: those of this promotion."""
 
-    def answers(self, what: str, folder: Path | None, model: str, facts: Mapping[str, str | None]) -> _Answers:
-        """Remembered, else asked and kept in a file; after this promotion an entry has to vouch for that one."""
-        frozen = self.registry.validation
-        key = model, frozen.sha256
-        if key not in self.known:
-            self.known[key] = self.registry.remembered(model, facts) or self._asked(what, folder, model, frozen)
-        return self.known[key]
+    def answers(self, what: str, folder: Path | None, model: str) -> _Answers:
+        """Those of an earlier promotion under the same conditions, else asked and kept."""
+        known = self.registry.answers(model, self.conditions)
+        if known is None:
+            known = self._asked(what, folder)
+            self.registry.keep_answers(model, self.conditions, known)
+        return known
 
-    def _asked(self, what: str, folder: Path | None, model: str, frozen: Frozen) -> _Answers:
-        with self.bar(f"Asking the {what} model", len(frozen.cases)) as tick:
-            rows = _asked(self.make(folder, frozen.languages), frozen, what, tick)
-        answers = [_kept(row, case) for row, case in zip(rows, _in_order(frozen), strict=True)]
-        right, refused = sum(row.right for row in rows), sum(row.answer is None for row in rows)
-        sha256 = self.registry.keep_answers(answers)
-        return Scores(fmean(row.anls for row in rows), right, refused, len(rows), model, sha256), answers
+    def _asked(self, what: str, folder: Path | None) -> _Answers:
+        with self.bar(f"Asking the {what} model", len(self.validation.cases)) as tick:
+            rows = _asked(self.make(folder, self.validation.languages), self.validation, what, tick)
+        return [_kept(row, case) for row, case in zip(rows, _in_order(self.validation), strict=True)]
 
 
-def _compared(registry: Registry, candidate: Candidate, asking: _Asking, tolerance: float) -> Decision | None:
-    """None where what it was compared under has changed meanwhile."""
-    current, facts = registry.current, registry.conditions(asking.setting)
-    if candidate.id == current:
-        raise RegistryError(f"model {current} is the current one already.", hint="Nothing is left to do.")
-    folder = registry.weights(current)
-    before, said = asking.answers("current", folder, registry.fingerprint(current), facts)
-    after, says = asking.answers("new", candidate.folder, candidate.fingerprint, facts)
-    entry = registry.decide(candidate, after, before, replaces=current, facts=facts, tolerance=tolerance)
-    if entry is None:
-        return None
-    return Decision(
-        entry["event"] == "promoted", candidate.id, current, after, before, tolerance, tuple(_worse(said, says))
+def _scores(answers: _Answers) -> Scores:
+    return Scores(
+        anls=fmean(one["anls"] for one in answers),
+        right=sum(one["right"] for one in answers),
+        refused=sum(one["answer"] is None for one in answers),
+        questions=len(answers),
     )
 
 
-def _in_order(frozen: Frozen) -> list[Case]:
-    return [case for group in frozen.documents() for case in group]
+def _compared(candidate: Candidate, asking: _Asking, tolerance: float) -> Decision | None:
+    """None where the champion or the validation set has changed meanwhile."""
+    registry, conditions = asking.registry, asking.conditions
+    current = registry.current
+    if candidate.id == current:
+        raise RegistryError(f"model {current} is the current one already.", hint="Nothing is left to do.")
+    said = asking.answers("current", registry.weights(current), registry.fingerprint(current))
+    says = asking.answers("new", candidate.folder, candidate.fingerprint)
+    before, after = _scores(said), _scores(says)
+    made = registry.decide(candidate, after, before, replaces=current, conditions=conditions, tolerance=tolerance)
+    if made is None:
+        return None
+    return Decision(made.promoted, candidate.id, current, after, before, tolerance, tuple(_worse(said, says)))
 
 
-def _asked(reader: Reader, frozen: Frozen, what: str, tick: Tick | None) -> tuple[Row, ...]:
+def _in_order(validation: ValidationSet) -> list[ValidationCase]:
+    return [case for group in validation.documents() for case in group]
+
+
+def _asked(reader: Reader, validation: ValidationSet, what: str, tick: Tick | None) -> tuple[Row, ...]:
     """A row a case, in the order of ``_in_order``."""
     with lent(reader):
-        outcome = ask_all(reader, _items(frozen), tick=tick)
+        outcome = ask_all(reader, _items(validation), tick=tick)
     if outcome.refused:
         failed = sum(row.failed for row in outcome.rows)
         raise RegistryError(
@@ -143,17 +149,18 @@ def _asked(reader: Reader, frozen: Frozen, what: str, tick: Tick | None) -> tupl
     return outcome.rows
 
 
-def _items(frozen: Frozen) -> Iterator[Item]:
+def _items(validation: ValidationSet) -> Iterator[Item]:
     """One document in memory at a time."""
-    for group in frozen.documents():
-        document = opened(group[0])
+    for group in validation.documents():
+        document = open_case(group[0])
         yield Item(document, tuple(Question(document.name, "", case.question, case.answers) for case in group))
 
 
-def _kept(row: Row, case: Case) -> dict[str, Any]:
+def _kept(row: Row, case: ValidationCase) -> dict[str, Any]:
     return {
         "document": row.document, "sha256": case.sha256, "page": case.page, "question": row.question,
-        "answers": list(row.gold), "answer": row.answer, "anls": row.anls, "confidence": row.confidence,
+        "answers": list(row.gold), "answer": row.answer, "anls": row.anls, "right": row.right,
+        "confidence": row.confidence,
     }  # fmt: skip
 
 

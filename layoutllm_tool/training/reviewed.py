@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
-from layoutllm_tool.batch.store import Reviewed, Store
+from layoutllm_tool.batch.store import ReviewRecord, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentError, RecipeError
@@ -228,7 +228,7 @@ def of_batch(folder: Path, *, held_out: frozenset[str] = frozenset(), places: Pl
                 yield Taught((), {str(error): len(said)})
 
 
-def _said_of(decisions: Iterable[Reviewed]) -> dict[str, list[Said]]:
+def _said_of(decisions: Iterable[ReviewRecord]) -> dict[str, list[Said]]:
     """By document."""
     found: dict[str, list[Said]] = {}
     for one in decisions:

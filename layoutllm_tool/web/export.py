@@ -71,7 +71,7 @@ def _whole(field: Field, source: Input) -> dict[str, Any]:
     told = {
         "key": field.key,
         "document": source.name.rsplit("/", 1)[-1],
-        "waiting": field.waiting,
+        "waiting": field.pending_review,
         "asked": source.page,
     }
     return {**field.answer, **told}

@@ -64,7 +64,7 @@ class Pages:
 
     def _upright(self, key: str, number: int) -> Page:
         done = self._store.document(key)
-        turned = done.turned if done else None
+        turned = done.rotated_pages if done else None
         return self._page(key, number) if turned is None or number in turned else self._as_it_lies(key, number).pages[0]
 
     def _page(self, key: str, number: int) -> Page:

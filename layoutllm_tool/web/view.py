@@ -40,7 +40,7 @@ from layoutllm_tool.web.middleware import (
 from layoutllm_tool.web.pages import Pages
 
 if TYPE_CHECKING:
-    from graphs.review import Review
+    from graphs.review import ReviewDecision
 
 try:
     from fastapi import FastAPI, Query, Request
@@ -115,13 +115,8 @@ def create_app(  # noqa: C901  the routes close over one run's state
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        from graphs.runs import checkpoints
-
-        with (
-            Store.open(folder) as store,
-            checkpoints(":memory:" if store.read_only else folder / "runs.sqlite") as saver,
-        ):
-            app.state.store, app.state.saver = store, saver
+        with Store.open(folder) as store:
+            app.state.store = store
             app.state.pages, app.state.json = Pages(store, built, places=places), JSONReader()
             yield
 
@@ -183,7 +178,7 @@ def create_app(  # noqa: C901  the routes close over one run's state
     ) -> dict[str, Any]:  # fmt: skip
         store: Store = app.state.store
         total, found = store.find(
-            verdict=verdict, waiting=waiting, least=least, most=most, text=text, offset=offset, limit=limit
+            verdict=verdict, pending_review=waiting, least=least, most=most, text=text, offset=offset, limit=limit
         )
         names = {key: source.name for key in {field.key for field in found} if (source := store.input_of(key))}
         shown = [row(field, names[field.key]) for field in found if field.key in names]
@@ -202,7 +197,7 @@ def create_app(  # noqa: C901  the routes close over one run's state
 
     @app.get("/api/documents/{key}/fields/{name}")
     def one(key: str, name: str) -> Response:
-        from graphs.parked import attempts
+        from graphs.batch.review import attempts
 
         field = app.state.store.field(key, name) if _KEY.fullmatch(key) else None
         source = app.state.store.input_of(key) if field else None
@@ -210,7 +205,7 @@ def create_app(  # noqa: C901  the routes close over one run's state
             return _error(404, "There is no such field.")
         whole = row(field, source.name) | {"cot": field.answer["cot"], "reasons": field.answer["reasons"]}
         with reviewing:
-            tried = attempts(app.state.saver, key, name)
+            tried = attempts(app.state.store, key, name)
         done, asked = app.state.store.document(key), source.page or 1
         pages = max(
             done.pages or 1 if done else 1, asked, field.answer["page"] or 1
@@ -229,18 +224,18 @@ def create_app(  # noqa: C901  the routes close over one run's state
 
     @app.post("/api/documents/{key}/fields/{name}")
     async def review(key: str, name: str, request: Request) -> Response:
-        from graphs.review import Review
+        from graphs.review import ReviewDecision
 
-        word = await app.state.json.read(Review, await json_of(request))
+        word = await app.state.json.read(ReviewDecision, await json_of(request))
         return await run_in_threadpool(carried_out, key, name, word)
 
-    def carried_out(key: str, name: str, word: Review) -> Response:
-        from graphs.parked import answer
+    def carried_out(key: str, name: str, word: ReviewDecision) -> Response:
+        from graphs.batch.review import review_field
 
         pages: Pages = app.state.pages
         with reviewing:
-            store, saver = app.state.store, app.state.saver
-            after = answer(store, saver, key, name, word, reader=built(), opened=lambda _: pages.document(key))
+            store = app.state.store
+            after = review_field(store, key, name, word, reader=built(), opened=lambda _: pages.document(key))
             source = store.input_of(key)
         return JSONResponse({"fields": [row(field, source.name) for field in after]})
 
@@ -254,7 +249,7 @@ def row(field: Field, document: str) -> dict[str, Any]:
     """A field as the list shows it."""
     answer = field.answer
     kept = ("question", "answer", "page", "box", "confidence", "verdict", "by")
-    return {"key": field.key, "name": field.name, "document": document, "waiting": field.waiting} | {
+    return {"key": field.key, "name": field.name, "document": document, "waiting": field.pending_review} | {
         name: answer[name] for name in kept
     }
 

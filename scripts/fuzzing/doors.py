@@ -99,9 +99,9 @@ def _called(arguments: dict[str, Any]) -> Outcome:
 
 def _batch(data: bytes, door: str) -> Outcome:
     """Every row ends as a row, and what is good is answered, whatever stands beside it."""
-    from graphs.batch import LOG, Batch, here
-    from graphs.batch_desk import Settings
-    from layoutllm_tool.batch.sources import rows
+    from graphs.batch.runner import LOG, Batch, here
+    from graphs.batch.worker import Settings
+    from layoutllm_tool.batch.inputs import batch_inputs
     from layoutllm_tool.batch.tables import write_tables
 
     settings = Settings.of(["vendor"], model={"reader": "fake"}, rounds=1, second_look=False)
@@ -110,7 +110,7 @@ def _batch(data: bytes, door: str) -> Outcome:
         source.mkdir()
         _fill(source)
         try:
-            with Batch(rows(str(_source(source, data, door))), out, settings) as batch:
+            with Batch(batch_inputs(str(_source(source, data, door))), out, settings) as batch:
                 tally = batch.run(here(FakeReader(), settings))
                 write_tables(batch.store, out)
         except LayoutLLMError as error:

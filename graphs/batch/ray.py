@@ -1,8 +1,8 @@
-"""A batch's workers as Ray actors, on this machine or a cluster (extra ``ray``): the same desk, the same rows, one writer.
+"""A batch's workers as Ray actors, on this machine or a cluster (extra ``ray``).
 
-Documents are opened where they are read, so a cluster's names are URLs (``batch.sources.SCHEMES``) or paths that every node has. What
-stays doubtful comes back with its parked thread, and waits in the driver's folder as if it had been answered there. There is no limit of
-time for a document, and a document that kills its actor is tried again by Ray, which in the end fails the batch: what was answered is kept.
+Documents are opened where they are read, so a cluster's names are URLs (``batch.sources.SCHEMES``) or paths
+that every node has. There is no time limit for a document. Ray retries a document that kills its actor, and
+in the end fails the batch; what was answered is kept.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from graphs.batch import Workers
-from graphs.batch_desk import Desk, MakeReader, Result, Settings, Work
+from graphs.batch.runner import Workers
+from graphs.batch.worker import BatchWorker, MakeReader, Settings, WorkItem, WorkResult
 from layoutllm_tool.errors import LayoutLLMError
 
 _BATCH = 4
@@ -26,41 +26,44 @@ class _Actor:
     """Holds one reader; from rows of names to rows of results."""
 
     def __init__(self, make_reader: MakeReader, settings: Settings) -> None:
-        self._desk = Desk(make_reader(), settings)
+        self._worker = BatchWorker(make_reader(), settings)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
-        works = [Work.from_json(json.loads(str(work))) for work in batch["work"]]
-        return {"result": [json.dumps(result.to_json()) for result in self._desk.results(works)]}
+        items = [WorkItem.from_json(json.loads(str(item))) for item in batch["item"]]
+        return {"result": [json.dumps(asdict(self._worker.result(item))) for item in items]}
 
 
 def on_ray(make_reader: MakeReader, settings: Settings, *, workers: int = 1, address: str | None = None) -> Workers:
-    """``address`` of a cluster, else RAY_ADDRESS, else a Ray of this process that ends with the batch. All names are hashed by the driver first."""
-    return lambda works: _results(make_reader, settings, workers, address or os.environ.get("RAY_ADDRESS"), works)
+    """``address`` of a cluster, else RAY_ADDRESS, else a Ray of this process that ends with the batch.
+
+    The driver hashes all documents first.
+    """
+    return lambda items: _results(make_reader, settings, workers, address or os.environ.get("RAY_ADDRESS"), items)
 
 
 def _results(
-    make_reader: MakeReader, settings: Settings, workers: int, address: str | None, works: Iterator[Work]
-) -> Iterator[Result]:
-    items = [{"work": json.dumps(asdict(work))} for work in works]
-    if not items:
+    make_reader: MakeReader, settings: Settings, workers: int, address: str | None, items: Iterator[WorkItem]
+) -> Iterator[WorkResult]:
+    rows = [{"item": json.dumps(asdict(item))} for item in items]
+    if not rows:
         return
     ray, ours = _started(workers, address)
     import ray.data as data
 
     try:
-        rows = data.from_items(items, override_num_blocks=max(1, -(-len(items) // _BATCH))).map_batches(
+        answered = data.from_items(rows, override_num_blocks=max(1, -(-len(rows) // _BATCH))).map_batches(
             _Actor, fn_constructor_args=(make_reader, settings), batch_size=_BATCH, num_cpus=1,
             compute=data.ActorPoolStrategy(size=workers),
         )  # fmt: skip
-        for row in rows.iter_rows():
-            yield Result.from_json(json.loads(row["result"]))
+        for row in answered.iter_rows():
+            yield WorkResult.from_json(json.loads(row["result"]))
     finally:
         if ours:
             ray.shutdown()
 
 
 def _started(workers: int, address: str | None) -> tuple[Any, bool]:
-    """Ray, without a dashboard, usage reports, or a word that is no warning; and whether it was started here."""
+    """Ray, without dashboard, usage reports and messages; and whether it was started here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")

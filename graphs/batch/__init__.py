@@ -1,0 +1,1 @@
+"""A task over many documents: ``runner`` keeps results in a ``Store``, ``worker`` answers."""
