@@ -1,7 +1,7 @@
 """Table reading from question sets on Wikipedia tables (tables.py), drawn as pages: the MRC branch of LayoutCoT's data.
 
 FeTaQA's answers are formed: the highlighted cells are the relevant area, and step 3 names them by rule, as in the paper.
-WikiTableQuestions' answers are copied from one cell. Drawn with Pillow (``factory.render.Canvas``), not by way of HTML: a
+WikiTableQuestions' answers are copied from one cell. Drawn with Pillow (``synthetic.canvas.Canvas``), not by way of HTML: a
 plain grid needs no extra, takes a third of the time, and every word's box is known.
 """
 
@@ -16,10 +16,10 @@ from layoutllm_tool.documents.geometry import Box, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.align import WordIndex, box_of, joined
-from layoutllm_tool.training.factory.questions import absent
-from layoutllm_tool.training.factory.render import Canvas, Span
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA, Example
+from layoutllm_tool.training.synthetic.canvas import Canvas, Span
+from layoutllm_tool.training.synthetic.questions import absent
 from layoutllm_tool.training.tables import Asked, CellIndex, Item, Rows, fetaqa, wiki_tables
 
 MAX_LINES = 12

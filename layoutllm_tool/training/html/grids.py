@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from html import escape
 
-from layoutllm_tool.training.factory.values import Maker
+from layoutllm_tool.training.synthetic.values import ValueGenerator
 
 _AXES = (
     ("Region", "North|South|East|West|Central|Overseas|Coast"), ("Quarter", "Q1|Q2|Q3|Q4"), ("Month", "January|March|May|July|September|November"),
@@ -16,7 +16,7 @@ _MEASURES = (("Units", "number"), ("Sales", "money"), ("Cost", "money"), ("Share
              ("Orders", "number"), ("Site", "city"), ("Due", "date"), ("Code", "code"), ("Lead", "person"), ("Returns", "number"))  # fmt: skip
 
 
-def table(maker: Maker) -> str:
+def table(maker: ValueGenerator) -> str:
     """Labels down the left, a few measures, some cells left blank; written with elements of a table or with roles."""
     rng = maker.rng
     axis, labels = rng.choice(_AXES)
@@ -29,7 +29,7 @@ def table(maker: Maker) -> str:
     return _roles(heads, rows) if rng.random() < 0.25 else written([heads], rows)
 
 
-def nested(maker: Maker) -> str:
+def nested(maker: ValueGenerator) -> str:
     """Two rows of heads: groups above measures."""
     rng = maker.rng
     (axis, labels), (_, groups) = rng.sample(_AXES[:6], 2)
@@ -44,7 +44,7 @@ def nested(maker: Maker) -> str:
     return f"<table><thead>{top}{below}</thead><tbody>{rows}</tbody></table>"
 
 
-def merged(maker: Maker) -> str:
+def merged(maker: ValueGenerator) -> str:
     """Labels of two levels: the outer one merged over its rows."""
     rng = maker.rng
     (outer, outers), (inner, inners) = rng.sample(_AXES[:6], 2)
@@ -79,5 +79,5 @@ def _roles(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return f'<div role="table">{line(heads, "columnheader")}{"".join(line(row, "cell") for row in rows)}</div>'
 
 
-GRIDS: tuple[Callable[[Maker], str], ...] = (table, nested, merged)
+GRIDS: tuple[Callable[[ValueGenerator], str], ...] = (table, nested, merged)
 """What writes each kind of table."""

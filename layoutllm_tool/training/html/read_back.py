@@ -16,11 +16,11 @@ from random import Random
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.training.align import WordIndex, box_of, joined, normal
-from layoutllm_tool.training.factory.questions import absent, ask, lacks, unanswerable
 from layoutllm_tool.training.html.marks import Cell, Choice, Marked, Pair, Piece, Table, word_id
 from layoutllm_tool.training.html.render import Rendered
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
+from layoutllm_tool.training.synthetic.questions import absent, ask, lacks, unanswerable
 
 UNANSWERABLE = 0.22
 """Share of questions that their page does not answer."""

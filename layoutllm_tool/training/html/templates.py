@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from html import escape
 from random import Random
 
-from layoutllm_tool.training.factory.values import Maker
 from layoutllm_tool.training.html import grids
 from layoutllm_tool.training.html.render import Sheet
 from layoutllm_tool.training.html.styles import sheet, style
+from layoutllm_tool.training.synthetic.values import ValueGenerator
 
 _FIELDS = tuple(
     (name, kind)
@@ -49,7 +49,7 @@ _ASK_TITLE = (
 class _Marks:
     """Names for the marks of one page."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: ValueGenerator) -> None:
         self.maker, self.rng, self.count = maker, maker.rng, 0
 
     def name(self) -> str:
@@ -73,7 +73,7 @@ class _Marks:
 
 def page(rng: Random) -> tuple[str, Sheet]:
     """A whole page and its paper; the same ``rng`` state gives the same page."""
-    maker = Maker(rng)
+    maker = ValueGenerator(rng)
     body = rng.choice(KINDS)(_Marks(maker))
     return f"<html><head><style>{style(rng)}</style></head><body>{body}</body></html>", sheet(rng)
 

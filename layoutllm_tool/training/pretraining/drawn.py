@@ -1,4 +1,4 @@
-"""Pages drawn by ``factory``: what its questions know of a page, turned into fields, headings, blocks and table cells.
+"""Pages drawn by ``synthetic``: what its questions know of a page, turned into fields, headings, blocks and table cells.
 
 Only what a question of the page points at is known: a drawn page has more fields than regions here, and no grid.
 """
@@ -9,7 +9,7 @@ from random import Random
 
 from layoutllm_tool.cot import Kind
 from layoutllm_tool.documents.geometry import Box
-from layoutllm_tool.training import factory
+from layoutllm_tool.training import synthetic
 from layoutllm_tool.training.pretraining.known import Known, Region
 from layoutllm_tool.training.schema import QA, Example
 
@@ -31,7 +31,7 @@ class Drawn:
     words = regions = True
 
     def __call__(self, rng: Random) -> Known:
-        return known(factory.example(rng.randrange(1 << 31), rng.randrange(1 << 31)))
+        return known(synthetic.example(rng.randrange(1 << 31), rng.randrange(1 << 31)))
 
 
 def known(example: Example) -> Known:

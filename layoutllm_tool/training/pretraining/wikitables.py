@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentUnreadable
-from layoutllm_tool.training.factory.render import Canvas, Span
 from layoutllm_tool.training.pretraining import files
 from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Region, tokens
+from layoutllm_tool.training.synthetic.canvas import Canvas, Span
 
 FILE = "wikitables.jsonl.gz"
 _MOST_COLUMNS, _MOST_CELLS = 7, 64

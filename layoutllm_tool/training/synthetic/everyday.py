@@ -1,6 +1,6 @@
 """Pages whose fields are those of ``vocabulary``, asked for as people ask: fields in rows, cells and columns, tables, sentences.
 
-They are drawn by the parts of ``training/factory``. Questions come with the words that answer them: a field's wordings, a
+They are drawn by the parts of this package. Questions come with the words that answer them: a field's wordings, a
 table's and a sentence's; for a blank field, a field that the page lacks, and what no such page says, with none. The key of a
 field or of a cell is what is printed, that of a sentence the words before the answer.
 """
@@ -14,21 +14,20 @@ from random import Random
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.key_values import WordId
-from layoutllm_tool.training.factory import blocks
-from layoutllm_tool.training.factory.build import look
-from layoutllm_tool.training.factory.places import Found
-from layoutllm_tool.training.factory.questions import unanswerable
-from layoutllm_tool.training.factory.render import Canvas, Fact
-from layoutllm_tool.training.factory.sheet import Field as Printed
-from layoutllm_tool.training.factory.sheet import Sheet
-from layoutllm_tool.training.factory.values import MAKERS, Maker
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA, Example
-from layoutllm_tool.training.synthetic import vocabulary
+from layoutllm_tool.training.synthetic import blocks, vocabulary
+from layoutllm_tool.training.synthetic.build import look
+from layoutllm_tool.training.synthetic.canvas import Canvas, Fact
+from layoutllm_tool.training.synthetic.form_canvas import Field as Printed
+from layoutllm_tool.training.synthetic.form_canvas import FormCanvas
+from layoutllm_tool.training.synthetic.places import Found
+from layoutllm_tool.training.synthetic.questions import unanswerable
+from layoutllm_tool.training.synthetic.values import MAKERS, ValueGenerator
 from layoutllm_tool.training.synthetic.vocabulary import Fact as Sentence
 from layoutllm_tool.training.synthetic.vocabulary import Field, TableKind
 
-_VALUES: dict[str, Callable[[Maker], str]] = {
+_VALUES: dict[str, Callable[[ValueGenerator], str]] = {
     "amount": MAKERS["money"], "date": MAKERS["date"], "code": MAKERS["code"], "name": MAKERS["person"],
     "quantity": lambda m: f"{m.rng.randint(1, 950)} {m.rng.choice(('kg', 'pcs', 'hours', 'days', 'km', 'kWh', 'm2', ''))}".strip(),
     "organisation": MAKERS["company"], "integer": lambda m: str(m.rng.randint(1, 2000)), "place": MAKERS["city"],
@@ -40,7 +39,7 @@ _VALUES: dict[str, Callable[[Maker], str]] = {
 """A value of a type; of a type that is not here, a phrase."""
 
 
-def _phrase(maker: Maker) -> str:
+def _phrase(maker: ValueGenerator) -> str:
     return maker.phrase(1, 4)
 
 
@@ -66,10 +65,10 @@ class Asked:
         return QA(self.question, analysis, self.found.lines, formation, self.answer, self.words)
 
 
-class _Everyday(Sheet):
+class _Everyday(FormCanvas):
     """A sheet whose keys are those of some fields. ``name`` of a fact is the key as printed."""
 
-    def __init__(self, canvas: Canvas, maker: Maker, kinds: Sequence[Field], held_out: int, part: str) -> None:
+    def __init__(self, canvas: Canvas, maker: ValueGenerator, kinds: Sequence[Field], held_out: int, part: str) -> None:
         super().__init__(canvas, maker, "memo")
         self._held_out, self._part = held_out, part
         self._waiting = list(kinds)
@@ -99,7 +98,7 @@ class _Everyday(Sheet):
         return "" if self.rng.random() < self.blank else value(self.maker, self.kinds[kind])
 
 
-def value(maker: Maker, field: Field) -> str:
+def value(maker: ValueGenerator, field: Field) -> str:
     """Made, or one of the field's examples with other digits."""
     rng = maker.rng
     if field.examples and (field.type not in _VALUES or rng.random() < 0.5):
@@ -141,7 +140,7 @@ BEFORE = 4
 
 def _page(rng: Random, held_out: int, part: str) -> tuple[Page, list[Asked]]:
     canvas = Canvas(800, rng.choice((1035, 1100, 1131)), rng)
-    sheet = _Everyday(canvas, Maker(rng), _kinds(rng), held_out, part)
+    sheet = _Everyday(canvas, ValueGenerator(rng), _kinds(rng), held_out, part)
     whole = _head(sheet)
     for name in rng.sample(_PARTS, rng.randint(3, 6)):
         if sheet.room < 120:
@@ -326,7 +325,7 @@ def _is_label(column: str) -> bool:
     )
 
 
-def _cell(maker: Maker, column: str) -> str:
+def _cell(maker: ValueGenerator, column: str) -> str:
     lowered = column.lower()
     kind = next(
         (kind for part, kind in (("date", "date"), ("time", "time"), ("no", "code"), ("ref", "code"), ("%", "percent"), ("name", "name"),
@@ -336,7 +335,7 @@ def _cell(maker: Maker, column: str) -> str:
     return _VALUES[kind](maker)
 
 
-def _said(maker: Maker, sentence: Sentence) -> str:
+def _said(maker: ValueGenerator, sentence: Sentence) -> str:
     """A value of its type, or one of its examples."""
     if sentence.examples and (sentence.type not in _VALUES or maker.rng.random() < 0.5):
         return maker.rng.choice(sentence.examples)
@@ -346,7 +345,7 @@ def _said(maker: Maker, sentence: Sentence) -> str:
 class _Fillings(dict[str, str]):
     """What stands in a sentence's places; made when first asked for."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: ValueGenerator) -> None:
         super().__init__()
         self._maker = maker
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from layoutllm_tool.cot import AnswerFormation
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.training.align import WordIndex, box_of
-from layoutllm_tool.training.factory.render import Fact, Span
 from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.synthetic.canvas import Fact, Span
 
 Chars = Sequence[tuple[WordIndex, int]]
 """Each character of the page in reading order: its word, and the ink it came from."""

@@ -11,31 +11,31 @@ from statistics import fmean
 
 import pytest
 
-from layoutllm_tool.training import factory
+from layoutllm_tool.training import synthetic
 from layoutllm_tool.training.align import normal
-from layoutllm_tool.training.factory import asking, build, grids, office, vocabulary, wording
-from layoutllm_tool.training.factory.build import KINDS
-from layoutllm_tool.training.factory.noise import misread, read, tilted
-from layoutllm_tool.training.factory.questions import FIELD_FORMS, FORM, KEY_FORMS, spoken
-from layoutllm_tool.training.factory.render import Canvas, Fact, Ink
-from layoutllm_tool.training.factory.sheet import Sheet
-from layoutllm_tool.training.factory.values import COUNTRIES, MAKERS, Maker
 from layoutllm_tool.training.schema import Example
+from layoutllm_tool.training.synthetic import asking, build, grids, office, vocabulary, wording
+from layoutllm_tool.training.synthetic.build import KINDS
+from layoutllm_tool.training.synthetic.canvas import Canvas, Fact, Ink
+from layoutllm_tool.training.synthetic.form_canvas import FormCanvas
+from layoutllm_tool.training.synthetic.noise import misread, read, tilted
+from layoutllm_tool.training.synthetic.questions import FIELD_FORMS, FORM, KEY_FORMS, spoken
+from layoutllm_tool.training.synthetic.values import COUNTRIES, MAKERS, ValueGenerator
 from tests.test_training_data import check
 
 
 @pytest.fixture(scope="module")
 def pages() -> list[Example]:
-    return list(factory.examples(seed=11, count=60))
+    return list(synthetic.examples(seed=11, count=60))
 
 
 def test_a_seed_gives_the_same_pages(pages: list[Example]) -> None:
-    again = list(factory.examples(seed=11, count=5))
+    again = list(synthetic.examples(seed=11, count=5))
     assert again == pages[:5]
     for a, b in zip(again, pages, strict=False):
         assert a.page.image is not None and b.page.image is not None
         assert a.page.image.tobytes() == b.page.image.tobytes()
-    assert next(factory.examples(seed=12, count=1)).page != pages[0].page
+    assert next(synthetic.examples(seed=12, count=1)).page != pages[0].page
 
 
 def test_every_question_keeps_the_schemas_promises(pages: list[Example]) -> None:
@@ -65,7 +65,7 @@ def test_pages_are_short_and_drawn_fast(pages: list[Example]) -> None:
     words = sorted(len(example.page.words) for example in pages)
     assert words[0] >= 20 and words[-1] <= 360 and 50 <= words[len(words) // 2] <= 120
     start = time.process_time()
-    list(factory.examples(seed=5, count=10))
+    list(synthetic.examples(seed=5, count=10))
     assert (time.process_time() - start) / 10 < 0.5
 
 
@@ -92,10 +92,10 @@ def test_noise_keeps_track_of_where_characters_came_from() -> None:
 
 def test_values_are_diverse_and_plain() -> None:
     for kind in MAKERS:
-        made = {Maker(Random(n)).make(kind) for n in range(200)}
+        made = {ValueGenerator(Random(n)).make(kind) for n in range(200)}
         assert all(text and text == " ".join(text.split()) for text in made), kind
         assert len(made) >= (4 if kind == "yesno" else 40), kind
-    assert len({Maker(Random(n)).country for n in range(200)}) == len(COUNTRIES)
+    assert len({ValueGenerator(Random(n)).country for n in range(200)}) == len(COUNTRIES)
 
 
 def test_equal_keys_are_told_apart_by_place() -> None:
@@ -125,12 +125,12 @@ def test_equal_keys_of_which_one_is_blank_are_not_asked() -> None:
 
 @pytest.fixture(scope="module")
 def forms() -> list[build.Drawn]:
-    return [one for n in range(50) if (one := factory.drawn(11, n)).kind in office.PAGES]
+    return [one for n in range(50) if (one := synthetic.drawn(11, n)).kind in office.PAGES]
 
 
 def test_a_drawn_page_is_its_examples_page(pages: list[Example]) -> None:
     for number in (0, 7):
-        one = factory.drawn(11, number)
+        one = synthetic.drawn(11, number)
         assert one.page == pages[number].page
         assert {qa.answer for qa in pages[number].qas if qa.answer} <= {found.answer for found in one.found}
 
@@ -177,7 +177,7 @@ def test_a_tilted_page_keeps_ink_under_its_words() -> None:
 
 def test_columns_of_one_row_are_asked_by_their_headers() -> None:
     for n in range(40):
-        sheet = Sheet(Canvas(800, 1000, Random(n)), Maker(Random(n)), "media")
+        sheet = FormCanvas(Canvas(800, 1000, Random(n)), ValueGenerator(Random(n)), "media")
         grids.columns(sheet, 3)
         for fact in sheet.facts:
             if fact.printed and fact.value:
@@ -189,7 +189,7 @@ def test_columns_of_one_row_are_asked_by_their_headers() -> None:
 def test_every_key_of_every_theme_has_values() -> None:
     kinds = {kind for fields in vocabulary.THEMES.values() for _, kind in fields} | {k for _, k in vocabulary.SENTENCES}
     for kind in kinds:
-        made = {wording.made(Maker(Random(n)), kind) for n in range(60)}
+        made = {wording.made(ValueGenerator(Random(n)), kind) for n in range(60)}
         assert len(made) >= 4 and all(text.strip() == text != "" for text in made), kind
     for n in range(50):
         name = vocabulary.chosen("lab", Random(n), 1)[0][0]
@@ -218,7 +218,7 @@ def unanswered_by_wording(examples: Iterable[Example]) -> dict[str, float]:
 
 
 def test_the_wording_of_a_question_does_not_tell_whether_the_page_answers() -> None:
-    shares = unanswered_by_wording(factory.examples(seed=5, count=220))
+    shares = unanswered_by_wording(synthetic.examples(seed=5, count=220))
     assert max(shares.values()) - min(shares.values()) < 0.2 and min(shares.values()) > 0.2
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from layoutllm_tool.training.factory.render import Canvas, Fact
-from layoutllm_tool.training.factory.values import Maker
+from layoutllm_tool.training.synthetic.canvas import Canvas, Fact
+from layoutllm_tool.training.synthetic.values import ValueGenerator
 
 _FIELDS = """Name:person|Full Name:person|Applicant:person|Contact Person:person|Manager:person|Requested by:person|Approved by:person
 |Prepared by:person|Supervisor:person|Doctor:person|Patient Name:person|Student:person|Witness:person|Account Executive:person|Sales Rep:person
@@ -82,7 +82,7 @@ class Style:
         return self._case(name)
 
 
-def form(canvas: Canvas, maker: Maker) -> list[Fact]:
+def form(canvas: Canvas, maker: ValueGenerator) -> list[Fact]:
     """Keys and values: beside, below or in cells, in one, two or three columns, some fields blank."""
     rng, style, left = canvas.rng, Style(canvas.rng), canvas.rng.randint(30, 70)
     facts, y = heading(canvas, maker, rng.choice(_TITLES))
@@ -108,7 +108,7 @@ def form(canvas: Canvas, maker: Maker) -> list[Fact]:
 
 
 def _section(
-    canvas: Canvas, maker: Maker, style: Style, what: tuple[int, float, list[tuple[str, str]]]
+    canvas: Canvas, maker: ValueGenerator, style: Style, what: tuple[int, float, list[tuple[str, str]]]
 ) -> tuple[list[Fact], float]:
     """Fields in columns of one kind from (left, y) on; the y below them."""
     rng, facts, (left, y, fields) = canvas.rng, [], what
@@ -131,7 +131,7 @@ def _section(
     return facts, y
 
 
-def small_print(canvas: Canvas, maker: Maker) -> None:
+def small_print(canvas: Canvas, maker: ValueGenerator) -> None:
     """A line or two at the foot of the page that nobody asks about: page numbers, form numbers, advice."""
     rng, y = canvas.rng, canvas.height - canvas.rng.randint(40, 90)
     if max(ink.box[3] for ink in canvas.inks) > y - 10:
@@ -148,10 +148,10 @@ def small_print(canvas: Canvas, maker: Maker) -> None:
     canvas.text(x, y, text, size=13, align=place)
 
 
-def letter(canvas: Canvas, maker: Maker) -> list[Fact]:
+def letter(canvas: Canvas, maker: ValueGenerator) -> list[Fact]:
     """A memo or letter: TO, FROM, DATE, SUBJECT, some text, a signature."""
     rng, style, x = canvas.rng, Style(canvas.rng), float(canvas.rng.randint(50, 110))
-    title = rng.choice(("Memorandum", "MEMO", "Fax Cover Sheet", "INTEROFFICE CORRESPONDENCE", "", ""))
+    title = rng.choice(("Memorandum", "MEMO", "Fax Cover FormCanvas", "INTEROFFICE CORRESPONDENCE", "", ""))
     facts, y = heading(canvas, maker, title)
     heads = [
         ("To", "person", "recipient"),
@@ -201,7 +201,7 @@ def letter(canvas: Canvas, maker: Maker) -> list[Fact]:
     return facts
 
 
-def heading(canvas: Canvas, maker: Maker, title: str) -> tuple[list[Fact], float]:
+def heading(canvas: Canvas, maker: ValueGenerator, title: str) -> tuple[list[Fact], float]:
     """A letterhead and a title, either of which may be missing."""
     rng, y, facts = canvas.rng, float(canvas.rng.choice((20, 40, 40, 90, 160))), []
     middle = rng.random() < 0.5
@@ -256,7 +256,7 @@ def _field(canvas: Canvas, x: float, y: float, width: float, what: tuple[str, st
     return Fact(name, key, span), end
 
 
-def _paragraph(canvas: Canvas, maker: Maker, at: tuple[float, float], name: str) -> Fact:
+def _paragraph(canvas: Canvas, maker: ValueGenerator, at: tuple[float, float], name: str) -> Fact:
     x, y = at
     key = canvas.text(x, y, name)
     text = canvas.wrap(maker.phrase(10, 24) + ".", canvas.width - 2 * x)
@@ -264,7 +264,7 @@ def _paragraph(canvas: Canvas, maker: Maker, at: tuple[float, float], name: str)
     return Fact(name, key, span, "paragraph")
 
 
-def _list(canvas: Canvas, maker: Maker, facts: list[Fact], at: tuple[float, float]) -> float:
+def _list(canvas: Canvas, maker: ValueGenerator, facts: list[Fact], at: tuple[float, float]) -> float:
     x, y = at
     for n, word in zip(range(canvas.rng.randint(2, 4)), ("first", "second", "third", "fourth"), strict=False):
         mark = canvas.text(x, y, f"{n + 1}.")

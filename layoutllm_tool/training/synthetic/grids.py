@@ -4,13 +4,13 @@ label underneath. Each function draws below ``sheet.y`` and moves it on; a part 
 
 from __future__ import annotations
 
-from layoutllm_tool.training.factory.render import Fact, Span
-from layoutllm_tool.training.factory.sheet import Sheet
-from layoutllm_tool.training.factory.vocabulary import CHOICES
-from layoutllm_tool.training.factory.wording import made
+from layoutllm_tool.training.synthetic.canvas import Fact, Span
+from layoutllm_tool.training.synthetic.form_canvas import FormCanvas
+from layoutllm_tool.training.synthetic.keys import CHOICES
+from layoutllm_tool.training.synthetic.wording import made
 
 
-def signatures(sheet: Sheet, count: int) -> None:
+def signatures(sheet: FormCanvas, count: int) -> None:
     """Values on a line with the label under it."""
     rng, canvas = sheet.rng, sheet.canvas
     width = (sheet.right - sheet.left) / count
@@ -43,7 +43,7 @@ def signatures(sheet: Sheet, count: int) -> None:
     sheet.y = y + sheet.size * 2
 
 
-def choices(sheet: Sheet, count: int) -> None:
+def choices(sheet: FormCanvas, count: int) -> None:
     """Prompts with options, some ticked: by a box read as a sign, an X on a line, or brackets. A mark may stand before its option."""
     rng, canvas = sheet.rng, sheet.canvas
     boxed, after = rng.random() < 0.5, rng.random() < 0.15
@@ -83,7 +83,7 @@ def choices(sheet: Sheet, count: int) -> None:
         sheet.y += sheet.size * rng.uniform(1.5, 2.2)
 
 
-def _mark(sheet: Sheet, x: float, sign: str, ticked: bool) -> Span:
+def _mark(sheet: FormCanvas, x: float, sign: str, ticked: bool) -> Span:
     if not sign:
         sheet.canvas.rule(x, sheet.y + sheet.size + 1, x + sheet.size * 1.5, sheet.y + sheet.size + 1)
         return ()
@@ -92,7 +92,7 @@ def _mark(sheet: Sheet, x: float, sign: str, ticked: bool) -> Span:
     return sheet.canvas.text(x, sheet.y, sign, size=sheet.size - 1, typed=True)
 
 
-def columns(sheet: Sheet, count: int) -> None:
+def columns(sheet: FormCanvas, count: int) -> None:
     """Headers with values under them: one row (asked by its header), or a few with row labels (asked by row and column)."""
     rng, canvas = sheet.rng, sheet.canvas
     fields = [
@@ -145,7 +145,7 @@ def _cell(row: str, column: str, key: Span, value: Span) -> Fact:
     return Fact(f"{row} {column}", key, value, "table", questions=forms, printed=False)
 
 
-def _by_first(sheet: Sheet, names: tuple[str, str], facts: list[Fact], value: Span, row: int) -> None:
+def _by_first(sheet: FormCanvas, names: tuple[str, str], facts: list[Fact], value: Span, row: int) -> None:
     """A cell of a table without row labels: asked by the number of its row."""
     number, column = ("first", "second", "third", "fourth")[row], sheet.style.plain(names[1])
     forms = (f'What is the "{column}" in the {number} row?', f'What is the {number} entry under "{column}"?')

@@ -8,12 +8,12 @@ from random import Random
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.reading_order import group_lines
-from layoutllm_tool.training.factory import asking, business, layouts, office, places, tables
-from layoutllm_tool.training.factory.noise import read, scanned, tilted
-from layoutllm_tool.training.factory.places import Blank, Found
-from layoutllm_tool.training.factory.render import MONO, Canvas, Fact
-from layoutllm_tool.training.factory.values import COUNTRIES, Maker
 from layoutllm_tool.training.schema import Example
+from layoutllm_tool.training.synthetic import asking, business, layouts, office, places, tables
+from layoutllm_tool.training.synthetic.canvas import MONO, Canvas, Fact
+from layoutllm_tool.training.synthetic.noise import read, scanned, tilted
+from layoutllm_tool.training.synthetic.places import Blank, Found
+from layoutllm_tool.training.synthetic.values import COUNTRIES, ValueGenerator
 
 KINDS = {
     "form": layouts.form,
@@ -83,7 +83,7 @@ def _drawing(kind: str, rng: Random) -> tuple[Canvas, list[Fact]]:
     else:
         canvas = Canvas(800, rng.choice((1035, 1100, 1131)), rng)
     american = kind in office.PAGES and rng.random() < 0.75
-    maker = Maker(rng, country=_AMERICAN if american else None)
+    maker = ValueGenerator(rng, country=_AMERICAN if american else None)
     facts = KINDS[kind](canvas, maker)
     if kind != "receipt" and kind not in office.PAGES and rng.random() < 0.6:
         layouts.small_print(canvas, maker)

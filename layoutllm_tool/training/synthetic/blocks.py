@@ -6,12 +6,12 @@ seldom quite on the label's line. Parts that would leave the page are not drawn.
 
 from __future__ import annotations
 
-from layoutllm_tool.training.factory.sheet import Sheet, beside
-from layoutllm_tool.training.factory.vocabulary import SECTIONS, SENTENCES
-from layoutllm_tool.training.factory.wording import made, remark, signer
+from layoutllm_tool.training.synthetic.form_canvas import FormCanvas, beside
+from layoutllm_tool.training.synthetic.keys import SECTIONS, SENTENCES
+from layoutllm_tool.training.synthetic.wording import made, remark, signer
 
 
-def rows(sheet: Sheet, count: int) -> None:
+def rows(sheet: FormCanvas, count: int) -> None:
     """Fields one after the other along each row, as many as fit: dense, the next key may follow a value at once."""
     rng, fields = sheet.rng, sheet.fields(count)
     most, gap, pitch = rng.choice((1, 1, 2, 2, 3, 4)), rng.choice((8, 14, 30, 60)), sheet.size * rng.uniform(1.45, 2.6)
@@ -31,7 +31,7 @@ def rows(sheet: Sheet, count: int) -> None:
         sheet.y = max(sheet.y + pitch, bottom + 4)
 
 
-def boxes(sheet: Sheet, count: int) -> None:
+def boxes(sheet: FormCanvas, count: int) -> None:
     """Ruled cells in two to five columns, a small label at the top left of each, the value under or beside it."""
     rng, canvas, fields = sheet.rng, sheet.canvas, sheet.fields(count)
     columns, inside = rng.choice((2, 3, 3, 4, 5)), rng.random() < 0.2
@@ -54,7 +54,7 @@ def boxes(sheet: Sheet, count: int) -> None:
         sheet.y = bottom + 4 + (0 if rng.random() < 0.8 else rng.randint(4, 20))
 
 
-def pairs(sheet: Sheet, count: int) -> None:
+def pairs(sheet: FormCanvas, count: int) -> None:
     """Properties and their values at a tab, in one or two columns, closely under each other; dots between now and then."""
     rng, canvas = sheet.rng, sheet.canvas
     fields = [f for f in sheet.fields(2 * count) if f[1] not in ("remark", "party", "copies", "title")][:count]
@@ -76,7 +76,7 @@ def pairs(sheet: Sheet, count: int) -> None:
     sheet.y += 8
 
 
-def notes(sheet: Sheet, count: int) -> None:
+def notes(sheet: FormCanvas, count: int) -> None:
     """Keys with remarks of some lines: beside, going on under the key, or below it."""
     rng = sheet.rng
     names = (
@@ -112,7 +112,7 @@ def notes(sheet: Sheet, count: int) -> None:
         sheet.y += rng.randint(6, 20)
 
 
-def sentences(sheet: Sheet, count: int) -> None:
+def sentences(sheet: FormCanvas, count: int) -> None:
     """Keys that are whole sentences."""
     for name, kind in sheet.rng.sample(SENTENCES, count):
         if sheet.room > 90:
@@ -120,7 +120,7 @@ def sentences(sheet: Sheet, count: int) -> None:
             sheet.y = beside(sheet, (sheet.left, sheet.y), (printed, sheet.filled(kind)))[1] + sheet.rng.randint(4, 14)
 
 
-def heading(sheet: Sheet) -> None:
+def heading(sheet: FormCanvas) -> None:
     """A section's heading, nobody's key."""
     if sheet.room > 80:
         x, place = sheet.rng.choice(((sheet.left, "left"), (sheet.canvas.width / 2, "center")))
@@ -130,7 +130,7 @@ def heading(sheet: Sheet) -> None:
         sheet.y += sheet.size * 2
 
 
-def prose(sheet: Sheet) -> None:
+def prose(sheet: FormCanvas) -> None:
     """Instructions or a clause that nobody asks about."""
     if sheet.room > 110:
         text = f"{sheet.maker.phrase(8, 20)}. {signer(sheet.maker)} {sheet.maker.phrase(3, 9)}."
@@ -140,7 +140,7 @@ def prose(sheet: Sheet) -> None:
         sheet.y += sheet.rng.randint(4, 16)
 
 
-def embedded(sheet: Sheet) -> None:
+def embedded(sheet: FormCanvas) -> None:
     """A clause with blanks filled in: "who says that he is Treasurer of Harlow Corp."; each value's key is what stands before it."""
     rng, canvas, maker = sheet.rng, sheet.canvas, sheet.maker
     if sheet.room < 140:
@@ -162,7 +162,7 @@ def embedded(sheet: Sheet) -> None:
     sheet.y = y + sheet.size * 2.2
 
 
-def routing(sheet: Sheet) -> None:
+def routing(sheet: FormCanvas) -> None:
     """A line that a fax machine put on top: date, time, numbers, pages."""
     rng, canvas, maker = sheet.rng, sheet.canvas, sheet.maker
     x, y = 16.0, 6.0

@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import Box, Word
-from layoutllm_tool.training.factory.render import Ink
+from layoutllm_tool.training.synthetic.canvas import Ink
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from layoutllm_tool.training.factory import blocks, grids
-from layoutllm_tool.training.factory.render import Canvas, Fact
-from layoutllm_tool.training.factory.sheet import Sheet
-from layoutllm_tool.training.factory.values import Maker
-from layoutllm_tool.training.factory.vocabulary import TITLES
-from layoutllm_tool.training.factory.wording import reference
+from layoutllm_tool.training.synthetic import blocks, grids
+from layoutllm_tool.training.synthetic.canvas import Canvas, Fact
+from layoutllm_tool.training.synthetic.form_canvas import FormCanvas
+from layoutllm_tool.training.synthetic.keys import TITLES
+from layoutllm_tool.training.synthetic.values import ValueGenerator
+from layoutllm_tool.training.synthetic.wording import reference
 
-Block = Callable[[Sheet], None]
+Block = Callable[[FormCanvas], None]
 _WORDS = (110, 150, 150, 190, 240, 330)
 """Words after which no further block is begun; a page has one of them."""
 
 
-def _some(block: Callable[[Sheet, int], None], least: int, most: int) -> Block:
+def _some(block: Callable[[FormCanvas, int], None], least: int, most: int) -> Block:
     return lambda sheet: block(sheet, sheet.rng.randint(least, most))
 
 
@@ -44,9 +44,9 @@ _USUAL: dict[str, tuple[tuple[Block, ...], tuple[Block, ...]]] = {
 THEMES = tuple(_USUAL)
 
 
-def page(canvas: Canvas, maker: Maker, *, theme: str) -> list[Fact]:
+def page(canvas: Canvas, maker: ValueGenerator, *, theme: str) -> list[Fact]:
     """A form of the theme: head, then blocks until the page or its share of words is full."""
-    sheet, rng = Sheet(canvas, maker, theme), canvas.rng
+    sheet, rng = FormCanvas(canvas, maker, theme), canvas.rng
     if rng.random() < (0.7 if theme == "fax" else 0.12):
         blocks.routing(sheet)
     _head(sheet)
@@ -64,16 +64,18 @@ def page(canvas: Canvas, maker: Maker, *, theme: str) -> list[Fact]:
     return sheet.facts
 
 
-PAGES: dict[str, Callable[[Canvas, Maker], list[Fact]]] = {theme: partial(page, theme=theme) for theme in THEMES}
+PAGES: dict[str, Callable[[Canvas, ValueGenerator], list[Fact]]] = {
+    theme: partial(page, theme=theme) for theme in THEMES
+}
 """What draws each theme's page."""
 
 
-def _order(sheet: Sheet, others: Sequence[Block]) -> list[Block]:
+def _order(sheet: FormCanvas, others: Sequence[Block]) -> list[Block]:
     picked = sheet.rng.sample(others, sheet.rng.randint(3, min(6, len(others))))
     return sorted(picked, key=lambda block: block is _SIGNED)
 
 
-def _head(sheet: Sheet) -> None:
+def _head(sheet: FormCanvas) -> None:
     """Company and title, each of which may be missing; a number at the right now and then."""
     rng, canvas = sheet.rng, sheet.canvas
     x, place = rng.choice(((canvas.width / 2, "center"), (canvas.width / 2, "center"), (sheet.left, "left")))
@@ -96,7 +98,7 @@ def _head(sheet: Sheet) -> None:
     sheet.y += rng.randint(4, 30)
 
 
-def _foot(sheet: Sheet) -> None:
+def _foot(sheet: FormCanvas) -> None:
     """A form's number or a running number that nobody asks about."""
     y = sheet.canvas.height - 36
     if sheet.room > 30 and sheet.rng.random() < 0.7:

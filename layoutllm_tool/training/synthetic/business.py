@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from layoutllm_tool.training.factory.layouts import Style
-from layoutllm_tool.training.factory.render import Canvas, Fact, Span
-from layoutllm_tool.training.factory.values import Maker
+from layoutllm_tool.training.synthetic.canvas import Canvas, Fact, Span
+from layoutllm_tool.training.synthetic.layouts import Style
+from layoutllm_tool.training.synthetic.values import ValueGenerator
 
 _TOTALS = ("Total", "TOTAL", "Grand Total", "Total Amount", "Amount Due", "Total Due", "NET TOTAL", "Total Sales (Inclusive of GST)", "Total (RM)",
            "Rounded Total", "Total Incl. Tax", "Nett Total", "TOTAL PAYABLE", "Balance Due", "Total Amt Incl. GST @ 6%")  # fmt: skip
@@ -34,7 +34,7 @@ class _Sums:
     cash: float
 
 
-def receipt(canvas: Canvas, maker: Maker) -> list[Fact]:
+def receipt(canvas: Canvas, maker: ValueGenerator) -> list[Fact]:
     """A till receipt: company, address, date and numbers, items, totals, how it was paid."""
     rng, style, left = canvas.rng, Style(canvas.rng), 14.0
     facts, y = _head(canvas, maker, rng.random() < 0.75)
@@ -67,7 +67,7 @@ def receipt(canvas: Canvas, maker: Maker) -> list[Fact]:
     return facts + _totals(canvas, maker, style, sums, (left, canvas.width - 16.0, y + 8))
 
 
-def invoice(canvas: Canvas, maker: Maker) -> list[Fact]:
+def invoice(canvas: Canvas, maker: ValueGenerator) -> list[Fact]:
     """An invoice: seller, bill to and ship to, numbers and dates, a table of items, totals at the bottom right."""
     rng, style, left = canvas.rng, Style(canvas.rng), 40.0
     facts, y = _head(canvas, maker, rng.random() < 0.3)
@@ -101,7 +101,7 @@ def invoice(canvas: Canvas, maker: Maker) -> list[Fact]:
     return facts + _totals(canvas, maker, style, sums, (canvas.width * 0.55, canvas.width - 50.0, y + 14))
 
 
-def order(canvas: Canvas, maker: Maker) -> list[Fact]:
+def order(canvas: Canvas, maker: ValueGenerator) -> list[Fact]:
     """An order form of an agency or a supplier: pairs in two columns, a table, a total."""
     rng, style = canvas.rng, Style(canvas.rng)
     facts, y = _head(canvas, maker, False)
@@ -123,7 +123,7 @@ def order(canvas: Canvas, maker: Maker) -> list[Fact]:
     return facts + _totals(canvas, maker, style, sums, (canvas.width * 0.5, canvas.width - 50.0, y + 10))
 
 
-def _head(canvas: Canvas, maker: Maker, middle: bool) -> tuple[list[Fact], float]:
+def _head(canvas: Canvas, maker: ValueGenerator, middle: bool) -> tuple[list[Fact], float]:
     rng = canvas.rng
     x, y, place = (canvas.width / 2, 16.0, "center") if middle else (24.0, 24.0, "left")
     facts: list[Fact] = []
@@ -169,7 +169,7 @@ def _pair(canvas: Canvas, at: tuple[float, float], pair: tuple[str, str], tab: f
     return key, canvas.text(max(canvas.end(key) + canvas.size * 0.5, tab), at[1], pair[1])
 
 
-def _sums(rng: Random, maker: Maker, count: int) -> _Sums:
+def _sums(rng: Random, maker: ValueGenerator, count: int) -> _Sums:
     items = tuple((maker.item(), rng.choice((1, 1, 1, 2, 3, 10)), maker.price()) for _ in range(count))
     subtotal = round(sum(n * price for _, n, price in items), 2)
     tax = round(subtotal * rng.choice((0.0, 0.06, 0.06, 0.07, 0.19, 0.2)), 2)
@@ -177,7 +177,7 @@ def _sums(rng: Random, maker: Maker, count: int) -> _Sums:
     return _Sums(items, subtotal, tax, total, float(int(total / 10 + 1) * 10) if rng.random() < 0.7 else total)
 
 
-def _till_items(canvas: Canvas, maker: Maker, facts: list[Fact], sums: _Sums, y: float) -> float:
+def _till_items(canvas: Canvas, maker: ValueGenerator, facts: list[Fact], sums: _Sums, y: float) -> float:
     rng, right = canvas.rng, canvas.width - 16.0
     if rng.random() < 0.5:
         canvas.text(14, y, rng.choice(("Item", "Description", "QTY ITEM")))
@@ -203,7 +203,9 @@ def _till_items(canvas: Canvas, maker: Maker, facts: list[Fact], sums: _Sums, y:
     return y
 
 
-def _item_table(canvas: Canvas, maker: Maker, facts: list[Fact], sums: _Sums, at: tuple[float, float]) -> float:
+def _item_table(
+    canvas: Canvas, maker: ValueGenerator, facts: list[Fact], sums: _Sums, at: tuple[float, float]
+) -> float:
     rng, (left, y), size = canvas.rng, at, min(canvas.size, 16)
     xs = (left, canvas.width * 0.55, canvas.width * 0.75, canvas.width - 50)
     heads = (
@@ -231,7 +233,7 @@ def _item_table(canvas: Canvas, maker: Maker, facts: list[Fact], sums: _Sums, at
     return y + size * 1.8
 
 
-def _party(canvas: Canvas, maker: Maker, facts: list[Fact], at: tuple[float, float], name: str) -> float:
+def _party(canvas: Canvas, maker: ValueGenerator, facts: list[Fact], at: tuple[float, float], name: str) -> float:
     """Name and address under a key."""
     key = canvas.text(*at, name)
     who = maker.person() if canvas.rng.random() < 0.4 else maker.company()
@@ -241,7 +243,9 @@ def _party(canvas: Canvas, maker: Maker, facts: list[Fact], at: tuple[float, flo
     return y
 
 
-def _totals(canvas: Canvas, maker: Maker, style: Style, sums: _Sums, where: tuple[float, float, float]) -> list[Fact]:
+def _totals(
+    canvas: Canvas, maker: ValueGenerator, style: Style, sums: _Sums, where: tuple[float, float, float]
+) -> list[Fact]:
     """Subtotal, tax, total, cash, change: keys at the left, amounts at the right. ``where`` is left, right, y."""
     rng, (left, right, y) = canvas.rng, where
     total = rng.choice(_TOTALS)

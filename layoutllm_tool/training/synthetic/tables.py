@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
-from layoutllm_tool.training.factory.layouts import Style, heading
-from layoutllm_tool.training.factory.render import Canvas, Fact, Span
-from layoutllm_tool.training.factory.values import Maker
-from layoutllm_tool.training.factory.vocabulary import composed
+from layoutllm_tool.training.synthetic.canvas import Canvas, Fact, Span
+from layoutllm_tool.training.synthetic.keys import composed
+from layoutllm_tool.training.synthetic.layouts import Style, heading
+from layoutllm_tool.training.synthetic.values import ValueGenerator
 
 
-def table(canvas: Canvas, maker: Maker) -> list[Fact]:
+def table(canvas: Canvas, maker: ValueGenerator) -> list[Fact]:
     """A title, a row or two of headers, three to eight rows of numbers, perhaps a source."""
     rng, style = canvas.rng, Style(canvas.rng)
     facts, y = heading(canvas, maker, maker.phrase(2, 5).title())
@@ -40,7 +40,11 @@ def table(canvas: Canvas, maker: Maker) -> list[Fact]:
 
 
 def _rows(
-    canvas: Canvas, maker: Maker, corner: tuple[float, float], names: list[tuple[str, str]], at: list[tuple[float, str]]
+    canvas: Canvas,
+    maker: ValueGenerator,
+    corner: tuple[float, float],
+    names: list[tuple[str, str]],
+    at: list[tuple[float, str]],
 ) -> list[Fact]:
     """The table's body; one cell in twenty is empty. ``at`` is each column's place and alignment."""
     rng, facts, (left, y) = canvas.rng, [], corner
@@ -77,7 +81,7 @@ def _cell(row: str, name: tuple[str, str], key: Span, value: Span) -> Fact:
     return Fact(" ".join(f"{row} {group} {column}".split()), key, value, "table", questions=forms, printed=False)
 
 
-def _header(maker: Maker) -> str:
+def _header(maker: ValueGenerator) -> str:
     rng = maker.rng
     forms = (
         str(rng.randint(1975, 2023)),
@@ -89,7 +93,7 @@ def _header(maker: Maker) -> str:
     return rng.choice(forms)
 
 
-def _label(maker: Maker) -> str:
+def _label(maker: ValueGenerator) -> str:
     rng = maker.rng
     return rng.choice((maker.coined(), maker.phrase(1, 3), maker.make("city"), maker.person(), composed(rng)[0]))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from layoutllm_tool.training.factory.names import (
+from layoutllm_tool.training.synthetic.names import (
     CHEM_A,
     CHEM_B,
     DEPARTMENTS,
@@ -31,7 +31,7 @@ from layoutllm_tool.training.factory.names import (
     UNITS,
     VERB,
 )
-from layoutllm_tool.training.factory.values import Maker
+from layoutllm_tool.training.synthetic.values import ValueGenerator
 
 
 def initials(rng: Random) -> str:
@@ -41,7 +41,7 @@ def initials(rng: Random) -> str:
     )
 
 
-def signer(m: Maker) -> str:
+def signer(m: ValueGenerator) -> str:
     """A name as typed on a form: "R. J. Harlow", "Harlow", "H. HARLOW HH"."""
     rng, last, first = m.rng, m.surname(), m.rng.choice(FIRST)
     a, b = rng.choice("ABCDEFGHJKLMNPRSTW"), rng.choice("ABCDEFGHJKLMPRST")
@@ -50,7 +50,7 @@ def signer(m: Maker) -> str:
     return rng.choice(forms)
 
 
-def reference(m: Maker) -> str:
+def reference(m: ValueGenerator) -> str:
     """A number or code; often with blanks or signs in it."""
     rng, d = m.rng, m.digits
     a, b = rng.choice("ABCDEFGHKLMNPRSTVWX"), rng.choice("ABCDEFGHKLMNPRSTVWX")
@@ -60,7 +60,7 @@ def reference(m: Maker) -> str:
     return rng.choice(forms)
 
 
-def date(m: Maker) -> str:
+def date(m: ValueGenerator) -> str:
     """A date, mostly of 1965-1999 and as typed."""
     rng = m.rng
     d, mo, y = rng.randint(1, 28), rng.randint(1, 12), rng.randint(1965, 1999)
@@ -75,7 +75,7 @@ def date(m: Maker) -> str:
     )
 
 
-def span_of_dates(m: Maker) -> str:
+def span_of_dates(m: ValueGenerator) -> str:
     rng = m.rng
     a, b = rng.choice(MONTHS), rng.choice(MONTHS)
     p, q = rng.randint(1, 15), rng.randint(16, 30)
@@ -83,7 +83,7 @@ def span_of_dates(m: Maker) -> str:
                        f"{a[:3]}. {p} to {b[:3]}. {q}", f"{a} {p}-{q}, 19{rng.randint(70, 99)}", date(m)))  # fmt: skip
 
 
-def money(m: Maker, *, negative: float = 0.04) -> str:
+def money(m: ValueGenerator, *, negative: float = 0.04) -> str:
     rng = m.rng
     n = rng.choice((rng.randint(1, 99), rng.randint(100, 9999), rng.randint(1000, 900000)))
     whole, cents = f"{n:,}", f"{n:,}.{rng.randint(0, 99):02}"
@@ -93,7 +93,7 @@ def money(m: Maker, *, negative: float = 0.04) -> str:
                        "-0-", "0", "$0", "None", f"${whole} (net)", f"${n % 90 + 1} million"))  # fmt: skip
 
 
-def measure(m: Maker) -> str:
+def measure(m: ValueGenerator) -> str:
     rng = m.rng
     n = rng.choice(
         (
@@ -109,7 +109,7 @@ def measure(m: Maker) -> str:
                        f"<{rng.randint(1, 9)} {unit}", f"{n}-{rng.randint(91, 300)} {unit}", f"{rng.randint(1, 9)} 1/{rng.choice('248')} {unit}"))  # fmt: skip
 
 
-def decimal(m: Maker) -> str:
+def decimal(m: ValueGenerator) -> str:
     rng = m.rng
     return rng.choice(
         (
@@ -123,7 +123,7 @@ def decimal(m: Maker) -> str:
     )
 
 
-def count(m: Maker) -> str:
+def count(m: ValueGenerator) -> str:
     rng = m.rng
     return rng.choice(
         (
@@ -136,7 +136,7 @@ def count(m: Maker) -> str:
     )
 
 
-def tiny(m: Maker) -> str:
+def tiny(m: ValueGenerator) -> str:
     """One or two characters mostly."""
     rng = m.rng
     return rng.choice(
@@ -151,12 +151,12 @@ def tiny(m: Maker) -> str:
     )
 
 
-def pages(m: Maker) -> str:
+def pages(m: ValueGenerator) -> str:
     n = m.rng.randint(1, 30)
     return m.rng.choice((str(n), str(n), f"{n:02}", f"{n} pages", f"({n})", f"{n} (incl. cover)", f"{n} + cover"))
 
 
-def brand(m: Maker) -> str:
+def brand(m: ValueGenerator) -> str:
     rng, name = m.rng, m.coined()
     end = rng.choice(
         (
@@ -177,20 +177,20 @@ def brand(m: Maker) -> str:
     return rng.choice((name, name, name.upper())) + end
 
 
-def brands(m: Maker) -> str:
+def brands(m: ValueGenerator) -> str:
     names = [brand(m) for _ in range(m.rng.randint(1, 5))]
     if m.rng.random() < 0.2:
         return m.rng.choice((f"All {names[0]} styles", f"All {names[0]} packings", f"{names[0]} (all)", "All brands"))
     return m.rng.choice((", ", ", ", " / ", "; ", " and ", " & ")).join(names)
 
 
-def chemical(m: Maker) -> str:
+def chemical(m: ValueGenerator) -> str:
     rng, a, b = m.rng, m.rng.choice(CHEM_A), m.rng.choice(CHEM_B)
     return rng.choice((f"{a} {b}", f"{a}{b}" if a.endswith("-") else f"{a} {rng.choice(CHEM_A).lower()} {b}", f"{rng.randint(1, 9)}, {rng.randint(2, 9)}- {a}{b}",
                        f"{rng.randint(1, 60)}% {a.lower()} {b}", f"{a} {b} ({reference(m)})", rng.choice(("Water", "DMSO", "Ethanol", "Acetone", "Glycerin"))))  # fmt: skip
 
 
-def specimen(m: Maker) -> str:
+def specimen(m: ValueGenerator) -> str:
     rng = m.rng
     parts = [
         rng.choice(
@@ -218,7 +218,7 @@ def specimen(m: Maker) -> str:
     return " ".join(parts)
 
 
-def remark(m: Maker) -> str:
+def remark(m: ValueGenerator) -> str:
     """A note, a sentence or a few of them."""
     rng = m.rng
     text = " ".join(_sentence(m) for _ in range(rng.choice((1, 1, 1, 2, 2, 3))))
@@ -229,7 +229,7 @@ def remark(m: Maker) -> str:
     return text.upper() if rng.random() < 0.2 else text
 
 
-def _sentence(m: Maker) -> str:
+def _sentence(m: ValueGenerator) -> str:
     rng = m.rng
     return rng.choice(REMARKS).format(
         coined=m.coined(), noun=rng.choice(NOUN), noun2=rng.choice(NOUN), done=rng.choice(DONE), n=rng.randint(2, 90), people=rng.choice(PEOPLE), month=rng.choice(MONTHS),
@@ -237,7 +237,7 @@ def _sentence(m: Maker) -> str:
     ).strip()  # fmt: skip
 
 
-def title(m: Maker) -> str:
+def title(m: ValueGenerator) -> str:
     """What a memo or a study is about."""
     rng = m.rng
     a, b = rng.choice(NOUN).capitalize(), rng.choice(NOUN).capitalize()
@@ -247,19 +247,19 @@ def title(m: Maker) -> str:
     return text.upper() if rng.random() < 0.2 else text
 
 
-def copies(m: Maker) -> str:
+def copies(m: ValueGenerator) -> str:
     """Names, one below the other or in a row."""
     names = [signer(m) for _ in range(m.rng.randint(1, 5))]
     return m.rng.choice(("\n", "\n", ", ", "; ")).join(names) if m.rng.random() < 0.9 else "File"
 
 
-def party(m: Maker) -> str:
+def party(m: ValueGenerator) -> str:
     """Name and address in lines, now and then with a telephone."""
     who = [m.rng.choice((m.person(), m.company())), *([m.company()] if m.rng.random() < 0.3 else [])]
     return "\n".join((*who[: m.rng.randint(0, 2)], *m.address(), *([m.phone()] if m.rng.random() < 0.15 else [])))
 
 
-def areas(m: Maker) -> str:
+def areas(m: ValueGenerator) -> str:
     rng = m.rng
     if rng.random() < 0.3:
         return rng.choice(
@@ -268,14 +268,14 @@ def areas(m: Maker) -> str:
     return rng.choice((", ", " / ", " and ")).join(m.make("city") for _ in range(rng.randint(1, 4)))
 
 
-def _pick(options: list[str]) -> Callable[[Maker], str]:
+def _pick(options: list[str]) -> Callable[[ValueGenerator], str]:
     return lambda m: m.rng.choice(options)
 
 
-def _of(*forms: str) -> Callable[[Maker], str]:
+def _of(*forms: str) -> Callable[[ValueGenerator], str]:
     """Forms with # for a digit, @ for a capital letter, * for an invented word."""
 
-    def made(m: Maker) -> str:
+    def made(m: ValueGenerator) -> str:
         form = m.rng.choice(forms)
         return "".join(
             m.digits(1) if c == "#" else m.rng.choice("ABCDEFGHKLMNPRST") if c == "@" else m.coined() if c == "*" else c
@@ -285,7 +285,7 @@ def _of(*forms: str) -> Callable[[Maker], str]:
     return made
 
 
-MAKERS: dict[str, Callable[[Maker], str]] = {
+MAKERS: dict[str, Callable[[ValueGenerator], str]] = {
     "initials": lambda m: initials(m.rng), "signer": signer, "ref": reference, "date": date, "range": span_of_dates, "money": money,
     "negative": lambda m: money(m, negative=0.5), "measure": measure, "decimal": decimal, "count": count, "tiny": tiny, "pages": pages, "brand": brand, "brands": brands,
     "chemical": chemical, "specimen": specimen, "remark": remark, "title": title, "copies": copies, "party": party, "areas": areas,
@@ -321,6 +321,6 @@ MAKERS: dict[str, Callable[[Maker], str]] = {
 """Generators by kind of value; kinds not here are those of ``values.MAKERS``."""
 
 
-def made(maker: Maker, kind: str) -> str:
+def made(maker: ValueGenerator, kind: str) -> str:
     """A value of a kind of either table."""
     return MAKERS[kind](maker) if kind in MAKERS else maker.make(kind)

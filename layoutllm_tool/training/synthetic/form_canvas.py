@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from layoutllm_tool.training.factory.layouts import Style
-from layoutllm_tool.training.factory.render import Canvas, Fact, Span
-from layoutllm_tool.training.factory.values import Maker
-from layoutllm_tool.training.factory.vocabulary import chosen
-from layoutllm_tool.training.factory.wording import made
+from layoutllm_tool.training.synthetic.canvas import Canvas, Fact, Span
+from layoutllm_tool.training.synthetic.keys import chosen
+from layoutllm_tool.training.synthetic.layouts import Style
+from layoutllm_tool.training.synthetic.values import ValueGenerator
+from layoutllm_tool.training.synthetic.wording import made
 
 Field = tuple[str, str]
 """A key and the kind of its value."""
 
 
-class Sheet:
+class FormCanvas:
     """A page being filled from top to bottom; all its parts share margins, sizes, ways of printing keys, and facts."""
 
-    def __init__(self, canvas: Canvas, maker: Maker, theme: str) -> None:
+    def __init__(self, canvas: Canvas, maker: ValueGenerator, theme: str) -> None:
         rng = canvas.rng
         self.canvas, self.maker, self.theme, self.rng = canvas, maker, theme, rng
         self.style = Style(rng, lower=0.04)
@@ -68,7 +68,7 @@ class Sheet:
         self.facts.append(Fact(name, key, value, **more))  # type: ignore[arg-type]
 
 
-def beside(sheet: Sheet, at: tuple[float, float], what: tuple[str, str], tab: float = 0.0) -> tuple[float, float]:
+def beside(sheet: FormCanvas, at: tuple[float, float], what: tuple[str, str], tab: float = 0.0) -> tuple[float, float]:
     """Key and value at a place: the right end and the y below. A long value goes on under itself or at the margin."""
     (x, y), (name, text), rng, canvas = at, what, sheet.rng, sheet.canvas
     key, low = sheet.key(x, y, name, max(sheet.right - x - 60, 120) if x == sheet.left else 0.0)
@@ -94,7 +94,7 @@ def beside(sheet: Sheet, at: tuple[float, float], what: tuple[str, str], tab: fl
     return right, max(end, low)
 
 
-def _flowing(sheet: Sheet, at: tuple[float, float], text: str) -> tuple[Span, float]:
+def _flowing(sheet: FormCanvas, at: tuple[float, float], text: str) -> tuple[Span, float]:
     """A value that goes on at the left margin, under its key."""
     canvas, (x, y) = sheet.canvas, at
     text = text.upper() if sheet.upper else text

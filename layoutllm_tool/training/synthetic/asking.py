@@ -11,13 +11,13 @@ from random import Random
 from layoutllm_tool.cot import QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.training.align import normal
-from layoutllm_tool.training.factory import layouts
-from layoutllm_tool.training.factory.places import Blank, Found
-from layoutllm_tool.training.factory.questions import absent, ask, ask_field, unanswerable
-from layoutllm_tool.training.factory.render import Fact
-from layoutllm_tool.training.factory.vocabulary import near
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
+from layoutllm_tool.training.synthetic import layouts
+from layoutllm_tool.training.synthetic.canvas import Fact
+from layoutllm_tool.training.synthetic.keys import near
+from layoutllm_tool.training.synthetic.places import Blank, Found
+from layoutllm_tool.training.synthetic.questions import absent, ask, ask_field, unanswerable
 
 UNANSWERABLE = 0.3
 """Share of questions that their page does not answer."""

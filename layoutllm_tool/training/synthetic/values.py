@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from layoutllm_tool.training.factory.names import (
+from layoutllm_tool.training.synthetic.names import (
     CITIES,
     CODAS,
     FIRST,
@@ -56,7 +56,7 @@ COUNTRIES = (
 )  # fmt: skip
 
 
-class Maker:
+class ValueGenerator:
     """Values of one page: they share a country, so that its dates and amounts look alike."""
 
     def __init__(self, rng: Random, *, country: Country | None = None) -> None:
@@ -220,23 +220,23 @@ class Maker:
         )
 
 
-MAKERS: dict[str, Callable[[Maker], str]] = {
-    "person": Maker.person,
-    "company": Maker.company,
-    "street": Maker.street,
-    "town": Maker.town,
+MAKERS: dict[str, Callable[[ValueGenerator], str]] = {
+    "person": ValueGenerator.person,
+    "company": ValueGenerator.company,
+    "street": ValueGenerator.street,
+    "town": ValueGenerator.town,
     "address": lambda m: " ".join(m.address()),
-    "date": Maker.date,
+    "date": ValueGenerator.date,
     "money": lambda m: m.amount(m.price()),
-    "code": Maker.code,
-    "phone": Maker.phone,
-    "email": Maker.email,
-    "time": Maker.time,
-    "number": Maker.number,
+    "code": ValueGenerator.code,
+    "phone": ValueGenerator.phone,
+    "email": ValueGenerator.email,
+    "time": ValueGenerator.time,
+    "number": ValueGenerator.number,
     "percent": lambda m: f"{m.rng.randint(0, 100)}{m.rng.choice(('%', ' %', '.5%'))}",
-    "phrase": Maker.phrase,
-    "item": Maker.item,
-    "word": Maker.coined,
+    "phrase": ValueGenerator.phrase,
+    "item": ValueGenerator.item,
+    "word": ValueGenerator.coined,
     "yesno": lambda m: m.rng.choice(("Yes", "No", "N/A", "YES", "NO", "None")),
     "city": lambda m: m.rng.choice(CITIES[m.country.code].split(";")).split(",")[0],
 }

@@ -109,9 +109,9 @@ SECTIONS = """General Information;For Office Use Only;Part A;Part B;Section I;Se
 ;Cost Summary;Shipping Instructions;To be completed by supplier;Test Conditions;Personal Data;Schedule;Market Data;Results;Product Description;Materials;Budget Summary
 ;Field Report;Terms and Conditions;Routing;Requirements;For Accounting Use;Remarks and Approvals;Making;Packing;Method of Payment;Background;Registration Fees""".replace("\n", "").split(";")  # fmt: skip
 TITLES = {
-    "memo": "Memorandum;Interoffice Memo;Inter-Office Correspondence;Routing Slip;Transmittal Slip;Record of Telephone Call;Speed Letter;Document Clearance Sheet;Action Request",
-    "fax": "Fax Cover Sheet;Facsimile Transmittal;Telecopier Cover Letter;Fax Transmission;Facsimile Message;Telefax;Fax Memo",
-    "lab": "Compound Data Sheet;Assay Report;Sample Analysis Request;Physical Test Report;Test Specification;Material Evaluation;Research Work Order;Toxicology Summary;Trial Run Sheet;Laboratory Record",
+    "memo": "Memorandum;Interoffice Memo;Inter-Office Correspondence;Routing Slip;Transmittal Slip;Record of Telephone Call;Speed Letter;Document Clearance FormCanvas;Action Request",
+    "fax": "Fax Cover FormCanvas;Facsimile Transmittal;Telecopier Cover Letter;Fax Transmission;Facsimile Message;Telefax;Fax Memo",
+    "lab": "Compound Data FormCanvas;Assay Report;Sample Analysis Request;Physical Test Report;Test Specification;Material Evaluation;Research Work Order;Toxicology Summary;Trial Run FormCanvas;Laboratory Record",
     "promotion": "Special Offer Report;Progress Report;Sales Report;Store Audit;Coupon Authorization;Retail Program Summary;Trade Survey;Competitive Activity Report;Event Evaluation;Sampling Plan",
     "media": "Insertion Order;Media Authorization;Broadcast Order;Advertising Contract;Print Estimate;Production Order;Space Reservation;Creative Brief",
     "budget": "Project Authorization;Budget Change Request;Purchase Requisition;Check Request;Expense Authorization;Cost Estimate;Capital Request;Commitment Notice;Research Budget Revision",
