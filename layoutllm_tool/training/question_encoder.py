@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from layoutllm_tool.model.sentence_encoder import LONGEST, SentenceEncoder, sentence_encoder_folder
-from layoutllm_tool.training.synthetic.everyday import value
+from layoutllm_tool.training.synthetic.everyday_form import value
 from layoutllm_tool.training.synthetic.values import ValueGenerator
 from layoutllm_tool.training.synthetic.vocabulary import Field, facts, fields, tables
 

@@ -1,4 +1,4 @@
-"""LayoutCoT from HTML (paper section 3.2): pages written by templates or by a chat model, rendered, and read back.
+"""LayoutCoT from HTML (paper section 3.2): pages of templates or of a chat model, read back.
 
 Needs the extra ``html`` (WeasyPrint) when a page is rendered, not when this is imported.
 """
@@ -24,7 +24,10 @@ _LEAST = 3
 
 
 def example(seed: int, number: int) -> Example:
-    """A page of the templates with its questions; the same arguments give the same page. TrainingError without WeasyPrint."""
+    """A page of the templates with its questions; the same arguments give the same page.
+
+    TrainingError without WeasyPrint.
+    """
     for attempt in range(20):
         rng = Random(f"html/{seed}/{number}/{attempt}")
         html, sheet = page(rng)
@@ -38,7 +41,10 @@ def example(seed: int, number: int) -> Example:
 
 
 def written_example(path: Path, *, seed: int) -> Example:
-    """A page that a model wrote (``keep``), rendered in a process of its own. DocumentError where it is no use."""
+    """A page that a model wrote (``keep``), rendered in a process of its own.
+
+    DocumentError where it is no use.
+    """
     found = from_source(read(path), f"html/written/{path.stem}", Random(f"html/read/{seed}/{path.stem}"), isolated=True)
     if not found.questions:
         raise DocumentUnreadable(f"nothing can be asked about {path.name}.", hint="Take it out of the folder.")

@@ -161,7 +161,7 @@ def _pair(element: Element, section: str, keys: dict[str, Piece]) -> Pair:
 
 
 _Slot = tuple[str, Piece, Element]
-"""What stands at a row and column of a table: "head" or "cell", its text, its element (one may fill many slots)."""
+"""At a row and column of a table: "head" or "cell", its text, its element, which may fill many slots."""
 
 
 def _is_table(element: Element) -> bool:
@@ -190,7 +190,7 @@ def _cell(element: Element) -> str:
 
 
 def _side_by_side(rows: list[dict[int, _Slot]]) -> list[Pair]:
-    """Tables of two columns, ``th`` and ``td``, are keys and values (unless they are marked as such already)."""
+    """Tables of two columns, ``th`` and ``td``, are keys and values, unless they are marked already."""
     if not rows or any([slot[0] for slot in row.values()] != ["head", "cell"] for row in rows):
         return []
     if any(e.data("key") or e.data("value") for row in rows for slot in row.values() for e in slot[2].walk()):

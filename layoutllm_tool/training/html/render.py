@@ -1,8 +1,9 @@
-"""HTML -> PDF (WeasyPrint) -> a page with words and boxes, read as any PDF is, and where each numbered word stands.
+"""HTML -> PDF (WeasyPrint) -> a page with words and boxes, and where each numbered word stands.
 
-WeasyPrint is an extra (``pip install layoutllm-tool[html]``) and needs the system's Pango. Nothing is ever fetched: every
-address is refused. Only the first page counts. HTML that nobody vouches for is rendered in a process of its own, with a limit
-of time and memory (``isolated``): style sheets can keep a renderer busy for hours.
+WeasyPrint is an extra (``pip install layoutllm-tool[html]``) and needs the system's Pango. Nothing is ever
+fetched: every address is refused. Only the first page counts. HTML that nobody vouches for is rendered in a
+process of its own, with a limit of time and memory (``isolated``): style sheets can keep a renderer busy for
+hours.
 """
 
 from __future__ import annotations
@@ -80,7 +81,10 @@ def require() -> None:
 
 
 def render(html: str, sheet: Sheet, *, isolated: bool = False, seconds: float = SECONDS) -> Rendered:
-    """The first page. DocumentTooLarge after ``seconds``, DocumentUnreadable where nothing can be read back from it."""
+    """The first page.
+
+    DocumentTooLarge after ``seconds``, DocumentUnreadable where nothing can be read back from it.
+    """
     from layoutllm_tool.documents import load_document
 
     printed = _printed_apart(html, sheet, seconds) if isolated else _printed(html, sheet)
@@ -116,7 +120,7 @@ def _printed(html: str, sheet: Sheet) -> _Print:
 
 @lru_cache(maxsize=1)
 def refusing() -> Any:
-    """WeasyPrint's way to fetch, which fetches nothing: every address raises URLFetchingError inside WeasyPrint."""
+    """WeasyPrint's fetcher that refuses every address: URLFetchingError inside WeasyPrint."""
     from weasyprint.urls import URLFetcher
 
     class Refusing(URLFetcher):  # type: ignore[misc,unused-ignore]

@@ -1,37 +1,13 @@
-"""How a page of the templates looks: paper, fonts, borders, colours. Standard library only."""
+"""How a page of the templates looks: paper, fonts, borders, colours. Words are in ``pages.toml``."""
 
 from __future__ import annotations
 
 from random import Random
 
+from layoutllm_tool.training.html.data import PAGES
 from layoutllm_tool.training.html.render import Sheet
 
-_FONTS = (
-    "'Liberation Sans', Arial, sans-serif", "'Liberation Serif', 'Times New Roman', serif", "'DejaVu Sans', Verdana, sans-serif",
-    "'DejaVu Serif', Georgia, serif", "'Liberation Sans Narrow', 'DejaVu Sans Condensed', sans-serif",
-    "'Liberation Mono', 'Courier New', monospace", "'DejaVu Sans Condensed', sans-serif",
-)  # fmt: skip
-_INKS = ("#000", "#111", "#222", "#1a2a44", "#333")
-_ACCENTS = ("#1f4e79", "#7a1f1f", "#2e5d34", "#444", "#000", "#5b3a7e", "#8a5a00")
-_PALE = ("#eef2f7", "#f4f4f4", "#faf3e3", "#eaf4ea", "#f7ecec", "#fff")
-_BORDERS = {
-    "full": "td, th {{ border: {w}px {s} {c} }}",
-    "rows": "td, th {{ border-bottom: {w}px {s} {c} }}",
-    "head": "thead th {{ border-bottom: 2px solid {c}; border-top: 2px solid {c} }} table {{ border-bottom: 2px solid {c} }}",
-    "zebra": "tbody tr:nth-child(even) td, tbody tr:nth-child(even) th {{ background: {p} }}",
-    "frame": "table {{ border: {w}px {s} {c} }} thead th {{ background: {p} }}",
-    "columns": "td + td, th + th, th + td {{ border-left: {w}px {s} {c} }}",
-    "none": "",
-}
-_HEADINGS = (
-    "h1, h2 {{ border-bottom: 2px solid {a} }}",
-    "h2 {{ background: {a}; color: #fff; padding: 3px 6px }}",
-    "h1 {{ text-align: center }}",
-    "h1 {{ text-transform: uppercase; letter-spacing: 1px }}",
-    "h1, h2 {{ color: {a} }}",
-    "h2 {{ border-left: 5px solid {a}; padding-left: 6px }}",
-    "",
-)
+_STYLE = PAGES["style"]
 
 
 def sheet(rng: Random) -> Sheet:
@@ -42,19 +18,19 @@ def sheet(rng: Random) -> Sheet:
 
 def style(rng: Random) -> str:
     """A style sheet for the classes that the templates use."""
-    size, pale, accent = rng.choice((9, 10, 10, 11, 12)), rng.choice(_PALE), rng.choice(_ACCENTS)
+    size, pale, accent = rng.choice((9, 10, 10, 11, 12)), rng.choice(_STYLE["pale"]), rng.choice(_STYLE["accents"])
     looks = {"w": rng.choice((1, 1, 1, 2)), "s": rng.choice(("solid", "solid", "dotted", "dashed")),
              "c": rng.choice(("#000", "#666", "#bbb", accent)), "p": pale}  # fmt: skip
     rules = [
-        f"body {{ font-family: {rng.choice(_FONTS)}; font-size: {size}pt; color: {rng.choice(_INKS)}; line-height: {rng.choice((1.2, 1.3, 1.5))} }}",
+        f"body {{ font-family: {rng.choice(_STYLE['fonts'])}; font-size: {size}pt; color: {rng.choice(_STYLE['inks'])}; line-height: {rng.choice((1.2, 1.3, 1.5))} }}",
         f"h1 {{ font-size: {size * rng.choice((1.5, 1.8, 2.1)):.0f}pt; margin: 0 0 8pt }} h2 {{ font-size: {size * 1.2:.0f}pt; margin: 10pt 0 5pt }}",
-        rng.choice(_HEADINGS).format(a=accent),
+        rng.choice(_STYLE["headings"]).format(a=accent),
         f"table {{ border-collapse: collapse; margin: 6pt 0; {rng.choice(('width: 100%;', 'width: 100%;', ''))} }}",
         f"td, th {{ padding: {rng.randint(2, 6)}pt {rng.randint(5, 10)}pt; text-align: left; vertical-align: {rng.choice(('top', 'middle', 'baseline'))} }}",
         f"td.number, th.number {{ text-align: {rng.choice(('right', 'right', 'center', 'left'))} }}",
         f"thead th {{ font-weight: {rng.choice(('bold', 'bold', 'normal'))}; {rng.choice(('', f'background: {pale};', 'font-style: italic;'))} }}",
         f"tbody th {{ font-weight: {rng.choice(('bold', 'normal', 'normal'))} }}",
-        _BORDERS[rng.choice(tuple(_BORDERS))].format(**looks),
+        rng.choice(_STYLE["borders"]).format(**looks),
         f".key {{ {rng.choice(('font-weight: bold;', '', 'color: #555;', 'font-size: 85%;', 'text-transform: uppercase; font-size: 80%;', 'font-style: italic;'))} }}",
         f"hr {{ border: 0; border-top: {rng.choice(('1px solid', '3px double', '1px dashed', '2px dotted'))} {accent}; margin: 8pt 0 }}",
         f".columns {{ display: flex; gap: {rng.randint(16, 40)}pt }} .columns > div {{ flex: 1 }}",

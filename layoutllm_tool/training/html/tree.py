@@ -1,8 +1,8 @@
 """HTML that nobody vouches for -> a bounded tree of harmless elements -> HTML. Standard library only.
 
-What is not listed here does not pass: no scripts, frames, pictures, links or forms, no style that names a resource. Unknown
-tags give up their content to the element around them. This is *not* a full HTML5 parser: only the end tags that people
-leave out in lists and tables are put in.
+What is not listed here does not pass: no scripts, frames, pictures, links or forms, no style that names a
+resource. Unknown tags give up their content to the element around them. This is *not* a full HTML5 parser:
+only the end tags that people leave out in lists and tables are put in.
 """
 
 from __future__ import annotations
@@ -125,7 +125,10 @@ def _bare(html: str) -> str:
 
 
 def clean_style(css: str, *, most: int = MAX_STYLE) -> str:
-    """Without comments, imports, fonts, page sizes and whatever names a resource; "" where something stays doubtful."""
+    """Without comments, imports, fonts, page sizes and whatever names a resource.
+
+    "" where something stays doubtful.
+    """
     if len(css) > most:
         raise _too_large(f"{len(css):,} characters of style", f"{most:,}")
     css = re.sub(r"/\*.*?(?:\*/|\Z)", " ", css, flags=re.S)

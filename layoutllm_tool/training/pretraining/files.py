@@ -1,4 +1,7 @@
-"""Reading a data set's files as the strangers they are: bounded, checked, errors of the tree. Pillow inside functions."""
+"""Reading a data set's files as the strangers they are: bounded, checked, errors of the tree.
+
+Pillow inside functions.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ MOST_PIXELS = 40_000_000
 
 
 def folder(path: Path, what: str, needed: str) -> Path:
-    """The folder, if something in it fits the pattern ``needed``; DocumentNotFound says which folder to give."""
+    """The folder, if something in it fits the pattern ``needed``.
+
+    DocumentNotFound says which folder to give.
+    """
     if not path.is_dir() or next(path.glob(needed), None) is None:
         raise DocumentNotFound(f"{path} holds no {what}.", hint=f"Give the folder of {what} that holds {needed}.")
     return path
@@ -85,7 +91,7 @@ def picture(inside: Path, name: str) -> Image:
 
 
 def spread(text: str, box: Box, rows: int = 1) -> Iterator[Line]:
-    """The text's words over ``rows`` equal rows of the box, a line each, each as wide as its share of the letters.
+    """The text's words over ``rows`` equal rows of the box, each as wide as its share of the letters.
 
     For data that gives the box of a cell, not of its words.
     """

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
-from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Region, tokens
+from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, table_regions, tokens
 from layoutllm_tool.training.synthetic.canvas import Canvas, Span
 
 FILE = "wikitables.jsonl.gz"
@@ -39,25 +39,18 @@ class _Drawn(NamedTuple):
     spans: tuple[Span, ...]
 
 
-class WikiTables:
+class WikiTables(Source):
     """A folder that holds ``wikitables.jsonl.gz``; DocumentNotFound where it doesn't."""
 
-    words = regions = True
-
     def __init__(self, folder: Path) -> None:
-        self._texts = files.gunzipped(files.folder(folder, "WikiTableQuestions tables", FILE) / FILE).splitlines()
-        if not self._texts:
+        path = files.folder(folder, "WikiTableQuestions tables", FILE) / FILE
+        super().__init__(files.gunzipped(path).splitlines())
+        if not self.items:
             raise DocumentUnreadable(f"{FILE} is empty.", hint="Fetch it again.")
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __call__(self, rng: Random) -> Known:
-        return self.item(rng.randrange(len(self)), rng)
 
     def item(self, number: int, rng: Random) -> Known:
         """The number-th table, a part of it if it is large, drawn as ``rng`` says."""
-        rows = _part(_table(files.parsed(self._texts[number], f"{FILE}, table {number}"), number), rng)
+        rows = _part(_table(files.parsed(self.items[number], f"{FILE}, table {number}"), number), rng)
         canvas, drawn = _draw(rows, rng)
         return _known(f"wikitables/{number}", canvas, drawn, rows)
 
@@ -89,7 +82,10 @@ def _part(rows: Rows, rng: Random) -> Rows:
 
 
 def _draw(rows: Rows, rng: Random) -> tuple[Canvas, list[_Drawn]]:
-    """The table at a random height of the page, with or without rules; columns as wide as their words want."""
+    """The table at a random height of the page, with or without rules.
+
+    Columns as wide as their words want.
+    """
     canvas = Canvas(rng.choice((800, 800, 1000)), 1600, rng)
     size = max(_SIZE, canvas.size - max(0, len(rows[0]) - 3))
     edges = _edges(canvas, rows, size)
@@ -129,7 +125,7 @@ def _wrapped(canvas: Canvas, text: str, room: float, size: int) -> list[str]:
 
 
 def _edges(canvas: Canvas, rows: Rows, size: int) -> list[float]:
-    """The x of the columns' edges: room shared out by the widest text of each, none below a ninth of the page."""
+    """The x of the columns' edges, by the widest text of each; none below a ninth of the page."""
     room = canvas.width - 2 * _MARGIN
     wants = [max(canvas.measure(row[c], size) for row in rows) + 14 for c in range(len(rows[0]))]
     wants = [max(want, room / 9) for want in wants]
@@ -157,15 +153,9 @@ def _known(source: str, canvas: Canvas, drawn: list[_Drawn], rows: Rows) -> Know
         cells.append(Cell(cell.row, cell.column, text, Box.union(x.box for x in own) if own else None, lines=at))
     grid = Grid(whole, len(rows[0]), tuple(cells), 1)
     page = Page(1, canvas.width, canvas.height, tuple(lines), canvas.image, "given")
-    return Known(source, page, "table page", _regions(grid, lines), grid)
+    return Known(source, page, "table page", table_regions(grid, lines), grid)
 
 
 def _word(canvas: Canvas, ink: int) -> Word:
     found = canvas.inks[ink]
     return Word(found.text, Box.from_pixels(*found.box, width=canvas.width, height=canvas.height))
-
-
-def _regions(grid: Grid, lines: list[Line]) -> tuple[Region, ...]:
-    head = tuple(i for cell in grid.row(0) for i in cell.lines)
-    found = [("table", tuple(range(len(lines)))), ("table header", head)]
-    return tuple(Region(kind, Box.union(lines[i].box for i in own), own) for kind, own in found if own)

@@ -1,4 +1,4 @@
-"""Pages drawn by ourselves, with every word's box and every answer known: training data without labels or licences."""
+"""Synthetic pages, with every word's box and every answer known."""
 
 from layoutllm_tool.training.synthetic.build import Drawn, drawn, example, examples
 

@@ -1,32 +1,36 @@
-"""From drawn pages to examples: misreads the words, groups them as real OCR words are, and finds every fact again."""
+"""From drawings to examples: misread the words, group them as OCR words are, find every fact again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.training.schema import Example
-from layoutllm_tool.training.synthetic import asking, business, layouts, office, places, tables
+from layoutllm_tool.training.synthetic import asking, business, forms, office, places, tables
 from layoutllm_tool.training.synthetic.canvas import MONO, Canvas, Fact
 from layoutllm_tool.training.synthetic.noise import read, scanned, tilted
 from layoutllm_tool.training.synthetic.places import Blank, Found
 from layoutllm_tool.training.synthetic.values import COUNTRIES, ValueGenerator
+from layoutllm_tool.training.synthetic.vocabulary import THEMES
 
-KINDS = {
-    "form": layouts.form,
+KINDS: dict[str, Callable[[Canvas, ValueGenerator], None]] = {
+    "form": forms.form,
     "receipt": business.receipt,
     "invoice": business.invoice,
-    "letter": layouts.letter,
+    "letter": forms.letter,
     "table": tables.table,
     "order": business.order,
-    **office.PAGES,
+    **{theme: partial(office.page, theme=theme) for theme in THEMES},
 }
 """What draws each kind of page."""
-_SHARES = {"form": 10, "receipt": 14, "invoice": 6, "letter": 5, "table": 8, "order": 5, "memo": 5, "fax": 6, "lab": 10, "promotion": 7, "media": 6,
-           "budget": 8, "registration": 6, "legal": 4}  # fmt: skip
+_SHARES = {
+    "form": 10, "receipt": 14, "invoice": 6, "letter": 5, "table": 8, "order": 5, "memo": 5, "fax": 6, "lab": 10,
+    "promotion": 7, "media": 6, "budget": 8, "registration": 6, "legal": 4,
+}  # fmt: skip
 _RATES = (0.0, 0.0, 0.0, 0.01, 0.02, 0.04, 0.07)
 """Shares of misread characters; a page has one of them."""
 _LOOSE = (0.0, 0.0, 0.0, 0.3, 0.7, 1.0)
@@ -65,31 +69,30 @@ def _made(seed: int, number: int) -> tuple[Drawn, Example]:
     for attempt in range(100):
         rng = Random(f"factory/{seed}/{number}/{attempt}")
         kind = rng.choices(tuple(_SHARES), tuple(_SHARES.values()))[0]
-        canvas, facts = _drawing(kind, rng)
+        canvas = _drawing(kind, rng)
         if _collides(canvas):
             continue
-        one = look(canvas, facts, rng, kind=kind)
-        total = rng.randint(5, 9) if kind in office.PAGES else rng.randint(4, 8)
-        asked = asking.questions(one.page, facts, one.found, one.blanks, rng, total=total)
+        one = look(canvas, rng, kind=kind)
+        total = rng.randint(5, 9) if kind in THEMES else rng.randint(4, 8)
+        asked = asking.questions(one.page, one.facts, one.found, one.blanks, rng, total=total)
         if len(asked) >= 4:
             return one, Example(f"factory/{kind}/{number}", one.page, asked)
     raise RuntimeError(f"no page came out of 100 drawings for seed {seed}, number {number}")
 
 
-def _drawing(kind: str, rng: Random) -> tuple[Canvas, list[Fact]]:
+def _drawing(kind: str, rng: Random) -> Canvas:
     if kind == "receipt":
-        width, height = rng.randint(400, 560), 1400
-        canvas = Canvas(width, height, rng, families=rng.choice((MONO, MONO, (0, 3, 4, 7))))
+        canvas = Canvas(rng.randint(400, 560), 1400, rng, families=rng.choice((MONO, MONO, (0, 3, 4, 7))))
     else:
         canvas = Canvas(800, rng.choice((1035, 1100, 1131)), rng)
-    american = kind in office.PAGES and rng.random() < 0.75
-    maker = ValueGenerator(rng, country=_AMERICAN if american else None)
-    facts = KINDS[kind](canvas, maker)
-    if kind != "receipt" and kind not in office.PAGES and rng.random() < 0.6:
-        layouts.small_print(canvas, maker)
+    american = kind in THEMES and rng.random() < 0.75
+    values = ValueGenerator(rng, country=_AMERICAN if american else None)
+    KINDS[kind](canvas, values)
+    if kind != "receipt" and kind not in THEMES and rng.random() < 0.6:
+        forms.small_print(canvas, values)
     if kind == "receipt":
         canvas.crop(int(max(ink.box[3] for ink in canvas.inks)) + rng.randint(10, 60))
-    return canvas, facts
+    return canvas
 
 
 def _collides(canvas: Canvas) -> bool:
@@ -106,23 +109,19 @@ def _collides(canvas: Canvas) -> bool:
     return False
 
 
-def look(canvas: Canvas, facts: list[Fact], rng: Random, *, kind: str) -> Drawn:
+def look(canvas: Canvas, rng: Random, *, kind: str) -> Drawn:
     """The page as OCR would give it, and the facts that can still be pointed at."""
-    image, inks = canvas.image, canvas.inks
-    if kind in office.PAGES and rng.random() < 0.35:
+    image, inks, typed = canvas.image, canvas.inks, kind in THEMES
+    if typed and rng.random() < 0.35:
         image, inks = tilted(image, inks, rng.uniform(-0.01, 0.01))
     size = {"width": canvas.width, "height": canvas.height}
-    loose = rng.choice(_LOOSE) if kind in office.PAGES or kind == "form" else 0.0
+    loose = rng.choice(_LOOSE) if typed or kind == "form" else 0.0
     reads = read(inks, rng, rate=rng.choice(_RATES), loose=loose, **size)
     lines = tuple(group_lines([r.word for r in reads], **size))
     page = Page(1, canvas.width, canvas.height, lines, scanned(image, rng), "given")
-    origins = {id(r.word): r for r in reads}
-    chars = [
-        ((i, j), origin)
-        for i, line in enumerate(lines)
-        for j, word in enumerate(line.words)
-        for origin in origins[id(word)].origin
-    ]
-    found = tuple(one for fact in facts if fact.value and (one := places.find(page, fact, chars)))
-    blanks = tuple(empty for fact in facts if not fact.value and (empty := places.blank(page, fact, chars)))
-    return Drawn(kind, page, tuple(facts), found, blanks)
+    origins = {id(r.word): r.origin for r in reads}
+    words = [((i, j), word) for i, line in enumerate(lines) for j, word in enumerate(line.words)]
+    chars = [(at, origin) for at, word in words for origin in origins[id(word)]]
+    found = tuple(one for fact in canvas.facts if fact.value and (one := places.find(page, fact, chars)))
+    blanks = tuple(one for fact in canvas.facts if not fact.value and (one := places.blank(page, fact, chars)))
+    return Drawn(kind, page, tuple(canvas.facts), found, blanks)

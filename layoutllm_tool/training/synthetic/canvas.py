@@ -1,7 +1,7 @@
 """A page being drawn: text goes in, its picture and the box of every word come out. Boxes here are in pixels.
 
-``ImageFont`` is looked for in the usual folders (DejaVu, Liberation); where none is installed Pillow's own font takes
-its place. The choice of font moves the boxes, it never changes the words.
+Fonts are looked for in the usual folders (DejaVu, Liberation). Where none is installed, Pillow's own font
+takes their place: it moves the boxes and never changes the words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.cot import Kind
 
@@ -43,8 +43,8 @@ class Ink:
 class Fact:
     """Something the page says: a key and its value. An empty value is a field left blank.
 
-    ``names`` are what the field may be called by its meaning; ``questions`` are whole questions; ``key`` may be ()
-    where nothing names the value (a heading).
+    ``names`` are what the field may be called by its meaning; ``questions`` are whole questions; ``key`` may
+    be () where nothing names the value (a heading).
     """
 
     name: str
@@ -59,8 +59,24 @@ class Fact:
     """Whether ``name`` is the key as printed, so that it may be asked for in quotes."""
 
 
+class KeyStyle:
+    """How a page prints its keys: case, and what follows them."""
+
+    def __init__(self, rng: Random, *, lower: float = 0.2) -> None:
+        self._case = str.lower if rng.random() < lower else rng.choice((str, str.upper))
+        self._ending = rng.choice((":", ":", ":", "", "", " :", ".", " -"))
+
+    def key(self, name: str) -> str:
+        return self._case(name) + self._ending
+
+    def plain(self, name: str) -> str:
+        return self._case(name)
+
+
 class Canvas:
-    """Draws words and remembers where they stand. ``size`` is the height of ordinary text in pixels.
+    """Draws words, and remembers where they stand and what they say.
+
+    ``size`` is the height of ordinary text in pixels.
 
     ``typed`` text is set in the page's second family: what a typewriter put on a printed form.
     """
@@ -75,6 +91,15 @@ class Canvas:
         self.image = Image.new("L", (width, height), 255)
         self._draw = ImageDraw.Draw(self.image)
         self.inks: list[Ink] = []
+        self.facts: list[Fact] = []
+
+    def add(self, name: str, key: Span, value: Span, kind: Kind = "key-value", **more: Any) -> None:
+        """Note a fact; ``more`` are the other attributes of ``Fact``."""
+        self.facts.append(Fact(name, key, value, kind, **more))
+
+    def unprinted(self, name: str, value: Span, kind: Kind = "key-value", *, key: Span = (), **more: Any) -> None:
+        """Note a fact whose name is not printed as its key."""
+        self.add(name, key, value, kind, printed=False, **more)
 
     def text(
         self,
@@ -87,7 +112,10 @@ class Canvas:
         glued: bool = False,
         typed: bool = False,
     ) -> Span:
-        """Draws a line of text with its top at y; x is its left end, right end or middle as ``align`` says."""
+        """Draws a line of text with its top at y.
+
+        X is its left end, right end or middle as ``align`` says.
+        """
         font = self._face(size, typed)
         x -= {"left": 0.0, "right": 1.0, "center": 0.5}[align] * font.getlength(text)
         start = len(self.inks)

@@ -1,25 +1,27 @@
-"""A typed form being filled: margins, sizes and ways of printing shared by all its parts; a key with its value beside it."""
+"""A typed form being filled: margins, sizes and ways of printing shared by all its parts.
+
+A key with its value beside it.
+"""
 
 from __future__ import annotations
 
-from layoutllm_tool.training.synthetic.canvas import Canvas, Fact, Span
-from layoutllm_tool.training.synthetic.keys import chosen
-from layoutllm_tool.training.synthetic.layouts import Style
+from layoutllm_tool.training.synthetic.canvas import Canvas, KeyStyle, Span
 from layoutllm_tool.training.synthetic.values import ValueGenerator
-from layoutllm_tool.training.synthetic.wording import made
+from layoutllm_tool.training.synthetic.vocabulary import chosen
 
 Field = tuple[str, str]
 """A key and the kind of its value."""
+At = tuple[float, float]
 
 
 class FormCanvas:
-    """A page being filled from top to bottom; all its parts share margins, sizes, ways of printing keys, and facts."""
+    """A page being filled from top to bottom; ``y`` is where the next part begins."""
 
-    def __init__(self, canvas: Canvas, maker: ValueGenerator, theme: str) -> None:
+    def __init__(self, canvas: Canvas, values: ValueGenerator, theme: str) -> None:
         rng = canvas.rng
-        self.canvas, self.maker, self.theme, self.rng = canvas, maker, theme, rng
-        self.style = Style(rng, lower=0.04)
-        self.facts: list[Fact] = []
+        self.canvas, self.values, self.theme, self.rng = canvas, values, theme, rng
+        self.style = KeyStyle(rng, lower=0.04)
+        self.add, self.facts = canvas.add, canvas.facts
         self.used: list[Field] = []
         self.left, self.right = float(rng.randint(30, 90)), canvas.width - float(rng.randint(30, 90))
         self.y = float(rng.choice((rng.randint(14, 70), rng.randint(14, 160))))
@@ -30,6 +32,10 @@ class FormCanvas:
         self.lift = rng.choice((0, 0, 1, 3))
         self.ruled = rng.random() < 0.5
         self.upper = rng.random() < 0.2
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
 
     @property
     def room(self) -> float:
@@ -44,63 +50,70 @@ class FormCanvas:
         self.used += fields
         return fields
 
-    def key(self, x: float, y: float, text: str, width: float = 0.0, size: int = 0) -> tuple[Span, float]:
-        """A printed label, wrapped to ``width`` if there is one; the y below it."""
+    def key(self, at: At, text: str, width: float = 0.0, size: int = 0) -> tuple[Span, float]:
+        """Draw a printed label, wrapped to ``width`` if there is one; the y below it."""
         lines = self.canvas.wrap(text, width, size or self.size) if width else [text]
-        return self.canvas.lines(x, y, lines, size=size or self.size)
+        return self.canvas.lines(*at, lines, size=size or self.size)
 
-    def value(self, x: float, y: float, text: str, width: float) -> tuple[Span, float]:
-        """A typed value in lines no wider than ``width``, a little off the line; the y below it."""
+    def value(self, at: At, text: str, width: float) -> tuple[Span, float]:
+        """Draw a typed value in lines no wider than ``width``, a little off the line; the y below it."""
         text = text.upper() if self.upper else text
-        size = self.typed_size
-        lines = [part for line in text.split("\n") for part in self.canvas.wrap(line, width, size, typed=True)]
-        return self.canvas.lines(x, y - self.rng.randint(0, self.lift), lines, size=size, typed=True)
+        lines = [part for line in text.split("\n") for part in self._wrapped(line, width)]
+        y = at[1] - self.rng.randint(0, self.lift)
+        return self.canvas.lines(at[0], y, lines, size=self.typed_size, typed=True)
+
+    def _wrapped(self, line: str, width: float) -> list[str]:
+        return self.canvas.wrap(line, width, self.typed_size, typed=True)
 
     def filled(self, kind: str) -> str:
-        return "" if self.rng.random() < self.blank else made(self.maker, kind)
+        """A value of the kind, or "" for a field left blank."""
+        return "" if self.rng.random() < self.blank else self.values.typed(kind)
 
     def width_of(self, text: str) -> float:
-        return max(self.canvas.measure(line, self.typed_size, typed=True) for line in text.split("\n")) * (
-            1.06 if not self.upper else 1.4
-        )
+        """The width of a typed value."""
+        widest = max(self.canvas.measure(line, self.typed_size, typed=True) for line in text.split("\n"))
+        return widest * (1.4 if self.upper else 1.06)
 
-    def add(self, name: str, key: Span, value: Span, **more: object) -> None:
-        self.facts.append(Fact(name, key, value, **more))  # type: ignore[arg-type]
+    def right_of(self, span: Span) -> float:
+        return max(self.canvas.inks[n].box[2] for n in span)
 
+    def beside(self, at: At, name: str, text: str, tab: float = 0.0) -> At:
+        """Draw a key and its value: the right end and the y below.
 
-def beside(sheet: FormCanvas, at: tuple[float, float], what: tuple[str, str], tab: float = 0.0) -> tuple[float, float]:
-    """Key and value at a place: the right end and the y below. A long value goes on under itself or at the margin."""
-    (x, y), (name, text), rng, canvas = at, what, sheet.rng, sheet.canvas
-    key, low = sheet.key(x, y, name, max(sheet.right - x - 60, 120) if x == sheet.left else 0.0)
-    y = low - sheet.size * 1.35
-    start = max(canvas.end(key) + rng.choice((4, 8, 8, 14, 30)), tab)
-    if start > sheet.right - 110 and text:
-        start, y = x + 20, low
-    width = max(sheet.right - start, 60)
-    if not text:
-        stop = min(start + rng.randint(60, 160), sheet.right)
-        if sheet.ruled:
-            canvas.rule(start, y + sheet.size, stop, y + sheet.size)
-        sheet.add(name, key, ())
-        return stop, low
-    if sheet.width_of(text) > width and x == sheet.left and not tab and "\n" not in text and rng.random() < 0.5:
-        span, end = _flowing(sheet, (start, y), text)
-    else:
-        span, end = sheet.value(start, y, text, width)
-    sheet.add(name, key, span)
-    right = max(canvas.inks[n].box[2] for n in span)
-    if sheet.ruled:
-        canvas.rule(start, y + sheet.size + 1, right + rng.choice((2, 20)), y + sheet.size + 1)
-    return right, max(end, low)
+        A long value goes on under itself or at the margin.
+        """
+        (x, y), rng, canvas = at, self.rng, self.canvas
+        key, low = self.key(at, name, max(self.right - x - 60, 120) if x == self.left else 0.0)
+        y = low - self.size * 1.35
+        start = max(canvas.end(key) + rng.choice((4, 8, 8, 14, 30)), tab)
+        if start > self.right - 110 and text:
+            start, y = x + 20, low
+        if not text:
+            stop = min(start + rng.randint(60, 160), self.right)
+            self._underline(start, y + self.size, stop)
+            self.add(name, key, ())
+            return stop, low
+        width = max(self.right - start, 60)
+        long = self.width_of(text) > width and x == self.left and not tab and "\n" not in text
+        flows = long and rng.random() < 0.5
+        span, end = self._flowing((start, y), text) if flows else self.value((start, y), text, width)
+        self.add(name, key, span)
+        right = self.right_of(span)
+        if self.ruled:
+            self._underline(start, y + self.size + 1, right + rng.choice((2, 20)))
+        return right, max(end, low)
 
+    def _underline(self, x: float, y: float, stop: float) -> None:
+        if self.ruled:
+            self.canvas.rule(x, y, stop, y)
 
-def _flowing(sheet: FormCanvas, at: tuple[float, float], text: str) -> tuple[Span, float]:
-    """A value that goes on at the left margin, under its key."""
-    canvas, (x, y) = sheet.canvas, at
-    text = text.upper() if sheet.upper else text
-    first = canvas.wrap(text, max(sheet.right - x, 80), sheet.typed_size, typed=True)[0]
-    head = canvas.text(x, y, first, size=sheet.typed_size, typed=True)
-    rest = text[len(first) :].strip()
-    tail, y = canvas.lines(sheet.left, y + sheet.size * 1.5, canvas.wrap(rest, sheet.right - sheet.left, sheet.typed_size, typed=True) if rest else [],
-                           size=sheet.typed_size, typed=True)  # fmt: skip
-    return head + tail, y
+    def _flowing(self, at: At, text: str) -> tuple[Span, float]:
+        """Draw a value that goes on at the left margin, under its key."""
+        (x, y), canvas = at, self.canvas
+        text = text.upper() if self.upper else text
+        first = self._wrapped(text, max(self.right - x, 80))[0]
+        head = canvas.text(x, y, first, size=self.typed_size, typed=True)
+        rest = text[len(first) :].strip()
+        lines = self._wrapped(rest, self.width) if rest else []
+        tail, y = canvas.lines(self.left, y + self.size * 1.5, lines, size=self.typed_size, typed=True)
+        return head + tail, y

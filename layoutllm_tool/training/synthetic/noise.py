@@ -36,7 +36,8 @@ class Read:
 def read(inks: Sequence[Ink], rng: Random, *, rate: float, width: int, height: int, loose: float = 0.0) -> list[Read]:
     """The page's words with about ``rate`` of the characters wrong, boxes 0-1000.
 
-    ``loose`` is the share of the signs inside words at which a word falls apart: "7/15/84" is read as "7/ 15/ 84".
+    ``loose`` is the share of the signs inside words at which a word falls apart: "7/15/84" is read as "7/ 15/
+    84".
     """
     ahead = rng.random() < 0.2
     found: list[Read] = []

@@ -1,4 +1,4 @@
-"""Where drawn facts stand on the page as it was read: their words, their keys' words, and where one is from the other."""
+"""Where drawn facts stand on the page as it was read: their words and their keys' words."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def blank(page: Page, fact: Fact, chars: Chars) -> Blank | None:
 
 
 def stretch(page: Page, span: Span, chars: Chars) -> tuple[tuple[WordIndex, ...], str] | None:
-    """The words that came from the span and the string in them, if nothing else stands between in their lines."""
+    """The words that came from the span and their string; None where others stand between."""
     wanted = set(span)
     at = [n for n, (_, origin) in enumerate(chars) if origin in wanted]
     if not at or [chars[n][1] for n in at] != sorted(chars[n][1] for n in at):
@@ -78,7 +78,10 @@ def stretch(page: Page, span: Span, chars: Chars) -> tuple[tuple[WordIndex, ...]
 def _formation(
     page: Page, words: tuple[WordIndex, ...], key: tuple[tuple[WordIndex, ...], str] | None
 ) -> tuple[AnswerFormation, int | None]:
-    """Where the value stands seen from its key, as boxes show it; a value left of its key or above counts as beside it."""
+    """Where the value stands seen from its key, as boxes show it.
+
+    A value left of its key or above counts as beside it.
+    """
     box = box_of(page, words)
     if key is None:
         return AnswerFormation("top of page" if box.y0 < 350 else "inside", ""), None

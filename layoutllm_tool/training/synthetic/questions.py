@@ -1,9 +1,12 @@
-"""Phrasings of questions, and fields that a page may lack. Standard library and ``align`` only."""
+"""Phrasings of questions, and fields that a page may lack. The words are in ``questions.toml``."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 from random import Random
+from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
@@ -11,82 +14,26 @@ from layoutllm_tool.training import align
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
 
-FORM = 'What is the content in the "{}" field?'
+_DATA: dict[str, Any] = tomllib.loads((Path(__file__).parent / "questions.toml").read_text(encoding="utf-8"))
+FORM: str = _DATA["form"]
 """The commonest question about a printed key."""
-KEY_FORMS = (
-    FORM,
-    FORM,
-    FORM,
-    'What is the "{}" in the given document?',
-    'What is written in the "{}" field?',
-    'What does the document say for "{}"?',
-    'What value stands beside "{}"?',
-    "What is the {}?",
-    "Find the {}.",
-    "{}?",
-)
+KEY_FORMS: tuple[str, ...] = tuple(_DATA["key_forms"])
 """Questions that name a key as it is printed on the page."""
-FIELD_FORMS = (
-    'What is the "{}" in the given document?',
-    'What is the "{}" in the given document?',
-    'What is the "{}" in the given document?',
-    "What is the {}?",
-    "What is the {} in this document?",
-    "Can you tell me the {}?",
-    "Find the {} on this page.",
-    "Give the {}.",
-    "Which {} is given?",
-)
+FIELD_FORMS: tuple[str, ...] = tuple(_DATA["field_forms"])
 """Questions that name a field by its meaning."""
-
-ABSENT = tuple(
-    tuple(name.strip() for name in group.split("="))
-    for group in """
-IBAN = iban number; BIC = swift code; date of birth = dob = birthday; passport number = passport no; phone number = tel = telephone
-= phone = hp = call us; e-mail = email = e-mail address; website = www = http = web site = .com; signature = signed by = signed; patient name = patient
-flight number = flight; warranty period = warranty; ship to = shipping address = deliver to; interest rate = interest; fax = fax number = facsimile
-mobile number = mobile = cell; booking reference = booking; gate = gate number; seat = seat number; departure time = departure
-arrival time = arrival; check-in date = check in; check-out date = check out; room number = room; policy number = policy
-claim number = claim; blood type = blood group; diagnosis; prescription = rx; doctor = physician; date of admission = admission
-insurance company = insurance; account holder = holder; account number = a/c no = account no = acct; sort code; routing number
-credit limit; minimum payment; statement date = statement; due date = due by = payable by = due; purchase order number = po no = p.o.
-delivery date = delivered on; delivery note number = d/o; tracking number = tracking; carrier = shipped via; weight = net weight = kg
-dimensions; serial number = serial no = s/n; model number = model no; licence plate = vehicle no = plate; mileage = odometer; VIN
-driver name = driver; engine size; fuel type = fuel; student number = student id; grade; university = college; course title = course
-semester; supervisor; project number = project no; project title; contract number = contract no; lease term = lease; monthly rent = rent
-deposit paid = deposit; landlord; tenant; property type = property; square footage = sq ft; parcel number; mortgage; beneficiary
-employer; employee number = employee id = emp no; job title = position; hourly wage = wage; gross pay; net pay; overtime hours = overtime
-pay period; tax code = tax id; social security number = ssn; nationality; place of birth; marital status = married; gender = sex
-next of kin; height; eye colour = eye color; occupation; religion; visa number = visa no; port of entry = port; vessel name = vessel
-container number = container; country of origin = origin; customs code = tariff; bill of lading; consignee; notify party; incoterms
-reference number = ref no = ref; case number = case no; court; plaintiff; defendant; judge; attorney = lawyer; witness; notary
-hearing date; brand name; nicotine content = nicotine; tar content = tar; sample size; laboratory = lab; test result; test method
-batch number = batch; expiry date = expiry = exp; manufacturing date = mfg; ingredients; calories = kcal; allergens; serving size
-storage temperature = temperature; agency; advertiser; station; contract dates = flight dates; market; circulation; page count
-issue date = issued on; version; author = written by; editor; publisher; ISBN; abstract; conference; journal; number of pages
-meeting date; meeting place; attendees; agenda; minutes; chairman = chairperson; secretary; copies to = cc; subject = re:; sender
-recipient; attention = attn; salutation; postscript; coupon code = coupon; loyalty points = points; membership number = member
-voucher number = voucher; table number = table; number of guests = pax = guests; waiter = server; tip = gratuity
-service charge = svc chg; discount = disc; delivery fee = delivery; exchange rate; currency conversion; loan amount = loan
-annual percentage rate = apr; principal; maturity date = maturity; dividend; share price; stock symbol; meter reading = meter
-kilowatt hours = kwh; water usage; billing period = billing; previous balance = balance b/f; late fee; emergency contact = emergency
-""".replace("\n", ";")
-    .replace(";=", " =")
-    .split(";")
-    if group.strip()
-)
+ABSENT: tuple[tuple[str, ...], ...] = tuple(tuple(group) for group in _DATA["absent"])
 """Field names, each with the ways in which a page may print it."""
-
-
+CORE: list[tuple[str, str]] = _DATA["core"]
+"""Fields often asked for, each with a pattern of what must not stand on a page that lacks it."""
 PLAIN, BY_MEANING = 0.55, 0.25
-"""Shares of keys that are asked for in the commonest form, and as a field by its meaning; the rest in the other forms. The same for keys
-with a value, blank ones and ones that the page lacks: where the shares differ, the wording tells whether the page answers, and a model
-learns that instead of looking (LOG.md, "the wording gave it away")."""
-_SPOKEN = {
-    "no": "number", "#": "number", "nr": "number", "num": "number", "qty": "quantity", "amt": "amount", "tel": "phone number",
-    "addr": "address", "dept": "department", "ref": "reference", "inv": "invoice", "acct": "account", "tot": "total",
-}  # fmt: skip
-"""Words of printed keys, as people say them."""
+"""Shares of keys that are asked for in the commonest form, and as a field by its meaning.
+
+The rest in the other forms.
+
+The same for keys with a value, blank ones and ones that the page lacks: where the shares differ, the wording
+tells whether the page answers, and a model learns that instead of looking (LOG.md, "the wording gave it
+away").
+"""
 
 
 def ask(key: str, rng: Random) -> str:
@@ -103,7 +50,7 @@ def ask(key: str, rng: Random) -> str:
 def spoken(key: str) -> str:
     """ "Contract #" as "contract number"."""
     words = key.lower().replace("#", " # ").split()
-    return " ".join(_SPOKEN.get(word.rstrip(".:"), word) for word in words)
+    return " ".join(_DATA["spoken"].get(word.rstrip(".:"), word) for word in words)
 
 
 def ask_key(key: str, rng: Random) -> str:

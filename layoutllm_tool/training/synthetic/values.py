@@ -1,140 +1,87 @@
-"""Names, companies, addresses, dates and amounts of many countries, put together from parts so that few repeat.
+"""Values of synthetic pages: names, addresses, dates, amounts, codes, remarks.
 
-Everything here is invented; a name that exists is a coincidence. Standard library only, ``random.Random`` only.
+Their templates are in ``values.toml``.
+
+Everything is invented; a name that exists is a coincidence. Only ``random.Random`` decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from layoutllm_tool.training.synthetic.names import (
-    CITIES,
-    CODAS,
-    FIRST,
-    ITEMS,
-    LAST,
-    MONTHS,
-    ONSETS,
-    TRADE,
-    VOWELS,
-    WORDS,
-)
+from layoutllm_tool.training.synthetic.templates import DATA, WORDS, Entry, TemplateFiller
 
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """How a country writes its money, dates and numbers."""
+    """How a country writes its money, dates and addresses."""
 
     code: str
-    money: tuple[str, ...]
+    money: Sequence[str]
     """Prefixes of amounts, "" for none."""
-    dates: tuple[str, ...]
-    """Made of d dd m mm mon month yy yyyy in braces."""
-    suffixes: tuple[str, ...]
+    dates: Sequence[str]
+    """Templates of d dd m mm mon Mon MON month yy yyyy."""
+    suffixes: Sequence[str]
+    """Of companies."""
     tax: str
+    street: Entry
+    town: Entry
+    cities: Sequence[Sequence[str]]
+    """Pairs of a city and its state, "" for none."""
     comma: bool = False
     """Decimal comma."""
 
 
-COUNTRIES = (
-    Country("MY", ("RM", "RM ", "", ""), ("{dd}/{mm}/{yyyy}", "{dd}-{mm}-{yy}", "{dd} {MON} {yyyy}", "{yyyy}-{mm}-{dd}"),
-            ("SDN BHD", "SDN. BHD.", "(M) SDN BHD", "ENTERPRISE", "TRADING", "S/B"), "GST"),
-    Country("US", ("$", "$", "", "USD "), ("{mm}/{dd}/{yyyy}", "{m}/{d}/{yy}", "{month} {d}, {yyyy}", "{mon}. {d}, {yyyy}"),
-            ("Inc.", "LLC", "Corp.", "Company", "& Sons", "Co., Inc."), "Sales Tax"),
-    Country("UK", ("£", "£", "", "GBP "), ("{dd}/{mm}/{yyyy}", "{d} {month} {yyyy}", "{dd}.{mm}.{yy}", "{d} {mon} {yyyy}"),
-            ("Ltd", "Ltd.", "PLC", "& Co", "Brothers"), "VAT"),
-    Country("DE", ("€ ", "", "EUR "), ("{dd}.{mm}.{yyyy}", "{d}. {month} {yyyy}", "{dd}.{mm}.{yy}"),
-            ("GmbH", "AG", "KG", "e.K.", "GmbH & Co. KG"), "MwSt", comma=True),
-    Country("FR", ("€", "", "EUR "), ("{dd}/{mm}/{yyyy}", "{dd}-{mm}-{yyyy}", "{d} {month} {yyyy}"),
-            ("SARL", "SA", "SAS", "et Fils"), "TVA", comma=True),
-    Country("IN", ("Rs. ", "Rs ", "INR ", ""), ("{dd}-{mm}-{yyyy}", "{dd}/{mm}/{yy}", "{dd}-{Mon}-{yyyy}"),
-            ("Pvt Ltd", "Pvt. Ltd.", "Traders", "& Bros"), "CGST"),
-    Country("SG", ("S$", "$", ""), ("{dd}/{mm}/{yyyy}", "{dd} {Mon} {yyyy}", "{yyyy}/{mm}/{dd}"), ("PTE LTD", "Pte. Ltd.", "LLP"), "GST"),
-    Country("BR", ("R$ ", "R$", ""), ("{dd}/{mm}/{yyyy}", "{dd}.{mm}.{yyyy}"), ("Ltda.", "S.A.", "ME"), "ICMS", comma=True),
-)  # fmt: skip
+COUNTRIES = tuple(Country(code, **table) for code, table in DATA["country"].items())
 
 
-class ValueGenerator:
+class ValueGenerator(TemplateFiller):
     """Values of one page: they share a country, so that its dates and amounts look alike."""
 
+    METHODS = frozenset((
+        "person", "company", "suffix", "coined", "family_name", "street", "town", "city", "address_line", "date", "money",
+        "time", "phrase", "few_words", "long_phrase", "item", "code_letters", "some_digits",
+    ))  # fmt: skip
+
     def __init__(self, rng: Random, *, country: Country | None = None) -> None:
-        self.rng = rng
+        super().__init__(rng)
         self.country = country or rng.choice(COUNTRIES)
         self._money = rng.choice(self.country.money)
         self._date = rng.choice(self.country.dates)
 
-    def make(self, kind: str) -> str:
-        """A value of one of the kinds in ``MAKERS``."""
-        return MAKERS[kind](self)
-
     def coined(self) -> str:
         """A word that sounds like a name."""
-        rng = self.rng
-        parts = [rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) for _ in range(rng.choice((1, 2, 2, 3)))]
+        count = self.rng.choice((1, 2, 2, 3))
+        parts = [self.pick("onsets") + self.pick("vowels") + self.pick("codas") for _ in range(count)]
         return "".join(parts).capitalize()
 
-    def surname(self) -> str:
-        return self.coined() if self.rng.random() < 0.4 else self.rng.choice(LAST)
+    def family_name(self) -> str:
+        return self.coined() if self.rng.random() < 0.4 else self.pick("last_names")
 
     def person(self) -> str:
-        rng, first, last = self.rng, self.rng.choice(FIRST), self.surname()
-        forms = (f"{first} {last}",) * 4 + (
-            f"{first} {rng.choice('ABCDEFGHJKLMPRSTW')}. {last}",
-            f"{first[0]}. {last}",
-            f"{last}, {first}",
-            f"{rng.choice(('Mr.', 'Ms.', 'Dr.', 'Mrs.'))} {last}",
-            f"{first[0]}. {rng.choice('ABCDEJKLMRS')}. {last}",
-        )
-        return rng.choice(forms)
+        return self.make("person_name")
 
     def company(self) -> str:
-        rng, trade = self.rng, self.rng.choice(TRADE)
-        stem = rng.choice(
-            (self.surname(), self.coined(), f"{self.coined()} {self.coined()}", f"{self.surname()} & {self.surname()}")
-        )
-        suffix = rng.choice((*self.country.suffixes, *self.country.suffixes, ""))
-        name = rng.choice(
-            (f"{stem} {trade} {suffix}", f"{stem} {trade} {suffix}", f"{stem} {suffix}", f"The {stem} {trade}")
-        )
-        return name.strip()
+        return self.make("company_name").strip()
+
+    def suffix(self) -> str:
+        return self.rng.choice((*self.country.suffixes, *self.country.suffixes, ""))
 
     def street(self) -> str:
-        rng, n = self.rng, self.rng.randint(1, 320)
-        match self.country.code:
-            case "MY":
-                road = f"JALAN {self.coined().upper()} {rng.choice(('', f'{rng.randint(1, 30)}', f'{rng.randint(1, 30)}/{rng.randint(1, 40)}'))}".strip()
-                return rng.choice(
-                    (f"NO. {n}, {road},", f"NO {n}, {n + 2} & {n + 4}, {road},", f"LOT {n}, {road},", f"{n}-G, {road}")
-                )
-            case "US":
-                road = f"{n * 7} {rng.choice(('', 'N. ', 'West '))}{self.coined()} {rng.choice(('Street', 'St.', 'Ave', 'Blvd', 'Road', 'Drive'))}"
-                return road + rng.choice(("", "", f", Suite {n}", f", Apt. {n % 40 + 1}"))
-            case "DE":
-                return f"{self.coined()}{rng.choice(('straße', 'weg', 'platz', 'allee'))} {n}"
-            case "FR":
-                return f"{n} {rng.choice(('rue', 'avenue', 'place'))} {rng.choice(('de', 'du'))} {self.coined()}"
-            case "BR":
-                return f"{rng.choice(('Rua', 'Av.'))} {self.coined()} {self.coined()}, {n}"
-            case _:
-                return f"{rng.choice(('', 'Blk '))}{n} {self.coined()} {rng.choice(('Road', 'Lane', 'Street', 'Park', 'Nagar'))}{rng.choice(('', ','))}"
+        n = self.rng.randint(1, 320)
+        return self.fill(self.country.street, n=n, n2=n + 2, n4=n + 4, n7=n * 7, flat=n % 40 + 1)
 
     def town(self) -> str:
-        rng = self.rng
-        city, state = rng.choice(CITIES[self.country.code].split(";")).split(",")
-        zipped, five = f"{city}, {state}".rstrip(", "), f"{rng.randint(10000, 99999)}"
-        match self.country.code:
-            case "US":
-                return f"{zipped} {five}"
-            case "UK":
-                return f"{city} {rng.choice('BCELNSW')}{rng.randint(1, 19)} {rng.randint(1, 9)}{rng.choice('ABDEH')}{rng.choice('JLNPQ')}"
-            case "IN" | "SG":
-                return f"{zipped} {rng.choice(('', '- '))}{five}{rng.randint(0, 9)}"
-            case "BR":
-                return f"{five}-{rng.randint(100, 999)} {city} - {state}"
-            case _:
-                return f"{five} {zipped}" + rng.choice(("", "", "."))
+        """City, state and postal code in the country's order."""
+        city, state = self.rng.choice(self.country.cities)
+        five = self.rng.randint(10000, 99999)
+        stated = f"{city}, {state}".rstrip(", ")
+        return self.fill(self.country.town, city=city, state=state, stated=stated, five=five)
+
+    def city(self) -> str:
+        return self.rng.choice(self.country.cities)[0]
 
     def address(self) -> list[str]:
         """Two to four lines."""
@@ -142,18 +89,18 @@ class ValueGenerator:
         if self.country.code == "MY" and self.rng.random() < 0.7:
             middle = [f"TAMAN {self.coined().upper()}{self.rng.choice((',', ''))}"]
         elif self.rng.random() < 0.2:
-            middle = [f"{self.coined()} {self.rng.choice(('House', 'Building', 'Industrial Estate', 'Centre'))}"]
+            middle = [self.fill("{coined} {House|Building|Industrial Estate|Centre}")]
         return [self.street(), *middle, self.town()]
 
+    def address_line(self) -> str:
+        return " ".join(self.address())
+
     def date(self) -> str:
+        """A date as this page writes dates, 1962 to 2024."""
         d, m, y = self.rng.randint(1, 28), self.rng.randint(1, 12), self.rng.randint(1962, 2024)
         if self.rng.random() < 0.5:
             y = self.rng.randint(2012, 2024)
-        month = MONTHS[m - 1]
-        return self._date.format(
-            d=d, dd=f"{d:02}", m=m, mm=f"{m:02}", yy=f"{y % 100:02}", yyyy=y, month=month, mon=month[:3].lower(),
-            Mon=month[:3], MON=month[:3].upper(),
-        )  # fmt: skip
+        return _dated(self._date, d, m, y)
 
     def amount(self, value: float, *, bare: bool = False) -> str:
         """An amount of money as this page writes it; ``bare`` without the currency."""
@@ -164,80 +111,116 @@ class ValueGenerator:
             text = text.replace(",", "")
         return text if bare else self._money + text
 
-    def digits(self, count: int) -> str:
-        return "".join(self.rng.choice("0123456789") for _ in range(count))
+    def price(self) -> float:
+        ranges = ((0.5, 20), (5, 200), (50, 3000))
+        return round(self.rng.choice([self.rng.uniform(low, high) for low, high in ranges]), 2)
 
-    def code(self) -> str:
-        """A number with letters, as invoices and files have."""
-        rng, up = self.rng, "ABCDEFGHJKLMNPRSTUVWXYZ"
-        letters = "".join(rng.choice(up) for _ in range(rng.randint(1, 3)))
-        forms = (f"{letters}{self.digits(6)}", f"{letters}-{self.digits(4)}", self.digits(rng.randint(4, 9)), f"{self.digits(4)}/{self.digits(2)}",
-                 f"{letters}{self.digits(2)}-{self.digits(5)}", f"{self.digits(3)}-{self.digits(3)}-{letters}", f"#{self.digits(5)}")  # fmt: skip
-        return rng.choice(forms)
-
-    def phone(self) -> str:
-        rng, d = self.rng, self.digits
-        return rng.choice(
-            (
-                f"({d(3)}) {d(3)}-{d(4)}",
-                f"0{d(1)}-{d(8)}",
-                f"+{d(2)} {d(2)} {d(4)} {d(3)}",
-                f"{d(3)}-{d(3)}-{d(4)}",
-                f"{d(3)}/{d(3)}-{d(4)}",
-            )
-        )
-
-    def email(self) -> str:
-        name, host = self.rng.choice(FIRST).lower(), self.coined().lower()
-        return self.rng.choice((f"{name}@{host}.com", f"{name}.{self.coined().lower()}@{host}.org", f"info@{host}.co"))
+    def money(self) -> str:
+        return self.amount(self.price())
 
     def time(self) -> str:
         h, m = self.rng.randint(7, 22), self.rng.randint(0, 59)
-        return self.rng.choice(
-            (f"{h:02}:{m:02}", f"{h % 12 or 12}:{m:02} {'AM' if h < 12 else 'PM'}", f"{h:02}:{m:02}:{m:02}")
-        )
-
-    def number(self) -> str:
-        return self.rng.choice(
-            (str(self.rng.randint(1, 99)), f"{self.rng.randint(100, 99999):,}", f"{self.rng.uniform(0, 99):.1f}")
-        )
+        half = f"{h % 12 or 12}:{m:02} {'AM' if h < 12 else 'PM'}"
+        return self.rng.choice((f"{h:02}:{m:02}", half, f"{h:02}:{m:02}:{m:02}"))
 
     def phrase(self, least: int = 2, most: int = 6) -> str:
         """Words without much sense."""
-        words = [
-            self.rng.choice(WORDS) if self.rng.random() < 0.8 else self.coined()
-            for _ in range(self.rng.randint(least, most))
-        ]
+        count = self.rng.randint(least, most)
+        words = [self.pick("words") if self.rng.random() < 0.8 else self.coined() for _ in range(count)]
         return " ".join(words).capitalize()
 
+    def few_words(self) -> str:
+        return self.phrase(1, 2)
+
+    def long_phrase(self) -> str:
+        return self.phrase(6, 14)
+
     def item(self) -> str:
-        name = self.rng.choice(ITEMS)
+        name = self.pick("items")
         return name if self.rng.random() < 0.7 else f"{self.coined().upper()} {name}"
 
-    def price(self) -> float:
-        return round(
-            self.rng.choice((self.rng.uniform(0.5, 20), self.rng.uniform(5, 200), self.rng.uniform(50, 3000))), 2
-        )
+    def code_letters(self) -> str:
+        return "".join(self.pick("code_alphabet") for _ in range(self.rng.randint(1, 3)))
+
+    def some_digits(self) -> str:
+        return self.digits(self.rng.randint(4, 9))
+
+    def typed_date(self) -> str:
+        """A date, mostly of 1965-1999 and as typed."""
+        day, month, year = self.rng.randint(1, 28), self.rng.randint(1, 12), self.rng.randint(1965, 1999)
+        if self.rng.random() < 0.94:
+            return _dated(self.rng.choice(DATA["typed_dates"]["forms"]), day, month, year)
+        return self.pick("no_dates")
+
+    def typed_money(self, negative: float = 0.04) -> str:
+        rng = self.rng
+        n = rng.choice((rng.randint(1, 99), rng.randint(100, 9999), rng.randint(1000, 900000)))
+        cents = f"{n:,}.{rng.randint(0, 99):02}"
+        forms = DATA["typed_amounts"]["negative" if rng.random() < negative else "positive"]
+        form: str = rng.choice(forms)
+        return form.format(n=n, whole=f"{n:,}", cents=cents, hundredths=f"{n % 100:02}", millions=n % 90 + 1)
+
+    def typed_negative(self) -> str:
+        return self.typed_money(0.5)
+
+    def typed_chemical(self) -> str:
+        start, end = self.pick("chemical_starts"), self.pick("chemical_ends")
+        kind = "chemical_joined" if start.endswith("-") else "chemical_of"
+        return self.fill(DATA["typed"][kind], "typed", a=start, b=end)
+
+    def typed_specimen(self) -> str:
+        start = self.typed("specimen_start")
+        return f"{start} {self.typed('specimen_end')}" if self.rng.random() < 0.5 else start
+
+    def typed_brands(self) -> str:
+        names = [self.typed("brand") for _ in range(self.rng.randint(1, 5))]
+        if self.rng.random() < 0.2:
+            return self.fill(DATA["typed"]["all_brands"], "typed", first=names[0])
+        return self.rng.choice((", ", ", ", " / ", "; ", " and ", " & ")).join(names)
+
+    def typed_remark(self) -> str:
+        """A note, a sentence or a few of them."""
+        text = " ".join(self.typed("sentence").strip() for _ in range(self.rng.choice((1, 1, 1, 2, 2, 3))))
+        return self.pick("no_remarks") if self.rng.random() < 0.15 else self._maybe_upper(text)
+
+    def typed_title(self) -> str:
+        return self._maybe_upper(self.typed("subject"))
+
+    def _maybe_upper(self, text: str) -> str:
+        return text.upper() if self.rng.random() < 0.2 else text
+
+    def typed_persons(self) -> str:
+        separator = self.rng.choice((", ", " and ", "; ", "\n"))
+        return separator.join(self.person() for _ in range(self.rng.randint(1, 4)))
+
+    def typed_copies(self) -> str:
+        """Names, one below the other or in a row."""
+        names = [self.typed("signer") for _ in range(self.rng.randint(1, 5))]
+        if self.rng.random() < 0.9:
+            return self.rng.choice(("\n", "\n", ", ", "; ")).join(names)
+        return "File"
+
+    def typed_party(self) -> str:
+        """Name and address in lines, now and then with a telephone."""
+        who = [self.rng.choice((self.person(), self.company()))]
+        who += [self.company()] if self.rng.random() < 0.3 else []
+        lines = [*who[: self.rng.randint(0, 2)], *self.address()]
+        return "\n".join([*lines, self.make("phone")] if self.rng.random() < 0.15 else lines)
+
+    def typed_areas(self) -> str:
+        if self.rng.random() < 0.3:
+            return self.typed("all_areas")
+        separator = self.rng.choice((", ", " / ", " and "))
+        return separator.join(self.city() for _ in range(self.rng.randint(1, 4)))
+
+    def typed_formula(self) -> str:
+        elements = self.rng.sample(["C", "H", "N", "O", "Cl", "Na", "S"], 3)
+        return "".join(f"{e}{self.rng.choice(('', self.rng.randint(2, 24)))}" for e in elements)
 
 
-MAKERS: dict[str, Callable[[ValueGenerator], str]] = {
-    "person": ValueGenerator.person,
-    "company": ValueGenerator.company,
-    "street": ValueGenerator.street,
-    "town": ValueGenerator.town,
-    "address": lambda m: " ".join(m.address()),
-    "date": ValueGenerator.date,
-    "money": lambda m: m.amount(m.price()),
-    "code": ValueGenerator.code,
-    "phone": ValueGenerator.phone,
-    "email": ValueGenerator.email,
-    "time": ValueGenerator.time,
-    "number": ValueGenerator.number,
-    "percent": lambda m: f"{m.rng.randint(0, 100)}{m.rng.choice(('%', ' %', '.5%'))}",
-    "phrase": ValueGenerator.phrase,
-    "item": ValueGenerator.item,
-    "word": ValueGenerator.coined,
-    "yesno": lambda m: m.rng.choice(("Yes", "No", "N/A", "YES", "NO", "None")),
-    "city": lambda m: m.rng.choice(CITIES[m.country.code].split(";")).split(",")[0],
-}
-"""Generators by kind of value."""
+def _dated(form: str, day: int, month: int, year: int) -> str:
+    name = WORDS["months"][month - 1]
+    return form.format(
+        d=day, dd=f"{day:02}", m=month, mm=f"{month:02}", yy=f"{year % 100:02}", yyyy=year,
+        month=name, mon=name[:3].lower(), Mon=name[:3], MON=name[:3].upper(),
+    )  # fmt: skip
