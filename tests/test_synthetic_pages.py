@@ -16,7 +16,7 @@ from layoutllm_tool.training.align import normal
 from layoutllm_tool.training.schema import Example
 from layoutllm_tool.training.synthetic import asking, build, grids, vocabulary
 from layoutllm_tool.training.synthetic.build import KINDS
-from layoutllm_tool.training.synthetic.canvas import Canvas, Ink
+from layoutllm_tool.training.synthetic.canvas import Canvas, DrawnWord
 from layoutllm_tool.training.synthetic.form_canvas import FormCanvas
 from layoutllm_tool.training.synthetic.noise import misread, read, tilted
 from layoutllm_tool.training.synthetic.questions import FIELD_FORMS, FORM, KEY_FORMS, spoken
@@ -79,15 +79,19 @@ def test_where_a_word_stands_on_the_picture_there_is_ink() -> None:
     canvas = Canvas(400, 200, Random(1))
     span = canvas.text(20, 40, "Invoice No: 4711")
     for n in span:
-        x0, y0, x1, y1 = map(round, canvas.inks[n].box)
+        x0, y0, x1, y1 = map(round, canvas.words[n].box)
         assert min(canvas.image.crop((x0, y0, x1, y1)).tobytes()) < 100
     assert set(canvas.image.crop((0, 100, 400, 200)).tobytes()) == {255}
-    assert [canvas.inks[n].text for n in span] == ["Invoice", "No:", "4711"]
+    assert [canvas.words[n].text for n in span] == ["Invoice", "No:", "4711"]
 
 
 def test_noise_keeps_track_of_where_characters_came_from() -> None:
-    inks = [Ink("DATE:", (10, 10, 60, 20)), Ink("25/12", (60, 10, 99, 20), glued=True), Ink("x", (300, 10, 310, 20))]
-    reads = read(inks, Random(3), rate=0.0, width=400, height=100)
+    words = [
+        DrawnWord("DATE:", (10, 10, 60, 20)),
+        DrawnWord("25/12", (60, 10, 99, 20), glued=True),
+        DrawnWord("x", (300, 10, 310, 20)),
+    ]
+    reads = read(words, Random(3), rate=0.0, width=400, height=100)
     assert [r.word.text for r in reads] == ["DATE:25/12", "x"]
     assert reads[0].origin == (0,) * 5 + (1,) * 5
     assert misread("Total 100.00", Random(1), 0.0) == "Total 100.00"
@@ -157,10 +161,14 @@ def test_questions_name_keys_as_the_page_has_them(pages: list[Example]) -> None:
 
 
 def test_words_fall_apart_at_signs_and_stay_whole_in_what_they_say() -> None:
-    inks = [Ink("7/15/84", (10, 10, 80, 20)), Ink("$3,500", (90, 10, 150, 20)), Ink("plain", (160, 10, 200, 20))]
+    words = [
+        DrawnWord("7/15/84", (10, 10, 80, 20)),
+        DrawnWord("$3,500", (90, 10, 150, 20)),
+        DrawnWord("plain", (160, 10, 200, 20)),
+    ]
     seen = set()
     for n in range(30):
-        reads = read(inks, Random(n), rate=0.0, width=400, height=100, loose=1.0)
+        reads = read(words, Random(n), rate=0.0, width=400, height=100, loose=1.0)
         assert "".join(r.word.text for r in reads) == "7/15/84$3,500plain"
         assert all(len(r.origin) == len(r.word.text) for r in reads)
         seen.add(" ".join(r.word.text for r in reads))
@@ -171,21 +179,21 @@ def test_a_tilted_page_keeps_ink_under_its_words() -> None:
     canvas = Canvas(800, 300, Random(2))
     for x in (30, 300, 640):
         canvas.text(x, 120, "WORD")
-    image, inks = tilted(canvas.image, canvas.inks, 0.01)
-    assert inks[0].box[1] < canvas.inks[0].box[1] < inks[2].box[1]
-    for ink in inks:
+    image, words = tilted(canvas.image, canvas.words, 0.01)
+    assert words[0].box[1] < canvas.words[0].box[1] < words[2].box[1]
+    for ink in words:
         assert min(image.crop(tuple(map(round, ink.box))).tobytes()) < 100  # type: ignore[arg-type]
 
 
 def test_columns_of_one_row_are_asked_by_their_headers() -> None:
     for n in range(40):
-        sheet = FormCanvas(Canvas(800, 1000, Random(n)), ValueGenerator(Random(n)), "media")
-        grids.columns(sheet, 3)
-        for fact in sheet.facts:
+        form = FormCanvas(Canvas(800, 1000, Random(n)), ValueGenerator(Random(n)), "media")
+        grids.columns(form, 3)
+        for fact in form.facts:
             if fact.printed and fact.value:
-                ink = sheet.canvas.inks
+                ink = form.canvas.words
                 assert ink[fact.value[0]].box[1] >= ink[fact.key[-1]].box[3] - 4
-    assert all(len(fact.key) for fact in sheet.facts if fact.printed)
+    assert all(len(fact.key) for fact in form.facts if fact.printed)
 
 
 def test_every_key_of_every_theme_has_values() -> None:

@@ -187,7 +187,9 @@ def _grid(
 
 
 def _grouped(canvas: Canvas, spans: dict[CellIndex, Span]) -> _Drawn:
-    words = [Word(ink.text, Box.from_pixels(*ink.box, width=canvas.width, height=canvas.height)) for ink in canvas.inks]
+    words = [
+        Word(word.text, Box.from_pixels(*word.box, width=canvas.width, height=canvas.height)) for word in canvas.words
+    ]
     lines = tuple(group_lines(words, width=canvas.width, height=canvas.height))
     at = {id(word): (i, j) for i, line in enumerate(lines) for j, word in enumerate(line.words)}
     found = {cell: tuple(at[id(words[n])] for n in span) for cell, span in spans.items()}

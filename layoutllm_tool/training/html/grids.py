@@ -13,10 +13,7 @@ _MEASURES: list[tuple[str, str]] = PAGES["tables"]["measures"]
 
 
 def table(values: ValueGenerator) -> str:
-    """Labels down the left, a few measures, some cells left blank.
-
-    Written with elements of a table or with roles.
-    """
+    """Labels down the left, a few measures, some blank cells; with table elements or with roles."""
     rng = values.rng
     axis, labels = rng.choice(_AXES)
     names = rng.sample(labels, rng.randint(3, min(6, len(labels))))

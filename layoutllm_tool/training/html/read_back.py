@@ -91,10 +91,7 @@ class _Reader:
         return self.rng.choice(QUESTIONS[what]).format(**names)
 
     def _copied(self, question: str, analysis: QuestionAnalysis, key: Found | None, piece: Piece) -> list[QA]:
-        """A question whose answer is the piece.
-
-        [] where that is not on the page, too long, or says nothing.
-        """
+        """A question whose answer is the piece; [] where that is not on the page, or too long."""
         value = self.places.find(piece)
         if value is None or len(value.text) > MAX_ANSWER or not any(c.isalnum() for c in value.text):
             return []
@@ -144,10 +141,7 @@ class _Reader:
         return self._copied(question, QuestionAnalysis("table", "extraction", about), label, cell.value)
 
     def _extreme(self, head: str, column: str, cells: list[Cell]) -> list[QA]:
-        """Which label has the highest or lowest number of a column.
-
-        [] where not one has it, or not all are numbers.
-        """
+        """Which label has the highest or lowest number of a column; [] where that is not one."""
         numbers = [number for cell in cells if (number := _number(cell.value.text))]
         if len(cells) < 3 or len(numbers) < len(cells) or any(len(cell.row) > 1 for cell in cells):
             return []

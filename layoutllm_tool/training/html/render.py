@@ -35,8 +35,8 @@ _CHILD = "from layoutllm_tool.training.html.render import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """Paper: sides and margin in points."""
+class Paper:
+    """Sides and margin in points."""
 
     width: float = 595.0
     height: float = 842.0
@@ -80,14 +80,11 @@ def require() -> None:
         ImageFile.LOAD_TRUNCATED_IMAGES = strict
 
 
-def render(html: str, sheet: Sheet, *, isolated: bool = False, seconds: float = SECONDS) -> Rendered:
-    """The first page.
-
-    DocumentTooLarge after ``seconds``, DocumentUnreadable where nothing can be read back from it.
-    """
+def render(html: str, paper: Paper, *, isolated: bool = False, seconds: float = SECONDS) -> Rendered:
+    """The first page. DocumentTooLarge after ``seconds``, DocumentUnreadable where nothing is found."""
     from layoutllm_tool.documents import load_document
 
-    printed = _printed_apart(html, sheet, seconds) if isolated else _printed(html, sheet)
+    printed = _printed_apart(html, paper, seconds) if isolated else _printed(html, paper)
     page = load_document(printed.pdf, pages=[1]).pages[0]
     if page.notices or not page.lines:  # turned, or its words not trusted: its boxes are others than WeasyPrint's
         raise DocumentUnreadable(
@@ -101,14 +98,14 @@ def _box(place: tuple[float, float, float, float]) -> Box:
     return Box.from_pixels(*place, width=1, height=1)
 
 
-def _printed(html: str, sheet: Sheet) -> _Print:
+def _printed(html: str, paper: Paper) -> _Print:
     require()
     import weasyprint
 
     logging.getLogger("weasyprint").setLevel(logging.CRITICAL)  # it reports every property that it does not know
     fonts = _fonts()
-    paper = weasyprint.CSS(string=sheet.style, font_config=fonts, url_fetcher=refusing())
-    document = weasyprint.HTML(string=html, url_fetcher=refusing()).render(font_config=fonts, stylesheets=[paper])
+    sides = weasyprint.CSS(string=paper.style, font_config=fonts, url_fetcher=refusing())
+    document = weasyprint.HTML(string=html, url_fetcher=refusing()).render(font_config=fonts, stylesheets=[sides])
     first = document.pages[0]
     size = (first.width, first.height) * 2
     places = {
@@ -138,9 +135,9 @@ def _fonts() -> FontConfiguration:
     return FontConfiguration()
 
 
-def _printed_apart(html: str, sheet: Sheet, seconds: float) -> _Print:
+def _printed_apart(html: str, paper: Paper, seconds: float) -> _Print:
     require()
-    job = json.dumps({"html": html, "sheet": asdict(sheet), "seconds": seconds})
+    job = json.dumps({"html": html, "paper": asdict(paper), "seconds": seconds})
     try:
         done = subprocess.run(  # fixed command; the HTML goes through standard input
             [sys.executable, "-c", _CHILD],
@@ -177,5 +174,5 @@ def main() -> None:
     """One page: a job as JSON from standard input, its print as JSON to standard output."""
     job = json.load(sys.stdin)
     _limit(job["seconds"])
-    printed = _printed(job["html"], Sheet(**job["sheet"]))
+    printed = _printed(job["html"], Paper(**job["paper"]))
     json.dump({"pdf": base64.b64encode(printed.pdf).decode(), "places": printed.places}, sys.stdout)

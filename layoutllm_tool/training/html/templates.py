@@ -12,8 +12,8 @@ from random import Random
 
 from layoutllm_tool.training.html import grids
 from layoutllm_tool.training.html.data import PAGES
-from layoutllm_tool.training.html.render import Sheet
-from layoutllm_tool.training.html.styles import sheet, style
+from layoutllm_tool.training.html.render import Paper
+from layoutllm_tool.training.html.styles import paper, style
 from layoutllm_tool.training.synthetic.values import ValueGenerator
 
 _WORDS = PAGES["pages"]
@@ -62,11 +62,11 @@ class _Marks:
         return self.rng.choice(("", "", "<hr>")).join(parts)
 
 
-def page(rng: Random) -> tuple[str, Sheet]:
+def page(rng: Random) -> tuple[str, Paper]:
     """A whole page and its paper; the same ``rng`` state gives the same page."""
     values = ValueGenerator(rng)
     body = rng.choice(KINDS)(_Marks(values))
-    return f"<html><head><style>{style(rng)}</style></head><body>{body}</body></html>", sheet(rng)
+    return f"<html><head><style>{style(rng)}</style></head><body>{body}</body></html>", paper(rng)
 
 
 def form(marks: _Marks) -> str:

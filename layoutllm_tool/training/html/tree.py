@@ -125,10 +125,7 @@ def _bare(html: str) -> str:
 
 
 def clean_style(css: str, *, most: int = MAX_STYLE) -> str:
-    """Without comments, imports, fonts, page sizes and whatever names a resource.
-
-    "" where something stays doubtful.
-    """
+    """Without comments, imports, fonts, page sizes, resources; "" where something stays doubtful."""
     if len(css) > most:
         raise _too_large(f"{len(css):,} characters of style", f"{most:,}")
     css = re.sub(r"/\*.*?(?:\*/|\Z)", " ", css, flags=re.S)

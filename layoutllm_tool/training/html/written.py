@@ -37,10 +37,7 @@ def ask(write: Callable[[str], str], rng: Random) -> Source:
 
 
 def keep(write: Callable[[str], str], folder: Path, count: int, *, seed: int) -> Iterator[Path]:
-    """Asks for ``count`` pages and keeps each that is one as ``<seed>-<number>.html``.
-
-    Pages already there are left as they are.
-    """
+    """Ask for ``count`` pages and keep them as ``<seed>-<number>.html``; pages already there stay."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         path = folder / f"{seed}-{number:05d}.html"

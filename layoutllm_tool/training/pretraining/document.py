@@ -41,10 +41,7 @@ def describe(known: Known, rng: Random, *, most_words: int) -> str:
 
 
 def place(box: Box) -> str:
-    """Where the middle of a box is in words: "top left", "bottom", "middle".
-
-    The page is cut in three both ways.
-    """
+    """Where the middle of a box is, the page cut in three both ways: "top left", "bottom", "middle"."""
     x, y = box.center
     words = (_ROWS[min(int(y * 3 / 1000), 2)], _COLUMNS[min(int(x * 3 / 1000), 2)])
     return " ".join(filter(None, words)) or "middle"
@@ -120,10 +117,7 @@ def _number(count: int) -> str:
 
 
 def tlr(known: Known, limits: Limits, rng: Random) -> Instruction | None:
-    """Text and boxes of the page, or of the part that the question names.
-
-    None where no line is short enough.
-    """
+    """Text and boxes of the page, or of the part that the question names; None where none fits."""
     form = rng.choice(("plain", "plain", "json", "markdown"))
     if (part := _part(known, form, limits, rng)) is None:
         return None

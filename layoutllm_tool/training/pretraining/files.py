@@ -24,10 +24,7 @@ MOST_PIXELS = 40_000_000
 
 
 def folder(path: Path, what: str, needed: str) -> Path:
-    """The folder, if something in it fits the pattern ``needed``.
-
-    DocumentNotFound says which folder to give.
-    """
+    """The folder; DocumentNotFound, which says what to give, where nothing in it fits ``needed``."""
     if not path.is_dir() or next(path.glob(needed), None) is None:
         raise DocumentNotFound(f"{path} holds no {what}.", hint=f"Give the folder of {what} that holds {needed}.")
     return path

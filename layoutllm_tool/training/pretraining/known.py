@@ -106,10 +106,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A page and what is known of it; ``kind`` is a noun without article ("receipt").
-
-    At most one grid a page.
-    """
+    """A page and what is known of it, at most one grid; ``kind`` is a noun ("receipt")."""
 
     source: str
     page: Page
@@ -128,10 +125,7 @@ class Known:
 
 
 class Source:
-    """Where pages come from: the generator alone decides which page it is.
-
-    ``items`` are what the pages are made of, one each.
-    """
+    """Where pages come from. ``items`` are what the pages are made of, one each."""
 
     words: bool = True
     """Whether its pages have words."""
@@ -150,6 +144,16 @@ class Source:
     def item(self, number: int, rng: Random) -> Known:
         """The number-th page; DocumentUnreadable where it is damaged."""
         raise NotImplementedError
+
+
+def pointed_at(cells: Iterable[tuple[Cell, Sequence[Line]]]) -> tuple[tuple[Line, ...], tuple[Cell, ...]]:
+    """Put the lines of all cells one after the other; the cells point at theirs."""
+    lines: list[Line] = []
+    found = []
+    for cell, own in cells:
+        found.append(replace(cell, lines=tuple(range(len(lines), len(lines) + len(own)))))
+        lines += own
+    return tuple(lines), tuple(found)
 
 
 def table_regions(grid: Grid, lines: Sequence[Line]) -> tuple[Region, ...]:

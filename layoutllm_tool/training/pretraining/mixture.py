@@ -17,7 +17,6 @@ from typing import Self
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, RecipeError, TrainingError
-from layoutllm_tool.training.data import digest
 from layoutllm_tool.training.mixture import TRAINING_RECEIPTS
 from layoutllm_tool.training.pretraining.document import ddd, tlr
 from layoutllm_tool.training.pretraining.drawn import Drawn
@@ -45,11 +44,9 @@ class Scans(Source):
 
     regions = False
 
-    def __init__(self, pages: Callable[[int], Page], count: int) -> None:
-        super().__init__(range(count))
+    def __init__(self, pages: Callable[[int], Page]) -> None:
+        super().__init__(range(TRAINING_RECEIPTS))
         self._pages = pages
-        if count < 1:
-            raise RecipeError("there are no receipts.", hint="Give a count of at least 1, or leave the source out.")
 
     def item(self, number: int, rng: Random) -> Known:
         return Known(f"receipts/{number:03d}", self._pages(number), "receipt")
@@ -75,7 +72,7 @@ class Weights:
 class PretrainingSources:
     """Folders of the data sets, as the README of the data names them; what is None is left out.
 
-    ``receipts`` gives a page by its number, below ``receipt_count``.
+    ``receipts`` gives a page by its number, below TRAINING_RECEIPTS.
     """
 
     papers: Path | None = None
@@ -83,15 +80,11 @@ class PretrainingSources:
     pubtabnet: Path | None = None
     tables: Path | None = None
     receipts: Callable[[int], Page] | None = None
-    receipt_count: int = TRAINING_RECEIPTS
     drawn: bool = True
 
     @classmethod
     def in_folder(cls, folder: Path | None, receipts: Callable[[int], Page] | None = None) -> Self:
-        """The data sets that lie in the folder by their usual names.
-
-        None: drawn pages and ``receipts`` only.
-        """
+        """The data sets that lie in the folder by name; None: drawn pages and ``receipts`` only."""
         if folder is None:
             return cls(receipts=receipts)
         if not folder.is_dir():
@@ -102,16 +95,13 @@ class PretrainingSources:
         return cls(**folders, receipts=receipts)
 
     def open(self, weights: Weights) -> dict[str, tuple[Source, float]]:
-        """Each source that is given and has a weight.
-
-        DocumentNotFound where a folder isn't what it should be.
-        """
+        """Each source with a weight; DocumentNotFound where a folder isn't what it should be."""
         made: dict[str, Callable[[], Source]] = {"drawn": Drawn} if self.drawn else {}
         for name, reader in _READERS.items():
             if folder := getattr(self, name):
                 made[name] = partial(reader, folder)
         if self.receipts:
-            made["receipts"] = partial(Scans, self.receipts, self.receipt_count)
+            made["receipts"] = partial(Scans, self.receipts)
         return {name: (make(), weight) for name, make in made.items() if (weight := getattr(weights, name)) > 0}
 
 
@@ -162,10 +152,6 @@ class PretrainingMixture:
             f"{_ATTEMPTS} pages of {name!r} had too little to ask about.",
             hint="Leave the source out by a weight of 0, or lower `levels`.",
         )
-
-    def digest(self, count: int = 8) -> str:
-        """SHA-256 over everything a model could learn from the first ``count`` pages."""
-        return digest(self, count)
 
     @cached_property
     def _opened(self) -> dict[str, tuple[Source, float]]:

@@ -56,10 +56,7 @@ class Papers(Source):
 
 
 def parse(text: str, name: str) -> list[_Token]:
-    """``word x0 y0 x1 y1 r g b font label``, separated by tabs.
-
-    DocumentUnreadable names the line that is not so.
-    """
+    """Lines of ``word x0 y0 x1 y1 r g b font label``; DocumentUnreadable names one that is not so."""
     tokens = []
     for number, row in enumerate(text.splitlines()[: _MOST_TOKENS + 1], start=1):
         parts = row.split("\t")

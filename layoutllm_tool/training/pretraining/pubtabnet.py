@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from layoutllm_tool.documents.geometry import Box, Line, Page
 from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
-from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, table_regions
+from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, pointed_at, table_regions
 
 _SPAN = re.compile(r'\s*(rowspan|colspan)="(\d{1,3})"\s*')
 _TAG = re.compile(r"</?(?:b|i|sup|sub|underline|strike|overline)>")
@@ -63,10 +63,7 @@ class PubTabNet(Source):
 
 
 def slots(structure: Iterable[Any]) -> list[Slot]:
-    """Where each cell stands, spans taken into account.
-
-    ValueError for rows of unequal width or over 2000 cells.
-    """
+    """Where each cell stands; ValueError for rows of unequal width or over 2000 cells."""
     found: list[Slot] = []
     taken: set[tuple[int, int]] = set()
     for row, (spans, head) in enumerate(_rows(structure)):
@@ -110,19 +107,14 @@ def _box(raw: Any, width: int, height: int) -> Box | None:
 
 
 def _filled(places: list[Slot], texts: list[str], boxes: list[Box | None]) -> tuple[tuple[Line, ...], Grid]:
-    """Lines cell by cell, and the grid that points at them.
-
-    A cell twice as high as most has two rows of words.
-    """
+    """The lines and the grid of a table. A cell twice as high as most has two rows of words."""
     usual = median([box.height for box in boxes if box] or [1.0]) or 1.0
-    lines: list[Line] = []
-    cells = []
+    made = []
     for slot, text, box in zip(places, texts, boxes, strict=True):
         text = " ".join(text.split())
         own = list(files.spread(text, box, round(box.height / usual))) if box and text else []
-        at = tuple(range(len(lines), len(lines) + len(own)))
-        lines += own
-        cells.append(Cell(slot.row, slot.column, text, box if own else None, slot.rows, slot.columns, at))
+        made.append((Cell(slot.row, slot.column, text, box if own else None, slot.rows, slot.columns), own))
+    lines, cells = pointed_at(made)
     rows = max(slot.row + slot.rows for slot in places)
     columns = max(slot.column + slot.columns for slot in places)
-    return tuple(lines), Grid(rows, columns, tuple(cells), len({slot.row for slot in places if slot.head}))
+    return lines, Grid(rows, columns, cells, len({slot.row for slot in places if slot.head}))

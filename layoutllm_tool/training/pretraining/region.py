@@ -75,10 +75,7 @@ def _extremes(kind: str, regions: Sequence[Region]) -> list[tuple[str, Region]]:
 
 
 def tu(known: Known, limits: Limits, rng: Random) -> list[Instruction]:
-    """One question of each sort about the page's table, shuffled; [] without a table.
-
-    Answers over the limit are left out.
-    """
+    """One question of each sort about the page's table; answers over the limit are left out."""
     if (grid := known.grid) is None or not grid.cells:
         return []
     row, column = rng.randrange(grid.rows), rng.randrange(grid.columns)

@@ -21,10 +21,7 @@ DIRECTIONS = ("right", "bottom right", "bottom", "bottom left", "left", "top lef
 
 
 def mvlm(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[Instruction], Mask]:
-    """Up to ``count`` questions about hidden words, the first about all of them.
-
-    ([], ()) on a page of too few words.
-    """
+    """Up to ``count`` questions about hidden words, the first about all; ([], ()) for too few words."""
     lines = known.lines
     spans = _spans(lines, limits, rng)
     if not spans:
@@ -117,10 +114,7 @@ def _short(text: str, limits: Limits) -> bool:
 
 
 def gli(known: Known, rng: Random) -> Instruction | None:
-    """Between two lines whose texts stand once.
-
-    None where there are no two apart enough to have a direction.
-    """
+    """Between two lines whose texts stand once; None where no two are far enough apart."""
     lines, able = known.lines, unique(known.lines)
     for _ in range(8 if len(able) > 1 else 0):
         a, b = rng.sample(able, 2)

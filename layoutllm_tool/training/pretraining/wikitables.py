@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
-from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, table_regions, tokens
+from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, pointed_at, table_regions, tokens
 from layoutllm_tool.training.synthetic.canvas import Canvas, Span
 
 FILE = "wikitables.jsonl.gz"
@@ -35,7 +35,6 @@ class _Drawn(NamedTuple):
 
     row: int
     column: int
-    text: str
     spans: tuple[Span, ...]
 
 
@@ -82,10 +81,7 @@ def _part(rows: Rows, rng: Random) -> Rows:
 
 
 def _draw(rows: Rows, rng: Random) -> tuple[Canvas, list[_Drawn]]:
-    """The table at a random height of the page, with or without rules.
-
-    Columns as wide as their words want.
-    """
+    """Draw the table at a random height, with or without rules; columns as wide as their words want."""
     canvas = Canvas(rng.choice((800, 800, 1000)), 1600, rng)
     size = max(_SIZE, canvas.size - max(0, len(rows[0]) - 3))
     edges = _edges(canvas, rows, size)
@@ -100,7 +96,7 @@ def _draw(rows: Rows, rng: Random) -> tuple[Canvas, list[_Drawn]]:
             for part in _wrapped(canvas, text, room, size):
                 spans.append(canvas.text(x + 5, at, part, size=size))
                 at += size * 1.35
-            drawn.append(_Drawn(number, column, text, tuple(spans)))
+            drawn.append(_Drawn(number, column, tuple(spans)))
             deepest = max(deepest, at)
         y = deepest + 6
         ys.append(y)
@@ -141,21 +137,20 @@ def _edges(canvas: Canvas, rows: Rows, size: int) -> list[float]:
 
 def _known(source: str, canvas: Canvas, drawn: list[_Drawn], rows: Rows) -> Known:
     """Lines row by row; what was drawn below the page's end is not there, and its row is cut off the grid."""
-    fits = [cell for cell in drawn if all(canvas.inks[i].box[3] <= canvas.height for s in cell.spans for i in s)]
-    whole = min((cell.row for cell in drawn if cell not in fits), default=len(rows))
-    lines: list[Line] = []
-    cells = []
-    for cell in (cell for cell in fits if cell.row < whole):
-        own = [Line(tuple(_word(canvas, i) for i in span)) for span in cell.spans if span]
-        at = tuple(range(len(lines), len(lines) + len(own)))
-        lines += own
-        text = " ".join(line.text for line in own)
-        cells.append(Cell(cell.row, cell.column, text, Box.union(x.box for x in own) if own else None, lines=at))
-    grid = Grid(whole, len(rows[0]), tuple(cells), 1)
-    page = Page(1, canvas.width, canvas.height, tuple(lines), canvas.image, "given")
+    low = [cell.row for cell in drawn for s in cell.spans for i in s if canvas.words[i].box[3] > canvas.height]
+    whole = min(low, default=len(rows))
+    lines, cells = pointed_at(_cell(canvas, cell) for cell in drawn if cell.row < whole)
+    grid = Grid(whole, len(rows[0]), cells, 1)
+    page = Page(1, canvas.width, canvas.height, lines, canvas.image, "given")
     return Known(source, page, "table page", table_regions(grid, lines), grid)
 
 
-def _word(canvas: Canvas, ink: int) -> Word:
-    found = canvas.inks[ink]
+def _cell(canvas: Canvas, cell: _Drawn) -> tuple[Cell, list[Line]]:
+    own = [Line(tuple(_word(canvas, i) for i in span)) for span in cell.spans if span]
+    box = Box.union(line.box for line in own) if own else None
+    return Cell(cell.row, cell.column, " ".join(line.text for line in own), box), own
+
+
+def _word(canvas: Canvas, number: int) -> Word:
+    found = canvas.words[number]
     return Word(found.text, Box.from_pixels(*found.box, width=canvas.width, height=canvas.height))

@@ -91,13 +91,13 @@ def _drawing(kind: str, rng: Random) -> Canvas:
     if kind != "receipt" and kind not in THEMES and rng.random() < 0.6:
         forms.small_print(canvas, values)
     if kind == "receipt":
-        canvas.crop(int(max(ink.box[3] for ink in canvas.inks)) + rng.randint(10, 60))
+        canvas.crop(int(max(word.box[3] for word in canvas.words)) + rng.randint(10, 60))
     return canvas
 
 
 def _collides(canvas: Canvas) -> bool:
     """Whether words overlap or leave the page."""
-    boxes = sorted((ink.box for ink in canvas.inks), key=lambda box: box[1])
+    boxes = sorted((word.box for word in canvas.words), key=lambda box: box[1])
     if any(x0 < 0 or y0 < 0 or x1 > canvas.width or y1 > canvas.height for x0, y0, x1, y1 in boxes):
         return True
     for n, a in enumerate(boxes):
@@ -111,17 +111,17 @@ def _collides(canvas: Canvas) -> bool:
 
 def look(canvas: Canvas, rng: Random, *, kind: str) -> Drawn:
     """The page as OCR would give it, and the facts that can still be pointed at."""
-    image, inks, typed = canvas.image, canvas.inks, kind in THEMES
+    image, words, typed = canvas.image, canvas.words, kind in THEMES
     if typed and rng.random() < 0.35:
-        image, inks = tilted(image, inks, rng.uniform(-0.01, 0.01))
+        image, words = tilted(image, words, rng.uniform(-0.01, 0.01))
     size = {"width": canvas.width, "height": canvas.height}
     loose = rng.choice(_LOOSE) if typed or kind == "form" else 0.0
-    reads = read(inks, rng, rate=rng.choice(_RATES), loose=loose, **size)
+    reads = read(words, rng, rate=rng.choice(_RATES), loose=loose, **size)
     lines = tuple(group_lines([r.word for r in reads], **size))
     page = Page(1, canvas.width, canvas.height, lines, scanned(image, rng), "given")
     origins = {id(r.word): r.origin for r in reads}
-    words = [((i, j), word) for i, line in enumerate(lines) for j, word in enumerate(line.words)]
-    chars = [(at, origin) for at, word in words for origin in origins[id(word)]]
+    placed = [((i, j), word) for i, line in enumerate(lines) for j, word in enumerate(line.words)]
+    chars = [(at, origin) for at, word in placed for origin in origins[id(word)]]
     found = tuple(one for fact in canvas.facts if fact.value and (one := places.find(page, fact, chars)))
     blanks = tuple(one for fact in canvas.facts if not fact.value and (one := places.blank(page, fact, chars)))
     return Drawn(kind, page, tuple(canvas.facts), found, blanks)

@@ -210,7 +210,7 @@ def _totals(
         key = canvas.text(left, y, printed)
         value = canvas.text(right, y, values.amount(amount, bare=bare), align="right")
         if rng.random() < 0.1:
-            dots = int((canvas.inks[value[0]].box[0] - canvas.end(key)) / canvas.measure(".")) - 3
+            dots = int((canvas.words[value[0]].box[0] - canvas.end(key)) / canvas.measure(".")) - 3
             canvas.text(canvas.end(key) + 4, y, "." * max(dots, 2))
         questions = questions_about(about) if about else ()
         canvas.add(printed, key, value, questions=questions, concept="total" if about == "total" else "tax")

@@ -27,11 +27,11 @@ MONO = (2, 6, 9)
 _FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")
 
 Span = tuple[int, ...]
-"""Indices into ``Canvas.inks``: the words of one piece of text, in reading order."""
+"""Indices into ``Canvas.words``: the words of one piece of text, in reading order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ink:
+class DrawnWord:
     """A word as drawn. ``glued``: without a space after the word before it, so that OCR reads both as one."""
 
     text: str
@@ -90,7 +90,7 @@ class Canvas:
         self.size = rng.randint(14, 19)
         self.image = Image.new("L", (width, height), 255)
         self._draw = ImageDraw.Draw(self.image)
-        self.inks: list[Ink] = []
+        self.words: list[DrawnWord] = []
         self.facts: list[Fact] = []
 
     def add(self, name: str, key: Span, value: Span, kind: Kind = "key-value", **more: Any) -> None:
@@ -112,22 +112,19 @@ class Canvas:
         glued: bool = False,
         typed: bool = False,
     ) -> Span:
-        """Draws a line of text with its top at y.
-
-        X is its left end, right end or middle as ``align`` says.
-        """
+        """Draw a line of text with its top at y; x is its left end, right end or middle (``align``)."""
         font = self._face(size, typed)
         x -= {"left": 0.0, "right": 1.0, "center": 0.5}[align] * font.getlength(text)
-        start = len(self.inks)
+        start = len(self.words)
         at = 0
         for n, word in enumerate(text.split(" ")):
             if word:
                 left = x + font.getlength(text[:at])
                 _, top, right, bottom = font.getbbox(word)
                 self._draw.text((left, y), word, font=font, fill=20)
-                self.inks.append(Ink(word, (left, y + top, left + right, y + bottom), glued and n == 0))
+                self.words.append(DrawnWord(word, (left, y + top, left + right, y + bottom), glued and n == 0))
             at += len(word) + 1
-        return tuple(range(start, len(self.inks)))
+        return tuple(range(start, len(self.words)))
 
     def lines(
         self, x: float, y: float, lines: list[str], *, size: int = 0, align: str = "left", typed: bool = False
@@ -156,7 +153,7 @@ class Canvas:
 
     def end(self, span: Span) -> float:
         """The right end of a piece of text."""
-        return self.inks[span[-1]].box[2]
+        return self.words[span[-1]].box[2]
 
     def crop(self, height: int) -> None:
         """Cuts the page off below ``height``."""
@@ -179,8 +176,8 @@ class Canvas:
         """A check box that OCR reads as ``text``."""
         side = self.size - 2
         self._box(x, y, side, ticked)
-        self.inks.append(Ink(text, (x, y, x + side, y + side)))
-        return (len(self.inks) - 1,)
+        self.words.append(DrawnWord(text, (x, y, x + side, y + side)))
+        return (len(self.words) - 1,)
 
     def _face(self, size: int, typed: bool) -> ImageFont.FreeTypeFont:
         return _font(self.second if typed else self.family, size or self.size)

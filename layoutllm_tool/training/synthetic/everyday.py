@@ -84,21 +84,21 @@ def example(seed: int, number: int, *, most: int = 8) -> Example:
 
 def _page(rng: Random, held_out: int, part: str) -> tuple[Page, list[Asked]]:
     canvas = Canvas(800, rng.choice((1035, 1100, 1131)), rng)
-    sheet = EverydayForm(canvas, ValueGenerator(rng), _kinds(rng), held_out, part)
-    whole = _head(sheet)
+    form = EverydayForm(canvas, ValueGenerator(rng), _kinds(rng), held_out, part)
+    whole = _head(form)
     for name in rng.sample(_PARTS, rng.randint(3, 6)):
-        if sheet.room < 120:
+        if form.room < 120:
             break
-        sheet.y += rng.choice((4, 14, 30, 50))
-        whole += _part(sheet, name)
-    if sheet.room > 120 and rng.random() < 0.3:
-        whole.append(_signed(sheet))
+        form.y += rng.choice((4, 14, 30, 50))
+        whole += _part(form, name)
+    if form.room > 120 and rng.random() < 0.3:
+        whole.append(_signed(form))
     one = look(canvas, rng, kind="memo")
     place = {id(found.fact): found for found in one.found}
-    asked = list(_fields_asked(sheet, one.found, [blank.fact for blank in one.blanks]))
+    asked = list(_fields_asked(form, one.found, [blank.fact for blank in one.blanks]))
     asked += [_placed(text, place[id(fact)], one.page) for fact, text in whole if id(fact) in place]
     if rng.random() < 0.3:
-        asked.append(Asked(sheet.wording(vocabulary.unanswerable()), (), None))
+        asked.append(Asked(form.wording(vocabulary.unanswerable()), (), None))
     return one.page, asked
 
 
@@ -118,20 +118,20 @@ def _placed(text: str, found: Found, page: Page) -> Asked:
 _PARTS = ("rows", "boxes", "pairs", "rows", "table", "prose", "sentences", "heading")
 
 
-def _part(sheet: EverydayForm, name: str) -> list[Question]:
-    rng = sheet.rng
+def _part(form: EverydayForm, name: str) -> list[Question]:
+    rng = form.rng
     match name:
         case "rows" | "boxes" | "pairs":
-            getattr(blocks, name)(sheet, rng.randint(3, 9))
+            getattr(blocks, name)(form, rng.randint(3, 9))
         case "table":
-            return _table(sheet, rng.choice(vocabulary.tables()))
+            return _table(form, rng.choice(vocabulary.tables()))
         case "sentences":
             count = rng.randint(1, 3)
-            return [_sentence(sheet, rng.choice(vocabulary.facts())) for _ in range(count) if sheet.room > 120]
+            return [_sentence(form, rng.choice(vocabulary.facts())) for _ in range(count) if form.room > 120]
         case "heading":
-            _title(sheet)
+            _title(form)
         case _:
-            blocks.prose(sheet)
+            blocks.prose(form)
     return []
 
 
@@ -149,46 +149,46 @@ def _kinds(rng: Random) -> list[Field]:
     return list({field.id: field for field in (*some, *hard, *strange)}.values())
 
 
-def _head(sheet: EverydayForm) -> list[Question]:
+def _head(form: EverydayForm) -> list[Question]:
     """A letterhead, maybe with an address, and a title."""
-    rng, canvas, asked = sheet.rng, sheet.canvas, []
-    x, place = rng.choice(((sheet.left, "left"), (canvas.width / 2, "center"), (sheet.right, "right")))
+    rng, canvas, asked = form.rng, form.canvas, []
+    x, place = rng.choice(((form.left, "left"), (canvas.width / 2, "center"), (form.right, "right")))
     if rng.random() < 0.6:
-        name = canvas.text(x, sheet.y, sheet.values.company(), size=sheet.size + rng.randint(0, 10), align=place)
+        name = canvas.text(x, form.y, form.values.company(), size=form.size + rng.randint(0, 10), align=place)
         canvas.unprinted("issuer", name, "title", concept="company")
-        asked.append((sheet.facts[-1], rng.choice(_FORMS["issuer"])))
-        sheet.y += sheet.size * 2.4
+        asked.append((form.facts[-1], rng.choice(_FORMS["issuer"])))
+        form.y += form.size * 2.4
         if rng.random() < 0.6:
-            where, sheet.y = canvas.lines(x, sheet.y, sheet.values.address(), align=place)
+            where, form.y = canvas.lines(x, form.y, form.values.address(), align=place)
             canvas.unprinted("address", where, "paragraph", concept="address")
-            asked.append((sheet.facts[-1], rng.choice(_FORMS["address"])))
+            asked.append((form.facts[-1], rng.choice(_FORMS["address"])))
     if rng.random() < 0.6:
-        sheet.y += rng.randint(4, 20)
-        _title(sheet)
-    sheet.y += rng.randint(4, 30)
+        form.y += rng.randint(4, 20)
+        _title(form)
+    form.y += rng.randint(4, 30)
     return rng.sample(asked, min(len(asked), 1))
 
 
-def _signed(sheet: EverydayForm) -> Question:
-    rng, canvas = sheet.rng, sheet.canvas
-    canvas.text(sheet.left, sheet.y + 10, rng.choice(_FORMS["closings"]))
-    y = sheet.y + 10 + sheet.size * rng.choice((2, 3, 4))
-    canvas.unprinted("signature", canvas.text(sheet.left, y, sheet.values.person()), concept="signature")
-    return sheet.facts[-1], rng.choice(_FORMS["signer"])
+def _signed(form: EverydayForm) -> Question:
+    rng, canvas = form.rng, form.canvas
+    canvas.text(form.left, form.y + 10, rng.choice(_FORMS["closings"]))
+    y = form.y + 10 + form.size * rng.choice((2, 3, 4))
+    canvas.unprinted("signature", canvas.text(form.left, y, form.values.person()), concept="signature")
+    return form.facts[-1], rng.choice(_FORMS["signer"])
 
 
-def _title(sheet: EverydayForm) -> None:
-    sheet.canvas.text(sheet.left, sheet.y, sheet.rng.choice(vocabulary.headings()), size=sheet.size + 2)
-    sheet.y += sheet.size * 2
+def _title(form: EverydayForm) -> None:
+    form.canvas.text(form.left, form.y, form.rng.choice(vocabulary.headings()), size=form.size + 2)
+    form.y += form.size * 2
 
 
-def _fields_asked(sheet: EverydayForm, found: Sequence[Found], blanks: Sequence[Fact]) -> Iterator[Asked]:
+def _fields_asked(form: EverydayForm, found: Sequence[Found], blanks: Sequence[Fact]) -> Iterator[Asked]:
     """Fields of the page, blank ones, and some that it lacks."""
-    rng, names = sheet.rng, [one.fact.name for one in found] + [fact.name for fact in blanks]
+    rng, names = form.rng, [one.fact.name for one in found] + [fact.name for fact in blanks]
 
     def question(name: str, printed: str) -> str | None:
-        field = sheet.kinds.get(sheet.printed.get(name, ""))
-        return _asking(sheet, field, printed) if field and names.count(name) == 1 else None
+        field = form.kinds.get(form.printed.get(name, ""))
+        return _asking(form, field, printed) if field and names.count(name) == 1 else None
 
     for one in rng.sample(list(found), min(len(found), 8)):
         if (text := question(one.fact.name, one.printed)) is not None:
@@ -196,42 +196,42 @@ def _fields_asked(sheet: EverydayForm, found: Sequence[Found], blanks: Sequence[
     for fact in rng.sample(list(blanks), min(len(blanks), 3)):
         if (text := question(fact.name, fact.name)) is not None:
             yield Asked(text, (), None, fact.name)
-    lacking = [field for field in vocabulary.fields() if field.language == "en" and field.id not in sheet.kinds]
+    lacking = [field for field in vocabulary.fields() if field.language == "en" and field.id not in form.kinds]
     for field in rng.sample(lacking, rng.choice((0, 1, 1, 2))):
         key = rng.choice(field.keys)
-        yield Asked(_asking(sheet, field, key), (), None, key)
+        yield Asked(_asking(form, field, key), (), None, key)
 
 
-def _asking(sheet: EverydayForm, field: Field, key: str) -> str:
+def _asking(form: EverydayForm, field: Field, key: str) -> str:
     """A question for a field, by its printed key or in other words."""
-    if sheet.rng.random() < 0.3:
-        return str(sheet.rng.choice(_FORMS["by_key"])).format(key.strip(" :.-"))
-    return sheet.wording(field.questions)
+    if form.rng.random() < 0.3:
+        return str(form.rng.choice(_FORMS["by_key"])).format(key.strip(" :.-"))
+    return form.wording(field.questions)
 
 
-def _table(sheet: EverydayForm, kind: TableKind) -> list[Question]:
+def _table(form: EverydayForm, kind: TableKind) -> list[Question]:
     """Headers, rows, and questions about some of the cells."""
-    rng, canvas = sheet.rng, sheet.canvas
+    rng, canvas = form.rng, form.canvas
     rows = rng.sample(kind.rows, min(len(kind.rows), rng.randint(2, 5)))
-    step = sheet.width / len(kind.columns)
+    step = form.width / len(kind.columns)
 
     def cell(n: int, text: str) -> tuple[tuple[int, ...], float]:
-        lines = canvas.wrap(text, step - 8, sheet.small)
-        return canvas.lines(sheet.left + n * step, sheet.y, lines, size=sheet.small)
+        lines = canvas.wrap(text, step - 8, form.small)
+        return canvas.lines(form.left + n * step, form.y, lines, size=form.small)
 
     headers = [cell(n, column)[0] for n, column in enumerate(kind.columns)]
-    sheet.y += sheet.size * 2.4
+    form.y += form.size * 2.4
     label = next((n for n, column in enumerate(kind.columns) if _names(column, _FORMS["label_columns"])), 0)
     cells: list[Question] = []
     for row in rows:
-        bottom = sheet.y
+        bottom = form.y
         for n, column in enumerate(kind.columns):
-            span, end = cell(n, row if n == label else _cell_value(sheet.values, column))
+            span, end = cell(n, row if n == label else _cell_value(form.values, column))
             bottom = max(bottom, end)
             if n != label:
                 canvas.unprinted(f"{row}/{column}", span, key=headers[n])
-                cells.append((sheet.facts[-1], rng.choice(kind.questions).format(column=column, row=row)))
-        sheet.y = bottom + rng.choice((2, 6, 12))
+                cells.append((form.facts[-1], rng.choice(kind.questions).format(column=column, row=row)))
+        form.y = bottom + rng.choice((2, 6, 12))
     return rng.sample(cells, min(len(cells), 3))
 
 
@@ -244,9 +244,9 @@ def _cell_value(values: ValueGenerator, column: str) -> str:
     return made(values, next(kinds, "amount"))
 
 
-def _sentence(sheet: EverydayForm, sentence: Sentence) -> Question:
+def _sentence(form: EverydayForm, sentence: Sentence) -> Question:
     """Draw the sentence among others, wrapped to the page."""
-    rng, values, canvas = sheet.rng, sheet.values, sheet.canvas
+    rng, values, canvas = form.rng, form.values, form.canvas
     fillings = Fillings(values)
     told = rng.choice(sentence.examples) if by_example(values, sentence) else made(values, sentence.type)
     fillings["value"] = told
@@ -254,7 +254,7 @@ def _sentence(sheet: EverydayForm, sentence: Sentence) -> Question:
     text = (f"{values.phrase(4, 10)}. " if rng.random() < 0.5 else "") + said
     first = len(text[: text.index(told)].split())
     text += f" {values.phrase(3, 9)}." if rng.random() < 0.5 else ""
-    span, sheet.y = canvas.lines(sheet.left, sheet.y, canvas.wrap(text, sheet.width))
+    span, form.y = canvas.lines(form.left, form.y, canvas.wrap(text, form.width))
     canvas.unprinted("sentence", span[first : first + len(told.split())])
-    sheet.y += rng.choice((2, 12))
-    return sheet.facts[-1], sheet.wording(sentence.questions).format_map(fillings)
+    form.y += rng.choice((2, 12))
+    return form.facts[-1], form.wording(sentence.questions).format_map(fillings)

@@ -14,7 +14,7 @@ from layoutllm_tool.training.synthetic.vocabulary import Field
 
 
 class EverydayForm(FormCanvas):
-    """A sheet whose keys are those of some fields. ``name`` of a fact is the key as printed."""
+    """A form whose keys are those of some fields. ``name`` of a fact is the key as printed."""
 
     def __init__(
         self, canvas: Canvas, values: ValueGenerator, kinds: Sequence[Field], held_out: int, part: str

@@ -75,13 +75,10 @@ class FormCanvas:
         return widest * (1.4 if self.upper else 1.06)
 
     def right_of(self, span: Span) -> float:
-        return max(self.canvas.inks[n].box[2] for n in span)
+        return max(self.canvas.words[n].box[2] for n in span)
 
     def beside(self, at: At, name: str, text: str, tab: float = 0.0) -> At:
-        """Draw a key and its value: the right end and the y below.
-
-        A long value goes on under itself or at the margin.
-        """
+        """Draw a key and its value: the right end and the y below. A long value may flow on."""
         (x, y), rng, canvas = at, self.rng, self.canvas
         key, low = self.key(at, name, max(self.right - x - 60, 120) if x == self.left else 0.0)
         y = low - self.size * 1.35

@@ -167,7 +167,7 @@ def heading(canvas: Canvas, values: ValueGenerator, title: str) -> float:
 def small_print(canvas: Canvas, values: ValueGenerator) -> None:
     """Draw a line at the foot of the page that nobody asks about: page numbers, form numbers, advice."""
     rng, y = canvas.rng, canvas.height - canvas.rng.randint(40, 90)
-    if max(ink.box[3] for ink in canvas.inks) > y - 10:
+    if max(word.box[3] for word in canvas.words) > y - 10:
         return
     text = rng.choice((
         f"Page {rng.randint(1, 9)}",

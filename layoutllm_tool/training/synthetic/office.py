@@ -29,56 +29,56 @@ _SINGLE: dict[str, Callable[[FormCanvas], None]] = {"prose": blocks.prose, "embe
 
 def page(canvas: Canvas, values: ValueGenerator, theme: str) -> None:
     """A form of the theme: head, then blocks until the page or its share of words is full."""
-    sheet, rng = FormCanvas(canvas, values, theme), canvas.rng
+    form, rng = FormCanvas(canvas, values, theme), canvas.rng
     if rng.random() < (0.7 if theme == "fax" else 0.12):
-        blocks.routing(sheet)
-    _head(sheet)
-    _draw(sheet, rng.choice(THEMES[theme]["first"]))
+        blocks.routing(form)
+    _head(form)
+    _draw(form, rng.choice(THEMES[theme]["first"]))
     most = rng.choice(_WORDS)
-    for block in _order(sheet, THEMES[theme]["then"]):
-        if len(canvas.inks) > most or sheet.room < 80:
+    for block in _order(form, THEMES[theme]["then"]):
+        if len(canvas.words) > most or form.room < 80:
             break
-        sheet.y += rng.choice((2, 10, 24, 50))
+        form.y += rng.choice((2, 10, 24, 50))
         if rng.random() < 0.3:
-            blocks.heading(sheet)
-        _draw(sheet, block)
-    _foot(sheet)
+            blocks.heading(form)
+        _draw(form, block)
+    _foot(form)
 
 
-def _draw(sheet: FormCanvas, block: str) -> None:
+def _draw(form: FormCanvas, block: str) -> None:
     if single := _SINGLE.get(block):
-        single(sheet)
+        single(form)
     else:
         draw, least, most = _COUNTED[block]
-        draw(sheet, sheet.rng.randint(least, most))
+        draw(form, form.rng.randint(least, most))
 
 
-def _order(sheet: FormCanvas, others: Sequence[str]) -> list[str]:
-    picked = sheet.rng.sample(others, sheet.rng.randint(3, min(6, len(others))))
+def _order(form: FormCanvas, others: Sequence[str]) -> list[str]:
+    picked = form.rng.sample(others, form.rng.randint(3, min(6, len(others))))
     return sorted(picked, key=lambda block: block == "signatures")
 
 
-def _head(sheet: FormCanvas) -> None:
+def _head(form: FormCanvas) -> None:
     """Company and title, each of which may be missing."""
-    rng, canvas = sheet.rng, sheet.canvas
-    x, place = rng.choice(((canvas.width / 2, "center"), (canvas.width / 2, "center"), (sheet.left, "left")))
+    rng, canvas = form.rng, form.canvas
+    x, place = rng.choice(((canvas.width / 2, "center"), (canvas.width / 2, "center"), (form.left, "left")))
     if rng.random() < 0.4:
-        name = canvas.text(x, sheet.y, sheet.values.company(), size=sheet.size + rng.randint(0, 8), align=place)
+        name = canvas.text(x, form.y, form.values.company(), size=form.size + rng.randint(0, 8), align=place)
         canvas.unprinted("company", name, "title", names=("company", "name of the company"))
-        sheet.y += sheet.size + 12
+        form.y += form.size + 12
     if rng.random() < 0.8:
-        text = rng.choice(THEMES[sheet.theme]["titles"])
+        text = rng.choice(THEMES[form.theme]["titles"])
         text = rng.choice((text, text.upper()))
-        title = canvas.text(x, sheet.y, text, size=sheet.size + rng.randint(0, 8), align=place)
+        title = canvas.text(x, form.y, text, size=form.size + rng.randint(0, 8), align=place)
         canvas.unprinted("title", title, "title", questions=questions_about("title"))
-        sheet.y += sheet.size + 14
-    sheet.y += rng.randint(4, 30)
+        form.y += form.size + 14
+    form.y += rng.randint(4, 30)
 
 
-def _foot(sheet: FormCanvas) -> None:
+def _foot(form: FormCanvas) -> None:
     """A form's number or a running number that nobody asks about."""
-    rng, values = sheet.rng, sheet.values
-    if sheet.room > 30 and rng.random() < 0.7:
+    rng, values = form.rng, form.values
+    if form.room > 30 and rng.random() < 0.7:
         text = rng.choice((values.digits(8), f"Form {values.typed('ref')}", f"{rng.randint(1, 9)}"))
-        x, place = rng.choice(((sheet.left, "left"), (sheet.right, "right")))
-        sheet.canvas.text(x, sheet.canvas.height - 36, text, size=13, align=place)
+        x, place = rng.choice(((form.left, "left"), (form.right, "right")))
+        form.canvas.text(x, form.canvas.height - 36, text, size=13, align=place)

@@ -12,7 +12,7 @@ from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.synthetic.canvas import Fact, Span
 
 Chars = Sequence[tuple[WordIndex, int]]
-"""Each character of the page in reading order: its word, and the ink it came from."""
+"""Each character of the page in reading order: its word, and the drawn word it came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,7 @@ def stretch(page: Page, span: Span, chars: Chars) -> tuple[tuple[WordIndex, ...]
 def _formation(
     page: Page, words: tuple[WordIndex, ...], key: tuple[tuple[WordIndex, ...], str] | None
 ) -> tuple[AnswerFormation, int | None]:
-    """Where the value stands seen from its key, as boxes show it.
-
-    A value left of its key or above counts as beside it.
-    """
+    """Where the value stands seen from its key. Left of it or above counts as beside it."""
     box = box_of(page, words)
     if key is None:
         return AnswerFormation("top of page" if box.y0 < 350 else "inside", ""), None

@@ -38,7 +38,7 @@ def table(canvas: Canvas, values: ValueGenerator) -> None:
         canvas.text(x, y, name, size=size, align=place)
     _rows(canvas, values, (left, y + size * 2), columns, (size, place))
     if rng.random() < 0.5:
-        y = max(ink.box[3] for ink in canvas.inks) + 20
+        y = max(word.box[3] for word in canvas.words) + 20
         printed = style.key("Source")
         key = canvas.text(left, y, printed)
         source = canvas.text(canvas.end(key) + 10, y, values.company())

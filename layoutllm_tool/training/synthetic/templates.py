@@ -87,8 +87,10 @@ class _Fields(Formatter):
     def __init__(self, filler: TemplateFiller, table: str) -> None:
         self._filler, self._table = filler, table
 
-    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return kwargs[str(key)] if key in kwargs else self._filler.draw(str(key), self._table)
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """A variable, one of a list, or what is drawn; a name may have points in it."""
+        value = kwargs[field_name] if field_name in kwargs else self._filler.draw(field_name, self._table)
+        return self._filler.rng.choice(value) if isinstance(value, list) else value, field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
         case = _CASES.get(format_spec)
