@@ -130,7 +130,7 @@ def test_equal_keys_of_which_one_is_blank_are_not_asked() -> None:
 
 
 @pytest.fixture(scope="module")
-def forms() -> list[build.Drawn]:
+def forms() -> list[synthetic.Drawn]:
     return [one for n in range(50) if (one := synthetic.drawn(11, n)).kind in THEMES]
 
 
@@ -141,7 +141,7 @@ def test_a_drawn_page_is_its_examples_page(pages: list[Example]) -> None:
         assert {qa.answer for qa in pages[number].qas if qa.answer} <= {found.answer for found in one.found}
 
 
-def test_most_keys_of_business_forms_are_found_and_some_are_blank(forms: list[build.Drawn]) -> None:
+def test_most_keys_of_business_forms_are_found_and_some_are_blank(forms: list[synthetic.Drawn]) -> None:
     assert len(forms) >= 15
     filled = sum(bool(fact.value) for one in forms for fact in one.facts)
     assert sum(len(one.found) for one in forms) > 0.8 * filled

@@ -39,9 +39,11 @@ def example(seed: int, number: int) -> Example:
 
 def written_example(path: Path, *, seed: int) -> Example:
     """A page that a model wrote, rendered in a process of its own. DocumentError where it is no use."""
-    found = from_source(read(path), f"html/written/{path.stem}", Random(f"html/read/{seed}/{path.stem}"), isolated=True)
+    rng = Random(f"html/read/{seed}/{path.stem}")
+    found = from_source(read(path), f"html/written/{path.stem}", rng, isolated=True)
     if not found.questions:
-        raise DocumentUnreadable(f"nothing can be asked about {path.name}.", hint="Take it out of the folder.")
+        hint = "Take it out of the folder."
+        raise DocumentUnreadable(f"nothing can be asked about {path.name}.", hint=hint)
     return found
 
 

@@ -4,5 +4,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-PAGES: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "pages.toml").read_text(encoding="utf-8"))
+_FILE = Path(__file__).parent / "pages.toml"
+PAGES: dict[str, dict[str, Any]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
 QUESTIONS: dict[str, list[str]] = PAGES["questions"]

@@ -18,7 +18,10 @@ def table(values: ValueGenerator) -> str:
     axis, labels = rng.choice(_AXES)
     names = rng.sample(labels, rng.randint(3, min(6, len(labels))))
     measures = rng.sample(_MEASURES, rng.randint(2, 4))
-    rows = [(name, *("" if rng.random() < 0.06 else values.make(kind) for _, kind in measures)) for name in names]
+    rows = []
+    for name in names:
+        cells = ["" if rng.random() < 0.06 else values.make(kind) for _, kind in measures]
+        rows.append([name, *cells])
     heads = (axis, *(name for name, _ in measures))
     return _roles(heads, rows) if rng.random() < 0.25 else written(heads, rows)
 
@@ -47,7 +50,8 @@ def merged(values: ValueGenerator) -> str:
     for group in rng.sample(outers, rng.randint(2, 3)):
         for n, label in enumerate(chosen):
             first = "" if n else f'<th rowspan="{len(chosen)}">{group}</th>'
-            rows.append(f"{first}<th>{label}</th>" + _cells("td", (values.make(kind) for _, kind in measures)))
+            cells = _cells("td", (values.make(kind) for _, kind in measures))
+            rows.append(f"{first}<th>{label}</th>{cells}")
     return _table([_cells("th", (outer, inner, *(name for name, _ in measures)))], rows)
 
 
@@ -77,7 +81,8 @@ def _roles(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         inner = _cells(f'div role="{role}" style="flex: 1"', cells)
         return f'<div role="row" style="display: flex; margin: 3pt 0">{inner}</div>'
 
-    return f'<div role="table">{line(heads, "columnheader")}{"".join(line(row, "cell") for row in rows)}</div>'
+    lines = [line(heads, "columnheader"), *(line(row, "cell") for row in rows)]
+    return f'<div role="table">{"".join(lines)}</div>'
 
 
 GRIDS: tuple[Callable[[ValueGenerator], str], ...] = (table, nested, merged)

@@ -31,6 +31,7 @@ MAX_MEMORY = 2 << 30
 MAX_OUTPUT = 40_000_000
 """Characters that are taken from that process."""
 
+_SIMPLER = "Give a simpler page."
 _CHILD = "from layoutllm_tool.training.html.render import main; main()"
 
 
@@ -71,10 +72,10 @@ def require() -> None:
     try:
         import weasyprint  # noqa: F401
     except (ImportError, OSError) as error:
+        packages = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
         raise TrainingError(
             f"HTML pages can't be rendered: {error}.",
-            hint="pip install 'layoutllm-tool[html]', and the system's Pango (Debian: libpango-1.0-0 libpangoft2-1.0-0 "
-            "libharfbuzz-subset0).",
+            hint=f"pip install 'layoutllm-tool[html]', and the system's Pango (Debian: {packages}).",
         ) from error
     finally:  # WeasyPrint's import makes all of this process take truncated pictures for whole ones
         ImageFile.LOAD_TRUNCATED_IMAGES = strict
@@ -86,7 +87,7 @@ def render(html: str, paper: Paper, *, isolated: bool = False, seconds: float = 
 
     printed = _printed_apart(html, paper, seconds) if isolated else _printed(html, paper)
     page = load_document(printed.pdf, pages=[1]).pages[0]
-    if page.notices or not page.lines:  # turned, or its words not trusted: its boxes are others than WeasyPrint's
+    if page.notices or not page.lines:  # turned, or its words not trusted: the boxes are not WeasyPrint's
         raise DocumentUnreadable(
             f"the rendered page can't be read back ({'; '.join(page.notices) or 'it has no words'}).",
             hint="Give HTML with upright, visible text.",
@@ -102,10 +103,11 @@ def _printed(html: str, paper: Paper) -> _Print:
     require()
     import weasyprint
 
-    logging.getLogger("weasyprint").setLevel(logging.CRITICAL)  # it reports every property that it does not know
+    logging.getLogger("weasyprint").setLevel(logging.CRITICAL)  # else it reports every unknown property
     fonts = _fonts()
     sides = weasyprint.CSS(string=paper.style, font_config=fonts, url_fetcher=refusing())
-    document = weasyprint.HTML(string=html, url_fetcher=refusing()).render(font_config=fonts, stylesheets=[sides])
+    source = weasyprint.HTML(string=html, url_fetcher=refusing())
+    document = source.render(font_config=fonts, stylesheets=[sides])
     first = document.pages[0]
     size = (first.width, first.height) * 2
     places = {
@@ -144,20 +146,22 @@ def _printed_apart(html: str, paper: Paper, seconds: float) -> _Print:
             input=job, capture_output=True, text=True, timeout=seconds, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise DocumentTooLarge(f"rendering takes longer than {seconds:g} s.", hint="Give a simpler page.") from error
+        raise DocumentTooLarge(f"rendering takes longer than {seconds:g} s.", hint=_SIMPLER) from error
     if done.returncode or len(done.stdout) > MAX_OUTPUT:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise DocumentUnreadable(f"the HTML can't be rendered ({last[0][:200]}).", hint="Give a simpler page.")
+        raise DocumentUnreadable(f"the HTML can't be rendered ({last[0][:200]}).", hint=_SIMPLER)
     return _print_of(done.stdout)
 
 
 def _print_of(text: str) -> _Print:
     try:
         data = json.loads(text)
-        places = {str(name): (float(a), float(b), float(c), float(d)) for name, (a, b, c, d) in data["places"].items()}
+        places = {}
+        for name, (x0, y0, x1, y1) in data["places"].items():
+            places[str(name)] = (float(x0), float(y0), float(x1), float(y1))
         return _Print(base64.b64decode(data["pdf"], validate=True), places)
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise DocumentUnreadable("the renderer gave no page.", hint="Give a simpler page.") from error
+        raise DocumentUnreadable("the renderer gave no page.", hint=_SIMPLER) from error
 
 
 def _limit(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""How a page of the templates looks: paper, fonts, borders, colours. Words and rules are in ``pages.toml``."""
+"""How a page of the templates looks: paper, fonts, borders, colours. Rules are in ``pages.toml``."""
 
 from __future__ import annotations
 

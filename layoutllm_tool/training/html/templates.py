@@ -54,8 +54,8 @@ class _Marks:
     def alone(self, tag: str, text: str, asks: Iterable[str], about: str, kind: str) -> str:
         """A value without a printed key, and the question for it."""
         ask = self.rng.choice(tuple(asks))
-        marks = f'data-value="{self.name()}" data-kind="{kind}" data-ask="{escape(ask)}" data-about="{escape(about)}"'
-        return f"<{tag} {marks}>{escape(text)}</{tag}>"
+        marks = f'data-value="{self.name()}" data-kind="{kind}" data-ask="{escape(ask)}"'
+        return f'<{tag} {marks} data-about="{escape(about)}">{escape(text)}</{tag}>'
 
     def joined(self, parts: Iterable[str]) -> str:
         """The parts, perhaps with rules between."""
@@ -102,8 +102,8 @@ def report(marks: _Marks) -> str:
 def overview(marks: _Marks) -> str:
     """Tables first: one plain, one nested or merged, and a few fields."""
     first, second = marks.rng.sample(grids.GRIDS, 2)
-    parts = [_title(marks), first(marks.values), _fields(marks, marks.rng.randint(3, 8)), second(marks.values)]
-    return marks.joined(parts)
+    parts = [_title(marks), first(marks.values), _fields(marks, marks.rng.randint(3, 8))]
+    return marks.joined([*parts, second(marks.values)])
 
 
 def two_columns(marks: _Marks) -> str:
@@ -157,7 +157,8 @@ def _parties(marks: _Marks) -> str:
     keys = rng.sample(_WORDS["party_keys"], rng.randint(2, 4))
     for heading in rng.choice(_WORDS["sections"]):
         fields = _lines(marks, [(f"{key}:", marks.values.make(kind)) for key, kind in keys])
-        blocks.append(f'<div data-section="{heading}"><h2>{heading}</h2><div class="line">{fields}</div></div>')
+        block = f'<h2>{heading}</h2><div class="line">{fields}</div>'
+        blocks.append(f'<div data-section="{heading}">{block}</div>')
     return f'<div class="columns">{"".join(blocks)}</div>' if rng.random() < 0.75 else "".join(blocks)
 
 
@@ -182,7 +183,8 @@ def _choices(marks: _Marks) -> str:
 def _paragraph(marks: _Marks) -> str:
     """A heading with a short paragraph that answers it."""
     name, heading, text = marks.name(), marks.pick("paragraphs"), f"{marks.values.phrase(6, 12)}."
-    return f'<h2 data-key="{name}">{heading}</h2><p data-value="{name}" data-kind="paragraph">{escape(text)}</p>'
+    paragraph = f'<p data-value="{name}" data-kind="paragraph">{escape(text)}</p>'
+    return f'<h2 data-key="{name}">{heading}</h2>{paragraph}'
 
 
 def _sentence(marks: _Marks) -> str:

@@ -54,12 +54,14 @@ def kept(folder: Path) -> tuple[Path, ...]:
     """The pages in a folder by name; TrainingError where there is none."""
     found = tuple(sorted(path for path in folder.glob("*.html") if path.is_file()))
     if not found:
-        raise TrainingError(f"no page (*.html) lies in {folder}.", hint="Fill it with html.keep, or leave it out.")
+        hint = "Fill it with html.keep, or leave it out."
+        raise TrainingError(f"no page (*.html) lies in {folder}.", hint=hint)
     return found
 
 
 def read(path: Path) -> Source:
     """A kept page, checked again: a folder is no safer than a reply."""
     if path.stat().st_size > 4 * MAX_CHARACTERS:
-        raise DocumentUnreadable(f"{path.name} is larger than any page kept here.", hint="Take it out of the folder.")
+        hint = "Take it out of the folder."
+        raise DocumentUnreadable(f"{path.name} is larger than any page kept here.", hint=hint)
     return parse(path.read_text(encoding="utf-8", errors="replace"))

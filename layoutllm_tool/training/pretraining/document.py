@@ -29,8 +29,8 @@ def ddd(known: Known, limits: Limits, rng: Random, description: str = "") -> Ins
 def describe(known: Known, rng: Random, *, most_words: int) -> str:
     """What is known of the page, in whole sentences up to the limit."""
     first = phrased(rng, "sentences", "kind", _article(known.kind))
-    body = [_title(known, rng), *_parts(known, rng), _table(known, rng), _size(known, rng), *_pairs(known, rng)]
-    body.append(_ends(known, rng))
+    body = [_title(known, rng), *_parts(known, rng), _table(known, rng), _size(known, rng)]
+    body += [*_pairs(known, rng), _ends(known, rng)]
     head, *rest = (sentence for sentence in (first, *body) if sentence)
     kept, room = [head], most_words - len(head.split())
     for sentence in rest:
@@ -61,17 +61,16 @@ def _parts(known: Known, rng: Random) -> list[str]:
     sentences = []
     for kind, boxes in kinds.items():
         where = _listed([f"at the {p}" for p in dict.fromkeys(map(place, boxes))])
-        many = f"{_number(len(boxes))} {kind}{'s' if len(boxes) > 1 else ''}"
         verb = "is" if len(boxes) == 1 else "are"
         forms = "parts" if known.complete else "some_parts"
-        sentences.append(phrased(rng, "sentences", forms, verb, many, where))
+        sentences.append(phrased(rng, "sentences", forms, verb, _number(len(boxes), kind), where))
     return sentences
 
 
 def _table(known: Known, rng: Random) -> str:
     if (grid := known.grid) is None:
         return ""
-    size = f"{_number(grid.rows)} row{'s' * (grid.rows != 1)} and {_number(grid.columns)} column{'s' * (grid.columns != 1)}"
+    size = f"{_number(grid.rows, 'row')} and {_number(grid.columns, 'column')}"
     names = [_quote(cell.text, 5) for cell in grid.row(0) if cell.text] if grid.head else []
     heads = f", headed {_listed(names[:8])}" if names else ""
     return phrased(rng, "sentences", "table", size + heads)
@@ -112,8 +111,10 @@ def _listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""
 
 
-def _number(count: int) -> str:
-    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+def _number(count: int, noun: str) -> str:
+    """ "two figures"."""
+    number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+    return f"{number} {noun}{'' if count == 1 else 's'}"
 
 
 def tlr(known: Known, limits: Limits, rng: Random) -> Instruction | None:

@@ -57,7 +57,8 @@ def known(example: Example) -> Known:
 
 def _region(example: Example, qa: QA, text: str) -> Region:
     """The lines that hold the key and the value; of a table cell, the lines of the value alone."""
-    lines = tuple(sorted({line for line, _ in qa.words} if qa.analysis.kind == "table" and qa.words else set(qa.lines)))
+    cell = qa.analysis.kind == "table" and qa.words
+    lines = tuple(sorted({line for line, _ in qa.words} if cell else set(qa.lines)))
     box = Box.union((example.page.lines or ())[i].box for i in lines)
     return Region(KINDS[qa.analysis.kind], box, lines, _name(qa, text))
 

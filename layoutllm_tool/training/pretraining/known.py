@@ -156,11 +156,13 @@ def pointed_at(cells: Iterable[tuple[Cell, Sequence[Line]]]) -> tuple[tuple[Line
     return tuple(lines), tuple(found)
 
 
-def table_regions(grid: Grid, lines: Sequence[Line]) -> tuple[Region, ...]:
-    """A table and its head, by the boxes of their texts."""
+def of_table(source: str, page: Page, kind: str, grid: Grid) -> Known:
+    """A page that is one table; its regions are the table and its head, by the boxes of their texts."""
+    lines = page.lines or ()
     head = tuple(i for cell in grid.cells if cell.row < grid.head for i in cell.lines)
     found = [("table", tuple(range(len(lines)))), ("table header", head)]
-    return tuple(Region(kind, Box.union(lines[i].box for i in own), own) for kind, own in found if own)
+    regions = [Region(name, Box.union(lines[i].box for i in own), own) for name, own in found if own]
+    return Known(source, page, kind, tuple(regions), grid)
 
 
 def by_place(regions: Iterable[Region]) -> tuple[Region, ...]:

@@ -25,7 +25,7 @@ from layoutllm_tool.training.pretraining.papers import Papers
 from layoutllm_tool.training.pretraining.publaynet import PubLayNet
 from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet
 from layoutllm_tool.training.pretraining.region import dla, tu
-from layoutllm_tool.training.pretraining.segment import gli, mpi, mvlm
+from layoutllm_tool.training.pretraining.segment import Mask, gli, mpi, mvlm
 from layoutllm_tool.training.pretraining.wikitables import WikiTables
 from layoutllm_tool.training.schema import Example, Instruction
 
@@ -37,6 +37,7 @@ _FIVE = ("whole", "whole", "whole", "masked", "unplaced")
 _READERS: dict[str, Callable[[Path], Source]] = {
     "papers": Papers, "publaynet": PubLayNet, "pubtabnet": PubTabNet, "tables": WikiTables,
 }  # fmt: skip
+"""By their folder's name, in the order of the fields of ``PretrainingSources``."""
 
 
 class Scans(Source):
@@ -65,7 +66,8 @@ class Weights:
 
     def __post_init__(self) -> None:
         if any(not 0 <= getattr(self, one.name) < 1e6 for one in fields(self)):
-            raise RecipeError("a source's weight is not a number from 0 on.", hint="Give 0 to leave a source out.")
+            hint = "Give 0 to leave a source out."
+            raise RecipeError("a source's weight is not a number from 0 on.", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,9 @@ class PretrainingSources:
             raise DocumentNotFound(
                 f"there is no folder {folder}.", hint="Give the folder that holds papers, tables ..."
             )
-        folders = {name: folder / name for name in _READERS if (folder / name).is_dir()}
-        return cls(**folders, receipts=receipts)
+        found = [path if (path := folder / name).is_dir() else None for name in _READERS]
+        papers, publaynet, pubtabnet, tables = found
+        return cls(papers, publaynet, pubtabnet, tables, receipts)
 
     def open(self, weights: Weights) -> dict[str, tuple[Source, float]]:
         """Each source with a weight; DocumentNotFound where a folder isn't what it should be."""
@@ -102,7 +105,8 @@ class PretrainingSources:
                 made[name] = partial(reader, folder)
         if self.receipts:
             made["receipts"] = partial(Scans, self.receipts)
-        return {name: (make(), weight) for name, make in made.items() if (weight := getattr(weights, name)) > 0}
+        given = {name: getattr(weights, name) for name in made}
+        return {name: (made[name](), weight) for name, weight in given.items() if weight > 0}
 
 
 @dataclass(frozen=True)
@@ -125,18 +129,20 @@ class PretrainingMixture:
 
     def __post_init__(self) -> None:
         if min(self.levels) < 1 or max(self.levels) > 8:
-            raise RecipeError(f"levels {self.levels}: each is a whole number 1-8.", hint="The paper's are (1, 4, 4).")
+            hint = "The paper's are (1, 4, 4)."
+            raise RecipeError(f"levels {self.levels}: each is a whole number 1-8.", hint=hint)
         if not any(source.words and w > 0 for source, w in self._opened.values()):
             raise RecipeError(
                 "no source has words.", hint="Give papers, tables, pubtabnet or receipts, or leave drawn on."
             )
         if not any(source.regions for source, _ in self._opened.values()):
-            raise RecipeError("no source knows regions.", hint="Give papers, publaynet or tables, or leave drawn on.")
+            hint = "Give papers, publaynet or tables, or leave drawn on."
+            raise RecipeError("no source knows regions.", hint=hint)
 
     def __call__(self, index: int) -> Example:
         """TrainingError where sixty pages of a source have too little to ask about."""
         rng = Random(f"pretraining/{self.seed}/{index}")
-        # Every five pages have one of either and three whole ones, so that levels keep their ratio over short runs too.
+        # Every five pages have one of either and three whole ones: short runs keep the ratio of levels too.
         five = Random(f"pretraining/{self.seed}/five/{index // 5}").sample(_FIVE, len(_FIVE))
         kind = five[index % 5]
         # The source stays while pages are tried: else those whose pages have little would be drawn less.
@@ -170,7 +176,8 @@ class PretrainingMixture:
     def _example(self, kind: str, known: Known, source: Source, rng: Random) -> Example | None:
         """None where the page does not have what its kind of page is made of."""
         count = self.levels[2]
-        mask, lines = (), ()
+        mask: Mask = ()
+        lines: tuple[int, ...] = ()
         if kind == "masked":
             asked, mask = mvlm(known, self.limits, rng, count)
         elif kind == "unplaced":

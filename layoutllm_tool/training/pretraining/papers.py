@@ -16,13 +16,12 @@ from typing import NamedTuple
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
-from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
 from layoutllm_tool.training.pretraining.known import Known, Region, Source, by_place
 
 LABELS = (
-    "abstract", "author", "caption", "date", "equation", "figure", "footer", "list", "paragraph", "reference", "section",
-    "table", "title",
+    "abstract", "author", "caption", "date", "equation", "figure", "footer", "list", "paragraph", "reference",
+    "section", "table", "title",
 )  # fmt: skip
 _GAP = 1.6
 """A clear gap of more than so many heights of a line ends a region."""
@@ -65,7 +64,7 @@ def parse(text: str, name: str) -> list[_Token]:
                 raise ValueError("ten fields, the last of them a label, at most 20000 tokens")
             tokens.append(_Token(parts[0].strip(), Box(*(float(int(v)) for v in parts[1:5])), parts[9]))
         except ValueError as error:
-            raise DocumentUnreadable(f"{name}, line {number}: {error}.", hint="Fetch the data again.") from error
+            raise files.damaged(f"{name}, line {number}: {error}.") from error
     return tokens
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 
 from layoutllm_tool.documents.geometry import Box, Page
-from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
 from layoutllm_tool.training.pretraining.known import Known, Region, Source, by_place
 
@@ -35,14 +34,15 @@ class PubLayNet(Source):
                 kind = kinds[int(note["category_id"])]
                 self._found[int(note["image_id"])].append((kind, (x, y, x + width, y + height)))
         except (KeyError, TypeError, ValueError) as error:
-            raise DocumentUnreadable(f"samples.json is not COCO JSON: {error!r}.", hint="Fetch it again.") from error
+            raise files.damaged(f"samples.json is not COCO JSON: {error!r}.") from error
         if not self.items:
-            raise DocumentUnreadable("samples.json names no pictures.", hint="Fetch it again.")
+            raise files.damaged("samples.json names no pictures.")
 
     def item(self, number: int, rng: Random) -> Known:
         key, name = self.items[number]
         image = files.picture(self._folder, name)
         size = {"width": image.width, "height": image.height}
-        regions = by_place(Region(kind, Box.from_pixels(*bounds, **size)) for kind, bounds in self._found[key])
+        boxes = ((kind, Box.from_pixels(*bounds, **size)) for kind, bounds in self._found[key])
+        regions = by_place(Region(kind, box) for kind, box in boxes)
         page = Page(1, image.width, image.height, (), image, "given")
         return Known(f"publaynet/{Path(name).stem}", page, "page of a medical article", regions)

@@ -14,9 +14,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from layoutllm_tool.documents.geometry import Box, Line, Page
-from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
-from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, pointed_at, table_regions
+from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, of_table, pointed_at
 
 _SPAN = re.compile(r'\s*(rowspan|colspan)="(\d{1,3})"\s*')
 _TAG = re.compile(r"</?(?:b|i|sup|sub|underline|strike|overline)>")
@@ -41,7 +40,7 @@ class PubTabNet(Source):
         self._file = min(folder.glob("*.jsonl"))
         super().__init__(files.offsets(self._file))
         if not self.items:
-            raise DocumentUnreadable(f"{self._file.name} is empty.", hint="Fetch it again.")
+            raise files.damaged(f"{self._file.name} is empty.")
 
     def item(self, number: int, rng: Random) -> Known:
         name = f"{self._file.name}, table {number}"
@@ -55,11 +54,10 @@ class PubTabNet(Source):
             image = files.picture(self._folder, picture)
             boxes = [_box(box, image.width, image.height) for _, box in cells]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DocumentUnreadable(f"{name} is not a PubTabNet table: {error!r}.", hint="Fetch it again.") from error
+            raise files.damaged(f"{name} is not a PubTabNet table: {error!r}.") from error
         lines, grid = _filled(places, [_TAG.sub("", text).strip() for text, _ in cells], boxes)
         page = Page(1, image.width, image.height, lines, image, "given")
-        regions = table_regions(grid, lines)
-        return Known(f"pubtabnet/{Path(picture).stem}", page, "table of a medical article", regions, grid)
+        return of_table(f"pubtabnet/{Path(picture).stem}", page, "table of a medical article", grid)
 
 
 def slots(structure: Iterable[Any]) -> list[Slot]:

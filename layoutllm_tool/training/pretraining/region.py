@@ -19,7 +19,8 @@ def dla(known: Known, limits: Limits, rng: Random) -> list[Instruction]:
     """Both directions for every region that can be told from the others, shuffled."""
     kinds = Counter(region.kind for region in known.regions if known.complete)
     asked = [_where(name, region, limits, rng) for name, region in _told_apart(known.regions, kinds)]
-    asked += [Instruction("DLA", phrased(rng, "region", "type", show(r.box)), r.kind) for r in _sole(known.regions)]
+    sole = [(region.kind, show(region.box)) for region in _sole(known.regions)]
+    asked += [Instruction("DLA", phrased(rng, "region", "type", box), kind) for kind, box in sole]
     for kind, count in sorted(kinds.items()):
         if 2 <= count <= 6 and not any(r.name for r in known.regions if r.kind == kind):
             boxes = "\n".join(show(r.box) for r in known.regions if r.kind == kind)
@@ -100,18 +101,17 @@ def _cells(grid: Grid, limits: Limits, rng: Random) -> list[Instruction]:
     asked = []
     for cell in rng.sample(grid.cells, min(2, len(grid.cells))):
         question = phrased(rng, "region", "cell", cell.row + 1, cell.column + 1)
-        asked.append(Instruction("TU", question, cell.text or EMPTY, cell.lines if len(cell.lines) <= 4 else ()))
+        lines = cell.lines if len(cell.lines) <= 4 else ()
+        asked.append(Instruction("TU", question, cell.text or EMPTY, lines))
     if placed := [cell for cell in grid.cells if cell.box]:
         cell = rng.choice(placed)
         question = phrased(rng, "region", "coordinates", cell.row + 1, cell.column + 1)
         lines = cell.lines if len(cell.lines) <= limits.pointed else ()
         asked.append(Instruction("TU", question, show(cell.box), lines) if cell.box else asked[0])
     count = Counter(cell.text.casefold() for cell in grid.cells)
-    if sole := [c for c in grid.cells if c.text and count[c.text.casefold()] == 1 and len(c.text.split()) <= 8]:
+    short = [cell for cell in grid.cells if cell.text and len(cell.text.split()) <= 8]
+    if sole := [cell for cell in short if count[cell.text.casefold()] == 1]:
         cell = rng.choice(sole)
-        asked.append(
-            Instruction(
-                "TU", phrased(rng, "region", "index", cell.text), f"row {cell.row + 1}, column {cell.column + 1}"
-            )
-        )
+        question = phrased(rng, "region", "index", cell.text)
+        asked.append(Instruction("TU", question, f"row {cell.row + 1}, column {cell.column + 1}"))
     return asked

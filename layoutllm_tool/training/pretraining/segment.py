@@ -27,7 +27,8 @@ def mvlm(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[In
     if not spans:
         return [], ()
     mask = tuple(word for span in spans for word in span)
-    asked = [Instruction("MVLM", phrased(rng, "segment", "masked"), "\n".join(_text(lines, span) for span in spans))]
+    hidden = "\n".join(_text(lines, span) for span in spans)
+    asked = [Instruction("MVLM", phrased(rng, "segment", "masked"), hidden)]
     single = [_here(lines, mask, line, rng) for line in dict.fromkeys(line for line, _ in mask)]
     single += [asked_after for span in spans if (asked_after := _after(lines, span, set(mask), rng))]
     asked += rng.sample(single, min(count - 1, len(single)))
@@ -97,7 +98,8 @@ def mpi(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[Ins
         chosen.pop()
     if not chosen:
         return [], ()
-    asked = [Instruction("MPI", phrased(rng, "segment", "unplaced"), "\n".join(_placed(lines[i]) for i in chosen))]
+    every = "\n".join(_placed(lines[i]) for i in chosen)
+    asked = [Instruction("MPI", phrased(rng, "segment", "unplaced"), every)]
     asked += [
         Instruction("MPI", phrased(rng, "segment", "unplaced_one", lines[i].text), show(lines[i].box))
         for i in rng.sample(chosen, min(count - 1, len(chosen)))

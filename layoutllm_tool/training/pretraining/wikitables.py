@@ -11,9 +11,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
-from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
-from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, pointed_at, table_regions, tokens
+from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, of_table, pointed_at, tokens
 from layoutllm_tool.training.synthetic.canvas import Canvas, Span
 
 FILE = "wikitables.jsonl.gz"
@@ -45,7 +44,7 @@ class WikiTables(Source):
         path = files.folder(folder, "WikiTableQuestions tables", FILE) / FILE
         super().__init__(files.gunzipped(path).splitlines())
         if not self.items:
-            raise DocumentUnreadable(f"{FILE} is empty.", hint="Fetch it again.")
+            raise files.damaged(f"{FILE} is empty.")
 
     def item(self, number: int, rng: Random) -> Known:
         """The number-th table, a part of it if it is large, drawn as ``rng`` says."""
@@ -58,14 +57,15 @@ def _table(data: Any, number: int) -> Rows:
     """Rows of equal length, the first of them the head, every text of one line."""
     rows = data.get("rows") if isinstance(data, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
-        raise DocumentUnreadable(f"{FILE}, table {number} has no rows.", hint="Fetch it again.")
+        raise files.damaged(f"{FILE}, table {number} has no rows.")
     if len({len(row) for row in rows}) > 1:
-        raise DocumentUnreadable(f"{FILE}, table {number} has rows of unequal length.", hint="Fetch it again.")
+        raise files.damaged(f"{FILE}, table {number} has rows of unequal length.")
     return [[_short(" ".join(_UNDRAWABLE.sub("", str(text)).split())) for text in row] for row in rows]
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _MOST_LETTERS else text[:_MOST_LETTERS].rpartition(" ")[0] or text[:_MOST_LETTERS]
+    start = text[:_MOST_LETTERS]
+    return start if start == text else start.rpartition(" ")[0] or start
 
 
 def _part(rows: Rows, rng: Random) -> Rows:
@@ -137,12 +137,12 @@ def _edges(canvas: Canvas, rows: Rows, size: int) -> list[float]:
 
 def _known(source: str, canvas: Canvas, drawn: list[_Drawn], rows: Rows) -> Known:
     """Lines row by row; what was drawn below the page's end is not there, and its row is cut off the grid."""
-    low = [cell.row for cell in drawn for s in cell.spans for i in s if canvas.words[i].box[3] > canvas.height]
-    whole = min(low, default=len(rows))
+    below = {i for i, word in enumerate(canvas.words) if word.box[3] > canvas.height}
+    cut = [cell.row for cell in drawn for span in cell.spans if below & set(span)]
+    whole = min(cut, default=len(rows))
     lines, cells = pointed_at(_cell(canvas, cell) for cell in drawn if cell.row < whole)
-    grid = Grid(whole, len(rows[0]), cells, 1)
     page = Page(1, canvas.width, canvas.height, lines, canvas.image, "given")
-    return Known(source, page, "table page", table_regions(grid, lines), grid)
+    return of_table(source, page, "table page", Grid(whole, len(rows[0]), cells, 1))
 
 
 def _cell(canvas: Canvas, cell: _Drawn) -> tuple[Cell, list[Line]]:

@@ -14,7 +14,7 @@ from layoutllm_tool.training.align import normal
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.canvas import Fact
-from layoutllm_tool.training.synthetic.places import Blank, Found
+from layoutllm_tool.training.synthetic.places import Blank, Drawn, Found
 from layoutllm_tool.training.synthetic.questions import CORE, absent, ask, ask_field, unanswerable
 from layoutllm_tool.training.synthetic.vocabulary import FORMS, near
 
@@ -27,19 +27,17 @@ Asked = tuple[str, str]
 """A question and the key information it names."""
 
 
-def questions(
-    page: Page, facts: Sequence[Fact], found: Sequence[Found], blanks: Sequence[Blank], rng: Random, *, total: int
-) -> tuple[QA, ...]:
+def questions(drawn: Drawn, rng: Random, *, total: int) -> tuple[QA, ...]:
     """Up to ``total`` different questions in any order; () where fewer than two can be answered."""
     none = int(total * UNANSWERABLE + rng.random())
-    count = _counted(facts)
-    able = askable(found, facts, rng)
+    count = _counted(drawn.facts)
+    able = askable(drawn.found, drawn.facts, rng)
     rng.shuffle(able)
     able.sort(key=lambda one: rng.random() < 0.5 or count[normal(one[0].fact.name)] == 1)
     asked = [_qa(one, question) for one, question in able[: total - none]]
     if len(asked) < 2:
         return ()
-    asked += _unanswered(page, facts, blanks, rng, none)
+    asked += _unanswered(drawn, rng, none)
     distinct = list({qa.question: qa for qa in asked}.values())
     rng.shuffle(distinct)
     return tuple(distinct)
@@ -49,11 +47,12 @@ def _counted(facts: Sequence[Fact]) -> Counter[str]:
     return Counter(normal(fact.name) for fact in facts)
 
 
-def _unanswered(page: Page, facts: Sequence[Fact], blanks: Sequence[Blank], rng: Random, count: int) -> list[QA]:
+def _unanswered(drawn: Drawn, rng: Random, count: int) -> list[QA]:
     """Blanks first, then keys like those on the page, then fields that this page lacks."""
-    names = _counted(facts)
-    empty = [blank for blank in blanks if names[normal(blank.fact.name)] == 1]
-    chosen = [_blank(blank, rng) for blank in rng.sample(empty, min(len(empty), count, rng.choice((1, 1, 2, 3))))]
+    page, facts, names = drawn.page, drawn.facts, _counted(drawn.facts)
+    empty = [blank for blank in drawn.blanks if names[normal(blank.fact.name)] == 1]
+    most = min(len(empty), count, rng.choice((1, 1, 2, 3)))
+    chosen = [_blank(blank, rng) for blank in rng.sample(empty, most)]
     if len(chosen) < count and rng.random() < 0.5:
         chosen += _near(page, facts, rng)
     chosen += _core(page, facts, rng)
@@ -123,8 +122,10 @@ def _positional(group: Sequence[Found], rng: Random) -> list[tuple[Found, Asked]
 
 def _spatial(key: str, word: str, rng: Random) -> str:
     if " " in word:
-        return rng.choice((f'What is the "{key}" {word}?', f'What is the content in the "{key}" field {word}?'))
-    return rng.choice((f'What is the {word} "{key}"?', f'What is the content in the {word} "{key}" field?'))
+        forms = (f'What is the "{key}" {word}?', f'What is the content in the "{key}" field {word}?')
+    else:
+        forms = (f'What is the {word} "{key}"?', f'What is the content in the {word} "{key}" field?')
+    return rng.choice(forms)
 
 
 def _blank(blank: Blank, rng: Random) -> QA:
@@ -156,4 +157,5 @@ def _core(page: Page, facts: Sequence[Fact], rng: Random) -> list[QA]:
 
 
 def _other_keys(rng: Random) -> list[str]:
-    return [rng.choice((name, name.upper(), name + ":")) for name, _ in rng.sample(FORMS["form"]["fields"], 8)]
+    fields = rng.sample(FORMS["form"]["fields"], 8)
+    return [rng.choice((name, name.upper(), name + ":")) for name, _ in fields]

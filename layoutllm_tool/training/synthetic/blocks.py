@@ -164,8 +164,13 @@ def routing(form: FormCanvas) -> None:
     """A line that a fax machine put on top: date, time, numbers, pages."""
     rng, canvas, values = form.rng, form.canvas, form.values
     x, y = 16.0, 6.0
-    parts = [values.typed("date"), values.time(), values.typed("phone"), values.company().upper()[:18].strip(), "->"]
-    parts += [f"P.{rng.randint(1, 9)}", f"{rng.randint(1, 9):03}/{rng.randint(1, 9):03}"]
+    parts = [values.typed("date"), values.time(), values.typed("phone")]
+    parts += [
+        values.company().upper()[:18].strip(),
+        "->",
+        f"P.{rng.randint(1, 9)}",
+        f"{rng.randint(1, 9):03}/{rng.randint(1, 9):03}",
+    ]
     for part in rng.sample(parts, rng.randint(3, 6)):
         if x + canvas.measure(part, 13) < canvas.width - 20:
             x = canvas.end(canvas.text(x, y, part, size=13)) + rng.choice((8, 30, 60))

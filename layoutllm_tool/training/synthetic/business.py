@@ -73,8 +73,9 @@ def invoice(canvas: Canvas, values: ValueGenerator) -> None:
         canvas.add(style.key(name), key, span, questions=questions, concept="date")
         y += canvas.size * 1.6
     y += 10
-    parties = enumerate(rng.choice(_INVOICE["parties"]))
-    ends = [_party(canvas, values, (left + n * canvas.width * 0.48, y), style.key(name)) for n, name in parties]
+    ends = []
+    for n, name in enumerate(rng.choice(_INVOICE["parties"])):
+        ends.append(_party(canvas, values, (left + n * canvas.width * 0.48, y), style.key(name)))
     sums = _sums(rng, values, rng.randint(1, 5))
     y = _item_table(canvas, values, sums, (left, max(ends) + 20))
     _totals(canvas, values, style, sums, (canvas.width * 0.55, canvas.width - 50.0, y + 14))
@@ -110,16 +111,16 @@ def _head(canvas: Canvas, values: ValueGenerator, middle: bool) -> float:
     lines = canvas.wrap(name, canvas.width * 0.85, canvas.size + 3)
     span, y = canvas.lines(x, y, lines, size=canvas.size + 3, align=place)
     if rng.random() < 0.4:
-        old = rng.random() < 0.7
-        text = f"({values.digits(6)}-{rng.choice('AHKMPTUVWX')})" if old else f"Co. Reg. No: {values.digits(8)}"
-        canvas.text(x, y, text, align=place)
+        number = "({#6}-{A|H|K|M|P|T|U|V|W|X})" if rng.random() < 0.7 else "Co. Reg. No: {#8}"
+        canvas.text(x, y, values.fill(number), align=place)
         y += canvas.size * 1.4
     canvas.unprinted("company", span, "title", questions=questions_about("company"))
     if rng.random() < 0.88:
         address = values.address()
         address = [" ".join(address)] if rng.random() < 0.15 else address
         width = canvas.width * (0.9 if middle else 0.48)
-        span, y = canvas.lines(x, y, [part for line in address for part in canvas.wrap(line, width)], align=place)
+        lines = [part for line in address for part in canvas.wrap(line, width)]
+        span, y = canvas.lines(x, y, lines, align=place)
         canvas.unprinted("address", span, "paragraph", questions=questions_about("address"))
     return _contacts(canvas, values, (x, y), middle) + rng.randint(4, 18)
 
@@ -148,7 +149,8 @@ def _sums(rng: Random, values: ValueGenerator, count: int) -> _Sums:
     subtotal = round(sum(n * price for _, n, price in items), 2)
     tax = round(subtotal * rng.choice((0.0, 0.06, 0.06, 0.07, 0.19, 0.2)), 2)
     total = round(subtotal + tax, 2)
-    return _Sums(items, subtotal, tax, total, float(int(total / 10 + 1) * 10) if rng.random() < 0.7 else total)
+    cash = float(int(total / 10 + 1) * 10) if rng.random() < 0.7 else total
+    return _Sums(items, subtotal, tax, total, cash)
 
 
 def _till_items(canvas: Canvas, values: ValueGenerator, sums: _Sums, y: float) -> float:
@@ -224,7 +226,8 @@ def _total_rows(rng: Random, values: ValueGenerator, sums: _Sums) -> list[tuple[
     rows = [(rng.choice(_PARTS["totals"]), sums.total, "total")]
     if rng.random() < 0.6:
         subtotal, tax = rng.choice(_PARTS["subtotals"]), values.country.tax
-        rows = [(subtotal, sums.subtotal, ""), (rng.choice((tax, f"Total {tax}", "Tax")), sums.tax, "tax"), *rows]
+        tax = rng.choice((tax, f"Total {tax}", "Tax"))
+        rows = [(subtotal, sums.subtotal, ""), (tax, sums.tax, "tax"), *rows]
     if rng.random() < 0.3:
         rows.insert(-1, (rng.choice(_PARTS["roundings"]), 0.0, ""))
     if rng.random() < 0.6:

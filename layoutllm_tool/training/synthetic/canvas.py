@@ -7,6 +7,7 @@ takes their place: it moves the boxes and never changes the words.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from PIL import ImageFont
 
 FAMILIES = (
-    "LiberationSans-Regular", "LiberationSerif-Regular", "LiberationMono-Regular", "LiberationSansNarrow-Regular",
-    "DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "DejaVuSansCondensed", "LiberationSans-Bold", "LiberationMono-Bold",
+    "LiberationSans-Regular", "LiberationSerif-Regular", "LiberationMono-Regular",
+    "LiberationSansNarrow-Regular", "DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "DejaVuSansCondensed",
+    "LiberationSans-Bold", "LiberationMono-Bold",
 )  # fmt: skip
 MONO = (2, 6, 9)
 """Typewriters among the families."""
@@ -81,7 +83,7 @@ class Canvas:
     ``typed`` text is set in the page's second family: what a typewriter put on a printed form.
     """
 
-    def __init__(self, width: int, height: int, rng: Random, *, families: tuple[int, ...] = tuple(range(8))) -> None:
+    def __init__(self, width: int, height: int, rng: Random, *, families: Sequence[int] = range(8)) -> None:
         from PIL import Image, ImageDraw
 
         self.width, self.height, self.rng = width, height, rng
@@ -97,21 +99,14 @@ class Canvas:
         """Note a fact; ``more`` are the other attributes of ``Fact``."""
         self.facts.append(Fact(name, key, value, kind, **more))
 
-    def unprinted(self, name: str, value: Span, kind: Kind = "key-value", *, key: Span = (), **more: Any) -> None:
-        """Note a fact whose name is not printed as its key."""
-        self.add(name, key, value, kind, printed=False, **more)
+    def unprinted(self, name: str, value: Span, kind: Kind = "key-value", **more: Any) -> None:
+        """Note a fact whose name is not printed as its key; ``key`` may be among ``more``."""
+        self.add(name, more.pop("key", ()), value, kind, printed=False, **more)
 
     def text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        *,
-        size: int = 0,
-        align: str = "left",
-        glued: bool = False,
-        typed: bool = False,
-    ) -> Span:
+        self, x: float, y: float, text: str, *,
+        size: int = 0, align: str = "left", glued: bool = False, typed: bool = False,
+    ) -> Span:  # fmt: skip
         """Draw a line of text with its top at y; x is its left end, right end or middle (``align``)."""
         font = self._face(size, typed)
         x -= {"left": 0.0, "right": 1.0, "center": 0.5}[align] * font.getlength(text)
@@ -122,7 +117,8 @@ class Canvas:
                 left = x + font.getlength(text[:at])
                 _, top, right, bottom = font.getbbox(word)
                 self._draw.text((left, y), word, font=font, fill=20)
-                self.words.append(DrawnWord(word, (left, y + top, left + right, y + bottom), glued and n == 0))
+                box = (left, y + top, left + right, y + bottom)
+                self.words.append(DrawnWord(word, box, glued and n == 0))
             at += len(word) + 1
         return tuple(range(start, len(self.words)))
 

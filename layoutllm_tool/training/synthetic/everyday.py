@@ -144,7 +144,8 @@ def _kinds(rng: Random) -> list[Field]:
     own = [field for field in own if field.language == language]
     some = rng.sample(own, min(len(own), rng.randint(8, 24)))
     by_id = {field.id: field for field in own}
-    hard = [by_id[other] for field in some for other in field.confusable if other in by_id and rng.random() < 0.4]
+    alike = [by_id[other] for field in some for other in field.confusable if other in by_id]
+    hard = [field for field in alike if rng.random() < 0.4]
     strange = rng.sample([f for f in every if f.language == language], rng.randint(0, 3))
     return list({field.id: field for field in (*some, *hard, *strange)}.values())
 
@@ -196,7 +197,8 @@ def _fields_asked(form: EverydayForm, found: Sequence[Found], blanks: Sequence[F
     for fact in rng.sample(list(blanks), min(len(blanks), 3)):
         if (text := question(fact.name, fact.name)) is not None:
             yield Asked(text, (), None, fact.name)
-    lacking = [field for field in vocabulary.fields() if field.language == "en" and field.id not in form.kinds]
+    english = [field for field in vocabulary.fields() if field.language == "en"]
+    lacking = [field for field in english if field.id not in form.kinds]
     for field in rng.sample(lacking, rng.choice((0, 1, 1, 2))):
         key = rng.choice(field.keys)
         yield Asked(_asking(form, field, key), (), None, key)

@@ -14,6 +14,7 @@ from layoutllm_tool.training.synthetic.vocabulary import FORMS, questions_about
 _FORM, _LETTER = FORMS["form"], FORMS["letter"]
 Fields = list[tuple[str, str]]
 """Keys with the kinds of their values."""
+At = tuple[float, float]
 
 
 def form(canvas: Canvas, values: ValueGenerator) -> None:
@@ -27,7 +28,7 @@ def form(canvas: Canvas, values: ValueGenerator) -> None:
     cut = rng.randint(4, len(fields) - 3) if rng.random() < 0.5 else len(fields)
     for part in (fields[:cut], fields[cut:]):
         if part and y < canvas.height - 200:
-            y = _section(canvas, values, style, (left, y, part)) + rng.randint(10, 50)
+            y = _section(canvas, values, style, (left, y), part) + rng.randint(10, 50)
             if rng.random() < 0.4 and part is not fields[cut:]:
                 canvas.text(left, y, style.plain(values.phrase(1, 3)), size=canvas.size + 2)
                 y += canvas.size * 2
@@ -47,9 +48,9 @@ def _chosen(rng: Random, count: int) -> Fields:
     return fields
 
 
-def _section(canvas: Canvas, values: ValueGenerator, style: KeyStyle, what: tuple[int, float, Fields]) -> float:
-    """Draw fields in columns of one kind from (left, y) on; the y below them."""
-    rng, (left, y, fields) = canvas.rng, what
+def _section(canvas: Canvas, values: ValueGenerator, style: KeyStyle, at: At, fields: Fields) -> float:
+    """Draw fields in columns of one kind; the y below them."""
+    rng, (left, y) = canvas.rng, at
     columns = rng.choice((1, 1, 2, 2, 3))
     mode = rng.choice(("beside", "beside", "aligned", "below", "cell") if columns < 3 else ("below", "cell"))
     step = (canvas.width - left - 40) / columns
@@ -68,7 +69,7 @@ def _section(canvas: Canvas, values: ValueGenerator, style: KeyStyle, what: tupl
     return y
 
 
-def _field(canvas: Canvas, at: tuple[float, float], width: float, what: tuple[str, str, str]) -> float:
+def _field(canvas: Canvas, at: At, width: float, what: tuple[str, str, str]) -> float:
     """Draw a key and its value; the y below them."""
     (x, y), (name, value, mode) = at, what
     key, row = canvas.text(x, y, name), canvas.size * 1.4
@@ -87,7 +88,7 @@ def _field(canvas: Canvas, at: tuple[float, float], width: float, what: tuple[st
     return y + row
 
 
-def _paragraph(canvas: Canvas, values: ValueGenerator, at: tuple[float, float], name: str) -> None:
+def _paragraph(canvas: Canvas, values: ValueGenerator, at: At, name: str) -> None:
     x, y = at
     key = canvas.text(x, y, name)
     text = canvas.wrap(values.phrase(10, 24) + ".", canvas.width - 2 * x)
@@ -117,7 +118,7 @@ def letter(canvas: Canvas, values: ValueGenerator) -> None:
     canvas.unprinted("signature", signed, key=close, questions=questions_about("signature"))
 
 
-def _letter_head(canvas: Canvas, values: ValueGenerator, style: KeyStyle, at: tuple[float, float]) -> float:
+def _letter_head(canvas: Canvas, values: ValueGenerator, style: KeyStyle, at: At) -> float:
     rng, (x, y) = canvas.rng, at
     heads = [*_LETTER["heads"], *rng.sample(_LETTER["more_heads"], rng.randint(0, 3))]
     if rng.random() < 0.4:
@@ -133,7 +134,7 @@ def _letter_head(canvas: Canvas, values: ValueGenerator, style: KeyStyle, at: tu
     return y
 
 
-def _list(canvas: Canvas, values: ValueGenerator, at: tuple[float, float]) -> float:
+def _list(canvas: Canvas, values: ValueGenerator, at: At) -> float:
     x, y = at
     for n, word in zip(range(canvas.rng.randint(2, 4)), ("first", "second", "third", "fourth"), strict=False):
         mark = canvas.text(x, y, f"{n + 1}.")

@@ -11,6 +11,8 @@ from layoutllm_tool.training.synthetic.vocabulary import TYPED, questions_about
 
 _WIDE = ("remark", "party", "copies", "title", "persons", "brands", "areas")
 """Kinds of values that no column is wide enough for."""
+Heads = list[tuple[str, str, Span]]
+"""Columns: the name as printed, the kind of its values, where the name stands."""
 
 
 def signatures(form: FormCanvas, count: int) -> None:
@@ -55,7 +57,8 @@ def choices(form: FormCanvas, count: int) -> None:
 def _options(form: FormCanvas, x: float, options: list[str], how: tuple[str, str, bool]) -> Span:
     """Draw options with their marks as far as there is room; the words of the ticked one."""
     canvas, (on, off, after) = form.canvas, how
-    chosen, ticked = form.rng.randrange(len(options) + 1), ()
+    ticked: Span = ()
+    chosen = form.rng.randrange(len(options) + 1)
     for n, option in enumerate(options):
         text = form.style.plain(option)
         wide = canvas.measure(text) + form.size * 2.6
@@ -93,7 +96,8 @@ def columns(form: FormCanvas, count: int) -> None:
     width = (form.right - left) / max(len(fields), 1)
     if form.room < 60 + 24 * rowed or width < 70 or not fields:
         return
-    heads, y = [], form.y
+    heads: Heads = []
+    y = form.y
     for n, (name, kind) in enumerate(fields):
         printed = form.style.plain(name)
         key, end = form.key((left + n * width + 3, form.y), printed, width - 12, form.small)
@@ -102,31 +106,31 @@ def columns(form: FormCanvas, count: int) -> None:
     y += 3
     for r in range(rowed):
         label = labels[r] if labels else ""
-        bottom = _table_row(form, heads, (left, y, width), (r, label, rowed == 1))
+        number = "" if rowed == 1 else ("first", "second", "third", "fourth")[r]
+        bottom = _table_row(form, heads, (left, y, width), (label, number))
         if rng.random() < 0.4:
             form.canvas.rule(form.left, y - 2, form.right, y - 2)
         y = bottom + rng.choice((2, 6, 10))
     form.y = y + 4
 
 
-def _table_row(
-    form: FormCanvas, heads: list[tuple[str, str, Span]], at: tuple[float, float, float], row: tuple[int, str, bool]
-) -> float:
-    """Draw a row of values, with its label if it has one; the y below it."""
-    rng, (left, y, width), (number, label, alone) = form.rng, at, row
+def _table_row(form: FormCanvas, heads: Heads, at: tuple[float, float, float], row: tuple[str, str]) -> float:
+    """Draw a row of values under a label or a number ("": it is the only row); the y below it."""
+    rng, (left, y, width), (label, number) = form.rng, at, row
     label_span, bottom = form.key((form.left, y), label, 182, form.small) if label else ((), y)
     for n, (name, kind, key) in enumerate(heads):
         text = form.filled(kind)
-        span, end = (), y + form.size * 1.3
+        span: Span = ()
+        end = y + form.size * 1.3
         if text:
             span, end = form.value((left + n * width + 3 + rng.choice((0, 0, 10)), y), text, width - 18)
         bottom = max(bottom, end)
         if label:
             _cell(form, label, name, span, key=label_span)
-        elif alone:
+        elif not number:
             form.add(name, key, span)
         elif span and n:
-            _cell(form, ("first", "second", "third", "fourth")[number], name, span)
+            _cell(form, number, name, span)
     return bottom
 
 

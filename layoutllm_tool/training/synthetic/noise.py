@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _CONFUSED = {
-    "0": "OoD", "O": "0QD", "1": "lI|i", "l": "1I|", "I": "1l|", "5": "S$", "S": "5s", "8": "B&", "B": "8R", "6": "b5",
-    "2": "Z7", "Z": "2", "7": "T1", "9": "g3", "g": "q9", "4": "A", "A": "4", "e": "co", "c": "e", "o": "0c", "a": "e",
-    "u": "v", "v": "y", "n": "r", "h": "b", "t": "f", "f": "t", "i": "l", "D": "O", "G": "6C", "M": "H", "H": "N", "R": "K",
+    "0": "OoD", "O": "0QD", "1": "lI|i", "l": "1I|", "I": "1l|", "5": "S$", "S": "5s", "8": "B&", "B": "8R",
+    "6": "b5", "2": "Z7", "Z": "2", "7": "T1", "9": "g3", "g": "q9", "4": "A", "A": "4", "e": "co", "c": "e",
+    "o": "0c", "a": "e", "u": "v", "v": "y", "n": "r", "h": "b", "t": "f", "f": "t", "i": "l", "D": "O",
+    "G": "6C", "M": "H", "H": "N", "R": "K",
     ".": ",", ",": ".", ":": ";.", "-": "~", "£": "f", "€": "E", "$": "S", "&": "8",
 }  # fmt: skip
 _PAIRS = {"rn": "m", "m": "rn", "cl": "d", "d": "cl", "nn": "m", "vv": "w", "w": "vv", "li": "h"}
@@ -101,12 +102,14 @@ def tilted(image: Image, words: Sequence[DrawnWord], slope: float) -> tuple[Imag
     from PIL import Image as Pictures
 
     middle = image.width / 2
-    turned = image.transform(image.size, Pictures.Transform.AFFINE, (1, 0, 0, -slope, 1, slope * middle), fillcolor=255)
+    matrix = (1, 0, 0, -slope, 1, slope * middle)
+    turned = image.transform(image.size, Pictures.Transform.AFFINE, matrix, fillcolor=255)
     moved = []
     for drawn in words:
         x0, y0, x1, y1 = drawn.box
         down = slope * ((x0 + x1) / 2 - middle)
-        moved.append(DrawnWord(drawn.text, (x0, max(y0 + down, 0.0), x1, min(y1 + down, image.height)), drawn.glued))
+        box = (x0, max(y0 + down, 0.0), x1, min(y1 + down, image.height))
+        moved.append(DrawnWord(drawn.text, box, drawn.glued))
     return turned, moved
 
 

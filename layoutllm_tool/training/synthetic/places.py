@@ -36,6 +36,17 @@ class Blank:
     printed: str
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A page as read, with everything it says: more than is asked."""
+
+    kind: str
+    page: Page
+    facts: tuple[Fact, ...]
+    found: tuple[Found, ...]
+    blanks: tuple[Blank, ...]
+
+
 def find(page: Page, fact: Fact, chars: Chars) -> Found | None:
     """None where the value's words are torn apart by others, or in another order than they were written."""
     place = stretch(page, fact.value, chars)

@@ -87,5 +87,6 @@ def lacks(page: Page, names: Iterable[str]) -> bool:
 
 
 def _negative(name: str, rng: Random) -> QA:
-    key = rng.choice((name, name.upper(), name.title(), f"{name.upper().rstrip(':')}:", f"{name.title().rstrip(':')}:"))
+    upper, title = name.upper(), name.title()
+    key = rng.choice((name, upper, title, f"{upper.rstrip(':')}:", f"{title.rstrip(':')}:"))
     return unanswerable(ask(key, rng), key.strip(EDGES))

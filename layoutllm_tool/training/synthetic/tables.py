@@ -46,10 +46,10 @@ def table(canvas: Canvas, values: ValueGenerator) -> None:
 
 
 def _rows(
-    canvas: Canvas, values: ValueGenerator, corner: tuple[float, float], columns: Columns, how: tuple[int, str]
+    canvas: Canvas, values: ValueGenerator, at: tuple[float, float], columns: Columns, how: tuple[int, str]
 ) -> None:
     """Draw the table's body; one cell in fifteen is empty."""
-    rng, (left, y), (size, place) = canvas.rng, corner, how
+    rng, (left, y), (size, place) = canvas.rng, at, how
     kind = rng.choice(("number", "money", "percent", "number"))
     for label in _distinct(lambda: _label(values)[:24].strip(), rng.randint(3, 8)):
         key = canvas.text(left, y, label, size=size)
@@ -71,14 +71,15 @@ def _cell(canvas: Canvas, row: str, column: tuple[str, str], key: Span, value: S
 def _header(values: ValueGenerator) -> str:
     rng = values.rng
     return rng.choice((
-        str(rng.randint(1975, 2023)), values.coined(), values.phrase(1, 2).title(), f"Group {rng.choice('ABCDEFGH')}",
-        composed(rng)[0],
+        str(rng.randint(1975, 2023)), values.coined(), values.phrase(1, 2).title(),
+        f"Group {rng.choice('ABCDEFGH')}", composed(rng)[0],
     ))  # fmt: skip
 
 
 def _label(values: ValueGenerator) -> str:
     rng = values.rng
-    return rng.choice((values.coined(), values.phrase(1, 3), values.city(), values.person(), composed(rng)[0]))
+    names = (values.coined(), values.phrase(1, 3), values.city(), values.person(), composed(rng)[0])
+    return rng.choice(names)
 
 
 def _distinct(make: Callable[[], str], count: int) -> list[str]:

@@ -41,8 +41,8 @@ class ValueGenerator(TemplateFiller):
     """Values of one page: they share a country, so that its dates and amounts look alike."""
 
     METHODS = frozenset((
-        "person", "company", "suffix", "coined", "family_name", "street", "town", "city", "address_line", "date", "money",
-        "time", "phrase", "few_words", "long_phrase", "item", "code_letters", "some_digits",
+        "person", "company", "suffix", "coined", "family_name", "street", "town", "city", "address_line",
+        "date", "money", "time", "phrase", "few_words", "long_phrase", "item", "code_letters", "some_digits",
     ))  # fmt: skip
 
     def __init__(self, rng: Random, *, country: Country | None = None) -> None:
