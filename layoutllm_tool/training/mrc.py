@@ -136,7 +136,7 @@ def _drawn(item: Item, rng: Random) -> _Drawn | None:
     y = 24.0
     for n, heading in enumerate(item.heading):
         big = size + (6 if n == 0 else 2)
-        _, y = canvas.lines(30, y, canvas.wrap(heading, _WIDTH - 60, big), size=big)
+        _, y = canvas.block(30, y, heading, _WIDTH - 60, size=big)
         y += 4
     spans, y = _grid(canvas, item.rows, widths, size, y + rng.randint(6, 20))
     if y > _TALLEST - 20:
@@ -173,8 +173,7 @@ def _grid(
         y, bottom = y + pad, y + pad
         for m, text in enumerate(row):
             if text:
-                inner = (canvas.wrap(text, widths[m] - 8, size), edges[m] + 5)
-                spans[n, m], below = canvas.lines(inner[1], y, inner[0], size=size)
+                spans[n, m], below = canvas.block(edges[m] + 5, y, text, widths[m] - 8, size=size)
                 bottom = max(bottom, below)
         y = max(bottom, y + size * 1.35) + pad
         if rules or n == 0:

@@ -138,8 +138,8 @@ def prose(form: FormCanvas) -> None:
     if form.room > 110:
         values, canvas = form.values, form.canvas
         text = f"{values.phrase(8, 20)}. {values.typed('signer')} {values.phrase(3, 9)}."
-        lines = canvas.wrap(text, form.width, form.small)
-        form.y = canvas.lines(form.left, form.y, lines, size=form.small)[1] + form.rng.randint(4, 16)
+        end = canvas.block(form.left, form.y, text, form.width, size=form.small)[1]
+        form.y = end + form.rng.randint(4, 16)
 
 
 def embedded(form: FormCanvas) -> None:

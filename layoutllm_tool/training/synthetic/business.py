@@ -108,19 +108,16 @@ def _head(canvas: Canvas, values: ValueGenerator, middle: bool) -> float:
         canvas.text(x, y, values.coined().lower(), size=canvas.size + 6, align=place)
         y += canvas.size + 14
     name = values.company() if rng.random() < 0.4 else values.company().upper()
-    lines = canvas.wrap(name, canvas.width * 0.85, canvas.size + 3)
-    span, y = canvas.lines(x, y, lines, size=canvas.size + 3, align=place)
+    span, y = canvas.block(x, y, name, canvas.width * 0.85, size=canvas.size + 3, align=place)
     if rng.random() < 0.4:
         number = "({#6}-{A|H|K|M|P|T|U|V|W|X})" if rng.random() < 0.7 else "Co. Reg. No: {#8}"
         canvas.text(x, y, values.fill(number), align=place)
         y += canvas.size * 1.4
     canvas.unprinted("company", span, "title", questions=questions_about("company"))
     if rng.random() < 0.88:
-        address = values.address()
-        address = [" ".join(address)] if rng.random() < 0.15 else address
-        width = canvas.width * (0.9 if middle else 0.48)
-        lines = [part for line in address for part in canvas.wrap(line, width)]
-        span, y = canvas.lines(x, y, lines, align=place)
+        lines = values.address()
+        address = (" " if rng.random() < 0.15 else "\n").join(lines)
+        span, y = canvas.block(x, y, address, canvas.width * (0.9 if middle else 0.48), align=place)
         canvas.unprinted("address", span, "paragraph", questions=questions_about("address"))
     return _contacts(canvas, values, (x, y), middle) + rng.randint(4, 18)
 
@@ -194,8 +191,8 @@ def _party(canvas: Canvas, values: ValueGenerator, at: At, name: str) -> float:
     """Draw a name and an address under a key; the y below them."""
     key = canvas.text(*at, name)
     who = values.person() if canvas.rng.random() < 0.4 else values.company()
-    lines = [part for line in (who, *values.address()) for part in canvas.wrap(line, canvas.width * 0.42)]
-    span, y = canvas.lines(at[0], at[1] + canvas.size * 1.5, lines)
+    lines = "\n".join((who, *values.address()))
+    span, y = canvas.block(at[0], at[1] + canvas.size * 1.5, lines, canvas.width * 0.42)
     canvas.add(name, key, span, "paragraph")
     return y
 

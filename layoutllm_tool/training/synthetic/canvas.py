@@ -122,14 +122,16 @@ class Canvas:
             at += len(word) + 1
         return tuple(range(start, len(self.words)))
 
-    def lines(
-        self, x: float, y: float, lines: list[str], *, size: int = 0, align: str = "left", typed: bool = False
-    ) -> tuple[Span, float]:
-        """Lines below each other; the y below the last."""
+    def block(
+        self, x: float, y: float, text: str, width: float = 0.0, *,
+        size: int = 0, align: str = "left", typed: bool = False,
+    ) -> tuple[Span, float]:  # fmt: skip
+        """Draw lines below each other, wrapped to ``width`` if there is one; the y below the last."""
         span: Span = ()
-        for line in lines:
-            span += self.text(x, y, line, size=size, align=align, typed=typed)
-            y += (size or self.size) * 1.35
+        for line in text.split("\n"):
+            for part in self.wrap(line, width, size, typed=typed) if width else [line]:
+                span += self.text(x, y, part, size=size, align=align, typed=typed)
+                y += (size or self.size) * 1.35
         return span, y
 
     def wrap(self, text: str, width: float, size: int = 0, *, typed: bool = False) -> list[str]:

@@ -160,7 +160,7 @@ def _head(form: EverydayForm) -> list[Question]:
         asked.append((form.facts[-1], rng.choice(_FORMS["issuer"])))
         form.y += form.size * 2.4
         if rng.random() < 0.6:
-            where, form.y = canvas.lines(x, form.y, form.values.address(), align=place)
+            where, form.y = canvas.block(x, form.y, "\n".join(form.values.address()), align=place)
             canvas.unprinted("address", where, "paragraph", concept="address")
             asked.append((form.facts[-1], rng.choice(_FORMS["address"])))
     if rng.random() < 0.6:
@@ -218,8 +218,7 @@ def _table(form: EverydayForm, kind: TableKind) -> list[Question]:
     step = form.width / len(kind.columns)
 
     def cell(n: int, text: str) -> tuple[tuple[int, ...], float]:
-        lines = canvas.wrap(text, step - 8, form.small)
-        return canvas.lines(form.left + n * step, form.y, lines, size=form.small)
+        return canvas.block(form.left + n * step, form.y, text, step - 8, size=form.small)
 
     headers = [cell(n, column)[0] for n, column in enumerate(kind.columns)]
     form.y += form.size * 2.4
@@ -256,7 +255,7 @@ def _sentence(form: EverydayForm, sentence: Sentence) -> Question:
     text = (f"{values.phrase(4, 10)}. " if rng.random() < 0.5 else "") + said
     first = len(text[: text.index(told)].split())
     text += f" {values.phrase(3, 9)}." if rng.random() < 0.5 else ""
-    span, form.y = canvas.lines(form.left, form.y, canvas.wrap(text, form.width))
+    span, form.y = canvas.block(form.left, form.y, text, form.width)
     canvas.unprinted("sentence", span[first : first + len(told.split())])
     form.y += rng.choice((2, 12))
     return form.facts[-1], form.wording(sentence.questions).format_map(fillings)

@@ -52,18 +52,13 @@ class FormCanvas:
 
     def key(self, at: At, text: str, width: float = 0.0, size: int = 0) -> tuple[Span, float]:
         """Draw a printed label, wrapped to ``width`` if there is one; the y below it."""
-        lines = self.canvas.wrap(text, width, size or self.size) if width else [text]
-        return self.canvas.lines(*at, lines, size=size or self.size)
+        return self.canvas.block(*at, text, width, size=size or self.size)
 
     def value(self, at: At, text: str, width: float) -> tuple[Span, float]:
         """Draw a typed value in lines no wider than ``width``, a little off the line; the y below it."""
         text = text.upper() if self.upper else text
-        lines = [part for line in text.split("\n") for part in self._wrapped(line, width)]
         y = at[1] - self.rng.randint(0, self.lift)
-        return self.canvas.lines(at[0], y, lines, size=self.typed_size, typed=True)
-
-    def _wrapped(self, line: str, width: float) -> list[str]:
-        return self.canvas.wrap(line, width, self.typed_size, typed=True)
+        return self.canvas.block(at[0], y, text, width, size=self.typed_size, typed=True)
 
     def filled(self, kind: str) -> str:
         """A value of the kind, or "" for a field left blank."""
@@ -108,9 +103,9 @@ class FormCanvas:
         """Draw a value that goes on at the left margin, under its key."""
         (x, y), canvas = at, self.canvas
         text = text.upper() if self.upper else text
-        first = self._wrapped(text, max(self.right - x, 80))[0]
-        head = canvas.text(x, y, first, size=self.typed_size, typed=True)
-        rest = text[len(first) :].strip()
-        lines = self._wrapped(rest, self.width) if rest else []
-        tail, y = canvas.lines(self.left, y + self.size * 1.5, lines, size=self.typed_size, typed=True)
-        return head + tail, y
+        first = canvas.wrap(text, max(self.right - x, 80), self.typed_size, typed=True)[0]
+        span, y = canvas.text(x, y, first, size=self.typed_size, typed=True), y + self.size * 1.5
+        if rest := text[len(first) :].strip():
+            more, y = canvas.block(self.left, y, rest, self.width, size=self.typed_size, typed=True)
+            span += more
+        return span, y

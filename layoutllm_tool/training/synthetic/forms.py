@@ -22,7 +22,7 @@ def form(canvas: Canvas, values: ValueGenerator) -> None:
     rng, style, left = canvas.rng, KeyStyle(canvas.rng), canvas.rng.randint(30, 70)
     y = heading(canvas, values, rng.choice(_FORM["titles"]))
     if rng.random() < 0.25:
-        _, y = canvas.lines(left, y, canvas.wrap(values.phrase(8, 22) + ".", canvas.width - 2 * left))
+        _, y = canvas.block(left, y, values.phrase(8, 22) + ".", canvas.width - 2 * left)
         y += 16
     fields = _chosen(rng, rng.randint(8, 24))
     cut = rng.randint(4, len(fields) - 3) if rng.random() < 0.5 else len(fields)
@@ -79,7 +79,7 @@ def _field(canvas: Canvas, at: At, width: float, what: tuple[str, str, str]) -> 
         start = max(canvas.end(key) + canvas.size * 0.5, x + 0.42 * width if mode == "aligned" else 0.0)
         wide = max(width - (start - x), 120.0)
     if value:
-        span, end = canvas.lines(start, y, canvas.wrap(value, wide))
+        span, end = canvas.block(start, y, value, wide)
         canvas.add(name, key, span)
         return end
     if mode == "beside" and canvas.rng.random() < 0.4:
@@ -91,8 +91,9 @@ def _field(canvas: Canvas, at: At, width: float, what: tuple[str, str, str]) -> 
 def _paragraph(canvas: Canvas, values: ValueGenerator, at: At, name: str) -> None:
     x, y = at
     key = canvas.text(x, y, name)
-    text = canvas.wrap(values.phrase(10, 24) + ".", canvas.width - 2 * x)
-    canvas.add(name, key, canvas.lines(x, y + canvas.size * 1.5, text)[0], "paragraph")
+    text = values.phrase(10, 24) + "."
+    span, _ = canvas.block(x, y + canvas.size * 1.5, text, canvas.width - 2 * x)
+    canvas.add(name, key, span, "paragraph")
 
 
 def _check_boxes(canvas: Canvas, x: float, y: float) -> float:
@@ -109,7 +110,7 @@ def letter(canvas: Canvas, values: ValueGenerator) -> None:
     y = _letter_head(canvas, values, style, (x, heading(canvas, values, rng.choice(_LETTER["titles"]))))
     canvas.rule(x, y, canvas.width - x, y)
     text = f"{values.phrase(14, 30)}. {values.phrase(8, 20)}."
-    body, y = canvas.lines(x, y + 16, canvas.wrap(text, canvas.width - 2 * x))
+    body, y = canvas.block(x, y + 16, text, canvas.width - 2 * x)
     canvas.unprinted("text", body, "paragraph", questions=questions_about("body"))
     if rng.random() < 0.5:
         y = _list(canvas, values, (x + 30, y + 10))
@@ -155,7 +156,7 @@ def heading(canvas: Canvas, values: ValueGenerator, title: str) -> float:
         canvas.unprinted("company", name, "title", names=("company", "name of the company"))
         y += canvas.size + 16
         if rng.random() < 0.5:
-            where, y = canvas.lines(x, y, values.address(), align=place)
+            where, y = canvas.block(x, y, "\n".join(values.address()), align=place)
             canvas.unprinted("address", where, "paragraph", names=("address", "company address"))
     if title:
         printed = rng.choice((title, title.upper()))
