@@ -1,7 +1,7 @@
 """Facts marked in HTML -> questions with LayoutCoT on the rendered page.
 
 Each numbered word's box says which of the page's words came from it. A fact counts only if the words found
-say what the HTML says: what was cut off, hidden, or torn apart is dropped. Two facts of one name are dropped
+say what the HTML says: what was cut off, hidden, or divided is dropped. Two facts of one name are dropped
 too, unless a section tells them apart.
 """
 

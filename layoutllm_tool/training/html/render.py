@@ -1,9 +1,8 @@
 """HTML -> PDF (WeasyPrint) -> a page with words and boxes, and where each numbered word stands.
 
 WeasyPrint is an extra (``pip install layoutllm-tool[html]``) and needs the system's Pango. Nothing is ever
-fetched: every address is refused. Only the first page counts. HTML that nobody vouches for is rendered in a
-process of its own, with a limit of time and memory (``isolated``): style sheets can keep a renderer busy for
-hours.
+fetched: every address is refused. Only the first page counts. Untrusted HTML is rendered in a process of its
+own with a limit of time and memory (``isolated``): a style sheet can keep a renderer busy for hours.
 """
 
 from __future__ import annotations

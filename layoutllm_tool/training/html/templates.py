@@ -36,19 +36,15 @@ class _Marks:
         return str(self.rng.choice(_WORDS[words]))
 
     def field(self, key: str, value: str) -> str:
-        """A key and its value; an empty value is a rule to write on."""
-        blank = "" if value else " blank"
-        return f'<div class="field">{self.pair("span", key, "span", value, blank)}</div>'
+        return f'<div class="field">{self.pair("span", key, "span", value)}</div>'
 
-    def pair(self, key_tag: str, key: str, tag: str, value: str, blank: str | None = None) -> str:
-        """A key and its value, marked. ``blank``: further classes of a value that has the class "value"."""
+    def pair(self, key_tag: str, key: str, tag: str, value: str) -> str:
+        """A key and its value, marked; an empty value in running text is a rule to write on."""
         name = self.name()
-        between = "" if blank is None else " "
-        first = "" if blank is None else f'class="value{blank}" '
-        kind = "" if blank is None else ' data-kind="key-value"'
+        classes = "value" if value or tag != "span" else "value blank"
         return (
-            f'<{key_tag} class="key" data-key="{name}">{escape(key)}</{key_tag}>{between}'
-            f'<{tag} {first}data-value="{name}"{kind}>{escape(value)}</{tag}>'
+            f'<{key_tag} class="key" data-key="{name}">{escape(key)}</{key_tag}> '
+            f'<{tag} class="{classes}" data-value="{name}">{escape(value)}</{tag}>'
         )
 
     def alone(self, tag: str, text: str, asks: Iterable[str], about: str, kind: str) -> str:
@@ -152,7 +148,7 @@ def _lines(marks: _Marks, fields: Fields) -> str:
 
 
 def _parties(marks: _Marks) -> str:
-    """Two blocks with the same keys: only their headings tell them apart."""
+    """Two blocks with the same keys under different headings."""
     rng, blocks = marks.rng, []
     keys = rng.sample(_WORDS["party_keys"], rng.randint(2, 4))
     for heading in rng.choice(_WORDS["sections"]):

@@ -1,8 +1,8 @@
-"""HTML that nobody vouches for -> a bounded tree of harmless elements -> HTML. Standard library only.
+"""Untrusted HTML -> a bounded tree of safe elements -> HTML. Standard library only.
 
-What is not listed here does not pass: no scripts, frames, pictures, links or forms, no style that names a
-resource. Unknown tags give up their content to the element around them. This is *not* a full HTML5 parser:
-only the end tags that people leave out in lists and tables are put in.
+What is not listed here is removed: scripts, frames, pictures, links, forms, styles that name a resource. The
+content of unknown tags moves to the element around them. This is *not* a full HTML5 parser: it adds only the
+end tags that are often left out in lists and tables.
 """
 
 from __future__ import annotations

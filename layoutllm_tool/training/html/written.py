@@ -26,7 +26,7 @@ def prompt(rng: Random) -> str:
 
 
 def ask(write: Callable[[str], str], rng: Random) -> Source:
-    """One page from the model, made harmless. DocumentError where the reply is no page."""
+    """One page from the model, sanitised. DocumentError where the reply is no page."""
     reply = write(prompt(rng))
     if not isinstance(reply, str):
         raise DocumentUnreadable(

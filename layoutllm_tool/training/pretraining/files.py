@@ -1,7 +1,4 @@
-"""Reading a data set's files as the strangers they are: bounded, checked, errors of the tree.
-
-Pillow inside functions.
-"""
+"""Read a data set's untrusted files: sizes are bounded, errors are those of the package."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def sentences(form: FormCanvas, count: int) -> None:
 
 
 def heading(form: FormCanvas) -> None:
-    """A section's heading, nobody's key."""
+    """Draw a section's heading, which is no key."""
     if form.room > 80:
         x, place = form.rng.choice(((form.left, "left"), (form.canvas.width / 2, "center")))
         text = form.style.plain(form.rng.choice(TYPED["sections"]))
@@ -134,7 +134,7 @@ def heading(form: FormCanvas) -> None:
 
 
 def prose(form: FormCanvas) -> None:
-    """Instructions or a clause that nobody asks about."""
+    """Draw instructions or a clause about which there are no questions."""
     if form.room > 110:
         values, canvas = form.values, form.canvas
         text = f"{values.phrase(8, 20)}. {values.typed('signer')} {values.phrase(3, 9)}."
@@ -161,7 +161,7 @@ def embedded(form: FormCanvas) -> None:
 
 
 def routing(form: FormCanvas) -> None:
-    """A line that a fax machine put on top: date, time, numbers, pages."""
+    """Draw the line that a fax machine prints on top: date, time, numbers, pages."""
     rng, canvas, values = form.rng, form.canvas, form.values
     x, y = 16.0, 6.0
     parts = [values.typed("date"), values.time(), values.typed("phone")]

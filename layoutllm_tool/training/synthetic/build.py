@@ -33,7 +33,7 @@ _SHARES = {
 _RATES = (0.0, 0.0, 0.0, 0.01, 0.02, 0.04, 0.07)
 """Shares of misread characters; a page has one of them."""
 _LOOSE = (0.0, 0.0, 0.0, 0.3, 0.7, 1.0)
-"""Shares of the signs at which words fall apart; a page has one of them."""
+"""Shares of the signs at which OCR splits words; a page has one of them."""
 _AMERICAN = next(country for country in COUNTRIES if country.code == "US")
 
 
@@ -44,7 +44,7 @@ def examples(*, seed: int, count: int) -> Iterator[Example]:
 
 
 def example(seed: int, number: int) -> Example:
-    """One page. Drawings whose texts collide, or of which too little can be asked, are drawn again."""
+    """One page. Drawings whose texts collide, or with too few questions, are drawn again."""
     return _made(seed, number)[1]
 
 

@@ -58,7 +58,7 @@ class Fact:
     concept: str = ""
     """What ``questions`` look for, where it is not ``name``."""
     printed: bool = True
-    """Whether ``name`` is the key as printed, so that it may be asked for in quotes."""
+    """Whether ``name`` is the key as printed: a question may quote it."""
 
 
 class KeyStyle:

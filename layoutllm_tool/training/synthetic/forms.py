@@ -1,6 +1,6 @@
 """Forms and letters.
 
-Each kind of page is drawn by a function, which notes on the canvas what can be asked about it.
+Each kind of page is drawn by a function, which adds to the canvas the facts that can be asked.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def heading(canvas: Canvas, values: ValueGenerator, title: str) -> float:
 
 
 def small_print(canvas: Canvas, values: ValueGenerator) -> None:
-    """Draw a line at the foot of the page that nobody asks about: page numbers, form numbers, advice."""
+    """Draw a line at the foot of the page about which there are no questions."""
     rng, y = canvas.rng, canvas.height - canvas.rng.randint(40, 90)
     if max(word.box[3] for word in canvas.words) > y - 10:
         return

@@ -23,7 +23,7 @@ _CONFUSED = {
 _PAIRS = {"rn": "m", "m": "rn", "cl": "d", "d": "cl", "nn": "m", "vv": "w", "w": "vv", "li": "h"}
 
 _SIGNS = frozenset("/,.:;-()$#%&+")
-"""Where a word may fall apart."""
+"""Where OCR may split a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def read(
 ) -> list[Read]:
     """The page's words with about ``rate`` of the characters wrong, boxes 0-1000.
 
-    ``loose`` is the share of the signs inside words at which a word falls apart: "7/15/84" is read as "7/ 15/
+    ``loose`` is the share of the signs inside words at which a word is split: "7/15/84" is read as "7/ 15/
     84".
     """
     ahead = rng.random() < 0.2

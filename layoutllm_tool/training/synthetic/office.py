@@ -76,7 +76,7 @@ def _head(form: FormCanvas) -> None:
 
 
 def _foot(form: FormCanvas) -> None:
-    """A form's number or a running number that nobody asks about."""
+    """Draw a form's number or a running number, about which there are no questions."""
     rng, values = form.rng, form.values
     if form.room > 30 and rng.random() < 0.7:
         text = rng.choice((values.digits(8), f"Form {values.typed('ref')}", f"{rng.randint(1, 9)}"))

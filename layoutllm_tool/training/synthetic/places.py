@@ -48,7 +48,7 @@ class Drawn:
 
 
 def find(page: Page, fact: Fact, chars: Chars) -> Found | None:
-    """None where the value's words are torn apart by others, or in another order than they were written."""
+    """None where other words stand between the value's, or their order is another."""
     place = stretch(page, fact.value, chars)
     if place is None:
         return None
@@ -64,7 +64,7 @@ def find(page: Page, fact: Fact, chars: Chars) -> Found | None:
 
 
 def blank(page: Page, fact: Fact, chars: Chars) -> Blank | None:
-    """None where the key is torn apart."""
+    """None where other words stand between the key's."""
     key = stretch(page, fact.key, chars) if fact.key else None
     return Blank(fact, key[1]) if key else None
 

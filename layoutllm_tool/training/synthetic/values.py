@@ -124,7 +124,7 @@ class ValueGenerator(TemplateFiller):
         return self.rng.choice((f"{h:02}:{m:02}", half, f"{h:02}:{m:02}:{m:02}"))
 
     def phrase(self, least: int = 2, most: int = 6) -> str:
-        """Words without much sense."""
+        """Random words."""
         count = self.rng.randint(least, most)
         words = [self.pick("words") if self.rng.random() < 0.8 else self.coined() for _ in range(count)]
         return " ".join(words).capitalize()
