@@ -278,10 +278,10 @@ def test_a_mistake_has_no_traceback() -> None:
 
 
 def test_samples_are_what_their_script_draws(tmp_path: Path) -> None:
-    from layoutllm_tool.samples import draw
+    from scripts import draw_samples
 
     try:
-        draw.main(tmp_path / "invoice.png", tmp_path / "letter.pdf")
+        draw_samples.main(tmp_path / "invoice.png", tmp_path / "letter.pdf")
     except OSError:
         pytest.skip("the Liberation fonts are not installed")
     assert (tmp_path / "letter.pdf").read_bytes() == LETTER.read_bytes()

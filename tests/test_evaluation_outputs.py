@@ -16,7 +16,7 @@ from layoutllm_tool.evaluation.pages import Pictures, page_report, worst_first
 from layoutllm_tool.evaluation.rows import Row
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.training import receipts as source
-from layoutllm_tool.training.factory.questions import lacks
+from layoutllm_tool.training.synthetic.questions import lacks
 from tests.test_evaluation_command import SHARED, needs_data, run
 
 NASTY = '<script>alert("x")</script>&amp;\'</td></style>'

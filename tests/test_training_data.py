@@ -10,9 +10,9 @@ import pytest
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training import align, receipts
-from layoutllm_tool.training.factory.questions import ABSENT, absent, lacks
 from layoutllm_tool.training.keys import key_of, pairs
 from layoutllm_tool.training.schema import QA
+from layoutllm_tool.training.synthetic.questions import ABSENT, absent, lacks
 
 RECEIPTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "receipts"
 needs_receipts = pytest.mark.skipif(not RECEIPTS.is_dir(), reason="the SROIE receipts are not beside the repository")

@@ -13,7 +13,7 @@ import pytest
 from layoutllm_tool.errors import DocumentError, DocumentTooLarge, DocumentUnreadable, TrainingError
 from layoutllm_tool.training import align, html
 from layoutllm_tool.training.html.marks import marked
-from layoutllm_tool.training.html.render import Sheet, refusing, render
+from layoutllm_tool.training.html.render import Paper, refusing, render
 from layoutllm_tool.training.html.templates import page
 from layoutllm_tool.training.html.tree import clean_style, parse
 from layoutllm_tool.training.schema import QA, Example
@@ -179,7 +179,7 @@ def test_every_address_is_refused(url: str) -> None:
 def test_the_renderer_itself_fetches_nothing(tmp_path: Path) -> None:
     secret = tmp_path / "secret.css"
     secret.write_text("p::after { content: 'leaked' }")
-    found = render(f"<link rel=stylesheet href='{secret.as_uri()}'><p id=a>Some plain words</p>", Sheet())
+    found = render(f"<link rel=stylesheet href='{secret.as_uri()}'><p id=a>Some plain words</p>", Paper())
     assert found.page.text == "Some plain words"
     assert found.boxes["a"].covers((found.page.lines or ())[0].box)
 
@@ -251,4 +251,4 @@ def test_written_pages_are_rendered_in_a_process_of_their_own(tmp_path: Path) ->
     check(example)
     assert example.source == "html/written/0-00000" and "Key3: value 3" in example.page.text
     with pytest.raises(DocumentTooLarge, match="longer than"):
-        render("<p>slow</p>", Sheet(), isolated=True, seconds=0.01)
+        render("<p>slow</p>", Paper(), isolated=True, seconds=0.01)

@@ -24,12 +24,12 @@ from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.training import align, run
 from layoutllm_tool.training.align import normal
 from layoutllm_tool.training.data import Rehearsed, Sources, fingerprint, sized, stage_examples
-from layoutllm_tool.training.factory.questions import ABSENT, lacks
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.recipe import Stage, load_recipe
 from layoutllm_tool.training.released_pages import ReleasedPages
 from layoutllm_tool.training.reviewed import ReviewedPages, Said, examples_of, of_batch
 from layoutllm_tool.training.schema import QA, Example
+from layoutllm_tool.training.synthetic.questions import ABSENT, lacks
 from tests import tiny
 from tests.batch_pages import invoice
 from tests.test_training_released_pages import pages

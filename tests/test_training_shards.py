@@ -16,7 +16,7 @@ from PIL import Image
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentNotFound, DocumentTooLarge, DocumentUnreadable, TrainingError
-from layoutllm_tool.training import factory, receipts, shards
+from layoutllm_tool.training import receipts, shards, synthetic
 from layoutllm_tool.training.schema import QA, Example, Instruction
 from layoutllm_tool.training.shards import MANIFEST, Shards, write_shards
 
@@ -75,7 +75,7 @@ def test_a_small_picture_is_not_blown_up(tmp_path: Path) -> None:
 
 
 def test_the_same_examples_are_the_same_bytes(tmp_path: Path) -> None:
-    drawn = list(factory.examples(seed=5, count=2))
+    drawn = list(synthetic.examples(seed=5, count=2))
     first = write_shards(drawn, tmp_path / "a", per_shard=1)
     second = write_shards(drawn, tmp_path / "b", per_shard=1)
     other = write_shards(reversed(drawn), tmp_path / "c", per_shard=1)

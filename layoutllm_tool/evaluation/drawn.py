@@ -5,7 +5,7 @@ from __future__ import annotations
 from layoutllm_tool.documents.geometry import Box, Document
 from layoutllm_tool.evaluation.asking import Item
 from layoutllm_tool.evaluation.rows import Question
-from layoutllm_tool.training import factory
+from layoutllm_tool.training import synthetic
 from layoutllm_tool.training.schema import QA, Example
 
 SEED = 900_000_001
@@ -14,7 +14,7 @@ SEED = 900_000_001
 
 def items(count: int, *, seed: int = 0) -> list[Item]:
     """``count`` pages, the same ones for the same seed."""
-    found = factory.examples(seed=SEED + seed, count=count)
+    found = synthetic.examples(seed=SEED + seed, count=count)
     return [_item(example, f"drawn-{seed}-{number}") for number, example in enumerate(found)]
 
 

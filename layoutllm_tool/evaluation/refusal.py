@@ -16,8 +16,8 @@ from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.evaluation.asking import Item
 from layoutllm_tool.evaluation.receipts import HELD_OUT
 from layoutllm_tool.evaluation.rows import Question, Row
-from layoutllm_tool.training import factory
 from layoutllm_tool.training import receipts as source
+from layoutllm_tool.training import synthetic
 from layoutllm_tool.training.schema import QA, Example
 
 SEED = 910_000_001
@@ -39,7 +39,7 @@ def factory_forms(seed: int) -> Iterator[Example]:
     """Forms without end."""
     number = 0
     while True:
-        example = factory.example(seed, number)
+        example = synthetic.example(seed, number)
         if example.source.startswith("factory/form/"):
             yield example
         number += 1

@@ -13,7 +13,7 @@ from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.evaluation.asking import Item
 from layoutllm_tool.evaluation.receipts import image
 from layoutllm_tool.evaluation.rows import Question
-from layoutllm_tool.training.factory.questions import lacks
+from layoutllm_tool.training.synthetic.questions import lacks
 
 AIM = 15
 """Outcomes None, of twenty, that the first weights should reach."""

@@ -1,6 +1,6 @@
 """Two documents to try things on: an invoice as a scanner leaves it, and a born-digital letter of two pages.
 
-Drawn by ``draw.py``; every name, number and address in them is made up.
+Drawn by ``scripts/draw_samples.py``; every name, number and address in them is made up.
 """
 
 from pathlib import Path

@@ -19,11 +19,11 @@ from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.training import annotation_prompts as prompts
 from layoutllm_tool.training.align import Place, box_of, find, normal, similarity
-from layoutllm_tool.training.factory.questions import ABSENT, lacks
 from layoutllm_tool.training.grounding import fits, key_places, named, occurrences, problem
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.replies import items_of, text_of
 from layoutllm_tool.training.schema import QA, Example, Instruction
+from layoutllm_tool.training.synthetic.questions import ABSENT, lacks
 
 MOST_QUESTIONS = 40
 """Items that one page may be asked for."""

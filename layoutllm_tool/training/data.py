@@ -1,6 +1,6 @@
 """A stage's pages: which mixture its recipe asks for, where its sources lie, and what its content hashes to.
 
-What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/, shards.py, reviewed.py;
+What a source yields is in its own file: receipts.py, synthetic/, html/, tables.py, mrc.py, pretraining/, shards.py, reviewed.py;
 layoutcot.py and mixture.py mix them. annotator.py makes LayoutCoT for pages of one's own, released.py reads the
 authors' data, released_pages.py makes pages to train on of it.
 """

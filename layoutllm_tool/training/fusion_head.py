@@ -54,7 +54,7 @@ Question = tuple[str, tuple[WordId, ...]]
 
 
 @dataclass
-class Maker:
+class ValueGenerator:
     """What rows are made with."""
 
     decoder: CoTDecoder
@@ -97,7 +97,7 @@ def everyday(seed: int, numbers: range) -> Iterator[tuple[Page, list[Question]]]
 
 
 def drawn(seed: int, numbers: range) -> Iterator[tuple[Page, list[Question]]]:
-    from layoutllm_tool.training.factory.build import example
+    from layoutllm_tool.training.synthetic.build import example
 
     for number in numbers:
         one = example(seed, number)
@@ -137,7 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
     files = WeightFiles.read(SHIPPED)
     decoder, biases = CoTDecoder(*load_weights(files)), files.calibration()
     decoder.grammar.none_bias, decoder.grammar.named_bias = biases["none_bias"], biases["named_bias"]
-    maker = Maker(decoder, SentenceEncoder(sentence_encoder_folder()), PairHead.load(pair_head.SHIPPED), Random(1))
+    maker = ValueGenerator(
+        decoder, SentenceEncoder(sentence_encoder_folder()), PairHead.load(pair_head.SHIPPED), Random(1)
+    )
     sources = [everyday(options.seed, range(options.pages)), drawn(options.seed, range(options.pages // 6))]
     if options.receipts:
         sources += [receipts(options.receipts, range(options.pages // 6))]

@@ -1,6 +1,6 @@
 """LayoutCoT's training data in the paper's mixture (section 3.2): HTML : document images : MRC = 5 : 4.5 : 0.5, in pages.
 
-Document images are receipts and the page factory's drawings; see html/, mrc.py, mixture.py for what each source yields.
+Document images are receipts and synthetic pages; see html/, mrc.py, mixture.py for what each source yields.
 Which pages text recognition reads, and how, is the caller's business (``pages``).
 """
 
@@ -57,7 +57,7 @@ class LayoutCoTMixture:
     seed: int = 0
     weights: Weights = field(default_factory=Weights)
     receipts_share: float = 0.5
-    """Of the document images, how many are receipts; the others are drawn by the factory."""
+    """Of the document images, how many are receipts; the others are synthetic."""
     written_share: float = 0.5
     """Of the HTML pages, how many are a chat model's, where there are any."""
 

@@ -233,9 +233,9 @@ def _decoder(weights: Path, hidden_layers: Sequence[int] | None) -> CoTDecoder:
 
 
 def _examples(options: argparse.Namespace) -> Iterator[Example]:
-    from layoutllm_tool.training import factory
+    from layoutllm_tool.training import synthetic
 
-    drawn = factory.examples(seed=SEED + options.seed, count=options.pages)
+    drawn = synthetic.examples(seed=SEED + options.seed, count=options.pages)
     return chain(drawn, _receipts(options)) if options.receipts else drawn
 
 

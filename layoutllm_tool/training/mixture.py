@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.training import factory, naf, receipts
+from layoutllm_tool.training import naf, receipts, synthetic
 from layoutllm_tool.training.schema import Example
 from layoutllm_tool.training.synthetic import everyday
 
@@ -48,7 +48,7 @@ class Mixture:
         if self.archive is not None and rng.random() < self.archive_share / (1 - self.everyday_share):
             return self._archived(rng)
         if rng.random() < self.factory_share:
-            return next(iter(factory.examples(seed=self.seed * 1_000_003 + index, count=1)))
+            return next(iter(synthetic.examples(seed=self.seed * 1_000_003 + index, count=1)))
         if self.packed is not None:
             return self.packed(rng.randrange(1 << 30))
         if self.receipts_data is None:

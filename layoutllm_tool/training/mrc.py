@@ -1,7 +1,7 @@
 """Table reading from question sets on Wikipedia tables (tables.py), drawn as pages: the MRC branch of LayoutCoT's data.
 
 FeTaQA's answers are formed: the highlighted cells are the relevant area, and step 3 names them by rule, as in the paper.
-WikiTableQuestions' answers are copied from one cell. Drawn with Pillow (``factory.render.Canvas``), not by way of HTML: a
+WikiTableQuestions' answers are copied from one cell. Drawn with Pillow (``synthetic.canvas.Canvas``), not by way of HTML: a
 plain grid needs no extra, takes a third of the time, and every word's box is known.
 """
 
@@ -16,10 +16,10 @@ from layoutllm_tool.documents.geometry import Box, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.align import WordIndex, box_of, joined
-from layoutllm_tool.training.factory.questions import absent
-from layoutllm_tool.training.factory.render import Canvas, Span
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA, Example
+from layoutllm_tool.training.synthetic.canvas import Canvas, Span
+from layoutllm_tool.training.synthetic.questions import absent
 from layoutllm_tool.training.tables import Asked, CellIndex, Item, Rows, fetaqa, wiki_tables
 
 MAX_LINES = 12
@@ -136,7 +136,7 @@ def _drawn(item: Item, rng: Random) -> _Drawn | None:
     y = 24.0
     for n, heading in enumerate(item.heading):
         big = size + (6 if n == 0 else 2)
-        _, y = canvas.lines(30, y, canvas.wrap(heading, _WIDTH - 60, big), size=big)
+        _, y = canvas.block(30, y, heading, _WIDTH - 60, size=big)
         y += 4
     spans, y = _grid(canvas, item.rows, widths, size, y + rng.randint(6, 20))
     if y > _TALLEST - 20:
@@ -173,8 +173,7 @@ def _grid(
         y, bottom = y + pad, y + pad
         for m, text in enumerate(row):
             if text:
-                inner = (canvas.wrap(text, widths[m] - 8, size), edges[m] + 5)
-                spans[n, m], below = canvas.lines(inner[1], y, inner[0], size=size)
+                spans[n, m], below = canvas.block(edges[m] + 5, y, text, widths[m] - 8, size=size)
                 bottom = max(bottom, below)
         y = max(bottom, y + size * 1.35) + pad
         if rules or n == 0:
@@ -187,7 +186,9 @@ def _grid(
 
 
 def _grouped(canvas: Canvas, spans: dict[CellIndex, Span]) -> _Drawn:
-    words = [Word(ink.text, Box.from_pixels(*ink.box, width=canvas.width, height=canvas.height)) for ink in canvas.inks]
+    words = [
+        Word(word.text, Box.from_pixels(*word.box, width=canvas.width, height=canvas.height)) for word in canvas.words
+    ]
     lines = tuple(group_lines(words, width=canvas.width, height=canvas.height))
     at = {id(word): (i, j) for i, line in enumerate(lines) for j, word in enumerate(line.words)}
     found = {cell: tuple(at[id(words[n])] for n in span) for cell, span in spans.items()}

@@ -21,9 +21,9 @@ from layoutllm_tool.documents.geometry import Box, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training.align import box_of
-from layoutllm_tool.training.factory.questions import unanswerable
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
+from layoutllm_tool.training.synthetic.questions import unanswerable
 
 FILE = "forms.jsonl.gz"
 _FORMS = ('What is the content in the "{}" field?', 'What is the "{}" in the given document?', "What is the {}?", "{}?")

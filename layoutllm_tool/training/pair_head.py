@@ -2,7 +2,7 @@
 
     python -m layoutllm_tool.training.pair_head --pages 1500 --naf DIR --out FILE
 
-Rows come from drawn pages (training/factory) and from the National Archives Forms, whose values were written by hand. A row is
+Rows come from drawn pages (training/synthetic) and from the National Archives Forms, whose values were written by hand. A row is
 one key with the features of its candidates; the target is shared by the candidates that hold most of the value's words.
 """
 
@@ -41,7 +41,7 @@ class Row:
 
 def drawn_rows(seed: int, pages: Iterable[int]) -> Iterator[Row]:
     """Keys of drawn pages, as they stand there, with their values."""
-    from layoutllm_tool.training.factory.build import drawn
+    from layoutllm_tool.training.synthetic.build import drawn
 
     for number in pages:
         one = drawn(seed, number)

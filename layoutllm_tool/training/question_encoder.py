@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from layoutllm_tool.model.sentence_encoder import LONGEST, SentenceEncoder, sentence_encoder_folder
-from layoutllm_tool.training.factory.values import Maker
-from layoutllm_tool.training.synthetic.everyday import value
+from layoutllm_tool.training.synthetic.everyday_form import value
+from layoutllm_tool.training.synthetic.values import ValueGenerator
 from layoutllm_tool.training.synthetic.vocabulary import Field, facts, fields, tables
 
 RANK, RATE, EPOCHS, BATCH, TEMPERATURE = 16, 5e-4, 5, 64, 0.05
@@ -49,7 +49,7 @@ class Pair:
 
 def _told(field: Field, rng: Random) -> str:
     key = rng.choice(field.keys)
-    return key if rng.random() < 0.5 else f"{key} {value(Maker(rng), field)}"
+    return key if rng.random() < 0.5 else f"{key} {value(ValueGenerator(rng), field)}"
 
 
 class _Filled(dict[str, str]):

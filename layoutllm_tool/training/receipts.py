@@ -19,9 +19,9 @@ from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training import align
 from layoutllm_tool.training.align import Place
-from layoutllm_tool.training.factory.questions import absent, ask, unanswerable
 from layoutllm_tool.training.keys import Key, key_of, left_of, pairs
 from layoutllm_tool.training.schema import QA, Example
+from layoutllm_tool.training.synthetic.questions import absent, ask, unanswerable
 
 FIELDS = ("company", "date", "address", "total")
 FORM = 'What is the "{}" in the given document?'

@@ -20,11 +20,11 @@ from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentError, RecipeError
 from layoutllm_tool.training import align
 from layoutllm_tool.training.align import Place
-from layoutllm_tool.training.factory.questions import absent, unanswerable
 from layoutllm_tool.training.grounding import TOP, problem
 from layoutllm_tool.training.keys import Key, keys_of
 from layoutllm_tool.training.passes import pick
 from layoutllm_tool.training.schema import QA, Example
+from layoutllm_tool.training.synthetic.questions import absent, unanswerable
 
 SURE = 0.85
 """Least similarity of a person's value and its place on the page."""

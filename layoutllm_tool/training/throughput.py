@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from layoutllm_tool.training import factory
+from layoutllm_tool.training import synthetic
 from layoutllm_tool.training.packing import Packed, pack
 from layoutllm_tool.training.plan import Work
 from layoutllm_tool.training.recipe import Recipe, load_recipe
@@ -62,7 +62,7 @@ def measure(name: str = "smol-cpu", *, pages: int = 4, repeats: int = 3) -> Thro
     stage = recipe.stages[-1]
     model, processor = begin(recipe)
     prepare(model, stage)
-    drawn = [factory.example(SEED, number) for number in range(pages)]
+    drawn = [synthetic.example(SEED, number) for number in range(pages)]
     packed = [p for n, e in enumerate(drawn) if (p := pack(e, processor, model.config, random.Random(n), most_questions=stage.questions))]  # fmt: skip
     ways = {fast: Learner(model, fast=fast) for fast in (True, False)}
     seconds: dict[bool, list[float]] = {True: [], False: []}

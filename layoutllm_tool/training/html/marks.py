@@ -1,10 +1,12 @@
 """The facts that a page's own HTML carries, each made of numbered words that are found again after rendering.
 
-- ``data-key="x"`` and ``data-value="x"``: a key as printed and its value; an empty value is a field left blank.
-  ``data-value`` alone needs ``data-ask`` (a whole question) and ``data-about`` (what it looks for). ``data-kind`` is one of
-  ``cot.KINDS``. A ``data-section`` around it tells equal keys apart: it repeats the heading as printed.
-- ``data-choice="x"`` with ``data-checked="yes"`` or ``"no"``: an option of the group whose key is ``data-key="x"``.
-- tables speak for themselves: rows of ``th`` on top are column heads, ``th`` in a row (else its first cell) its label.
+- ``data-key="x"`` and ``data-value="x"``: a key as printed and its value; an empty value is a field left
+  blank. ``data-value`` alone needs ``data-ask`` (a whole question) and ``data-about`` (what it looks for).
+  ``data-kind`` is one of ``cot.KINDS``. A ``data-section`` around it, the heading as printed, tells equal
+  keys apart.
+- ``data-choice="x"`` with ``data-checked="yes"`` or ``"no"``: an option of the group with ``data-key="x"``.
+- tables need no marks: rows of ``th`` on top are column heads, ``th`` in a row (else its first cell) is its
+  label.
   The roles "table", "row", "columnheader", "rowheader" and "cell" do the same for other elements.
 
 Nothing here knows where anything stands on the page. Standard library only.
@@ -107,12 +109,12 @@ class _Numbering:
         self.count = 0
 
     def numbered(self, element: Element) -> Element:
-        children: list[Element | str] = [
-            self.numbered(c) if isinstance(c, Element) else self._text(c) if c.strip() else c for c in element.children
-        ]
+        children = [self.numbered(c) if isinstance(c, Element) else self._text(c) for c in element.children]
         return Element(element.tag, dict(element.attributes), children)
 
-    def _text(self, text: str) -> Element:
+    def _text(self, text: str) -> Element | str:
+        if not text.strip():
+            return text
         parts: list[Element | str] = []
         for part in re.findall(r"\s+|\S+", text):
             if part.isspace():
@@ -161,7 +163,7 @@ def _pair(element: Element, section: str, keys: dict[str, Piece]) -> Pair:
 
 
 _Slot = tuple[str, Piece, Element]
-"""What stands at a row and column of a table: "head" or "cell", its text, its element (one may fill many slots)."""
+"""At a row and column of a table: "head" or "cell", its text, its element, which may fill many slots."""
 
 
 def _is_table(element: Element) -> bool:
@@ -190,7 +192,7 @@ def _cell(element: Element) -> str:
 
 
 def _side_by_side(rows: list[dict[int, _Slot]]) -> list[Pair]:
-    """Tables of two columns, ``th`` and ``td``, are keys and values (unless they are marked as such already)."""
+    """Tables of two columns, ``th`` and ``td``, are keys and values, unless they are marked already."""
     if not rows or any([slot[0] for slot in row.values()] != ["head", "cell"] for row in rows):
         return []
     if any(e.data("key") or e.data("value") for row in rows for slot in row.values() for e in slot[2].walk()):

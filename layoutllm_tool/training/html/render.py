@@ -1,8 +1,8 @@
-"""HTML -> PDF (WeasyPrint) -> a page with words and boxes, read as any PDF is, and where each numbered word stands.
+"""HTML -> PDF (WeasyPrint) -> a page with words and boxes, and where each numbered word stands.
 
-WeasyPrint is an extra (``pip install layoutllm-tool[html]``) and needs the system's Pango. Nothing is ever fetched: every
-address is refused. Only the first page counts. HTML that nobody vouches for is rendered in a process of its own, with a limit
-of time and memory (``isolated``): style sheets can keep a renderer busy for hours.
+WeasyPrint is an extra (``pip install layoutllm-tool[html]``) and needs the system's Pango. Nothing is ever
+fetched: every address is refused. Only the first page counts. Untrusted HTML is rendered in a process of its
+own with a limit of time and memory (``isolated``): a style sheet can keep a renderer busy for hours.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ MAX_MEMORY = 2 << 30
 MAX_OUTPUT = 40_000_000
 """Characters that are taken from that process."""
 
+_SIMPLER = "Give a simpler page."
 _CHILD = "from layoutllm_tool.training.html.render import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """Paper: sides and margin in points."""
+class Paper:
+    """Sides and margin in points."""
 
     width: float = 595.0
     height: float = 842.0
@@ -70,22 +71,22 @@ def require() -> None:
     try:
         import weasyprint  # noqa: F401
     except (ImportError, OSError) as error:
+        packages = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
         raise TrainingError(
             f"HTML pages can't be rendered: {error}.",
-            hint="pip install 'layoutllm-tool[html]', and the system's Pango (Debian: libpango-1.0-0 libpangoft2-1.0-0 "
-            "libharfbuzz-subset0).",
+            hint=f"pip install 'layoutllm-tool[html]', and the system's Pango (Debian: {packages}).",
         ) from error
     finally:  # WeasyPrint's import makes all of this process take truncated pictures for whole ones
         ImageFile.LOAD_TRUNCATED_IMAGES = strict
 
 
-def render(html: str, sheet: Sheet, *, isolated: bool = False, seconds: float = SECONDS) -> Rendered:
-    """The first page. DocumentTooLarge after ``seconds``, DocumentUnreadable where nothing can be read back from it."""
+def render(html: str, paper: Paper, *, isolated: bool = False, seconds: float = SECONDS) -> Rendered:
+    """The first page. DocumentTooLarge after ``seconds``, DocumentUnreadable where nothing is found."""
     from layoutllm_tool.documents import load_document
 
-    printed = _printed_apart(html, sheet, seconds) if isolated else _printed(html, sheet)
+    printed = _printed_apart(html, paper, seconds) if isolated else _printed(html, paper)
     page = load_document(printed.pdf, pages=[1]).pages[0]
-    if page.notices or not page.lines:  # turned, or its words not trusted: its boxes are others than WeasyPrint's
+    if page.notices or not page.lines:  # turned, or its words not trusted: the boxes are not WeasyPrint's
         raise DocumentUnreadable(
             f"the rendered page can't be read back ({'; '.join(page.notices) or 'it has no words'}).",
             hint="Give HTML with upright, visible text.",
@@ -97,14 +98,15 @@ def _box(place: tuple[float, float, float, float]) -> Box:
     return Box.from_pixels(*place, width=1, height=1)
 
 
-def _printed(html: str, sheet: Sheet) -> _Print:
+def _printed(html: str, paper: Paper) -> _Print:
     require()
     import weasyprint
 
-    logging.getLogger("weasyprint").setLevel(logging.CRITICAL)  # it reports every property that it does not know
+    logging.getLogger("weasyprint").setLevel(logging.CRITICAL)  # else it reports every unknown property
     fonts = _fonts()
-    paper = weasyprint.CSS(string=sheet.style, font_config=fonts, url_fetcher=refusing())
-    document = weasyprint.HTML(string=html, url_fetcher=refusing()).render(font_config=fonts, stylesheets=[paper])
+    sides = weasyprint.CSS(string=paper.style, font_config=fonts, url_fetcher=refusing())
+    source = weasyprint.HTML(string=html, url_fetcher=refusing())
+    document = source.render(font_config=fonts, stylesheets=[sides])
     first = document.pages[0]
     size = (first.width, first.height) * 2
     places = {
@@ -116,7 +118,7 @@ def _printed(html: str, sheet: Sheet) -> _Print:
 
 @lru_cache(maxsize=1)
 def refusing() -> Any:
-    """WeasyPrint's way to fetch, which fetches nothing: every address raises URLFetchingError inside WeasyPrint."""
+    """WeasyPrint's fetcher that refuses every address: URLFetchingError inside WeasyPrint."""
     from weasyprint.urls import URLFetcher
 
     class Refusing(URLFetcher):  # type: ignore[misc,unused-ignore]
@@ -134,29 +136,31 @@ def _fonts() -> FontConfiguration:
     return FontConfiguration()
 
 
-def _printed_apart(html: str, sheet: Sheet, seconds: float) -> _Print:
+def _printed_apart(html: str, paper: Paper, seconds: float) -> _Print:
     require()
-    job = json.dumps({"html": html, "sheet": asdict(sheet), "seconds": seconds})
+    job = json.dumps({"html": html, "paper": asdict(paper), "seconds": seconds})
     try:
         done = subprocess.run(  # fixed command; the HTML goes through standard input
             [sys.executable, "-c", _CHILD],
             input=job, capture_output=True, text=True, timeout=seconds, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise DocumentTooLarge(f"rendering takes longer than {seconds:g} s.", hint="Give a simpler page.") from error
+        raise DocumentTooLarge(f"rendering takes longer than {seconds:g} s.", hint=_SIMPLER) from error
     if done.returncode or len(done.stdout) > MAX_OUTPUT:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise DocumentUnreadable(f"the HTML can't be rendered ({last[0][:200]}).", hint="Give a simpler page.")
+        raise DocumentUnreadable(f"the HTML can't be rendered ({last[0][:200]}).", hint=_SIMPLER)
     return _print_of(done.stdout)
 
 
 def _print_of(text: str) -> _Print:
     try:
         data = json.loads(text)
-        places = {str(name): (float(a), float(b), float(c), float(d)) for name, (a, b, c, d) in data["places"].items()}
+        places = {}
+        for name, (x0, y0, x1, y1) in data["places"].items():
+            places[str(name)] = (float(x0), float(y0), float(x1), float(y1))
         return _Print(base64.b64decode(data["pdf"], validate=True), places)
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise DocumentUnreadable("the renderer gave no page.", hint="Give a simpler page.") from error
+        raise DocumentUnreadable("the renderer gave no page.", hint=_SIMPLER) from error
 
 
 def _limit(seconds: float) -> None:
@@ -173,5 +177,5 @@ def main() -> None:
     """One page: a job as JSON from standard input, its print as JSON to standard output."""
     job = json.load(sys.stdin)
     _limit(job["seconds"])
-    printed = _printed(job["html"], Sheet(**job["sheet"]))
+    printed = _printed(job["html"], Paper(**job["paper"]))
     json.dump({"pdf": base64.b64encode(printed.pdf).decode(), "places": printed.places}, sys.stdout)

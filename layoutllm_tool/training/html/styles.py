@@ -1,68 +1,34 @@
-"""How a page of the templates looks: paper, fonts, borders, colours. Standard library only."""
+"""How a page of the templates looks: paper, fonts, borders, colours. Rules are in ``pages.toml``."""
 
 from __future__ import annotations
 
 from random import Random
 
-from layoutllm_tool.training.html.render import Sheet
+from layoutllm_tool.training.html.data import PAGES
+from layoutllm_tool.training.html.render import Paper
+from layoutllm_tool.training.synthetic.templates import TemplateFiller
 
-_FONTS = (
-    "'Liberation Sans', Arial, sans-serif", "'Liberation Serif', 'Times New Roman', serif", "'DejaVu Sans', Verdana, sans-serif",
-    "'DejaVu Serif', Georgia, serif", "'Liberation Sans Narrow', 'DejaVu Sans Condensed', sans-serif",
-    "'Liberation Mono', 'Courier New', monospace", "'DejaVu Sans Condensed', sans-serif",
-)  # fmt: skip
-_INKS = ("#000", "#111", "#222", "#1a2a44", "#333")
-_ACCENTS = ("#1f4e79", "#7a1f1f", "#2e5d34", "#444", "#000", "#5b3a7e", "#8a5a00")
-_PALE = ("#eef2f7", "#f4f4f4", "#faf3e3", "#eaf4ea", "#f7ecec", "#fff")
-_BORDERS = {
-    "full": "td, th {{ border: {w}px {s} {c} }}",
-    "rows": "td, th {{ border-bottom: {w}px {s} {c} }}",
-    "head": "thead th {{ border-bottom: 2px solid {c}; border-top: 2px solid {c} }} table {{ border-bottom: 2px solid {c} }}",
-    "zebra": "tbody tr:nth-child(even) td, tbody tr:nth-child(even) th {{ background: {p} }}",
-    "frame": "table {{ border: {w}px {s} {c} }} thead th {{ background: {p} }}",
-    "columns": "td + td, th + th, th + td {{ border-left: {w}px {s} {c} }}",
-    "none": "",
-}
-_HEADINGS = (
-    "h1, h2 {{ border-bottom: 2px solid {a} }}",
-    "h2 {{ background: {a}; color: #fff; padding: 3px 6px }}",
-    "h1 {{ text-align: center }}",
-    "h1 {{ text-transform: uppercase; letter-spacing: 1px }}",
-    "h1, h2 {{ color: {a} }}",
-    "h2 {{ border-left: 5px solid {a}; padding-left: 6px }}",
-    "",
-)
+_STYLE = PAGES["style"]
 
 
-def sheet(rng: Random) -> Sheet:
+def paper(rng: Random) -> Paper:
     """A4, Letter or A5, sometimes across."""
-    width, height = rng.choice(((595.0, 842.0), (612.0, 792.0), (595.0, 842.0), (842.0, 595.0), (480.0, 680.0)))
-    return Sheet(width, height, float(rng.randint(28, 60)))
+    a4, letter = (595.0, 842.0), (612.0, 792.0)
+    width, height = rng.choice((a4, letter, a4, (842.0, 595.0), (480.0, 680.0)))
+    return Paper(width, height, float(rng.randint(28, 60)))
 
 
 def style(rng: Random) -> str:
     """A style sheet for the classes that the templates use."""
-    size, pale, accent = rng.choice((9, 10, 10, 11, 12)), rng.choice(_PALE), rng.choice(_ACCENTS)
-    looks = {"w": rng.choice((1, 1, 1, 2)), "s": rng.choice(("solid", "solid", "dotted", "dashed")),
-             "c": rng.choice(("#000", "#666", "#bbb", accent)), "p": pale}  # fmt: skip
-    rules = [
-        f"body {{ font-family: {rng.choice(_FONTS)}; font-size: {size}pt; color: {rng.choice(_INKS)}; line-height: {rng.choice((1.2, 1.3, 1.5))} }}",
-        f"h1 {{ font-size: {size * rng.choice((1.5, 1.8, 2.1)):.0f}pt; margin: 0 0 8pt }} h2 {{ font-size: {size * 1.2:.0f}pt; margin: 10pt 0 5pt }}",
-        rng.choice(_HEADINGS).format(a=accent),
-        f"table {{ border-collapse: collapse; margin: 6pt 0; {rng.choice(('width: 100%;', 'width: 100%;', ''))} }}",
-        f"td, th {{ padding: {rng.randint(2, 6)}pt {rng.randint(5, 10)}pt; text-align: left; vertical-align: {rng.choice(('top', 'middle', 'baseline'))} }}",
-        f"td.number, th.number {{ text-align: {rng.choice(('right', 'right', 'center', 'left'))} }}",
-        f"thead th {{ font-weight: {rng.choice(('bold', 'bold', 'normal'))}; {rng.choice(('', f'background: {pale};', 'font-style: italic;'))} }}",
-        f"tbody th {{ font-weight: {rng.choice(('bold', 'normal', 'normal'))} }}",
-        _BORDERS[rng.choice(tuple(_BORDERS))].format(**looks),
-        f".key {{ {rng.choice(('font-weight: bold;', '', 'color: #555;', 'font-size: 85%;', 'text-transform: uppercase; font-size: 80%;', 'font-style: italic;'))} }}",
-        f"hr {{ border: 0; border-top: {rng.choice(('1px solid', '3px double', '1px dashed', '2px dotted'))} {accent}; margin: 8pt 0 }}",
-        f".columns {{ display: flex; gap: {rng.randint(16, 40)}pt }} .columns > div {{ flex: 1 }}",
-        f".box {{ border: 1px solid {looks['c']}; padding: 6pt 8pt; margin: 5pt 0 }} .right {{ margin-left: auto; width: 48% }}",
-        f".tick {{ display: inline-block; width: 8pt; height: 8pt; border: 1pt solid #333; margin-right: {rng.randint(3, 6)}pt }}",
-        ".ticked { background: #222 } .option { display: inline-block; margin-right: 18pt } .list .option { display: block }",
-        ".stack .key, .stack .value { display: block } .field { margin: 3pt 0 } .blank { border-bottom: 1px solid #777; padding: 0 40pt }",
-        ".line .value { margin-left: 8pt } .grid { display: flex; flex-wrap: wrap } .grid .field { width: 48%; margin-right: 2% }",
-        ".spread .field { display: flex; justify-content: space-between } .small { font-size: 80%; color: #555 }",
-    ]  # fmt: skip
-    return "\n".join(rules)
+    size, pale = rng.choice((9, 10, 10, 11, 12)), rng.choice(_STYLE["pale"])
+    accent = rng.choice(_STYLE["accents"])
+    width, line = rng.choice((1, 1, 1, 2)), rng.choice(("solid", "solid", "dotted", "dashed"))
+    names = {
+        **_STYLE["words"], "size": size, "accent": accent, "w": width, "s": line,
+        "c": rng.choice(("#000", "#666", "#bbb", accent)), "p": pale, "h2": size * 1.2,
+        "heads": [words.format(pale=pale) for words in _STYLE["words"]["heads"]],
+    }  # fmt: skip
+    filler = TemplateFiller(rng)
+    body = filler.fill(_STYLE["body"], **names)
+    titles = filler.fill(_STYLE["titles"], h1=size * rng.choice((1.5, 1.8, 2.1)), **names)
+    return "\n".join((body, titles, *(filler.fill(rule, **names) for rule in _STYLE["rules"])))

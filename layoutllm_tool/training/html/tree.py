@@ -1,8 +1,8 @@
-"""HTML that nobody vouches for -> a bounded tree of harmless elements -> HTML. Standard library only.
+"""Untrusted HTML -> a bounded tree of safe elements -> HTML. Standard library only.
 
-What is not listed here does not pass: no scripts, frames, pictures, links or forms, no style that names a resource. Unknown
-tags give up their content to the element around them. This is *not* a full HTML5 parser: only the end tags that people
-leave out in lists and tables are put in.
+What is not listed here is removed: scripts, frames, pictures, links, forms, styles that name a resource. The
+content of unknown tags moves to the element around them. This is *not* a full HTML5 parser: it adds only the
+end tags that are often left out in lists and tables.
 """
 
 from __future__ import annotations
@@ -27,21 +27,25 @@ DATA = ("key", "value", "kind", "ask", "about", "section", "choice", "checked")
 
 _INLINE = ("span", "b", "i", "em", "strong", "u", "small", "sup", "sub", "code", "mark", "label")
 _TAGS = frozenset((
-    *_INLINE, "body", "div", "p", "h1", "h2", "h3", "h4", "h5", "h6", "br", "hr", "ul", "ol", "li", "dl", "dt", "dd", "table", "caption",
-    "thead", "tbody", "tfoot", "tr", "th", "td", "section", "article", "header", "footer", "main", "aside", "address", "blockquote",
-    "figure", "figcaption", "fieldset", "legend", "pre",
+    *_INLINE, "body", "div", "p", "h1", "h2", "h3", "h4", "h5", "h6", "br", "hr", "ul", "ol", "li", "dl",
+    "dt", "dd", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "section", "article",
+    "header", "footer", "main", "aside", "address", "blockquote", "figure", "figcaption", "fieldset",
+    "legend", "pre",
 ))  # fmt: skip
 _VOID = frozenset(("br", "hr"))
-_EMPTY = frozenset(("area", "base", "col", "embed", "img", "input", "link", "meta", "param", "source", "track", "wbr"))
+_EMPTY = frozenset((
+    "area", "base", "col", "embed", "img", "input", "link", "meta", "param", "source", "track", "wbr",
+))  # fmt: skip
 """Without content in HTML, and not let in."""
 _SWALLOWED = frozenset((
-    "script", "style", "iframe", "noscript", "object", "applet", "svg", "math", "template", "title", "audio", "video", "canvas", "select",
-    "textarea", "frameset", "noframes", "noembed", "xmp", "plaintext",
+    "script", "style", "iframe", "noscript", "object", "applet", "svg", "math", "template", "title", "audio",
+    "video", "canvas", "select", "textarea", "frameset", "noframes", "noembed", "xmp", "plaintext",
 ))  # fmt: skip
 """Dropped with their content."""
 _ENDS = {
-    "td": ("td", "th"), "th": ("td", "th"), "tr": ("td", "th", "tr"), "li": ("li",), "dt": ("dt", "dd"), "dd": ("dt", "dd"),
-    "p": ("p",), "tbody": ("td", "th", "tr", "thead", "tbody"), "tfoot": ("td", "th", "tr", "thead", "tbody"),
+    "td": ("td", "th"), "th": ("td", "th"), "tr": ("td", "th", "tr"), "li": ("li",), "dt": ("dt", "dd"),
+    "dd": ("dt", "dd"), "p": ("p",),
+    **dict.fromkeys(("tbody", "tfoot"), ("td", "th", "tr", "thead", "tbody")),
 }  # fmt: skip
 """Elements that the start of another one ends."""
 _WALLS = frozenset(("table", "ul", "ol", "dl", "div", "section", "body"))
@@ -97,7 +101,8 @@ class Source:
 
     def html(self) -> str:
         """A whole HTML document."""
-        return f'<!DOCTYPE html><html><head><meta charset="utf-8"><style>{self.style}</style></head>{_written(self.body)}</html>'
+        head = f'<head><meta charset="utf-8"><style>{self.style}</style></head>'
+        return f"<!DOCTYPE html><html>{head}{_written(self.body)}</html>"
 
 
 def parse(html: str) -> Source:
@@ -109,7 +114,8 @@ def parse(html: str) -> Source:
     parser.close()
     source = Source(parser.root, clean_style("\n".join(parser.styles)))
     if not source.body.text:
-        raise DocumentUnreadable("the HTML has no text outside of scripts.", hint="Give a page with visible text.")
+        hint = "Give a page with visible text."
+        raise DocumentUnreadable("the HTML has no text outside of scripts.", hint=hint)
     return source
 
 
@@ -125,7 +131,7 @@ def _bare(html: str) -> str:
 
 
 def clean_style(css: str, *, most: int = MAX_STYLE) -> str:
-    """Without comments, imports, fonts, page sizes and whatever names a resource; "" where something stays doubtful."""
+    """Without comments, imports, fonts, page sizes, resources; "" where something stays doubtful."""
     if len(css) > most:
         raise _too_large(f"{len(css):,} characters of style", f"{most:,}")
     css = re.sub(r"/\*.*?(?:\*/|\Z)", " ", css, flags=re.S)

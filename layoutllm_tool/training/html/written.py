@@ -1,7 +1,7 @@
-"""Pages that a chat model writes, as the paper has them written: a prompt out, HTML that nobody vouches for in.
+"""Pages that a chat model writes, as in the paper: a prompt out, untrusted HTML in.
 
-Models answer differently each time, so pages are kept as files (sanitised) and training reads the files. Which model
-writes is the caller's business: ``write`` is any function from prompt to reply.
+Models answer differently each time, so pages are kept as files (sanitised) and training reads the files.
+Which model writes is the caller's business: ``write`` is any function from prompt to reply.
 """
 
 from __future__ import annotations
@@ -12,33 +12,21 @@ from pathlib import Path
 from random import Random
 
 from layoutllm_tool.errors import DocumentError, DocumentUnreadable, TrainingError
+from layoutllm_tool.training.html.data import PAGES
 from layoutllm_tool.training.html.tree import MAX_CHARACTERS, Source, parse
 
-TOPICS = ("customs declaration", "hospital admission form", "hotel invoice", "school timetable", "laboratory certificate", "car service record",
-          "grant budget", "minutes of a meeting", "shipping manifest", "pay slip", "insurance claim", "conference programme", "energy bill",
-          "rental agreement", "product data sheet", "election results", "job application", "stock list", "library loan record")  # fmt: skip
-FEATURES = ("a table with borders", "a table without borders", "two columns made with CSS", "separators between sections", "checkboxes",
-            "key-value pairs in a grid", "a table with merged head cells", "a nested heading structure", "the same key twice in two sections",
-            "some fields left blank", "totals at the bottom right")  # fmt: skip
+_WRITTEN = PAGES["written"]
 _FENCE = re.compile(r"```(?:html)?\s*\n(.*?)(?:```|\Z)", re.S | re.I)
 
 
 def prompt(rng: Random) -> str:
     """What to ask a model for: a topic, two or three features of layout, and how facts are marked."""
-    wanted = "; ".join(rng.sample(FEATURES, rng.randint(2, 3)))
-    return f"""Write one realistic page as a single HTML file with its CSS in a <style> element: a {rng.choice(TOPICS)}.
-It shows: {wanted}. It fits on one printed page (at most 250 words). All names and numbers are invented.
-No scripts, pictures, links or outside resources. Mark the facts that a reader might ask for:
-- <span data-key="a1">Label:</span> and, anywhere else, <span data-value="a1">its value</span>, with a new name for each pair;
-  an empty data-value element is a field left blank; data-kind may be key-value, paragraph, title or list.
-- a value without a printed label: <h1 data-value="a2" data-kind="title" data-ask="What is the title?" data-about="title">.
-- around a section whose labels occur elsewhere too: data-section="the section's heading as printed".
-- <span data-choice="a3" data-checked="yes">option</span> (or "no") beside its drawn box, the group's label being data-key="a3".
-Tables need no marks: use th for the heads on top and for the label of each row. Reply with the HTML alone."""
+    wanted = "; ".join(rng.sample(_WRITTEN["features"], rng.randint(2, 3)))
+    return str(_WRITTEN["prompt"]).format(wanted=wanted, topic=rng.choice(_WRITTEN["topics"]))
 
 
 def ask(write: Callable[[str], str], rng: Random) -> Source:
-    """One page from the model, made harmless. DocumentError where the reply is no page."""
+    """One page from the model, sanitised. DocumentError where the reply is no page."""
     reply = write(prompt(rng))
     if not isinstance(reply, str):
         raise DocumentUnreadable(
@@ -49,7 +37,7 @@ def ask(write: Callable[[str], str], rng: Random) -> Source:
 
 
 def keep(write: Callable[[str], str], folder: Path, count: int, *, seed: int) -> Iterator[Path]:
-    """Asks for ``count`` pages and keeps each that is one as ``<seed>-<number>.html``; pages already there are left as they are."""
+    """Ask for ``count`` pages and keep them as ``<seed>-<number>.html``; pages already there stay."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         path = folder / f"{seed}-{number:05d}.html"
@@ -66,12 +54,14 @@ def kept(folder: Path) -> tuple[Path, ...]:
     """The pages in a folder by name; TrainingError where there is none."""
     found = tuple(sorted(path for path in folder.glob("*.html") if path.is_file()))
     if not found:
-        raise TrainingError(f"no page (*.html) lies in {folder}.", hint="Fill it with html.keep, or leave it out.")
+        hint = "Fill it with html.keep, or leave it out."
+        raise TrainingError(f"no page (*.html) lies in {folder}.", hint=hint)
     return found
 
 
 def read(path: Path) -> Source:
     """A kept page, checked again: a folder is no safer than a reply."""
     if path.stat().st_size > 4 * MAX_CHARACTERS:
-        raise DocumentUnreadable(f"{path.name} is larger than any page kept here.", hint="Take it out of the folder.")
+        hint = "Take it out of the folder."
+        raise DocumentUnreadable(f"{path.name} is larger than any page kept here.", hint=hint)
     return parse(path.read_text(encoding="utf-8", errors="replace"))

@@ -1,6 +1,7 @@
-"""Document level: DDD (describe the page) and TLR (write its text and layout out). Standard library only.
+"""Document level: DDD (describe the page) and TLR (write its text and layout out).
 
-A description is made by rule of what is known; whoever has a language model hands a function in (``PretrainingMixture``).
+A description is made by rule of what is known; whoever has a language model hands a function in
+(``PretrainingMixture``).
 """
 
 from __future__ import annotations
@@ -10,29 +11,10 @@ from collections.abc import Sequence
 from random import Random
 
 from layoutllm_tool.documents.geometry import Box, Line
-from layoutllm_tool.training.pretraining.known import Known, Limits, show, tokens, unique
+from layoutllm_tool.training.pretraining.known import QUESTIONS, Known, Limits, phrased, show, tokens, unique
 from layoutllm_tool.training.schema import Instruction
 
-DESCRIBE = (
-    "Describe the following document image in detail.",
-    "Give a detailed description of this document.",
-    "What does this page show? Describe its content and its layout.",
-    "Write a dense caption for the document.",
-    "Explain what kind of document this is, what stands on it and where.",
-    "Summarise the page: its type, its parts and what they say.",
-    "Describe the page for someone who can't see it.",
-)
-RECONSTRUCT = (
-    "Generate all the text and layout in {part}.",
-    "Write out {part} with the box of every line.",
-    "Reconstruct {part}: give every text line and where it stands.",
-    "List every line of text and its bounding box in {part}.",
-    "Transcribe {part} together with its layout.",
-    "What text stands in {part}, and at which coordinates?",
-)
-FORMS = {"plain": ("", " Use the form <{box}, {text}>."), "json": (" Answer in JSON.", " Output JSON."),
-         "markdown": (" Answer in Markdown.", " Use a Markdown table.")}  # fmt: skip
-"""How a question asks for each form of the answer."""
+DESCRIBE = QUESTIONS["document"]["describe"]
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 
@@ -45,11 +27,11 @@ def ddd(known: Known, limits: Limits, rng: Random, description: str = "") -> Ins
 
 
 def describe(known: Known, rng: Random, *, most_words: int) -> str:
-    """Kind, title, size, parts and their places, fields, the table, first and last words: whole sentences up to the limit."""
-    first = rng.choice(("This is {}.", "The image shows {}.", "The document is {}.", "One sees {}."))
-    body = [_title(known, rng), *_parts(known, rng), _table(known, rng), _size(known, rng), *_pairs(known, rng)]
-    body.append(_ends(known, rng))
-    head, *rest = (sentence for sentence in (first.format(_article(known.kind)), *body) if sentence)
+    """What is known of the page, in whole sentences up to the limit."""
+    first = phrased(rng, "sentences", "kind", _article(known.kind))
+    body = [_title(known, rng), *_parts(known, rng), _table(known, rng), _size(known, rng)]
+    body += [*_pairs(known, rng), _ends(known, rng)]
+    head, *rest = (sentence for sentence in (first, *body) if sentence)
     kept, room = [head], most_words - len(head.split())
     for sentence in rest:
         if len(sentence.split()) <= room:
@@ -59,7 +41,7 @@ def describe(known: Known, rng: Random, *, most_words: int) -> str:
 
 
 def place(box: Box) -> str:
-    """Where the middle of a box is in words: "top left", "bottom", "middle"; the page is cut in three both ways."""
+    """Where the middle of a box is, the page cut in three both ways: "top left", "bottom", "middle"."""
     x, y = box.center
     words = (_ROWS[min(int(y * 3 / 1000), 2)], _COLUMNS[min(int(x * 3 / 1000), 2)])
     return " ".join(filter(None, words)) or "middle"
@@ -68,8 +50,7 @@ def place(box: Box) -> str:
 def _title(known: Known, rng: Random) -> str:
     if not known.title:
         return ""
-    title = _quote(known.title)
-    return rng.choice((f"Its heading is {title}.", f"It is headed {title}.", f"{title} stands as its title."))
+    return phrased(rng, "sentences", "title", _quote(known.title))
 
 
 def _parts(known: Known, rng: Random) -> list[str]:
@@ -80,24 +61,19 @@ def _parts(known: Known, rng: Random) -> list[str]:
     sentences = []
     for kind, boxes in kinds.items():
         where = _listed([f"at the {p}" for p in dict.fromkeys(map(place, boxes))])
-        many = f"{_number(len(boxes))} {kind}{'s' if len(boxes) > 1 else ''}"
         verb = "is" if len(boxes) == 1 else "are"
-        if known.complete:
-            forms = (f"There {verb} {many} {where}.", f"It has {many}, {where}.", f"One finds {many} {where}.")
-        else:
-            forms = (f"Among its parts {verb} {many} {where}.", f"It has {many} {where}, among others.",
-                     f"At least {many} {verb} to be found {where}.")  # fmt: skip
-        sentences.append(rng.choice(forms))
+        forms = "parts" if known.complete else "some_parts"
+        sentences.append(phrased(rng, "sentences", forms, verb, _number(len(boxes), kind), where))
     return sentences
 
 
 def _table(known: Known, rng: Random) -> str:
     if (grid := known.grid) is None:
         return ""
-    size = f"{_number(grid.rows)} row{'s' * (grid.rows != 1)} and {_number(grid.columns)} column{'s' * (grid.columns != 1)}"
+    size = f"{_number(grid.rows, 'row')} and {_number(grid.columns, 'column')}"
     names = [_quote(cell.text, 5) for cell in grid.row(0) if cell.text] if grid.head else []
     heads = f", headed {_listed(names[:8])}" if names else ""
-    return rng.choice((f"The table has {size}{heads}.", f"It is a table of {size}{heads}."))
+    return phrased(rng, "sentences", "table", size + heads)
 
 
 def _size(known: Known, rng: Random) -> str:
@@ -107,29 +83,19 @@ def _size(known: Known, rng: Random) -> str:
     left = sum(line.box.center[0] < 500 for line in lines) / len(lines)
     side = "mostly on the left" if left > 0.7 else "mostly on the right" if left < 0.3 else "on both sides"
     words = sum(len(line.words) for line in lines)
-    forms = (
-        f"There are {len(lines)} lines of text, {side}, {words} words in all.",
-        f"Its {words} words stand in {len(lines)} lines, {side}.",
-    )
-    return rng.choice(forms)
+    return phrased(rng, "sentences", "size", len(lines), side, words)
 
 
 def _pairs(known: Known, rng: Random) -> list[str]:
-    forms = ("{} is {}.", "The field {} says {}.", "For {} it gives {}.")
     chosen = rng.sample(known.pairs, min(4, len(known.pairs)))
-    return [rng.choice(forms).format(_quote(key), _quote(value)) for key, value in chosen]
+    return [phrased(rng, "sentences", "pair", _quote(key), _quote(value)) for key, value in chosen]
 
 
 def _ends(known: Known, rng: Random) -> str:
     lines = known.lines
     if len(lines) < 2:
         return ""
-    first, last = _quote(lines[0].text), _quote(lines[-1].text)
-    forms = (
-        f"The text begins with {first} and ends with {last}.",
-        f"Its first words are {first}, its last line is {last}.",
-    )
-    return rng.choice(forms)
+    return phrased(rng, "sentences", "ends", _quote(lines[0].text), _quote(lines[-1].text))
 
 
 def _quote(text: str, most: int = 10) -> str:
@@ -145,17 +111,19 @@ def _listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""
 
 
-def _number(count: int) -> str:
-    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+def _number(count: int, noun: str) -> str:
+    """ "two figures"."""
+    number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+    return f"{number} {noun}{'' if count == 1 else 's'}"
 
 
 def tlr(known: Known, limits: Limits, rng: Random) -> Instruction | None:
-    """Text and boxes of the page, or of the part that the question names; None where no line is short enough."""
+    """Text and boxes of the page, or of the part that the question names; None where none fits."""
     form = rng.choice(("plain", "plain", "json", "markdown"))
     if (part := _part(known, form, limits, rng)) is None:
         return None
     name, lines = part
-    question = rng.choice(RECONSTRUCT).format(part=name) + rng.choice(FORMS[form])
+    question = phrased(rng, "document", "reconstruct", name) + rng.choice(QUESTIONS["forms"][form])
     return Instruction("TLR", question, write(lines, form))
 
 

@@ -1,6 +1,7 @@
-"""Pages drawn by ``factory``: what its questions know of a page, turned into fields, headings, blocks and table cells.
+"""Synthetic pages: what their questions know, as fields, headings, blocks and table cells.
 
-Only what a question of the page points at is known: a drawn page has more fields than regions here, and no grid.
+Only what a question of the page points at is known: a drawn page has more fields than regions here, and no
+grid.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from random import Random
 
 from layoutllm_tool.cot import Kind
 from layoutllm_tool.documents.geometry import Box
-from layoutllm_tool.training import factory
-from layoutllm_tool.training.pretraining.known import Known, Region
+from layoutllm_tool.training import synthetic
+from layoutllm_tool.training.pretraining.known import Known, Region, Source
 from layoutllm_tool.training.schema import QA, Example
 
 KINDS: dict[Kind, str] = {
@@ -25,13 +26,14 @@ KINDS: dict[Kind, str] = {
 _MOST_NAME = 60
 
 
-class Drawn:
+class Drawn(Source):
     """Any number of pages."""
 
-    words = regions = True
+    def __init__(self) -> None:
+        super().__init__(())
 
     def __call__(self, rng: Random) -> Known:
-        return known(factory.example(rng.randrange(1 << 31), rng.randrange(1 << 31)))
+        return known(synthetic.example(rng.randrange(1 << 31), rng.randrange(1 << 31)))
 
 
 def known(example: Example) -> Known:
@@ -54,8 +56,9 @@ def known(example: Example) -> Known:
 
 
 def _region(example: Example, qa: QA, text: str) -> Region:
-    """The union of the lines that hold the key and the value; of a table cell, the lines of the value alone."""
-    lines = tuple(sorted({line for line, _ in qa.words} if qa.analysis.kind == "table" and qa.words else set(qa.lines)))
+    """The lines that hold the key and the value; of a table cell, the lines of the value alone."""
+    cell = qa.analysis.kind == "table" and qa.words
+    lines = tuple(sorted({line for line, _ in qa.words} if cell else set(qa.lines)))
     box = Box.union((example.page.lines or ())[i].box for i in lines)
     return Region(KINDS[qa.analysis.kind], box, lines, _name(qa, text))
 
@@ -67,8 +70,10 @@ def _key(qa: QA) -> str:
 
 
 def _name(qa: QA, text: str) -> str:
-    """What tells the region from others: a cell's row and column; a field's key, or a heading or block's own words, where
-    they stand on the page once."""
+    """What tells the region from others: a cell's row and column.
+
+    A field's key, or a heading or block's own words, where they stand on the page once.
+    """
     if qa.analysis.kind == "table":
         return _key(qa)
     name = _key(qa) if qa.analysis.kind == "key-value" else qa.answer or ""

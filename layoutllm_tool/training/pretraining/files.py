@@ -1,4 +1,4 @@
-"""Reading a data set's files as the strangers they are: bounded, checked, errors of the tree. Pillow inside functions."""
+"""Read a data set's untrusted files: sizes are bounded, errors are those of the package."""
 
 from __future__ import annotations
 
@@ -20,10 +20,16 @@ MOST_BYTES = 64_000_000
 MOST_PIXELS = 40_000_000
 
 
+def damaged(what: str) -> DocumentUnreadable:
+    """The error for data that is not what it should be."""
+    return DocumentUnreadable(what, hint="Fetch it again.")
+
+
 def folder(path: Path, what: str, needed: str) -> Path:
-    """The folder, if something in it fits the pattern ``needed``; DocumentNotFound says which folder to give."""
+    """The folder; DocumentNotFound, which says what to give, where nothing in it fits ``needed``."""
     if not path.is_dir() or next(path.glob(needed), None) is None:
-        raise DocumentNotFound(f"{path} holds no {what}.", hint=f"Give the folder of {what} that holds {needed}.")
+        hint = f"Give the folder of {what} that holds {needed}."
+        raise DocumentNotFound(f"{path} holds no {what}.", hint=hint)
     return path
 
 
@@ -36,7 +42,7 @@ def gunzipped(path: Path) -> str:
             raise DocumentTooLarge(f"{path.name} unpacks to over {MOST_BYTES} bytes.")
         return data.decode("utf-8")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DocumentUnreadable(f"{path.name} is damaged: {error}.", hint="Fetch it again.") from error
+        raise damaged(f"{path.name} is damaged: {error}.") from error
 
 
 def parsed(text: str | bytes, name: str) -> Any:
@@ -44,7 +50,7 @@ def parsed(text: str | bytes, name: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DocumentUnreadable(f"{name} is not the JSON it should be: {error}.", hint="Fetch it again.") from error
+        raise damaged(f"{name} is not the JSON it should be: {error}.") from error
 
 
 def offsets(path: Path) -> list[int]:
@@ -81,11 +87,11 @@ def picture(inside: Path, name: str) -> Image:
     except FileNotFoundError as error:
         raise DocumentNotFound(f"{path} is missing.", hint="Give the folder with its pictures.") from error
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise DocumentUnreadable(f"{path.name} can't be read: {error}.", hint="Fetch it again.") from error
+        raise damaged(f"{path.name} can't be read: {error}.") from error
 
 
 def spread(text: str, box: Box, rows: int = 1) -> Iterator[Line]:
-    """The text's words over ``rows`` equal rows of the box, a line each, each as wide as its share of the letters.
+    """The text's words over ``rows`` equal rows of the box, each as wide as its share of the letters.
 
     For data that gives the box of a cell, not of its words.
     """

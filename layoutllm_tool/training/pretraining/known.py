@@ -1,20 +1,26 @@
-"""What a source knows of a page before anything is asked: regions, a table's grid, fields. Standard library only.
+"""What a source knows of a page before anything is asked: regions, a table's grid, fields.
 
-Boxes are page-relative, 0-1000. How instructions are made of it is *not* here: document.py, region.py, segment.py.
+Boxes are page-relative, 0-1000. Instructions are made of it in document.py, region.py and segment.py.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Any
 
 from layoutllm_tool.documents.geometry import Box, Line, Page
 from layoutllm_tool.errors import RecipeError
 
+QUESTIONS: dict[str, dict[str, list[str]]] = tomllib.loads(
+    (Path(__file__).parent / "questions.toml").read_text(encoding="utf-8")
+)
 _PIECES = re.compile(r"[^\W\d_]+|[^\sA-Za-z]")
 
 
@@ -29,7 +35,7 @@ class Limits:
     description: int = 120
     """Words of a dense description."""
     page_tokens: int = 420
-    """Of a page's text, as ``tokens`` estimates them: what is longer is cut to a run of lines, so that a page is one window."""
+    """Of a page's text, as ``tokens`` estimates them; a longer page is cut to a run of lines."""
     masked: float = 0.15
     """Share of a page's words that MVLM hides."""
     spans: int = 10
@@ -52,8 +58,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of the page and its kind ("figure"). ``lines`` are all its lines, () where it has none or some are not on
-    the page; ``name`` tells it from others of its kind (a field's key), where it has one."""
+    """A part of the page and its kind ("figure").
+
+    ``lines`` are all its lines, () where it has none or some are not on the page; ``name`` tells it from
+    others of its kind (a field's key), where it has one.
+    """
 
     kind: str
     box: Box
@@ -63,8 +72,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a grid; row and column count from 0, ``rows`` and ``columns`` are what it spans. ``box`` is of its text,
-    None where it is empty."""
+    """A cell of a grid; row and column count from 0, ``rows`` and ``columns`` are what it spans.
+
+    ``box`` is of its text, None where it is empty.
+    """
 
     row: int
     column: int
@@ -95,7 +106,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A page and what is known of it; ``kind`` is a noun without article ("receipt"). At most one grid a page."""
+    """A page and what is known of it, at most one grid; ``kind`` is a noun ("receipt")."""
 
     source: str
     page: Page
@@ -106,22 +117,62 @@ class Known:
     pairs: tuple[tuple[str, str], ...] = ()
     """Keys and values as the page has them."""
     complete: bool = True
-    """Whether all regions of every kind among ``regions`` are there, so that "the topmost" and "all" mean something."""
+    """Whether ``regions`` has all regions of its kinds, so that "the topmost" and "all" mean something."""
 
     @property
     def lines(self) -> tuple[Line, ...]:
         return self.page.lines or ()
 
 
-class Source(Protocol):
-    """Where pages come from: the generator alone decides which page it is."""
+class Source:
+    """Where pages come from. ``items`` are what the pages are made of, one each."""
 
-    words: bool
+    words: bool = True
     """Whether its pages have words."""
-    regions: bool
+    regions: bool = True
     """Whether regions or grids are known."""
 
-    def __call__(self, rng: Random) -> Known: ...
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __call__(self, rng: Random) -> Known:
+        return self.item(rng.randrange(len(self)), rng)
+
+    def item(self, number: int, rng: Random) -> Known:
+        """The number-th page; DocumentUnreadable where it is damaged."""
+        raise NotImplementedError
+
+
+def pointed_at(cells: Iterable[tuple[Cell, Sequence[Line]]]) -> tuple[tuple[Line, ...], tuple[Cell, ...]]:
+    """Put the lines of all cells one after the other; the cells point at theirs."""
+    lines: list[Line] = []
+    found = []
+    for cell, own in cells:
+        found.append(replace(cell, lines=tuple(range(len(lines), len(lines) + len(own)))))
+        lines += own
+    return tuple(lines), tuple(found)
+
+
+def of_table(source: str, page: Page, kind: str, grid: Grid) -> Known:
+    """A page that is one table; its regions are the table and its head, by the boxes of their texts."""
+    lines = page.lines or ()
+    head = tuple(i for cell in grid.cells if cell.row < grid.head for i in cell.lines)
+    found = [("table", tuple(range(len(lines)))), ("table header", head)]
+    regions = [Region(name, Box.union(lines[i].box for i in own), own) for name, own in found if own]
+    return Known(source, page, kind, tuple(regions), grid)
+
+
+def by_place(regions: Iterable[Region]) -> tuple[Region, ...]:
+    """From top to bottom, then from left to right."""
+    return tuple(sorted(regions, key=lambda r: (r.box.y0, r.box.x0, r.kind)))
+
+
+def phrased(rng: Random, task: str, what: str, *names: object) -> str:
+    """One of the phrasings of ``questions.toml``, filled with names."""
+    return str(rng.choice(QUESTIONS[task][what])).format(*names)
 
 
 def tokens(text: str) -> int:
@@ -135,7 +186,7 @@ def show(box: Box) -> str:
 
 
 def unique(lines: tuple[Line, ...], most_words: int = 8) -> list[int]:
-    """Indices of the lines that a question can name: short, with a letter or digit, their text on no other line."""
+    """Indices of the lines that a question can name: short, their text on no other line."""
     count = Counter(line.text.casefold() for line in lines)
     return [
         i
@@ -150,7 +201,8 @@ def unique(lines: tuple[Line, ...], most_words: int = 8) -> list[int]:
 def cut(known: Known, limits: Limits, rng: Random) -> Known:
     """The page with as many lines from a random one on as one window holds; the whole one where it fits.
 
-    The picture stays: a region that lost lines is still seen, and keeps its box. A grid that lost lines is dropped.
+    The picture stays: a region that lost lines is still seen, and keeps its box. A grid that lost lines is
+    dropped.
     """
     sizes = [tokens(line.text) + 1 for line in known.lines]
     if sum(sizes) <= limits.page_tokens:

@@ -1,20 +1,22 @@
-"""The pre-training mixture: levels document : region : segment = 1 : 4 : 4, counted in instructions; sources by weight.
+"""The pre-training mixture: levels document : region : segment = 1 : 4 : 4, counted in instructions.
 
-The i-th page is a function of (seed, i) alone. RVL-CDIP, DocILE and DocLayNet, which the paper uses too, are *not* here.
+Sources by weight.
+
+The i-th page is a function of (seed, i) alone. RVL-CDIP, DocILE and DocLayNet, which the paper uses too, are
+*not* here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from random import Random
 from typing import Self
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, RecipeError, TrainingError
-from layoutllm_tool.training.data import digest
 from layoutllm_tool.training.mixture import TRAINING_RECEIPTS
 from layoutllm_tool.training.pretraining.document import ddd, tlr
 from layoutllm_tool.training.pretraining.drawn import Drawn
@@ -23,14 +25,32 @@ from layoutllm_tool.training.pretraining.papers import Papers
 from layoutllm_tool.training.pretraining.publaynet import PubLayNet
 from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet
 from layoutllm_tool.training.pretraining.region import dla, tu
-from layoutllm_tool.training.pretraining.scans import Scans
-from layoutllm_tool.training.pretraining.segment import gli, mpi, mvlm
+from layoutllm_tool.training.pretraining.segment import Mask, gli, mpi, mvlm
 from layoutllm_tool.training.pretraining.wikitables import WikiTables
 from layoutllm_tool.training.schema import Example, Instruction
 
 _ATTEMPTS = 60
 _FIVE = ("whole", "whole", "whole", "masked", "unplaced")
 """Kinds of pages: MVLM and MPI have a third each of the segments' instructions."""
+
+
+_READERS: dict[str, Callable[[Path], Source]] = {
+    "papers": Papers, "publaynet": PubLayNet, "pubtabnet": PubTabNet, "tables": WikiTables,
+}  # fmt: skip
+"""By their folder's name, in the order of the fields of ``PretrainingSources``."""
+
+
+class Scans(Source):
+    """Receipts, given as pages by number: their words are known, no regions."""
+
+    regions = False
+
+    def __init__(self, pages: Callable[[int], Page]) -> None:
+        super().__init__(range(TRAINING_RECEIPTS))
+        self._pages = pages
+
+    def item(self, number: int, rng: Random) -> Known:
+        return Known(f"receipts/{number:03d}", self._pages(number), "receipt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,68 +66,58 @@ class Weights:
 
     def __post_init__(self) -> None:
         if any(not 0 <= getattr(self, one.name) < 1e6 for one in fields(self)):
-            raise RecipeError("a source's weight is not a number from 0 on.", hint="Give 0 to leave a source out.")
+            hint = "Give 0 to leave a source out."
+            raise RecipeError("a source's weight is not a number from 0 on.", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class PretrainingSources:
-    """Folders of the data sets, as the README of the data names them; what is None is left out. ``receipts`` gives a page
-    by its number, below ``receipt_count``."""
+    """Folders of the data sets, as the README of the data names them; what is None is left out.
+
+    ``receipts`` gives a page by its number, below TRAINING_RECEIPTS.
+    """
 
     papers: Path | None = None
     publaynet: Path | None = None
     pubtabnet: Path | None = None
     tables: Path | None = None
     receipts: Callable[[int], Page] | None = None
-    receipt_count: int = TRAINING_RECEIPTS
     drawn: bool = True
 
     @classmethod
     def in_folder(cls, folder: Path | None, receipts: Callable[[int], Page] | None = None) -> Self:
-        """The data sets that lie in the folder by their usual names; None: drawn pages and ``receipts`` only."""
+        """The data sets that lie in the folder by name; None: drawn pages and ``receipts`` only."""
         if folder is None:
             return cls(receipts=receipts)
         if not folder.is_dir():
             raise DocumentNotFound(
                 f"there is no folder {folder}.", hint="Give the folder that holds papers, tables ..."
             )
-        papers, publaynet, pubtabnet, tables = (
-            folder / name if (folder / name).is_dir() else None
-            for name in ("papers", "publaynet", "pubtabnet", "tables")
-        )
+        found = [path if (path := folder / name).is_dir() else None for name in _READERS]
+        papers, publaynet, pubtabnet, tables = found
         return cls(papers, publaynet, pubtabnet, tables, receipts)
 
     def open(self, weights: Weights) -> dict[str, tuple[Source, float]]:
-        """Each source that is given and has a weight; DocumentNotFound where a folder isn't what it should be."""
-        found: dict[str, tuple[Source, float]] = {}
-
-        def add(name: str, make: Callable[[], Source]) -> None:
-            if (weight := getattr(weights, name)) > 0:
-                found[name] = (make(), weight)
-
-        if self.drawn:
-            add("drawn", Drawn)
-        if papers := self.papers:
-            add("papers", lambda: Papers(papers))
-        if publaynet := self.publaynet:
-            add("publaynet", lambda: PubLayNet(publaynet))
-        if pubtabnet := self.pubtabnet:
-            add("pubtabnet", lambda: PubTabNet(pubtabnet))
-        if tables := self.tables:
-            add("tables", lambda: WikiTables(tables))
-        if receipts := self.receipts:
-            add("receipts", lambda: Scans(receipts, self.receipt_count))
-        return found
+        """Each source with a weight; DocumentNotFound where a folder isn't what it should be."""
+        made: dict[str, Callable[[], Source]] = {"drawn": Drawn} if self.drawn else {}
+        for name, reader in _READERS.items():
+            if folder := getattr(self, name):
+                made[name] = partial(reader, folder)
+        if self.receipts:
+            made["receipts"] = partial(Scans, self.receipts)
+        given = {name: getattr(weights, name) for name in made}
+        return {name: (made[name](), weight) for name, weight in given.items() if weight > 0}
 
 
 @dataclass(frozen=True)
 class PretrainingMixture:
     """``mixture(index)`` is the index-th page with its instructions.
 
-    A page is one of three: with hidden words (MVLM alone), with lines without boxes (MPI alone), or with all its text and
-    boxes (one question of document level, DLA and TU, GLI). ``levels`` are the instructions of document, region and
-    segment level for one such page, over all of them; the three tasks of segment level have equal shares. ``describe``
-    writes descriptions in place of the rules; it has to be a function of the page for the mixture to be one of the index.
+    A page is one of three: with hidden words (MVLM alone), with lines without boxes (MPI alone), or with all
+    its text and boxes (one question of document level, DLA and TU, GLI). ``levels`` are the instructions of
+    document, region and segment level for one such page, over all of them; the three tasks of segment level
+    have equal shares. ``describe`` writes descriptions in place of the rules; it has to be a function of the
+    page for the mixture to be one of the index.
     """
 
     sources: PretrainingSources = field(default_factory=PretrainingSources)
@@ -119,18 +129,20 @@ class PretrainingMixture:
 
     def __post_init__(self) -> None:
         if min(self.levels) < 1 or max(self.levels) > 8:
-            raise RecipeError(f"levels {self.levels}: each is a whole number 1-8.", hint="The paper's are (1, 4, 4).")
+            hint = "The paper's are (1, 4, 4)."
+            raise RecipeError(f"levels {self.levels}: each is a whole number 1-8.", hint=hint)
         if not any(source.words and w > 0 for source, w in self._opened.values()):
             raise RecipeError(
                 "no source has words.", hint="Give papers, tables, pubtabnet or receipts, or leave drawn on."
             )
         if not any(source.regions for source, _ in self._opened.values()):
-            raise RecipeError("no source knows regions.", hint="Give papers, publaynet or tables, or leave drawn on.")
+            hint = "Give papers, publaynet or tables, or leave drawn on."
+            raise RecipeError("no source knows regions.", hint=hint)
 
     def __call__(self, index: int) -> Example:
         """TrainingError where sixty pages of a source have too little to ask about."""
         rng = Random(f"pretraining/{self.seed}/{index}")
-        # Every five pages have one of either and three whole ones, so that levels keep their ratio over short runs too.
+        # Every five pages have one of either and three whole ones: short runs keep the ratio of levels too.
         five = Random(f"pretraining/{self.seed}/five/{index // 5}").sample(_FIVE, len(_FIVE))
         kind = five[index % 5]
         # The source stays while pages are tried: else those whose pages have little would be drawn less.
@@ -147,22 +159,14 @@ class PretrainingMixture:
             hint="Leave the source out by a weight of 0, or lower `levels`.",
         )
 
-    def digest(self, count: int = 8) -> str:
-        """SHA-256 over everything a model could learn from the first ``count`` pages."""
-        return digest(self, count)
-
     @cached_property
     def _opened(self) -> dict[str, tuple[Source, float]]:
         return self.sources.open(self.weights)
 
-    @cached_property
-    def _shares(self) -> tuple[float, float]:
-        """Of whole pages, which share has words and which has regions: the others' instructions make up for it."""
-        total = sum(w for _, w in self._opened.values())
-        return (
-            sum(w for source, w in self._opened.values() if source.words) / total,
-            sum(w for source, w in self._opened.values() if source.regions) / total,
-        )
+    def _share(self, what: str) -> float:
+        """Of whole pages, which share has words or regions: their instructions make up for the others'."""
+        total = sum(weight for _, weight in self._opened.values())
+        return sum(weight for source, weight in self._opened.values() if getattr(source, what)) / total
 
     def _draw(self, rng: Random, *, words: bool) -> tuple[str, Source]:
         names = [name for name, (source, _) in self._opened.items() if source.words or not words]
@@ -172,20 +176,23 @@ class PretrainingMixture:
     def _example(self, kind: str, known: Known, source: Source, rng: Random) -> Example | None:
         """None where the page does not have what its kind of page is made of."""
         count = self.levels[2]
+        mask: Mask = ()
+        lines: tuple[int, ...] = ()
         if kind == "masked":
             asked, mask = mvlm(known, self.limits, rng, count)
-            return Example(known.source, known.page, tuple(asked), masked=mask) if len(asked) == count else None
-        if kind == "unplaced":
+        elif kind == "unplaced":
             asked, lines = mpi(known, self.limits, rng, count)
-            return Example(known.source, known.page, tuple(asked), unplaced=lines) if len(asked) == count else None
-        found = self._whole(known, source, rng)
-        return Example(known.source, known.page, tuple(found)) if found else None
+        else:
+            asked = self._whole(known, source, rng)
+        if not asked or (kind != "whole" and len(asked) < count):
+            return None
+        return Example(known.source, known.page, tuple(asked), masked=mask, unplaced=lines)
 
     def _whole(self, known: Known, source: Source, rng: Random) -> list[Instruction]:
         """[] where the page has fewer instructions of some level than it owes."""
         documents, regions, segments = self.levels
-        owed_regions = _rounded(regions / self._shares[1], rng) if source.regions else 0
-        owed_segments = _rounded(segments / 3 / self._shares[0], rng) if source.words else 0
+        owed_regions = _rounded(regions / self._share("regions"), rng) if source.regions else 0
+        owed_segments = _rounded(segments / 3 / self._share("words"), rng) if source.words else 0
         first = [self._document(known, rng) for _ in range(documents)]
         second = self._regions(known, owed_regions, rng)
         pairs = dict.fromkeys(pair for _ in range(2 * owed_segments) if (pair := gli(known, rng)))

@@ -1,7 +1,7 @@
 """DocBank (Apache-2.0): pages of scientific papers, every token with its box (0-1000) and label.
 
-Tokens become lines in reading order; a region is a connected run of lines of one label, and every figure is one of its
-own. Rules (``##LTLine##``) are left out. Labels that the data set got wrong stay wrong.
+Tokens become lines in reading order; a region is a connected run of lines of one label, and every figure is
+one of its own. Rules (``##LTLine##``) are left out. Labels that the data set got wrong stay wrong.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from typing import NamedTuple
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
-from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
-from layoutllm_tool.training.pretraining.known import Known, Region
+from layoutllm_tool.training.pretraining.known import Known, Region, Source, by_place
 
 LABELS = (
-    "abstract", "author", "caption", "date", "equation", "figure", "footer", "list", "paragraph", "reference", "section",
-    "table", "title",
+    "abstract", "author", "caption", "date", "equation", "figure", "footer", "list", "paragraph", "reference",
+    "section", "table", "title",
 )  # fmt: skip
 _GAP = 1.6
 """A clear gap of more than so many heights of a line ends a region."""
@@ -37,35 +36,26 @@ class _Token(NamedTuple):
     label: str
 
 
-class Papers:
+class Papers(Source):
     """A folder of ``NAME.jpg`` and ``NAME.txt.gz``; DocumentNotFound where there are none."""
-
-    words = regions = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = files.folder(folder, "DocBank papers", "*.txt.gz")
-        self._names = sorted(path.name.removesuffix(".txt.gz") for path in folder.glob("*.txt.gz"))
+        super().__init__(sorted(path.name.removesuffix(".txt.gz") for path in folder.glob("*.txt.gz")))
 
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __call__(self, rng: Random) -> Known:
-        return self.item(rng.randrange(len(self)))
-
-    def item(self, number: int) -> Known:
-        """The number-th paper by name."""
-        name = self._names[number]
+    def item(self, number: int, rng: Random) -> Known:
+        name = self.items[number]
         tokens = parse(files.gunzipped(self._folder / f"{name}.txt.gz"), name)
         image = files.picture(self._folder, f"{name}.jpg")
         lines, labels = _lines(tokens, image.width, image.height)
         page = Page(1, image.width, image.height, lines, image, "given")
-        regions = _ordered([*_runs(lines, labels), *_figures(tokens)])
-        title = next((_text(lines, r) for r in regions if r.kind == "title"), "")
-        return Known(f"papers/{name}", page, "scientific paper", regions, title=title)
+        regions = by_place([*_runs(lines, labels), *_figures(tokens)])
+        titles = (" ".join(lines[i].text for i in r.lines) for r in regions if r.kind == "title")
+        return Known(f"papers/{name}", page, "scientific paper", regions, title=next(titles, ""))
 
 
 def parse(text: str, name: str) -> list[_Token]:
-    """``word x0 y0 x1 y1 r g b font label``, separated by tabs; DocumentUnreadable names the line that is not so."""
+    """Lines of ``word x0 y0 x1 y1 r g b font label``; DocumentUnreadable names one that is not so."""
     tokens = []
     for number, row in enumerate(text.splitlines()[: _MOST_TOKENS + 1], start=1):
         parts = row.split("\t")
@@ -74,7 +64,7 @@ def parse(text: str, name: str) -> list[_Token]:
                 raise ValueError("ten fields, the last of them a label, at most 20000 tokens")
             tokens.append(_Token(parts[0].strip(), Box(*(float(int(v)) for v in parts[1:5])), parts[9]))
         except ValueError as error:
-            raise DocumentUnreadable(f"{name}, line {number}: {error}.", hint="Fetch the data again.") from error
+            raise files.damaged(f"{name}, line {number}: {error}.") from error
     return tokens
 
 
@@ -117,11 +107,3 @@ def _figures(tokens: Sequence[_Token]) -> Iterable[Region]:
         touching = [other for other in boxes if other.intersection(box) > 0]
         boxes = [other for other in boxes if other not in touching] + [Box.union((box, *touching))]
     return (Region("figure", box) for box in boxes)
-
-
-def _ordered(regions: Sequence[Region]) -> tuple[Region, ...]:
-    return tuple(sorted(regions, key=lambda r: (r.box.y0, r.box.x0, r.kind)))
-
-
-def _text(lines: Sequence[Line], region: Region) -> str:
-    return " ".join(lines[i].text for i in region.lines)

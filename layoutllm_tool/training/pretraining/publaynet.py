@@ -1,4 +1,4 @@
-"""PubLayNet samples (annotations CDLA-Permissive-1.0): pictures of pages with five kinds of regions, as COCO JSON.
+"""PubLayNet samples (annotations CDLA-Permissive-1.0): pages with five kinds of regions, COCO JSON.
 
 Boxes are ``[x, y, width, height]`` in pixels. There are no words: DLA and descriptions only.
 """
@@ -7,55 +7,42 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from layoutllm_tool.documents.geometry import Box, Page
-from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
-from layoutllm_tool.training.pretraining.known import Known, Region
+from layoutllm_tool.training.pretraining.known import Known, Region, Source, by_place
 
 _NAMES = {"text": "text block"}
 """Kinds that a question calls otherwise."""
+Bounds = tuple[float, float, float, float]
 
 
-class PubLayNet:
+class PubLayNet(Source):
     """A folder of ``samples.json`` and its pictures; DocumentNotFound where it is not one."""
 
-    words, regions = False, True
+    words = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = files.folder(folder, "PubLayNet samples", "samples.json")
         data = files.parsed((folder / "samples.json").read_bytes(), "samples.json")
         try:
-            self._images = sorted((int(i["id"]), str(i["file_name"])) for i in data["images"])
+            super().__init__(sorted((int(i["id"]), str(i["file_name"])) for i in data["images"]))
             kinds = {int(c["id"]): _NAMES.get(c["name"], str(c["name"])) for c in data["categories"]}
-            self._found: dict[int, list[tuple[str, list[float]]]] = {number: [] for number, _ in self._images}
+            self._found: dict[int, list[tuple[str, Bounds]]] = {number: [] for number, _ in self.items}
             for note in data["annotations"]:
-                self._found[int(note["image_id"])].append((kinds[int(note["category_id"])], _bbox(note)))
+                x, y, width, height = map(float, note["bbox"])
+                kind = kinds[int(note["category_id"])]
+                self._found[int(note["image_id"])].append((kind, (x, y, x + width, y + height)))
         except (KeyError, TypeError, ValueError) as error:
-            raise DocumentUnreadable(f"samples.json is not COCO JSON: {error!r}.", hint="Fetch it again.") from error
-        if not self._images:
-            raise DocumentUnreadable("samples.json names no pictures.", hint="Fetch it again.")
+            raise files.damaged(f"samples.json is not COCO JSON: {error!r}.") from error
+        if not self.items:
+            raise files.damaged("samples.json names no pictures.")
 
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __call__(self, rng: Random) -> Known:
-        return self.item(rng.randrange(len(self)))
-
-    def item(self, number: int) -> Known:
-        """The number-th page by its picture's id."""
-        key, name = self._images[number]
+    def item(self, number: int, rng: Random) -> Known:
+        key, name = self.items[number]
         image = files.picture(self._folder, name)
-        regions = [
-            Region(kind, Box.from_pixels(x, y, x + w, y + h, width=image.width, height=image.height))
-            for kind, (x, y, w, h) in self._found[key]
-        ]
-        regions.sort(key=lambda r: (r.box.y0, r.box.x0, r.kind))
+        size = {"width": image.width, "height": image.height}
+        boxes = ((kind, Box.from_pixels(*bounds, **size)) for kind, bounds in self._found[key])
+        regions = by_place(Region(kind, box) for kind, box in boxes)
         page = Page(1, image.width, image.height, (), image, "given")
-        return Known(f"publaynet/{Path(name).stem}", page, "page of a medical article", tuple(regions))
-
-
-def _bbox(note: Any) -> list[float]:
-    x, y, width, height = (float(v) for v in note["bbox"])
-    return [x, y, width, height]
+        return Known(f"publaynet/{Path(name).stem}", page, "page of a medical article", regions)

@@ -1,7 +1,7 @@
-"""PubTabNet (annotations CDLA-Permissive-1.0): pictures of tables, their HTML structure, each cell's text and box.
+"""PubTabNet (annotations CDLA-Permissive-1.0): tables as pictures, HTML structure, texts and boxes.
 
-Cell boxes are pixels of the picture. The words of a cell have no boxes: its own box is shared out among them. A table
-whose rows don't agree in width is refused.
+Cell boxes are pixels of the picture. The words of a cell have no boxes: its own box is shared out among them.
+A table whose rows don't agree in width is refused.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from layoutllm_tool.documents.geometry import Box, Line, Page
-from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.pretraining import files
-from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Region
+from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, of_table, pointed_at
 
 _SPAN = re.compile(r'\s*(rowspan|colspan)="(\d{1,3})"\s*')
 _TAG = re.compile(r"</?(?:b|i|sup|sub|underline|strike|overline)>")
@@ -33,47 +32,36 @@ class Slot(NamedTuple):
     head: bool
 
 
-class PubTabNet:
+class PubTabNet(Source):
     """A folder of one ``*.jsonl`` and its pictures; DocumentNotFound where there is none."""
-
-    words = regions = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = files.folder(folder, "PubTabNet tables", "*.jsonl")
         self._file = min(folder.glob("*.jsonl"))
-        self._offsets = files.offsets(self._file)
-        if not self._offsets:
-            raise DocumentUnreadable(f"{self._file.name} is empty.", hint="Fetch it again.")
+        super().__init__(files.offsets(self._file))
+        if not self.items:
+            raise files.damaged(f"{self._file.name} is empty.")
 
-    def __len__(self) -> int:
-        return len(self._offsets)
-
-    def __call__(self, rng: Random) -> Known:
-        return self.item(rng.randrange(len(self)))
-
-    def item(self, number: int) -> Known:
-        """The number-th table of the file; DocumentUnreadable where structure and cells contradict each other."""
+    def item(self, number: int, rng: Random) -> Known:
         name = f"{self._file.name}, table {number}"
-        data = files.parsed(files.line_at(self._file, self._offsets[number]), name)
+        data = files.parsed(files.line_at(self._file, self.items[number]), name)
         try:
-            picture = str(data["filename"])
-            structure, raw = data["html"]["structure"]["tokens"], data["html"]["cells"]
-            cells = [("".join(map(str, cell["tokens"])), cell.get("bbox")) for cell in raw]
-            grid_slots = slots(structure)
-            if len(grid_slots) != len(cells) or not cells:
-                raise ValueError(f"{len(grid_slots)} places for {len(cells)} cells")
+            picture, html = str(data["filename"]), data["html"]
+            cells = [("".join(map(str, cell["tokens"])), cell.get("bbox")) for cell in html["cells"]]
+            places = slots(html["structure"]["tokens"])
+            if len(places) != len(cells) or not cells:
+                raise ValueError(f"{len(places)} places for {len(cells)} cells")
             image = files.picture(self._folder, picture)
             boxes = [_box(box, image.width, image.height) for _, box in cells]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DocumentUnreadable(f"{name} is not a PubTabNet table: {error!r}.", hint="Fetch it again.") from error
-        lines, grid = _filled(grid_slots, [_TAG.sub("", text).strip() for text, _ in cells], boxes)
-        region = _table(grid, lines)
+            raise files.damaged(f"{name} is not a PubTabNet table: {error!r}.") from error
+        lines, grid = _filled(places, [_TAG.sub("", text).strip() for text, _ in cells], boxes)
         page = Page(1, image.width, image.height, lines, image, "given")
-        return Known(f"pubtabnet/{Path(picture).stem}", page, "table of a medical article", region, grid)
+        return of_table(f"pubtabnet/{Path(picture).stem}", page, "table of a medical article", grid)
 
 
 def slots(structure: Iterable[Any]) -> list[Slot]:
-    """Where each cell stands, spans taken into account; ValueError for rows of unequal width or over 2000 cells."""
+    """Where each cell stands; ValueError for rows of unequal width or over 2000 cells."""
     found: list[Slot] = []
     taken: set[tuple[int, int]] = set()
     for row, (spans, head) in enumerate(_rows(structure)):
@@ -83,12 +71,10 @@ def slots(structure: Iterable[Any]) -> list[Slot]:
                 column += 1
             if len(taken) + rows * columns > _MOST_CELLS:
                 raise ValueError(f"over {_MOST_CELLS} cells")
-            covered = {(row + i, column + j) for i in range(rows) for j in range(columns)}
-            taken |= covered
+            taken |= {(row + i, column + j) for i in range(rows) for j in range(columns)}
             found.append(Slot(row, column, rows, columns, head))
-    rows_found = {row for row, _ in taken}
     width = max((column for _, column in taken), default=-1) + 1
-    if len(taken) != len(rows_found) * width:
+    if len(taken) != len({row for row, _ in taken}) * width:
         raise ValueError("rows of unequal width")
     return found
 
@@ -119,23 +105,14 @@ def _box(raw: Any, width: int, height: int) -> Box | None:
 
 
 def _filled(places: list[Slot], texts: list[str], boxes: list[Box | None]) -> tuple[tuple[Line, ...], Grid]:
-    """Lines cell by cell, and the grid that points at them. A cell twice as high as most has two rows of words."""
+    """The lines and the grid of a table. A cell twice as high as most has two rows of words."""
     usual = median([box.height for box in boxes if box] or [1.0]) or 1.0
-    lines: list[Line] = []
-    cells = []
+    made = []
     for slot, text, box in zip(places, texts, boxes, strict=True):
         text = " ".join(text.split())
         own = list(files.spread(text, box, round(box.height / usual))) if box and text else []
-        at = tuple(range(len(lines), len(lines) + len(own)))
-        lines += own
-        cells.append(Cell(slot.row, slot.column, text, box if own else None, slot.rows, slot.columns, at))
+        made.append((Cell(slot.row, slot.column, text, box if own else None, slot.rows, slot.columns), own))
+    lines, cells = pointed_at(made)
     rows = max(slot.row + slot.rows for slot in places)
     columns = max(slot.column + slot.columns for slot in places)
-    return tuple(lines), Grid(rows, columns, tuple(cells), len({slot.row for slot in places if slot.head}))
-
-
-def _table(grid: Grid, lines: tuple[Line, ...]) -> tuple[Region, ...]:
-    """The table itself and its head, by the boxes of their texts."""
-    head = tuple(i for cell in grid.cells if cell.row < grid.head for i in cell.lines)
-    found = [("table", tuple(range(len(lines)))), ("table header", head)]
-    return tuple(Region(kind, Box.union(lines[i].box for i in own), own) for kind, own in found if own)
+    return lines, Grid(rows, columns, cells, len({slot.row for slot in places if slot.head}))

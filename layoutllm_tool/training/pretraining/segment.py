@@ -1,7 +1,7 @@
-"""Segment level: MVLM (hidden words), MPI (lines whose boxes are 0) and GLI (direction and distance of two lines).
+"""Segment level: MVLM (hidden words), MPI (lines whose boxes are 0), GLI (from one line to another).
 
-A page has either hidden words or lines without boxes, never both, and is asked about nothing else then: what is hidden
-from one question would be hidden from all. Standard library only.
+A page has either hidden words or lines without boxes, never both, and is asked about nothing else then: what
+is hidden from one question would be hidden from all.
 """
 
 from __future__ import annotations
@@ -11,67 +11,24 @@ from collections.abc import Sequence
 from random import Random
 
 from layoutllm_tool.documents.geometry import Box, Line
-from layoutllm_tool.training.pretraining.known import Known, Limits, show, tokens, unique
+from layoutllm_tool.training.pretraining.known import Known, Limits, phrased, show, tokens, unique
 from layoutllm_tool.training.schema import Instruction
 
 Mask = tuple[tuple[int, int], ...]
 
-MASKED = (
-    "What is the <mask> text content?",
-    "Which words are behind the <mask> in the document?",
-    "Fill in every <mask> of the page.",
-    "Recover the masked words, in reading order.",
-    "What did the <mask> places say before they were masked?",
-    "Give the text that each <mask> hides.",
-)
-MASKED_HERE = (
-    "What is the <mask> text content in the {} area?",
-    "Which words are masked at {}?",
-    "Fill in the <mask> of the text line at {}.",
-    "What does the <mask> in {} hide?",
-    "Recover the masked words of the line {}.",
-)
-MASKED_AFTER = (
-    'What is the <mask> text content after "{}"?',
-    'Which words does the <mask> behind "{}" hide?',
-    'What comes after "{}"?',
-    'Fill in the <mask>: "{} <mask>".',
-    'How does the text go on after "{}"?',
-)
-UNPLACED = (
-    "Provide the original bboxes of the text lines with bboxes set to 0 in the doc.",
-    "Some text lines have bboxes set to 0. Where did they stand?",
-    "Restore the bounding boxes of the lines that lost them.",
-    "Give the text and the true box of each line whose box is 0.",
-    "Which lines have no position, and what is it?",
-)
-UNPLACED_ONE = (
-    'What is the original bbox of the text line "{}"?',
-    'The bbox of "{}" was set to 0. Provide it.',
-    'Where does the line "{}" belong?',
-    'Restore the box of "{}".',
-    'Give the true coordinates of "{}".',
-)
-BETWEEN = (
-    'What is the direction and distance from "{}" to "{}"?',
-    'In which direction and how far from "{}" is "{}"?',
-    'Starting at "{}", which way and how far is it to "{}"?',
-    'Give the direction and the distance from "{}" to "{}".',
-    'How does one get from "{}" to "{}"? Answer with direction and distance.',
-    'From "{}" to "{}": direction and distance?',
-)
 DIRECTIONS = ("right", "bottom right", "bottom", "bottom left", "left", "top left", "top", "top right")
 """Clockwise from the right, each 45 degrees wide about its middle; y runs down the page."""
 
 
 def mvlm(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[Instruction], Mask]:
-    """Up to ``count`` questions about hidden words, the first about all of them; ([], ()) on a page of too few words."""
+    """Up to ``count`` questions about hidden words, the first about all; ([], ()) for too few words."""
     lines = known.lines
     spans = _spans(lines, limits, rng)
     if not spans:
         return [], ()
     mask = tuple(word for span in spans for word in span)
-    asked = [Instruction("MVLM", rng.choice(MASKED), "\n".join(_text(lines, span) for span in spans))]
+    hidden = "\n".join(_text(lines, span) for span in spans)
+    asked = [Instruction("MVLM", phrased(rng, "segment", "masked"), hidden)]
     single = [_here(lines, mask, line, rng) for line in dict.fromkeys(line for line, _ in mask)]
     single += [asked_after for span in spans if (asked_after := _after(lines, span, set(mask), rng))]
     asked += rng.sample(single, min(count - 1, len(single)))
@@ -79,8 +36,7 @@ def mvlm(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[In
 
 
 def _spans(lines: Sequence[Line], limits: Limits, rng: Random) -> list[Mask]:
-    """Runs of one to three words of a line, a word apart at least, in reading order, until the share or the bound is
-    reached."""
+    """Runs of one to three words of a line, a word apart at least, in reading order, up to the limits."""
     every = [(i, j) for i, line in enumerate(lines) for j in range(len(line.words))]
     most = min(int(limits.masked * len(every)), limits.words)
     taken: set[tuple[int, int]] = set()
@@ -109,7 +65,9 @@ def _text(lines: Sequence[Line], span: Mask) -> str:
 
 def _here(lines: Sequence[Line], mask: Mask, line: int, rng: Random) -> Instruction:
     own = tuple(word for word in mask if word[0] == line)
-    return Instruction("MVLM", rng.choice(MASKED_HERE).format(show(lines[line].box)), _text(lines, own), (line,))
+    return Instruction(
+        "MVLM", phrased(rng, "segment", "masked_here", show(lines[line].box)), _text(lines, own), (line,)
+    )
 
 
 def _after(lines: Sequence[Line], span: Mask, mask: set[tuple[int, int]], rng: Random) -> Instruction | None:
@@ -122,11 +80,13 @@ def _after(lines: Sequence[Line], span: Mask, mask: set[tuple[int, int]], rng: R
     said = _text(lines, tuple(before))
     if len(said) < 3 or sum(row.text.count(said) for row in lines) != 1:
         return None
-    return Instruction("MVLM", rng.choice(MASKED_AFTER).format(said), _text(lines, span), (line,))
+    return Instruction("MVLM", phrased(rng, "segment", "masked_after", said), _text(lines, span), (line,))
 
 
 def mpi(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[Instruction], tuple[int, ...]]:
-    """Up to ``count`` questions about lines without boxes, the first about all of them; ([], ()) where no line will do.
+    """Up to ``count`` questions about lines without boxes, the first about all of them.
+
+    ([], ()) where no line will do.
 
     At most a third of the lines lose theirs: the rest of the page says where they belong.
     """
@@ -138,9 +98,10 @@ def mpi(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[Ins
         chosen.pop()
     if not chosen:
         return [], ()
-    asked = [Instruction("MPI", rng.choice(UNPLACED), "\n".join(_placed(lines[i]) for i in chosen))]
+    every = "\n".join(_placed(lines[i]) for i in chosen)
+    asked = [Instruction("MPI", phrased(rng, "segment", "unplaced"), every)]
     asked += [
-        Instruction("MPI", rng.choice(UNPLACED_ONE).format(lines[i].text), show(lines[i].box))
+        Instruction("MPI", phrased(rng, "segment", "unplaced_one", lines[i].text), show(lines[i].box))
         for i in rng.sample(chosen, min(count - 1, len(chosen)))
     ]
     return asked, tuple(chosen)
@@ -155,13 +116,13 @@ def _short(text: str, limits: Limits) -> bool:
 
 
 def gli(known: Known, rng: Random) -> Instruction | None:
-    """Between two lines whose texts stand once; None where there are no two apart enough to have a direction."""
+    """Between two lines whose texts stand once; None where no two are far enough apart."""
     lines, able = known.lines, unique(known.lines)
     for _ in range(8 if len(able) > 1 else 0):
         a, b = rng.sample(able, 2)
         direction, distance = between(lines[a].box, lines[b].box)
         if distance >= 5:
-            question = rng.choice(BETWEEN).format(lines[a].text, lines[b].text)
+            question = phrased(rng, "segment", "between", lines[a].text, lines[b].text)
             return Instruction("GLI", question, f"{direction}, {distance}", (a, b))
     return None
 

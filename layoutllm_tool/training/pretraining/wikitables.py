@@ -11,10 +11,9 @@ from random import Random
 from typing import Any, NamedTuple
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
-from layoutllm_tool.errors import DocumentUnreadable
-from layoutllm_tool.training.factory.render import Canvas, Span
 from layoutllm_tool.training.pretraining import files
-from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Region, tokens
+from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, of_table, pointed_at, tokens
+from layoutllm_tool.training.synthetic.canvas import Canvas, Span
 
 FILE = "wikitables.jsonl.gz"
 _MOST_COLUMNS, _MOST_CELLS = 7, 64
@@ -35,29 +34,21 @@ class _Drawn(NamedTuple):
 
     row: int
     column: int
-    text: str
     spans: tuple[Span, ...]
 
 
-class WikiTables:
+class WikiTables(Source):
     """A folder that holds ``wikitables.jsonl.gz``; DocumentNotFound where it doesn't."""
 
-    words = regions = True
-
     def __init__(self, folder: Path) -> None:
-        self._texts = files.gunzipped(files.folder(folder, "WikiTableQuestions tables", FILE) / FILE).splitlines()
-        if not self._texts:
-            raise DocumentUnreadable(f"{FILE} is empty.", hint="Fetch it again.")
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __call__(self, rng: Random) -> Known:
-        return self.item(rng.randrange(len(self)), rng)
+        path = files.folder(folder, "WikiTableQuestions tables", FILE) / FILE
+        super().__init__(files.gunzipped(path).splitlines())
+        if not self.items:
+            raise files.damaged(f"{FILE} is empty.")
 
     def item(self, number: int, rng: Random) -> Known:
         """The number-th table, a part of it if it is large, drawn as ``rng`` says."""
-        rows = _part(_table(files.parsed(self._texts[number], f"{FILE}, table {number}"), number), rng)
+        rows = _part(_table(files.parsed(self.items[number], f"{FILE}, table {number}"), number), rng)
         canvas, drawn = _draw(rows, rng)
         return _known(f"wikitables/{number}", canvas, drawn, rows)
 
@@ -66,14 +57,15 @@ def _table(data: Any, number: int) -> Rows:
     """Rows of equal length, the first of them the head, every text of one line."""
     rows = data.get("rows") if isinstance(data, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
-        raise DocumentUnreadable(f"{FILE}, table {number} has no rows.", hint="Fetch it again.")
+        raise files.damaged(f"{FILE}, table {number} has no rows.")
     if len({len(row) for row in rows}) > 1:
-        raise DocumentUnreadable(f"{FILE}, table {number} has rows of unequal length.", hint="Fetch it again.")
+        raise files.damaged(f"{FILE}, table {number} has rows of unequal length.")
     return [[_short(" ".join(_UNDRAWABLE.sub("", str(text)).split())) for text in row] for row in rows]
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _MOST_LETTERS else text[:_MOST_LETTERS].rpartition(" ")[0] or text[:_MOST_LETTERS]
+    start = text[:_MOST_LETTERS]
+    return start if start == text else start.rpartition(" ")[0] or start
 
 
 def _part(rows: Rows, rng: Random) -> Rows:
@@ -89,7 +81,7 @@ def _part(rows: Rows, rng: Random) -> Rows:
 
 
 def _draw(rows: Rows, rng: Random) -> tuple[Canvas, list[_Drawn]]:
-    """The table at a random height of the page, with or without rules; columns as wide as their words want."""
+    """Draw the table at a random height, with or without rules; columns as wide as their words want."""
     canvas = Canvas(rng.choice((800, 800, 1000)), 1600, rng)
     size = max(_SIZE, canvas.size - max(0, len(rows[0]) - 3))
     edges = _edges(canvas, rows, size)
@@ -104,7 +96,7 @@ def _draw(rows: Rows, rng: Random) -> tuple[Canvas, list[_Drawn]]:
             for part in _wrapped(canvas, text, room, size):
                 spans.append(canvas.text(x + 5, at, part, size=size))
                 at += size * 1.35
-            drawn.append(_Drawn(number, column, text, tuple(spans)))
+            drawn.append(_Drawn(number, column, tuple(spans)))
             deepest = max(deepest, at)
         y = deepest + 6
         ys.append(y)
@@ -129,7 +121,7 @@ def _wrapped(canvas: Canvas, text: str, room: float, size: int) -> list[str]:
 
 
 def _edges(canvas: Canvas, rows: Rows, size: int) -> list[float]:
-    """The x of the columns' edges: room shared out by the widest text of each, none below a ninth of the page."""
+    """The x of the columns' edges, by the widest text of each; none below a ninth of the page."""
     room = canvas.width - 2 * _MARGIN
     wants = [max(canvas.measure(row[c], size) for row in rows) + 14 for c in range(len(rows[0]))]
     wants = [max(want, room / 9) for want in wants]
@@ -145,27 +137,20 @@ def _edges(canvas: Canvas, rows: Rows, size: int) -> list[float]:
 
 def _known(source: str, canvas: Canvas, drawn: list[_Drawn], rows: Rows) -> Known:
     """Lines row by row; what was drawn below the page's end is not there, and its row is cut off the grid."""
-    fits = [cell for cell in drawn if all(canvas.inks[i].box[3] <= canvas.height for s in cell.spans for i in s)]
-    whole = min((cell.row for cell in drawn if cell not in fits), default=len(rows))
-    lines: list[Line] = []
-    cells = []
-    for cell in (cell for cell in fits if cell.row < whole):
-        own = [Line(tuple(_word(canvas, i) for i in span)) for span in cell.spans if span]
-        at = tuple(range(len(lines), len(lines) + len(own)))
-        lines += own
-        text = " ".join(line.text for line in own)
-        cells.append(Cell(cell.row, cell.column, text, Box.union(x.box for x in own) if own else None, lines=at))
-    grid = Grid(whole, len(rows[0]), tuple(cells), 1)
-    page = Page(1, canvas.width, canvas.height, tuple(lines), canvas.image, "given")
-    return Known(source, page, "table page", _regions(grid, lines), grid)
+    below = {i for i, word in enumerate(canvas.words) if word.box[3] > canvas.height}
+    cut = [cell.row for cell in drawn for span in cell.spans if below & set(span)]
+    whole = min(cut, default=len(rows))
+    lines, cells = pointed_at(_cell(canvas, cell) for cell in drawn if cell.row < whole)
+    page = Page(1, canvas.width, canvas.height, lines, canvas.image, "given")
+    return of_table(source, page, "table page", Grid(whole, len(rows[0]), cells, 1))
 
 
-def _word(canvas: Canvas, ink: int) -> Word:
-    found = canvas.inks[ink]
+def _cell(canvas: Canvas, cell: _Drawn) -> tuple[Cell, list[Line]]:
+    own = [Line(tuple(_word(canvas, i) for i in span)) for span in cell.spans if span]
+    box = Box.union(line.box for line in own) if own else None
+    return Cell(cell.row, cell.column, " ".join(line.text for line in own), box), own
+
+
+def _word(canvas: Canvas, number: int) -> Word:
+    found = canvas.words[number]
     return Word(found.text, Box.from_pixels(*found.box, width=canvas.width, height=canvas.height))
-
-
-def _regions(grid: Grid, lines: list[Line]) -> tuple[Region, ...]:
-    head = tuple(i for cell in grid.row(0) for i in cell.lines)
-    found = [("table", tuple(range(len(lines)))), ("table header", head)]
-    return tuple(Region(kind, Box.union(lines[i].box for i in own), own) for kind, own in found if own)

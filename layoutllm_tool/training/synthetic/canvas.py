@@ -1,17 +1,18 @@
 """A page being drawn: text goes in, its picture and the box of every word come out. Boxes here are in pixels.
 
-``ImageFont`` is looked for in the usual folders (DejaVu, Liberation); where none is installed Pillow's own font takes
-its place. The choice of font moves the boxes, it never changes the words.
+Fonts are looked for in the usual folders (DejaVu, Liberation). Where none is installed, Pillow's own font
+takes their place: it moves the boxes and never changes the words.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.cot import Kind
 
@@ -19,19 +20,20 @@ if TYPE_CHECKING:
     from PIL import ImageFont
 
 FAMILIES = (
-    "LiberationSans-Regular", "LiberationSerif-Regular", "LiberationMono-Regular", "LiberationSansNarrow-Regular",
-    "DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "DejaVuSansCondensed", "LiberationSans-Bold", "LiberationMono-Bold",
+    "LiberationSans-Regular", "LiberationSerif-Regular", "LiberationMono-Regular",
+    "LiberationSansNarrow-Regular", "DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "DejaVuSansCondensed",
+    "LiberationSans-Bold", "LiberationMono-Bold",
 )  # fmt: skip
 MONO = (2, 6, 9)
 """Typewriters among the families."""
 _FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")
 
 Span = tuple[int, ...]
-"""Indices into ``Canvas.inks``: the words of one piece of text, in reading order."""
+"""Indices into ``Canvas.words``: the words of one piece of text, in reading order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ink:
+class DrawnWord:
     """A word as drawn. ``glued``: without a space after the word before it, so that OCR reads both as one."""
 
     text: str
@@ -43,8 +45,8 @@ class Ink:
 class Fact:
     """Something the page says: a key and its value. An empty value is a field left blank.
 
-    ``names`` are what the field may be called by its meaning; ``questions`` are whole questions; ``key`` may be ()
-    where nothing names the value (a heading).
+    ``names`` are what the field may be called by its meaning; ``questions`` are whole questions; ``key`` may
+    be () where nothing names the value (a heading).
     """
 
     name: str
@@ -56,16 +58,32 @@ class Fact:
     concept: str = ""
     """What ``questions`` look for, where it is not ``name``."""
     printed: bool = True
-    """Whether ``name`` is the key as printed, so that it may be asked for in quotes."""
+    """Whether ``name`` is the key as printed: a question may quote it."""
+
+
+class KeyStyle:
+    """How a page prints its keys: case, and what follows them."""
+
+    def __init__(self, rng: Random, *, lower: float = 0.2) -> None:
+        self._case = str.lower if rng.random() < lower else rng.choice((str, str.upper))
+        self._ending = rng.choice((":", ":", ":", "", "", " :", ".", " -"))
+
+    def key(self, name: str) -> str:
+        return self._case(name) + self._ending
+
+    def plain(self, name: str) -> str:
+        return self._case(name)
 
 
 class Canvas:
-    """Draws words and remembers where they stand. ``size`` is the height of ordinary text in pixels.
+    """Draws words, and remembers where they stand and what they say.
+
+    ``size`` is the height of ordinary text in pixels.
 
     ``typed`` text is set in the page's second family: what a typewriter put on a printed form.
     """
 
-    def __init__(self, width: int, height: int, rng: Random, *, families: tuple[int, ...] = tuple(range(8))) -> None:
+    def __init__(self, width: int, height: int, rng: Random, *, families: Sequence[int] = range(8)) -> None:
         from PIL import Image, ImageDraw
 
         self.width, self.height, self.rng = width, height, rng
@@ -74,41 +92,46 @@ class Canvas:
         self.size = rng.randint(14, 19)
         self.image = Image.new("L", (width, height), 255)
         self._draw = ImageDraw.Draw(self.image)
-        self.inks: list[Ink] = []
+        self.words: list[DrawnWord] = []
+        self.facts: list[Fact] = []
+
+    def add(self, name: str, key: Span, value: Span, kind: Kind = "key-value", **more: Any) -> None:
+        """Note a fact; ``more`` are the other attributes of ``Fact``."""
+        self.facts.append(Fact(name, key, value, kind, **more))
+
+    def unprinted(self, name: str, value: Span, kind: Kind = "key-value", **more: Any) -> None:
+        """Note a fact whose name is not printed as its key; ``key`` may be among ``more``."""
+        self.add(name, more.pop("key", ()), value, kind, printed=False, **more)
 
     def text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        *,
-        size: int = 0,
-        align: str = "left",
-        glued: bool = False,
-        typed: bool = False,
-    ) -> Span:
-        """Draws a line of text with its top at y; x is its left end, right end or middle as ``align`` says."""
+        self, x: float, y: float, text: str, *,
+        size: int = 0, align: str = "left", glued: bool = False, typed: bool = False,
+    ) -> Span:  # fmt: skip
+        """Draw a line of text with its top at y; x is its left end, right end or middle (``align``)."""
         font = self._face(size, typed)
         x -= {"left": 0.0, "right": 1.0, "center": 0.5}[align] * font.getlength(text)
-        start = len(self.inks)
+        start = len(self.words)
         at = 0
         for n, word in enumerate(text.split(" ")):
             if word:
                 left = x + font.getlength(text[:at])
                 _, top, right, bottom = font.getbbox(word)
                 self._draw.text((left, y), word, font=font, fill=20)
-                self.inks.append(Ink(word, (left, y + top, left + right, y + bottom), glued and n == 0))
+                box = (left, y + top, left + right, y + bottom)
+                self.words.append(DrawnWord(word, box, glued and n == 0))
             at += len(word) + 1
-        return tuple(range(start, len(self.inks)))
+        return tuple(range(start, len(self.words)))
 
-    def lines(
-        self, x: float, y: float, lines: list[str], *, size: int = 0, align: str = "left", typed: bool = False
-    ) -> tuple[Span, float]:
-        """Lines below each other; the y below the last."""
+    def block(
+        self, x: float, y: float, text: str, width: float = 0.0, *,
+        size: int = 0, align: str = "left", typed: bool = False,
+    ) -> tuple[Span, float]:  # fmt: skip
+        """Draw lines below each other, wrapped to ``width`` if there is one; the y below the last."""
         span: Span = ()
-        for line in lines:
-            span += self.text(x, y, line, size=size, align=align, typed=typed)
-            y += (size or self.size) * 1.35
+        for line in text.split("\n"):
+            for part in self.wrap(line, width, size, typed=typed) if width else [line]:
+                span += self.text(x, y, part, size=size, align=align, typed=typed)
+                y += (size or self.size) * 1.35
         return span, y
 
     def wrap(self, text: str, width: float, size: int = 0, *, typed: bool = False) -> list[str]:
@@ -128,7 +151,7 @@ class Canvas:
 
     def end(self, span: Span) -> float:
         """The right end of a piece of text."""
-        return self.inks[span[-1]].box[2]
+        return self.words[span[-1]].box[2]
 
     def crop(self, height: int) -> None:
         """Cuts the page off below ``height``."""
@@ -151,8 +174,8 @@ class Canvas:
         """A check box that OCR reads as ``text``."""
         side = self.size - 2
         self._box(x, y, side, ticked)
-        self.inks.append(Ink(text, (x, y, x + side, y + side)))
-        return (len(self.inks) - 1,)
+        self.words.append(DrawnWord(text, (x, y, x + side, y + side)))
+        return (len(self.words) - 1,)
 
     def _face(self, size: int, typed: bool) -> ImageFont.FreeTypeFont:
         return _font(self.second if typed else self.family, size or self.size)

@@ -1,9 +1,9 @@
-"""What is asked about a drawn page: its facts, equal keys told apart by place, blanks, and what the page lacks."""
+"""What is asked about a page: its facts, equal keys by their place, blanks, and what it lacks."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
@@ -11,13 +11,12 @@ from random import Random
 from layoutllm_tool.cot import QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.training.align import normal
-from layoutllm_tool.training.factory import layouts
-from layoutllm_tool.training.factory.places import Blank, Found
-from layoutllm_tool.training.factory.questions import absent, ask, ask_field, unanswerable
-from layoutllm_tool.training.factory.render import Fact
-from layoutllm_tool.training.factory.vocabulary import near
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
+from layoutllm_tool.training.synthetic.canvas import Fact
+from layoutllm_tool.training.synthetic.places import Blank, Drawn, Found
+from layoutllm_tool.training.synthetic.questions import CORE, absent, ask, ask_field, unanswerable
+from layoutllm_tool.training.synthetic.vocabulary import FORMS, near
 
 UNANSWERABLE = 0.3
 """Share of questions that their page does not answer."""
@@ -26,33 +25,34 @@ _CHANGED = 0.2
 
 Asked = tuple[str, str]
 """A question and the key information it names."""
-_CORE = (("total", r"total|amount|due|\bsum\b"), ("date", r"date|\d[-/.]\d+[-/.]\d|\b(?:19|20)\d\d\b"))
-"""Fields often asked for, with what must not stand on a page that lacks them."""
 
 
-def questions(
-    page: Page, facts: Sequence[Fact], found: Sequence[Found], blanks: Sequence[Blank], rng: Random, *, total: int
-) -> tuple[QA, ...]:
+def questions(drawn: Drawn, rng: Random, *, total: int) -> tuple[QA, ...]:
     """Up to ``total`` different questions in any order; () where fewer than two can be answered."""
     none = int(total * UNANSWERABLE + rng.random())
-    every = [normal(fact.name) for fact in facts]
-    able = askable(found, facts, rng)
+    count = _counted(drawn.facts)
+    able = askable(drawn.found, drawn.facts, rng)
     rng.shuffle(able)
-    able.sort(key=lambda one: rng.random() < 0.5 or every.count(normal(one[0].fact.name)) == 1)
-    asked = [_qa(f, question) for f, question in able[: total - none]]
+    able.sort(key=lambda one: rng.random() < 0.5 or count[normal(one[0].fact.name)] == 1)
+    asked = [_qa(one, question) for one, question in able[: total - none]]
     if len(asked) < 2:
         return ()
-    asked += _unanswered(page, facts, blanks, rng, none)
+    asked += _unanswered(drawn, rng, none)
     distinct = list({qa.question: qa for qa in asked}.values())
     rng.shuffle(distinct)
     return tuple(distinct)
 
 
-def _unanswered(page: Page, facts: Sequence[Fact], blanks: Sequence[Blank], rng: Random, count: int) -> list[QA]:
-    """Blanks first, then keys like those on the page, then fields that such pages often have and this one lacks."""
-    every = [normal(fact.name) for fact in facts]
-    empty = [b for b in blanks if every.count(normal(b.fact.name)) == 1]
-    chosen = [_blank(b, rng) for b in rng.sample(empty, min(len(empty), count, rng.choice((1, 1, 2, 3))))]
+def _counted(facts: Sequence[Fact]) -> Counter[str]:
+    return Counter(normal(fact.name) for fact in facts)
+
+
+def _unanswered(drawn: Drawn, rng: Random, count: int) -> list[QA]:
+    """Blanks first, then keys like those on the page, then fields that this page lacks."""
+    page, facts, names = drawn.page, drawn.facts, _counted(drawn.facts)
+    empty = [blank for blank in drawn.blanks if names[normal(blank.fact.name)] == 1]
+    most = min(len(empty), count, rng.choice((1, 1, 2, 3)))
+    chosen = [_blank(blank, rng) for blank in rng.sample(empty, most)]
     if len(chosen) < count and rng.random() < 0.5:
         chosen += _near(page, facts, rng)
     chosen += _core(page, facts, rng)
@@ -70,12 +70,12 @@ def askable(found: Sequence[Found], facts: Sequence[Fact], rng: Random) -> list[
     groups: dict[str, list[Found]] = defaultdict(list)
     for one in found:
         groups[normal(one.fact.name)].append(one)
-    every = [normal(fact.name) for fact in facts]
+    count = _counted(facts)
     asked = []
     for name, group in groups.items():
-        if every.count(name) == 1:
+        if count[name] == 1:
             asked.append((group[0], _question(group[0].fact, group[0].printed, rng)))
-        elif every.count(name) == len(group):
+        elif count[name] == len(group):
             asked += _positional(group, rng)
     return asked
 
@@ -93,7 +93,7 @@ def _question(fact: Fact, printed: str, rng: Random) -> Asked:
 def _quoted(key: str, rng: Random) -> Asked:
     """The key as it stands on the page, now and then in another case or without the signs around it."""
     if rng.random() < _CHANGED:
-        key = rng.choice((key.upper, key.title, key.lower, lambda: _bare(key), lambda: _bare(key)))()
+        key = rng.choice((key.upper(), key.title(), key.lower(), _bare(key), _bare(key)))
     return ask(key, rng), _bare(key)
 
 
@@ -122,8 +122,10 @@ def _positional(group: Sequence[Found], rng: Random) -> list[tuple[Found, Asked]
 
 def _spatial(key: str, word: str, rng: Random) -> str:
     if " " in word:
-        return rng.choice((f'What is the "{key}" {word}?', f'What is the content in the "{key}" field {word}?'))
-    return rng.choice((f'What is the {word} "{key}"?', f'What is the content in the {word} "{key}" field?'))
+        forms = (f'What is the "{key}" {word}?', f'What is the content in the "{key}" field {word}?')
+    else:
+        forms = (f'What is the {word} "{key}"?', f'What is the content in the {word} "{key}" field?')
+    return rng.choice(forms)
 
 
 def _blank(blank: Blank, rng: Random) -> QA:
@@ -138,16 +140,14 @@ def _near(page: Page, facts: Sequence[Fact], rng: Random) -> list[QA]:
     text, name = normal(page.text), near(rng.choice(printed), rng) if printed else ""
     if not name or normal(name) in text or any(normal(name) in normal(fact.name) for fact in facts):
         return []
-    question, key = _quoted(name, rng)
-    return [unanswerable(question, key)]
+    return [unanswerable(*_quoted(name, rng))]
 
 
 def _core(page: Page, facts: Sequence[Fact], rng: Random) -> list[QA]:
     """Questions for a total, a date or an address on pages without one: every third time."""
-    lacking = [name for name, pattern in _CORE if not re.search(pattern, page.text, re.IGNORECASE)]
-    if not any(
-        fact.kind == "paragraph" or re.search(r"address|street|location", fact.name, re.IGNORECASE) for fact in facts
-    ):
+    lacking = [name for name, pattern in CORE if not re.search(pattern, page.text, re.IGNORECASE)]
+    place = re.compile(r"address|street|location", re.IGNORECASE)
+    if not any(fact.kind == "paragraph" or place.search(fact.name) for fact in facts):
         lacking.append("address")
     if not lacking or rng.random() > 0.33:
         return []
@@ -157,4 +157,5 @@ def _core(page: Page, facts: Sequence[Fact], rng: Random) -> list[QA]:
 
 
 def _other_keys(rng: Random) -> list[str]:
-    return [rng.choice((name, name.upper(), name + ":")) for name, _ in rng.sample(layouts.FIELDS, 8)]
+    fields = rng.sample(FORMS["form"]["fields"], 8)
+    return [rng.choice((name, name.upper(), name + ":")) for name, _ in fields]

@@ -8,45 +8,49 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import Box, Word
-from layoutllm_tool.training.factory.render import Ink
+from layoutllm_tool.training.synthetic.canvas import DrawnWord
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _CONFUSED = {
-    "0": "OoD", "O": "0QD", "1": "lI|i", "l": "1I|", "I": "1l|", "5": "S$", "S": "5s", "8": "B&", "B": "8R", "6": "b5",
-    "2": "Z7", "Z": "2", "7": "T1", "9": "g3", "g": "q9", "4": "A", "A": "4", "e": "co", "c": "e", "o": "0c", "a": "e",
-    "u": "v", "v": "y", "n": "r", "h": "b", "t": "f", "f": "t", "i": "l", "D": "O", "G": "6C", "M": "H", "H": "N", "R": "K",
+    "0": "OoD", "O": "0QD", "1": "lI|i", "l": "1I|", "I": "1l|", "5": "S$", "S": "5s", "8": "B&", "B": "8R",
+    "6": "b5", "2": "Z7", "Z": "2", "7": "T1", "9": "g3", "g": "q9", "4": "A", "A": "4", "e": "co", "c": "e",
+    "o": "0c", "a": "e", "u": "v", "v": "y", "n": "r", "h": "b", "t": "f", "f": "t", "i": "l", "D": "O",
+    "G": "6C", "M": "H", "H": "N", "R": "K",
     ".": ",", ",": ".", ":": ";.", "-": "~", "£": "f", "€": "E", "$": "S", "&": "8",
 }  # fmt: skip
 _PAIRS = {"rn": "m", "m": "rn", "cl": "d", "d": "cl", "nn": "m", "vv": "w", "w": "vv", "li": "h"}
 
 _SIGNS = frozenset("/,.:;-()$#%&+")
-"""Where a word may fall apart."""
+"""Where OCR may split a word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A word as OCR read it, with the ink that each of its characters came from (-1: a speck)."""
+    """A word as OCR read it, with the drawn word of each of its characters (-1: a speck)."""
 
     word: Word
     origin: tuple[int, ...]
 
 
-def read(inks: Sequence[Ink], rng: Random, *, rate: float, width: int, height: int, loose: float = 0.0) -> list[Read]:
+def read(
+    words: Sequence[DrawnWord], rng: Random, *, rate: float, width: int, height: int, loose: float = 0.0
+) -> list[Read]:
     """The page's words with about ``rate`` of the characters wrong, boxes 0-1000.
 
-    ``loose`` is the share of the signs inside words at which a word falls apart: "7/15/84" is read as "7/ 15/ 84".
+    ``loose`` is the share of the signs inside words at which a word is split: "7/15/84" is read as "7/ 15/
+    84".
     """
     ahead = rng.random() < 0.2
     found: list[Read] = []
-    for i, ink in enumerate(inks):
-        text = misread(ink.text, rng, rate)
-        box = Box.from_pixels(*ink.box, width=width, height=height)
-        confidence = round(rng.uniform(0.55, 0.97) if text == ink.text else rng.uniform(0.3, 0.9), 2)
+    for i, drawn in enumerate(words):
+        text = misread(drawn.text, rng, rate)
+        box = Box.from_pixels(*drawn.box, width=width, height=height)
+        confidence = round(rng.uniform(0.55, 0.97) if text == drawn.text else rng.uniform(0.3, 0.9), 2)
         here = Read(Word(text, box, confidence), (i,) * len(text))
-        near = i > 0 and _next(inks[i - 1], ink)
-        if found and (ink.glued or (near and rng.random() < rate * 0.6)):
+        near = i > 0 and _next(words[i - 1], drawn)
+        if found and (drawn.glued or (near and rng.random() < rate * 0.6)):
             found[-1] = _merged(found[-1], here)
         elif len(text) > 4 and rng.random() < rate * 0.5:
             found += _split(here, rng.randint(1, len(text) - 1))
@@ -93,21 +97,23 @@ def scanned(image: Image, rng: Random) -> Image:
     return ImageChops.multiply(image, ground)
 
 
-def tilted(image: Image, inks: Sequence[Ink], slope: float) -> tuple[Image, list[Ink]]:
+def tilted(image: Image, words: Sequence[DrawnWord], slope: float) -> tuple[Image, list[DrawnWord]]:
     """The page a little askew: everything moves down by ``slope`` a pixel to the right of the middle."""
     from PIL import Image as Pictures
 
     middle = image.width / 2
-    turned = image.transform(image.size, Pictures.Transform.AFFINE, (1, 0, 0, -slope, 1, slope * middle), fillcolor=255)
+    matrix = (1, 0, 0, -slope, 1, slope * middle)
+    turned = image.transform(image.size, Pictures.Transform.AFFINE, matrix, fillcolor=255)
     moved = []
-    for ink in inks:
-        x0, y0, x1, y1 = ink.box
+    for drawn in words:
+        x0, y0, x1, y1 = drawn.box
         down = slope * ((x0 + x1) / 2 - middle)
-        moved.append(Ink(ink.text, (x0, max(y0 + down, 0.0), x1, min(y1 + down, image.height)), ink.glued))
+        box = (x0, max(y0 + down, 0.0), x1, min(y1 + down, image.height))
+        moved.append(DrawnWord(drawn.text, box, drawn.glued))
     return turned, moved
 
 
-def _next(a: Ink, b: Ink) -> bool:
+def _next(a: DrawnWord, b: DrawnWord) -> bool:
     """Whether b follows a closely on the same row."""
     return abs(a.box[3] - b.box[3]) < 8 and 0 <= b.box[0] - a.box[2] < 12
 

@@ -1,4 +1,4 @@
-"""Where drawn facts stand on the page as it was read: their words, their keys' words, and where one is from the other."""
+"""Where drawn facts stand on the page as it was read: their words and their keys' words."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from layoutllm_tool.cot import AnswerFormation
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.training.align import WordIndex, box_of
-from layoutllm_tool.training.factory.render import Fact, Span
 from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.synthetic.canvas import Fact, Span
 
 Chars = Sequence[tuple[WordIndex, int]]
-"""Each character of the page in reading order: its word, and the ink it came from."""
+"""Each character of the page in reading order: its word, and the drawn word it came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,19 @@ class Blank:
     printed: str
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A page as read, with everything it says: more than is asked."""
+
+    kind: str
+    page: Page
+    facts: tuple[Fact, ...]
+    found: tuple[Found, ...]
+    blanks: tuple[Blank, ...]
+
+
 def find(page: Page, fact: Fact, chars: Chars) -> Found | None:
-    """None where the value's words are torn apart by others, or in another order than they were written."""
+    """None where other words stand between the value's, or their order is another."""
     place = stretch(page, fact.value, chars)
     if place is None:
         return None
@@ -53,13 +64,13 @@ def find(page: Page, fact: Fact, chars: Chars) -> Found | None:
 
 
 def blank(page: Page, fact: Fact, chars: Chars) -> Blank | None:
-    """None where the key is torn apart."""
+    """None where other words stand between the key's."""
     key = stretch(page, fact.key, chars) if fact.key else None
     return Blank(fact, key[1]) if key else None
 
 
 def stretch(page: Page, span: Span, chars: Chars) -> tuple[tuple[WordIndex, ...], str] | None:
-    """The words that came from the span and the string in them, if nothing else stands between in their lines."""
+    """The words that came from the span and their string; None where others stand between."""
     wanted = set(span)
     at = [n for n, (_, origin) in enumerate(chars) if origin in wanted]
     if not at or [chars[n][1] for n in at] != sorted(chars[n][1] for n in at):
@@ -78,7 +89,7 @@ def stretch(page: Page, span: Span, chars: Chars) -> tuple[tuple[WordIndex, ...]
 def _formation(
     page: Page, words: tuple[WordIndex, ...], key: tuple[tuple[WordIndex, ...], str] | None
 ) -> tuple[AnswerFormation, int | None]:
-    """Where the value stands seen from its key, as boxes show it; a value left of its key or above counts as beside it."""
+    """Where the value stands seen from its key. Left of it or above counts as beside it."""
     box = box_of(page, words)
     if key is None:
         return AnswerFormation("top of page" if box.y0 < 350 else "inside", ""), None

@@ -1,6 +1,6 @@
-"""Draws the samples: ``python -m layoutllm_tool.samples.draw``. Needs the Liberation fonts.
+"""Draw the sample documents: ``python -m scripts.draw_samples``. Needs the Liberation fonts.
 
-Not one of the generators of training data: the model never saw these pages, nor others of their making.
+No training data is drawn with this: the model never saw these pages, nor others of their making.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _font(size: int, *, bold: bool = False) -> FreeTypeFont:
 
 
 def main(invoice: Path = INVOICE, letter_path: Path = LETTER) -> None:
-    """Writes both files."""
+    """Write both files."""
     draw_invoice().save(invoice, optimize=True, dpi=(150, 150))
     letter_path.write_bytes(letter())
 
