@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from layoutllm_tool.documents.geometry import Box
+from layoutllm_tool.documents.spatial import SPATIAL_WORDS
 from layoutllm_tool.errors import CorrectionError
 
 Kind = Literal["key-value", "table", "paragraph", "title", "list", "other"]
@@ -31,8 +32,6 @@ OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
 STEPS: tuple[StepName, ...] = get_args(StepName)
 EXPECTED_TYPES: tuple[ExpectedType, ...] = get_args(ExpectedType)
-SPATIAL_WORDS = ("top", "bottom", "left", "right", "center", "first", "second", "third", "last", "above", "below")
-"""The words a correction's ``spatial`` may be made of, in any combination ("bottom left")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from layoutllm_tool import _lookup
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.errors import CorrectionError, OCRLanguageMissing, QuestionError
 from layoutllm_tool.protocols import OCREngine, Progress, events_of
+from layoutllm_tool.readers import lookup as _lookup
 
 if TYPE_CHECKING:
     from PIL.Image import Image

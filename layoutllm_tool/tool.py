@@ -21,9 +21,9 @@ from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, StepNa
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentNotAllowed, DocumentNotFound, LayoutLLMError, QuestionError
+from layoutllm_tool.messages import describe, picture, plain_line, quote
 from layoutllm_tool.protocols import Progress, Reader
-from layoutllm_tool.shelf import Shelf
-from layoutllm_tool.tool_content import describe, picture, plain_line, quote
+from layoutllm_tool.readers.caching import Shelf
 
 _BUILDING = threading.Lock()
 """Held while the default reader is built: in the module, so that tools stay copyable and picklable."""
@@ -181,7 +181,7 @@ def _built(endpoint: str | None) -> Reader:
         from layoutllm_tool.remote import RemoteReader
 
         return RemoteReader(endpoint)
-    from layoutllm_tool.reader import default_reader
+    from layoutllm_tool.readers.local import default_reader
 
     return default_reader()
 

@@ -15,14 +15,14 @@ from graphs.state import Context
 from graphs.testing import ScriptedChatModel
 from graphs.workflow import make_graph
 from layoutllm_tool import LayoutLLMTool
-from layoutllm_tool.chat_reader import ChatModelReader
-from layoutllm_tool.chat_reader.judging import FORMED, MOST, UNGROUNDED, object_of
-from layoutllm_tool.chat_reader.prompts import quoted
-from layoutllm_tool.chat_reader.task import Task, task_of, windows
 from layoutllm_tool.cot import Correction
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.errors import CorrectionError, DocumentTooLarge, ModelError, PageOutOfRange, QuestionError
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.readers.chat import ChatModelReader
+from layoutllm_tool.readers.chat_parsing import FORMED, MOST, UNGROUNDED, object_of
+from layoutllm_tool.readers.chat_prompts import quoted
+from layoutllm_tool.readers.chat_task import Task, task_of, windows
 from layoutllm_tool.testing import FakeOCR, document_from_text
 
 INVOICE = "Invoice no:   4711\nTotal:        12.50\n\nTotal:        99.00"
@@ -398,6 +398,6 @@ def test_neither_langchain_nor_torch_is_needed() -> None:
     import subprocess
     import sys
 
-    code = "import layoutllm_tool.chat_reader, sys; print(*[m for m in ('torch', 'langchain_core', 'transformers') if m in sys.modules])"  # fmt: skip
+    code = "import layoutllm_tool.readers.chat, sys; print(*[m for m in ('torch', 'langchain_core', 'transformers') if m in sys.modules])"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layoutllm_tool import reading
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.key_values import PageLayout
 from layoutllm_tool.errors import WeightsNotFound
@@ -21,6 +20,7 @@ from layoutllm_tool.model.option_features import NAMES
 from layoutllm_tool.model.options import Option
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 from layoutllm_tool.model.processing import Window
+from layoutllm_tool.readers.outcome import best
 from layoutllm_tool.testing import page_from_text
 from layoutllm_tool.training.fusion_head import none_bias, worth_of
 from layoutllm_tool.training.pair_head import Row
@@ -108,11 +108,11 @@ def cot(answer: str | None, sure: float) -> LayoutCoT:
 
 
 def test_of_several_pages_none_counts_where_it_is_likelier_that_no_page_answers() -> None:
-    assert reading.best([cot("a", 0.6), cot(None, 0.9)]).answer == "a"
-    doubtful = reading.best([cot("a", 0.1), cot(None, 0.9), cot(None, 0.8)])
+    assert best([cot("a", 0.6), cot(None, 0.9)]).answer == "a"
+    doubtful = best([cot("a", 0.1), cot(None, 0.9), cot(None, 0.8)])
     assert doubtful.answer is None and doubtful.confidence == pytest.approx(0.9 * 0.9 * 0.8)
-    assert reading.best([cot("a", 0.1), cot("b", 0.2)]).answer == "b"
-    assert reading.best([cot(None, 0.7), cot(None, 0.4)]).confidence == 0.4
+    assert best([cot("a", 0.1), cot("b", 0.2)]).answer == "b"
+    assert best([cot(None, 0.7), cot(None, 0.4)]).confidence == 0.4
 
 
 def test_an_option_is_worth_its_overlap_and_none_where_nothing_answers() -> None:

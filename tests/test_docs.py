@@ -32,7 +32,10 @@ def test_python_blocks_run_and_print_what_they_say(
     number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reader = FakeReader(ocr=TesseractEngine())
-    for name in ("layoutllm_tool.default_reader", "layoutllm_tool.reader.default_reader"):  # found first, then patched
+    for name in (
+        "layoutllm_tool.default_reader",
+        "layoutllm_tool.readers.local.default_reader",
+    ):  # found first, then patched
         monkeypatch.setattr(name, lambda: reader)
     monkeypatch.chdir(ROOT)
     exec(compile(PYTHON[number], f"README.md, Python block {number + 1}", "exec"), {"__name__": "__readme__"})

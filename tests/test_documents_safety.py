@@ -25,7 +25,7 @@ from layoutllm_tool.errors import (
     DocumentTooLarge,
     DocumentUnreadable,
 )
-from layoutllm_tool.shelf import Shelf
+from layoutllm_tool.readers.caching import Shelf
 from tests.pdfs import make_pdf, text
 
 PDF = make_pdf(text("Hello", 72, 700))

@@ -15,7 +15,7 @@ from layoutllm_tool import LayoutLLMTool
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.model.weights import SHIPPED
-from layoutllm_tool.reader import LayoutLLMReader
+from layoutllm_tool.readers.local import LayoutLLMReader
 from tests import tiny
 
 SAMPLES = SHIPPED.parents[1] / "samples"

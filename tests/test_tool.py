@@ -19,12 +19,12 @@ from langchain_tests.unit_tests import ToolsUnitTests
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
-from layoutllm_tool import shelf
 from layoutllm_tool.cot import EXPECTED_TYPES, KINDS, STEPS, Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.loading import parsed_document
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import ModelError, OCRTimeout, WeightsNotFound
+from layoutllm_tool.readers import caching as shelf
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text
 from layoutllm_tool.tool import AskDocumentArgs, LayoutLLMTool
 
@@ -176,9 +176,9 @@ def test_the_default_reader_is_built_once_at_the_first_call(monkeypatch: pytest.
         built.append(FakeReader())
         return built[-1]
 
-    module = types.ModuleType("layoutllm_tool.reader")
+    module = types.ModuleType("layoutllm_tool.readers.local")
     module.default_reader = default_reader  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "layoutllm_tool.reader", module)
+    monkeypatch.setitem(sys.modules, "layoutllm_tool.readers.local", module)
     tool = LayoutLLMTool(documents={"invoice.pdf": INVOICE})
     assert built == []
     assert [call(tool, **ASK).artifact["answer"] for _ in range(2)] == ["12.50", "12.50"]

@@ -12,13 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from layoutllm_tool.amounts import amount
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
+from layoutllm_tool.documents.tables import addends, cells_under, column, table
+from layoutllm_tool.documents.values import amount
 from layoutllm_tool.errors import CorrectionError
 from layoutllm_tool.ocr import TesseractEngine, recognise_page
+from layoutllm_tool.ocr.reread import alternatives, reread
+from layoutllm_tool.readers.agreement import compare
+from layoutllm_tool.readers.crop import CropReader
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text, page_from_text
-from layoutllm_tool.views import CropReader, addends, alternatives, cells_under, column, compare, reread, table
 from tests.ocr_pictures import as_page, drawn, font, needs_tesseract
 
 if TYPE_CHECKING:

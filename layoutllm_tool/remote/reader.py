@@ -18,11 +18,11 @@ from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.protocols import Progress
-from layoutllm_tool.reading import check_question
+from layoutllm_tool.readers.caching import Library, Recent
+from layoutllm_tool.readers.query import check_question
 from layoutllm_tool.remote.line import Line
 from layoutllm_tool.remote.replies import Call, Flow, made
 from layoutllm_tool.schemas import PAGES_TYPE, CoTIn, PageIn
-from layoutllm_tool.shelf import Library, Recent
 
 if TYPE_CHECKING:
     from layoutllm_tool.protocols import Source

@@ -12,7 +12,7 @@ from layoutllm_tool.batch.store import Store
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentUnreadable, OCRError, StoreMismatch
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.shelf import Recent
+from layoutllm_tool.readers.caching import Recent
 
 MOST_PIXELS = 1600
 """A picture's longer side, as it is shown."""

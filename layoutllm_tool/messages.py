@@ -12,8 +12,8 @@ import io
 import json
 import unicodedata
 
-from layoutllm_tool.annotate import annotated
 from layoutllm_tool.cot import Area, LayoutCoT
+from layoutllm_tool.documents.drawing import annotated
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.printable import printable
 

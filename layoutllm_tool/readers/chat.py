@@ -7,16 +7,17 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
-from layoutllm_tool.chat_reader import prompts
-from layoutllm_tool.chat_reader.judging import Judged, judge, nothing
-from layoutllm_tool.chat_reader.task import Task, task_of, windows
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentTooLarge, ModelError
 from layoutllm_tool.ocr import recognise_page
 from layoutllm_tool.protocols import OCREngine, Progress, events_of
-from layoutllm_tool.reading import best, check_question
-from layoutllm_tool.shelf import Library, Recent
+from layoutllm_tool.readers import chat_prompts as prompts
+from layoutllm_tool.readers.caching import Library, Recent
+from layoutllm_tool.readers.chat_parsing import Judged, judge, nothing
+from layoutllm_tool.readers.chat_task import Task, task_of, windows
+from layoutllm_tool.readers.outcome import best
+from layoutllm_tool.readers.query import check_question
 from layoutllm_tool.training.replies import text_of
 
 if TYPE_CHECKING:

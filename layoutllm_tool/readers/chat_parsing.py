@@ -7,10 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from layoutllm_tool import evidence
-from layoutllm_tool.answer_types import spans_of
-from layoutllm_tool.chat_reader.task import Segment, Task
-from layoutllm_tool.confidence import confidence
 from layoutllm_tool.cot import (
     KINDS,
     OPERATIONS,
@@ -23,6 +19,9 @@ from layoutllm_tool.cot import (
 )
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.documents.search import key_of
+from layoutllm_tool.documents.values import spans_of
+from layoutllm_tool.readers.chat_task import Segment, Task
+from layoutllm_tool.readers.confidence import confidence, page_signals
 from layoutllm_tool.training.align import Place, box_of, find, joined
 from layoutllm_tool.training.grounding import fits, key_places, occurrences
 
@@ -152,7 +151,7 @@ def _copied(
     areas = _areas(chosen, (page, place.lines) if found.widened else None)
     relation = "inside" if formation.relation == "none" else formation.relation
     outcome = _Outcome(analysis, AnswerFormation(relation, formation.key), place.answer, place.words, found.widened)
-    signals = evidence.page_signals(page, outcome, areas)
+    signals = page_signals(page, outcome, areas)
     stands = Evidence(page.number, box_of(page, place.words), joined(page, place.words), place.words)
     sure = MOST * confidence(ANSWERED, signals)
     return Judged(LayoutCoT(task.question, analysis, areas, outcome.formation, place.answer, sure, (stands,), signals))
@@ -165,7 +164,7 @@ def _formed(
     """Not to be pointed at: an area, and no evidence."""
     areas = _areas(chosen, None)
     outcome = _Outcome(analysis, AnswerFormation("none", formation.key or analysis.key), answer)
-    signals = evidence.page_signals(chosen[0].page, outcome, areas)
+    signals = page_signals(chosen[0].page, outcome, areas)
     sure = min(MOST * confidence(ANSWERED, signals), most)
     return Judged(LayoutCoT(task.question, analysis, areas, outcome.formation, answer, sure, (), signals))
 
@@ -175,7 +174,7 @@ def nothing(task: Task, analysis: QuestionAnalysis | None = None) -> LayoutCoT:
     analysis = analysis or task.analysis or QuestionAnalysis("other", "extraction", key_of(task.question)[:200])
     outcome = _Outcome(analysis, AnswerFormation("none", ""), None)
     pages = {segment.page.number: segment.page for segment in task.segments}
-    found = [evidence.page_signals(page, outcome, ()) for page in pages.values()]
+    found = [page_signals(page, outcome, ()) for page in pages.values()]
     signals = max(found, key=lambda one: one["key_share"], default={"named": 0.0, "key_share": 0.0})
     signals = signals | {"pressed": float(task.answerable)}
     sure = MOST * confidence(NOTHING, signals)

@@ -15,10 +15,10 @@ from statistics import median
 from layoutllm_tool.cot import Area, Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import SCALE, Box, Document, Line, Page
 from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.documents.tables import box_of
 from layoutllm_tool.errors import CorrectionError
+from layoutllm_tool.ocr.reread import reread, words_in
 from layoutllm_tool.protocols import OCREngine, Reader
-from layoutllm_tool.views.columns import box_of
-from layoutllm_tool.views.reread import reread, words_in
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from layoutllm_tool.chat_reader.task import Task
 from layoutllm_tool.cot import KINDS, RELATIONS
+from layoutllm_tool.readers.chat_task import Task
 
 Messages = list[tuple[str, str]]
 

@@ -12,8 +12,8 @@ from decimal import Decimal
 from itertools import accumulate, pairwise
 from statistics import median
 
-from layoutllm_tool.amounts import amount, spans
 from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page
+from layoutllm_tool.documents.values import amount, spans
 
 Indices = tuple[tuple[int, int], ...]
 """(line, word) into ``Page.lines`` and ``Line.words``."""

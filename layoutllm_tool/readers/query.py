@@ -1,23 +1,18 @@
-"""From the decoder's outcome on windows to one LayoutCoT: corrections become constraints, signals a confidence. Pure but for types."""
+"""Checks a question, and turns a correction into constraints of the decoder. Pure."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from layoutllm_tool import evidence
-from layoutllm_tool.answer_types import spans_of
-from layoutllm_tool.confidence import confidence
-from layoutllm_tool.cot import AnswerFormation, Correction, Evidence, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.geometry import Box, Document, Page
+from layoutllm_tool.cot import Correction, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.spatial import lines_at
+from layoutllm_tool.documents.values import spans_of
 from layoutllm_tool.errors import CorrectionError, QuestionError
-from layoutllm_tool.spatial import lines_at
 
 if TYPE_CHECKING:
-    from layoutllm_tool.model.grammar import Constraints, Decoded
+    from layoutllm_tool.model.grammar import Constraints
     from layoutllm_tool.model.processing import Window
 
 LONGEST_QUESTION = 2000
@@ -103,48 +98,3 @@ def refuse_empty(correction: Correction, document: Document) -> CorrectionError:
         f"nothing on {asked} lies where the correction of step {correction.step!r} says to look.",
         hint="Boxes are [x0, y0, x1, y1] from 0 to 1000 on the page, and must cover at least half of a line.",
     )
-
-
-# -- outcome ------------------------------------------------------------------------------------------------------------
-
-
-def as_cot(question: str, window: Window, decoded: Decoded, coefficients: Mapping[str, Any]) -> LayoutCoT:
-    """One window's outcome with its evidence and a confidence from ``coefficients`` (see confidence.py)."""
-    areas = window.area(decoded.segments)
-    stands = _evidence(window.page, decoded.words, decoded.answer)
-    found = evidence.signals(window.page, decoded, areas)
-    kind = "none" if decoded.answer is None else "answer"
-    sure = confidence(coefficients[kind], found) if kind in coefficients else _plain_confidence(found, kind)
-    formation = decoded.formation if decoded.answer is not None else AnswerFormation("none", "")
-    return LayoutCoT(question, decoded.analysis, areas, formation, decoded.answer, sure, stands, found)
-
-
-def _evidence(page: Page, words: Sequence[tuple[int, int]], answer: str | None) -> tuple[Evidence, ...]:
-    if not words or answer is None or page.lines is None:
-        return ()
-    found = [page.lines[line].words[word] for line, word in words]
-    box = Box.union(word.box for word in found)
-    return (Evidence(page.number, box, " ".join(word.text for word in found), tuple(words)),)
-
-
-def _plain_confidence(found: Mapping[str, float], kind: str) -> float:
-    """Uncalibrated: the probability of the choices that made the outcome."""
-    names = ("none_logprob",) if kind == "none" else ("area_logprob", "answer_logprob")
-    return math.exp(min(0.0, math.fsum(found.get(name, 0.0) for name in names)))
-
-
-def best(attempts: Sequence[LayoutCoT]) -> LayoutCoT:
-    """Of several windows' or pages' outcomes: the surest grounded answer, else the surest answer.
-
-    None where it is likelier that none of them answers: that all that say so are right, and all that answer are wrong. Where all
-    say so, it is no surer than the least sure of them.
-    """
-    answered = [cot for cot in attempts if cot.answer is not None]
-    silent = [cot for cot in attempts if cot.answer is None]
-    if not answered:
-        return min(silent, key=lambda cot: cot.confidence)
-    first = max(answered, key=lambda cot: (cot.grounded, cot.confidence))
-    nowhere = math.prod([cot.confidence for cot in silent] + [1 - cot.confidence for cot in answered])
-    if silent and nowhere > first.confidence:
-        return replace(max(silent, key=lambda cot: cot.confidence), confidence=nowhere)
-    return first

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import SCALE, Box, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.documents.tables import box_of
 from layoutllm_tool.ocr import TesseractEngine, default_engine
 from layoutllm_tool.protocols import OCREngine
-from layoutllm_tool.views.columns import box_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,12 +1,16 @@
-"""An amount of money as a text states it -> Decimal. Pure, standard library only.
+"""Amounts of money as Decimals, and spans of a text that look like a date, an amount, an e-mail address. Standard library only.
 
-Reads what is written; misread letters ("1O.00") are not guessed at, amounts in words not understood, currencies not told apart.
+Misread letters ("1O.00") are not corrected, amounts in words not understood, currencies not told apart.
 """
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from layoutllm_tool.cot import ExpectedType
 
 _SIGN = r"[-\u2212\u2013]"
 _CURRENCY = r"(?i:[A-Z]{0,2}[$€£¥₹円元]|RM|Rp\.?|USD|EUR|GBP|MYR|SGD|CHF|JPY|IDR|AUD|CAD|INR|CNY)"
@@ -59,3 +63,31 @@ def _value(match: re.Match[str]) -> Decimal:
 
 def _digits(text: str) -> str:
     return re.sub(r"\D", "", text)
+
+
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_NUMBER = r"-?\d{1,3}(?:[ ,.']\d{3}){1,6}(?:[.,]\d{1,2})?|-?\d+(?:\s?[.,]\s?\d+)?"
+_CURRENCIES = r"(?:[$€£¥₹]|RM|USD|EUR|GBP|MYR|SGD|CHF|JPY)"
+
+_PATTERNS: dict[ExpectedType, str] = {
+    "date": (
+        rf"\d{{1,4}}\s?[-/.]\s?\d{{1,2}}\s?[-/.]\s?\d{{1,4}}|\d{{1,2}}(?:st|nd|rd|th)?[\s-]+{_MONTH}[\s,.'-]*\d{{2,4}}"
+        rf"|{_MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{2,4}}"
+    ),
+    "money": rf"{_CURRENCIES}\s?(?:{_NUMBER})|(?:{_NUMBER})\s?{_CURRENCIES}|-?\d{{1,3}}(?:[ ,.']\d{{3}}){{0,6}}\s?[.,]\s?\d{{2}}(?!\d)",
+    "number": _NUMBER,
+    "email": r"[\w.+-]{1,64}\s?@\s?[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
+    "phone": r"\+?\(?\d[\d\s()/.-]{5,}\d",
+    "name": r"(?:[A-Z][\w'.-]*)(?:\s+[A-Z][\w'.-]*)*",
+}
+"""What is not here ("text", "address") may be anything. Runs that begin again at each of their characters are bounded: a page may
+be one line of digits."""
+
+
+def spans_of(expected: ExpectedType, text: str) -> list[tuple[int, int]]:
+    """(start, stop) of every match, in order; [] where nothing matches or the type has no pattern."""
+    pattern = _PATTERNS.get(expected)
+    if pattern is None:
+        return []
+    flags = 0 if expected == "name" else re.IGNORECASE
+    return [found.span() for found in re.finditer(rf"(?<![\w])(?:{pattern})", text, flags)]

@@ -1,4 +1,4 @@
-"""What speaks for and against an outcome, as numbers by name: the model's own doubts and what the page says. Standard library only.
+"""The signals of an outcome (numbers by name, from the decoder and from the page), and the probability that it is right.
 
 | signal | of | what it is |
 |---|---|---|
@@ -30,24 +30,24 @@
 | ``widened``, ``grounded`` | answers | copied from outside the area; copied at all |
 | ``places``, ``length`` | answers | log(1 + places where it occurs); log(1 + characters) |
 
-Weighing them is ``confidence``, fitting the weights ``evaluation.calibration``. Each costs microseconds; nothing here reads pixels.
+``confidence`` weighs them; ``evaluation.calibration`` fits the weights. Nothing here reads pixels.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import SequenceMatcher
 from statistics import fmean
 from typing import TYPE_CHECKING, Protocol
 
-from layoutllm_tool._lookup import Found, places
-from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, Area, ExpectedType, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Line, Page, Word
+from layoutllm_tool.documents.key_places import Found, places
 from layoutllm_tool.documents.search import plain
-from layoutllm_tool.spatial import contains
+from layoutllm_tool.documents.spatial import contains
+from layoutllm_tool.documents.values import spans_of
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.grammar import Decoded
@@ -182,3 +182,43 @@ def _alike(a: str, b: str) -> float:
     """0-1, whatever the case and punctuation; 0 where either is empty."""
     left, right = _spelt(a), _spelt(b)
     return SequenceMatcher(None, left, right, autojunk=False).ratio() if left and right else 0.0
+
+
+BIAS = "bias"
+"""The intercept's name among the coefficients."""
+
+
+def confidence(coefficients: Mapping[str, float], signals: Mapping[str, float]) -> float:
+    """The logistic of the weighted signals, 0-1.
+
+    A signal that is missing or not a finite number counts as 0; one without a coefficient is ignored. Without any
+    coefficients nothing is known: 0.5.
+    """
+    return sigmoid(log_odds(coefficients, signals))
+
+
+def features(signals: Mapping[str, float]) -> dict[str, float]:
+    """The signals, and beside every log-probability its probability, as "p(name)".
+
+    The logarithm tells how unlikely the unlikely was, the probability how likely the likely: one weight on either alone must
+    choose. What is not a finite number counts as 0.
+    """
+    found = {name: _finite(value) for name, value in signals.items()}
+    logs = [name for name in found if name.endswith(("_logprob", "_worst"))]
+    return found | {f"p({name})": math.exp(min(found[name], 0.0)) for name in logs}
+
+
+def log_odds(coefficients: Mapping[str, float], signals: Mapping[str, float]) -> float:
+    """The bias and the weighted features: what ``confidence`` is the logistic of."""
+    found, total = features(signals), coefficients.get(BIAS, 0.0)
+    return total + sum(weight * found.get(name, 0.0) for name, weight in coefficients.items() if name != BIAS)
+
+
+def sigmoid(value: float) -> float:
+    """1 / (1 + e^-value), without overflow on either side."""
+    small = math.exp(-abs(value))
+    return 1.0 / (1.0 + small) if value >= 0 else small / (1.0 + small)
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else 0.0

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
+
+    from layoutllm_tool.cot import LayoutCoT
 
 AREA, ANSWER = "#1f77b4", "#d62728"
 """One question: the area in blue, the answer in red."""

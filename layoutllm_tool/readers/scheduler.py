@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from layoutllm_tool import reading
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.search import as_printed
 from layoutllm_tool.protocols import Progress
+from layoutllm_tool.readers.outcome import as_cot, best
+from layoutllm_tool.readers.query import constraints, refuse_empty
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.choosing import Chooser
@@ -170,11 +171,11 @@ class Worker:
             for number, window in enumerate(
                 self._pages.windows((job.document.sha256, page.number, words), page, decoder)
             ):
-                limits = reading.constraints(job.correction, job.previous, window)
+                limits = constraints(job.correction, job.previous, window)
                 if limits is not None:
                     found.append(((f"{job.document.sha256}/{page.number}", words, number), window, limits))
         if not found and job.correction is not None:
-            raise reading.refuse_empty(job.correction, job.document)
+            raise refuse_empty(job.correction, job.document)
         return found
 
     def _decode(self, group: Group, rows: list[tuple[Job, Constraints]], decoder: CoTDecoder) -> None:
@@ -196,7 +197,7 @@ class Worker:
         for (job, limits), question, decoded in zip(rows, asked, outcomes, strict=True):
             try:
                 chosen = self._chosen(group, job, question, limits, decoded)
-                job.attempts.append(reading.as_cot(job.question, group.window, chosen, self._coefficients))
+                job.attempts.append(as_cot(job.question, group.window, chosen, self._coefficients))
             except Exception as error:
                 _fail([job], error)
                 continue
@@ -221,7 +222,7 @@ class Worker:
         return self._chooser.choose(self._indices[key], asked, decoded, group.window, limits, forced=forced)
 
     def _finish(self, job: Job) -> None:
-        cot = reading.best(job.attempts)
+        cot = best(job.attempts)
         try:
             if job.windows > 1 or self._chooser is not None:
                 report_analysis(job, cot)

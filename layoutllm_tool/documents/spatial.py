@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from layoutllm_tool.cot import SPATIAL_WORDS
 from layoutllm_tool.documents.geometry import SCALE, Line, Page
 
+SPATIAL_WORDS = ("top", "bottom", "left", "right", "center", "first", "second", "third", "last", "above", "below")
+"""The words a correction's ``spatial`` may be made of, in any combination ("bottom left")."""
 _MOST_PLACES = 100
 """Of one key on a page, that "above" and "below" are held against."""
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}

@@ -14,14 +14,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.batching import Job, Loaded, Worker
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.ocr import recognise_page
 from layoutllm_tool.protocols import OCREngine, Progress
-from layoutllm_tool.reading import check_question
+from layoutllm_tool.readers.caching import Library, Recent
+from layoutllm_tool.readers.query import check_question
+from layoutllm_tool.readers.scheduler import Job, Loaded, Worker
 from layoutllm_tool.registry import check_unchanged, resolve
-from layoutllm_tool.shelf import Library, Recent
 
 if TYPE_CHECKING:
     from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.reading import refuse_empty
-from layoutllm_tool.spatial import lines_at
+from layoutllm_tool.documents.spatial import lines_at
+from layoutllm_tool.readers.query import refuse_empty
 
 LONGEST_SEGMENT = 2000
 """Characters; a longer line comes in several segments."""

@@ -1,0 +1,58 @@
+"""Turns what the decoder found in each window into one LayoutCoT. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from layoutllm_tool.cot import AnswerFormation, Evidence, LayoutCoT
+from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.readers.confidence import confidence, signals
+
+if TYPE_CHECKING:
+    from layoutllm_tool.model.grammar import Decoded
+    from layoutllm_tool.model.processing import Window
+
+
+def as_cot(question: str, window: Window, decoded: Decoded, coefficients: Mapping[str, Any]) -> LayoutCoT:
+    """One window's outcome with its evidence and a confidence from ``coefficients`` (see confidence.py)."""
+    areas = window.area(decoded.segments)
+    stands = _evidence(window.page, decoded.words, decoded.answer)
+    found = signals(window.page, decoded, areas)
+    kind = "none" if decoded.answer is None else "answer"
+    sure = confidence(coefficients[kind], found) if kind in coefficients else _plain_confidence(found, kind)
+    formation = decoded.formation if decoded.answer is not None else AnswerFormation("none", "")
+    return LayoutCoT(question, decoded.analysis, areas, formation, decoded.answer, sure, stands, found)
+
+
+def _evidence(page: Page, words: Sequence[tuple[int, int]], answer: str | None) -> tuple[Evidence, ...]:
+    if not words or answer is None or page.lines is None:
+        return ()
+    found = [page.lines[line].words[word] for line, word in words]
+    box = Box.union(word.box for word in found)
+    return (Evidence(page.number, box, " ".join(word.text for word in found), tuple(words)),)
+
+
+def _plain_confidence(found: Mapping[str, float], kind: str) -> float:
+    """Uncalibrated: the probability of the choices that made the outcome."""
+    names = ("none_logprob",) if kind == "none" else ("area_logprob", "answer_logprob")
+    return math.exp(min(0.0, math.fsum(found.get(name, 0.0) for name in names)))
+
+
+def best(attempts: Sequence[LayoutCoT]) -> LayoutCoT:
+    """Of several windows' or pages' outcomes: the surest grounded answer, else the surest answer.
+
+    None where it is likelier that none of them answers: that all that say so are right, and all that answer are wrong. Where all
+    say so, it is no surer than the least sure of them.
+    """
+    answered = [cot for cot in attempts if cot.answer is not None]
+    silent = [cot for cot in attempts if cot.answer is None]
+    if not answered:
+        return min(silent, key=lambda cot: cot.confidence)
+    first = max(answered, key=lambda cot: (cot.grounded, cot.confidence))
+    nowhere = math.prod([cot.confidence for cot in silent] + [1 - cot.confidence for cot in answered])
+    if silent and nowhere > first.confidence:
+        return replace(max(silent, key=lambda cot: cot.confidence), confidence=nowhere)
+    return first
