@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from layoutllm_tool.documents.geometry import Box
+from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.documents.spatial import SPATIAL_WORDS
 from layoutllm_tool.errors import CorrectionError
 
@@ -57,6 +57,11 @@ class Area:
     box: Box
     lines: tuple[int, ...]
 
+    @classmethod
+    def of(cls, page: Page, lines: Sequence[int]) -> Area:
+        """Around those lines of the page."""
+        return cls(page.number, Box.union((page.lines or ())[i].box for i in lines), tuple(lines))
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerFormation:
@@ -88,6 +93,13 @@ class Evidence:
     text: str
     words: tuple[tuple[int, int], ...]
     """(line, word) indices into ``Page.lines`` and ``Line.words``."""
+
+    @classmethod
+    def of(cls, page: Page, words: Sequence[tuple[int, int]]) -> Evidence:
+        """Those words of the page."""
+        found = [(page.lines or ())[line].words[word] for line, word in words]
+        box = Box.union(word.box for word in found)
+        return cls(page.number, box, " ".join(word.text for word in found), tuple(words))
 
 
 @dataclass(frozen=True, slots=True)

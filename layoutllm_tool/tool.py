@@ -23,7 +23,7 @@ from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentNotAllowed, DocumentNotFound, LayoutLLMError, QuestionError
 from layoutllm_tool.messages import describe, picture, plain_line, quote
 from layoutllm_tool.protocols import Progress, Reader
-from layoutllm_tool.readers.caching import Shelf
+from layoutllm_tool.readers.caching import DocumentCache
 
 _BUILDING = threading.Lock()
 """Held while the default reader is built: in the module, so that tools stay copyable and picklable."""
@@ -108,7 +108,7 @@ class LayoutLLMTool(BaseTool):
     attach_image: bool = False
     """Adds the page with area and answer drawn on it. Several chat APIs refuse pictures in tool messages."""
 
-    _shelf: Shelf = PrivateAttr(default_factory=Shelf)
+    _opened: DocumentCache = PrivateAttr(default_factory=DocumentCache)
 
     def _run(
         self,
@@ -154,7 +154,7 @@ class LayoutLLMTool(BaseTool):
 
     def _open(self, name: str, page: int | None) -> Document:
         try:
-            return self._shelf.open(name, access=self.access, page=page)
+            return self._opened.open(name, access=self.access, page=page)
         except (DocumentNotFound, DocumentNotAllowed) as error:
             if not self.documents:
                 raise

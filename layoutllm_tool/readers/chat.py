@@ -1,42 +1,46 @@
-"""``ChatModelReader``: windows of a document to the model and back, with one retry each. What is made of a reply is in ``judging``."""
+"""``ChatModelReader``: a ``Reader`` over a chat model, which gets the page's text with segment marks and boxes.
+
+The model writes the three steps as JSON. The reply is held against the page: segments must exist, and an answer
+must be found in them to be grounded. Sends no pictures. Any model with ``invoke`` will do; ``ainvoke`` is used
+where there is one.
+
+The confidence is *not* calibrated: there are no token probabilities. It weighs what the page says by weights set
+by hand (``chat_parsing.ANSWERED``, ``chat_parsing.NOTHING``). Compare it only among answers of this reader.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, Unpack
 
-from layoutllm_tool.cot import Correction, LayoutCoT
-from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import DocumentTooLarge, ModelError
-from layoutllm_tool.ocr import recognise_page
-from layoutllm_tool.protocols import OCREngine, Progress, events_of
-from layoutllm_tool.readers import chat_prompts as prompts
-from layoutllm_tool.readers.caching import Library, Recent
-from layoutllm_tool.readers.chat_parsing import Judged, judge, nothing
+from layoutllm_tool.protocols import AskOptions, OCREngine, events_of
+from layoutllm_tool.readers.base import ReaderBase
+from layoutllm_tool.readers.chat_parsing import ParsedReply, nothing, parse_reply
+from layoutllm_tool.readers.chat_prompts import Messages, again, messages
 from layoutllm_tool.readers.chat_task import Task, task_of, windows
 from layoutllm_tool.readers.outcome import best
-from layoutllm_tool.readers.query import check_question
+from layoutllm_tool.readers.query import Query, check_question
 from layoutllm_tool.training.replies import text_of
-
-if TYPE_CHECKING:
-    from layoutllm_tool.protocols import Source
 
 
 class ChatModel(Protocol):
-    """What is asked of a model: messages as (role, text) pairs in, an object with ``content`` or ``text`` out."""
+    """Takes messages as (role, text) pairs, returns an object with ``content`` or ``text``."""
 
     def invoke(self, messages: Any, /) -> Any: ...
 
 
-class ChatModelReader:
+class ChatModelReader(ReaderBase):
     """A ``Reader`` over any LangChain chat model, or anything with ``invoke``. Safe to share where the model is.
 
-    ``window`` bounds the characters of page text in one request; a longer document takes several, whose best outcome counts, and one
-    that would take more than ``most_windows`` is refused (DocumentTooLarge). ``concurrency`` bounds the requests of one call.
-    A reply that can't be used is sent back once with the reason; the second raises ModelError, as do the model's own
-    errors (network, quota), which are retryable then.
+    ``window`` bounds the characters of page text in one request. A longer document takes several requests, whose
+    best outcome counts; more than ``most_windows`` are a DocumentTooLarge. ``concurrency`` bounds the requests of
+    one call. A reply that can't be used is sent back once with the reason. The second one raises ModelError, as do
+    the model's own errors (network, quota), which are retryable then.
     """
 
     def __init__(
@@ -49,33 +53,17 @@ class ChatModelReader:
         most_windows: int = 16,
         concurrency: int = 4,
     ) -> None:
-        self.model, self.languages, self.engine = model, tuple(languages), engine
-        self.window, self.most_windows, self.concurrency = window, most_windows, concurrency
-        self._library = Library(lambda _, page: recognise_page(page, engine=self.engine, languages=self.languages))
-        self._attempts: Recent[tuple[str, int | None, str], LayoutCoT] = Recent(1024)
+        super().__init__(languages, engine)
+        self.model, self.window, self.most_windows, self.concurrency = model, window, most_windows, concurrency
 
-    def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
-        """See ``Reader.load``; text recognition is the package's own."""
-        return self._library.load(source, words=words)
-
-    def ask(
-        self,
-        document: Document,
-        question: str,
-        *,
-        page: int | None = None,
-        correction: Correction | None = None,
-        previous: LayoutCoT | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> LayoutCoT:
+    def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.ask``. The three steps come at once: the model writes them in one reply."""
-        tasks = self._tasks(document, question, page, correction, previous)
-        if len(tasks) == 1:
-            cots = [self._read(tasks[0])]
-        else:
-            with ThreadPoolExecutor(min(self.concurrency, len(tasks))) as threads:
-                cots = list(threads.map(self._read, tasks))
-        return self._outcome(document, question, page, tasks, cots, on_progress)
+        query = self._query(document, question, **options)
+        tasks = self._tasks(query)
+        if len(tasks) == 1:  # in the caller's thread, whose context variables LangChain's callbacks need
+            return self._outcome(query, tasks, [self._read(tasks[0])])
+        with ThreadPoolExecutor(min(self.concurrency, len(tasks))) as threads:
+            return self._outcome(query, tasks, list(threads.map(self._read, tasks)))
 
     def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
         """See ``Reader.ask_many``: asked side by side."""
@@ -85,145 +73,93 @@ class ChatModelReader:
         with ThreadPoolExecutor(max(1, min(self.concurrency, len(asked)))) as threads:
             return list(threads.map(lambda question: self.ask(document, question, page=page), asked))
 
-    async def aask(
-        self,
-        document: Document,
-        question: str,
-        *,
-        page: int | None = None,
-        correction: Correction | None = None,
-        previous: LayoutCoT | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> LayoutCoT:
+    async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.aask``. Cancelled, it cancels its requests."""
-        tasks = await asyncio.to_thread(self._tasks, document, question, page, correction, previous)
+        query = self._query(document, question, **options)
+        tasks = await asyncio.to_thread(self._tasks, query)
         free = asyncio.Semaphore(self.concurrency)
 
-        async def one(task: Task) -> LayoutCoT:
+        async def read(task: Task) -> LayoutCoT:
             async with free:
                 return await self._aread(task)
 
-        running = [asyncio.ensure_future(one(task)) for task in tasks]
+        running = [asyncio.ensure_future(read(task)) for task in tasks]
         try:
             cots = await asyncio.gather(*running)
         finally:
             for each in running:
                 each.cancel()
-        return self._outcome(document, question, page, tasks, cots, on_progress)
+        return self._outcome(query, tasks, cots)
 
-    async def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
-        """See ``Reader.astream``."""
-        seen: list[Progress] = []
-        cot = await self.aask(document, question, page=page, on_progress=seen.append)
-        for event in seen[:-1]:
-            yield event
-        yield Progress(seen[-1].event, {**seen[-1].data, **cot.to_json()})
-
-    # -- before and after -------------------------------------------------------------------------------------------
-
-    def _tasks(
-        self,
-        document: Document,
-        question: str,
-        page: int | None,
-        correction: Correction | None,
-        previous: LayoutCoT | None,
-    ) -> list[Task]:
-        check_question(question)
-        pages = document.pages if page is None else (document.page(page),)
-        if correction is not None and correction.page is not None:
-            pages = (document.page(correction.page),)
-        if correction is not None and previous is None:
-            previous = self._attempts.get((document.sha256, page, question))
-        read = [self._library.recognised(document.sha256, one) for one in pages]
-        tasks = windows(task_of(document, read, question, correction, previous), self.window)
+    def _tasks(self, query: Query) -> list[Task]:
+        tasks = windows(task_of(query, self._recognised(query)), self.window)
         if len(tasks) > self.most_windows:
             raise DocumentTooLarge(
-                f"{document.name!r} would take {len(tasks)} requests for one question, and {self.most_windows} are allowed.",
+                f"{query.document.name!r} would take {len(tasks)} requests for one question, and"
+                f" {self.most_windows} are allowed.",
                 hint="Ask about one page.",
             )
         return tasks
 
-    def _outcome(
-        self,
-        document: Document,
-        question: str,
-        page: int | None,
-        tasks: Sequence[Task],
-        cots: Sequence[LayoutCoT],
-        on_progress: Callable[[Progress], None] | None,
-    ) -> LayoutCoT:
+    def _outcome(self, query: Query, tasks: Sequence[Task], cots: Sequence[LayoutCoT]) -> LayoutCoT:
         cot = best(cots)
-        self._attempts.put((document.sha256, page, question), cot)
-        if on_progress is not None:
+        self._attempts.put(query.key, cot)
+        if query.on_progress is not None:
             numbers = dict.fromkeys(segment.page.number for task in tasks for segment in task.segments)
             for event in events_of(numbers, cot):
-                on_progress(event)
+                query.on_progress(event)
         return cot
 
-    # -- the model --------------------------------------------------------------------------------------------------
-
     def _read(self, task: Task) -> LayoutCoT:
-        steps = _conversation(task)
-        try:
-            said = next(steps)
-            while True:
-                said = steps.send(text_of(self._invoked(said)))
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+        if not task.segments:  # a blank page needs no model
+            return nothing(task)
+        asked = messages(task)
+        reply = text_of(self._invoke(asked))
+        first = parse_reply(reply, task)
+        if first.cot is not None and not first.problem:
+            return first.cot
+        return _usable(first, parse_reply(text_of(self._invoke(again(asked, reply, first.problem))), task))
 
     async def _aread(self, task: Task) -> LayoutCoT:
-        steps = _conversation(task)
-        try:
-            said = next(steps)
-            while True:
-                said = steps.send(text_of(await self._ainvoked(said)))
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+        if not task.segments:
+            return nothing(task)
+        asked = messages(task)
+        reply = text_of(await self._ainvoke(asked))
+        first = parse_reply(reply, task)
+        if first.cot is not None and not first.problem:
+            return first.cot
+        return _usable(first, parse_reply(text_of(await self._ainvoke(again(asked, reply, first.problem))), task))
 
-    def _invoked(self, messages: prompts.Messages) -> Any:
+    def _invoke(self, asked: Messages) -> Any:
         try:
-            return self.model.invoke(messages)
+            return self.model.invoke(asked)
         except Exception as error:
             raise _failed(error) from error
 
-    async def _ainvoked(self, messages: prompts.Messages) -> Any:
+    async def _ainvoke(self, asked: Messages) -> Any:
         ainvoke = getattr(self.model, "ainvoke", None)
         if ainvoke is None:
-            return await asyncio.to_thread(self._invoked, messages)
+            return await asyncio.to_thread(self._invoke, asked)
         try:
-            return await ainvoke(messages)
+            return await ainvoke(asked)
         except Exception as error:
             raise _failed(error) from error
 
 
-def _conversation(task: Task) -> Generator[prompts.Messages, str, LayoutCoT]:
-    """What to say to the model, one after another; its replies are sent in. ModelError where the second can't be used either."""
-    if not task.segments:  # blank pages say nothing, and no model is needed to know it
-        return nothing(task)
-    asked = prompts.messages(task)
-    reply = yield asked
-    first = judge(reply, task)
-    if first.cot is not None and not first.problem:
-        return first.cot
-    second = judge((yield prompts.again(asked, reply, first.problem)), task)
-    return _kept(first, second)
-
-
-def _kept(first: Judged, second: Judged) -> LayoutCoT:
-    """The second thought, or the first one where only that can be used."""
-    kept = second.cot or first.cot
-    if kept is None:
+def _usable(first: ParsedReply, second: ParsedReply) -> LayoutCoT:
+    """The second reply, or the first one where only that can be used. ModelError where neither can."""
+    cot = second.cot or first.cot
+    if cot is None:
         raise ModelError(
             f"the chat model's replies can't be used: {second.problem}.", hint="Try a model that is better at JSON."
         )
-    return kept
+    return cot
 
 
 def _failed(error: Exception) -> ModelError:
-    said = ModelError(f"the chat model failed: {type(error).__name__}: {str(error)[:300]}.", hint="Ask again later.")
-    said.retryable = True
-    return said
+    failure = ModelError(f"the chat model failed: {type(error).__name__}: {str(error)[:300]}.", hint="Ask again later.")
+    failure.retryable = True
+    return failure
 
 
 __all__ = ["ChatModelReader"]

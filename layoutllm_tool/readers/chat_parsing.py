@@ -17,12 +17,12 @@ from layoutllm_tool.cot import (
     LayoutCoT,
     QuestionAnalysis,
 )
-from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.documents.values import spans_of
 from layoutllm_tool.readers.chat_task import Segment, Task
 from layoutllm_tool.readers.confidence import confidence, page_signals
-from layoutllm_tool.training.align import Place, box_of, find, joined
+from layoutllm_tool.training.align import Place, box_of, find
 from layoutllm_tool.training.grounding import fits, key_places, occurrences
 
 ANSWERED = {
@@ -42,7 +42,7 @@ _NONE_WORDS = frozenset(("", "null", "none", "na", "notfound", "notgiven", "notm
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ParsedReply:
     """What the reply comes to, if to anything, and what the model should mend, "" where all is well."""
 
     cot: LayoutCoT | None
@@ -82,24 +82,24 @@ def object_of(text: str) -> dict[str, Any] | None:
 _DECODER = json.JSONDecoder(strict=False)
 
 
-def judge(text: str, task: Task) -> Judged:
+def parse_reply(text: str, task: Task) -> ParsedReply:
     """The reply as a LayoutCoT over the task's segments."""
     data = object_of(text)
     if data is None:
-        return Judged(None, "there is no JSON object in it")
+        return ParsedReply(None, "there is no JSON object in it")
     if problem := _form_problem(data, task):
-        return Judged(None, problem)
+        return ParsedReply(None, problem)
     analysis = task.analysis or QuestionAnalysis(data["kind"], data["operation"], _line(data.get("key")))
     answer = _line(data.get("answer"))
     chosen = list(task.segments) if task.fixed else [task.segments[n - 1] for n in dict.fromkeys(data["segments"])]
     if data.get("answer") is None or not answer:
         problem = "somebody looked at the page, and the answer is among these segments" if task.answerable else ""
-        return Judged(nothing(task, analysis), problem)
+        return ParsedReply(nothing(task, analysis), problem)
     if not chosen:
-        return Judged(None, "an answer needs the segments that it follows from")
+        return ParsedReply(None, "an answer needs the segments that it follows from")
     formation = AnswerFormation(data["relation"], _line(data.get("key_text")))
-    judged = _formed(task, analysis, formation, answer, chosen) if analysis.operation == "reasoning" else _copied(task, analysis, formation, answer, chosen)  # fmt: skip
-    return _within_limits(judged, task, analysis)
+    parsed = _formed(task, analysis, formation, answer, chosen) if analysis.operation == "reasoning" else _copied(task, analysis, formation, answer, chosen)  # fmt: skip
+    return _within_limits(parsed, task, analysis)
 
 
 def _form_problem(data: Mapping[str, Any], task: Task) -> str:
@@ -139,12 +139,12 @@ def _line(value: Any) -> str:
 
 def _copied(
     task: Task, analysis: QuestionAnalysis, formation: AnswerFormation, answer: str, chosen: Sequence[Segment]
-) -> Judged:
+) -> ParsedReply:
     """Located in the chosen segments, else in others, which the area is widened by; else formed, and hardly to be believed."""
     found = _located(answer, formation, chosen, task.segments)
     if found is None:
         if "".join(c for c in answer.lower() if c.isalnum()) in _NONE_WORDS:
-            return Judged(nothing(task, analysis))
+            return ParsedReply(nothing(task, analysis))
         formed = _formed(task, replace(analysis, operation="reasoning"), formation, answer, chosen, most=UNGROUNDED)
         return replace(formed, problem=f"the answer {json.dumps(answer[:80])} does not stand in these segments letter for letter")  # fmt: skip
     page, place = found.page, found.place
@@ -152,21 +152,23 @@ def _copied(
     relation = "inside" if formation.relation == "none" else formation.relation
     outcome = _Outcome(analysis, AnswerFormation(relation, formation.key), place.answer, place.words, found.widened)
     signals = page_signals(page, outcome, areas)
-    stands = Evidence(page.number, box_of(page, place.words), joined(page, place.words), place.words)
+    stands = Evidence.of(page, place.words)
     sure = MOST * confidence(ANSWERED, signals)
-    return Judged(LayoutCoT(task.question, analysis, areas, outcome.formation, place.answer, sure, (stands,), signals))
+    return ParsedReply(
+        LayoutCoT(task.question, analysis, areas, outcome.formation, place.answer, sure, (stands,), signals)
+    )
 
 
 def _formed(
     task: Task, analysis: QuestionAnalysis, formation: AnswerFormation, answer: str, chosen: Sequence[Segment],
     *, most: float = FORMED,
-) -> Judged:  # fmt: skip
+) -> ParsedReply:  # fmt: skip
     """Not to be pointed at: an area, and no evidence."""
     areas = _areas(chosen, None)
     outcome = _Outcome(analysis, AnswerFormation("none", formation.key or analysis.key), answer)
     signals = page_signals(chosen[0].page, outcome, areas)
     sure = min(MOST * confidence(ANSWERED, signals), most)
-    return Judged(LayoutCoT(task.question, analysis, areas, outcome.formation, answer, sure, (), signals))
+    return ParsedReply(LayoutCoT(task.question, analysis, areas, outcome.formation, answer, sure, (), signals))
 
 
 def nothing(task: Task, analysis: QuestionAnalysis | None = None) -> LayoutCoT:
@@ -181,20 +183,20 @@ def nothing(task: Task, analysis: QuestionAnalysis | None = None) -> LayoutCoT:
     return LayoutCoT(task.question, analysis, (), outcome.formation, None, sure, (), signals)
 
 
-def _within_limits(judged: Judged, task: Task, analysis: QuestionAnalysis) -> Judged:
+def _within_limits(parsed: ParsedReply, task: Task, analysis: QuestionAnalysis) -> ParsedReply:
     """Answers that were wrong before, or don't look as they should."""
-    cot = judged.cot
+    cot = parsed.cot
     if cot is None or cot.answer is None:
-        return judged
+        return parsed
     if cot.answer.strip().lower() in {wrong.strip().lower() for wrong in task.wrong}:
-        return Judged(
+        return ParsedReply(
             nothing(replace(task, answerable=True), analysis), f"{json.dumps(cot.answer)} was said to be wrong"
         )
     if task.expected in (None, "text", "address") or spans_of(task.expected, cot.answer):
-        return judged
+        return parsed
     signals = {**cot.signals, "mistyped": 1.0}
     less = replace(cot, signals=signals, confidence=min(cot.confidence, MOST * confidence(ANSWERED, signals)))
-    return Judged(less, f"the answer must look like this: {task.expected}")
+    return ParsedReply(less, f"the answer must look like this: {task.expected}")
 
 
 # -- places -------------------------------------------------------------------------------------------------------------
@@ -239,7 +241,4 @@ def _areas(chosen: Sequence[Segment], more: tuple[Page, Sequence[int]] | None) -
     segments = list(chosen)
     if more is not None:
         segments += [Segment(more[0], line, range(0)) for line in more[1]]
-    return tuple(
-        Area(page.number, Box.union((page.lines or ())[line].box for line in lines), tuple(lines))
-        for page, lines in _by_page(segments)
-    )
+    return tuple(Area.of(page, lines) for page, lines in _by_page(segments))

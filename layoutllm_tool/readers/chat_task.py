@@ -1,6 +1,6 @@
-"""What is asked of the model: the question, what a correction leaves open, and the segments that are offered, in windows.
+"""The task of a chat model: the question, the steps that are given, and the page's segments, in windows.
 
-Nothing of a page is dropped without a word: what doesn't fit in one window comes in the next, lines that share a border in both.
+Drops nothing of a page: what does not fit in one window comes in the next.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.documents.spatial import lines_at
-from layoutllm_tool.readers.query import refuse_empty
+from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.readers.query import Query, allowed_lines, refuse_empty, revised_analysis
 
 LONGEST_SEGMENT = 2000
 """Characters; a longer line comes in several segments."""
 _COST = 40
 """Characters of a segment's mark and box."""
 _OVERLAP = 6
-"""Segments of the window before that the next one repeats: a key and its value are seen together."""
+"""Segments of one window that the next one repeats, so that a key and its value are seen together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,68 +41,50 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One question with what is given already."""
+    """One question, and the steps that are given."""
 
     question: str
     segments: tuple[Segment, ...]
-    """On offer: others are neither shown nor accepted."""
+    """The only ones shown and accepted."""
     analysis: QuestionAnalysis | None = None
     """Step 1 is given."""
     fixed: bool = False
     """Step 2 is given: all the segments."""
     answerable: bool = False
-    """Somebody said where to look: "not in the document" is no answer to that."""
+    """A person said where to look, so "not in the document" is no answer."""
     expected: ExpectedType | None = None
     wrong: tuple[str, ...] = ()
 
 
-def task_of(
-    document: Document,
-    pages: Sequence[Page],
-    question: str,
-    correction: Correction | None,
-    previous: LayoutCoT | None,
-) -> Task:
-    """The steps before the correction are kept. CorrectionError where nothing lies where it says to look."""
-    kept = previous.analysis if previous else None
-    plain = Task(question, tuple(_segments(pages)))
+def task_of(query: Query, pages: Sequence[Page]) -> Task:
+    """Keeps the steps before the correction. CorrectionError where nothing lies where it says to look."""
+    task, correction, previous = Task(query.question, tuple(_segments(pages))), query.correction, query.previous
     if correction is None:
-        return plain
-    match correction.step:
-        case "analysis":
-            before = kept or QuestionAnalysis("key-value", "extraction", "")
-            mended = QuestionAnalysis(correction.kind or before.kind, before.operation, correction.text or before.key)
-            return replace(plain, analysis=mended)
-        case "area":
-            task = _look_at(plain, correction, kept)
-        case _:
-            task = _answer_again(plain, correction, previous)
+        return task
+    kept = previous.analysis if previous else None
+    if correction.step == "analysis":
+        return replace(task, analysis=revised_analysis(correction, kept))
+    task = _in_area(task, correction, kept) if correction.step == "area" else _in_last_areas(task, correction, previous)
     if not task.segments:
-        raise refuse_empty(correction, document)
+        raise refuse_empty(correction, query.document)
     return task
 
 
-def _look_at(task: Task, correction: Correction, kept: QuestionAnalysis | None) -> Task:
-    """Boxes say exactly where to look; boxes to avoid and spatial words leave the choice among what remains."""
-    here = [s for s in task.segments if correction.page in (None, s.page.number)]
-    if correction.boxes:
-        inside = [s for s in here if any(s.line in s.page.lines_in(box) for box in correction.boxes)]
-        return replace(task, analysis=kept, segments=tuple(inside), fixed=True, answerable=True)
-    if correction.spatial:
-        key = kept.key if kept else ""
-        found = {s.page.number: lines_at(s.page, correction.spatial, key) for s in here}
-        here = [s for s in here if s.line in found[s.page.number]]
-    kept_out = [s for s in here if not any(s.line in s.page.lines_in(box) for box in correction.avoid)]
-    return replace(task, analysis=kept, segments=tuple(kept_out), answerable=bool(correction.spatial))
+def _in_area(task: Task, correction: Correction, kept: QuestionAnalysis | None) -> Task:
+    pages = {s.page.number: s.page for s in task.segments}
+    lines = {number: allowed_lines(correction, kept, page) for number, page in pages.items()}
+    segments = tuple(s for s in task.segments if s.line in lines[s.page.number])
+    answerable = bool(correction.boxes or correction.spatial)
+    return replace(task, analysis=kept, segments=segments, fixed=bool(correction.boxes), answerable=answerable)
 
 
-def _answer_again(task: Task, correction: Correction, previous: LayoutCoT | None) -> Task:
-    again = replace(task, expected=correction.expected_type, wrong=correction.wrong)
+def _in_last_areas(task: Task, correction: Correction, previous: LayoutCoT | None) -> Task:
+    task = replace(task, expected=correction.expected_type, wrong=correction.wrong)
     if previous is None or not previous.areas:
-        return again
+        return task
     chosen = {(area.page, line) for area in previous.areas for line in area.lines}
     segments = tuple(s for s in task.segments if (s.page.number, s.line) in chosen)
-    return replace(again, analysis=previous.analysis, segments=segments, fixed=True, answerable=True)
+    return replace(task, analysis=previous.analysis, segments=segments, fixed=True, answerable=True)
 
 
 def _segments(pages: Sequence[Page]) -> Iterator[Segment]:
@@ -119,7 +100,7 @@ def _segments(pages: Sequence[Page]) -> Iterator[Segment]:
 
 
 def windows(task: Task, room: int) -> list[Task]:
-    """The task in pieces of at most about ``room`` characters each; a given step 2 is never cut."""
+    """Tasks of about ``room`` characters each at most. Never cuts a given step 2."""
     if task.fixed or not task.segments:
         return [task]
     found: list[Task] = []

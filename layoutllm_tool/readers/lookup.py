@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.key_places import ENOUGH, Found, all_words, places
 
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
@@ -57,10 +57,8 @@ def look_again(pages: Sequence[Page], previous: LayoutCoT, correction: Correctio
 
 
 def as_cot(question: str, analysis: QuestionAnalysis, found: Found) -> LayoutCoT:
-    lines = tuple(dict.fromkeys((found.key_line, found.line)))
-    area = Area(found.page.number, Box.union((found.page.lines or ())[i].box for i in lines), lines)
-    words = tuple((found.line, i) for i in found.words)
-    evidence = Evidence(found.page.number, found.box, found.text, words)
+    area = Area.of(found.page, tuple(dict.fromkeys((found.key_line, found.line))))
+    evidence = Evidence.of(found.page, tuple((found.line, i) for i in found.words))
     formation = AnswerFormation(found.relation, found.key)
     signals = {"key_share": found.share}
     return LayoutCoT(question, analysis, (area,), formation, found.text, found.share, (evidence,), signals)

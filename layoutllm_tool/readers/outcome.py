@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.cot import AnswerFormation, Evidence, LayoutCoT
-from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.readers.confidence import confidence, signals
 
 if TYPE_CHECKING:
@@ -19,20 +18,13 @@ if TYPE_CHECKING:
 def as_cot(question: str, window: Window, decoded: Decoded, coefficients: Mapping[str, Any]) -> LayoutCoT:
     """One window's outcome with its evidence and a confidence from ``coefficients`` (see confidence.py)."""
     areas = window.area(decoded.segments)
-    stands = _evidence(window.page, decoded.words, decoded.answer)
+    copied = decoded.answer is not None and decoded.words
+    stands = (Evidence.of(window.page, decoded.words),) if copied else ()
     found = signals(window.page, decoded, areas)
     kind = "none" if decoded.answer is None else "answer"
     sure = confidence(coefficients[kind], found) if kind in coefficients else _plain_confidence(found, kind)
     formation = decoded.formation if decoded.answer is not None else AnswerFormation("none", "")
     return LayoutCoT(question, decoded.analysis, areas, formation, decoded.answer, sure, stands, found)
-
-
-def _evidence(page: Page, words: Sequence[tuple[int, int]], answer: str | None) -> tuple[Evidence, ...]:
-    if not words or answer is None or page.lines is None:
-        return ()
-    found = [page.lines[line].words[word] for line, word in words]
-    box = Box.union(word.box for word in found)
-    return (Evidence(page.number, box, " ".join(word.text for word in found), tuple(words)),)
 
 
 def _plain_confidence(found: Mapping[str, float], kind: str) -> float:
