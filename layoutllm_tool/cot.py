@@ -4,8 +4,9 @@
 2. Relevant Area Concentration -> tuple of Area
 3. Answer Formation         -> AnswerFormation
 
-Objects go to plain JSON and back without loss (``to_json`` / ``from_json``); ``text`` is how a person reads a step.
-How the model writes and reads these steps as tokens is *not* here: see ``model/decoding.py``. Standard library only.
+Objects go to plain JSON and back without loss (``to_json`` / ``from_json``); ``text`` is how a person reads a
+step. How the model writes and reads these steps as tokens is *not* here: see ``model/decoding.py``. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ EXPECTED_TYPES: tuple[ExpectedType, ...] = get_args(ExpectedType)
 
 @dataclass(frozen=True, slots=True)
 class QuestionAnalysis:
-    """Step 1: the question's kind, whether its answer is copied or formed, and the key information to look for."""
+    """Step 1: the question's kind, whether its answer is copied or formed, and the key information to look
+    for."""
 
     kind: Kind
     operation: Operation
@@ -50,7 +52,8 @@ class QuestionAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Step 2: a part of a page, the union of the lines that matter. ``lines`` are indices into ``Page.lines``."""
+    """Step 2: a part of a page, the union of the lines that matter. ``lines`` are indices into
+    ``Page.lines``."""
 
     page: int
     """1-based."""
@@ -65,7 +68,8 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class AnswerFormation:
-    """Step 3's reasoning: where the answer stands seen from the key text found on the page (``key`` may be "")."""
+    """Step 3's reasoning: where the answer stands seen from the key text found on the page (``key`` may be
+    "")."""
 
     relation: Relation
     key: str
@@ -85,7 +89,8 @@ class AnswerFormation:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where an answer was copied from: the words, quoted as they stand on the page, and the box around them."""
+    """Where an answer was copied from: the words, quoted as they stand on the page, and the box around
+    them."""
 
     page: int
     """1-based."""
@@ -106,8 +111,8 @@ class Evidence:
 class LayoutCoT:
     """A question's answer with the three steps that led to it.
 
-    ``answer`` None means: not in the document. ``confidence`` is the probability that this outcome is right, 0-1.
-    ``evidence`` is empty for None and for an answer that was formed rather than copied.
+    ``answer`` None means: not in the document. ``confidence`` is the probability that this outcome is right,
+    0-1. ``evidence`` is empty for None and for an answer that was formed rather than copied.
     """
 
     question: str
@@ -127,7 +132,8 @@ class LayoutCoT:
 
     @property
     def page(self) -> int | None:
-        """1-based page of the answer, or of the area where nothing was copied; None where there is neither."""
+        """1-based page of the answer, or of the area where nothing was copied; None where there is
+        neither."""
         places = self.evidence or self.areas
         return places[0].page if places else None
 
@@ -199,7 +205,8 @@ class Correction:
     - ``area``: ``boxes`` to look at, ``avoid`` to leave out, ``spatial`` words such as "bottom left".
     - ``answer``: ``expected_type``, and ``wrong`` answers that must not come again.
 
-    Boxes are 0-1000 on page ``page``. CorrectionError where a field does not belong to the step or nothing is said.
+    Boxes are 0-1000 on page ``page``. CorrectionError where a field does not belong to the step or nothing is
+    said.
     """
 
     step: StepName

@@ -1,4 +1,5 @@
-"""The package's protocols: ``OCREngine`` reads pages, ``Reader`` answers questions. Fakes: ``layoutllm_tool.testing``.
+"""The package's protocols: ``OCREngine`` reads pages, ``Reader`` answers questions. Fakes:
+``layoutllm_tool.testing``.
 
 Standard library only.
 """
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     Source = str | Path | bytes | Image | Document
-"""What a document can be given as: a path, bytes, base64, a data: URL, an https URL where allowed, a picture."""
+"""A path, bytes, base64, a data: URL, an https URL where allowed, a picture, or a Document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One event of the stream: a step that has just been finished, or progress towards the first.
+    """One event of the stream: a finished step, or a page that was read.
 
-    ``event``: "page" (a page was read), "question_analysis", "relevant_area_concentration", "answer_formation".
-    ``data`` is plain JSON: the page number, or the step's fields with its ``text``.
+    ``event``: "page" (a page was read), "question_analysis", "relevant_area_concentration",
+    "answer_formation". ``data`` is plain JSON: the page number, or the step's fields with its ``text``.
     """
 
     event: str
@@ -44,7 +45,8 @@ class AskOptions(TypedDict, total=False):
 
 
 def events_of(pages: Iterable[int], cot: LayoutCoT) -> list[Progress]:
-    """The events of a reader that gets its three steps at once; ``pages`` are the numbers of the pages read."""
+    """The events of a reader that gets its three steps at once; ``pages`` are the numbers of the pages
+    read."""
     data = cot.to_json()
     steps = {
         "question_analysis": data["analysis"],
@@ -100,7 +102,8 @@ class Reader(Protocol):
     """Answers questions about documents: load once, ask many times."""
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
-        """The document with its words, cached by content. ``words`` hands in pages whose text is known already.
+        """The document with its words, cached by content. ``words`` hands in pages whose text is known
+        already.
 
         Raises DocumentError or OCRError.
         """
@@ -118,9 +121,9 @@ class Reader(Protocol):
     ) -> LayoutCoT:
         """The answer with its three steps.
 
-        ``page`` (1-based) restricts the search. ``correction`` mends one step of ``previous`` (the last attempt at this
-        question where it is not given): steps before it are kept, only what follows is decoded.
-        Raises QuestionError, PageOutOfRange, CorrectionError, ModelError.
+        ``page`` (1-based) restricts the search. ``correction`` corrects one step of ``previous`` (default:
+        the last attempt at this question): keeps the steps before it, decodes the rest. Raises QuestionError,
+        PageOutOfRange, CorrectionError, ModelError.
         """
         ...
 
@@ -142,7 +145,8 @@ class Reader(Protocol):
         ...
 
     def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
-        """The progress of one question as it happens; the last event's data holds the whole LayoutCoT as JSON."""
+        """The progress of one question as it happens; the last event's data holds the whole LayoutCoT as
+        JSON."""
         ...
 
 

@@ -1,10 +1,9 @@
-"""Public fakes for tests that should need no model and no text recognition: pages from plain text, a reader, an engine.
+"""Public fakes for tests without model and text recognition: pages from plain text, a reader, an engine.
 
     invoice = document_from_text("Invoice no:  4711\\nTotal:       12.50")
     tool = LayoutLLMTool(reader=FakeReader(), documents={"invoice.pdf": invoice})
 
-Everything here is deterministic and safe to use from several threads. A scripted chat model for agents' tests is in
-``graphs.testing``: nothing here knows LangChain. Standard library only.
+All are deterministic and safe to use from several threads. ``graphs.testing`` has a scripted chat model.
 """
 
 from __future__ import annotations
@@ -39,9 +38,10 @@ Scripted: TypeAlias = str | LayoutCoT | Exception | None
 
 
 def page_from_text(text: str, *, number: int = 1) -> Page:
-    """A page without a picture, laid out as the text stands in a monospaced font: a character is 10 x 20 pixels.
+    """A page without a picture, laid out as in a monospaced font: a character is 10 x 20 pixels.
 
-    Two or more spaces in a row begin a new line of the page, so ``"Total   12.50"`` is a key and, right of it, a value.
+    Two or more spaces begin a new line of the page, so ``"Total   12.50"`` is a key and, right of it, a
+    value.
     """
     rows = text.expandtabs(4).splitlines()
     width, height = max((len(row) for row in rows), default=0) * CELL[0], len(rows) * CELL[1]
@@ -66,9 +66,9 @@ def document_from_text(*pages: str, name: str = "document.txt") -> Document:
 
 
 class FakeOCR:
-    """An ``OCREngine`` that reads what it was told: a text for ``page_from_text``, words, or words by picture.
+    """An ``OCREngine`` with given results: a text for ``page_from_text``, words, or words by picture.
 
-    ``calls`` counts the pages it was shown. A language that it was not given is an OCRLanguageMissing.
+    ``calls`` counts the pages it was shown. OCRLanguageMissing for a language that it was not given.
     """
 
     name = "fake"
@@ -99,13 +99,13 @@ class Asked:
 
 
 class FakeReader:
-    """A ``Reader`` without a model: scripted answers, else an honest look at the page's words.
+    """A ``Reader`` without a model: scripted answers, else a look-up of the question's words.
 
-    ``answers`` maps a question to what comes back, or to a list of them that is played attempt by attempt (its last entry
-    stays). Other questions are looked up: the value after, right of or below the line that holds the question's words,
-    and None where no line does. The confidence is the share of the question's words that were found. Corrections
-    restrict the look-up or the kept areas; they don't touch scripted answers, which a list scripts by itself.
-    Pictures are read by ``ocr``; without it a page that has no words yet counts as blank.
+    ``answers`` maps a question to an outcome, or to a list of them, one an attempt (the last one repeats).
+    Other questions are looked up: the value after, right of or below the line that holds the question's
+    words, None where no line does. The confidence is the share of the question's words that were found.
+    Corrections restrict the look-up or the kept areas, but not scripted answers. ``ocr`` reads pictures;
+    without it an unread page is blank.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class FakeReader:
         self._lock = threading.Lock()
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
-        """A Document as it is, its unread pages read; other sources through ``load_document``, wherever they lie."""
+        """A Document with its unread pages read; other sources through ``load_document``, from anywhere."""
         if words is not None:
             text = json.dumps([page.to_json() for page in words])
             return Document("given", hashlib.sha256(text.encode()).hexdigest(), tuple(words))

@@ -1,7 +1,8 @@
-"""LayoutLLMTool: a page and a question in, the answer with its place on the page out, for any LangChain agent.
+"""LayoutLLMTool: answers questions about documents for any LangChain agent, with the answer's place on the
+page.
 
-The only module of the package that knows LangChain; it never imports LangGraph or torch. What an agent can mend (a wrong
-file name, a page that does not exist, an empty question) comes back to it as an error message; everything else raises.
+Returns what an agent can correct (a wrong file name, a missing page, an empty question) as an error message.
+Raises everything else. The only module of the package that knows LangChain; never imports LangGraph or torch.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from layoutllm_tool.protocols import Progress, Reader
 from layoutllm_tool.readers.caching import DocumentCache
 
 _BUILDING = threading.Lock()
-"""Held while the default reader is built: in the module, so that tools stay copyable and picklable."""
+"""Held while the default reader is built. In the module, so that tools can be copied and pickled."""
 
 Content = str | list[str | dict[str, Any]]
 Emit = Callable[[Progress], None]
 
 
 class CorrectionArgs(BaseModel):
-    """Mends one step of the last attempt at the same question. Boxes are [x0, y0, x1, y1], 0-1000 from the page's
-    top left corner."""
+    """Mends one step of the last attempt at the same question. Boxes are [x0, y0, x1, y1], 0-1000 from the
+    page's top left corner."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,7 +66,7 @@ class AskDocumentArgs(BaseModel):
     correction: CorrectionArgs | None = Field(
         None, description="Only to ask the same question again after a wrong answer: says which step to mend, and how."
     )
-    # Filled in by ToolNode, which goes by the name, and hidden from the model.
+    # ToolNode fills it in, by its name; the model does not see it.
     runtime: Annotated[Any, InjectedToolArg] = None
 
 
@@ -79,9 +80,9 @@ def _explain_arguments(error: ValidationError) -> str:
 class LayoutLLMTool(BaseTool):
     """Answers a question about a scanned or digital document and shows where the answer stands.
 
-    Returns text for the chat model and, as the message's artifact, the whole ``LayoutCoT`` as plain JSON with the
-    document's name and hash (``LayoutCoT.from_json(message.artifact)``). In a LangGraph graph each finished step is
-    streamed (modes "custom" and "tools"). Safe for concurrent calls when its reader is.
+    Returns text for the chat model and, as the message's artifact, the whole ``LayoutCoT`` as plain JSON with
+    the document's name and hash (``LayoutCoT.from_json(message.artifact)``). In a LangGraph graph each
+    finished step is streamed (modes "custom" and "tools"). Safe for concurrent calls when its reader is.
     """
 
     name: str = "ask_document"
@@ -97,14 +98,16 @@ class LayoutLLMTool(BaseTool):
     handle_validation_error: Any = _explain_arguments
 
     reader: Reader | None = Field(default=None, exclude=True)
-    """None: the package's own, built at the first call, or the service's at ``endpoint``."""
+    """None: the package's own, made at the first call, or the service's at ``endpoint``."""
     endpoint: str | None = None
-    """Address of a ``layoutllm serve``, "http://127.0.0.1:8765" for instance, that reads in place of a model here. Its token is
-    taken from the environment's LAYOUTLLM_TOKEN; for other settings hand in a ``RemoteReader`` as ``reader``."""
+    """Address of a ``layoutllm serve``, such as "http://127.0.0.1:8765", that reads in place of a model here.
+
+    Its token is the environment's LAYOUTLLM_TOKEN. For other settings give a ``RemoteReader`` as ``reader``.
+    """
     access: Access = Field(default_factory=Access, exclude=True)
-    """Where documents may come from: files under the working directory unless said otherwise."""
+    """Where documents may come from. Default: files under the working directory."""
     documents: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
-    """Documents by the name the model knows them by: these need no file."""
+    """Documents by the name that the model uses: these need no file."""
     attach_image: bool = False
     """Adds the page with area and answer drawn on it. Several chat APIs refuse pictures in tool messages."""
 
@@ -141,11 +144,11 @@ class LayoutLLMTool(BaseTool):
             return await asyncio.to_thread(self._result, cot, loaded, page)
 
     def look(self, document: str, page: int | None = None) -> Document:
-        """The document (or that page of it, 1-based) with its words, as a question about it sees it. Blocks. LayoutLLMError."""
+        """The document (or that page of it, 1-based) with its words. Blocks. LayoutLLMError."""
         return self._prepare(document, page)[1]
 
     def _prepare(self, name: str, page: int | None) -> tuple[Reader, Document]:
-        """Blocks: opens the document, may build the reader, reads the pages. The cheap refusals come first."""
+        """Opens the document, may build the reader, reads the pages. Blocks. Cheap refusals come first."""
         document = self.documents.get(name) or self._open(name, page)
         if page is not None:
             document.page(page)
@@ -204,7 +207,7 @@ def _mendable() -> Iterator[None]:
 
 
 def _emitter(runtime: Any, tool: str) -> Emit:
-    """Hands progress to the graph that runs the tool, if one does, from whatever thread it comes."""
+    """Passes progress on to the graph that runs the tool, if one does, from any thread."""
     writers = [w for name in ("stream_writer", "emit_output_delta") if callable(w := getattr(runtime, name, None))]
     call = getattr(runtime, "tool_call_id", None)
     context = contextvars.copy_context()  # LangGraph finds the stream of this call by context variables
@@ -218,7 +221,7 @@ def _emitter(runtime: Any, tool: str) -> Emit:
 
 
 def _on_this_loop(emit: Emit) -> Emit:
-    """Streams of an async graph are not safe to write from other threads: those hand over to the loop."""
+    """Emit on the loop: an async graph's streams are not safe to write from other threads."""
     loop, home = asyncio.get_running_loop(), threading.get_ident()
 
     def hand_over(progress: Progress) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.key_values import PageLayout
+from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import choosing
 from layoutllm_tool.model.choosing import Chooser

@@ -1,7 +1,6 @@
-"""Pages with areas and answers drawn on them: for the command line's ``--annotate`` and the tool's pictures.
+"""Draws areas and answers on pages: for the command line's ``--annotate`` and the tool's pictures.
 
-The text of a legend comes from documents and callers, and is drawn as it is; scripts that no installed font has come out
-as boxes. Nothing is read from or written to disk here but fonts.
+Draws legends' texts as they are; scripts that no installed font has appear as boxes.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 AREA, ANSWER = "#1f77b4", "#d62728"
 """One question: the area in blue, the answer in red."""
 COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f")
-"""Several questions: a colour each, thin for the area and thick for the answer, used again from the eleventh on."""
+"""Several questions: a colour each, thin for the area, thick for the answer. Repeats from the eleventh."""
 _FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "LiberationSans-Regular.ttf")
 _LEGEND_CHARACTERS = 120
 
@@ -38,9 +37,10 @@ class _Mark:
 
 
 def annotated(cot: LayoutCoT, page: Image, *, side: int | None = None) -> Image:
-    """The page's picture with the area in blue and the answer in red, shrunk to a long side of ``side`` pixels.
+    """A copy of the page's picture with the area in blue and the answer in red, at most ``side`` pixels a
+    side.
 
-    The frames stand around the text, not on it. The picture given stays as it is.
+    Draws the frames around the text, not on it.
     """
     image = _canvas(page, side)
     width = _stroke(image) if side is None else 2
@@ -49,10 +49,10 @@ def annotated(cot: LayoutCoT, page: Image, *, side: int | None = None) -> Image:
 
 
 def annotated_document(cots: Sequence[LayoutCoT], document: Document, *, page: int | None = None) -> Image | None:
-    """The pages that the answers stand on, one under the other, each question in a colour of its own, and a legend.
+    """The answers' pages, one under the other, a colour for each question, and a legend.
 
-    One question alone is drawn as by ``annotated``. Where no question has a place, the page asked about (``page``,
-    else the first) is shown with the legend. None where none of these pages has a picture.
+    Draws a single question as ``annotated`` does. Without any place, shows the page asked about (``page``,
+    else the first) with the legend. None where none of these pages has a picture.
     """
     numbers = sorted({cot.page for cot in cots if cot.page is not None}) or [page or document.pages[0].number]
     pages = [found for found in map(document.page, numbers) if found.image is not None]
@@ -93,7 +93,7 @@ def _marked(image: Image, marks: Sequence[_Mark]) -> Image:
 
 
 def _badge(draw: ImageDraw, corner: tuple[int, int], mark: _Mark, size: int) -> None:
-    """The question's number on a patch of its colour, left of the frame where there is room, else in its corner."""
+    """The question's number on its colour, left of the frame where there is room, else in its corner."""
     font = _font(size)
     pad = max(size // 5, 2)
     width, height = round(draw.textlength(mark.label, font)) + 2 * pad, size + 2 * pad

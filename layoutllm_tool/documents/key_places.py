@@ -47,7 +47,7 @@ class Found:
 
 
 def places(page: Page, key: str) -> Iterator[Found]:
-    """Where the value may stand, key line by key line in reading order: after it, right of it, below it, above it."""
+    """Where the value may be: after, right of and below each key line, in reading order."""
     terms = {term for word in key.split() if (term := plain(word))}
     lines = page.lines or ()
     texts = [[plain(word.text) for word in line.words] for line in lines]
@@ -74,7 +74,7 @@ def _key_lines(texts: Sequence[Sequence[str]], terms: Collection[str]) -> list[t
 
 
 class _Around:
-    """Each line's nearest neighbours. Lines are sorted by their tops once, and only those near a line are looked at."""
+    """Each line's nearest neighbours. Sorts lines by their tops once, and searches only near a line."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.boxes = [line.box for line in lines]

@@ -1,7 +1,7 @@
-"""One child process that parses strangers' files, seen from the process that started it, and the pipes to it.
+"""One child process that parses untrusted files, and the pipes to it, on the parent's side.
 
-What a child says is data: sizes are checked against the limits before anything is allocated, and nothing is unpickled. Which
-child a document goes to is *not* decided here: see ``parser_process``.
+Checks the child's sizes against the limits before allocating, and unpickles nothing. ``parser_process``
+chooses the child for a document.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ _COMMAND = "from layoutllm_tool.documents.parser_worker import main; main()"
 _HANDED_ON = (
     "DYLD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR",
 )  # fmt: skip
-"""Of the environment. What else is in it, keys for instance, is nothing to a process that opens strangers' files."""
+"""The environment variables that a child gets: none that may hold keys."""
 
 
 class ParserTrouble(Exception):
-    """The child is of no more use."""
+    """The child can't be used any more."""
 
 
 class ParserExhausted(ParserTrouble):
-    """It said so itself: it has no memory left."""
+    """The child reported that it has no memory left."""
 
 
 class ParserNotStarted(ParserTrouble):
-    """It never came to read a request."""
+    """The child never read a request."""
 
 
 def _path() -> list[str]:
-    """Where the child finds what this process found: ``sys.path``, and this package, wherever the working directory was then."""
+    """The absolute entries of ``sys.path``, and this package's folder."""
     path = [place for place in sys.path if os.path.isabs(place)]
     home = os.path.dirname(os.path.dirname(errors.__file__))
     return path if home in path else [home, *path]
@@ -102,7 +102,8 @@ class ParserChild:
         return not self.late and self._process.poll() is None
 
     def parse(self, data: bytes, request: ParseRequest) -> tuple[int, list[Page]]:
-        """The number of pages in the file and those asked for. Raises what the child's ``parse`` raised, or ParserTrouble."""
+        """The file's number of pages, and those asked for. Raises what the child's ``parse`` raised, or
+        ParserTrouble."""
         self._await_start()
         self.served += 1
         limits, budget = request.limits, Budget(request.name, request.limits)
@@ -124,7 +125,7 @@ class ParserChild:
         return total, pages
 
     def _await_start(self) -> None:
-        """Its imports count for nobody's document."""
+        """Wait for its imports, outside of any document's time."""
         if self.ready:
             return
         try:
@@ -146,7 +147,7 @@ class ParserChild:
         try:
             bounds = {"max_pixels": limits.max_pixels, "max_words": limits.max_words}
             head = PageHead.from_json(said["page"], number=number, **bounds)
-            budget.add(head.pixels, head.words)  # the child has done so before: here it only fails where the child lies
+            budget.add(head.pixels, head.words)  # the child has checked it: fails only where the child lies
             lines = unpacked(head, self._read(head.block))
         except (DocumentError, LookupError, TypeError, ValueError) as error:
             raise ParserTrouble(f"it sent no page: {error}") from error
@@ -166,11 +167,9 @@ class ParserChild:
             image.paste(pillow.frombytes(head.mode, (head.width, rows), band), (0, top))
         return image
 
-    # -- bytes --------------------------------------------------------------------------------------------------------
-
     @contextmanager
     def _deadline(self, seconds: float, *, grace: float = 0.0) -> Iterator[None]:
-        """Ends the child where what stands inside is not done in time: then every wait for it ends too."""
+        """Kill the child after so many seconds, which ends every wait for it."""
         self.since = time.monotonic() + grace
         watchdog = threading.Timer(min(max(seconds, 0.0), threading.TIMEOUT_MAX), self.give_up)
         watchdog.daemon = True
@@ -216,8 +215,6 @@ class ParserChild:
         """From another thread: whoever waits for the page hears that it took too long."""
         self.late = True
         self._process.kill()
-
-    # -- end ----------------------------------------------------------------------------------------------------------
 
     def end(self) -> None:
         """At once, whatever it is doing."""

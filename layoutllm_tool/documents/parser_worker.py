@@ -1,7 +1,7 @@
-"""The child process that opens strangers' files: one request after another on stdin, pages on stdout, until stdin ends.
+"""The child process that opens untrusted files: requests on stdin, pages on stdout, until stdin ends.
 
-A frame is four bytes of length and that many bytes of JSON; raw bytes follow, as many as the JSON says. The process limits
-itself before it reads anything: memory, files, and for each document processor time.
+A frame is four bytes of length, that many bytes of JSON, and as many raw bytes as the JSON says. Limits its
+memory and files before it reads anything, and its processor time for each document.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 LENGTH = struct.Struct(">I")
 MEMORY = 1280 * 2**20
-"""Bytes of address space. With the pictures that its parent keeps of a document (max_picture_bytes), below 2 GB together."""
+"""Bytes of address space. With the pictures that the parent keeps (max_picture_bytes), less than 2 GB."""
 _FILES = 64
 
 

@@ -1,4 +1,4 @@
-"""Spatial words as people use them ("bottom left", "the second", "below") -> lines of a page. Standard library only."""
+"""Spatial words ("bottom left", "the second", "below") -> lines of a page. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from layoutllm_tool.documents.geometry import SCALE, Line, Page
 SPATIAL_WORDS = ("top", "bottom", "left", "right", "center", "first", "second", "third", "last", "above", "below")
 """The words a correction's ``spatial`` may be made of, in any combination ("bottom left")."""
 _MOST_PLACES = 100
-"""Of one key on a page, that "above" and "below" are held against."""
+"""Places of one key that "above" and "below" are compared with."""
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
 _CENTRE = (SCALE / 3, 2 * SCALE / 3)
 
 
 def spatial_words(text: str) -> str:
-    """The spatial words of a question, in order, "" where there are none: "the vendor at the bottom left" -> "bottom left"."""
+    """The spatial words of a question, in order: "the vendor at the bottom left" -> "bottom left"."""
     return " ".join(word for word in re.findall(r"[a-z]+", text.lower()) if word in SPATIAL_WORDS)
 
 
 def lines_at(page: Page, spatial: str, key: str = "") -> set[int]:
-    """Indices of the lines that the words point at.
+    """Indices of the lines that the words name.
 
-    Regions compare a line's centre with the page's halves (centre: its middle third). Ordinals, "above" and "below" need
-    ``key``: they speak of the places where it occurs; where it occurs nowhere they change nothing.
+    Regions compare a line's centre with the page's halves ("center": its middle third). Ordinals, "above" and
+    "below" refer to the places of ``key``; they change nothing where it occurs nowhere.
     """
     words = spatial.lower().split()
     lines = page.lines or ()
@@ -42,13 +42,13 @@ def lines_at(page: Page, spatial: str, key: str = "") -> set[int]:
 
 
 def contains(text: str, key: str) -> bool:
-    """Whether the key's words stand in the text, whatever the case and punctuation. An empty key stands nowhere."""
+    """Whether the text has the key's words, ignoring case and punctuation. False for an empty key."""
     wanted = _plain(key)
     return bool(wanted) and f" {wanted} " in f" {_plain(text)} "
 
 
 def holder(texts: Iterable[str]) -> Callable[[str], list[int]]:
-    """Finds which of the texts contain a key, as ``contains`` does; each text is prepared once."""
+    """A function that finds which of the texts contain a key (see ``contains``). Prepares each text once."""
     prepared = [f" {_plain(text)} " for text in texts]
 
     def holds(key: str) -> list[int]:

@@ -1,7 +1,8 @@
-"""Columns and tables of a page: the amounts above a total, those that add up to it, the cells around a line. Pure.
+"""Columns and tables of a page: the amounts above a total, those that add up to it, the cells around a line.
+Pure.
 
-Finds cells by gaps and alignment alone. Does not look for rules, nor understand cells that span several columns.
-The page must be level. A cell is (line, word) indices of one line, left to right.
+Finds cells by gaps and alignment alone. Does not look for rules, nor understand cells that span several
+columns. The page must be level. A cell is (line, word) indices of one line, left to right.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ MOST_ADDENDS = 100
 MOST_COLUMNS = 100
 """Of a table: a row of more cells is none of it."""
 _TOLERANCE = 1.0
-"""How far edges of one column may be apart, in heights of their text: tax codes behind amounts, a page slightly askew."""
+"""How far edges of one column may be apart, in heights of their text: tax codes behind amounts, a page
+slightly askew."""
 _CELL_GAP = 1.0
-"""A wider gap between words, in heights of their text, begins another cell. A blank is a third of a height."""
+"""A wider gap between words, in heights of their text, begins another cell. A blank is a third of a
+height."""
 _ROW_GAP = 2.5
 """A wider gap between rows, in heights of their text, ends a table."""
 
@@ -38,16 +41,18 @@ class _Cell:
 
 
 def box_of(page: Page, words: Iterable[tuple[int, int]]) -> Box:
-    """Around those words, 0-1000. IndexError where the page has no such word, ValueError where there are none."""
+    """Around those words, 0-1000. IndexError where the page has no such word, ValueError where there are
+    none."""
     lines = page.lines or ()
     return Box.union(lines[line].words[word].box for line, word in words)
 
 
 def column(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...]:
-    """The amounts in the total's column above it, top to bottom: items, and the subtotals and taxes among them.
+    """The amounts in the total's column above it, top to bottom: items, and the subtotals and taxes among
+    them.
 
-    They share its right or its left edge; of two in a row the better aligned counts. Amounts have a currency or two
-    decimals. IndexError, ValueError: see ``box_of``.
+    They share its right or its left edge; of two in a row the better aligned counts. Amounts have a currency
+    or two decimals. IndexError, ValueError: see ``box_of``.
     """
     return tuple(cell.at for cell in _column(page, total))
 
@@ -59,12 +64,13 @@ def addends(
     wanted: Decimal | None = None,
     taken: Collection[tuple[int, int]] = (),
 ) -> tuple[Indices, ...] | None:
-    """The unbroken run of the total's column that adds up to it, to the cent: items, items and tax, subtotal and tax.
+    """The unbroken run of the total's column that adds up to it, to the cent: items, items and tax, subtotal
+    and tax.
 
-    ``wanted`` is the sum where that is not the total itself. Amounts with a word in ``taken`` are left out. Where no
-    run adds up, subtotals of groups within it are passed over. Prefers runs of two or more amounts that are not zero,
-    then the run nearest to the total. None where nothing adds up, and where the total is no amount or zero. Raises as
-    ``column`` does.
+    ``wanted`` is the sum where that is not the total itself. Amounts with a word in ``taken`` are left out.
+    Where no run adds up, subtotals of groups within it are passed over. Prefers runs of two or more amounts
+    that are not zero, then the run nearest to the total. None where nothing adds up, and where the total is
+    no amount or zero. Raises as ``column`` does.
     """
     lines = page.lines or ()
     if wanted is None:
@@ -79,10 +85,12 @@ def addends(
 
 
 def table(page: Page, line: int) -> tuple[tuple[Indices, ...], ...]:
-    """The rows of the table that the line belongs to, each with a cell for every column, () where it is empty.
+    """The rows of the table that the line belongs to, each with a cell for every column, () where it is
+    empty.
 
-    Neighbouring rows belong to it while at least two of their cells stand under or over cells of the row before.
-    () where there is no such row, or more than ``MOST_COLUMNS`` columns. IndexError where the page has no such line.
+    Neighbouring rows belong to it while at least two of their cells stand under or over cells of the row
+    before. () where there is no such row, or more than ``MOST_COLUMNS`` columns. IndexError where the page
+    has no such line.
     """
     own = range(len(page.lines or ()))[line]
     rows = _rows(page)
@@ -101,8 +109,8 @@ def table(page: Page, line: int) -> tuple[tuple[Indices, ...], ...]:
 def cells_under(page: Page, header_line: int, words: Sequence[int] | None = None) -> tuple[Indices, ...]:
     """The values under a header, top to bottom, until a gap far wider than those before.
 
-    ``words`` are the header's own where several headers stand in one line. A value shares an edge with the header,
-    or most of the narrower one's width. IndexError where the page has no such line or word.
+    ``words`` are the header's own where several headers stand in one line. A value shares an edge with the
+    header, or most of the narrower one's width. IndexError where the page has no such line or word.
     """
     own = (page.lines or ())[header_line]
     header = box_of(page, [(header_line, i) for i in (range(len(own.words)) if words is None else words)])
@@ -139,7 +147,8 @@ def _amounts_of(index: int, line: Line) -> list[_Cell]:
 
 
 def _runs(cells: Sequence[_Cell], wanted: Decimal, *, passing: bool) -> Iterator[list[_Cell]]:
-    """Runs that add up, those that end nearest to the total first. ``passing`` leaves out subtotals of groups."""
+    """Runs that add up, those that end nearest to the total first. ``passing`` leaves out subtotals of
+    groups."""
     for stop in range(len(cells), 1, -1):
         for start in range(stop - 2, -1, -1):
             run = cells[start:stop]

@@ -1,6 +1,7 @@
-"""Amounts of money as Decimals, and spans of a text that look like a date, an amount, an e-mail address. Standard library only.
+"""Amounts of money as Decimals; spans of a text that look like a date, an amount, an e-mail address.
 
-Misread letters ("1O.00") are not corrected, amounts in words not understood, currencies not told apart.
+Does not correct misread letters ("1O.00"), read amounts in words or distinguish currencies. Standard library
+only.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ _AMOUNT = re.compile(
 
 
 def amount(text: str) -> Decimal | None:
-    """The one amount that the text states: "RM 1,234.50", "1.234,50 €", "Total: 10 .00", "(5.00)" (negative).
+    """The one amount in the text: "RM 1,234.50", "1.234,50 €", "Total: 10 .00", "(5.00)" (negative).
 
-    What has a currency or two decimals counts before a grouped number ("12,000"), and that before a bare one, which must
-    be all there is ("12"). Three digits after a separator are thousands where they can be ("1.234", not "0.234"). None where there is
-    no amount, or several that differ.
+    Prefers a number with a currency or two decimals to a grouped one ("12,000"), and that to a bare one,
+    which must be the whole text ("12"). Three digits after a separator are thousands where possible ("1.234",
+    not "0.234"). None where there is no amount, or several that differ.
     """
     found = list(_AMOUNT.finditer(text))
     for stands_out in (_is_money, _is_grouped):
@@ -40,7 +41,7 @@ def amount(text: str) -> Decimal | None:
 
 
 def spans(text: str) -> tuple[tuple[int, int, Decimal], ...]:
-    """(start, stop, value) of every amount that has a currency or two decimals, in order; a bare quantity has neither."""
+    """(start, stop, value) of every amount with a currency or two decimals, in order."""
     found = [match for match in _AMOUNT.finditer(text) if _is_money(match)]
     return tuple((m.end() - len(m.group().lstrip()), m.end(), _value(m)) for m in found)
 
@@ -80,8 +81,8 @@ _PATTERNS: dict[ExpectedType, str] = {
     "phone": r"\+?\(?\d[\d\s()/.-]{5,}\d",
     "name": r"(?:[A-Z][\w'.-]*)(?:\s+[A-Z][\w'.-]*)*",
 }
-"""What is not here ("text", "address") may be anything. Runs that begin again at each of their characters are bounded: a page may
-be one line of digits."""
+"""Types without a pattern ("text", "address") may be anything. Repetitions are bounded: a page may be one
+line of digits."""
 
 
 def spans_of(expected: ExpectedType, text: str) -> list[tuple[int, int]]:

@@ -21,8 +21,8 @@ _BORDER = 0.3
 def even(image: Image) -> Image:
     """Greyscale ("L") of the same size: every pixel by the paper's brightness around it, then stretched.
 
-    The paper's brightness is a blurred local maximum. The darkest percent of what is no border becomes black, the brighter two
-    fifths white: text covers far less of a page than that.
+    The paper's brightness is a blurred local maximum. Outside borders the darkest percent becomes black, the
+    brightest 40 percent white: text covers far less of a page than the rest.
     """
     from PIL import Image as pillow
     from PIL import ImageFilter

@@ -2,8 +2,9 @@
 
 Does not look for turned text: the picture of a page that was read is upright and level.
 
-On 43 receipts (SROIE 400-449, without those that were turned) one look at 122 amounts that tesseract had misread
-corrected 38 of them, and broke 6 of 110 that it had read. Use it as a second opinion, not as a replacement.
+On 43 receipts (SROIE 400-449, without those that were turned) one look at 122 amounts that tesseract had
+misread corrected 38 of them, and broke 6 of 110 that it had read. Use it as a second opinion, not as a
+replacement.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HEIGHT = 36.0
-"""Pixels of a line of text after enlarging: what tesseract's network sees itself. Larger ones were read worse."""
+"""Pixels of a line of text after enlarging: what tesseract's network sees itself. Larger ones were read
+worse."""
 MARGIN = 0.2
 """Around the box, in heights of its text. With more, neighbouring text is cut through and read as letters."""
 _BORDER = 10
@@ -43,9 +45,9 @@ def reread(
 ) -> tuple[Word, ...]:
     """The words of which at least half stands in the box, in reading order. Boxes 0-1000 of the page.
 
-    ``height`` is that of a text line after enlarging, in pixels; ``margin`` is read with the box, in heights of its
-    text. () where the page has no picture or nothing is read. ``engine`` None is tesseract set for crops, else
-    ``default_engine``. Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError.
+    ``height`` is that of a text line after enlarging, in pixels; ``margin`` is read with the box, in heights
+    of its text. () where the page has no picture or nothing is read. ``engine`` None is tesseract set for
+    crops, else ``default_engine``. Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError.
     """
     if page.image is None or not box.area:
         return ()
@@ -56,8 +58,8 @@ def reread(
 def alternatives(page: Page, words: Sequence[tuple[int, int]], *, engine: OCREngine | None = None) -> tuple[str, ...]:
     """Different readings of the (line, word) indices: the page's own first, then those of three looks.
 
-    Leaves out readings without text. IndexError where the page has no such word, ValueError for no words; else
-    raises as ``reread`` does.
+    Leaves out readings without text. IndexError where the page has no such word, ValueError for no words;
+    else raises as ``reread`` does.
     """
     lines = page.lines or ()
     found = [" ".join(lines[line].words[word].text for line, word in words)]

@@ -34,10 +34,11 @@ class Comparison:
 
 
 def compare(first: LayoutCoT, others: Sequence[LayoutCoT], page: Page) -> Comparison:
-    """Prefer an answer that is grounded or "not in the document", then the one with most votes, then the first.
+    """Prefer an answer that is grounded or "not in the document", then the one with most votes, then the
+    first.
 
-    Two answers agree where their texts are equal but for blanks, case and punctuation, or where they stand in the
-    same place on ``page``.
+    Two answers agree where their texts are equal but for blanks, case and punctuation, or where they stand in
+    the same place on ``page``.
     """
     answers = (first, *others)
     votes = [sum(_agree(one, other, page) for other in answers) for one in answers]

@@ -1,4 +1,5 @@
-"""Caches of readers: opened files (``DocumentCache``), recognised pages (``PageCache``), anything (``LRUCache``).
+"""Caches of readers: opened files (``DocumentCache``), recognised pages (``PageCache``), anything
+(``LRUCache``).
 
 Only files are cached: URLs and data: URLs are opened each time.
 """
@@ -76,7 +77,8 @@ class DocumentCache:
         return DocumentCache, (self.size,)
 
     def open(self, source: str, *, access: Access, page: int | None = None) -> Document:
-        """The document, or that page of it alone (1-based). Checks the access each time. Raises DocumentError.
+        """The document, or that page of it alone (1-based). Checks the access each time. Raises
+        DocumentError.
 
         Opens a file once: its version and its bytes are of the same descriptor.
         """
@@ -99,7 +101,8 @@ class PageCache:
     """Documents with their words. Reads each page once with ``recognise`` and keeps the last ones."""
 
     def __init__(self, recognise: Callable[[str, Page], Page], *, size: int = 64) -> None:
-        """``recognise`` takes the document's hash and a page without lines, and returns the page with lines."""
+        """``recognise`` takes the document's hash and a page without lines, and returns the page with
+        lines."""
         self._recognise = recognise
         self._documents = DocumentCache()
         self._pages: LRUCache[tuple[str, int], Page] = LRUCache(size)

@@ -1,11 +1,13 @@
-"""``ChatModelReader``: a ``Reader`` over a chat model, which gets the page's text with segment marks and boxes.
+"""``ChatModelReader``: a ``Reader`` over a chat model, which gets the page's text with segment marks and
+boxes.
 
-The model writes the three steps as JSON. The reply is held against the page: segments must exist, and an answer
-must be found in them to be grounded. Sends no pictures. Any model with ``invoke`` will do; ``ainvoke`` is used
-where there is one.
+The model writes the three steps as JSON. The reply is held against the page: segments must exist, and an
+answer must be found in them to be grounded. Sends no pictures. Any model with ``invoke`` will do; ``ainvoke``
+is used where there is one.
 
-The confidence is *not* calibrated: there are no token probabilities. It weighs what the page says by weights set
-by hand (``chat_parsing.ANSWERED``, ``chat_parsing.NOTHING``). Compare it only among answers of this reader.
+The confidence is *not* calibrated: there are no token probabilities. It weighs what the page says by weights
+set by hand (``chat_parsing.ANSWERED``, ``chat_parsing.NOTHING``). Compare it only among answers of this
+reader.
 """
 
 from __future__ import annotations
@@ -35,12 +37,13 @@ class ChatModel(Protocol):
 
 
 class ChatModelReader(ReaderBase):
-    """A ``Reader`` over any LangChain chat model, or anything with ``invoke``. Safe to share where the model is.
+    """A ``Reader`` over any LangChain chat model, or anything with ``invoke``. Safe to share where the model
+    is.
 
-    ``window`` bounds the characters of page text in one request. A longer document takes several requests, whose
-    best outcome counts; more than ``most_windows`` are a DocumentTooLarge. ``concurrency`` bounds the requests of
-    one call. A reply that can't be used is sent back once with the reason. The second one raises ModelError, as do
-    the model's own errors (network, quota), which are retryable then.
+    ``window`` bounds the characters of page text in one request. A longer document takes several requests,
+    whose best outcome counts; more than ``most_windows`` are a DocumentTooLarge. ``concurrency`` bounds the
+    requests of one call. A reply that can't be used is sent back once with the reason. The second one raises
+    ModelError, as do the model's own errors (network, quota), which are retryable then.
     """
 
     def __init__(

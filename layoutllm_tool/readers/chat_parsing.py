@@ -1,4 +1,5 @@
-"""A reply held against the page: what can't be is refused with a reason, what can is pointed at. Pure; boxes 0-1000."""
+"""Parses a chat model's reply and locates its answer on the page, or says what is wrong. Pure; boxes
+0-1000."""
 
 from __future__ import annotations
 
@@ -29,21 +30,22 @@ ANSWERED = {
     "bias": -0.6, "grounded": 1.6, "first_place": 0.8, "any_place": 0.5, "relation": 0.3, "typed": 0.6, "key_share": 0.6,
     "key_lines": -0.3, "label": -1.0, "is_key": -1.5, "cut": -0.8, "widened": -1.0, "mistyped": -1.5,
 }  # fmt: skip
-"""Weights of an answer's signals, set by hand, not fitted."""
+"""Weights of an answer's signals, set by hand."""
 NOTHING = {"bias": 1.0, "named": -2.0, "key_share": -1.5, "pressed": -1.5}
-"""Of "not in the document": less likely where the page names the key, or somebody said where to look."""
+"""Weights of "not in the document": less likely where the page has the key, or a person said where to
+look."""
 MOST, FORMED, UNGROUNDED = 0.9, 0.5, 0.2
-"""No answer of a chat model is surer than this, none that it formed, none that it said was copied and can't be found."""
+"""Highest confidence of an answer, of a formed one, of one that was said to be copied and can't be found."""
 _LONGEST = {"key": 200, "key_text": 200, "answer": 2000}
 _MOST_SEGMENTS = 64
 _ALIKE, _ELSEWHERE = 0.85, 0.9
-"""Least similarity of an answer and its place in the segments that were named, and in others."""
+"""Least similarity of an answer and its place in the named segments, and in others."""
 _NONE_WORDS = frozenset(("", "null", "none", "na", "notfound", "notgiven", "notmentioned", "notspecified", "notinthedocument", "unknown"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply:
-    """What the reply comes to, if to anything, and what the model should mend, "" where all is well."""
+    """The outcome, if there is one, and what the model should correct ("" for nothing)."""
 
     cot: LayoutCoT | None
     problem: str = ""
@@ -103,7 +105,7 @@ def parse_reply(text: str, task: Task) -> ParsedReply:
 
 
 def _form_problem(data: Mapping[str, Any], task: Task) -> str:
-    """What can be said without the page."""
+    """What is wrong with the reply's form."""
     known = [("relation", RELATIONS)] + ([("kind", KINDS), ("operation", OPERATIONS)] if task.analysis is None else [])
     for name, values in known:
         if data.get(name) not in values and not (name == "relation" and data.get("answer") is None):
@@ -134,13 +136,11 @@ def _line(value: Any) -> str:
     return " ".join(str("" if value is None else value).split())
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------
-
-
 def _copied(
     task: Task, analysis: QuestionAnalysis, formation: AnswerFormation, answer: str, chosen: Sequence[Segment]
 ) -> ParsedReply:
-    """Located in the chosen segments, else in others, which the area is widened by; else formed, and hardly to be believed."""
+    """Located in the chosen segments, else in others, which join the area; else formed, with low
+    confidence."""
     found = _located(answer, formation, chosen, task.segments)
     if found is None:
         if "".join(c for c in answer.lower() if c.isalnum()) in _NONE_WORDS:
@@ -163,7 +163,7 @@ def _formed(
     task: Task, analysis: QuestionAnalysis, formation: AnswerFormation, answer: str, chosen: Sequence[Segment],
     *, most: float = FORMED,
 ) -> ParsedReply:  # fmt: skip
-    """Not to be pointed at: an area, and no evidence."""
+    """An abstractive answer: it has an area but no evidence."""
     areas = _areas(chosen, None)
     outcome = _Outcome(analysis, AnswerFormation("none", formation.key or analysis.key), answer)
     signals = page_signals(chosen[0].page, outcome, areas)
@@ -172,7 +172,7 @@ def _formed(
 
 
 def nothing(task: Task, analysis: QuestionAnalysis | None = None) -> LayoutCoT:
-    """Not in the document, as far as these segments go."""
+    """Not in the document, by these segments."""
     analysis = analysis or task.analysis or QuestionAnalysis("other", "extraction", key_of(task.question)[:200])
     outcome = _Outcome(analysis, AnswerFormation("none", ""), None)
     pages = {segment.page.number: segment.page for segment in task.segments}
@@ -184,7 +184,7 @@ def nothing(task: Task, analysis: QuestionAnalysis | None = None) -> LayoutCoT:
 
 
 def _within_limits(parsed: ParsedReply, task: Task, analysis: QuestionAnalysis) -> ParsedReply:
-    """Answers that were wrong before, or don't look as they should."""
+    """Refuse an answer that was wrong before; lower the confidence of one of another type than expected."""
     cot = parsed.cot
     if cot is None or cot.answer is None:
         return parsed
@@ -197,9 +197,6 @@ def _within_limits(parsed: ParsedReply, task: Task, analysis: QuestionAnalysis) 
     signals = {**cot.signals, "mistyped": 1.0}
     less = replace(cot, signals=signals, confidence=min(cot.confidence, MOST * confidence(ANSWERED, signals)))
     return ParsedReply(less, f"the answer must look like this: {task.expected}")
-
-
-# -- places -------------------------------------------------------------------------------------------------------------
 
 
 def _located(
@@ -217,7 +214,7 @@ def _located(
 
 
 def _fitting(places: Sequence[Place], formation: AnswerFormation, page: Page) -> Place:
-    """The first place that stands to the key as the model says, else the first."""
+    """The first place with the relation to the key that the model gave, else the first."""
     if len(places) == 1:
         return places[0]
     for place in places:

@@ -1,4 +1,5 @@
-"""What the model is told, in our own words. The page's text appears only as JSON strings, one a line, between marks that it can't hold."""
+"""Prompts for the chat model. The page's text appears only as JSON strings, one a line, between marks that it
+can't hold."""
 
 from __future__ import annotations
 
@@ -31,12 +32,12 @@ Guess nothing: null is a good answer to a question that the document does not an
 
 
 def messages(task: Task) -> Messages:
-    """The conversation that asks for the steps that are open."""
+    """The conversation that asks for the missing steps."""
     return [("system", SYSTEM), ("human", f"{quoted(task)}\n\n{_asked(task)}")]
 
 
 def again(before: Messages, reply: str, problem: str) -> Messages:
-    """The same with what was wrong with the reply."""
+    """The conversation with the reply and what was wrong with it."""
     said = f"That can't be used: {problem}. Send the whole JSON object again, mended."
     return [*before, ("ai", reply or "-"), ("human", said)]
 
@@ -60,7 +61,7 @@ def _asked(task: Task) -> str:
 
 
 def _given(task: Task) -> list[str]:
-    """Steps that are settled."""
+    """The steps that are given."""
     given = []
     if task.analysis is not None:
         one = task.analysis

@@ -1,16 +1,16 @@
-"""The signals of an outcome (numbers by name, from the decoder and from the page), and the probability that it is right.
+"""The signals of an outcome (numbers by name), and from them the probability that it is right.
 
 | signal | of | what it is |
 |---|---|---|
-| ``analysis_``, ``area_``, ``formation_``, ``answer_logprob`` | all | log-probability of what the step chose; at least -8 |
+| ``analysis_``, ``area_``, ``formation_``, ``answer_logprob`` | all | log-probability of the step's choice; at least -8 |
 | ``..._worst`` | all | of its least likely choice |
 | ``none_logprob`` | all | of "no segment answers", whatever was chosen; at least -30 |
 | ``predicted_loss`` | all | what the loss head expects (model/loss_head.py); absent without one |
-| ``option_odds``, ``option_margin``, ``option_none`` | all | of the choice among candidates (model/choosing.py): log-odds, lead over the second, probability of none |
+| ``option_odds``, ``option_margin``, ``option_none`` | all | of model/choosing.py: log-odds, lead, probability of none |
 | ``option_same``, ``option_model_iou`` | all | it is the model's own answer; overlap with that |
-| ``option_meaning_best``, ``option_sentence_best`` | all | how near the nearest segment, the nearest sentence is to the question |
-| ``option_agreement``, ``option_key_said`` | all | sources whose first candidate it is; share of its key that the question says |
-| ``option_fits``, ``option_misses`` | all | how much of it is of the type that the question expects, and is not |
+| ``option_meaning_best``, ``option_sentence_best`` | all | likeness of the best segment, sentence to the question |
+| ``option_agreement``, ``option_key_said`` | all | sources that rank it first; share of its key in the question |
+| ``option_fits``, ``option_misses`` | all | share of it that is, and is not, of the expected type |
 | ``option_quoted_asked``, ``option_quoted_found`` | all | the question quotes a key; the page has it |
 | ``named`` | all | a line of the page holds the key word for word |
 | ``key_share`` | all | share of the key's words in the line that holds most of them |
@@ -18,12 +18,12 @@
 | ``lines`` | all | lines in the area |
 | ``answer_mean`` | answers | mean log-probability of the answer's tokens |
 | ``formation_key`` | answers | likeness of the key that step 3 names with the key of step 1 |
-| ``first_place``, ``any_place`` | answers | overlap with the value beside, under or after the key by rule: by its first, by its best place |
-| ``astray`` | answers | ``named``, and not there: without the key on the page, no place is the wrong one |
+| ``first_place``, ``any_place`` | answers | overlap with the first, the best place beside the key by rule |
+| ``astray`` | answers | ``named``, and not in such a place |
 | ``relation`` | answers | that best place stands to the key as step 3 says |
 | ``label`` | answers | it ends, or goes on, with a colon |
 | ``is_key`` | answers | it is the key itself, or a part of it |
-| ``typed`` | answers | 1 where it looks as its key says (a date, an amount ...), -1 where it does not, 0 where nothing is said |
+| ``typed`` | answers | 1 where it is of its key's type (a date, an amount ...), -1 where not, 0 without a type |
 | ``cut`` | answers | it begins or ends inside a word |
 | ``share_of_lines`` | answers | words of its lines that it takes |
 | ``ocr`` | answers | mean confidence of text recognition in its words |
@@ -61,9 +61,9 @@ _EXPECTED: tuple[tuple[str, tuple[ExpectedType, ...]], ...] = (
 )
 """What a key's words say about its value, the first that fits."""
 _LEAST = -8.0
-"""Below it all is equally lost: a logistic is linear, and a few outcomes at -40 would bend it for all."""
+"""Lower bound of log-probabilities: a few outcomes at -40 would distort the logistic."""
 _LONGEST = 200
-"""Characters of a key that are compared: keys are short, and the model's text is nobody's promise."""
+"""Characters of a key that are compared: the model's text may be of any length."""
 
 
 def signals(page: Page, decoded: Decoded, areas: Sequence[Area]) -> dict[str, float]:
@@ -72,7 +72,7 @@ def signals(page: Page, decoded: Decoded, areas: Sequence[Area]) -> dict[str, fl
 
 
 class Outcome(Protocol):
-    """What is looked at of an outcome, whoever came to it."""
+    """An outcome of any reader."""
 
     @property
     def analysis(self) -> QuestionAnalysis: ...
@@ -108,7 +108,7 @@ def _of_the_model(decoded: Decoded) -> dict[str, float]:
     found["none_logprob"] = max(decoded.none_logprob, -30.0)
     if decoded.answer is not None and decoded.logprobs["answer"]:
         found["answer_mean"] = max(fmean(decoded.logprobs["answer"]), _LEAST)
-    predicted = getattr(decoded, "predicted_loss", None)  # of a Judged outcome; asking for its type would import torch
+    predicted = getattr(decoded, "predicted_loss", None)  # with a loss head; its type would import torch
     return found if predicted is None else found | {"predicted_loss": predicted}
 
 
@@ -141,7 +141,7 @@ _SIGNS = " .,:;"
 
 
 def _of_the_place(page: Page, outcome: Outcome, candidates: Sequence[Found]) -> dict[str, float]:
-    """The answer beside what stands next to the key by rule: a second, differently structured reading."""
+    """Compares the answer with the places beside the key by rule."""
     lines, chosen = page.lines or (), set(outcome.words)
     share = max((found.share for found in candidates), default=0.0)
     best = [found for found in candidates if found.share == share]
@@ -167,7 +167,8 @@ def _overlap(a: set[tuple[int, int]], b: set[tuple[int, int]]) -> float:
 
 
 def typed(key: str, answer: str) -> float:
-    """1 where the answer holds what its key asks for, -1 where it doesn't, 0 where the key says nothing of a type."""
+    """1 where the answer holds the type that its key names, -1 where it doesn't, 0 where the key names
+    none."""
     for pattern, kinds in _EXPECTED:
         if re.search(pattern, key, re.IGNORECASE):
             return 1.0 if any(spans_of(kind, answer) for kind in kinds) else -1.0
@@ -191,8 +192,8 @@ BIAS = "bias"
 def confidence(coefficients: Mapping[str, float], signals: Mapping[str, float]) -> float:
     """The logistic of the weighted signals, 0-1.
 
-    A signal that is missing or not a finite number counts as 0; one without a coefficient is ignored. Without any
-    coefficients nothing is known: 0.5.
+    A signal that is missing or not finite counts as 0; one without a coefficient is ignored. 0.5 without any
+    coefficients.
     """
     return sigmoid(log_odds(coefficients, signals))
 
@@ -200,8 +201,7 @@ def confidence(coefficients: Mapping[str, float], signals: Mapping[str, float]) 
 def features(signals: Mapping[str, float]) -> dict[str, float]:
     """The signals, and beside every log-probability its probability, as "p(name)".
 
-    The logarithm tells how unlikely the unlikely was, the probability how likely the likely: one weight on either alone must
-    choose. What is not a finite number counts as 0.
+    The logarithm separates unlikely choices, the probability likely ones. What is not finite counts as 0.
     """
     found = {name: _finite(value) for name, value in signals.items()}
     logs = [name for name in found if name.endswith(("_logprob", "_worst"))]

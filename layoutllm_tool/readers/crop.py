@@ -1,6 +1,7 @@
 """Asks the same question on the area around the first answer alone.
 
-Its confidence was fitted on whole pages, and says less here. ``agreement.compare`` chooses between the answers.
+Its confidence was fitted on whole pages, and says less here. ``agreement.compare`` chooses between the
+answers.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from layoutllm_tool.protocols import OCREngine, Reader
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A part of a page as a page of its own."""
+    """A part of a page as a page."""
 
     page: Page
     frame: Box
-    """What it shows of the whole page."""
+    """Its box on the whole page."""
     lines: tuple[int, ...] | None
     """The whole page's index of each of its lines; None where its words were read anew."""
 
@@ -46,10 +47,10 @@ class CropReader:
     def ask_area(self, document: Document, question: str, cot: LayoutCoT) -> LayoutCoT:
         """The answer from the area and evidence of ``cot``, their rows, and the margin.
 
-        Boxes, page and (line, word) indices are the whole page's. Where words were read anew, the evidence's text is
-        what was read, and its ``words`` are the page's in that box. Signals gain ``cropped`` (1) and ``reread`` (1
-        where words were read anew, else 0). CorrectionError where ``cot`` has no area; raises PageOutOfRange and what
-        reading and asking raise.
+        Boxes, page and (line, word) indices are the whole page's. Where words were read anew, the evidence's
+        text is what was read, and its ``words`` are the page's in that box. Signals gain ``cropped`` (1) and
+        ``reread`` (1 where words were read anew, else 0). CorrectionError where ``cot`` has no area; raises
+        PageOutOfRange and what reading and asking raise.
         """
         if cot.page is None:
             raise CorrectionError("the answer points at no area to look at.", hint="Ask about the whole page.")
@@ -89,7 +90,8 @@ def _looked_at(cot: LayoutCoT, number: int) -> Box:
 
 
 def _part(page: Page, frame: Box, lines: Sequence[Line]) -> Page:
-    """The frame as a page of the same number. Its picture is cut to whole pixels: boxes may be half a pixel off."""
+    """The frame as a page of the same number. Its picture is cut to whole pixels: boxes may be half a pixel
+    off."""
     x0, y0, x1, y1 = frame.to_pixels(page.width, page.height)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
     moved = [Line(tuple(replace(word, box=_into(word.box, frame)) for word in line.words)) for line in lines]

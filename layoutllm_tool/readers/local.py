@@ -1,7 +1,7 @@
-"""The reader: load a page once, ask it many questions. One thread holds the model; concurrent callers are decoded together.
+"""``LayoutLLMReader``: loads a page once and answers many questions about it, with the model in one thread.
 
-Documents' words are cached by content, and so is what the model makes of a page (its keys and values), up to a budget of bytes.
-The model is loaded at the first question. Training, files' safety rules (documents/) and prompts (model/) are *not* here.
+Decodes concurrent callers' questions together. Caches words by content, and the model's keys and values of a
+page up to a number of bytes. Loads the model at the first question.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class LayoutLLMReader(ReaderBase):
-    """The real ``Reader`` (see protocols.py), safe to share between threads and event loops.
+    """The ``Reader`` over the LayoutLLM model. Safe to share between threads and event loops.
 
-    ``weights`` is a folder written by ``save_weights``, or a registry, of which it takes the model that is current now (RegistryError
-    where that was tampered with); the shipped ones by default. ``cache_bytes`` bounds the memory kept for pages that were read
-    (about 12 MB a full window). ``int8`` decodes with 8-bit weights. ``model`` is a model and its
-    processor to use instead of loading weights: the paper's shape, for instance. Use as a context manager, or ``close()`` it; an
-    unclosed one ends with the process.
+    ``weights`` is a folder written by ``save_weights``, or a registry, whose current model is taken
+    (RegistryError where that was tampered with); by default the shipped ones. ``cache_bytes`` bounds the
+    memory of pages that were read (about 12 MB a full window). ``int8`` decodes with 8-bit weights. ``model``
+    is a model and its processor to use instead of loading weights. Use as a context manager, or ``close()``
+    it; an unclosed one ends with the process.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class LayoutLLMReader(ReaderBase):
             self._attempts.put(query.key, future.result())
 
     def close(self) -> None:
-        """Finish what was asked, then let the model's thread end."""
+        """Answer what was asked, then end the model's thread."""
         self._worker.close()
 
     def __enter__(self) -> LayoutLLMReader:
@@ -96,7 +96,7 @@ def _decoder(
     registered: bool,
     int8: bool,
 ) -> Loaded:
-    """Reads the files once: of a registry's model they are held against its log as they are in memory."""
+    """Read the files once. A registry's model is compared with its log as it is in memory."""
     from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.engine import keep_to_thread_limit

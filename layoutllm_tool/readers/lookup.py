@@ -1,7 +1,7 @@
-"""Answers by looking a key up on the page: what ``testing.FakeReader`` knows instead of a model. Standard library only.
+"""Looks a key up on the page, for ``testing.FakeReader``. Standard library only.
 
-The value beside, after or under the line that holds most of the question's words. It looks and never invents: no
-synonyms, no spelling, no arithmetic, no tables. Not part of the public surface, and no baseline for the model.
+Takes the value after, beside or under the line that holds most of the question's words. No synonyms, no
+spelling, no arithmetic, no tables. No baseline for the model.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def as_cot(question: str, analysis: QuestionAnalysis, found: Found) -> LayoutCoT
 
 
 def _inside(page: Page, correction: Correction) -> Iterator[Found]:
-    """The lines in the corrected boxes themselves: whoever draws a box may mean just what stands in it."""
+    """The lines in the corrected boxes: a box may be drawn around the value itself."""
     for index in range(len(page.lines or ())):
         found = Found(page, index, index, all_words(page, index), "inside", "", ENOUGH)
         if _permits(correction, found):
@@ -92,7 +92,7 @@ def _permits(correction: Correction, found: Found) -> bool:
 
 
 def _stands(word: str, found: Found) -> bool:
-    """Whether the place is where a spatial word says; an ordinal chooses among places and forbids none."""
+    """Whether the place is where a spatial word says. Ordinals forbid no place."""
     x, y = found.box.center
     middle = 250 <= x <= 750 and 250 <= y <= 750
     by_word = {"top": y < 500, "bottom": y >= 500, "left": x < 500, "right": x >= 500, "center": middle}

@@ -34,17 +34,17 @@ def _plain_confidence(found: Mapping[str, float], kind: str) -> float:
 
 
 def best(attempts: Sequence[LayoutCoT]) -> LayoutCoT:
-    """Of several windows' or pages' outcomes: the surest grounded answer, else the surest answer.
+    """The surest grounded answer of several windows or pages, else the surest answer.
 
-    None where it is likelier that none of them answers: that all that say so are right, and all that answer are wrong. Where all
-    say so, it is no surer than the least sure of them.
+    "Not in the document" where that is likelier: where all that say so are right, and all that answer are
+    wrong. Where all say so, the least sure of them.
     """
     answered = [cot for cot in attempts if cot.answer is not None]
-    silent = [cot for cot in attempts if cot.answer is None]
+    no_answer = [cot for cot in attempts if cot.answer is None]
     if not answered:
-        return min(silent, key=lambda cot: cot.confidence)
+        return min(no_answer, key=lambda cot: cot.confidence)
     first = max(answered, key=lambda cot: (cot.grounded, cot.confidence))
-    nowhere = math.prod([cot.confidence for cot in silent] + [1 - cot.confidence for cot in answered])
-    if silent and nowhere > first.confidence:
-        return replace(max(silent, key=lambda cot: cot.confidence), confidence=nowhere)
+    nowhere = math.prod([cot.confidence for cot in no_answer] + [1 - cot.confidence for cot in answered])
+    if no_answer and nowhere > first.confidence:
+        return replace(max(no_answer, key=lambda cot: cot.confidence), confidence=nowhere)
     return first

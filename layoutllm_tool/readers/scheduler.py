@@ -1,4 +1,5 @@
-"""The model's thread: takes questions from a queue, reads each page once, decodes questions on one window together."""
+"""The model's thread: takes questions from a queue, reads each page once, decodes questions on one window
+together."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from layoutllm_tool.model.row import Row
 
 Loaded = tuple["CoTDecoder", dict[str, Any], "Chooser | None"]
-"""A decoder, the confidence's coefficients, and what chooses among a page's candidates (None: the decoder's outcome)."""
+"""A decoder, the confidence's coefficients, and what chooses among a page's candidates (None: the decoder's
+outcome)."""
 TOGETHER = 8
 """Rows decoded at once: a step of eight costs two steps of one; beyond, memory grows faster than speed."""
 _INDICES = 64
