@@ -37,8 +37,7 @@ EXPECTED_TYPES: tuple[ExpectedType, ...] = get_args(ExpectedType)
 
 @dataclass(frozen=True, slots=True)
 class QuestionAnalysis:
-    """Step 1: the question's kind, whether its answer is copied or formed, and the key information to look
-    for."""
+    """Step 1: the question's kind, whether its answer is copied or formed, and the key to look for."""
 
     kind: Kind
     operation: Operation
@@ -52,8 +51,7 @@ class QuestionAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Step 2: a part of a page, the union of the lines that matter. ``lines`` are indices into
-    ``Page.lines``."""
+    """Step 2: a part of a page around the lines that matter (indices into ``Page.lines``)."""
 
     page: int
     """1-based."""
@@ -68,8 +66,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class AnswerFormation:
-    """Step 3's reasoning: where the answer stands seen from the key text found on the page (``key`` may be
-    "")."""
+    """Step 3's reasoning: where the answer stands, seen from the key on the page (``key`` may be "")."""
 
     relation: Relation
     key: str
@@ -89,8 +86,7 @@ class AnswerFormation:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where an answer was copied from: the words, quoted as they stand on the page, and the box around
-    them."""
+    """Where an answer was copied from: the words as on the page, and the box around them."""
 
     page: int
     """1-based."""
@@ -132,8 +128,7 @@ class LayoutCoT:
 
     @property
     def page(self) -> int | None:
-        """1-based page of the answer, or of the area where nothing was copied; None where there is
-        neither."""
+        """1-based page of the answer, or of the area where nothing was copied; None without both."""
         places = self.evidence or self.areas
         return places[0].page if places else None
 

@@ -45,8 +45,7 @@ class AskOptions(TypedDict, total=False):
 
 
 def events_of(pages: Iterable[int], cot: LayoutCoT) -> list[Progress]:
-    """The events of a reader that gets its three steps at once; ``pages`` are the numbers of the pages
-    read."""
+    """The events of a reader that gets its three steps at once; ``pages`` are the numbers it read."""
     data = cot.to_json()
     steps = {
         "question_analysis": data["analysis"],
@@ -145,8 +144,7 @@ class Reader(Protocol):
         ...
 
     def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
-        """The progress of one question as it happens; the last event's data holds the whole LayoutCoT as
-        JSON."""
+        """One question's progress as it happens; the last event's data holds the whole LayoutCoT as JSON."""
         ...
 
 

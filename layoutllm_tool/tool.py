@@ -122,10 +122,10 @@ class LayoutLLMTool(BaseTool):
         runtime: Any = None,
     ) -> tuple[Content, dict[str, Any]]:
         emit = _emitter(runtime, self.name)
-        with _mendable():
-            mend = _checked(question, correction)
+        with _tool_errors():
+            checked = _checked(question, correction)
             reader, loaded = self._prepare(document, page)
-            cot = reader.ask(loaded, question, page=page, correction=mend, on_progress=emit)
+            cot = reader.ask(loaded, question, page=page, correction=checked, on_progress=emit)
             return self._result(cot, loaded, page)
 
     async def _arun(
@@ -137,10 +137,10 @@ class LayoutLLMTool(BaseTool):
         runtime: Any = None,
     ) -> tuple[Content, dict[str, Any]]:
         emit = _on_this_loop(_emitter(runtime, self.name))
-        with _mendable():
-            mend = _checked(question, correction)
+        with _tool_errors():
+            checked = _checked(question, correction)
             reader, loaded = await asyncio.to_thread(self._prepare, document, page)
-            cot = await reader.aask(loaded, question, page=page, correction=mend, on_progress=emit)
+            cot = await reader.aask(loaded, question, page=page, correction=checked, on_progress=emit)
             return await asyncio.to_thread(self._result, cot, loaded, page)
 
     def look(self, document: str, page: int | None = None) -> Document:
@@ -197,7 +197,7 @@ def _checked(question: str, correction: CorrectionArgs | None) -> Correction | N
 
 
 @contextmanager
-def _mendable() -> Iterator[None]:
+def _tool_errors() -> Iterator[None]:
     try:
         yield
     except LayoutLLMError as error:

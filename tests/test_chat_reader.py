@@ -21,8 +21,7 @@ from layoutllm_tool.errors import CorrectionError, DocumentTooLarge, ModelError,
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.readers.chat import ChatModelReader
 from layoutllm_tool.readers.chat_parsing import FORMED, MOST, UNGROUNDED, object_of
-from layoutllm_tool.readers.chat_prompts import quoted
-from layoutllm_tool.readers.chat_task import Task, task_of, windows
+from layoutllm_tool.readers.chat_prompts import Task, quoted, task_of, windows
 from layoutllm_tool.readers.query import Query
 from layoutllm_tool.testing import FakeOCR, document_from_text
 

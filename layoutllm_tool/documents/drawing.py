@@ -6,7 +6,6 @@ Draws legends' texts as they are; scripts that no installed font has appear as b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import Box, Document, Page
@@ -26,26 +25,19 @@ _FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "LiberationSans-Regular.t
 _LEGEND_CHARACTERS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A frame around a box. ``label`` is drawn at its top left corner."""
-
-    box: Box
-    colour: str
-    width: int
-    label: str = ""
-
-
 def annotated(cot: LayoutCoT, page: Image, *, side: int | None = None) -> Image:
-    """A copy of the page's picture with the area in blue and the answer in red, at most ``side`` pixels a
-    side.
+    """A copy of the page's picture with the area in blue and the answer in red, at most ``side`` pixels a side.
 
     Draws the frames around the text, not on it.
     """
-    image = _canvas(page, side)
+    image = _copy(page)
+    if side is not None:
+        image.thumbnail((side, side))
     width = _stroke(image) if side is None else 2
-    marks = [_Mark(box, colour, width) for box, colour in ((cot.area, AREA), (cot.box, ANSWER)) if box]
-    return _marked(image, marks)
+    for box, colour in ((cot.area, AREA), (cot.box, ANSWER)):
+        if box:
+            _frame(image, box, colour, width)
+    return image
 
 
 def annotated_document(cots: Sequence[LayoutCoT], document: Document, *, page: int | None = None) -> Image | None:
@@ -69,37 +61,32 @@ def _drawn(cots: Sequence[LayoutCoT], page: Page) -> Image:
         raise ValueError(f"page {page.number} has no picture to draw on")
     if len(cots) == 1:
         return annotated(cots[0], page.image)
-    image = _canvas(page.image, None)
+    image = _copy(page.image)
     thin = _stroke(image)
-    marks = []
     for number, cot in enumerate(cots, start=1):
-        frames = [(box, width) for box, width in ((cot.area, thin), (cot.box, 2 * thin)) if box]
-        for box, width in frames if cot.page == page.number else ():
-            marks.append(_Mark(box, _colour(number), width, str(number) if (box, width) == frames[0] else ""))
-    return _marked(image, marks)
-
-
-def _marked(image: Image, marks: Sequence[_Mark]) -> Image:
-    from PIL import ImageDraw
-
-    draw = ImageDraw.Draw(image)
-    for mark in marks:
-        x0, y0, x1, y1 = mark.box.to_pixels(*image.size)
-        w = mark.width
-        draw.rectangle((x0 - w, y0 - w, x1 + w, y1 + w), outline=mark.colour, width=w)
-        if mark.label:
-            _badge(draw, (x0 - w, y0 - w), mark, _size(image))
+        label = str(number)
+        for box, width in ((cot.area, thin), (cot.box, 2 * thin)) if cot.page == page.number else ():
+            if box:
+                _frame(image, box, _colour(number), width, label)
+                label = ""
     return image
 
 
-def _badge(draw: ImageDraw, corner: tuple[int, int], mark: _Mark, size: int) -> None:
-    """The question's number on its colour, left of the frame where there is room, else in its corner."""
-    font = _font(size)
-    pad = max(size // 5, 2)
-    width, height = round(draw.textlength(mark.label, font)) + 2 * pad, size + 2 * pad
-    x, y = max(corner[0] - width, 0), max(corner[1], 0)
-    draw.rectangle((x, y, x + width, y + height), fill=mark.colour)
-    draw.text((x + pad, y + pad), mark.label, "white", font)
+def _frame(image: Image, box: Box, colour: str, width: int, label: str = "") -> None:
+    """A frame around a box, with a label at its top left corner."""
+    from PIL import ImageDraw
+
+    draw, size = ImageDraw.Draw(image), _size(image)
+    x0, y0, x1, y1 = box.to_pixels(*image.size)
+    draw.rectangle((x0 - width, y0 - width, x1 + width, y1 + width), outline=colour, width=width)
+    if not label:
+        return
+    # Left of the frame where there is room, else in its corner.
+    font, pad = _font(size), max(size // 5, 2)
+    wide = round(draw.textlength(label, font)) + 2 * pad
+    x, y = max(x0 - width - wide, 0), max(y0 - width, 0)
+    draw.rectangle((x, y, x + wide, y + size + 2 * pad), fill=colour)
+    draw.text((x + pad, y + pad), label, "white", font)
 
 
 def _legend(cots: Sequence[LayoutCoT], width: int, size: int) -> Image:
@@ -144,13 +131,9 @@ def _stacked(images: Sequence[Image]) -> Image:
     return whole
 
 
-def _canvas(page: Image, side: int | None) -> Image:
+def _copy(page: Image) -> Image:
     image = page.convert("RGB")
-    if image is page:
-        image = page.copy()
-    if side is not None:
-        image.thumbnail((side, side))
-    return image
+    return page.copy() if image is page else image
 
 
 def _stroke(image: Image) -> int:

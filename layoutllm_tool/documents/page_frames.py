@@ -94,8 +94,7 @@ class PageHead:
 
 
 def packed(page: Page, image: Image) -> tuple[PageHead, bytes]:
-    """The page's head, and a block of word counts a line, boxes, and texts one to a row. Without
-    confidences."""
+    """The page's head, and a block: words of each line, boxes, texts one to a row. No confidences."""
     words = page.words
     text = "\n".join(word.text for word in words).encode("utf-8", "surrogatepass")
     counts = array("I", [len(line.words) for line in page.lines or ()])

@@ -84,8 +84,7 @@ class PageLayout:
 
     @cached_property
     def _right(self) -> dict[WordId, PlacedWord]:
-        """The right-hand neighbour: the next word of the line, behind the line's end the nearest on the same
-        row."""
+        """Right-hand neighbours: the next word of the line; at its end the nearest on the same row."""
         found: dict[WordId, PlacedWord] = {}
         taken: set[WordId] = set()
         ends: list[tuple[float, PlacedWord, PlacedWord]] = []

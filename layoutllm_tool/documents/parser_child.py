@@ -102,8 +102,7 @@ class ParserChild:
         return not self.late and self._process.poll() is None
 
     def parse(self, data: bytes, request: ParseRequest) -> tuple[int, list[Page]]:
-        """The file's number of pages, and those asked for. Raises what the child's ``parse`` raised, or
-        ParserTrouble."""
+        """The file's number of pages, and those asked for. Raises what ``parse`` raised, or ParserTrouble."""
         self._await_start()
         self.served += 1
         limits, budget = request.limits, Budget(request.name, request.limits)

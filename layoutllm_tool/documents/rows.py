@@ -13,11 +13,9 @@ from statistics import median
 from layoutllm_tool.documents.geometry import SCALE, Word
 
 WIDE_GAP = 1.5
-"""A gap of more than this many median word heights of its row ends a line. Typewriter spacing stays at about
-1.2."""
+"""A wider gap, in median word heights of its row, ends a line. Typewriter spacing is about 1.2."""
 _MOST_NEAR = 256
-"""Neighbours of similar height and position; ordinary pages have at most 180. Beyond, ``_NEAREST`` are
-tried."""
+"""Neighbours of similar height and position; ordinary pages have 180. Beyond, tries ``_NEAREST``."""
 _NEAREST = 64
 
 
@@ -29,8 +27,7 @@ class Piece:
     x0: float
     x1: float
     left: tuple[float, float]
-    """Centre and height at the left end; ``right`` likewise. They differ where a photographed row is
-    curved."""
+    """Centre and height at the left end; ``right`` likewise. They differ on curved rows (photographs)."""
     right: tuple[float, float]
     height: float
     """Median height of its words."""

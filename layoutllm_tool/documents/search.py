@@ -40,8 +40,7 @@ def letters(text: str) -> str:
 
 
 def key_of(question: str) -> str:
-    """The question without common words and places ("at the bottom left"); all of it where nothing is
-    left."""
+    """The question without stop words and places ("at the bottom left"), unless nothing remains."""
     kept = [
         word
         for word in re.findall(r"[\w'./#-]+", _WHERE.sub(" ", question))

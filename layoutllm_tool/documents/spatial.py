@@ -11,8 +11,7 @@ SPATIAL_WORDS = ("top", "bottom", "left", "right", "center", "first", "second", 
 """The words a correction's ``spatial`` may be made of, in any combination ("bottom left")."""
 _MOST_PLACES = 100
 """Places of one key that "above" and "below" are compared with."""
-_ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
-_CENTRE = (SCALE / 3, 2 * SCALE / 3)
+ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
 
 
 def spatial_words(text: str) -> str:
@@ -34,8 +33,8 @@ def lines_at(page: Page, spatial: str, key: str = "") -> set[int]:
     if not places:
         return kept
     for word in words:
-        if word in _ORDINALS:
-            kept &= _around(places, _ORDINALS[word], len(lines))
+        if word in ORDINALS:
+            kept &= _around(places, ORDINALS[word], len(lines))
         elif word in ("above", "below"):
             kept &= {i for i in kept if any(_vertical(lines[i], lines[p], word) for p in places[:_MOST_PLACES])}
     return kept
@@ -43,8 +42,7 @@ def lines_at(page: Page, spatial: str, key: str = "") -> set[int]:
 
 def contains(text: str, key: str) -> bool:
     """Whether the text has the key's words, ignoring case and punctuation. False for an empty key."""
-    wanted = _plain(key)
-    return bool(wanted) and f" {wanted} " in f" {_plain(text)} "
+    return bool(holder([text])(key))
 
 
 def holder(texts: Iterable[str]) -> Callable[[str], list[int]]:
@@ -64,19 +62,10 @@ def _plain(text: str) -> str:
 
 def _in_region(line: Line, word: str) -> bool:
     x, y = line.box.center
-    match word:
-        case "top":
-            return y < SCALE / 2
-        case "bottom":
-            return y >= SCALE / 2
-        case "left":
-            return x < SCALE / 2
-        case "right":
-            return x >= SCALE / 2
-        case "center":
-            return _CENTRE[0] <= x <= _CENTRE[1]
-        case _:
-            return True
+    middle = SCALE / 2
+    regions = {"top": y < middle, "bottom": y >= middle, "left": x < middle, "right": x >= middle}
+    regions["center"] = SCALE / 3 <= x <= 2 * SCALE / 3
+    return regions.get(word, True)
 
 
 def _around(places: list[int], ordinal: int, count: int) -> set[int]:

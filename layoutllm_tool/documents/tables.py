@@ -24,11 +24,9 @@ MOST_ADDENDS = 100
 MOST_COLUMNS = 100
 """Of a table: a row of more cells is none of it."""
 _TOLERANCE = 1.0
-"""How far edges of one column may be apart, in heights of their text: tax codes behind amounts, a page
-slightly askew."""
+"""Largest distance of a column's edges, in heights of their text: tax codes, a page slightly askew."""
 _CELL_GAP = 1.0
-"""A wider gap between words, in heights of their text, begins another cell. A blank is a third of a
-height."""
+"""A wider gap between words, in heights of their text, begins another cell. A blank has 0.3."""
 _ROW_GAP = 2.5
 """A wider gap between rows, in heights of their text, ends a table."""
 
@@ -41,8 +39,7 @@ class _Cell:
 
 
 def box_of(page: Page, words: Iterable[tuple[int, int]]) -> Box:
-    """Around those words, 0-1000. IndexError where the page has no such word, ValueError where there are
-    none."""
+    """Around those words, 0-1000. IndexError where the page lacks one, ValueError for none."""
     lines = page.lines or ()
     return Box.union(lines[line].words[word].box for line, word in words)
 
@@ -147,8 +144,7 @@ def _amounts_of(index: int, line: Line) -> list[_Cell]:
 
 
 def _runs(cells: Sequence[_Cell], wanted: Decimal, *, passing: bool) -> Iterator[list[_Cell]]:
-    """Runs that add up, those that end nearest to the total first. ``passing`` leaves out subtotals of
-    groups."""
+    """Runs that add up, those nearest to the total first. ``passing`` leaves out subtotals of groups."""
     for stop in range(len(cells), 1, -1):
         for start in range(stop - 2, -1, -1):
             run = cells[start:stop]

@@ -81,8 +81,7 @@ _PATTERNS: dict[ExpectedType, str] = {
     "phone": r"\+?\(?\d[\d\s()/.-]{5,}\d",
     "name": r"(?:[A-Z][\w'.-]*)(?:\s+[A-Z][\w'.-]*)*",
 }
-"""Types without a pattern ("text", "address") may be anything. Repetitions are bounded: a page may be one
-line of digits."""
+"""Types without a pattern may be anything. Repeats are bounded: a page may be one line of digits."""
 
 
 def spans_of(expected: ExpectedType, text: str) -> list[tuple[int, int]]:

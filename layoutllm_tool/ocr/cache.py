@@ -132,8 +132,7 @@ class ReadingCache:
             raise
 
     def _shrink(self, folder: Path) -> None:
-        """Delete the least recently used files until the rest fits. Another process may delete the same
-        ones."""
+        """Delete the least recently used files until the rest fits. Other processes may do so, too."""
         files = []
         for path in folder.glob("*.json"):
             with suppress(FileNotFoundError):

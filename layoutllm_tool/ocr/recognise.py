@@ -33,8 +33,7 @@ SURE = 0.7
 FEW_WORDS = 20
 """A page with fewer words is read again with its contrast evened out."""
 LEGIBLE = 0.5
-"""Least mean confidence of text. Below, without a known orientation, the page has specks, stains, a
-photograph."""
+"""Least mean confidence of text. Below it, what was read are specks, stains or a photograph."""
 
 
 def recognise_page(
@@ -89,8 +88,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -> Reading:
-    """The words of a picture that may be turned. Tries other turns only where the first reading looks
-    wrong."""
+    """The words of a picture that may be turned. Tries turns only where the first reading looks wrong."""
     if is_blank(image):
         return Reading()
     first = _attempt(image, 0, engine, languages)

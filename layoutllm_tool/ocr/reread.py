@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HEIGHT = 36.0
-"""Pixels of a line of text after enlarging: what tesseract's network sees itself. Larger ones were read
-worse."""
+"""Pixels of a text line after enlarging, as tesseract's network has them. Larger ones were read worse."""
 MARGIN = 0.2
 """Around the box, in heights of its text. With more, neighbouring text is cut through and read as letters."""
 _BORDER = 10

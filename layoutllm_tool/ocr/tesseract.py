@@ -55,8 +55,7 @@ class TesseractEngine:
         return f"tesseract {version} psms={self.psms} long_side={self.long_side} least={self.least_confidence}"
 
     def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
-        """Words with boxes 0-1000 of the picture. Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout,
-        OCRError."""
+        """Boxes are 0-1000. Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError."""
         _check_languages(languages, _binary())
         picture = self._prepared(image)
         psms = self.psms[:1] if any(language.startswith(_UNSPACED) for language in languages) else self.psms

@@ -101,8 +101,7 @@ class PageCache:
     """Documents with their words. Reads each page once with ``recognise`` and keeps the last ones."""
 
     def __init__(self, recognise: Callable[[str, Page], Page], *, size: int = 64) -> None:
-        """``recognise`` takes the document's hash and a page without lines, and returns the page with
-        lines."""
+        """``recognise`` takes the document's hash and a page without lines. It returns the page with lines."""
         self._recognise = recognise
         self._documents = DocumentCache()
         self._pages: LRUCache[tuple[str, int], Page] = LRUCache(size)

@@ -23,8 +23,7 @@ from layoutllm_tool.errors import DocumentTooLarge, ModelError
 from layoutllm_tool.protocols import AskOptions, OCREngine, events_of
 from layoutllm_tool.readers.base import ReaderBase
 from layoutllm_tool.readers.chat_parsing import ParsedReply, nothing, parse_reply
-from layoutllm_tool.readers.chat_prompts import Messages, again, messages
-from layoutllm_tool.readers.chat_task import Task, task_of, windows
+from layoutllm_tool.readers.chat_prompts import Messages, Task, again, messages, task_of, windows
 from layoutllm_tool.readers.outcome import best
 from layoutllm_tool.readers.query import Query, check_question
 from layoutllm_tool.training.replies import text_of

@@ -1,5 +1,4 @@
-"""Parses a chat model's reply and locates its answer on the page, or says what is wrong. Pure; boxes
-0-1000."""
+"""Parses a chat model's reply and locates its answer on the page, or says what is wrong. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from layoutllm_tool.cot import (
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.documents.values import spans_of
-from layoutllm_tool.readers.chat_task import Segment, Task
+from layoutllm_tool.readers.chat_prompts import Segment, Task
 from layoutllm_tool.readers.confidence import confidence, page_signals
 from layoutllm_tool.training.align import Place, box_of, find
 from layoutllm_tool.training.grounding import fits, key_places, occurrences
@@ -32,15 +31,16 @@ ANSWERED = {
 }  # fmt: skip
 """Weights of an answer's signals, set by hand."""
 NOTHING = {"bias": 1.0, "named": -2.0, "key_share": -1.5, "pressed": -1.5}
-"""Weights of "not in the document": less likely where the page has the key, or a person said where to
-look."""
+"""Weights of "not in the document"; ``pressed``: a person said where to look."""
 MOST, FORMED, UNGROUNDED = 0.9, 0.5, 0.2
 """Highest confidence of an answer, of a formed one, of one that was said to be copied and can't be found."""
 _LONGEST = {"key": 200, "key_text": 200, "answer": 2000}
 _MOST_SEGMENTS = 64
 _ALIKE, _ELSEWHERE = 0.85, 0.9
 """Least similarity of an answer and its place in the named segments, and in others."""
-_NONE_WORDS = frozenset(("", "null", "none", "na", "notfound", "notgiven", "notmentioned", "notspecified", "notinthedocument", "unknown"))  # fmt: skip
+_NONE_WORDS = frozenset(
+    ["", "null", "none", "na", "notfound", "notgiven", "notmentioned", "notspecified", "notinthedocument", "unknown"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,13 @@ class ParsedReply:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
+    """See ``confidence.Outcome``."""
+
     analysis: QuestionAnalysis
     formation: AnswerFormation
     answer: str | None
     words: tuple[tuple[int, int], ...] = ()
     widened: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    page: Page
-    place: Place
-    widened: bool
 
 
 def object_of(text: str) -> dict[str, Any] | None:
@@ -99,9 +94,9 @@ def parse_reply(text: str, task: Task) -> ParsedReply:
         return ParsedReply(nothing(task, analysis), problem)
     if not chosen:
         return ParsedReply(None, "an answer needs the segments that it follows from")
-    formation = AnswerFormation(data["relation"], _line(data.get("key_text")))
-    parsed = _formed(task, analysis, formation, answer, chosen) if analysis.operation == "reasoning" else _copied(task, analysis, formation, answer, chosen)  # fmt: skip
-    return _within_limits(parsed, task, analysis)
+    outcome = _Outcome(analysis, AnswerFormation(data["relation"], _line(data.get("key_text"))), answer)
+    locate = _formed if analysis.operation == "reasoning" else _copied
+    return _within_limits(locate(task, outcome, chosen), task, analysis)
 
 
 def _form_problem(data: Mapping[str, Any], task: Task) -> str:
@@ -136,39 +131,37 @@ def _line(value: Any) -> str:
     return " ".join(str("" if value is None else value).split())
 
 
-def _copied(
-    task: Task, analysis: QuestionAnalysis, formation: AnswerFormation, answer: str, chosen: Sequence[Segment]
-) -> ParsedReply:
-    """Located in the chosen segments, else in others, which join the area; else formed, with low
-    confidence."""
-    found = _located(answer, formation, chosen, task.segments)
-    if found is None:
-        if "".join(c for c in answer.lower() if c.isalnum()) in _NONE_WORDS:
-            return ParsedReply(nothing(task, analysis))
-        formed = _formed(task, replace(analysis, operation="reasoning"), formation, answer, chosen, most=UNGROUNDED)
-        return replace(formed, problem=f"the answer {json.dumps(answer[:80])} does not stand in these segments letter for letter")  # fmt: skip
-    page, place = found.page, found.place
-    areas = _areas(chosen, (page, place.lines) if found.widened else None)
-    relation = "inside" if formation.relation == "none" else formation.relation
-    outcome = _Outcome(analysis, AnswerFormation(relation, formation.key), place.answer, place.words, found.widened)
-    signals = page_signals(page, outcome, areas)
-    stands = Evidence.of(page, place.words)
-    sure = MOST * confidence(ANSWERED, signals)
-    return ParsedReply(
-        LayoutCoT(task.question, analysis, areas, outcome.formation, place.answer, sure, (stands,), signals)
-    )
+def _copied(task: Task, said: _Outcome, chosen: Sequence[Segment]) -> ParsedReply:
+    """Located in the chosen segments, else in others, which join the area; else formed, with low confidence."""
+    answer = said.answer or ""
+    for segments, least, widened in ((chosen, _ALIKE, False), (task.segments, _ELSEWHERE, True)):
+        if found := _located(answer, said.formation, segments, least):
+            page, place = found
+            areas = _areas([*chosen, *(Segment(page, line, range(0)) for line in place.lines if widened)])
+            relation = "inside" if said.formation.relation == "none" else said.formation.relation
+            formation = replace(said.formation, relation=relation)
+            outcome = _Outcome(said.analysis, formation, place.answer, place.words, widened)
+            return ParsedReply(_answered(task, outcome, areas, page))
+    if "".join(c for c in answer.lower() if c.isalnum()) in _NONE_WORDS:
+        return ParsedReply(nothing(task, said.analysis))
+    formed = _formed(task, replace(said, analysis=replace(said.analysis, operation="reasoning")), chosen, UNGROUNDED)
+    quoted = json.dumps(answer[:80])
+    return replace(formed, problem=f"the answer {quoted} does not stand in these segments letter for letter")
 
 
-def _formed(
-    task: Task, analysis: QuestionAnalysis, formation: AnswerFormation, answer: str, chosen: Sequence[Segment],
-    *, most: float = FORMED,
-) -> ParsedReply:  # fmt: skip
+def _formed(task: Task, said: _Outcome, chosen: Sequence[Segment], most: float = FORMED) -> ParsedReply:
     """An abstractive answer: it has an area but no evidence."""
-    areas = _areas(chosen, None)
-    outcome = _Outcome(analysis, AnswerFormation("none", formation.key or analysis.key), answer)
-    signals = page_signals(chosen[0].page, outcome, areas)
-    sure = min(MOST * confidence(ANSWERED, signals), most)
-    return ParsedReply(LayoutCoT(task.question, analysis, areas, outcome.formation, answer, sure, (), signals))
+    formation = AnswerFormation("none", said.formation.key or said.analysis.key)
+    outcome = replace(said, formation=formation)
+    return ParsedReply(_answered(task, outcome, _areas(chosen), chosen[0].page, most))
+
+
+def _answered(task: Task, outcome: _Outcome, areas: tuple[Area, ...], page: Page, most: float = MOST) -> LayoutCoT:
+    found = page_signals(page, outcome, areas)
+    sure = min(MOST * confidence(ANSWERED, found), most)
+    evidence = (Evidence.of(page, outcome.words),) if outcome.words else ()
+    analysis, formation = outcome.analysis, outcome.formation
+    return LayoutCoT(task.question, analysis, areas, formation, outcome.answer, sure, evidence, found)
 
 
 def nothing(task: Task, analysis: QuestionAnalysis | None = None) -> LayoutCoT:
@@ -189,27 +182,27 @@ def _within_limits(parsed: ParsedReply, task: Task, analysis: QuestionAnalysis) 
     if cot is None or cot.answer is None:
         return parsed
     if cot.answer.strip().lower() in {wrong.strip().lower() for wrong in task.wrong}:
-        return ParsedReply(
-            nothing(replace(task, answerable=True), analysis), f"{json.dumps(cot.answer)} was said to be wrong"
-        )
+        refused = nothing(replace(task, answerable=True), analysis)
+        return ParsedReply(refused, f"{json.dumps(cot.answer)} was said to be wrong")
     if task.expected in (None, "text", "address") or spans_of(task.expected, cot.answer):
         return parsed
     signals = {**cot.signals, "mistyped": 1.0}
-    less = replace(cot, signals=signals, confidence=min(cot.confidence, MOST * confidence(ANSWERED, signals)))
-    return ParsedReply(less, f"the answer must look like this: {task.expected}")
+    sure = min(cot.confidence, MOST * confidence(ANSWERED, signals))
+    less_sure = replace(cot, signals=signals, confidence=sure)
+    return ParsedReply(less_sure, f"the answer must look like this: {task.expected}")
 
 
 def _located(
-    answer: str, formation: AnswerFormation, chosen: Sequence[Segment], offered: Sequence[Segment]
-) -> _Found | None:
-    for segments, alike, widened in ((chosen, _ALIKE, False), (offered, _ELSEWHERE, True)):
-        for page, lines in _by_page(segments):
-            if places := list(occurrences(answer, page, lines)):
-                return _Found(page, _fitting(places, formation, page), widened)
-        for page, lines in _by_page(segments):
-            inside = [place for place in find(answer, page, threshold=alike) if set(place.lines) <= set(lines)]
-            if inside:
-                return _Found(page, inside[0], widened)
+    answer: str, formation: AnswerFormation, segments: Sequence[Segment], least: float
+) -> tuple[Page, Place] | None:
+    """Letter for letter, else with a similarity of at least ``least``."""
+    for page, lines in _by_page(segments):
+        if places := list(occurrences(answer, page, lines)):
+            return page, _fitting(places, formation, page)
+    for page, lines in _by_page(segments):
+        for place in find(answer, page, threshold=least):
+            if set(place.lines) <= set(lines):
+                return page, place
     return None
 
 
@@ -234,8 +227,5 @@ def _by_page(segments: Sequence[Segment]) -> Iterator[tuple[Page, list[int]]]:
     yield from pages.values()
 
 
-def _areas(chosen: Sequence[Segment], more: tuple[Page, Sequence[int]] | None) -> tuple[Area, ...]:
-    segments = list(chosen)
-    if more is not None:
-        segments += [Segment(more[0], line, range(0)) for line in more[1]]
+def _areas(segments: Sequence[Segment]) -> tuple[Area, ...]:
     return tuple(Area.of(page, lines) for page, lines in _by_page(segments))

@@ -167,8 +167,7 @@ def _overlap(a: set[tuple[int, int]], b: set[tuple[int, int]]) -> float:
 
 
 def typed(key: str, answer: str) -> float:
-    """1 where the answer holds the type that its key names, -1 where it doesn't, 0 where the key names
-    none."""
+    """1 where the answer has the type that its key names, -1 where not, 0 where the key names none."""
     for pattern, kinds in _EXPECTED:
         if re.search(pattern, key, re.IGNORECASE):
             return 1.0 if any(spans_of(kind, answer) for kind in kinds) else -1.0

@@ -90,8 +90,7 @@ def _looked_at(cot: LayoutCoT, number: int) -> Box:
 
 
 def _part(page: Page, frame: Box, lines: Sequence[Line]) -> Page:
-    """The frame as a page of the same number. Its picture is cut to whole pixels: boxes may be half a pixel
-    off."""
+    """The frame as a page of the same number. Boxes may be half a pixel off the picture's cut."""
     x0, y0, x1, y1 = frame.to_pixels(page.width, page.height)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
     moved = [Line(tuple(replace(word, box=_into(word.box, frame)) for word in line.words)) for line in lines]

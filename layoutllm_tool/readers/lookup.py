@@ -13,8 +13,8 @@ from dataclasses import replace
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.key_places import ENOUGH, Found, all_words, places
+from layoutllm_tool.documents.spatial import ORDINALS
 
-_ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
 _TYPES = {
     "date": r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2} \w{3,9} \d{4}",
     "money": r"[$€£¥]|\d[.,]\d{2}\b",
@@ -104,6 +104,6 @@ def _chosen(permitted: Sequence[Found], correction: Correction | None) -> Found:
     """The first of the best, or the one that an ordinal names among the best key lines."""
     best = [found for found in permitted if found.share == permitted[0].share]
     by_key = list({(found.page.number, found.key_line): found for found in reversed(best)}.values())[::-1]
-    ordinals = [_ORDINALS[w] for w in (correction.spatial.lower().split() if correction else ()) if w in _ORDINALS]
+    ordinals = [ORDINALS[w] for w in (correction.spatial.lower().split() if correction else ()) if w in ORDINALS]
     wanted = ordinals[0] if ordinals else 0
     return by_key[wanted if wanted < len(by_key) else -1]

@@ -1,5 +1,4 @@
-"""The model's thread: takes questions from a queue, reads each page once, decodes questions on one window
-together."""
+"""The model's thread: takes questions from a queue and decodes those on one window together."""
 
 from __future__ import annotations
 
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from layoutllm_tool.model.row import Row
 
 Loaded = tuple["CoTDecoder", dict[str, Any], "Chooser | None"]
-"""A decoder, the confidence's coefficients, and what chooses among a page's candidates (None: the decoder's
-outcome)."""
+"""A decoder, the confidence's coefficients, and the chooser of candidates, if any."""
 TOGETHER = 8
 """Rows decoded at once: a step of eight costs two steps of one; beyond, memory grows faster than speed."""
 _INDICES = 64
