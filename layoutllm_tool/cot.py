@@ -1,4 +1,4 @@
-"""LayoutCoT (paper section 3.2): the three steps as typed objects, and the corrections that mend one of them.
+"""LayoutCoT (paper section 3.2): the three steps as typed objects, and the corrections of one of them.
 
 1. Question Analysis        -> QuestionAnalysis
 2. Relevant Area Concentration -> tuple of Area

@@ -35,7 +35,7 @@ def quote(text: str, limit: int = QUOTE_LIMIT) -> str:
 
 
 def plain_line(text: str, limit: int = QUOTE_LIMIT) -> str:
-    """Our own message, which may hold strangers' names: one line, bounded, nothing invisible. Not quoted."""
+    """Our own message, which may hold untrusted names, on one bounded line without invisible characters."""
     cut = text if len(text) <= limit else f"{text[:limit]}..."
     return "".join(c if c.isprintable() else " " for c in cut)
 

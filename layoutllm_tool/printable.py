@@ -1,4 +1,4 @@
-"""Escapes strangers' texts for terminals and files: nothing in them moves a cursor or reverses a line."""
+"""Escapes untrusted texts for terminals and files, so that they can't move a cursor or reverse a line."""
 
 from __future__ import annotations
 

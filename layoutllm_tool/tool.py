@@ -34,7 +34,7 @@ Emit = Callable[[Progress], None]
 
 
 class CorrectionArgs(BaseModel):
-    """Mends one step of the last attempt at the same question. Boxes are [x0, y0, x1, y1], 0-1000 from the
+    """Corrects one step of the last attempt at the same question. Boxes are [x0, y0, x1, y1], 0-1000 from the
     page's top left corner."""
 
     model_config = ConfigDict(extra="forbid")
@@ -64,7 +64,8 @@ class AskDocumentArgs(BaseModel):
     question: str = Field(description="One question about one fact, in plain words: 'What is the invoice number?'")
     page: int | None = Field(None, description="The page to look at, counting from 1. Leave out to search all pages.")
     correction: CorrectionArgs | None = Field(
-        None, description="Only to ask the same question again after a wrong answer: says which step to mend, and how."
+        None,
+        description="Only to ask the same question again after a wrong answer: says which step to correct, and how.",
     )
     # ToolNode fills it in, by its name; the model does not see it.
     runtime: Annotated[Any, InjectedToolArg] = None
@@ -74,7 +75,7 @@ def _explain_arguments(error: ValidationError) -> str:
     if error.title != AskDocumentArgs.__name__:
         raise error  # not the call's fault
     faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-    return plain_line(f"The arguments don't fit. {'; '.join(faults)}. Call again with these mended.")
+    return plain_line(f"The arguments don't fit. {'; '.join(faults)}. Call again with these corrected.")
 
 
 class LayoutLLMTool(BaseTool):

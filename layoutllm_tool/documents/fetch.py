@@ -68,7 +68,7 @@ class _Download:
     def run(self) -> None:
         try:
             self.outcome.set_result(self._follow())
-        except BaseException as error:  # noqa: BLE001  whatever it is, whoever waits must hear of it
+        except BaseException as error:  # noqa: BLE001  fetch() waits for the outcome
             self.outcome.set_exception(error)
 
     def keep(self, connected: socket.socket) -> None:

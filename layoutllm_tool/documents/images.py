@@ -39,7 +39,7 @@ def is_picture(data: bytes) -> bool:
     """Whether the first bytes are those of a picture format that can be read here."""
     if data.startswith(_MAGIC) or is_heic(data) or _is_avif(data):
         return True
-    if data[:2] == b"BM":  # with the four reserved bytes, lest a text that begins with BM is meant
+    if data[:2] == b"BM":  # with the four reserved bytes, since a text may begin with BM
         return data[6:10] == bytes(4)
     if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3] in b" \t\r\n#":  # PBM, PGM, PPM
         return len(data) > 2
@@ -145,12 +145,12 @@ def _frames(
         notice = f"an animation of {frames} frames: only the first is read" if frames > 1 else ""
         yield 1
         # MPO: a photo followed by its previews, no animation.
-        yield as_page(1, _one(opened, name, limits), "" if opened.format == "MPO" else notice)
+        yield as_page(1, _decoded(opened, name, limits), "" if opened.format == "MPO" else notice)
         return
     yield directories
     for number in range(1, directories + 1) if wanted is None else wanted:
         opened.seek(number - 1)
-        yield as_page(number, _one(opened, name, limits), "")
+        yield as_page(number, _decoded(opened, name, limits), "")
 
 
 def as_page(number: int, image: Image, notice: str) -> Page:
@@ -158,7 +158,7 @@ def as_page(number: int, image: Image, notice: str) -> Page:
     return Page(number, image.width, image.height, image=image, notices=(notice,) if notice else ())
 
 
-def _one(frame: Image, name: str, limits: Limits) -> Image:
+def _decoded(frame: Image, name: str, limits: Limits) -> Image:
     _check_pixels(frame.size, name, limits)
     frame.load()
     return normalised(frame)

@@ -51,7 +51,7 @@ def places(page: Page, key: str) -> Iterator[Found]:
     terms = {term for word in key.split() if (term := plain(word))}
     lines = page.lines or ()
     texts = [[plain(word.text) for word in line.words] for line in lines]
-    around = _Around(lines)
+    around = _Neighbours(lines)
     for index, share in _key_lines(texts, terms):
         words = lines[index].words
         hits = [i for i, text in enumerate(texts[index]) if text in terms]
@@ -73,7 +73,7 @@ def _key_lines(texts: Sequence[Sequence[str]], terms: Collection[str]) -> list[t
     return sorted(best[:MOST_KEY_LINES])
 
 
-class _Around:
+class _Neighbours:
     """Each line's nearest neighbours. Sorts lines by their tops once, and searches only near a line."""
 
     def __init__(self, lines: Sequence[Line]) -> None:

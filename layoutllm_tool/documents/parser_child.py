@@ -113,14 +113,14 @@ class ParserChild:
 
         with self._deadline(left()):
             self._send({"request": request.to_json(), "raw": len(data)}, data)
-            total = self._total(self._said(), request)
+            total = self._total(self._receive(), request)
         pages = []
         for number in range(1, total + 1) if request.pages is None else request.pages:
             with self._deadline(left()):
-                pages.append(self._page(self._said(), number, budget))
+                pages.append(self._page(self._receive(), number, budget))
         with self._deadline(left()):
-            if not self._said().get("end"):
-                raise ParserTrouble("it said more than it was asked for")
+            if not self._receive().get("end"):
+                raise ParserTrouble("it sent more than it was asked for")
         return total, pages
 
     def _await_start(self) -> None:
@@ -129,23 +129,23 @@ class ParserChild:
             return
         try:
             with self._deadline(START_SECONDS, grace=START_SECONDS):
-                self.ready = self._said().get("ready") is True
+                self.ready = self._receive().get("ready") is True
         except ParserTrouble as trouble:
             raise ParserNotStarted(str(trouble)) from trouble
         if not self.ready:
-            raise ParserNotStarted("it said nonsense")
+            raise ParserNotStarted("it sent nonsense")
 
-    def _total(self, said: dict[str, Any], request: ParseRequest) -> int:
+    def _total(self, reply: dict[str, Any], request: ParseRequest) -> int:
         try:
-            return bounded(said.get("total"), 1, request.limits.max_pages if request.pages is None else _MOST_PAGES)
+            return bounded(reply.get("total"), 1, request.limits.max_pages if request.pages is None else _MOST_PAGES)
         except ValueError as error:
             raise ParserTrouble(f"it sent no number of pages: {error}") from error
 
-    def _page(self, said: dict[str, Any], number: int, budget: Budget) -> Page:
+    def _page(self, reply: dict[str, Any], number: int, budget: Budget) -> Page:
         limits = budget.limits
         try:
             bounds = {"max_pixels": limits.max_pixels, "max_words": limits.max_words}
-            head = PageHead.from_json(said["page"], number=number, **bounds)
+            head = PageHead.from_json(reply["page"], number=number, **bounds)
             budget.add(head.pixels, head.words)  # the child has checked it: fails only where the child lies
             lines = unpacked(head, self._read(head.block))
         except (DocumentError, LookupError, TypeError, ValueError) as error:
@@ -188,18 +188,18 @@ class ParserChild:
         except OSError as error:
             raise ParserTrouble("it no longer listens") from error
 
-    def _said(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         """The next frame's JSON. Raises the DocumentError that it may hold, or ParserTrouble."""
         (length,) = LENGTH.unpack(self._read(LENGTH.size))
         if length > _MOST_HEAD:
-            raise ParserTrouble("it said too much")
+            raise ParserTrouble("it sent too much")
         try:
-            said = dict(json.loads(self._read(length)))
+            reply = dict(json.loads(self._read(length)))
         except (ValueError, TypeError, RecursionError) as error:
-            raise ParserTrouble("it said nonsense") from error
-        if "error" in said:
-            raise _error(said["error"])
-        return said
+            raise ParserTrouble("it sent nonsense") from error
+        if "error" in reply:
+            raise _error(reply["error"])
+        return reply
 
     def _read(self, size: int) -> bytearray:
         block = bytearray(size)
@@ -211,7 +211,7 @@ class ParserChild:
         return block
 
     def give_up(self) -> None:
-        """From another thread: whoever waits for the page hears that it took too long."""
+        """Kill it from another thread; whoever waits for its page gets ParserTrouble."""
         self.late = True
         self._process.kill()
 
@@ -236,12 +236,12 @@ def _widen(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
-def _error(said: Any) -> Exception | type[Exception]:
-    if not isinstance(said, dict):
-        return ParserTrouble("it said nonsense")
-    if said.get("kind") == "MemoryError":
+def _error(reply: Any) -> Exception | type[Exception]:
+    if not isinstance(reply, dict):
+        return ParserTrouble("it sent nonsense")
+    if reply.get("kind") == "MemoryError":
         return ParserExhausted
-    kind = getattr(errors, str(said.get("kind")), None)
+    kind = getattr(errors, str(reply.get("kind")), None)
     if not (isinstance(kind, type) and issubclass(kind, DocumentError)):
         return ParserTrouble("it failed in an unknown way")
-    return kind(str(said.get("message"))[:2000], hint=str(said.get("hint"))[:500])
+    return kind(str(reply.get("message"))[:2000], hint=str(reply.get("hint"))[:500])

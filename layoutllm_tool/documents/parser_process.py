@@ -46,7 +46,7 @@ class ParserPool:
         self._idle: list[ParserChild] = []
         """A stack: the last one used is taken first."""
         self._busy: set[ParserChild] = set()
-        self._tidied = False
+        self._timer_runs = False
         """Whether a timer runs that ends idle children."""
 
     def parse(self, data: bytes, request: ParseRequest) -> tuple[int, list[Page]]:
@@ -100,27 +100,27 @@ class ParserPool:
                 self._idle.append(child)
             else:
                 child.end()
-            self._tidy_later()
+            self._end_idle_later()
             self._changed.notify()
 
-    def _tidy_later(self) -> None:
-        if len(self._idle) > 1 and not self._tidied:
-            self._tidied = True
-            timer = threading.Timer(self.idle_seconds, self._tidy)
+    def _end_idle_later(self) -> None:
+        if len(self._idle) > 1 and not self._timer_runs:
+            self._timer_runs = True
+            timer = threading.Timer(self.idle_seconds, self._end_idle)
             timer.daemon = True
             timer.start()
 
-    def _tidy(self) -> None:
+    def _end_idle(self) -> None:
         with self._changed:
             since = time.monotonic() - self.idle_seconds
             for child in [child for child in self._idle[:-1] if child.idle_since <= since]:
                 self._idle.remove(child)
                 child.end()
-            self._tidied = False
-            self._tidy_later()
+            self._timer_runs = False
+            self._end_idle_later()
 
     def pids(self) -> list[int]:
-        """Of all children, for whoever watches them."""
+        """Process ids of all children."""
         with self._changed:
             return [child.pid for child in (*self._idle, *self._busy)]
 

@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _end_with_parent(descriptor: int) -> None:
-    """Whatever is being drawn: nobody waits for it once the other end of stdin is closed."""
+    """Exit once the other end of stdin is closed: nobody waits for the page."""
     if not hasattr(select, "poll"):  # not on this system: the limit of processor time remains
         return
     closed = select.poll()

@@ -82,7 +82,7 @@ def _damaged(name: str, error: Exception) -> DocumentUnreadable:
 
 
 def _page(document: Any, number: int, name: str, limits: Limits) -> Page:
-    image, turn, layer = _looked_at(document, number, name, limits)
+    image, turn, layer = _rendered(document, number, name, limits)
     notices = [f"turned by {turn} degrees, so that the text is upright"] if turn else []
     if layer.complaint:
         notices.append(f"the PDF's text layer was not used: {layer.complaint}")
@@ -92,7 +92,7 @@ def _page(document: Any, number: int, name: str, limits: Limits) -> Page:
     return page.with_lines(group_lines(layer.words, width=image.width, height=image.height), "pdf")
 
 
-def _looked_at(document: Any, number: int, name: str, limits: Limits) -> tuple[Image, int, Layer]:
+def _rendered(document: Any, number: int, name: str, limits: Limits) -> tuple[Image, int, Layer]:
     """One page from PDFium: its picture, the degrees that it was turned, its text layer."""
     import pypdfium2
 

@@ -134,7 +134,7 @@ class _Cut:
 
     def clear(self, xs: Sequence[float]) -> Iterator[tuple[int, int]]:
         """Start and stop in ``xs`` of the row's gaps as wide as a gutter. Ignores specks and rules."""
-        row = [p for p in self.row if p.speaks]
+        row = [p for p in self.row if p.has_text]
         least = GUTTER * median(p.height for p in self.row)
         befores = [-math.inf, *accumulate((p.x1 for p in row), max)]
         afters = [*accumulate((p.x0 for p in reversed(row)), min, initial=math.inf)][::-1]

@@ -34,7 +34,7 @@ class Piece:
     parts: tuple[Piece, ...] = ()
     """The single words of a joined piece."""
     letters: int = field(init=False)
-    speaks: bool = field(init=False)
+    has_text: bool = field(init=False)
     """Whether it has a letter or a digit."""
     y: float = field(init=False)
     middle: float = field(init=False)
@@ -42,7 +42,7 @@ class Piece:
     def __post_init__(self) -> None:
         text = "".join(word.text for word in self.words)
         object.__setattr__(self, "letters", sum(map(str.isalpha, text)))
-        object.__setattr__(self, "speaks", any(map(str.isalnum, text)))
+        object.__setattr__(self, "has_text", any(map(str.isalnum, text)))
         object.__setattr__(self, "y", (self.left[0] + self.right[0]) / 2)
         object.__setattr__(self, "middle", (self.x0 + self.x1) / 2)
 

@@ -68,8 +68,8 @@ def as_printed(question: str, text: str) -> str:
     parts = _QUOTES.split(question)  # every second one is in quotation marks
     for number, part in enumerate(parts):
         parts[number] = _WORD.sub(lambda match, quoted=number % 2: _printed(match[0], forms, quoted), part)
-    said = "".join(parts)
-    return said[:1].upper() + said[1:]
+    printed = "".join(parts)
+    return printed[:1].upper() + printed[1:]
 
 
 @lru_cache(maxsize=16)
@@ -137,18 +137,18 @@ def _wrapped(layout: PageLayout, wanted: str) -> Iterator[Run]:
     """A text that continues below its beginning while the reading order continues to its right."""
     for word in layout.words:
         if wanted.startswith(letters(word.text)) and letters(word.text):
-            run = _grown(layout, [word], letters(word.text), wanted)
+            run = _extended(layout, [word], letters(word.text), wanted)
             if run:
                 yield tuple(run)
 
 
-def _grown(layout: PageLayout, run: list[PlacedWord], said: str, wanted: str) -> list[PlacedWord] | None:
-    while said != wanted:
-        following = _next(layout, run, wanted[len(said) :])
+def _extended(layout: PageLayout, run: list[PlacedWord], text: str, wanted: str) -> list[PlacedWord] | None:
+    while text != wanted:
+        following = _next(layout, run, wanted[len(text) :])
         if following is None:
             return None
         run = [*run, following]
-        said += letters(following.text)
+        text += letters(following.text)
     return run
 
 
@@ -173,14 +173,14 @@ def _fuzzy(layout: PageLayout, wanted: str) -> list[Match]:
     found: list[Match] = []
     words = layout.words
     for first in range(len(words)):
-        said = ""
+        text = ""
         best: Match | None = None
         for last in range(first, min(first + 12, len(words))):
-            said += letters(words[last].text)
-            score = Indel.normalized_similarity(said, wanted)
+            text += letters(words[last].text)
+            score = Indel.normalized_similarity(text, wanted)
             if score >= FUZZY and (best is None or score > best.score):
                 best = Match(tuple(words[first : last + 1]), score)
-            if len(said) > 1.4 * len(wanted):
+            if len(text) > 1.4 * len(wanted):
                 break
         if best:
             found.append(best)

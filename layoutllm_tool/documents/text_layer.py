@@ -62,14 +62,14 @@ def read(sheet: Any, image: Image) -> Layer:
     if not any(glyph.solid for glyph in glyphs):
         blank = int(grey.max()) - int(grey.min()) < _CONTRAST
         return Layer(() if blank else None)
-    glyphs = [_faded(glyph, grey) for glyph in glyphs]
+    glyphs = [_with_visibility(glyph, grey) for glyph in glyphs]
     words = _words(glyphs, image.size)
-    if complaint := _complaint(glyphs) or _bare(words, grey, pictures_share(sheet, image.size)):
+    if complaint := _complaint(glyphs) or _ink_complaint(words, grey, pictures_share(sheet, image.size)):
         return Layer(None, complaint)
     return Layer(tuple(words))
 
 
-def _faded(glyph: Glyph, grey: Any) -> Glyph:
+def _with_visibility(glyph: Glyph, grey: Any) -> Glyph:
     """The glyph, hidden where its place on the picture is of one colour."""
     x0, y0, x1, y1 = glyph.box
     seen = grey[max(int(y0) - 1, 0) : max(int(y1) + 2, 1), max(int(x0) - 1, 0) : max(int(x1) + 2, 1)]
@@ -135,7 +135,7 @@ def _complaint(glyphs: Sequence[Glyph]) -> str:
     return ""
 
 
-def _bare(words: Sequence[Word], grey: Any, pictures: float) -> str:
+def _ink_complaint(words: Sequence[Word], grey: Any, pictures: float) -> str:
     """Why the words are not all text of the page, "" if they are. Ink is where the picture's greys change."""
     share = _ink_share(words, grey)
     if share >= (MIN_INK_SCAN if pictures > 0.5 else MIN_INK):

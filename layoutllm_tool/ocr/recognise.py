@@ -91,10 +91,10 @@ def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -
     """The words of a picture that may be turned. Tries turns only where the first reading looks wrong."""
     if is_blank(image):
         return Reading()
-    first = _attempt(image, 0, engine, languages)
+    first = _read_turned(image, 0, engine, languages)
     if len(first.reading.words) < FEW_WORDS:
         # Engines choose one threshold for the page: a shadow or a black border can hide all text.
-        first = max(first, _attempt(image, 0, engine, languages, evened=True), key=lambda a: a.substance)
+        first = max(first, _read_turned(image, 0, engine, languages, evened=True), key=lambda a: a.substance)
     if first.looks_right:
         return first.reading
     orientation: Callable[[Image], int | None] | None = getattr(engine, "orientation", None)
@@ -102,14 +102,14 @@ def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -
     if turn == 0:
         return first.reading
     turns = (90, 180, 270) if turn is None else (turn,)
-    best = max([first, *(_attempt(image, turn, engine, languages) for turn in turns)], key=lambda a: a.substance)
+    best = max([first, *(_read_turned(image, turn, engine, languages) for turn in turns)], key=lambda a: a.substance)
     # Stains and icons read as letters could become answers.
     return best.reading if turn is not None or best.is_text else Reading(legible=False)
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
-    """A reading and how far it is to be believed."""
+class _ScoredReading:
+    """A reading, and whether to trust it."""
 
     reading: Reading
     aspect: float
@@ -150,14 +150,16 @@ def _read_once(image: Image, engine: OCREngine, languages: tuple[str, ...], cach
     return found
 
 
-def _attempt(image: Image, turn: int, engine: OCREngine, languages: Sequence[str], *, evened: bool = False) -> _Attempt:
+def _read_turned(
+    image: Image, turn: int, engine: OCREngine, languages: Sequence[str], *, evened: bool = False
+) -> _ScoredReading:
     upright = _straightened(image, Reading(turn))
     angle = skew(upright)
     angle = angle if abs(angle) >= LEAST_SKEW else 0.0
     level = levelled(upright, angle) if angle else upright
     words = engine.recognise(even(level) if evened else level, languages=languages)
     kept = tuple(w for w in words if w.text.strip() and _sure(w) >= 0)
-    return _Attempt(Reading(turn, angle, kept), level.height / level.width)
+    return _ScoredReading(Reading(turn, angle, kept), level.height / level.width)
 
 
 def _straightened(image: Image, reading: Reading) -> Image:

@@ -135,11 +135,6 @@ def tesseract_installed() -> bool:
     return True
 
 
-def installed_languages() -> tuple[str, ...]:
-    """What this machine's tesseract reads, as tesseract names it; raises OCRNotInstalled."""
-    return tuple(sorted(_languages(_binary()) - {"osd"}))
-
-
 def _check_languages(languages: Sequence[str], binary: str) -> None:
     """Raises OCRLanguageMissing, naming what is installed."""
     missing = set(languages) - _languages(binary)
@@ -147,7 +142,7 @@ def _check_languages(languages: Sequence[str], binary: str) -> None:
         _languages.cache_clear()  # it may have been installed meanwhile
         missing = set(languages) - _languages(binary)
     if missing or not languages:
-        known = ", ".join(installed_languages())
+        known = ", ".join(sorted(_languages(binary) - {"osd"}))
         raise OCRLanguageMissing(
             f"Tesseract has no data for {', '.join(map(repr, sorted(missing))) or 'no language at all'}.",
             hint=f"Installed: {known}. Another is a package such as tesseract-ocr-jpn, or a file in its tessdata folder.",

@@ -29,7 +29,7 @@ class ReaderBase:
         self._attempts: LRUCache[tuple[str, int | None, str], LayoutCoT] = LRUCache(_ATTEMPTS)
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
-        """The document with its words. Does not restrict paths: open strangers' documents with
+        """The document with its words. Does not restrict paths: open untrusted documents with
         ``load_document(..., access=...)`` first, as the tool does.
 
         ``words`` are pages whose text is known. They replace text recognition, page by page, by number.

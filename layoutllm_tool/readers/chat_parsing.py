@@ -131,28 +131,30 @@ def _line(value: Any) -> str:
     return " ".join(str("" if value is None else value).split())
 
 
-def _copied(task: Task, said: _Outcome, chosen: Sequence[Segment]) -> ParsedReply:
+def _copied(task: Task, claimed: _Outcome, chosen: Sequence[Segment]) -> ParsedReply:
     """Located in the chosen segments, else in others, which join the area; else formed, with low confidence."""
-    answer = said.answer or ""
+    answer = claimed.answer or ""
     for segments, least, widened in ((chosen, _ALIKE, False), (task.segments, _ELSEWHERE, True)):
-        if found := _located(answer, said.formation, segments, least):
+        if found := _located(answer, claimed.formation, segments, least):
             page, place = found
             areas = _areas([*chosen, *(Segment(page, line, range(0)) for line in place.lines if widened)])
-            relation = "inside" if said.formation.relation == "none" else said.formation.relation
-            formation = replace(said.formation, relation=relation)
-            outcome = _Outcome(said.analysis, formation, place.answer, place.words, widened)
+            relation = "inside" if claimed.formation.relation == "none" else claimed.formation.relation
+            formation = replace(claimed.formation, relation=relation)
+            outcome = _Outcome(claimed.analysis, formation, place.answer, place.words, widened)
             return ParsedReply(_answered(task, outcome, areas, page))
     if "".join(c for c in answer.lower() if c.isalnum()) in _NONE_WORDS:
-        return ParsedReply(nothing(task, said.analysis))
-    formed = _formed(task, replace(said, analysis=replace(said.analysis, operation="reasoning")), chosen, UNGROUNDED)
+        return ParsedReply(nothing(task, claimed.analysis))
+    formed = _formed(
+        task, replace(claimed, analysis=replace(claimed.analysis, operation="reasoning")), chosen, UNGROUNDED
+    )
     quoted = json.dumps(answer[:80])
     return replace(formed, problem=f"the answer {quoted} does not stand in these segments letter for letter")
 
 
-def _formed(task: Task, said: _Outcome, chosen: Sequence[Segment], most: float = FORMED) -> ParsedReply:
+def _formed(task: Task, claimed: _Outcome, chosen: Sequence[Segment], most: float = FORMED) -> ParsedReply:
     """An abstractive answer: it has an area but no evidence."""
-    formation = AnswerFormation("none", said.formation.key or said.analysis.key)
-    outcome = replace(said, formation=formation)
+    formation = AnswerFormation("none", claimed.formation.key or claimed.analysis.key)
+    outcome = replace(claimed, formation=formation)
     return ParsedReply(_answered(task, outcome, _areas(chosen), chosen[0].page, most))
 
 

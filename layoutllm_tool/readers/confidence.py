@@ -1,6 +1,6 @@
 """The signals of an outcome (numbers by name), and from them the probability that it is right.
 
-| signal | of | what it is |
+| signal | of | meaning |
 |---|---|---|
 | ``analysis_``, ``area_``, ``formation_``, ``answer_logprob`` | all | log-probability of the step's choice; at least -8 |
 | ``..._worst`` | all | of its least likely choice |
@@ -68,7 +68,7 @@ _LONGEST = 200
 
 def signals(page: Page, decoded: Decoded, areas: Sequence[Area]) -> dict[str, float]:
     """Every signal of the table that this kind of outcome has."""
-    return _of_the_model(decoded) | page_signals(page, decoded, areas) | dict(decoded.chosen)
+    return _decoder_signals(decoded) | page_signals(page, decoded, areas) | dict(decoded.chosen)
 
 
 class Outcome(Protocol):
@@ -90,19 +90,19 @@ def page_signals(page: Page, outcome: Outcome, areas: Sequence[Area]) -> dict[st
     """The signals that need no model's probabilities."""
     key = outcome.analysis.key[:_LONGEST]
     candidates = list(places(page, key))
-    found = _of_the_key(page, key)
+    found = _key_signals(page, key)
     found["lines"] = float(sum(len(area.lines) for area in areas))
     if outcome.answer is not None:
         words = [(page.lines or ())[line].words[word] for line, word in outcome.words]
-        found |= _of_the_answer(page, outcome.answer, key, words)
-        found |= _of_the_place(page, outcome, candidates)
+        found |= _answer_signals(page, outcome.answer, key, words)
+        found |= _place_signals(page, outcome, candidates)
         found["astray"] = found["named"] * (1.0 - found["any_place"])
         found["widened"], found["grounded"] = float(outcome.widened), float(bool(words))
-        found["formation_key"] = _alike(outcome.formation.key[:_LONGEST], key)
+        found["formation_key"] = _similarity(outcome.formation.key[:_LONGEST], key)
     return found
 
 
-def _of_the_model(decoded: Decoded) -> dict[str, float]:
+def _decoder_signals(decoded: Decoded) -> dict[str, float]:
     found = {f"{step}_logprob": max(math.fsum(v), _LEAST) for step, v in decoded.logprobs.items() if v}
     found |= {f"{step}_worst": max(min(v), _LEAST) for step, v in decoded.logprobs.items() if v}
     found["none_logprob"] = max(decoded.none_logprob, -30.0)
@@ -112,7 +112,7 @@ def _of_the_model(decoded: Decoded) -> dict[str, float]:
     return found if predicted is None else found | {"predicted_loss": predicted}
 
 
-def _of_the_key(page: Page, key: str) -> dict[str, float]:
+def _key_signals(page: Page, key: str) -> dict[str, float]:
     terms = {term for word in key.split() if (term := plain(word))}
     shares = [len(terms & {plain(word.text) for word in line.words}) / len(terms) for line in page.lines or () if terms]
     most = max(shares, default=0.0)
@@ -123,12 +123,12 @@ def _of_the_key(page: Page, key: str) -> dict[str, float]:
     }
 
 
-def _of_the_answer(page: Page, answer: str, key: str, words: Sequence[Word]) -> dict[str, float]:
-    said, asked = _spelt(answer), _spelt(key)
+def _answer_signals(page: Page, answer: str, key: str, words: Sequence[Word]) -> dict[str, float]:
+    normalised, asked = _normalised(answer), _normalised(key)
     text = " ".join(word.text for word in words)
     return {
         "label": float(answer.rstrip().endswith(":") or text.endswith(f"{answer}:")),
-        "is_key": float(bool(said) and said in asked),
+        "is_key": float(bool(normalised) and normalised in asked),
         "typed": typed(key, answer),
         "cut": float(bool(words) and answer.strip(_SIGNS) != text.strip(_SIGNS)),
         "ocr": fmean([1.0 if w.confidence is None else w.confidence for w in words]) if words else 0.0,
@@ -140,7 +140,7 @@ def _of_the_answer(page: Page, answer: str, key: str, words: Sequence[Word]) -> 
 _SIGNS = " .,:;"
 
 
-def _of_the_place(page: Page, outcome: Outcome, candidates: Sequence[Found]) -> dict[str, float]:
+def _place_signals(page: Page, outcome: Outcome, candidates: Sequence[Found]) -> dict[str, float]:
     """Compares the answer with the places beside the key by rule."""
     lines, chosen = page.lines or (), set(outcome.words)
     share = max((found.share for found in candidates), default=0.0)
@@ -174,13 +174,13 @@ def typed(key: str, answer: str) -> float:
     return 0.0
 
 
-def _spelt(text: str) -> str:
+def _normalised(text: str) -> str:
     return " ".join(term for word in text.split() if (term := plain(word)))
 
 
-def _alike(a: str, b: str) -> float:
+def _similarity(a: str, b: str) -> float:
     """0-1, whatever the case and punctuation; 0 where either is empty."""
-    left, right = _spelt(a), _spelt(b)
+    left, right = _normalised(a), _normalised(b)
     return SequenceMatcher(None, left, right, autojunk=False).ratio() if left and right else 0.0
 
 

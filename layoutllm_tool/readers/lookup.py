@@ -88,10 +88,10 @@ def _permits(correction: Correction, found: Found) -> bool:
         return False
     if here and any(box.covers(found.box) for box in correction.avoid):
         return False
-    return all(_stands(word, found) for word in correction.spatial.lower().split())
+    return all(_in_region(word, found) for word in correction.spatial.lower().split())
 
 
-def _stands(word: str, found: Found) -> bool:
+def _in_region(word: str, found: Found) -> bool:
     """Whether the place is where a spatial word says. Ordinals forbid no place."""
     x, y = found.box.center
     middle = 250 <= x <= 750 and 250 <= y <= 750

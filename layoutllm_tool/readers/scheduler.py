@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Loaded = tuple["CoTDecoder", dict[str, Any], "Chooser | None"]
 """A decoder, the confidence's coefficients, and the chooser of candidates, if any."""
-TOGETHER = 8
+MAX_BATCH = 8
 """Rows decoded at once: a step of eight costs two steps of one; beyond, memory grows faster than speed."""
 _INDICES = 64
 """Pages whose candidates' vectors are kept: some 200 kB each."""
@@ -154,14 +154,14 @@ class Worker(ForkSafe):
             with self._gate.computing():
                 decoder = self._decoder = self._decoder or self._loaded()
                 groups = self._grouped(jobs, decoder)
-        except BaseException as error:  # callers that hear of no error wait for ever
+        except BaseException as error:  # else the callers would wait for ever
             _fail(jobs, error)
             return
         for group in groups:
             rows = [(job, limits) for job, limits in group.rows if not job.future.done()]
-            for start in range(0, len(rows), TOGETHER):
+            for start in range(0, len(rows), MAX_BATCH):
                 with self._gate.computing():
-                    self._decode(group, rows[start : start + TOGETHER], decoder)
+                    self._decode(group, rows[start : start + MAX_BATCH], decoder)
 
     def _loaded(self) -> CoTDecoder:
         decoder, self._coefficients, self._chooser = self._load()
