@@ -196,7 +196,7 @@ class FakeReader:
 
 
 def _grounded(pages: Sequence[Page], question: str, answer: str | None) -> LayoutCoT:
-    """A scripted answer with the words it stands on, where the page has them one after another."""
+    """A scripted answer with its words as evidence, where the page has them one after another."""
     analysis = QuestionAnalysis("other", "extraction", key_of(question))
     if answer is None:
         return LayoutCoT(question, analysis, (), AnswerFormation("none", ""), None, 1.0)

@@ -141,7 +141,7 @@ def _stroke(image: Image) -> int:
 
 
 def _size(image: Image) -> int:
-    """Pixels of a letter that can be read when the whole page is looked at."""
+    """Pixels of a letter that is legible when the whole page is shown."""
     return max(12, max(image.size) // 65)
 
 

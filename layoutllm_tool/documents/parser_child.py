@@ -216,7 +216,7 @@ class ParserChild:
         self._process.kill()
 
     def end(self) -> None:
-        """At once, whatever it is doing."""
+        """Kill the process and close its pipes."""
         self._process.kill()
         self._process.wait()
         self.forget()

@@ -45,7 +45,7 @@ def _end_with_parent(descriptor: int) -> None:
     if not hasattr(select, "poll"):  # not on this system: the limit of processor time remains
         return
     closed = select.poll()
-    closed.register(descriptor, 0)  # a pipe that was closed is told without being asked for
+    closed.register(descriptor, 0)  # poll reports a closed pipe without any event mask
     closed.poll()
     os._exit(0)
 
@@ -113,7 +113,7 @@ def _serve(asked: dict[str, Any], data: bytes, outward: BinaryIO) -> None:
     except DocumentError as error:
         _send(outward, {"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}})
     except MemoryError:
-        # What is left of the memory is in pieces: the parent starts another child.
+        # The memory is fragmented: end, so that the parent starts another child.
         _send(outward, {"error": {"kind": "MemoryError", "message": "", "hint": ""}})
         sys.exit(1)
 

@@ -154,7 +154,7 @@ def _runs(cells: Sequence[_Cell], wanted: Decimal, *, passing: bool) -> Iterator
 
 
 def _ungrouped(run: Sequence[_Cell]) -> list[_Cell]:
-    """Without what is the sum of the two or more amounts since the last such sum."""
+    """Without subtotals: sums of the two or more amounts since the last subtotal."""
     kept: list[_Cell] = []
     group, size = Decimal(0), 0
     for cell in run:

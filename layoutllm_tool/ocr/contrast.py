@@ -15,7 +15,7 @@ _SHRINK = 8
 _SAMPLE = 2**23
 """Pixels that are computed with at once; of larger pictures the percentiles are taken from every n-th row."""
 _BORDER = 0.3
-"""What is darker than this share of the paper is black already: solid print, the scanner's lid."""
+"""Darker than this share of the paper is solid print or the scanner's lid, and stays out of the percentiles."""
 
 
 def even(image: Image) -> Image:

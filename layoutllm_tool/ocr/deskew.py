@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 LARGEST = 10.0
-"""Degrees looked for on either side."""
+"""Largest angle searched on either side, in degrees."""
 _SIDE = 1000
 _MOST_POINTS = 60_000
 _CONTRAST = 40
@@ -20,7 +20,7 @@ _CONTRAST = 40
 _LEAST_INK = 20
 """Pixels. Two small letters have 40, the specks of a page that was never printed on 10."""
 _CLEARER = 1.15
-"""A turn is believed where the rows' profile is that much sharper with it than without."""
+"""Least ratio of the rows' sharpness with the turn to that without."""
 
 
 def is_blank(image: Image) -> bool:

@@ -43,7 +43,7 @@ def recognise_page(
     languages: Sequence[str] = ("eng",),
     cache: ReadingCache | None = None,
 ) -> Page:
-    """The page with its lines. One that has lines already comes back as it is; a blank one gets ``()``.
+    """The page with its lines, ``()`` on a blank one. Returns a page with lines unchanged.
 
     Turns a picture that is sideways, upside down or more than LEAST_SKEW degrees askew: the page has the new
     picture, its size, boxes on it, and a notice. ``engine`` None is ``default_engine`` for the languages.
@@ -171,7 +171,7 @@ def _straightened(image: Image, reading: Reading) -> Image:
 
 
 def mean_confidence(words: Sequence[Word]) -> float:
-    """0-1, weighed by letters; 0 for no words. Engines that give none are believed."""
+    """0-1, weighed by letters; 0 for no words. A missing confidence counts as 1."""
     letters = sum(len(w.text) for w in words)
     return sum(len(w.text) * _sure(w) for w in words) / letters if letters else 0.0
 

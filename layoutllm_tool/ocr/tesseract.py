@@ -136,7 +136,7 @@ def tesseract_installed() -> bool:
 
 
 def _check_languages(languages: Sequence[str], binary: str) -> None:
-    """Raises OCRLanguageMissing, naming what is installed."""
+    """OCRLanguageMissing, which names what is installed."""
     missing = set(languages) - _languages(binary)
     if missing:
         _languages.cache_clear()  # it may have been installed meanwhile
@@ -190,7 +190,7 @@ def _languages(binary: str) -> frozenset[str]:
 
 
 def _on_white(image: Image) -> Image:
-    """Without transparency: what is clear is paper."""
+    """Without transparency, over white."""
     if "A" not in image.getbands():
         return image
     from PIL import Image as pillow

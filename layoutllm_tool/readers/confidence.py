@@ -179,7 +179,7 @@ def _normalised(text: str) -> str:
 
 
 def _similarity(a: str, b: str) -> float:
-    """0-1, whatever the case and punctuation; 0 where either is empty."""
+    """0-1, ignoring case and punctuation; 0 where either is empty."""
     left, right = _normalised(a), _normalised(b)
     return SequenceMatcher(None, left, right, autojunk=False).ratio() if left and right else 0.0
 
