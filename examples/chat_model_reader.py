@@ -9,7 +9,7 @@ import json
 
 from graphs.testing import ScriptedChatModel
 from layoutllm_tool import LayoutLLMTool
-from layoutllm_tool.chat_reader import ChatModelReader
+from layoutllm_tool.readers.chat import ChatModelReader
 from layoutllm_tool.testing import document_from_text
 
 PAGE = document_from_text("Invoice no:   4711\nTotal:        12.50")  # four lines, numbered from 1

@@ -8,12 +8,10 @@ from decimal import Decimal
 
 from graphs.checks.values import amounts
 from graphs.plan import SEPARATOR, Constraint, PlannedQuestion
-from layoutllm_tool.amounts import amount
-from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.views import addends, cells_under, column, table
-from layoutllm_tool.views.columns import box_of
+from layoutllm_tool.documents.tables import addends, box_of, cells_under, column, table
+from layoutllm_tool.documents.values import amount, spans_of
 
 Cell = tuple[tuple[int, int], ...]
 """(line, word) indices."""

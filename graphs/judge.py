@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from graphs.checks.look import area_lines, read_pages
 from graphs.reflection import Attempt, Finding
 from layoutllm_tool.cot import StepName
-from layoutllm_tool.tool_content import quote
+from layoutllm_tool.messages import quote
 
 WEIGHT = 0.3
 """Of an objection: a mark. It never undoes what the page proves."""

@@ -24,8 +24,8 @@ from graphs.reflection import Attempt
 from graphs.reflector import MOST_ROUNDS, reflect
 from graphs.state import Attempted
 from layoutllm_tool.cot import Correction, LayoutCoT
+from layoutllm_tool.messages import quote
 from layoutllm_tool.tool import LayoutLLMTool
-from layoutllm_tool.tool_content import quote
 
 Outcome = ToolMessage | Command[Any]
 """What a tool call comes back with."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from graphs.plan import SEPARATOR, Constraint
-from layoutllm_tool.amounts import amount
 from layoutllm_tool.cot import Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.values import amount
+from layoutllm_tool.ocr.reread import alternatives
 from layoutllm_tool.protocols import OCREngine
-from layoutllm_tool.views import alternatives
 
 MOST_PLACES = 16
 """Amounts that are read again for one sum, the least sure first: each costs a few tenths of a second."""

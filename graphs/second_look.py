@@ -22,7 +22,8 @@ from graphs import asking
 from graphs.state import Context
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import LayoutLLMError
-from layoutllm_tool.views import CropReader, compare
+from layoutllm_tool.readers.agreement import compare
+from layoutllm_tool.readers.crop import CropReader
 
 
 class Look(TypedDict):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
     from layoutllm_tool.errors import LayoutLLMError
     from layoutllm_tool.protocols import OCREngine, Progress, Reader
-    from layoutllm_tool.reader import default_reader
+    from layoutllm_tool.readers.local import default_reader
     from layoutllm_tool.tool import LayoutLLMTool
 
 _HOMES = {
@@ -24,7 +24,7 @@ _HOMES = {
     "documents.geometry": ("Box", "Document", "Line", "Page", "Word"),
     "errors": ("LayoutLLMError",),
     "protocols": ("OCREngine", "Progress", "Reader"),
-    "reader": ("default_reader",),
+    "readers.local": ("default_reader",),
     "tool": ("LayoutLLMTool",),
 }
 

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None, *, reader: Reader | None = None) -> 
         code = command(options, reader)
         sys.stdout.flush()
     except LayoutLLMError as error:
-        from layoutllm_tool.tool_content import plain_line
+        from layoutllm_tool.messages import plain_line
 
         sys.stderr.write(f"layoutllm: {plain_line(str(error))}\n")
         return 2 if error.mendable else 1
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, *, reader: Reader | None = None) -> 
 
 
 def _unwritten(error: OSError | sqlite3.Error) -> int:
-    from layoutllm_tool.tool_content import plain_line
+    from layoutllm_tool.messages import plain_line
 
     where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
     why = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

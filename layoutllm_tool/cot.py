@@ -1,11 +1,12 @@
-"""LayoutCoT (paper section 3.2): the three steps as typed objects, and the corrections that mend one of them.
+"""LayoutCoT (paper section 3.2): the three steps as typed objects, and the corrections of one of them.
 
 1. Question Analysis        -> QuestionAnalysis
 2. Relevant Area Concentration -> tuple of Area
 3. Answer Formation         -> AnswerFormation
 
-Objects go to plain JSON and back without loss (``to_json`` / ``from_json``); ``text`` is how a person reads a step.
-How the model writes and reads these steps as tokens is *not* here: see ``model/decoding.py``. Standard library only.
+Objects go to plain JSON and back without loss (``to_json`` / ``from_json``); ``text`` is how a person reads a
+step. How the model writes and reads these steps as tokens is *not* here: see ``model/decoding.py``. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from layoutllm_tool.documents.geometry import Box
+from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.spatial import SPATIAL_WORDS
 from layoutllm_tool.errors import CorrectionError
 
 Kind = Literal["key-value", "table", "paragraph", "title", "list", "other"]
@@ -31,13 +33,11 @@ OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
 STEPS: tuple[StepName, ...] = get_args(StepName)
 EXPECTED_TYPES: tuple[ExpectedType, ...] = get_args(ExpectedType)
-SPATIAL_WORDS = ("top", "bottom", "left", "right", "center", "first", "second", "third", "last", "above", "below")
-"""The words a correction's ``spatial`` may be made of, in any combination ("bottom left")."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionAnalysis:
-    """Step 1: the question's kind, whether its answer is copied or formed, and the key information to look for."""
+    """Step 1: the question's kind, whether its answer is copied or formed, and the key to look for."""
 
     kind: Kind
     operation: Operation
@@ -51,17 +51,22 @@ class QuestionAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Step 2: a part of a page, the union of the lines that matter. ``lines`` are indices into ``Page.lines``."""
+    """Step 2: a part of a page around the lines that matter (indices into ``Page.lines``)."""
 
     page: int
     """1-based."""
     box: Box
     lines: tuple[int, ...]
 
+    @classmethod
+    def of(cls, page: Page, lines: Sequence[int]) -> Area:
+        """Around those lines of the page."""
+        return cls(page.number, Box.union((page.lines or ())[i].box for i in lines), tuple(lines))
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerFormation:
-    """Step 3's reasoning: where the answer stands seen from the key text found on the page (``key`` may be "")."""
+    """Step 3's reasoning: where the answer stands, seen from the key on the page (``key`` may be "")."""
 
     relation: Relation
     key: str
@@ -81,7 +86,7 @@ class AnswerFormation:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where an answer was copied from: the words, quoted as they stand on the page, and the box around them."""
+    """Where an answer was copied from: the words as on the page, and the box around them."""
 
     page: int
     """1-based."""
@@ -90,13 +95,20 @@ class Evidence:
     words: tuple[tuple[int, int], ...]
     """(line, word) indices into ``Page.lines`` and ``Line.words``."""
 
+    @classmethod
+    def of(cls, page: Page, words: Sequence[tuple[int, int]]) -> Evidence:
+        """Those words of the page."""
+        found = [(page.lines or ())[line].words[word] for line, word in words]
+        box = Box.union(word.box for word in found)
+        return cls(page.number, box, " ".join(word.text for word in found), tuple(words))
+
 
 @dataclass(frozen=True, slots=True)
 class LayoutCoT:
     """A question's answer with the three steps that led to it.
 
-    ``answer`` None means: not in the document. ``confidence`` is the probability that this outcome is right, 0-1.
-    ``evidence`` is empty for None and for an answer that was formed rather than copied.
+    ``answer`` None means: not in the document. ``confidence`` is the probability that this outcome is right,
+    0-1. ``evidence`` is empty for None and for an answer that was formed rather than copied.
     """
 
     question: str
@@ -116,7 +128,7 @@ class LayoutCoT:
 
     @property
     def page(self) -> int | None:
-        """1-based page of the answer, or of the area where nothing was copied; None where there is neither."""
+        """1-based page of the answer, or of the area where nothing was copied; None without both."""
         places = self.evidence or self.areas
         return places[0].page if places else None
 
@@ -188,7 +200,8 @@ class Correction:
     - ``area``: ``boxes`` to look at, ``avoid`` to leave out, ``spatial`` words such as "bottom left".
     - ``answer``: ``expected_type``, and ``wrong`` answers that must not come again.
 
-    Boxes are 0-1000 on page ``page``. CorrectionError where a field does not belong to the step or nothing is said.
+    Boxes are 0-1000 on page ``page``. CorrectionError where a field does not belong to the step or nothing is
+    said.
     """
 
     step: StepName

@@ -1,36 +1,7 @@
-"""The error tree. Every error the package raises on purpose is one of these.
+"""Every error that the package raises on purpose.
 
-LayoutLLMError
-├── DocumentError               the file or the page
-│   ├── DocumentNotFound        no such file
-│   ├── DocumentNotAllowed      outside the allowed roots, a URL while URLs are off, a private address
-│   ├── DocumentTooLarge        more bytes, pixels, pages or decompressed data than the limits allow
-│   ├── DocumentEncrypted       needs a password
-│   ├── DocumentUnreadable      damaged, or of a type that is not supported
-│   └── PageOutOfRange          the document has fewer pages
-├── OCRError                    text recognition
-│   ├── OCRNotInstalled         no engine on this machine
-│   ├── OCRLanguageMissing      the engine lacks the language's data
-│   └── OCRTimeout              one page took longer than its limit
-├── QuestionError               an empty or overlong question
-├── PlanError                   a task that no plan can be made of
-├── CorrectionError             a correction that contradicts itself or the page
-├── StoreMismatch               a folder of results that belongs to another batch
-├── StoreUnusable               a store that can't be read or written: damaged, foreign, read-only, a full disk
-├── RegistryError               a registry of models, or its validation set, that can't be used or was tampered with
-├── BatchError                  one document of a batch, for no fault of the batch's
-│   ├── WorkerDied              it killed the process that read it
-│   └── DocumentTimeout         it took longer than its limit
-├── ServiceError                the HTTP service is not there, is busy, or refused
-├── TrainingError               a run that can't begin or go on
-│   ├── RecipeError             a recipe that is unknown or contradicts itself
-│   └── CheckpointMismatch      a checkpoint made with another recipe or other data
-└── ModelError                  weights and checkpoints
-    ├── WeightsNotFound         the base model is neither cached nor obtainable
-    └── WeightsMismatch         an adapter trained on other base weights
-
-Each class answers two questions for whoever catches it: ``mendable`` (can the caller, an agent for instance, mend
-its own call?) and ``retryable`` (is the same call worth trying again?). ``hint`` says what to do next.
+``mendable``: can the caller, an agent for instance, correct its call? ``retryable``: is the same call worth
+trying again? ``hint`` says what to do next.
 """
 
 from __future__ import annotations
@@ -127,7 +98,7 @@ class StoreUnusable(LayoutLLMError):
 
 
 class RegistryError(LayoutLLMError):
-    """The registry of models can't be used: not one, changed by hand, a document or a model's file is not what it was."""
+    """The registry of models, its validation set or a model's file is no registry's, or was changed."""
 
     mendable = True
 

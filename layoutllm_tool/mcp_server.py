@@ -26,9 +26,9 @@ from pydantic import BaseModel, ValidationError
 
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentNotAllowed, LayoutLLMError
+from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.tool import LayoutLLMTool
-from layoutllm_tool.tool_content import plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,13 +1,15 @@
-"""The narrow waists of the package: what reads pages (OCR) and what answers questions (a reader).
+"""The package's protocols: ``OCREngine`` reads pages, ``Reader`` answers questions. Fakes:
+``layoutllm_tool.testing``.
 
-Beside each real implementation stands a public fake: ``layoutllm_tool.testing``. Standard library only.
+Standard library only.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack, runtime_checkable
 
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page, Word
@@ -18,23 +20,32 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     Source = str | Path | bytes | Image | Document
-"""What a document can be given as: a path, bytes, base64, a data: URL, an https URL where allowed, a picture."""
+"""A path, bytes, base64, a data: URL, an https URL where allowed, a picture, or a Document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One event of the stream: a step that has just been finished, or progress towards the first.
+    """One event of the stream: a finished step, or a page that was read.
 
-    ``event``: "page" (a page was read), "question_analysis", "relevant_area_concentration", "answer_formation".
-    ``data`` is plain JSON: the page number, or the step's fields with its ``text``.
+    ``event``: "page" (a page was read), "question_analysis", "relevant_area_concentration",
+    "answer_formation". ``data`` is plain JSON: the page number, or the step's fields with its ``text``.
     """
 
     event: str
     data: dict[str, Any]
 
 
+class AskOptions(TypedDict, total=False):
+    """The options of ``Reader.ask``."""
+
+    page: int | None
+    correction: Correction | None
+    previous: LayoutCoT | None
+    on_progress: Callable[[Progress], None] | None
+
+
 def events_of(pages: Iterable[int], cot: LayoutCoT) -> list[Progress]:
-    """The stream of a reader that knows its three steps only once all of them are done; ``pages`` are the numbers of those it read."""
+    """The events of a reader that gets its three steps at once; ``pages`` are the numbers it read."""
     data = cot.to_json()
     steps = {
         "question_analysis": data["analysis"],
@@ -43,6 +54,33 @@ def events_of(pages: Iterable[int], cot: LayoutCoT) -> list[Progress]:
     }
     read = [Progress("page", {"page": number}) for number in pages]
     return read + [Progress(name, {**fields, "text": cot.steps[name]}) for name, fields in steps.items()]
+
+
+async def stream(
+    ask: Callable[[Callable[[Progress], None]], Coroutine[Any, Any, LayoutCoT]],
+) -> AsyncIterator[Progress]:
+    """The events of ``ask(on_progress)`` as they come; the last one's data holds the whole LayoutCoT as JSON.
+
+    ``on_progress`` may be called from any thread. Closed early, the stream cancels the question.
+    """
+    loop, events = asyncio.get_running_loop(), asyncio.Queue[Progress | None]()
+
+    def on_progress(event: Progress) -> None:
+        loop.call_soon_threadsafe(events.put_nowait, event)
+
+    asking = asyncio.ensure_future(ask(on_progress))
+    asking.add_done_callback(lambda _: events.put_nowait(None))
+    last: Progress | None = None
+    try:
+        while (event := await events.get()) is not None:
+            if last is not None:
+                yield last
+            last = event
+        cot = await asking
+        if last is not None:
+            yield Progress(last.event, {**last.data, **cot.to_json()})
+    finally:
+        asking.cancel()
 
 
 class OCREngine(Protocol):
@@ -63,7 +101,8 @@ class Reader(Protocol):
     """Answers questions about documents: load once, ask many times."""
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
-        """The document with its words, cached by content. ``words`` hands in pages whose text is known already.
+        """The document with its words, cached by content. ``words`` hands in pages whose text is known
+        already.
 
         Raises DocumentError or OCRError.
         """
@@ -81,9 +120,9 @@ class Reader(Protocol):
     ) -> LayoutCoT:
         """The answer with its three steps.
 
-        ``page`` (1-based) restricts the search. ``correction`` mends one step of ``previous`` (the last attempt at this
-        question where it is not given): steps before it are kept, only what follows is decoded.
-        Raises QuestionError, PageOutOfRange, CorrectionError, ModelError.
+        ``page`` (1-based) restricts the search. ``correction`` corrects one step of ``previous`` (default:
+        the last attempt at this question): keeps the steps before it, decodes the rest. Raises QuestionError,
+        PageOutOfRange, CorrectionError, ModelError.
         """
         ...
 
@@ -105,12 +144,12 @@ class Reader(Protocol):
         ...
 
     def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
-        """The progress of one question as it happens; the last event's data holds the whole LayoutCoT as JSON."""
+        """One question's progress as it happens; the last event's data holds the whole LayoutCoT as JSON."""
         ...
 
 
 class ReaderAround:
-    """A ``Reader`` that hands everything on to ``reader``: for readers that change one thing of another's."""
+    """Delegates everything to ``reader``: a base for readers that change one thing."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
@@ -118,13 +157,13 @@ class ReaderAround:
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
         return self.reader.load(source, words=words)
 
-    def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
+    def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         return self.reader.ask(document, question, **options)
 
     def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
         return self.reader.ask_many(document, questions, page=page)
 
-    async def aask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
+    async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         return await self.reader.aask(document, question, **options)
 
     def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:

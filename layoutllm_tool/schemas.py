@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from layoutllm_tool.cot import Kind, LayoutCoT, Operation, Relation
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
-from layoutllm_tool.reading import LONGEST_QUESTION
+from layoutllm_tool.readers.query import LONGEST_QUESTION
 
 PAGES_TYPE = "application/vnd.layoutllm.pages+json"
 """Content type of ``Pages``; any other body is a file."""

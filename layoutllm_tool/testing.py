@@ -1,10 +1,9 @@
-"""Public fakes for tests that should need no model and no text recognition: pages from plain text, a reader, an engine.
+"""Public fakes for tests without model and text recognition: pages from plain text, a reader, an engine.
 
     invoice = document_from_text("Invoice no:  4711\\nTotal:       12.50")
     tool = LayoutLLMTool(reader=FakeReader(), documents={"invoice.pdf": invoice})
 
-Everything here is deterministic and safe to use from several threads. A scripted chat model for agents' tests is in
-``graphs.testing``: nothing here knows LangChain. Standard library only.
+All are deterministic and safe to use from several threads. ``graphs.testing`` has a scripted chat model.
 """
 
 from __future__ import annotations
@@ -16,14 +15,15 @@ import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
-from layoutllm_tool import _lookup
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.documents.search import key_of
-from layoutllm_tool.errors import CorrectionError, OCRLanguageMissing, QuestionError
-from layoutllm_tool.protocols import OCREngine, Progress, events_of
+from layoutllm_tool.errors import CorrectionError, OCRLanguageMissing
+from layoutllm_tool.protocols import AskOptions, OCREngine, Progress, events_of, stream
+from layoutllm_tool.readers import lookup
+from layoutllm_tool.readers.query import Query, revised_analysis
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,9 +38,10 @@ Scripted: TypeAlias = str | LayoutCoT | Exception | None
 
 
 def page_from_text(text: str, *, number: int = 1) -> Page:
-    """A page without a picture, laid out as the text stands in a monospaced font: a character is 10 x 20 pixels.
+    """A page without a picture, laid out as in a monospaced font: a character is 10 x 20 pixels.
 
-    Two or more spaces in a row begin a new line of the page, so ``"Total   12.50"`` is a key and, right of it, a value.
+    Two or more spaces begin a new line of the page, so ``"Total   12.50"`` is a key and, right of it, a
+    value.
     """
     rows = text.expandtabs(4).splitlines()
     width, height = max((len(row) for row in rows), default=0) * CELL[0], len(rows) * CELL[1]
@@ -65,9 +66,9 @@ def document_from_text(*pages: str, name: str = "document.txt") -> Document:
 
 
 class FakeOCR:
-    """An ``OCREngine`` that reads what it was told: a text for ``page_from_text``, words, or words by picture.
+    """An ``OCREngine`` with given results: a text for ``page_from_text``, words, or words by picture.
 
-    ``calls`` counts the pages it was shown. A language that it was not given is an OCRLanguageMissing.
+    ``calls`` counts the pages it was shown. OCRLanguageMissing for a language that it was not given.
     """
 
     name = "fake"
@@ -98,13 +99,13 @@ class Asked:
 
 
 class FakeReader:
-    """A ``Reader`` without a model: scripted answers, else an honest look at the page's words.
+    """A ``Reader`` without a model: scripted answers, else a look-up of the question's words.
 
-    ``answers`` maps a question to what comes back, or to a list of them that is played attempt by attempt (its last entry
-    stays). Other questions are looked up: the value after, right of or below the line that holds the question's words,
-    and None where no line does. The confidence is the share of the question's words that were found. Corrections
-    restrict the look-up or the kept areas; they don't touch scripted answers, which a list scripts by itself.
-    Pictures are read by ``ocr``; without it a page that has no words yet counts as blank.
+    ``answers`` maps a question to an outcome, or to a list of them, one an attempt (the last one repeats).
+    Other questions are looked up: the value after, right of or below the line that holds the question's
+    words, None where no line does. The confidence is the share of the question's words that were found.
+    Corrections restrict the look-up or the kept areas, but not scripted answers. ``ocr`` reads pictures;
+    without it an unread page is blank.
     """
 
     def __init__(
@@ -113,12 +114,12 @@ class FakeReader:
         self.answers = dict(answers or {})
         self.ocr = ocr
         self.calls: list[Asked] = []
-        self._last: dict[tuple[str, str, int | None], LayoutCoT] = {}
+        self._last: dict[tuple[str, int | None, str], LayoutCoT] = {}
         self._played: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
-        """A Document as it is, its unread pages read; other sources through ``load_document``, wherever they lie."""
+        """A Document with its unread pages read; other sources through ``load_document``, from anywhere."""
         if words is not None:
             text = json.dumps([page.to_json() for page in words])
             return Document("given", hashlib.sha256(text.encode()).hexdigest(), tuple(words))
@@ -139,56 +140,38 @@ class FakeReader:
         words = self.ocr.recognise(page.image)
         return page.with_lines(group_lines(words, width=page.width, height=page.height), self.ocr.name)
 
-    def ask(
-        self,
-        document: Document,
-        question: str,
-        *,
-        page: int | None = None,
-        correction: Correction | None = None,
-        previous: LayoutCoT | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> LayoutCoT:
-        """As ``Reader.ask``; scripted exceptions are raised as they are."""
-        if not question.strip():
-            raise QuestionError("the question is empty.", hint="Say what you want to know from the document.")
-        pages = document.pages if page is None else (document.page(page),)
-        if correction and correction.page is not None:
-            document.page(correction.page)
-        key = (document.sha256, question, page)
+    def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
+        """As ``Reader.ask``. Raises scripted exceptions as they are."""
+        query = Query(document, question, **options)
+        pages = document.pages if query.page is None else (document.page(query.page),)
+        query.pages()
         with self._lock:
-            self.calls.append(Asked(document.name, question, page, correction))
-            previous = previous or self._last.get(key)
-        cot = self._answer(document, pages, question, correction, previous)
+            self.calls.append(Asked(document.name, question, query.page, query.correction))
+            query = query.after(self._last.get(query.key))
+        cot = self._answer(query, pages)
         with self._lock:
-            self._last[key] = cot
+            self._last[query.key] = cot
         for progress in events_of((page.number for page in pages), cot):
-            if on_progress:
-                on_progress(progress)
+            if query.on_progress:
+                query.on_progress(progress)
         return cot
 
-    def _answer(
-        self,
-        document: Document,
-        pages: Sequence[Page],
-        question: str,
-        correction: Correction | None,
-        previous: LayoutCoT | None,
-    ) -> LayoutCoT:
+    def _answer(self, query: Query, pages: Sequence[Page]) -> LayoutCoT:
+        question, correction = query.question, query.correction
         if question in self.answers:
-            return self._scripted(document, pages, question)
+            return self._scripted(query.document, pages, question)
         analysis = QuestionAnalysis("key-value", "extraction", key_of(question))
         if correction is None:
-            return _lookup.look_up(pages, question, analysis, None)
-        previous = previous or _lookup.look_up(pages, question, analysis, None)
+            return lookup.look_up(pages, question, analysis, None)
+        previous = query.previous or lookup.look_up(pages, question, analysis, None)
         if previous.question != question:
             raise CorrectionError("the previous attempt is of another question.", hint="Ask that question again.")
-        kept = previous.analysis
         if correction.step == "answer":
-            return _lookup.look_again(pages, previous, correction)
+            return lookup.look_again(pages, previous, correction)
+        kept = previous.analysis
         if correction.step == "analysis":
-            kept = replace(kept, key=correction.text or kept.key, kind=correction.kind or kept.kind)
-        return _lookup.look_up(pages, question, kept, correction)
+            kept = revised_analysis(correction, kept)
+        return lookup.look_up(pages, question, kept, correction)
 
     def _scripted(self, document: Document, pages: Sequence[Page], question: str) -> LayoutCoT:
         script = self.answers[question]
@@ -204,31 +187,16 @@ class FakeReader:
     def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
         return [self.ask(document, question, page=page) for question in questions]
 
-    async def aask(
-        self,
-        document: Document,
-        question: str,
-        *,
-        page: int | None = None,
-        correction: Correction | None = None,
-        previous: LayoutCoT | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> LayoutCoT:
+    async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         await asyncio.sleep(0)  # lets concurrent callers in, as the real reader does
-        return self.ask(
-            document, question, page=page, correction=correction, previous=previous, on_progress=on_progress
-        )
+        return self.ask(document, question, **options)
 
-    async def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
-        seen: list[Progress] = []
-        cot = await self.aask(document, question, page=page, on_progress=seen.append)
-        for progress in seen[:-1]:
-            yield progress
-        yield Progress(seen[-1].event, {**seen[-1].data, **cot.to_json()})
+    def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+        return stream(lambda emit: self.aask(document, question, page=page, on_progress=emit))
 
 
 def _grounded(pages: Sequence[Page], question: str, answer: str | None) -> LayoutCoT:
-    """A scripted answer with the words it stands on, where the page has them one after another."""
+    """A scripted answer with its words as evidence, where the page has them one after another."""
     analysis = QuestionAnalysis("other", "extraction", key_of(question))
     if answer is None:
         return LayoutCoT(question, analysis, (), AnswerFormation("none", ""), None, 1.0)
@@ -238,11 +206,8 @@ def _grounded(pages: Sequence[Page], question: str, answer: str | None) -> Layou
             texts = [word.text for word in line.words]
             for start in range(len(texts) - len(wanted) + 1):
                 if wanted and texts[start : start + len(wanted)] == wanted:
-                    span = range(start, start + len(wanted))
-                    box = Box.union(line.words[i].box for i in span)
-                    evidence = Evidence(page.number, box, " ".join(wanted), tuple((index, i) for i in span))
-                    area = Area(page.number, line.box, (index,))
-                    formation = AnswerFormation("inside", "")
-                    return LayoutCoT(question, analysis, (area,), formation, answer, 1.0, (evidence,))
+                    evidence = Evidence.of(page, [(index, start + i) for i in range(len(wanted))])
+                    areas, formation = (Area.of(page, [index]),), AnswerFormation("inside", "")
+                    return LayoutCoT(question, analysis, areas, formation, answer, 1.0, (evidence,))
     formed = replace(analysis, operation="reasoning")
     return LayoutCoT(question, formed, (), AnswerFormation("none", ""), answer, 0.5)

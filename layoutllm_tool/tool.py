@@ -1,7 +1,8 @@
-"""LayoutLLMTool: a page and a question in, the answer with its place on the page out, for any LangChain agent.
+"""LayoutLLMTool: answers questions about documents for any LangChain agent, with the answer's place on the
+page.
 
-The only module of the package that knows LangChain; it never imports LangGraph or torch. What an agent can mend (a wrong
-file name, a page that does not exist, an empty question) comes back to it as an error message; everything else raises.
+Returns what an agent can correct (a wrong file name, a missing page, an empty question) as an error message.
+Raises everything else. The only module of the package that knows LangChain; never imports LangGraph or torch.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, StepNa
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentNotAllowed, DocumentNotFound, LayoutLLMError, QuestionError
+from layoutllm_tool.messages import describe, picture, plain_line, quote
 from layoutllm_tool.protocols import Progress, Reader
-from layoutllm_tool.shelf import Shelf
-from layoutllm_tool.tool_content import describe, picture, plain_line, quote
+from layoutllm_tool.readers.caching import DocumentCache
 
 _BUILDING = threading.Lock()
-"""Held while the default reader is built: in the module, so that tools stay copyable and picklable."""
+"""Held while the default reader is built. In the module, so that tools can be copied and pickled."""
 
 Content = str | list[str | dict[str, Any]]
 Emit = Callable[[Progress], None]
 
 
 class CorrectionArgs(BaseModel):
-    """Mends one step of the last attempt at the same question. Boxes are [x0, y0, x1, y1], 0-1000 from the page's
-    top left corner."""
+    """Corrects one step of the last attempt at the same question. Boxes are [x0, y0, x1, y1], 0-1000 from the
+    page's top left corner."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,9 +64,10 @@ class AskDocumentArgs(BaseModel):
     question: str = Field(description="One question about one fact, in plain words: 'What is the invoice number?'")
     page: int | None = Field(None, description="The page to look at, counting from 1. Leave out to search all pages.")
     correction: CorrectionArgs | None = Field(
-        None, description="Only to ask the same question again after a wrong answer: says which step to mend, and how."
+        None,
+        description="Only to ask the same question again after a wrong answer: says which step to correct, and how.",
     )
-    # Filled in by ToolNode, which goes by the name, and hidden from the model.
+    # ToolNode fills it in, by its name; the model does not see it.
     runtime: Annotated[Any, InjectedToolArg] = None
 
 
@@ -73,15 +75,15 @@ def _explain_arguments(error: ValidationError) -> str:
     if error.title != AskDocumentArgs.__name__:
         raise error  # not the call's fault
     faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-    return plain_line(f"The arguments don't fit. {'; '.join(faults)}. Call again with these mended.")
+    return plain_line(f"The arguments don't fit. {'; '.join(faults)}. Call again with these corrected.")
 
 
 class LayoutLLMTool(BaseTool):
     """Answers a question about a scanned or digital document and shows where the answer stands.
 
-    Returns text for the chat model and, as the message's artifact, the whole ``LayoutCoT`` as plain JSON with the
-    document's name and hash (``LayoutCoT.from_json(message.artifact)``). In a LangGraph graph each finished step is
-    streamed (modes "custom" and "tools"). Safe for concurrent calls when its reader is.
+    Returns text for the chat model and, as the message's artifact, the whole ``LayoutCoT`` as plain JSON with
+    the document's name and hash (``LayoutCoT.from_json(message.artifact)``). In a LangGraph graph each
+    finished step is streamed (modes "custom" and "tools"). Safe for concurrent calls when its reader is.
     """
 
     name: str = "ask_document"
@@ -97,18 +99,20 @@ class LayoutLLMTool(BaseTool):
     handle_validation_error: Any = _explain_arguments
 
     reader: Reader | None = Field(default=None, exclude=True)
-    """None: the package's own, built at the first call, or the service's at ``endpoint``."""
+    """None: the package's own, made at the first call, or the service's at ``endpoint``."""
     endpoint: str | None = None
-    """Address of a ``layoutllm serve``, "http://127.0.0.1:8765" for instance, that reads in place of a model here. Its token is
-    taken from the environment's LAYOUTLLM_TOKEN; for other settings hand in a ``RemoteReader`` as ``reader``."""
+    """Address of a ``layoutllm serve``, such as "http://127.0.0.1:8765", that reads in place of a model here.
+
+    Its token is the environment's LAYOUTLLM_TOKEN. For other settings give a ``RemoteReader`` as ``reader``.
+    """
     access: Access = Field(default_factory=Access, exclude=True)
-    """Where documents may come from: files under the working directory unless said otherwise."""
+    """Where documents may come from. Default: files under the working directory."""
     documents: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
-    """Documents by the name the model knows them by: these need no file."""
+    """Documents by the name that the model uses: these need no file."""
     attach_image: bool = False
     """Adds the page with area and answer drawn on it. Several chat APIs refuse pictures in tool messages."""
 
-    _shelf: Shelf = PrivateAttr(default_factory=Shelf)
+    _opened: DocumentCache = PrivateAttr(default_factory=DocumentCache)
 
     def _run(
         self,
@@ -119,10 +123,10 @@ class LayoutLLMTool(BaseTool):
         runtime: Any = None,
     ) -> tuple[Content, dict[str, Any]]:
         emit = _emitter(runtime, self.name)
-        with _mendable():
-            mend = _checked(question, correction)
+        with _tool_errors():
+            checked = _checked(question, correction)
             reader, loaded = self._prepare(document, page)
-            cot = reader.ask(loaded, question, page=page, correction=mend, on_progress=emit)
+            cot = reader.ask(loaded, question, page=page, correction=checked, on_progress=emit)
             return self._result(cot, loaded, page)
 
     async def _arun(
@@ -134,18 +138,18 @@ class LayoutLLMTool(BaseTool):
         runtime: Any = None,
     ) -> tuple[Content, dict[str, Any]]:
         emit = _on_this_loop(_emitter(runtime, self.name))
-        with _mendable():
-            mend = _checked(question, correction)
+        with _tool_errors():
+            checked = _checked(question, correction)
             reader, loaded = await asyncio.to_thread(self._prepare, document, page)
-            cot = await reader.aask(loaded, question, page=page, correction=mend, on_progress=emit)
+            cot = await reader.aask(loaded, question, page=page, correction=checked, on_progress=emit)
             return await asyncio.to_thread(self._result, cot, loaded, page)
 
     def look(self, document: str, page: int | None = None) -> Document:
-        """The document (or that page of it, 1-based) with its words, as a question about it sees it. Blocks. LayoutLLMError."""
+        """The document (or that page of it, 1-based) with its words. Blocks. LayoutLLMError."""
         return self._prepare(document, page)[1]
 
     def _prepare(self, name: str, page: int | None) -> tuple[Reader, Document]:
-        """Blocks: opens the document, may build the reader, reads the pages. The cheap refusals come first."""
+        """Opens the document, may build the reader, reads the pages. Blocks. Cheap refusals come first."""
         document = self.documents.get(name) or self._open(name, page)
         if page is not None:
             document.page(page)
@@ -154,7 +158,7 @@ class LayoutLLMTool(BaseTool):
 
     def _open(self, name: str, page: int | None) -> Document:
         try:
-            return self._shelf.open(name, access=self.access, page=page)
+            return self._opened.open(name, access=self.access, page=page)
         except (DocumentNotFound, DocumentNotAllowed) as error:
             if not self.documents:
                 raise
@@ -181,7 +185,7 @@ def _built(endpoint: str | None) -> Reader:
         from layoutllm_tool.remote import RemoteReader
 
         return RemoteReader(endpoint)
-    from layoutllm_tool.reader import default_reader
+    from layoutllm_tool.readers.local import default_reader
 
     return default_reader()
 
@@ -194,7 +198,7 @@ def _checked(question: str, correction: CorrectionArgs | None) -> Correction | N
 
 
 @contextmanager
-def _mendable() -> Iterator[None]:
+def _tool_errors() -> Iterator[None]:
     try:
         yield
     except LayoutLLMError as error:
@@ -204,7 +208,7 @@ def _mendable() -> Iterator[None]:
 
 
 def _emitter(runtime: Any, tool: str) -> Emit:
-    """Hands progress to the graph that runs the tool, if one does, from whatever thread it comes."""
+    """Passes progress on to the graph that runs the tool, if one does, from any thread."""
     writers = [w for name in ("stream_writer", "emit_output_delta") if callable(w := getattr(runtime, name, None))]
     call = getattr(runtime, "tool_call_id", None)
     context = contextvars.copy_context()  # LangGraph finds the stream of this call by context variables
@@ -218,7 +222,7 @@ def _emitter(runtime: Any, tool: str) -> Emit:
 
 
 def _on_this_loop(emit: Emit) -> Emit:
-    """Streams of an async graph are not safe to write from other threads: those hand over to the loop."""
+    """Emit on the loop: an async graph's streams are not safe to write from other threads."""
     loop, home = asyncio.get_running_loop(), threading.get_ident()
 
     def hand_over(progress: Progress) -> None:

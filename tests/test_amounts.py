@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layoutllm_tool.amounts import amount, spans
+from layoutllm_tool.documents.values import amount, spans
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image, ImageColor
 
-from layoutllm_tool.annotate import ANSWER, AREA, COLOURS, annotated, annotated_document
 from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.documents.drawing import ANSWER, AREA, COLOURS, annotated, annotated_document
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.testing import FakeReader, document_from_text, page_from_text
 

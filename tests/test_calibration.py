@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from layoutllm_tool.confidence import BIAS, confidence, features
 from layoutllm_tool.evaluation.calibration import SIGNS, fit_checked, fit_confidence, fit_rows
 from layoutllm_tool.evaluation.rows import Row
+from layoutllm_tool.readers.confidence import BIAS, confidence, features
 
 
 def drawn(count: int, noise: int, seed: str) -> tuple[list[dict[str, float]], list[bool], list[str]]:
@@ -83,13 +83,13 @@ def test_rows_say_what_they_were_worth_and_errors_are_no_outcomes() -> None:
 
 
 def test_every_sign_is_of_a_signal_that_there_is() -> None:
-    from layoutllm_tool import evidence
+    from layoutllm_tool.readers import confidence as signals_table
 
     for signs in SIGNS.values():
         for name in signs:
             head, _, tail = name.rpartition("_")
-            known = f"``{name}``" in (evidence.__doc__ or "")
-            assert known or (tail in ("logprob", "worst") and f"``{head}_" in (evidence.__doc__ or ""))
+            known = f"``{name}``" in (signals_table.__doc__ or "")
+            assert known or (tail in ("logprob", "worst") and f"``{head}_" in (signals_table.__doc__ or ""))
 
 
 def test_probabilities_stand_beside_their_logarithms() -> None:

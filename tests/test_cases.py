@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from layoutllm_tool.documents.geometry import Box
-from layoutllm_tool.reader import LayoutLLMReader
+from layoutllm_tool.readers.local import LayoutLLMReader
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 KINDS = ("P01", "P03", "P13", "P15", "P17", "P19", "P21", "R09")

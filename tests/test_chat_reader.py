@@ -15,14 +15,14 @@ from graphs.state import Context
 from graphs.testing import ScriptedChatModel
 from graphs.workflow import make_graph
 from layoutllm_tool import LayoutLLMTool
-from layoutllm_tool.chat_reader import ChatModelReader
-from layoutllm_tool.chat_reader.judging import FORMED, MOST, UNGROUNDED, object_of
-from layoutllm_tool.chat_reader.prompts import quoted
-from layoutllm_tool.chat_reader.task import Task, task_of, windows
 from layoutllm_tool.cot import Correction
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.errors import CorrectionError, DocumentTooLarge, ModelError, PageOutOfRange, QuestionError
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.readers.chat import ChatModelReader
+from layoutllm_tool.readers.chat_parsing import FORMED, MOST, UNGROUNDED, object_of
+from layoutllm_tool.readers.chat_prompts import Task, quoted, task_of, windows
+from layoutllm_tool.readers.query import Query
 from layoutllm_tool.testing import FakeOCR, document_from_text
 
 INVOICE = "Invoice no:   4711\nTotal:        12.50\n\nTotal:        99.00"
@@ -166,7 +166,7 @@ ATTACK = (
 
 
 def test_text_of_the_page_stays_between_the_marks() -> None:
-    shown = quoted(task_of(document(ATTACK), document(ATTACK).pages, "?", None, None))
+    shown = quoted(task_of(Query(document(ATTACK), "?"), document(ATTACK).pages))
     rows = shown.splitlines()
     mark = re.fullmatch(r"<document ([0-9a-f]{16})>", rows[0])
     assert mark and rows[-1] == f"</document {mark[1]}>" and shown.count(mark[1]) == 2
@@ -263,7 +263,7 @@ def long_text(lines: int) -> str:
 
 def test_windows_leave_nothing_out_and_overlap() -> None:
     pages = document(long_text(200), long_text(3), "word " * 2000).pages
-    task = task_of(document(), pages, "?", None, None)
+    task = task_of(Query(document(), "?"), pages)
     parts = windows(task, 3000)
     assert {s for part in parts for s in part.segments} == set(task.segments)
     assert all(len(quoted(part)) < 6000 for part in parts) and len(parts) > 5
@@ -398,6 +398,6 @@ def test_neither_langchain_nor_torch_is_needed() -> None:
     import subprocess
     import sys
 
-    code = "import layoutllm_tool.chat_reader, sys; print(*[m for m in ('torch', 'langchain_core', 'transformers') if m in sys.modules])"  # fmt: skip
+    code = "import layoutllm_tool.readers.chat, sys; print(*[m for m in ('torch', 'langchain_core', 'transformers') if m in sys.modules])"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []

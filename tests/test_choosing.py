@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layoutllm_tool import reading
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.key_values import PageLayout
+from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import choosing
 from layoutllm_tool.model.choosing import Chooser
@@ -21,6 +20,7 @@ from layoutllm_tool.model.option_features import NAMES
 from layoutllm_tool.model.options import Option
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 from layoutllm_tool.model.processing import Window
+from layoutllm_tool.readers.outcome import NUMBERS_SAID, best
 from layoutllm_tool.testing import page_from_text
 from layoutllm_tool.training.fusion_head import none_bias, worth_of
 from layoutllm_tool.training.pair_head import Row
@@ -108,19 +108,19 @@ def cot(answer: str | None, sure: float) -> LayoutCoT:
 
 
 def test_of_several_pages_none_counts_where_it_is_likelier_that_no_page_answers() -> None:
-    assert reading.best([cot("a", 0.6), cot(None, 0.9)]).answer == "a"
-    doubtful = reading.best([cot("a", 0.1), cot(None, 0.9), cot(None, 0.8)])
+    assert best([cot("a", 0.6), cot(None, 0.9)]).answer == "a"
+    doubtful = best([cot("a", 0.1), cot(None, 0.9), cot(None, 0.8)])
     assert doubtful.answer is None and doubtful.confidence == pytest.approx(0.9 * 0.9 * 0.8)
-    assert reading.best([cot("a", 0.1), cot("b", 0.2)]).answer == "b"
-    assert reading.best([cot(None, 0.7), cot(None, 0.4)]).confidence == 0.4
+    assert best([cot("a", 0.1), cot("b", 0.2)]).answer == "b"
+    assert best([cot(None, 0.7), cot(None, 0.4)]).confidence == 0.4
 
 
 def test_of_several_pages_the_one_that_has_the_questions_number_counts() -> None:
     """A page of a long statement without row 44 is sure of another row."""
-    wrong, right = cot("10.00", 0.9), replace(cot("44.00", 0.4), signals={reading.NUMBERS_SAID: 1.0})
-    assert reading.best([wrong, right, cot(None, 0.5)]).answer == "44.00"
-    assert reading.best([wrong, replace(right, signals={}), cot(None, 0.5)]).answer == "10.00"
-    assert reading.best([wrong, right, cot(None, 0.95)]).answer is None
+    wrong, right = cot("10.00", 0.9), replace(cot("44.00", 0.4), signals={NUMBERS_SAID: 1.0})
+    assert best([wrong, right, cot(None, 0.5)]).answer == "44.00"
+    assert best([wrong, replace(right, signals={}), cot(None, 0.5)]).answer == "10.00"
+    assert best([wrong, right, cot(None, 0.95)]).answer is None
 
 
 def test_an_option_is_worth_its_overlap_and_none_where_nothing_answers() -> None:

@@ -223,7 +223,7 @@ def test_options_reach_the_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         built.update(settings, weights=weights)
         return FakeReader()
 
-    monkeypatch.setattr("layoutllm_tool.reader.LayoutLLMReader", build)
+    monkeypatch.setattr("layoutllm_tool.readers.local.LayoutLLMReader", build)
     options = ["--lang", "jpn+eng", "--ocr", "rapidocr", "--weights", str(tmp_path)]
     assert main(["ask", str(LETTER), "Notice period?", *options]) == 0
     assert built["weights"] == tmp_path and built["languages"] == ("jpn", "eng") and built["engine"].name == "rapidocr"

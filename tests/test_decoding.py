@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.documents.values import spans_of
 from layoutllm_tool.model.copying import Copy, TokenBytes
 from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.decoding_state import DecodingState

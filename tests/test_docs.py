@@ -65,7 +65,7 @@ class ReadOnce(TesseractEngine):
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's folder with the samples and a receipt of SROIE; no model; a chat model that needs no key."""
     reader = FakeReader(ocr=ReadOnce())
-    for module in ("layoutllm_tool", "layoutllm_tool.reader"):  # the first takes the name from the second
+    for module in ("layoutllm_tool", "layoutllm_tool.readers.local"):  # the first takes the name from the second
         monkeypatch.setattr(f"{module}.default_reader", lambda: reader)
     asked = call_tool("ask_document", document="letter.pdf", question="What is the notice period?")
     model = ScriptedChatModel(turns=[asked, "The notice period is two months."])

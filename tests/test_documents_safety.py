@@ -25,7 +25,7 @@ from layoutllm_tool.errors import (
     DocumentTooLarge,
     DocumentUnreadable,
 )
-from layoutllm_tool.shelf import Shelf
+from layoutllm_tool.readers.caching import DocumentCache
 from tests.pdfs import make_pdf, text
 
 PDF = make_pdf(text("Hello", 72, 700))
@@ -105,7 +105,7 @@ def test_a_link_that_is_flipped_never_names_another_files_content(home: Path, mo
     (home / "b.pdf").write_bytes(make_pdf(text("Other", 72, 700)))
     link = home / "link.pdf"
     link.symlink_to("a.pdf")
-    shelf, access, finds = Shelf(), Access(roots=(home,)), Access._find
+    cache, access, finds = DocumentCache(), Access(roots=(home,)), Access._find
 
     def find_and_flip(self: Access, path: str) -> tuple[Path, Path | None]:
         found = finds(self, path)
@@ -115,15 +115,15 @@ def test_a_link_that_is_flipped_never_names_another_files_content(home: Path, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(Access, "_find", find_and_flip)
-        assert shelf.open("link.pdf", access=access).pages[0].text == "Hello"
+        assert cache.open("link.pdf", access=access).pages[0].text == "Hello"
     for name, said in (("link.pdf", "Other"), ("a.pdf", "Hello"), ("b.pdf", "Other"), ("link.pdf", "Other")):
-        assert shelf.open(name, access=access).pages[0].text == said
+        assert cache.open(name, access=access).pages[0].text == said
 
 
 def test_one_file_of_two_names_is_read_once_and_named_as_it_was_asked_for(home: Path) -> None:
     os.link(home / "a.pdf", home / "b.pdf")
-    shelf, access = Shelf(), Access(roots=(home,))
-    first, second = shelf.open("a.pdf", access=access), shelf.open("b.pdf", access=access)
+    cache, access = DocumentCache(), Access(roots=(home,))
+    first, second = cache.open("a.pdf", access=access), cache.open("b.pdf", access=access)
     assert (first.name, second.name) == ("a.pdf", "b.pdf") and first.pages is second.pages
 
 

@@ -133,7 +133,7 @@ def test_a_batch_is_measured_killed_and_compared(tmp_path: Path) -> None:
     said: list[str] = []
 
     def make() -> Reader:
-        from layoutllm_tool.reader import LayoutLLMReader
+        from layoutllm_tool.readers.local import LayoutLLMReader
 
         return LayoutLLMReader()
 

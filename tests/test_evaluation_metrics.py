@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layoutllm_tool.confidence import BIAS, confidence, sigmoid
 from layoutllm_tool.cot import Area
 from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.evaluation import metrics
 from layoutllm_tool.evaluation.calibration import fit_confidence, fit_none_bias, fit_rows
 from layoutllm_tool.evaluation.rows import Row
+from layoutllm_tool.readers.confidence import BIAS, confidence, sigmoid
 from layoutllm_tool.testing import page_from_text
 
 WORDS = st.text(alphabet="abcDE 12.,-()", max_size=12)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from layoutllm_tool import evidence
 from layoutllm_tool.cot import AnswerFormation, Area, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.model.grammar import Decoded
 from layoutllm_tool.model.loss_head import Judged
+from layoutllm_tool.readers import confidence
 from layoutllm_tool.testing import page_from_text
 
 FORM = page_from_text("Date:       5/3/90      Total amount:   12.50\nName:       Bob Ray\nFax:\nTotal amount:")
@@ -26,7 +26,7 @@ def outcome(
 
 
 def signals(found: Decoded, page: Page = FORM) -> dict[str, float]:
-    return evidence.signals(page, found, [Area(1, Box(0, 0, 1000, 500), (0, 1))])
+    return confidence.signals(page, found, [Area(1, Box(0, 0, 1000, 500), (0, 1))])
 
 
 def place(text: str) -> tuple[tuple[int, int], ...]:
@@ -92,7 +92,7 @@ def test_the_heads_word_is_a_signal_where_there_is_a_head() -> None:
     [("Date of birth", "5/3/90", 1), ("Date", "Bob", -1), ("Fax No", "555 123 4567", 1), ("Name", "5", 0), ("Update", "x", 0)],
 )  # fmt: skip
 def test_what_a_key_says_of_its_value(key: str, answer: str, value: float) -> None:
-    assert evidence.typed(key, answer) == value
+    assert confidence.typed(key, answer) == value
 
 
 def test_a_page_without_words_and_a_formed_answer() -> None:
@@ -107,6 +107,6 @@ def test_every_signal_stands_in_the_table() -> None:
     for found in (signals(outcome("5/3/90", "Date", words=place("5/3/90"))), signals(outcome(None, "Date"))):
         for name in found:
             head, _, tail = name.rpartition("_")
-            assert f"``{name}``" in (evidence.__doc__ or "") or (
-                tail in ("logprob", "worst") and f"{head}_" in (evidence.__doc__ or "")
+            assert f"``{name}``" in (confidence.__doc__ or "") or (
+                tail in ("logprob", "worst") and f"{head}_" in (confidence.__doc__ or "")
             )

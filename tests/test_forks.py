@@ -15,7 +15,7 @@ from layoutllm_tool import LayoutLLMTool
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.model.weights import SHIPPED
-from layoutllm_tool.reader import LayoutLLMReader
+from layoutllm_tool.readers.local import LayoutLLMReader
 from tests import tiny
 
 SAMPLES = SHIPPED.parents[1] / "samples"
@@ -61,7 +61,12 @@ def test_locks_that_were_held_are_not_waited_for() -> None:
     reader = LayoutLLMReader(model=tiny.smol())
     tool = LayoutLLMTool(reader=reader, documents={"a": document()})
     before = tool.invoke({"document": "a", "question": "What is the total?"})
-    held = [reader._worker._lock, reader._library._shelf._lock, reader._library._pages._lock, reader._attempts._lock]
+    held = [
+        reader._worker._lock,
+        reader._pages._documents._files._lock,
+        reader._pages._pages._lock,
+        reader._attempts._lock,
+    ]
     taken, done = threading.Event(), threading.Event()
 
     def hold() -> None:

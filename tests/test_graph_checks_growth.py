@@ -14,11 +14,11 @@ import pytest
 from graphs.checks import CHECKS, Check
 from graphs.columns import column_of
 from graphs.reflection import Attempt
-from layoutllm_tool._lookup import MOST_KEY_LINES, places
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
-from layoutllm_tool.spatial import lines_at
-from layoutllm_tool.views.columns import table
+from layoutllm_tool.documents.key_places import MOST_KEY_LINES, places
+from layoutllm_tool.documents.spatial import lines_at
+from layoutllm_tool.documents.tables import table
 from tests.graph_attempts import attempt, rule
 
 SMALL, LARGE = 300, 600

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.documents.key_value_features import NAMES, features
-from layoutllm_tool.documents.key_value_rule import by_rule
-from layoutllm_tool.documents.key_values import PageLayout, candidates
+from layoutllm_tool.documents.key_values import by_rule, candidates
+from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.documents.search import as_printed, find
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead

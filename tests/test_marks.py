@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from layoutllm_tool.documents.geometry import Box, Page, Word
-from layoutllm_tool.documents.key_values import PageLayout
 from layoutllm_tool.documents.marks import choices
+from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.model.candidates import candidates_of
 from layoutllm_tool.model.options import Asked

@@ -182,7 +182,8 @@ def test_weights_may_be_a_registry(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: list[str]
 ) -> None:
     """Every reader is made by LayoutLLMReader: what it takes for its weights is what the command asks with."""
-    from layoutllm_tool import mcp_server, reader
+    from layoutllm_tool import mcp_server
+    from layoutllm_tool.readers import local
 
     assert call("promote", weights(tmp_path / "a"), registry=place) == 0
     seen = []
@@ -191,14 +192,14 @@ def test_weights_may_be_a_registry(
         seen.append(folder)
         raise RegistryError("far enough")
 
-    monkeypatch.setattr(reader, "_decoder", decoder)
+    monkeypatch.setattr(local, "_decoder", decoder)
     monkeypatch.setattr(mcp_server, "serve_stdio", lambda _server: seen.append(None))
     made: list[object] = []
     monkeypatch.setattr(mcp_server, "create_server", lambda given, **_: made.append(given))
     document = str(tmp_path / "documents/0.png")
     code = main([*(document if word == "DOCUMENT" else word for word in command_line), "--weights", str(place)])
     if command_line == ["mcp"]:
-        assert code == 0 and isinstance(made[0], reader.LayoutLLMReader)
+        assert code == 0 and isinstance(made[0], local.LayoutLLMReader)
     else:
         assert seen == [place / "models" / Registry(place).current]
 

@@ -13,12 +13,11 @@ import pytest
 from graphs.checks.values import amounts, dates
 from graphs.reflection import Attempt, Finding
 from graphs.reflector import areflect
-from layoutllm_tool._lookup import _TYPES
-from layoutllm_tool.amounts import amount, spans
-from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.documents.search import key_of
-from layoutllm_tool.spatial import contains, spatial_words
+from layoutllm_tool.documents.spatial import contains, spatial_words
+from layoutllm_tool.documents.values import amount, spans, spans_of
+from layoutllm_tool.readers.lookup import _TYPES
 from tests.graph_attempts import attempt
 
 UNITS = (" ", "a", "9", ",000", ".", "a@", "a.", "1 ", "1-", "9.99 ", "(", "A ", "A.", "jan ", "1 jan ", "RM ", "at the top ", "a@a.", "99", "$", "'", "/")  # fmt: skip

@@ -14,7 +14,7 @@ from layoutllm_tool.cot import Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document
 from layoutllm_tool.errors import CorrectionError, PageOutOfRange, QuestionError
 from layoutllm_tool.protocols import Progress, Reader
-from layoutllm_tool.reader import LayoutLLMReader
+from layoutllm_tool.readers.local import LayoutLLMReader
 from layoutllm_tool.testing import FakeOCR
 from tests import tiny
 

@@ -31,10 +31,10 @@ from layoutllm_tool.errors import (
     ServiceError,
 )
 from layoutllm_tool.protocols import Progress, Reader
+from layoutllm_tool.readers.crop import CropReader
 from layoutllm_tool.remote import RemoteReader
 from layoutllm_tool.remote.replies import error_of
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text, page_from_text
-from layoutllm_tool.views import CropReader
 from layoutllm_tool.web.desk import ServiceLimits
 from layoutllm_tool.web.middleware import error_json
 from tests.services import running

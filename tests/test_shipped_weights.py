@@ -20,7 +20,7 @@ from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.grammar import Constraints
 from layoutllm_tool.model.weights import SHIPPED, load_weights
 from layoutllm_tool.ocr import recognise_page
-from layoutllm_tool.reader import LayoutLLMReader
+from layoutllm_tool.readers.local import LayoutLLMReader
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

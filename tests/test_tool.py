@@ -19,12 +19,12 @@ from langchain_tests.unit_tests import ToolsUnitTests
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
-from layoutllm_tool import shelf
 from layoutllm_tool.cot import EXPECTED_TYPES, KINDS, STEPS, Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.loading import parsed_document
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import ModelError, OCRTimeout, WeightsNotFound
+from layoutllm_tool.readers.caching import DocumentCache
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text
 from layoutllm_tool.tool import AskDocumentArgs, LayoutLLMTool
 
@@ -176,9 +176,9 @@ def test_the_default_reader_is_built_once_at_the_first_call(monkeypatch: pytest.
         built.append(FakeReader())
         return built[-1]
 
-    module = types.ModuleType("layoutllm_tool.reader")
+    module = types.ModuleType("layoutllm_tool.readers.local")
     module.default_reader = default_reader  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "layoutllm_tool.reader", module)
+    monkeypatch.setitem(sys.modules, "layoutllm_tool.readers.local", module)
     tool = LayoutLLMTool(documents={"invoice.pdf": INVOICE})
     assert built == []
     assert [call(tool, **ASK).artifact["answer"] for _ in range(2)] == ["12.50", "12.50"]
@@ -274,11 +274,11 @@ def _count_opening(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return opened
 
 
-def test_the_shelf_forgets_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_document_cache_forgets_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "abc":
         Image.new("L", (9, 9)).save(tmp_path / f"{name}.png")
     opened = _count_opening(monkeypatch)
-    kept = shelf.Shelf(size=2)
+    kept = DocumentCache(size=2)
     for name in "abcbca":
         kept.open(f"{name}.png", access=Access(roots=(tmp_path,)))
     assert opened == ["a.png", "b.png", "c.png", "a.png"]

@@ -18,11 +18,10 @@ from graphs.checks.look import area_lines, look_at, read_pages, shown
 from graphs.checks.values import amounts, dates, misreading, to_the_cent
 from graphs.plan import Constraint
 from graphs.reflection import Attempt, Finding
-from layoutllm_tool.amounts import amount
-from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT
 from layoutllm_tool.documents.geometry import Line
 from layoutllm_tool.documents.search import plain
+from layoutllm_tool.documents.values import amount, spans_of
 
 _KINDS: tuple[ExpectedType, ...] = ("money", "number", "date")
 

@@ -19,8 +19,8 @@ from graphs.checks.look import (
     values,
 )
 from graphs.reflection import Attempt, Finding
-from layoutllm_tool._lookup import Found
 from layoutllm_tool.cot import Correction
+from layoutllm_tool.documents.key_places import Found
 
 DOUBTFUL = 0.5
 """Below this calibrated confidence an outcome is likelier wrong than right."""

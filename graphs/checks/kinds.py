@@ -25,12 +25,12 @@ from graphs.checks.look import (
 )
 from graphs.checks.values import dates
 from graphs.reflection import Attempt, Finding
-from layoutllm_tool._lookup import places
-from layoutllm_tool.amounts import spans as amounts
-from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import Correction, ExpectedType
+from layoutllm_tool.documents.key_places import places
 from layoutllm_tool.documents.search import plain
-from layoutllm_tool.spatial import contains, holder
+from layoutllm_tool.documents.spatial import contains, holder
+from layoutllm_tool.documents.values import spans as amounts
+from layoutllm_tool.documents.values import spans_of
 
 _QUOTED = re.compile(
     r"""["\u201c\u201d\u201e\u00ab`]([^"\u201c\u201d\u201e\u00ab\u00bb`]{1,80})["\u201c\u201d\u00bb`]"""

@@ -14,14 +14,13 @@ from itertools import islice
 from graphs.checks.values import dates
 from graphs.plan import SEPARATOR
 from graphs.reflection import Attempt
-from layoutllm_tool._lookup import Found, places
-from layoutllm_tool.amounts import amount
-from layoutllm_tool.answer_types import spans_of
-from layoutllm_tool.cot import SPATIAL_WORDS, Correction, ExpectedType, LayoutCoT
+from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT
 from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.key_places import Found, places
 from layoutllm_tool.documents.search import plain
-from layoutllm_tool.spatial import contains
-from layoutllm_tool.tool_content import quote
+from layoutllm_tool.documents.spatial import SPATIAL_WORDS, contains
+from layoutllm_tool.documents.values import amount, spans_of
+from layoutllm_tool.messages import quote
 
 _SHOWN = 80
 """Characters of a text from outside in a reason."""

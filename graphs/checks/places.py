@@ -22,11 +22,11 @@ from graphs.checks.look import (
     words_of,
 )
 from graphs.reflection import Attempt, Finding
-from layoutllm_tool._lookup import Found, places
-from layoutllm_tool.cot import SPATIAL_WORDS, Correction
+from layoutllm_tool.cot import Correction
 from layoutllm_tool.documents import search
+from layoutllm_tool.documents.key_places import Found, places
 from layoutllm_tool.documents.search import plain
-from layoutllm_tool.spatial import contains, holder, lines_at, spatial_words
+from layoutllm_tool.documents.spatial import SPATIAL_WORDS, contains, holder, lines_at, spatial_words
 
 _TYPED = ("date", "money", "number", "email", "phone")
 """Types that a page's words seldom fit by chance."""

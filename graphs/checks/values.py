@@ -1,6 +1,6 @@
 """Dates as answers spell them, columns of amounts, and how digits are misread. Pure, standard library only.
 
-A single amount is read by ``layoutllm_tool.amounts``. Relative dates ("yesterday"), times and dates without a year are not read.
+A single amount is read by ``layoutllm_tool.documents.values``. Relative dates ("yesterday"), times and dates without a year are not read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import unicodedata
 from datetime import date
 from decimal import Decimal
 
-from layoutllm_tool.amounts import amount
+from layoutllm_tool.documents.values import amount
 
 LONGEST = 80
 """Characters of a text that is read as a value; longer ones are none."""

@@ -110,7 +110,7 @@ def _load(options: argparse.Namespace) -> Document:
 
 
 def _reader(options: argparse.Namespace) -> Reader:
-    from layoutllm_tool.reader import LayoutLLMReader
+    from layoutllm_tool.readers.local import LayoutLLMReader
 
     return LayoutLLMReader(options.weights, languages=options.lang, engine=_engine(options.ocr))
 
@@ -129,7 +129,7 @@ def _ask(reader: Reader, document: Document, options: argparse.Namespace) -> lis
 
 
 def _annotate(cots: Sequence[LayoutCoT], document: Document, options: argparse.Namespace) -> None:
-    from layoutllm_tool.annotate import annotated_document
+    from layoutllm_tool.documents.drawing import annotated_document
 
     picture = annotated_document(cots, document, page=options.page)
     if picture is None:
@@ -144,7 +144,7 @@ def _annotate(cots: Sequence[LayoutCoT], document: Document, options: argparse.N
 
 
 def _notices(document: Document) -> None:
-    from layoutllm_tool.tool_content import plain_line
+    from layoutllm_tool.messages import plain_line
 
     for page in document.pages:
         for notice in page.notices:

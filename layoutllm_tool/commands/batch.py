@@ -168,7 +168,7 @@ def _model(weights: Path | None) -> dict[str, str]:
 
 def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | None) -> Workers:
     from graphs.batch.runner import here
-    from layoutllm_tool.reader import LayoutLLMReader
+    from layoutllm_tool.readers.local import LayoutLLMReader
 
     if reader is not None:
         return here(reader, settings)

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from layoutllm_tool.tool_content import plain_line
+from layoutllm_tool.messages import plain_line
 
 VERDICTS = {"satisfied": "green", "needs_revision": "yellow", "failed": "red", "max_iterations_reached": "red"}
 _HELP = """\

@@ -43,7 +43,7 @@ def _reader(options: argparse.Namespace) -> Reader | None:
 
         return RemoteReader(options.endpoint)
     if options.weights:
-        from layoutllm_tool.reader import LayoutLLMReader
+        from layoutllm_tool.readers.local import LayoutLLMReader
 
         return LayoutLLMReader(options.weights)
     return None

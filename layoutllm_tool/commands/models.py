@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.commands.arguments import add_languages
+from layoutllm_tool.messages import plain_line, quote
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.tool_content import plain_line, quote
 
 if TYPE_CHECKING:
     from layoutllm_tool.evaluation.promotion import Decision, Worse
@@ -107,7 +107,7 @@ def _promote(options: argparse.Namespace, reader: Reader | None) -> int:
 
 def make_reader(weights: Path | None, languages: Sequence[str]) -> Reader:
     """The package's own, on these weights."""
-    from layoutllm_tool.reader import LayoutLLMReader
+    from layoutllm_tool.readers.local import LayoutLLMReader
 
     return LayoutLLMReader(weights, languages=languages)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.commands.arguments import add_task, task_of
 from layoutllm_tool.commands.show import json_text
+from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.tool_content import plain_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -116,7 +116,7 @@ def _table(answers: Sequence[Answer]) -> Table:
 
 
 def _reader(options: argparse.Namespace) -> Reader:
-    from layoutllm_tool.reader import LayoutLLMReader
+    from layoutllm_tool.readers.local import LayoutLLMReader
 
     return LayoutLLMReader(options.weights)
 

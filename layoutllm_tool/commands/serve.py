@@ -88,7 +88,7 @@ def _limits(options: argparse.Namespace):  # type: ignore[no-untyped-def]  # Ser
 
 
 def _reader(options: argparse.Namespace) -> Reader:
-    from layoutllm_tool.reader import LayoutLLMReader
+    from layoutllm_tool.readers.local import LayoutLLMReader
 
     return LayoutLLMReader(options.weights, languages=options.lang)
 

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.annotate import COLOURS
 from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.documents.drawing import COLOURS
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.messages import plain_line
 from layoutllm_tool.printable import printable
-from layoutllm_tool.tool_content import plain_line
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     places = stored_places(options)
     build = partial(_reader, reader, options.weights, languages)
     if options.export:
-        from layoutllm_tool.tool_content import plain_line
+        from layoutllm_tool.messages import plain_line
         from layoutllm_tool.web.export import export
 
         if missing := export(options.folder, options.export, build, places=places):
@@ -69,6 +69,6 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
 def _reader(given: Reader | None, weights: Path | None, languages: tuple[str, ...]) -> Reader:
     """Reads in the batch's languages: the lines have to be the same."""
-    from layoutllm_tool.reader import LayoutLLMReader
+    from layoutllm_tool.readers.local import LayoutLLMReader
 
     return given or LayoutLLMReader(weights, languages=languages)

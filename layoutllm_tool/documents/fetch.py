@@ -1,4 +1,4 @@
-"""Bytes from an https URL: a public address, checked and then connected to; redirects followed; all within its time.
+"""Downloads https URLs from public addresses, with redirects, within a time limit.
 
 Every address that the host name resolves to must be public. Proxies from the environment are not used.
 """
@@ -22,7 +22,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _NOT_GLOBAL = tuple(
     ipaddress.ip_network(block)
     for block in (
-        # IANA's special-purpose registries, as far as the standard library of Python 3.11 takes them for global.
+        # Blocks of IANA's special-purpose registries that Python 3.11 takes for global.
         "192.0.0.0/24", "192.88.99.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24", "240.0.0.0/4",
         "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32", "2002::/16",
         "2620:4f:8000::/48", "3fff::/20", "5f00::/16", "fec0::/10",
@@ -33,8 +33,8 @@ _NOT_GLOBAL = tuple(
 def fetch(url: str, *, limits: Limits, access: Access) -> tuple[str, bytes]:
     """Name and bytes from an https URL, redirects followed, each checked anew.
 
-    The whole of it ends after ``limits.url_seconds``, whatever the server does: it runs in a thread of its own, which is
-    left behind, its sockets shut down. Raises DocumentNotAllowed, -NotFound, -TooLarge, -Unreadable.
+    Ends after ``limits.url_seconds``, whatever the server does: it runs in a thread, whose sockets are shut
+    down then. Raises DocumentNotAllowed, -NotFound, -TooLarge, -Unreadable.
     """
     if not access.urls:
         raise DocumentNotAllowed(f"{shown(url)} is a URL, and URLs are turned off.", hint="Give the path of a file.")
@@ -68,18 +68,18 @@ class _Download:
     def run(self) -> None:
         try:
             self.outcome.set_result(self._follow())
-        except BaseException as error:  # noqa: BLE001  whatever it is, whoever waits must hear of it
+        except BaseException as error:  # noqa: BLE001  fetch() waits for the outcome
             self.outcome.set_exception(error)
 
     def keep(self, connected: socket.socket) -> None:
-        """Sockets are kept here too: ``http.client`` forgets its own where a server says that it will close."""
+        """Keep the socket: ``http.client`` drops its own where a server announces that it will close."""
         with self._lock:
             self._sockets.append(connected)
         if self._over:
             self.cut()
 
     def cut(self) -> None:
-        """Makes every read that is under way fail at once, and every later one."""
+        """Make every current and later read fail."""
         with self._lock:
             self._over, sockets, self._sockets = True, self._sockets, []
         for one in sockets:
@@ -129,8 +129,11 @@ def _checked(url: str) -> SplitResult:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the open internet: not private, loopback, link-local, multicast, reserved or of
-    another special purpose, nor an IPv6 form that wraps an IPv4 address past this check."""
+    """Whether an IP address belongs to the open internet.
+
+    Not private, loopback, link-local, multicast, reserved or of another special purpose, nor an IPv6 form of
+    such an IPv4 address.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         return is_public(str(ip.ipv4_mapped))

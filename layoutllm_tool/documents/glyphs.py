@@ -1,6 +1,7 @@
-"""What PDFium knows about a page's characters: code, place on the drawn page, whether anything of them can be seen.
+"""A PDF page's characters from PDFium: code, place on the drawn page, visibility.
 
-Also undone here: pages whose text runs sideways, form fields and notes that lie outside the page's content. Whether the characters can be trusted is *not* decided here: see ``text_layer.py``.
+Also turns pages with sideways text, and merges form fields and notes into the page. ``text_layer.py`` decides
+whether to trust the characters.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class Glyph:
 
     @property
     def senseless(self) -> bool:
-        """Of no known meaning: a control character, a private or unassigned code, the replacement character."""
+        """Without meaning: a control character, a private or unassigned code, the replacement character."""
         if not self.text or self.text in "\t\n":
             return False
         return self.text == "\ufffd" or unicodedata.category(self.text) in ("Cc", "Co", "Cn")
 
 
 def flattened(document: Any, sheet: Any, number: int) -> Any:
-    """The page with what is written into its form fields and notes made part of it, so that the layer has it too."""
+    """The page with its form fields and notes merged in, so that the text layer has them."""
     from pypdfium2 import raw
 
     if (
@@ -57,7 +58,7 @@ def flattened(document: Any, sheet: Any, number: int) -> Any:
 
 
 def turn_upright(sheet: Any) -> int:
-    """Turns the page where nearly all of its text runs sideways or upside down. Degrees clockwise, 0 if left alone."""
+    """Turn the page where nearly all of its text runs sideways or upside down. Degrees clockwise, or 0."""
     from pypdfium2 import raw
 
     text = sheet.get_textpage()
@@ -78,8 +79,10 @@ def turn_upright(sheet: Any) -> int:
 
 
 def read_glyphs(sheet: Any, text: Any, count: int, size: tuple[int, int]) -> Iterator[Glyph]:
-    """The first ``count`` characters in the layer's order, without those that lie off the page, as printers' marks do.
-    ``size`` is the drawn page's, in pixels."""
+    """The first ``count`` characters in the layer's order, without those off the page (printers' marks).
+
+    ``size`` is the drawn page's, in pixels.
+    """
     from pypdfium2 import raw
 
     to_pixels = _transform(sheet, size)
@@ -116,7 +119,7 @@ def _off_page(box: Rect, size: tuple[int, int]) -> bool:
 
 
 def _transform(sheet: Any, size: tuple[int, int]) -> Callable[[float, float, float, float], Rect]:
-    """A function from a page box in points to pixels of the drawn page: crop box and rotation included."""
+    """A function from a page box in points to pixels of the drawn page, with crop box and rotation."""
     from pypdfium2 import raw
 
     fine = 1 << 24  # PDFium answers in whole device units
@@ -138,7 +141,7 @@ def _transform(sheet: Any, size: tuple[int, int]) -> Callable[[float, float, flo
 
 
 def _covering(sheet: Any, to_pixels: Callable[[float, float, float, float], Rect]) -> Callable[[Any, int, Rect], bool]:
-    """A function that tells whether a character lies under a picture drawn after it."""
+    """A function that tells whether a character lies under a picture that is drawn later."""
     from pypdfium2 import raw
 
     order: dict[int | None, int] = {}

@@ -1,6 +1,6 @@
-"""Picture files -> page pictures: upright, eight bits, "RGB" or "L", nothing half-read. Pillow; pillow-heif for HEIC.
+"""Picture files -> page pictures: upright, eight bits, "RGB" or "L". Pillow; pillow-heif for HEIC.
 
-PDFs are *not* here (``pdf.py``); skew and orientation of the scanned text are text recognition's business.
+Text recognition corrects skew and orientation of the text.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
-"""Decoders that untrusted bytes may reach. Not, for instance, EPS, which would start Ghostscript."""
+"""Decoders for untrusted bytes. Without EPS, for instance, which would start Ghostscript."""
 _BAND = 2**20
-"""Pixels that are scaled, or laid over white, at once."""
+"""Pixels of one band of rows."""
 _ORIENTATION = 0x0112
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """TIFF, BigTIFF."""
 MOST_DIRECTORIES = 5_000
-"""Pages of a TIFF: a whole binder, scanned. Pillow looks at all before the one that is wanted."""
+"""Pages of a TIFF. Pillow visits all pages before the one that is wanted."""
 _MAGIC = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",  # JPEG
@@ -39,7 +39,7 @@ def is_picture(data: bytes) -> bool:
     """Whether the first bytes are those of a picture format that can be read here."""
     if data.startswith(_MAGIC) or is_heic(data) or _is_avif(data):
         return True
-    if data[:2] == b"BM":  # with the four reserved bytes, lest a text that begins with BM is meant
+    if data[:2] == b"BM":  # with the four reserved bytes, since a text may begin with BM
         return data[6:10] == bytes(4)
     if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3] in b" \t\r\n#":  # PBM, PGM, PPM
         return len(data) > 2
@@ -58,7 +58,7 @@ def _is_avif(data: bytes) -> bool:
 def picture_pages(data: bytes, name: str, *, limits: Limits, wanted: Sequence[int] | None) -> Iterator[int | Page]:
     """The number of pages in the file, then those of ``wanted`` (1-based; None for all), one at a time.
 
-    Only TIFF has pages; of an animation the first frame is the page, and a notice says so. Raises DocumentTooLarge,
+    Only TIFF has pages. An animation's page is its first frame, with a notice. Raises DocumentTooLarge,
     DocumentUnreadable.
     """
     from PIL import Image as pillow
@@ -73,7 +73,8 @@ def picture_pages(data: bytes, name: str, *, limits: Limits, wanted: Sequence[in
         raise
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise too_many_pixels(name, limits) from error
-    # Pillow's decoders meet damage with nearly every exception there is (struct.error, SyntaxError, KeyError, ...).
+    # Pillow's decoders raise nearly every exception for damaged files (struct.error, SyntaxError, KeyError,
+    # ...).
     except Exception as error:
         raise DocumentUnreadable(
             f"the picture {name!r} is damaged or incomplete ({type(error).__name__}).",
@@ -95,8 +96,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
 def count_directories(data: bytes, name: str) -> int:
     """The pages of a TIFF, by its chain of directories. DocumentTooLarge past MOST_DIRECTORIES.
 
-    Pillow finds the number by visiting every directory, each in time that grows with those before it. A chain that runs
-    in a circle, or out of the file, ends there.
+    Pillow counts in quadratic time. Ends at a loop, and at the end of the file.
     """
     order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
     big = 43 in (data[2], data[3])
@@ -145,12 +145,12 @@ def _frames(
         notice = f"an animation of {frames} frames: only the first is read" if frames > 1 else ""
         yield 1
         # MPO: a photo followed by its previews, no animation.
-        yield as_page(1, _one(opened, name, limits), "" if opened.format == "MPO" else notice)
+        yield as_page(1, _decoded(opened, name, limits), "" if opened.format == "MPO" else notice)
         return
     yield directories
     for number in range(1, directories + 1) if wanted is None else wanted:
         opened.seek(number - 1)
-        yield as_page(number, _one(opened, name, limits), "")
+        yield as_page(number, _decoded(opened, name, limits), "")
 
 
 def as_page(number: int, image: Image, notice: str) -> Page:
@@ -158,7 +158,7 @@ def as_page(number: int, image: Image, notice: str) -> Page:
     return Page(number, image.width, image.height, image=image, notices=(notice,) if notice else ())
 
 
-def _one(frame: Image, name: str, limits: Limits) -> Image:
+def _decoded(frame: Image, name: str, limits: Limits) -> Image:
     _check_pixels(frame.size, name, limits)
     frame.load()
     return normalised(frame)
@@ -195,7 +195,7 @@ def normalised(image: Image) -> Image:
 
 
 def _over_white(image: Image) -> Image:
-    """In bands of rows, since each step between takes four bytes a pixel."""
+    """In bands of rows: each step between takes four bytes a pixel."""
     from PIL import Image as pillow
 
     flat = pillow.new("L" if image.mode in ("L", "LA", "La", "1") else "RGB", image.size)
@@ -215,7 +215,7 @@ def _bands(image: Image) -> list[tuple[int, int, int, int]]:
 def _eight_bits(image: Image) -> Image:
     """Integers are scaled by the bits they use (a 12-bit scan stays bright), floats by their range.
 
-    In bands of rows: the samples of a large picture as 64-bit floats would take eight times its memory.
+    In bands of rows: 64-bit floats take eight times the picture's memory.
     """
     import numpy as np
     from PIL import Image as pillow

@@ -1,4 +1,4 @@
-"""What tells a key's value from its neighbours: numbers about a candidate, for a small network. Standard library only.
+"""Features of a candidate for a key's value, for a small network. Standard library only.
 
 Lengths are in key heights and squashed by log(1 + x); shares are 0-1. The names stand in ``NAMES``, in order.
 """
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
-from layoutllm_tool.documents.key_values import MARKS, Candidate, PageLayout, PlacedWord, Run
+from layoutllm_tool.documents.key_values import MARKS, Candidate
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run
 
 NAMES = (
     "right", "below", "left", "above", "gap", "down", "indent", "indent_left", "overlap", "width", "words", "lines", "characters",
@@ -27,7 +28,7 @@ _LETTERS = re.compile(r"[^\W\d_]")
 def features(
     layout: PageLayout, found: Sequence[Candidate], *, scores: Sequence[float], rule: Candidate | None
 ) -> list[list[float]]:
-    """One row a candidate. ``scores`` say how well each one's key matches; ``rule`` is what the rule would take."""
+    """One row a candidate. ``scores``: how well each one's key matches; ``rule``: what ``by_rule`` takes."""
     keys = list(dict.fromkeys(tuple(w.id for w in c.key) for c in found))
     sides: dict[tuple[object, str], int] = {}
     nearest = {
@@ -94,7 +95,7 @@ def _upper(letters: Sequence[str]) -> bool:
 
 
 def _under(layout: PageLayout, words: Run, height: float) -> tuple[float, float]:
-    """Distance to the text below the last row, in heights, and whether that begins where the words begin."""
+    """Distance to the text below the last row, in heights, and whether it begins at the same x."""
     last = words[-1]
     x0, x1 = min(w.x0 for w in words), last.x1
     below = [w for w in layout.between(last.middle + 0.5 * height, last.middle + 6 * height) if w.x0 < x1 and w.x1 > x0]

@@ -1,30 +1,26 @@
-"""The values that may belong to a printed key, by geometry and text alone. Standard library only.
+"""The words that may be the value of a printed key, by geometry and text alone. Standard library only.
 
-A key is any run of words on the page. Candidates are runs of words around it: to its right, below it, to its left
-(a mark beside its label), above it (a caption under its value), each cut at several gaps, before the next key, and
-continued over wrapped lines. Distances are in heights of the key's own words, so that nothing depends on the page's
-resolution. Which key a question means is *not* decided here (``search.py`` finds texts), nor which type a value has.
+A key is any run of words on the page. Candidates are runs of words to its right, below it, to its left (a
+mark beside its label) or above it (a value over its caption), cut at several gaps and before the next key,
+and continued over wrapped lines. Distances are in heights of the key's words, so they do not depend on the
+resolution.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import chain, pairwise
 from statistics import median
 from typing import Literal, get_args
 
-from layoutllm_tool.documents.geometry import SCALE, Page
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId
 
-WordId = tuple[int, int]
-"""Line and word in it: ``page.lines[line].words[word]``."""
 Side = Literal["right", "below", "left", "above"]
 SIDES: tuple[Side, ...] = get_args(Side)
 
 GAPS = (0.9, 2.0, 4.0)
-"""Widest gaps inside a value, in key heights: a narrow one ends a value before its neighbour, a wide one keeps a
-justified or tabulated value whole."""
+"""Widest gaps inside a value, in key heights. Wide ones keep justified and tabulated values whole."""
 REACH_RIGHT, REACH_BELOW = 40.0, 6.0
 """How far a value may stand from its key, in key heights."""
 LINE_STEP = 2.1
@@ -32,33 +28,9 @@ LINE_STEP = 2.1
 MOST_LINES = 6
 """Lines of a wrapped value that are followed."""
 MARKS = frozenset("xX✓✔☑☒✗✘■●•√vV*")
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedWord:
-    """A word in pixels of the page's picture."""
-
-    id: WordId
-    text: str
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-    @property
-    def height(self) -> float:
-        return self.y1 - self.y0
-
-    @property
-    def middle(self) -> float:
-        return (self.y0 + self.y1) / 2
-
-    @property
-    def ends_key(self) -> bool:
-        return self.text.endswith((":", "\uff1a")) and self.text != ":"
-
-
-Run = tuple[PlacedWord, ...]
+FAR_RIGHT = 6.0
+"""Farther right than this, in key heights, is another column where text stands close below the key."""
+NEAR_BELOW, FAR_BELOW = 1.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,109 +54,17 @@ class Candidate:
         return tuple(word.id for word in self.words)
 
 
-class PageLayout:
-    """A page's words by place. Make it once a page: every key of it uses the same."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.words: list[PlacedWord] = [
-            _placed(page, line, number) for line, of in enumerate(page.lines or ()) for number in range(len(of.words))
-        ]
-        self.by_id = {word.id: word for word in self.words}
-        self._by_middle = sorted(self.words, key=lambda word: word.middle)
-        self._middles = [word.middle for word in self._by_middle]
-        self.height = median([w.height for w in self.words] or [1.0]) or 1.0
-
-    def between(self, top: float, bottom: float) -> list[PlacedWord]:
-        """Words whose middle lies in that band of pixels."""
-        start = bisect_left(self._middles, top)
-        return self._by_middle[start : bisect_left(self._middles, bottom)]
-
-    def row_from(self, word: PlacedWord) -> list[PlacedWord]:
-        """The word and everything right of it on its row, neighbour by neighbour: a row may slope."""
-        row = [word]
-        while (following := self._right.get(row[-1].id)) is not None and len(row) <= len(self.words):
-            row.append(following)
-        return row
-
-    def row_of(self, word: PlacedWord) -> list[PlacedWord]:
-        """The word's whole row."""
-        while (before := self._before.get(word.id)) is not None:
-            word = before
-        return self.row_from(word)
-
-    @cached_property
-    def rows(self) -> tuple[Run, ...]:
-        """All words from left to right, row by row."""
-        return tuple(tuple(self.row_from(word)) for word in self.words if self.before(word) is None)
-
-    def after(self, word: PlacedWord) -> PlacedWord | None:
-        return self._right.get(word.id)
-
-    def before(self, word: PlacedWord) -> PlacedWord | None:
-        return self._before.get(word.id)
-
-    @cached_property
-    def _right(self) -> dict[WordId, PlacedWord]:
-        """The right-hand neighbour: the next word of the line, behind the line's end the nearest on the same row."""
-        found: dict[WordId, PlacedWord] = {}
-        taken: set[WordId] = set()
-        ends: list[tuple[float, PlacedWord, PlacedWord]] = []
-        firsts = [w for w in self._by_middle if w.id[1] == 0]
-        middles = [w.middle for w in firsts]
-        for word in self.words:
-            after = self.by_id.get((word.id[0], word.id[1] + 1))
-            if after is not None:
-                found[word.id] = after
-                continue
-            start = bisect_left(middles, word.y0 - word.height)
-            stop = bisect_left(middles, word.y1 + word.height)
-            for other in firsts[start:stop]:
-                # The centres grow along a line too, so no chain of neighbours ever comes back to its beginning.
-                follows = other.x0 + other.x1 > word.x0 + word.x1 and other.x0 > word.x1 - 0.3 * word.height
-                if follows and _shared(word, other) >= 0.4:
-                    ends.append((other.x0 - word.x1, word, other))
-        for _, word, other in sorted(ends, key=lambda end: end[0]):
-            if word.id not in found and other.id not in taken:
-                found[word.id] = other
-                taken.add(other.id)
-        return found
-
-    @cached_property
-    def _before(self) -> dict[WordId, PlacedWord]:
-        return {after.id: self.by_id[before] for before, after in self._right.items()}
-
-
-def _shared(a: PlacedWord, b: PlacedWord) -> float:
-    """The rows' overlap as a share of the lower word."""
-    return (min(a.y1, b.y1) - max(a.y0, b.y0)) / max(min(a.height, b.height), 1e-6)
-
-
-def _placed(page: Page, line: int, number: int) -> PlacedWord:
-    word = (page.lines or ())[line].words[number]
-    x, y = page.width / SCALE, page.height / SCALE
-    return PlacedWord(
-        (line, number),
-        word.text,
-        word.box.x0 * x,
-        word.box.y0 * y,
-        word.box.x1 * x,
-        max(word.box.y1, word.box.y0 + 0.1) * y,
-    )
-
-
 def candidates(layout: PageLayout, key: Run) -> list[Candidate]:
-    """What may be the key's value, without repetition: right of it first, nearest first on each side."""
+    """Candidates for the key's value, each once: right of it first, nearest first on each side."""
     last = _last_row(key)
     height = max(median(w.height for w in key), 0.5 * layout.height, 1.0)
-    found: dict[tuple[WordId, ...], Candidate] = {}
+    sides = (
+        _right(layout, key, last, height), _below(layout, key, height),
+        _left(layout, key, last, height), _above(layout, key, height),
+    )  # fmt: skip
     own = {w.id for w in key}
-    for candidate in (
-        *_right(layout, key, last, height),
-        *_below(layout, key, height),
-        *_left(layout, key, last, height),
-        *_above(layout, key, height),
-    ):
+    found: dict[tuple[WordId, ...], Candidate] = {}
+    for candidate in chain(*sides):
         if own.isdisjoint(candidate.ids):
             found.setdefault(candidate.ids, candidate)
     return list(found.values())
@@ -210,7 +90,7 @@ def _right(layout: PageLayout, key: Run, last: Run, height: float) -> Iterator[C
 
 
 def _cut(row: Sequence[PlacedWord], height: float) -> Iterator[Run]:
-    """The row's beginning, ended at gaps of several widths and before the next key."""
+    """The row's beginning, up to gaps of several widths and to the next key."""
     ends: set[int] = set()
     for limit in GAPS:
         stop = next((i for i in range(1, len(row)) if row[i].x0 - row[i - 1].x1 > limit * height), len(row))
@@ -225,7 +105,7 @@ def _cut(row: Sequence[PlacedWord], height: float) -> Iterator[Run]:
 
 
 def _key_starts(row: Sequence[PlacedWord], colon: int) -> Iterator[int]:
-    """Where the key that ends with this colon may begin: after the widest gaps before it, with a capital, with its last word."""
+    """Where the key of this colon may begin: after the widest gaps, at a capital, at its last word."""
     if colon == 0:
         return
     starts = range(max(1, colon - 5), colon + 1)
@@ -238,11 +118,8 @@ def _key_starts(row: Sequence[PlacedWord], colon: int) -> Iterator[int]:
 def _below(layout: PageLayout, key: Run, height: float) -> Iterator[Candidate]:
     x0, x1, bottom = min(w.x0 for w in key), max(w.x1 for w in key), max(w.y1 for w in key)
     own = {w.id for w in key}
-    under = [
-        w
-        for w in layout.between(bottom, bottom + REACH_BELOW * height)
-        if w.id not in own and w.x0 < x1 + height and w.x1 > x0 - 0.5 * height
-    ]
+    near = layout.between(bottom, bottom + REACH_BELOW * height)
+    under = [w for w in near if w.id not in own and w.x0 < x1 + height and w.x1 > x0 - 0.5 * height]
     seen: list[float] = []
     for first in sorted(under, key=lambda w: w.middle):
         if any(abs(first.middle - y) < 0.6 * height for y in seen):
@@ -297,17 +174,13 @@ def _following(layout: PageLayout, key: Run, run: Run, height: float) -> Iterato
     left = run[0].x0
     for _ in range(MOST_LINES - 1):
         step = max(run[0].height, height)
-        row = [
-            w
-            for w in layout.between(run[0].middle + 0.5 * step, run[0].middle + LINE_STEP * step)
-            if w.id not in own and abs(w.x0 - left) < 1.2 * step
-        ]
+        near = layout.between(run[0].middle + 0.5 * step, run[0].middle + LINE_STEP * step)
+        row = [w for w in near if w.id not in own and abs(w.x0 - left) < 1.2 * step]
         if not row:
             return
         first = min(row, key=lambda w: w.middle)
-        after = layout.row_from(first)
-        run = next(_split(after, GAPS[1] * height))
-        if run[-1].ends_key or any(w.ends_key for w in run):
+        run = next(_split(layout.row_from(first), GAPS[1] * height))
+        if any(w.ends_key for w in run):
             return
         yield run
 
@@ -328,3 +201,50 @@ def _above(layout: PageLayout, key: Run, height: float) -> Iterator[Candidate]:
         for run in _split(layout.row_of(nearest), GAPS[1] * height):
             if run[0].x0 < x1 and run[-1].x1 > x0:
                 yield Candidate(run, key, "above", (top - nearest.y1) / height, 1)
+
+
+def by_rule(layout: PageLayout, found: Sequence[Candidate]) -> Candidate | None:
+    """The value by rule, without weights: right of the key, else below it, wrapped lines joined.
+
+    Takes the first place of the key that has a value beside it.
+    """
+    by_key: dict[tuple[WordId, ...], list[Candidate]] = {}
+    for candidate in found:
+        by_key.setdefault(tuple(w.id for w in candidate.key), []).append(candidate)
+    for side in SIDES:
+        for of in by_key.values():
+            if chosen := _of_side(layout, of, side):
+                return chosen
+    return None
+
+
+def _of_side(layout: PageLayout, found: Sequence[Candidate], side: str) -> Candidate | None:
+    good = [c for c in found if c.side == side and not any(w.ends_key for w in c.words)]
+    near_below = any(c.side == "below" and c.gap < NEAR_BELOW and not any(w.ends_key for w in c.words) for c in found)
+    if side == "right" and near_below:
+        good = [c for c in good if c.gap < FAR_RIGHT]
+    if side == "below":
+        good = [c for c in good if c.gap < FAR_BELOW]
+    if not good:
+        return None
+    first = good[0].words[0].id
+    same = [c for c in good if c.words[0].id == first and _whole(layout, c)]
+    return max(same, key=lambda c: len(c.words)) if same else good[0]
+
+
+def _whole(layout: PageLayout, candidate: Candidate) -> bool:
+    """Whether it has no wide gaps, and nothing stands left of its lines after the first."""
+    words = candidate.words
+    limit = GAPS[1] * max(w.height for w in words)
+    for before, word in pairwise(words):
+        if word.middle - before.middle > 0.5 * word.height:
+            left = layout.before(word)
+            if left is not None or _mostly_digits(before.text) or _mostly_digits(word.text):
+                return False
+        elif word.x0 - before.x1 > limit:
+            return False
+    return True
+
+
+def _mostly_digits(text: str) -> bool:
+    return sum(c.isdigit() for c in text) > len(text) / 2

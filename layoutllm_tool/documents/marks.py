@@ -1,5 +1,8 @@
-"""Choices on a form: boxes and circles beside labels, and which of them are ticked. In the words ("(x) Married", a box as a sign), and in
-the picture, where text recognition gives no word for them. Boxes in pixels of the page."""
+"""Boxes and circles beside labels on a form, and which of them are ticked.
+
+Found in the words ("(x) Married", a box as a sign), and in the picture, where text recognition gives no word
+for them. Boxes in pixels of the page.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,11 +37,11 @@ REACH = 2.5
 STEP = 2.6
 """From one row of choices to the next, in line heights."""
 TALL, MOST_PIXELS, MOST_OUTLINES = 24.0, 6_000_000, 20_000
-"""Pixels of a line's height beyond which the picture is made smaller; pixels and outlines of a picture that is looked through."""
+"""Largest line height in pixels (larger pictures are shrunk); most pixels and outlines of a picture."""
 MOST_CHOICES = 400
-"""Of a page; where there seem to be more, none are."""
+"""Of a page; where there are more, none is taken."""
 GRAINY = 0.15
-"""Changes between ink and paper from left to right, a pixel, beyond which a picture is noise: its outlines would take minutes."""
+"""Most changes between ink and paper a pixel. Outlines of noisier pictures would take minutes."""
 LEAST_CONTRAST = 40
 """Grey levels between ink and paper."""
 _TICKED = frozenset("☑☒✓✔✗✘✕✖■●◉⚫⬛")
@@ -78,7 +81,7 @@ class _Picture:
 
     @classmethod
     def of(cls, image: Image, layout: PageLayout) -> _Picture | None:
-        """None where it would be too large to be looked through."""
+        """None where it is too large."""
         page = layout.page
         scale = min(1.0, TALL / layout.height)
         size = max(round(page.width * scale), 1), max(round(page.height * scale), 1)
@@ -104,7 +107,7 @@ class _Picture:
                 child = int(tree[0][child][0])
             if not holes or len(holes) > MOST_HOLES:
                 continue
-            # A tick may cut the inside of a box in pieces, and lead out of it: the box is where the pieces are.
+            # A tick may cut the inside of a box in pieces and lead out of it: take the box around the pieces.
             x, y, wide, high = cv2.boundingRect(np.concatenate([outlines[hole] for hole in holes]))
             sides = sorted((wide, high))
             if not SMALLEST * height <= sides[1] <= LARGEST * height or sides[0] < SQUARE * sides[1]:
@@ -132,7 +135,7 @@ def is_mark(text: str) -> bool:
 
 
 def complete(group: Sequence[Choice], layout: PageLayout) -> bool:
-    """Whether nothing beside the group looks like a further choice, whose box was not seen."""
+    """Whether nothing beside the group looks like another choice whose box was missed."""
     own = {word.id for choice in group for word in choice.label}
     left = [min(word.x0 for word in choice.label) for choice in group]
     first = min(choice.box[0] for choice in group)
@@ -170,31 +173,23 @@ def _in_row(row: Sequence[PlacedWord], drawn: Sequence[Frame], picture: _Picture
     for number, item in enumerate(items):
         if isinstance(item, _Mark):
             label = _label(items[number + 1 :], item.box[2], height)
-            if not label and number:
-                label = _label_before(items[:number], item.box[0], height)
+            label = label or _label(items[:number][::-1], item.box[0], height, leftward=True)[::-1]
             if label:
                 yield Choice(label, item.box, item.ticked)
 
 
-def _label(items: Sequence[PlacedWord | _Mark], edge: float, height: float) -> Run:
-    """The words right of an edge, up to a gap or the next box."""
+def _label(items: Sequence[PlacedWord | _Mark], edge: float, height: float, *, leftward: bool = False) -> Run:
+    """The words from an edge on, up to a gap or the next box."""
     run: list[PlacedWord] = []
     for item in items:
-        if isinstance(item, _Mark) or item.x0 - edge > (REACH if not run else 1.4) * height:
+        if isinstance(item, _Mark):
+            break
+        gap = edge - item.x1 if leftward else item.x0 - edge
+        if gap > (1.4 if run else REACH) * height:
             break
         run.append(item)
-        edge = item.x1
+        edge = item.x0 if leftward else item.x1
     return tuple(run)
-
-
-def _label_before(items: Sequence[PlacedWord | _Mark], edge: float, height: float) -> Run:
-    run: list[PlacedWord] = []
-    for item in reversed(items):
-        if isinstance(item, _Mark) or edge - item.x1 > (REACH if not run else 1.4) * height:
-            break
-        run.append(item)
-        edge = item.x0
-    return tuple(reversed(run))
 
 
 def _read_marks(
@@ -225,7 +220,7 @@ def _read_marks(
 
 
 def _in_a_word(box: Frame, layout: PageLayout) -> bool:
-    """Whether it is a letter of a word: one of a single sign may be a box that was read as a letter."""
+    """Whether it lies in a word. A single sign that is no letter may be a box."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return any(
         w.x0 <= x <= w.x1 and w.y0 <= y <= w.y1 and (len(w.text) > 1 or w.text.isalnum())

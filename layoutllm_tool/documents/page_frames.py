@@ -1,7 +1,7 @@
-"""A page on its way from the process that parsed it: a small JSON head, its words in one packed block, its pixels in bands of rows.
+"""A parsed page in transit: a small JSON head, its words in one packed block, its pixels in bands of rows.
 
-A receiver trusts none of it. ``PageHead`` holds every number against bounds, so that all sizes are known before anything
-is allocated. How frames travel is *not* here: see ``parser_process`` and ``parser_worker``.
+The receiver trusts none of it. ``PageHead`` checks every number, so that all sizes are known before anything
+is allocated. ``parser_child`` and ``parser_worker`` send and receive the frames.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CHANNELS = {"L": 1, "RGB": 3}
 """Bytes of a pixel, by mode."""
 BAND = 16 * 2**20
-"""Bytes of the rows of pixels that travel together: an ordinary page in one, a huge one in memory of its own size."""
+"""Bytes of one band. An ordinary page has one band."""
 MOST_TEXT = 16 * 2**20
 """Bytes of one page's text."""
 _COUNT, _BOX = 4, 32
@@ -36,7 +36,7 @@ def bounded(value: object, least: int, most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PageHead:
-    """What is said of a page before its words and pixels. Sizes are in pixels and bytes."""
+    """The facts of a page that precede its words and pixels. Sizes in pixels and bytes."""
 
     number: int
     width: int
@@ -94,7 +94,7 @@ class PageHead:
 
 
 def packed(page: Page, image: Image) -> tuple[PageHead, bytes]:
-    """The page's head, and its lines as: words of each line, boxes, texts one to a row. Words come from a PDF: without confidences."""
+    """The page's head, and a block: words of each line, boxes, texts one to a row. No confidences."""
     words = page.words
     text = "\n".join(word.text for word in words).encode("utf-8", "surrogatepass")
     counts = array("I", [len(line.words) for line in page.lines or ()])

@@ -1,7 +1,7 @@
-"""One child process that parses strangers' files, seen from the process that started it, and the pipes to it.
+"""One child process that parses untrusted files, and the pipes to it, on the parent's side.
 
-What a child says is data: sizes are checked against the limits before anything is allocated, and nothing is unpickled. Which
-child a document goes to is *not* decided here: see ``parser_process``.
+Checks the child's sizes against the limits before allocating, and unpickles nothing. ``parser_process``
+chooses the child for a document.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ _COMMAND = "from layoutllm_tool.documents.parser_worker import main; main()"
 _HANDED_ON = (
     "DYLD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR",
 )  # fmt: skip
-"""Of the environment. What else is in it, keys for instance, is nothing to a process that opens strangers' files."""
+"""The environment variables that a child gets: none that may hold keys."""
 
 
 class ParserTrouble(Exception):
-    """The child is of no more use."""
+    """The child can't be used any more."""
 
 
 class ParserExhausted(ParserTrouble):
-    """It said so itself: it has no memory left."""
+    """The child reported that it has no memory left."""
 
 
 class ParserNotStarted(ParserTrouble):
-    """It never came to read a request."""
+    """The child never read a request."""
 
 
 def _path() -> list[str]:
-    """Where the child finds what this process found: ``sys.path``, and this package, wherever the working directory was then."""
+    """The absolute entries of ``sys.path``, and this package's folder."""
     path = [place for place in sys.path if os.path.isabs(place)]
     home = os.path.dirname(os.path.dirname(errors.__file__))
     return path if home in path else [home, *path]
@@ -102,7 +102,7 @@ class ParserChild:
         return not self.late and self._process.poll() is None
 
     def parse(self, data: bytes, request: ParseRequest) -> tuple[int, list[Page]]:
-        """The number of pages in the file and those asked for. Raises what the child's ``parse`` raised, or ParserTrouble."""
+        """The file's number of pages, and those asked for. Raises what ``parse`` raised, or ParserTrouble."""
         self._await_start()
         self.served += 1
         limits, budget = request.limits, Budget(request.name, request.limits)
@@ -113,40 +113,40 @@ class ParserChild:
 
         with self._deadline(left()):
             self._send({"request": request.to_json(), "raw": len(data)}, data)
-            total = self._total(self._said(), request)
+            total = self._total(self._receive(), request)
         pages = []
         for number in range(1, total + 1) if request.pages is None else request.pages:
             with self._deadline(left()):
-                pages.append(self._page(self._said(), number, budget))
+                pages.append(self._page(self._receive(), number, budget))
         with self._deadline(left()):
-            if not self._said().get("end"):
-                raise ParserTrouble("it said more than it was asked for")
+            if not self._receive().get("end"):
+                raise ParserTrouble("it sent more than it was asked for")
         return total, pages
 
     def _await_start(self) -> None:
-        """Its imports count for nobody's document."""
+        """Wait for its imports, outside of any document's time."""
         if self.ready:
             return
         try:
             with self._deadline(START_SECONDS, grace=START_SECONDS):
-                self.ready = self._said().get("ready") is True
+                self.ready = self._receive().get("ready") is True
         except ParserTrouble as trouble:
             raise ParserNotStarted(str(trouble)) from trouble
         if not self.ready:
-            raise ParserNotStarted("it said nonsense")
+            raise ParserNotStarted("it sent nonsense")
 
-    def _total(self, said: dict[str, Any], request: ParseRequest) -> int:
+    def _total(self, reply: dict[str, Any], request: ParseRequest) -> int:
         try:
-            return bounded(said.get("total"), 1, request.limits.max_pages if request.pages is None else _MOST_PAGES)
+            return bounded(reply.get("total"), 1, request.limits.max_pages if request.pages is None else _MOST_PAGES)
         except ValueError as error:
             raise ParserTrouble(f"it sent no number of pages: {error}") from error
 
-    def _page(self, said: dict[str, Any], number: int, budget: Budget) -> Page:
+    def _page(self, reply: dict[str, Any], number: int, budget: Budget) -> Page:
         limits = budget.limits
         try:
             bounds = {"max_pixels": limits.max_pixels, "max_words": limits.max_words}
-            head = PageHead.from_json(said["page"], number=number, **bounds)
-            budget.add(head.pixels, head.words)  # the child has done so before: here it only fails where the child lies
+            head = PageHead.from_json(reply["page"], number=number, **bounds)
+            budget.add(head.pixels, head.words)  # the child has checked it: fails only where the child lies
             lines = unpacked(head, self._read(head.block))
         except (DocumentError, LookupError, TypeError, ValueError) as error:
             raise ParserTrouble(f"it sent no page: {error}") from error
@@ -166,11 +166,9 @@ class ParserChild:
             image.paste(pillow.frombytes(head.mode, (head.width, rows), band), (0, top))
         return image
 
-    # -- bytes --------------------------------------------------------------------------------------------------------
-
     @contextmanager
     def _deadline(self, seconds: float, *, grace: float = 0.0) -> Iterator[None]:
-        """Ends the child where what stands inside is not done in time: then every wait for it ends too."""
+        """Kill the child after so many seconds, which ends every wait for it."""
         self.since = time.monotonic() + grace
         watchdog = threading.Timer(min(max(seconds, 0.0), threading.TIMEOUT_MAX), self.give_up)
         watchdog.daemon = True
@@ -190,18 +188,18 @@ class ParserChild:
         except OSError as error:
             raise ParserTrouble("it no longer listens") from error
 
-    def _said(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         """The next frame's JSON. Raises the DocumentError that it may hold, or ParserTrouble."""
         (length,) = LENGTH.unpack(self._read(LENGTH.size))
         if length > _MOST_HEAD:
-            raise ParserTrouble("it said too much")
+            raise ParserTrouble("it sent too much")
         try:
-            said = dict(json.loads(self._read(length)))
+            reply = dict(json.loads(self._read(length)))
         except (ValueError, TypeError, RecursionError) as error:
-            raise ParserTrouble("it said nonsense") from error
-        if "error" in said:
-            raise _error(said["error"])
-        return said
+            raise ParserTrouble("it sent nonsense") from error
+        if "error" in reply:
+            raise _error(reply["error"])
+        return reply
 
     def _read(self, size: int) -> bytearray:
         block = bytearray(size)
@@ -213,14 +211,12 @@ class ParserChild:
         return block
 
     def give_up(self) -> None:
-        """From another thread: whoever waits for the page hears that it took too long."""
+        """Kill it from another thread; whoever waits for its page gets ParserTrouble."""
         self.late = True
         self._process.kill()
 
-    # -- end ----------------------------------------------------------------------------------------------------------
-
     def end(self) -> None:
-        """At once, whatever it is doing."""
+        """Kill the process and close its pipes."""
         self._process.kill()
         self._process.wait()
         self.forget()
@@ -240,12 +236,12 @@ def _widen(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
-def _error(said: Any) -> Exception | type[Exception]:
-    if not isinstance(said, dict):
-        return ParserTrouble("it said nonsense")
-    if said.get("kind") == "MemoryError":
+def _error(reply: Any) -> Exception | type[Exception]:
+    if not isinstance(reply, dict):
+        return ParserTrouble("it sent nonsense")
+    if reply.get("kind") == "MemoryError":
         return ParserExhausted
-    kind = getattr(errors, str(said.get("kind")), None)
+    kind = getattr(errors, str(reply.get("kind")), None)
     if not (isinstance(kind, type) and issubclass(kind, DocumentError)):
         return ParserTrouble("it failed in an unknown way")
-    return kind(str(said.get("message"))[:2000], hint=str(said.get("hint"))[:500])
+    return kind(str(reply.get("message"))[:2000], hint=str(reply.get("hint"))[:500])

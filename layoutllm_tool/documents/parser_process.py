@@ -1,7 +1,8 @@
-"""The processes that parse strangers' files: bounded in memory, time and output (``parser_worker``), and one file to a process at a time.
+"""A pool of child processes that parse untrusted files, one file at a time, bounded in memory, time and
+output.
 
-One child stays warm. While it is busy others are started, up to ``MOST``, so that a hostile file keeps nobody waiting but whoever
-sent it. A child that died, was late, or said something that is no answer is ended, and another takes its place.
+One child stays warm. While it is busy others are started, up to ``MOST``, so that a hostile file delays
+nobody else. A child that died, was late or sent an invalid answer is replaced.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from layoutllm_tool.errors import DocumentError, DocumentTooLarge, DocumentUnrea
 MOST = 3
 """Children at once."""
 PATIENCE = 10.0
-"""Seconds for one page while somebody else waits for a child: then the one that is longest at its page gives way."""
+"""Seconds for one page while another document waits. Then the child that is longest at its page is killed."""
 IDLE_SECONDS = 30.0
-"""After which all idle children but one are ended."""
+"""Seconds after which all idle children but one end."""
 RENEWED_AFTER = 256
-"""Documents, so that what a library leaks ends with its child."""
+"""Documents of one child, which bounds what libraries leak."""
 
 
 class ParserPool:
-    """Children and who has them. Safe for several threads; a forked process begins with none of its own."""
+    """Idle and busy children. Safe for several threads; empty in a forked process."""
 
     def __init__(self, most: int = MOST, idle_seconds: float = IDLE_SECONDS) -> None:
         self.most, self.idle_seconds = most, idle_seconds
@@ -43,9 +44,9 @@ class ParserPool:
     def _begin(self) -> None:
         self._changed = threading.Condition()
         self._idle: list[ParserChild] = []
-        """The one that was busy last is the last, and is taken first."""
+        """A stack: the last one used is taken first."""
         self._busy: set[ParserChild] = set()
-        self._tidied = False
+        self._timer_runs = False
         """Whether a timer runs that ends idle children."""
 
     def parse(self, data: bytes, request: ParseRequest) -> tuple[int, list[Page]]:
@@ -64,7 +65,7 @@ class ParserPool:
             self._give_back(child, whole=whole)
 
     def warm(self) -> None:
-        """Starts a child if there is none, and waits neither for it nor for another."""
+        """Start a child if there is none. Does not wait."""
         with self._changed:
             if not self._idle and not self._busy:
                 self._idle.append(ParserChild())
@@ -85,13 +86,13 @@ class ParserPool:
             return child
 
     def _make_room(self) -> None:
-        """Slow documents have the children for as long as they like, but only while nobody waits."""
+        """Kill the slowest child where another document waits too long."""
         slowest = min((child for child in self._busy if not child.late), key=lambda child: child.since, default=None)
         if slowest is not None and time.monotonic() - slowest.since > PATIENCE:
             slowest.give_up()
 
     def _give_back(self, child: ParserChild, *, whole: bool) -> None:
-        """One that was interrupted is never kept: half of an answer may be left in its pipe."""
+        """Keep the child, unless it was interrupted: half of an answer may be left in its pipe."""
         with self._changed:
             self._busy.discard(child)
             if whole and child.alive and child.served < RENEWED_AFTER:
@@ -99,32 +100,32 @@ class ParserPool:
                 self._idle.append(child)
             else:
                 child.end()
-            self._tidy_later()
+            self._end_idle_later()
             self._changed.notify()
 
-    def _tidy_later(self) -> None:
-        if len(self._idle) > 1 and not self._tidied:
-            self._tidied = True
-            timer = threading.Timer(self.idle_seconds, self._tidy)
+    def _end_idle_later(self) -> None:
+        if len(self._idle) > 1 and not self._timer_runs:
+            self._timer_runs = True
+            timer = threading.Timer(self.idle_seconds, self._end_idle)
             timer.daemon = True
             timer.start()
 
-    def _tidy(self) -> None:
+    def _end_idle(self) -> None:
         with self._changed:
             since = time.monotonic() - self.idle_seconds
             for child in [child for child in self._idle[:-1] if child.idle_since <= since]:
                 self._idle.remove(child)
                 child.end()
-            self._tidied = False
-            self._tidy_later()
+            self._timer_runs = False
+            self._end_idle_later()
 
     def pids(self) -> list[int]:
-        """Of all children, for whoever watches them."""
+        """Process ids of all children."""
         with self._changed:
             return [child.pid for child in (*self._idle, *self._busy)]
 
     def after_fork(self) -> None:
-        """In the forked process: the children are the parent's. Their pipes are closed here, lest they outlive it."""
+        """Close the pipes to the parent's children, and begin without children."""
         self._forgotten += [*self._idle, *self._busy]  # kept: a Popen that is collected waits for its process
         for child in self._forgotten:
             child.forget()

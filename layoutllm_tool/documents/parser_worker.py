@@ -1,7 +1,7 @@
-"""The child process that opens strangers' files: one request after another on stdin, pages on stdout, until stdin ends.
+"""The child process that opens untrusted files: requests on stdin, pages on stdout, until stdin ends.
 
-A frame is four bytes of length and that many bytes of JSON; raw bytes follow, as many as the JSON says. The process limits
-itself before it reads anything: memory, files, and for each document processor time.
+A frame is four bytes of length, that many bytes of JSON, and as many raw bytes as the JSON says. Limits its
+memory and files before it reads anything, and its processor time for each document.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 LENGTH = struct.Struct(">I")
 MEMORY = 1280 * 2**20
-"""Bytes of address space. With the pictures that its parent keeps of a document (max_picture_bytes), below 2 GB together."""
+"""Bytes of address space. With the pictures that the parent keeps (max_picture_bytes), less than 2 GB."""
 _FILES = 64
 
 
@@ -41,11 +41,11 @@ def main() -> None:
 
 
 def _end_with_parent(descriptor: int) -> None:
-    """Whatever is being drawn: nobody waits for it once the other end of stdin is closed."""
+    """Exit once the other end of stdin is closed: nobody waits for the page."""
     if not hasattr(select, "poll"):  # not on this system: the limit of processor time remains
         return
     closed = select.poll()
-    closed.register(descriptor, 0)  # a pipe that was closed is told without being asked for
+    closed.register(descriptor, 0)  # poll reports a closed pipe without any event mask
     closed.poll()
     os._exit(0)
 
@@ -113,7 +113,7 @@ def _serve(asked: dict[str, Any], data: bytes, outward: BinaryIO) -> None:
     except DocumentError as error:
         _send(outward, {"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}})
     except MemoryError:
-        # What is left of the memory is in pieces: the parent starts another child.
+        # The memory is fragmented: end, so that the parent starts another child.
         _send(outward, {"error": {"kind": "MemoryError", "message": "", "hint": ""}})
         sys.exit(1)
 

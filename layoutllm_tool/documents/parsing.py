@@ -1,7 +1,6 @@
-"""Bytes of a PDF or a picture -> its number of pages, then the pages asked for, one at a time and within the document's budget.
+"""Bytes of a PDF or a picture -> its number of pages, then the pages asked for, within the document's budget.
 
-What a file is gets decided by its content. This is what the child process runs (``parser_process``): nothing here is
-called on strangers' bytes in the process that answers.
+Recognises the type by content. Runs in the parser's child process only.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from layoutllm_tool.documents.safety import Limits
 from layoutllm_tool.errors import DocumentTooLarge, DocumentUnreadable, PageOutOfRange
 
 WORD_BYTES, PAGE_BYTES = 300, 1000
-"""About what a word and a page take in memory beside the picture."""
+"""Memory of a word and of a page, about, beside the picture."""
 CHOOSE = "Choose the pages with pages=, for instance pages=[1, 2]."
 
 
 @dataclass(frozen=True, slots=True)
 class ParseRequest:
-    """What is wanted of a file. ``pages`` are 1-based; None for all."""
+    """``pages`` are 1-based; None for all."""
 
     name: str
     pages: tuple[int, ...] | None
@@ -60,7 +59,7 @@ def parse(data: bytes, request: ParseRequest) -> Iterator[int | Page]:
 
 
 class Budget:
-    """What a document's pages take together. DocumentTooLarge as soon as it is too much."""
+    """Memory and words of a document's pages together. DocumentTooLarge over the limits."""
 
     def __init__(self, name: str, limits: Limits) -> None:
         self.name, self.limits = name, limits

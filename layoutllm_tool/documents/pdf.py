@@ -1,8 +1,8 @@
-"""PDF pages: drawn to a picture, and their text layer read where it can be trusted. pypdfium2.
+"""Draws PDF pages and reads their text layer where it can be trusted. pypdfium2.
 
-Runs in the child process that opens strangers' files, one thread, which is what PDFium wants; that process's owner keeps
-the time. Turned pages, crop boxes and filled-in forms are PDFium's own business, so boxes and picture agree. Scripts
-and XFA forms are *not* run.
+Runs in the parser's child process, on one thread, as PDFium requires; the parent limits its time. PDFium
+handles turned pages, crop boxes and filled-in forms, so boxes and picture agree. Does *not* run scripts and
+XFA forms.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 LONG_SIDE = 2000
 """Pixels of a drawn page's long side: about 180 dots per inch for A4 and Letter."""
 _SHORT_SIDE = 800
-"""Long narrow pages (till receipts) get more, so that this remains for the short side ..."""
+"""Long narrow pages (receipts) get a longer side, so that the short one has so many ..."""
 _MAX_SCALE = 300 / 72
 """... but never more than 300 dots per inch."""
 
 
 def is_pdf(data: bytes) -> bool:
-    """Readers accept some junk before the header, and so do we."""
+    """Accepts some bytes before the header, as PDF readers do."""
     return b"%PDF-" in data[:1024]
 
 
@@ -39,8 +39,8 @@ def pdf_pages(
 ) -> Iterator[int | Page]:
     """The number of pages in the file, then those of ``wanted`` (1-based; None for all), one at a time.
 
-    Each page has a picture; its lines come from the text layer where that is trusted, else they are None (to be
-    recognised) and a notice says why. Raises DocumentEncrypted, DocumentUnreadable.
+    Each page has a picture. Its lines come from the text layer where that is trusted; else they are None,
+    with a notice why. Raises DocumentEncrypted, DocumentUnreadable.
     """
     import pypdfium2
 
@@ -82,7 +82,7 @@ def _damaged(name: str, error: Exception) -> DocumentUnreadable:
 
 
 def _page(document: Any, number: int, name: str, limits: Limits) -> Page:
-    image, turn, layer = _looked_at(document, number, name, limits)
+    image, turn, layer = _rendered(document, number, name, limits)
     notices = [f"turned by {turn} degrees, so that the text is upright"] if turn else []
     if layer.complaint:
         notices.append(f"the PDF's text layer was not used: {layer.complaint}")
@@ -92,8 +92,8 @@ def _page(document: Any, number: int, name: str, limits: Limits) -> Page:
     return page.with_lines(group_lines(layer.words, width=image.width, height=image.height), "pdf")
 
 
-def _looked_at(document: Any, number: int, name: str, limits: Limits) -> tuple[Image, int, Layer]:
-    """Everything that PDFium is asked about one page: its picture, by how much it was turned, its text layer."""
+def _rendered(document: Any, number: int, name: str, limits: Limits) -> tuple[Image, int, Layer]:
+    """One page from PDFium: its picture, the degrees that it was turned, its text layer."""
     import pypdfium2
 
     try:
@@ -131,7 +131,7 @@ def _drawn(sheet: Any, limits: Limits) -> Image:
 
 
 def _pixel_size(points: tuple[float, float], limits: Limits) -> tuple[int, int]:
-    """Of the drawn page: its sides come in points of 1/72 inch."""
+    """Of the drawn page, from its sides in points of 1/72 inch."""
     width, height = points
     long, short = max(width, height), min(width, height)
     scale = min(max(LONG_SIDE / long, _SHORT_SIDE / short), _MAX_SCALE)

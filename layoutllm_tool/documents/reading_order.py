@@ -1,8 +1,8 @@
 """Words in any order -> lines in reading order. Standard library only.
 
-A ``Line`` is a run of words on one row without a wide gap: a key and its value in the next column are two lines, so
-are two prices side by side. Lines are read row by row, left to right, except where a gutter separates columns of
-running text: those are read column after column. Right-to-left and vertical writing are *not* handled.
+A ``Line`` is a run of words on one row without a wide gap: a key and its value in the next column are two
+lines. Reads lines row by row, left to right; columns of running text column after column. Does *not* handle
+right-to-left and vertical writing.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from layoutllm_tool.documents.rows import Piece, Row, pieces_of, rows_of, segmen
 from layoutllm_tool.errors import DocumentTooLarge
 
 GUTTER = 0.8
-"""Columns of text may stand closer than WIDE_GAP: this many heights clear on every row, justified spaces stay under."""
+"""Least gap between columns of text on every row, in heights. Spaces of justified text are narrower."""
 COLUMN_ROWS = 4
 """Fewer rows of text than this on either side are no column."""
 MAX_WORDS = 20_000
 """On one page; a dense one has 5,000. DocumentTooLarge beyond."""
 MOST_CAREFUL = 10_000
-"""Words of a page whose columns are looked for; a fuller one is read row by row."""
+"""Words of a page. A fuller one is read row by row."""
 MOST_ZONES = 20
-"""Places of a page where columns stand side by side, of which papers have two; past them it is read row by row."""
+"""Zones with columns on one page (papers have two); beyond, it is read row by row."""
 _TEXT_LETTERS = 18
 """Fewer on a row are a key, a heading or a cell."""
 _RUN = re.compile(rb"\x01{%d,}" % COLUMN_ROWS)
 _MAX_SLOPE = 0.2
 _MOST_STEPS = 600
-"""Places tried for a gutter: an ordinary page needs 400, a broken one with words of no height must not need millions."""
+"""Positions tried for a gutter. Ordinary pages need 400; words without height would need millions."""
 
 
 def group_lines(words: Sequence[Word], *, width: int, height: int) -> list[Line]:
-    """The words as lines in reading order: every word once, the same result whatever the order they came in.
+    """The words as lines in reading order, each once, independent of the order of ``words``.
 
-    ``width`` and ``height`` are the page's pixels: boxes are 0-1000 on both axes, and distances mean something only
-    once the page's proportions are restored. DocumentTooLarge for more than MAX_WORDS words.
+    ``width`` and ``height`` are the page's pixels: they turn boxes (0-1000 on both axes) into comparable
+    distances. DocumentTooLarge for more than MAX_WORDS words.
     """
     if not words:
         return []
@@ -56,7 +56,7 @@ def group_lines(words: Sequence[Word], *, width: int, height: int) -> list[Line]
 
 
 def _slope(segments: Iterable[Piece]) -> float:
-    """Down per across: the median of the segments long enough to have one, 0 where there are none."""
+    """Vertical per horizontal distance: the median of the long segments, weighed by length; 0 without any."""
     slopes = [
         ((s.right[0] - s.left[0]) / (s.x1 - s.x0), s.x1 - s.x0)
         for s in segments
@@ -72,8 +72,10 @@ def _slope(segments: Iterable[Piece]) -> float:
 
 
 def _read(pieces: Sequence[Piece], zones: list[int]) -> list[Piece]:
-    """XY-cut: where two columns of text stand side by side, what is above, the left one, the right one, what is below;
-    elsewhere row by row. ``zones`` has an entry for each cut that is still allowed."""
+    """XY-cut: around two columns of text read above, left, right, below; elsewhere row by row.
+
+    ``zones`` has an entry for each cut that is still allowed.
+    """
     rows = rows_of(pieces)
     zone = _columns(rows) if zones else None
     if zone is None:
@@ -91,7 +93,7 @@ def _read(pieces: Sequence[Piece], zones: list[int]) -> list[Piece]:
 
 
 def _columns(rows: Sequence[Row]) -> tuple[int, int, float] | None:
-    """Rows start:stop and the x of the gutter between two columns of text: the one with most rows of text, if any."""
+    """Rows start:stop and the x of the gutter with most rows of text on both sides, if any."""
     if len(rows) < COLUMN_ROWS:
         return None
     unit = median(p.height for row in rows for p in row)
@@ -119,20 +121,20 @@ class _Cut:
         self._texts: dict[tuple[int, int], bool] = {}
 
     def is_text(self, start: int, stop: int) -> bool:
-        """Whether that part reads like a row of running text, or like rows of several columns of it."""
+        """Whether that part is a row of running text, of one or several columns."""
         if (start, stop) not in self._texts:
             segments = split(self.row[start:stop])
             self._texts[start, stop] = all(segment.letters >= _TEXT_LETTERS for segment in segments)
         return self._texts[start, stop]
 
     def is_stray(self, at: int) -> bool:
-        """Whether it stands on both sides and is text on neither."""
+        """Whether it has words on both sides and text on neither."""
         left = self.letters[at]
         return 0 < at < len(self.row) and max(left, self.letters[-1] - left) < _TEXT_LETTERS
 
     def clear(self, xs: Sequence[float]) -> Iterator[tuple[int, int]]:
-        """Start and stop among ``xs`` of where the row has a gutter's gap. Specks and rules in a gutter don't block it."""
-        row = [p for p in self.row if p.speaks]
+        """Start and stop in ``xs`` of the row's gaps as wide as a gutter. Ignores specks and rules."""
+        row = [p for p in self.row if p.has_text]
         least = GUTTER * median(p.height for p in self.row)
         befores = [-math.inf, *accumulate((p.x1 for p in row), max)]
         afters = [*accumulate((p.x0 for p in reversed(row)), min, initial=math.inf)][::-1]
@@ -145,8 +147,11 @@ class _Cut:
 
 
 def _clear_runs(cuts: Sequence[_Cut], xs: Sequence[float]) -> Iterator[tuple[int, int, float, list[int]]]:
-    """The longest runs of consecutive rows that leave an x free and have at least COLUMN_ROWS rows, with that x and where it cuts
-    each row. What is cut just as at the x before is passed over."""
+    """The longest runs of at least COLUMN_ROWS rows that leave an x free, with that x and where it cuts each
+    row.
+
+    Skips an x that cuts as the one before.
+    """
     turns: dict[int, list[int]] = defaultdict(list)
     for i, cut in enumerate(cuts):
         for start, stop in cut.clear(xs):
@@ -167,7 +172,7 @@ def _clear_runs(cuts: Sequence[_Cut], xs: Sequence[float]) -> Iterator[tuple[int
 
 
 def _trimmed(cuts: Sequence[_Cut], start: int, stop: int, at: Sequence[int]) -> tuple[int, int]:
-    """Without rows at either end that stand on both sides but are text on neither: running heads, a table's head."""
+    """Without stray rows at either end, such as running heads or a table's head."""
     while start < stop and cuts[start].is_stray(at[start]):
         start += 1
     while start < stop and cuts[stop - 1].is_stray(at[stop - 1]):
@@ -176,7 +181,7 @@ def _trimmed(cuts: Sequence[_Cut], start: int, stop: int, at: Sequence[int]) -> 
 
 
 def _text_rows(cuts: Sequence[_Cut], start: int, stop: int, at: Sequence[int], unit: float) -> int:
-    """Rows of running text on the side that has fewer; 0 unless both sides are mostly such rows."""
+    """Rows of running text on the side with fewer; 0 unless both sides are mostly text."""
     inside = range(start, stop)
     left = [(cuts[i], 0, at[i]) for i in inside if at[i]]
     right = [(cuts[i], at[i], len(cuts[i].row)) for i in inside if at[i] < len(cuts[i].row)]
@@ -184,7 +189,7 @@ def _text_rows(cuts: Sequence[_Cut], start: int, stop: int, at: Sequence[int], u
 
 
 def _solid(parts: Sequence[tuple[_Cut, int, int]], unit: float) -> int:
-    """How many parts fill their column as a paragraph's lines do; 0 where most words are in others: forms, tables."""
+    """How many parts fill their column like lines of a paragraph; 0 for forms and tables."""
     if len(parts) < COLUMN_ROWS:
         return 0
     widths = [cut.row[stop - 1].x1 - cut.row[start].x0 for cut, start, stop in parts]

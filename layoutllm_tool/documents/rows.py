@@ -1,7 +1,4 @@
-"""Words of a page -> pieces, segments and rows: which words stand beside one another. Standard library only.
-
-Reading order and columns are ``reading_order``.
-"""
+"""Words of a page -> segments and rows of words beside one another. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,28 +13,28 @@ from statistics import median
 from layoutllm_tool.documents.geometry import SCALE, Word
 
 WIDE_GAP = 1.5
-"""A gap of more than this many median word heights of its row ends a line. Typewriter spacing stays at about 1.2."""
+"""A wider gap, in median word heights of its row, ends a line. Typewriter spacing is about 1.2."""
 _MOST_NEAR = 256
-"""Pieces of like height about as high on the page: ordinary pages have at most 180. Where there are more, ``_NEAREST`` are tried."""
+"""Neighbours of similar height and position; ordinary pages have 180. Beyond, tries ``_NEAREST``."""
 _NEAREST = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Words on one row in the upright frame: both axes in the same unit (pixels), the page's slope taken out."""
+    """Words on one row, in pixels on both axes, with the page's slope removed."""
 
     words: tuple[Word, ...]
     x0: float
     x1: float
     left: tuple[float, float]
-    """Centre and height at the left end; ``right`` likewise. They differ where a photographed row is curved."""
+    """Centre and height at the left end; ``right`` likewise. They differ on curved rows (photographs)."""
     right: tuple[float, float]
     height: float
     """Median height of its words."""
     parts: tuple[Piece, ...] = ()
     """The single words of a joined piece."""
     letters: int = field(init=False)
-    speaks: bool = field(init=False)
+    has_text: bool = field(init=False)
     """Whether it has a letter or a digit."""
     y: float = field(init=False)
     middle: float = field(init=False)
@@ -45,7 +42,7 @@ class Piece:
     def __post_init__(self) -> None:
         text = "".join(word.text for word in self.words)
         object.__setattr__(self, "letters", sum(map(str.isalpha, text)))
-        object.__setattr__(self, "speaks", any(map(str.isalnum, text)))
+        object.__setattr__(self, "has_text", any(map(str.isalnum, text)))
         object.__setattr__(self, "y", (self.left[0] + self.right[0]) / 2)
         object.__setattr__(self, "middle", (self.x0 + self.x1) / 2)
 
@@ -70,7 +67,7 @@ def pieces_of(words: Iterable[Word], width: int, height: int, slope: float) -> l
 
 
 def rows_of(pieces: Sequence[Piece]) -> list[Row]:
-    """Rows from top to bottom. Words are linked to segments first and segments to rows then, so that a row may bend."""
+    """Rows from top to bottom. Links words to segments, then segments to rows: a row may bend."""
     chains = _chains(segments_of(pieces), reach=math.inf, likeness=0.3)
     rows = [sorted((p for s in chain for p in s.parts), key=lambda p: p.middle) for chain in chains]
     return sorted(rows, key=lambda row: (median(p.y for p in row), row[0].x0))
@@ -109,8 +106,8 @@ def _joined(run: Row) -> Piece:
 def _chains(pieces: Sequence[Piece], *, reach: float, likeness: float) -> list[Row]:
     """Pieces linked to their right-hand neighbours, nearest pairs first, no piece twice on a side.
 
-    ``reach`` is the widest gap in heights; ``likeness`` the least ratio of two heights: a tall logo or a rule beside
-    several rows belongs to none of them.
+    ``reach`` is the widest gap in heights; ``likeness`` the least ratio of two heights, which keeps tall
+    logos and rules out of rows.
     """
     near = _Near(pieces, likeness)
     links = [
@@ -136,9 +133,9 @@ def _chains(pieces: Sequence[Piece], *, reach: float, likeness: float) -> list[R
 
 
 class _Near:
-    """Which pieces can stand in a row with another: of like height, about as high on the page.
+    """Finds pieces of similar height and vertical position.
 
-    Where these are too many, the nearest to the right are taken, whatever their height on the page.
+    Where these are too many, takes the nearest to the right at any vertical position.
     """
 
     def __init__(self, pieces: Sequence[Piece], likeness: float) -> None:
@@ -150,7 +147,7 @@ class _Near:
         self.by_x = {c: sorted((pieces[i].x0, i) for i in found) for c, found in classes.items()}
 
     def _class(self, height: float) -> int:
-        """Heights that are alike lie in one class or in two neighbouring ones."""
+        """Similar heights lie in one class or in neighbouring ones."""
         return math.floor(math.log(height, 1 / self.likeness))
 
     def of(self, piece: Piece) -> Iterator[int]:
@@ -167,7 +164,7 @@ class _Near:
 
 
 def _cost(a: Piece, b: Piece, reach: float, likeness: float) -> float | None:
-    """How far b is from being a's right-hand neighbour; None where it can't be: not to the right, or another row."""
+    """Distance of b as a's right-hand neighbour; None where b is not to the right or on another row."""
     if b.middle <= a.middle:
         return None
     (ya, ha), (yb, hb) = a.right, b.left

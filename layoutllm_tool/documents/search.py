@@ -1,4 +1,4 @@
-"""A text on a page: the runs of words that say it, exactly or nearly. Letters and digits count, case and signs don't."""
+"""Finds a text on a page, exactly or fuzzily. Compares letters and digits, case-blind."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run
 
 FUZZY = 0.8
-"""Least likeness (0-1) of a text that is only nearly the one looked for."""
-
+"""Least similarity of a fuzzy match, 0-1."""
 
 _COMMON = (
     "a an and are at by can did do does find for from give given has have how in is it its many me much of on or page "
@@ -21,7 +20,7 @@ _COMMON = (
 _WHERE = re.compile(
     r"\b(?:at|in|on|to)\s+the\s+(?:(?:top|bottom|left|right|upper|lower|center)\b[\s-]*)+(?:corner\b)?", re.IGNORECASE
 )
-"""Says where on the page to look, and is no part of a key."""
+"""A place on the page, which is no part of a key."""
 _COMMON_WORDS = frozenset(_COMMON.split())
 _WORD = re.compile(r"\w+")
 _QUOTES = re.compile(r"""(["“”«»„][^"“”«»„]{1,200}["“”«»„])""")
@@ -29,19 +28,19 @@ _QUOTES = re.compile(r"""(["“”«»„][^"“”«»„]{1,200}["“”«»�
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A run of words that says the text. ``score`` is 1 where it says it letter for letter."""
+    """Words that match the text. ``score`` is the similarity, 1 for an exact match."""
 
     words: Run
     score: float
 
 
 def letters(text: str) -> str:
-    """What two spellings of one text share: letters and digits, case-blind."""
+    """Letters and digits of the text, case-folded."""
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
 def key_of(question: str) -> str:
-    """The question without the words that every question has, and without "at the bottom left"; all of it where nothing is left."""
+    """The question without stop words and places ("at the bottom left"), unless nothing remains."""
     kept = [
         word
         for word in re.findall(r"[\w'./#-]+", _WHERE.sub(" ", question))
@@ -51,7 +50,7 @@ def key_of(question: str) -> str:
 
 
 def is_common(word: str) -> bool:
-    """Whether it is one of the small words that every sentence has."""
+    """Whether it is a stop word."""
     return plain(word) in _COMMON_WORDS
 
 
@@ -60,19 +59,22 @@ def plain(word: str) -> str:
 
 
 def as_printed(question: str, text: str) -> str:
-    """The question in the capitals of a page's text, so that the asker's own change nothing: what the page does not print is
-    written small, and so are the small words outside quotation marks."""
+    """The question with words capitalised as the page prints them, so that the asker's capitals change
+    nothing.
+
+    Lower-cases words that are not on the page, and stop words outside quotation marks.
+    """
     forms = _forms(text)
     parts = _QUOTES.split(question)  # every second one is in quotation marks
     for number, part in enumerate(parts):
         parts[number] = _WORD.sub(lambda match, quoted=number % 2: _printed(match[0], forms, quoted), part)
-    said = "".join(parts)
-    return said[:1].upper() + said[1:]
+    printed = "".join(parts)
+    return printed[:1].upper() + printed[1:]
 
 
 @lru_cache(maxsize=16)
 def _forms(text: str) -> dict[str, Counter[str]]:
-    """How a page writes each word: once a page, not a question."""
+    """How often a page writes each word in which capitals."""
     forms: dict[str, Counter[str]] = {}
     for word in _WORD.findall(text):
         forms.setdefault(word.casefold(), Counter())[word] += 1
@@ -87,7 +89,7 @@ def _printed(word: str, forms: Mapping[str, Counter[str]], quoted: int) -> str:
 
 
 def find(layout: PageLayout, text: str) -> list[Match]:
-    """All places that say the text, in reading order; where none does, those that nearly do, the likest first."""
+    """All exact matches in reading order; where there are none, the fuzzy ones, the best first."""
     wanted = letters(text)
     if not wanted:
         return []
@@ -96,7 +98,7 @@ def find(layout: PageLayout, text: str) -> list[Match]:
 
 
 def _exact(layout: PageLayout, wanted: str) -> Iterator[Run]:
-    """Runs of the reading order that begin and end with words. A word may go on behind the text ("TO:Mary")."""
+    """Runs in reading order of whole words. The last word may go on behind a sign ("TO:Mary")."""
     text, starts = "", {}
     for number, word in enumerate(layout.words):
         starts[len(text)] = number
@@ -132,21 +134,21 @@ def _cut_inside(word: PlacedWord, rest: int) -> bool:
 
 
 def _wrapped(layout: PageLayout, wanted: str) -> Iterator[Run]:
-    """A text that goes on below its own beginning while the reading order goes on to its right."""
+    """A text that continues below its beginning while the reading order continues to its right."""
     for word in layout.words:
         if wanted.startswith(letters(word.text)) and letters(word.text):
-            run = _grown(layout, [word], letters(word.text), wanted)
+            run = _extended(layout, [word], letters(word.text), wanted)
             if run:
                 yield tuple(run)
 
 
-def _grown(layout: PageLayout, run: list[PlacedWord], said: str, wanted: str) -> list[PlacedWord] | None:
-    while said != wanted:
-        following = _next(layout, run, wanted[len(said) :])
+def _extended(layout: PageLayout, run: list[PlacedWord], text: str, wanted: str) -> list[PlacedWord] | None:
+    while text != wanted:
+        following = _next(layout, run, wanted[len(text) :])
         if following is None:
             return None
         run = [*run, following]
-        said += letters(following.text)
+        text += letters(following.text)
     return run
 
 
@@ -171,14 +173,14 @@ def _fuzzy(layout: PageLayout, wanted: str) -> list[Match]:
     found: list[Match] = []
     words = layout.words
     for first in range(len(words)):
-        said = ""
+        text = ""
         best: Match | None = None
         for last in range(first, min(first + 12, len(words))):
-            said += letters(words[last].text)
-            score = Indel.normalized_similarity(said, wanted)
+            text += letters(words[last].text)
+            score = Indel.normalized_similarity(text, wanted)
             if score >= FUZZY and (best is None or score > best.score):
                 best = Match(tuple(words[first : last + 1]), score)
-            if len(said) > 1.4 * len(wanted):
+            if len(text) > 1.4 * len(wanted):
                 break
         if best:
             found.append(best)

@@ -1,13 +1,11 @@
-"""A PDF page's text layer: its words with boxes, and whether they may stand for what a person sees on the page.
+"""A PDF page's text layer: its words with boxes, and whether they match what a person sees.
 
-The policy, in the order of the checks. The layer is refused, and the page goes to text recognition, when
+Refuses the layer, so that text recognition reads the page, when (in the order of the checks)
 
-1. much of it is invisible (drawn in no colour, under a picture, in the colour of what is behind it): such text is
-   somebody's recognition of a scan, or a trap. What lies off the page is merely left out;
-2. its characters make no sense: no known meaning, private-use codes, hardly a vowel among Latin letters;
-3. it stands on too little of the page's ink: a scan with a printed stamp, letters drawn as shapes.
-
-Deciding by comparing the layer with recognised text is *not* tried: recognition costs more than it could save here.
+1. much of it is invisible (without colour, under a picture, in the colour behind it): it is the recognition
+of a scan, or a trap. What lies off the page is left out; 2. its characters make no sense: no known meaning,
+private-use codes, few vowels among Latin letters; 3. its words cover too little of the page's ink: a scan
+with a printed stamp, letters drawn as shapes.
 """
 
 from __future__ import annotations
@@ -24,32 +22,32 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_CHARACTERS = 100_000
-"""A page with more text than this is not read by its layer: no sheet of paper holds so much."""
+"""On one page: no sheet of paper holds so much."""
 MAX_HIDDEN = 0.05
-"""Share of characters that may be invisible, as a spreadsheet's white zeros are. They are never among the words."""
+"""Largest share of invisible characters, such as a spreadsheet's white zeros. They are never words."""
 MAX_BROKEN = 0.005
-"""Share of characters without meaning: each of them spoils a word."""
+"""Largest share of characters without meaning."""
 MIN_VOWELS = 0.15
-"""Share of vowels among Latin letters. Text in a font with shuffled codes mostly falls below."""
+"""Least share of vowels among Latin letters. A font with shuffled codes mostly has fewer."""
 MIN_INK = 0.10
-"""Share of the page's ink that words stand on ..."""
+"""Least share of the page's ink under words ..."""
 MIN_INK_SCAN = 0.50
 """... and on a page mostly covered by pictures."""
 _CONTRAST = 24
-"""Grey levels between the darkest and the lightest pixel of a word that can be seen."""
+"""Least difference of grey levels within a visible word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """``words`` in the layer's order, () on a blank page, None where text recognition has to read the page."""
+    """``words`` in the layer's order, () on a blank page, None where text recognition must read the page."""
 
     words: tuple[Word, ...] | None
     complaint: str = ""
-    """Why a layer that is there is not used."""
+    """Why the layer is refused."""
 
 
 def read(sheet: Any, image: Image) -> Layer:
-    """The page's text layer as seen on its picture, or why it is not to be used."""
+    """The page's text layer as seen on its picture, or why it is refused."""
     import numpy as np
 
     grey = np.asarray(image.convert("L"))
@@ -64,14 +62,14 @@ def read(sheet: Any, image: Image) -> Layer:
     if not any(glyph.solid for glyph in glyphs):
         blank = int(grey.max()) - int(grey.min()) < _CONTRAST
         return Layer(() if blank else None)
-    glyphs = [_faded(glyph, grey) for glyph in glyphs]
+    glyphs = [_with_visibility(glyph, grey) for glyph in glyphs]
     words = _words(glyphs, image.size)
-    if complaint := _complaint(glyphs) or _bare(words, grey, pictures_share(sheet, image.size)):
+    if complaint := _complaint(glyphs) or _ink_complaint(words, grey, pictures_share(sheet, image.size)):
         return Layer(None, complaint)
     return Layer(tuple(words))
 
 
-def _faded(glyph: Glyph, grey: Any) -> Glyph:
+def _with_visibility(glyph: Glyph, grey: Any) -> Glyph:
     """The glyph, hidden where its place on the picture is of one colour."""
     x0, y0, x1, y1 = glyph.box
     seen = grey[max(int(y0) - 1, 0) : max(int(y1) + 2, 1), max(int(x0) - 1, 0) : max(int(x1) + 2, 1)]
@@ -101,7 +99,7 @@ def _words(glyphs: Sequence[Glyph], size: tuple[int, int]) -> list[Word]:
 
 
 def _apart(before: Glyph, glyph: Glyph, inferred: bool) -> bool:
-    """Whether two neighbours of the layer belong to different words. PDFium infers some gaps that hardly are any."""
+    """Whether two neighbours belong to different words. Some gaps that PDFium infers are too narrow."""
     (a0, b0, a1, b1), (x0, y0, x1, y1) = before.box, glyph.box
     across, down = max(x0 - a1, a0 - x1), max(y0 - b1, b0 - y1)
     extent = max(a1 - a0, b1 - b0, x1 - x0, y1 - y0, 1.0)
@@ -110,7 +108,7 @@ def _apart(before: Glyph, glyph: Glyph, inferred: bool) -> bool:
 
 def _word(run: Sequence[Glyph], size: tuple[int, int]) -> Word:
     text = "".join(glyph.text for glyph in run)
-    # Halves of a surrogate pair come as two characters; ligatures are glyphs of the print, not letters of the text.
+    # Join surrogate pairs, which come as two characters; spell out ligatures.
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     text = "".join(unicodedata.normalize("NFKC", c) if "\ufb00" <= c <= "\ufb06" else c for c in text)
     boxes = [Box.from_pixels(*glyph.box, width=size[0], height=size[1]) for glyph in run]
@@ -118,7 +116,7 @@ def _word(run: Sequence[Glyph], size: tuple[int, int]) -> Word:
 
 
 def _complaint(glyphs: Sequence[Glyph]) -> str:
-    """Why the characters themselves are not to be trusted, "" if they are."""
+    """Why the characters can't be trusted, "" if they can."""
     solid = [glyph for glyph in glyphs if glyph.solid or glyph.senseless]
     hidden = sum(glyph.hidden for glyph in solid)
     if hidden > MAX_HIDDEN * len(solid):
@@ -137,8 +135,8 @@ def _complaint(glyphs: Sequence[Glyph]) -> str:
     return ""
 
 
-def _bare(words: Sequence[Word], grey: Any, pictures: float) -> str:
-    """Why the words are not all there is to read, "" if they are. Ink is where the picture's greys change."""
+def _ink_complaint(words: Sequence[Word], grey: Any, pictures: float) -> str:
+    """Why the words are not all text of the page, "" if they are. Ink is where the picture's greys change."""
     share = _ink_share(words, grey)
     if share >= (MIN_INK_SCAN if pictures > 0.5 else MIN_INK):
         return ""

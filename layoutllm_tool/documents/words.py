@@ -1,4 +1,4 @@
-"""Pages whose words and boxes are known already: the JSON files of ``--words``, or the same as Python objects.
+"""Pages with known words and boxes: the JSON files of ``--words``, or the same as Python objects.
 
 A page is one of
 
@@ -7,10 +7,10 @@ A page is one of
 - ``{"form": [{"words": [{"text", "box"}, ...], ...}, ...]}``: a FUNSD annotation
 - a plain list of ``{"text", "box"}``
 
-and the file holds one page, ``{"pages": [page, ...]}``, or a list of pages. "bbox" and "bounding_box" are other names
-of "box". Boxes are pixels of the page's picture; ``"unit": "relative"`` says that they are 0-1000 instead. ``"width"``
-and ``"height"`` say which size the pixels belong to where that is not the picture's own. Entries without text are left
-out. Other formats (hOCR, ALTO, PAGE XML) are *not* read.
+and the file holds one page, ``{"pages": [page, ...]}``, or a list of pages. "bbox" and "bounding_box" are
+synonyms of "box". Boxes are pixels of the page's picture, or 0-1000 with ``"unit": "relative"``. ``"width"``
+and ``"height"`` give the size that the pixels belong to where it is not the picture's. Entries without text
+are left out. Other formats (hOCR, ALTO, PAGE XML) are *not* read.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def load_words(
 ) -> list[Page]:
     """Pages 1, 2, ... with their lines in reading order and no picture. Text source "given".
 
-    ``source`` is the path of a JSON file (under ``access``'s roots) or what such a file holds. ``page_sizes`` are the
-    pictures' (width, height) in pixels, one for each page; where they are not given the pages must say their sizes.
-    Raises DocumentUnreadable, which names the wrong entry, and what reading a file raises.
+    ``source`` is the path of a JSON file (under ``access``'s roots) or its content. ``page_sizes`` are the
+    pictures' (width, height) in pixels, one for each page; without them the pages must have sizes. Raises
+    DocumentUnreadable, which names the wrong entry, and what reading a file raises.
     """
     data: Any = source
     if isinstance(source, str | os.PathLike):
@@ -142,7 +142,7 @@ def _entries(entries: Any, where: str) -> Iterator[tuple[str, Any]]:
 
 
 def _split(entry: Any, place: str, frame: tuple[float, float]) -> Iterator[Word]:
-    """The words of one text: each gets the part of the box that its characters, blanks counted, take up."""
+    """The words of one text. Each gets the box's share of its characters, blanks counted."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("text"), str):
         raise _wrong(f"{place} has no text")
     text = entry["text"].strip()
@@ -158,7 +158,7 @@ def _split(entry: Any, place: str, frame: tuple[float, float]) -> Iterator[Word]
 
 
 def _box(entry: Mapping[str, Any], place: str, frame: tuple[float, float]) -> Box:
-    """Clipped to the page as far as roundings go; a box that lies elsewhere is another picture's."""
+    """Clipped to the page where it exceeds it by a rounding error; else it is another picture's."""
     name = next((name for name in _BOX_NAMES if name in entry), None)
     if name is None:
         raise _wrong(f"{place} has no box")

@@ -61,7 +61,7 @@ def _score(question: Question, answer: str | None) -> float:
 
 
 def _by_steps(weights: Path) -> Ask:
-    from layoutllm_tool.reader import LayoutLLMReader
+    from layoutllm_tool.readers.local import LayoutLLMReader
 
     reader = LayoutLLMReader(weights)
 
@@ -75,7 +75,7 @@ def _by_steps(weights: Path) -> Ask:
 def _at_once(weights: Path) -> Ask:
     from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.weights import load_weights
-    from layoutllm_tool.reader import LayoutLLMReader
+    from layoutllm_tool.readers.local import LayoutLLMReader
 
     model = load_weights(weights)
     decoder, reader = CoTDecoder(*model), LayoutLLMReader(model=model)

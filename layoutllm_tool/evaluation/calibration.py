@@ -1,4 +1,4 @@
-"""Fits the confidence's coefficients and the bias of "none" to scored rows. Applying them is ``layoutllm_tool.confidence``."""
+"""Fits the confidence's coefficients and the bias of "none" to scored rows. Applying them is ``layoutllm_tool.readers.confidence``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from layoutllm_tool.confidence import BIAS, confidence, features, log_odds, sigmoid
 from layoutllm_tool.evaluation.metrics import auroc, calibration_error
 from layoutllm_tool.evaluation.rows import Row
+from layoutllm_tool.readers.confidence import BIAS, confidence, features, log_odds, sigmoid
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -14,7 +14,7 @@ from layoutllm_tool.protocols import Reader
 
 
 def make_reader(weights: Path | None) -> Reader:
-    from layoutllm_tool.reader import LayoutLLMReader
+    from layoutllm_tool.readers.local import LayoutLLMReader
 
     return LayoutLLMReader(weights)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from layoutllm_tool.documents.key_values import PageLayout
+from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.documents.search import find
 from layoutllm_tool.evaluation import forms
 from layoutllm_tool.evaluation.metrics import anls

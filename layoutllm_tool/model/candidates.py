@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from layoutllm_tool.documents.key_values import PageLayout, Run
 from layoutllm_tool.documents.marks import complete, is_mark
+from layoutllm_tool.documents.page_layout import PageLayout, Run
 from layoutllm_tool.documents.search import key_of, letters
 from layoutllm_tool.model import option_sources as sources
 from layoutllm_tool.model.options import (

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Line
+from layoutllm_tool.documents.spatial import contains
 from layoutllm_tool.model.answering import Answering
 from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage, Trie
 from layoutllm_tool.model.processing import Window
@@ -26,7 +27,6 @@ from layoutllm_tool.model.prompt import (
     write_analysis,
     write_box,
 )
-from layoutllm_tool.spatial import contains
 
 KEY_TOKENS, FREE_TOKENS, COPY_TOKENS, AREA_SEGMENTS = 32, 64, 256, 32
 """Most tokens of a key, of a formed and of a copied answer, and most segments of an area."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from layoutllm_tool.documents.key_value_features import NAMES as PAIR_NAMES
-from layoutllm_tool.documents.key_values import Run, WordId
+from layoutllm_tool.documents.page_layout import Run, WordId
 from layoutllm_tool.documents.search import letters, plain
 from layoutllm_tool.model.expected_type import TYPES, expected_type, share_of_type
 from layoutllm_tool.model.options import SOURCES, Asked, Option, Outcome, own_words

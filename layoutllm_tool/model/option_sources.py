@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from layoutllm_tool.documents.key_values import GAPS, PageLayout, PlacedWord, Run
+from layoutllm_tool.documents.key_values import GAPS
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run
 from layoutllm_tool.documents.search import is_common, plain
 from layoutllm_tool.model.expected_type import TYPES, expected_type, shapes
 from layoutllm_tool.model.options import Asked, Found, option_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.documents.key_values import Run, WordId
+from layoutllm_tool.documents.page_layout import Run, WordId
 from layoutllm_tool.documents.search import key_of, plain
 from layoutllm_tool.model.page_index import Array, PageIndex, text_of
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.key_values import PageLayout, PlacedWord, Run, WordId
 from layoutllm_tool.documents.marks import Choice, choices
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId
 from layoutllm_tool.documents.search import Match, find, letters, plain
 from layoutllm_tool.model.pair_head import PairHead, Scored
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from layoutllm_tool.documents.key_value_features import NAMES, features
-from layoutllm_tool.documents.key_value_rule import by_rule
-from layoutllm_tool.documents.key_values import Candidate, PageLayout, candidates
+from layoutllm_tool.documents.key_values import Candidate, by_rule, candidates
+from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.documents.search import Match
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "pair_head.safetensors"

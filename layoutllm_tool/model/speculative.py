@@ -11,11 +11,11 @@ import re
 from collections.abc import Sequence
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.documents.spatial import contains
 from layoutllm_tool.model.decoding_state import DecodingState
 from layoutllm_tool.model.grammar import Stage
 from layoutllm_tool.model.numerics import FEW_ROWS
 from layoutllm_tool.model.prompt import write_analysis, write_formation
-from layoutllm_tool.spatial import contains
 
 MAX_DRAFT = 8
 """Most tokens drafted at once, where the pending ones make the product a wide one anyhow; else so many that it stays narrow."""

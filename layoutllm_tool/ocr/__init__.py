@@ -3,13 +3,12 @@
 from layoutllm_tool.ocr.cache import ReadingCache
 from layoutllm_tool.ocr.rapid import RapidOCREngine
 from layoutllm_tool.ocr.recognise import default_engine, recognise_page
-from layoutllm_tool.ocr.tesseract import TesseractEngine, installed_languages
+from layoutllm_tool.ocr.tesseract import TesseractEngine
 
 __all__ = [
     "RapidOCREngine",
     "ReadingCache",
     "TesseractEngine",
     "default_engine",
-    "installed_languages",
     "recognise_page",
 ]

@@ -1,7 +1,7 @@
-"""What was read once need not be read again: readings by content, in memory and optionally on disk.
+"""Caches readings by content, in memory and optionally on disk. Readings are never stale: the key holds all
+they depend on.
 
-On disk they are one JSON file each, readable by their owner only: they hold the text of documents. Several processes
-may share a folder. Readings are never stale: whatever they depend on is part of the key.
+On disk a reading is one JSON file, readable by its owner only. Several processes may share a folder.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import logging
 import os
 import tempfile
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import cachetools
 
 from layoutllm_tool.documents.geometry import Box, Word
 
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _FORMAT = 1
-"""Raise it when reading a page changes otherwise than by its engine's fingerprint."""
+"""Increase it when readings change for another reason than the engine's fingerprint."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a picture was read: turned by ``turn`` degrees clockwise (0, 90, 180, 270), then by ``skew`` degrees
-    counter-clockwise, and the words on the picture so turned, boxes 0-1000."""
+    """How a picture was read: turned by ``turn`` degrees clockwise (0, 90, 180, 270), then by ``skew``
+    degrees counter-clockwise, and the words on the picture so turned, boxes 0-1000."""
 
     turn: int = 0
     skew: float = 0.0
@@ -63,38 +64,37 @@ def reading_key(image: Image, fingerprint: str, languages: Sequence[str]) -> str
 
 
 class ReadingCache:
-    """The ``entries`` last used readings in memory; with a ``folder``, on disk as well, at most ``max_bytes`` of them.
+    """The ``entries`` last used readings in memory; with a ``folder``, also on disk, at most ``max_bytes`` of
+    them.
 
     Safe to use from several threads. A folder that can't be written to is a warning in the log, no error.
     """
 
     def __init__(self, folder: Path | None = None, *, entries: int = 256, max_bytes: int = 256 * 2**20) -> None:
         self.folder = folder
-        self.entries = entries
         self.max_bytes = max_bytes
-        self._memory: OrderedDict[str, Reading] = OrderedDict()
+        self._memory: cachetools.LRUCache[str, Reading] = cachetools.LRUCache(entries)
         self._lock = threading.Lock()
 
     @classmethod
     def on_disk(cls) -> Self:
-        """In the user's cache directory: the text of the documents read stays there until it is pushed out."""
+        """In the user's cache directory, where the documents' text stays until newer readings replace it."""
         from platformdirs import user_cache_path
 
         return cls(user_cache_path("layoutllm", appauthor=False) / "ocr")
 
     def get(self, key: str) -> Reading | None:
-        """The reading, or None; a damaged file counts as none and is written anew by the next ``put``."""
+        """The reading, or None. A damaged file counts as none; the next ``put`` replaces it."""
         with self._lock:
-            if key in self._memory:
-                self._memory.move_to_end(key)
-                return self._memory[key]
-        found = self._load(key)
-        if found is not None:
-            self._remember(key, found)
+            found = self._memory.get(key)
+        if found is None and (found := self._load(key)) is not None:
+            with self._lock:
+                self._memory[key] = found
         return found
 
     def put(self, key: str, reading: Reading) -> None:
-        self._remember(key, reading)
+        with self._lock:
+            self._memory[key] = reading
         if self.folder is None:
             return
         try:
@@ -102,13 +102,6 @@ class ReadingCache:
             self._shrink(self.folder)
         except OSError as error:
             _log.warning("what was read could not be kept in %s: %s", self.folder, error)
-
-    def _remember(self, key: str, reading: Reading) -> None:
-        with self._lock:
-            self._memory[key] = reading
-            self._memory.move_to_end(key)
-            while len(self._memory) > self.entries:
-                self._memory.popitem(last=False)
 
     def _load(self, key: str) -> Reading | None:
         if self.folder is None:
@@ -126,7 +119,7 @@ class ReadingCache:
 
     @staticmethod
     def _store(folder: Path, key: str, reading: Reading) -> None:
-        """Written aside and renamed, so that no reader ever sees half a file."""
+        """Write a temporary file and rename it, so that no process sees half a file."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=folder)  # owner only
         try:
@@ -139,7 +132,7 @@ class ReadingCache:
             raise
 
     def _shrink(self, folder: Path) -> None:
-        """The least recently used files go until the rest fits. Another process may delete the same ones meanwhile."""
+        """Delete the least recently used files until the rest fits. Other processes may do so, too."""
         files = []
         for path in folder.glob("*.json"):
             with suppress(FileNotFoundError):

@@ -15,14 +15,14 @@ _SHRINK = 8
 _SAMPLE = 2**23
 """Pixels that are computed with at once; of larger pictures the percentiles are taken from every n-th row."""
 _BORDER = 0.3
-"""What is darker than this share of the paper is black already: solid print, the scanner's lid."""
+"""Darker than this share of the paper is solid print or the scanner's lid, and stays out of the percentiles."""
 
 
 def even(image: Image) -> Image:
     """Greyscale ("L") of the same size: every pixel by the paper's brightness around it, then stretched.
 
-    The paper's brightness is a blurred local maximum. The darkest percent of what is no border becomes black, the brighter two
-    fifths white: text covers far less of a page than that.
+    The paper's brightness is a blurred local maximum. Outside borders the darkest percent becomes black, the
+    brightest 40 percent white: text covers far less of a page than the rest.
     """
     from PIL import Image as pillow
     from PIL import ImageFilter

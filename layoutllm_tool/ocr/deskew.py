@@ -1,4 +1,4 @@
-"""How far a scanned page is turned, from its ink alone: small angles only. Quarter turns are found by reading."""
+"""The skew of a scanned page, from its ink. Small angles only; ``recognise`` finds quarter turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 LARGEST = 10.0
-"""Degrees looked for on either side."""
+"""Largest angle searched on either side, in degrees."""
 _SIDE = 1000
 _MOST_POINTS = 60_000
 _CONTRAST = 40
@@ -20,18 +20,18 @@ _CONTRAST = 40
 _LEAST_INK = 20
 """Pixels. Two small letters have 40, the specks of a page that was never printed on 10."""
 _CLEARER = 1.15
-"""A turn is believed where the rows' profile is that much sharper with it than without."""
+"""Least ratio of the rows' sharpness with the turn to that without."""
 
 
 def is_blank(image: Image) -> bool:
-    """Whether nothing on the picture stands out from the paper around it; what shines through from its back does not."""
+    """Whether nothing stands out from the paper. Ignores what shines through from the back."""
     if min(image.size) < 3:
         return True
     return len(_ink(_small(image))[0]) < _LEAST_INK
 
 
 def skew(image: Image) -> float:
-    """Degrees (counter-clockwise, as ``Image.rotate`` takes them) that make the rows level; 0.0 where that is unclear.
+    """Degrees counter-clockwise (as for ``Image.rotate``) that make the rows level; 0.0 where unclear.
 
     The angle whose row profile has the sharpest edges: coarse steps first, then to a tenth of a degree.
     """
@@ -46,14 +46,14 @@ def skew(image: Image) -> float:
     fine = np.arange(best - 0.4, best + 0.41, 0.1)
     sharp = [_sharpness(points, angle) for angle in fine]
     found = round(float(fine[int(np.argmax(sharp))]), 1)
-    # The outermost angle is a profile that is still rising: no row was found.
+    # At the largest angle the profile still rises: no row was found.
     if abs(found) >= LARGEST or max(sharp) < _CLEARER * _sharpness(points, 0.0):
         return 0.0
     return found
 
 
 def levelled(image: Image, degrees: float) -> Image:
-    """The picture turned counter-clockwise by that much and grown so that nothing is cut off, corners in paper colour."""
+    """The picture turned counter-clockwise and enlarged to hold all of it, with corners in paper colour."""
     from PIL import Image as pillow
 
     turned = image.convert("RGB") if image.mode not in {"L", "RGB"} else image
@@ -84,7 +84,7 @@ def _thinned(points: Points) -> Points:
 
 
 def _sharpness(points: Points, degrees: float) -> float:
-    """How much the ink per row changes from row to row when the page is turned counter-clockwise by that much."""
+    """Sum of squared differences of ink between rows, of the page turned counter-clockwise."""
     import numpy as np
 
     xs, ys = points

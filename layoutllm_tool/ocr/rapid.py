@@ -1,6 +1,7 @@
-"""RapidOCR (PaddleOCR's models on ONNX Runtime): the default engine, installed with the package. Its wheel carries its models.
+"""RapidOCR (PaddleOCR's models on ONNX Runtime): the default engine, installed with the package and its
+models.
 
-A run can't be stopped half way, so there is no time limit here: work is bounded by the picture's size instead.
+A run can't be interrupted: the picture's size bounds the work, not a time limit.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.documents.geometry import SCALE, Box, Word
@@ -29,7 +31,7 @@ _CODES = (
     " lav lit ltz mlt mri msa nld nor oci pol por que roh ron slk slv spa sqi srp_latn swa swe tgl tur uzb vie zho"
 )
 LANGUAGES = frozenset(_CODES.split())
-"""What the one model in the wheel reads, by ISO 639-2 (or tesseract's) name: Latin script, Chinese, Japanese."""
+"""What the model in the wheel reads, by ISO 639-2 or tesseract's name: Latin script, Chinese, Japanese."""
 
 MOST_THREADS = 4
 """Of one page, where there are as many cores."""
@@ -44,7 +46,7 @@ LEAST_CONTRAST = 40
 LEAST_INK = 0.08
 """Of the row with most ink: rows with less hold a neighbour's tail or a speck."""
 _RUN = threading.Lock()
-"""One session serves all callers, and it keeps the parameters of a call on itself."""
+"""All callers share one session, which stores the parameters of the current call."""
 
 _LABEL = re.compile(r"[^\d\W][\w./#&'()-]*[^\d\W][.)#]*:(?=[\w(\uff08\[])")
 """A key and its value that are read as one word: "DATE:28/02/2016"."""
@@ -62,8 +64,9 @@ _Points = Sequence[Sequence[float]]
 class RapidOCREngine:
     """``OCREngine`` on the package ``rapidocr``, one page at a time.
 
-    ``least_score`` drops lines that the recogniser doubts more than that. ``threads`` are counted out: left to itself, ONNX Runtime
-    binds one to each core, which made a page four to sixteen times slower where another program kept the cores busy.
+    Drops lines that the recogniser scores below ``least_score``. ``threads`` is given because ONNX Runtime
+    binds one thread to each core by default, which made a page 4 to 16 times slower while another program
+    kept the cores busy.
     """
 
     least_score: float = 0.3
@@ -102,33 +105,27 @@ class RapidOCREngine:
 
 
 def apart(word: Word) -> list[Word]:
-    """The words of one in which the recogniser missed the blank behind a key's colon, a date or a box. Each has its letters' share of
-    the box."""
+    """The word cut behind a key's colon, a date or a box, where the recogniser missed a blank.
+
+    Each part gets its letters' share of the box.
+    """
     text, cuts = word.text, [0]
     while match := _LABEL.match(text, cuts[-1]) or _DATED.match(text, cuts[-1]) or _BOX.match(text, cuts[-1]):
         cuts.append(match.end())
     if len(cuts) == 1 or "//" in text:
         return [word]
-    box = word.box
-    ends = [*cuts[1:], len(text)]
-    return [
-        replace(
-            word,
-            text=text[start:stop].strip("_"),
-            box=replace(
-                box,
-                **{
-                    side: min(box.x0 + box.width * at / len(text), box.x1) for side, at in (("x0", start), ("x1", stop))
-                },
-            ),
-        )
-        for start, stop in zip(cuts, ends, strict=True)
-    ]
+    box, parts = word.box, []
+    for start, stop in pairwise([*cuts, len(text)]):
+        x0, x1 = (min(box.x0 + box.width * at / len(text), box.x1) for at in (start, stop))
+        parts.append(replace(word, text=text[start:stop].strip("_"), box=replace(box, x0=x0, x1=x1)))
+    return parts
 
 
 def tight(box: Box, grey: Pixels) -> Box:
-    """The box (0-1000) drawn in to the ink of its word in a picture (height, width): RapidOCR's boxes hold the space between the
-    lines too. As it is where no ink can be told from paper."""
+    """The box (0-1000) shrunk to the rows of its word's ink in a picture (height, width).
+
+    RapidOCR's boxes include the space between the lines. Unchanged where ink and paper are not distinct.
+    """
     import numpy as np
 
     height, width = grey.shape
@@ -158,7 +155,8 @@ def _session(threads: int, large: bool) -> Any:
         from rapidocr import RapidOCR
     except ImportError as error:
         raise _not_installed() from error
-    # A line turned upside down would be read either way with the classifier: whether the page is, recognise.py asks.
+    # No classifier: it would read an upside-down line either way, and hide from recognise.py that the page is
+    # turned.
     return RapidOCR(
         params={
             "Global.log_level": "error",
@@ -189,8 +187,10 @@ def _words(result: Any, width: int, height: int) -> Iterator[Word]:
 
 
 def _gathered(text: str, parts: Iterable[tuple[str, float, _Points | None]]) -> list[tuple[str, _Points, float]]:
-    """The line's words with the boxes of their parts: beside ideographs every letter and digit is a part of its own.
-    Empty where the parts don't make up the words."""
+    """The line's words with the boxes of their parts; [] where the parts don't make up the words.
+
+    Beside ideographs every letter and digit is a part of its own.
+    """
     rest = [(part.strip(), score, points) for part, score, points in parts if part.strip() and points is not None]
     words: list[tuple[str, _Points, float]] = []
     for word in text.split():
@@ -206,7 +206,7 @@ def _gathered(text: str, parts: Iterable[tuple[str, float, _Points | None]]) -> 
 
 
 def _shares(text: str, points: _Points, score: float) -> Iterator[tuple[str, _Points, float]]:
-    """The line's words where the engine gave no boxes for them: its width shared out by letters."""
+    """The line's words where the engine gave no boxes for them. Shares the width out by letters."""
     xs, ys = [float(p[0]) for p in points], [float(p[1]) for p in points]
     letter, at = (max(xs) - min(xs)) / max(len(text), 1), 0
     for part in text.split():

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LEAST_SKEW = 1.5
-"""Degrees. Less is left alone: engines and reading order take it, and the page stays as the caller knows it."""
+"""Degrees. Smaller angles are left: engines and reading order cope with them."""
 SURE = 0.7
-"""Mean confidence of a page that was read the right way up (printed pages: 0.8 and more; turned ones: 0.6 and less)."""
+"""Least mean confidence of an upright page (printed pages: 0.8 and more; turned ones: 0.6 and less)."""
 FEW_WORDS = 20
-"""A page on which fewer are found is read again with its contrast evened out."""
+"""A page with fewer words is read again with its contrast evened out."""
 LEGIBLE = 0.5
-"""A page under this whose orientation can't be told either has no text on it: specks, stains, a photograph."""
+"""Least mean confidence of text. Below it, what was read are specks, stains or a photograph."""
 
 
 def recognise_page(
@@ -43,12 +43,11 @@ def recognise_page(
     languages: Sequence[str] = ("eng",),
     cache: ReadingCache | None = None,
 ) -> Page:
-    """The page with its lines. One that has lines already comes back as it is; a blank one gets ``()``.
+    """The page with its lines, ``()`` on a blank one. Returns a page with lines unchanged.
 
-    Where the picture stands on its side, on its head, or more than LEAST_SKEW degrees askew, the page returned has the
-    picture turned, its new width and height, boxes true to it, and a notice. ``engine`` None is what ``default_engine``
-    gives for the languages. ``cache`` None is one in memory, shared by the process; only
-    engines with a ``fingerprint`` are cached.
+    Turns a picture that is sideways, upside down or more than LEAST_SKEW degrees askew: the page has the new
+    picture, its size, boxes on it, and a notice. ``engine`` None is ``default_engine`` for the languages.
+    ``cache`` None is one in memory, shared by the process. Only engines with a ``fingerprint`` are cached.
     Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError.
     """
     if page.lines is not None:
@@ -80,22 +79,22 @@ def default_engine(languages: Sequence[str] = ("eng",)) -> OCREngine:
 
 @once
 def shared_cache() -> ReadingCache:
-    """The cache in memory that all calls without one of their own share."""
+    """The default cache in memory."""
     return ReadingCache()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=shared_cache.cache_clear)  # its lock may be held by a thread that is not there
+    os.register_at_fork(after_in_child=shared_cache.cache_clear)  # a thread that is not there may hold its lock
 
 
 def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -> Reading:
-    """The words of a picture that may be turned. Other ways up are tried only where the first reading looks wrong."""
+    """The words of a picture that may be turned. Tries turns only where the first reading looks wrong."""
     if is_blank(image):
         return Reading()
-    first = _attempt(image, 0, engine, languages)
+    first = _read_turned(image, 0, engine, languages)
     if len(first.reading.words) < FEW_WORDS:
-        # Faint print, a shadow or a black border: engines choose one threshold for the page and lose all of it.
-        first = max(first, _attempt(image, 0, engine, languages, evened=True), key=lambda a: a.substance)
+        # Engines choose one threshold for the page: a shadow or a black border can hide all text.
+        first = max(first, _read_turned(image, 0, engine, languages, evened=True), key=lambda a: a.substance)
     if first.looks_right:
         return first.reading
     orientation: Callable[[Image], int | None] | None = getattr(engine, "orientation", None)
@@ -103,14 +102,14 @@ def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -
     if turn == 0:
         return first.reading
     turns = (90, 180, 270) if turn is None else (turn,)
-    best = max([first, *(_attempt(image, turn, engine, languages) for turn in turns)], key=lambda a: a.substance)
-    # Stains and icons that were read as letters would be found as answers.
+    best = max([first, *(_read_turned(image, turn, engine, languages) for turn in turns)], key=lambda a: a.substance)
+    # Stains and icons read as letters could become answers.
     return best.reading if turn is not None or best.is_text else Reading(legible=False)
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
-    """A reading and how far it is to be believed."""
+class _ScoredReading:
+    """A reading, and whether to trust it."""
 
     reading: Reading
     aspect: float
@@ -131,11 +130,11 @@ class _Attempt:
 
     @property
     def substance(self) -> float:
-        """How much was read, surely and in level rows: what the right way up has most of."""
+        """Letters in level words, weighed by confidence: most for the upright page."""
         return sum(len(w.text) * max(_sure(w) - 0.4, 0.0) for w in self.reading.words if not self._upended(w))
 
     def _upended(self, word: Word) -> bool:
-        """A long word taller than wide: some engines read them nevertheless."""
+        """Whether it is a long word taller than wide."""
         return len(word.text) >= 4 and word.box.height * self.aspect > word.box.width
 
 
@@ -151,14 +150,16 @@ def _read_once(image: Image, engine: OCREngine, languages: tuple[str, ...], cach
     return found
 
 
-def _attempt(image: Image, turn: int, engine: OCREngine, languages: Sequence[str], *, evened: bool = False) -> _Attempt:
+def _read_turned(
+    image: Image, turn: int, engine: OCREngine, languages: Sequence[str], *, evened: bool = False
+) -> _ScoredReading:
     upright = _straightened(image, Reading(turn))
     angle = skew(upright)
     angle = angle if abs(angle) >= LEAST_SKEW else 0.0
     level = levelled(upright, angle) if angle else upright
     words = engine.recognise(even(level) if evened else level, languages=languages)
     kept = tuple(w for w in words if w.text.strip() and _sure(w) >= 0)
-    return _Attempt(Reading(turn, angle, kept), level.height / level.width)
+    return _ScoredReading(Reading(turn, angle, kept), level.height / level.width)
 
 
 def _straightened(image: Image, reading: Reading) -> Image:
@@ -170,7 +171,7 @@ def _straightened(image: Image, reading: Reading) -> Image:
 
 
 def mean_confidence(words: Sequence[Word]) -> float:
-    """0-1, weighed by letters; 0 for no words. Engines that give none are believed."""
+    """0-1, weighed by letters; 0 for no words. A missing confidence counts as 1."""
     letters = sum(len(w.text) for w in words)
     return sum(len(w.text) * _sure(w) for w in words) / letters if letters else 0.0
 
@@ -193,7 +194,7 @@ def _notices(reading: Reading) -> list[str]:
 
 
 def _joined(line: Line, page: Page) -> Line:
-    """The line with Chinese and Japanese put together again: no spaces are written, but engines cut as they like."""
+    """The line with Chinese and Japanese joined: engines cut them, though they have no spaces."""
     words = [line.words[0]]
     for before, word in pairwise(line.words):
         words[-1:] = [_both(words[-1], word)] if _runs_on(before, word, page) else [words[-1], word]
@@ -201,7 +202,7 @@ def _joined(line: Line, page: Page) -> Line:
 
 
 def _runs_on(a: Word, b: Word, page: Page) -> bool:
-    """Between two such characters as much as a full stop's empty half is no space, beside one of them hardly any."""
+    """Two ideographs are joined over a gap of up to 0.8 heights, one and another character up to 0.3."""
     ideographs = _unspaced(a.text[-1]) + _unspaced(b.text[0])
     gap = (b.box.x0 - a.box.x1) * page.width
     height = max(a.box.height, b.box.height) * page.height

@@ -32,13 +32,14 @@ _SAME_PLACE = 0.2
 
 @dataclass(slots=True)
 class TesseractEngine:
-    """``OCREngine`` on the system's tesseract. Safe to use from several threads: each run is a process of its own.
+    """``OCREngine`` on the system's tesseract. Safe to use from several threads: each run is a process of its
+    own.
 
-    A page is read once for each of the page segmentations ``psms``, side by side, and of words in the same place the
-    surer one is kept. 6 (one block) keeps what the automatic 3 drops, a receipt's prices for instance; 11 (sparse text)
-    reads what 6 garbles, forms and tables. Languages written without spaces are cut differently each time and can't be
-    put together like that: they get the first segmentation only. A long side of 1700 pixels reads receipts best. Words
-    of less than ``least_confidence`` (0-1) are mostly specks and rules. ``timeout`` is in seconds, for one run.
+    Reads a page once for each page segmentation of ``psms``, side by side, and keeps the surer of words in
+    the same place. 6 (one block) keeps what the automatic 3 drops, such as a receipt's prices; 11 (sparse
+    text) reads what 6 garbles, such as forms and tables. Languages without spaces use the first segmentation
+    only: their words are cut differently in each. A long side of 1700 pixels reads receipts best. Words of
+    less than ``least_confidence`` (0-1) are mostly specks and rules. ``timeout`` is in seconds, for one run.
     """
 
     psms: tuple[int, ...] = (6, 11)
@@ -54,7 +55,7 @@ class TesseractEngine:
         return f"tesseract {version} psms={self.psms} long_side={self.long_side} least={self.least_confidence}"
 
     def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
-        """Words with boxes 0-1000 of the picture. Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError."""
+        """Boxes are 0-1000. Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError."""
         _check_languages(languages, _binary())
         picture = self._prepared(image)
         psms = self.psms[:1] if any(language.startswith(_UNSPACED) for language in languages) else self.psms
@@ -73,8 +74,10 @@ class TesseractEngine:
         ]
 
     def orientation(self, image: Image) -> int | None:
-        """Degrees clockwise (0, 90, 180, 270) that turn the picture upright; None where that can't be told: too little
-        text, or no orientation data ("osd") installed."""
+        """Degrees clockwise (0, 90, 180, 270) that turn the picture upright.
+
+        None where there is too little text, or no orientation data ("osd") installed.
+        """
         binary = _binary()
         if "osd" not in _languages(binary):
             return None
@@ -99,12 +102,12 @@ class TesseractEngine:
     def _run(self, function: str, picture: Image, *, lang: str, config: str) -> dict[str, Any]:
         import pytesseract
 
-        # Tesseract's own threads slow it down two to four times, and under load it has hung with two of them. This
-        # reaches its processes only: set in os.environ, it would bind the OpenMP of everything else here as well.
+        # Tesseract's own threads slow it down two to four times, and under load two of them have hung. Set
+        # for its processes only: in os.environ it would bind all OpenMP in this process as well.
         pytesseract.pytesseract.environ = ChainMap(os.environ, {"OMP_THREAD_LIMIT": "1"})
         call = getattr(pytesseract, function)
         picture = picture.copy()
-        picture.format = "BMP"  # how it is handed over: a PNG takes longer to write than to send
+        picture.format = "BMP"  # a PNG takes longer to write than a BMP to send
         try:
             result: dict[str, Any] = call(
                 picture, lang=lang, config=config, output_type=pytesseract.Output.DICT, timeout=self.timeout
@@ -132,19 +135,14 @@ def tesseract_installed() -> bool:
     return True
 
 
-def installed_languages() -> tuple[str, ...]:
-    """What this machine's tesseract reads, as tesseract names it; raises OCRNotInstalled."""
-    return tuple(sorted(_languages(_binary()) - {"osd"}))
-
-
 def _check_languages(languages: Sequence[str], binary: str) -> None:
-    """Raises OCRLanguageMissing, naming what is installed."""
+    """OCRLanguageMissing, which names what is installed."""
     missing = set(languages) - _languages(binary)
     if missing:
         _languages.cache_clear()  # it may have been installed meanwhile
         missing = set(languages) - _languages(binary)
     if missing or not languages:
-        known = ", ".join(installed_languages())
+        known = ", ".join(sorted(_languages(binary) - {"osd"}))
         raise OCRLanguageMissing(
             f"Tesseract has no data for {', '.join(map(repr, sorted(missing))) or 'no language at all'}.",
             hint=f"Installed: {known}. Another is a package such as tesseract-ocr-jpn, or a file in its tessdata folder.",
@@ -192,7 +190,7 @@ def _languages(binary: str) -> frozenset[str]:
 
 
 def _on_white(image: Image) -> Image:
-    """Without transparency: what is clear is paper."""
+    """Without transparency, over white."""
     if "A" not in image.getbands():
         return image
     from PIL import Image as pillow

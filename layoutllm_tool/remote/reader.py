@@ -18,11 +18,11 @@ from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.protocols import Progress
-from layoutllm_tool.reading import check_question
+from layoutllm_tool.readers.caching import LRUCache, PageCache
+from layoutllm_tool.readers.query import check_question
 from layoutllm_tool.remote.line import Line
 from layoutllm_tool.remote.replies import Call, Flow, made
 from layoutllm_tool.schemas import PAGES_TYPE, CoTIn, PageIn
-from layoutllm_tool.shelf import Library, Recent
 
 if TYPE_CHECKING:
     from layoutllm_tool.protocols import Source
@@ -45,9 +45,9 @@ class RemoteReader:
     def __init__(self, endpoint: str, token: str | None = None, *, timeout: float = 120.0, retries: int = 4) -> None:
         known = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
         self._line = Line(endpoint, known, timeout=timeout, retries=retries)
-        self._library = Library(self._read)
-        self._ids: Recent[_PageKey, str] = Recent(4096)
-        self._attempts: Recent[tuple[str, int | None, str], LayoutCoT] = Recent(1024)
+        self._library = PageCache(self._read)
+        self._ids: LRUCache[_PageKey, str] = LRUCache(4096)
+        self._attempts: LRUCache[tuple[str, int | None, str], LayoutCoT] = LRUCache(1024)
 
     @property
     def endpoint(self) -> str:

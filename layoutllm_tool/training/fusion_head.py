@@ -21,7 +21,7 @@ from statistics import fmean
 import numpy as np
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.key_values import Run, WordId
+from layoutllm_tool.documents.page_layout import Run, WordId
 from layoutllm_tool.model import pair_head
 from layoutllm_tool.model.candidates import candidates_of, with_currency
 from layoutllm_tool.model.decoding import CoTDecoder

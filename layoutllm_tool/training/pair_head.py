@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from layoutllm_tool.documents.key_value_features import NAMES, features
-from layoutllm_tool.documents.key_value_rule import by_rule
-from layoutllm_tool.documents.key_values import Candidate, PageLayout, WordId, candidates
+from layoutllm_tool.documents.key_values import Candidate, by_rule, candidates
+from layoutllm_tool.documents.page_layout import PageLayout, WordId
 from layoutllm_tool.documents.search import find
 from layoutllm_tool.model.pair_head import MOST
 

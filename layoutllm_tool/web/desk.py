@@ -21,7 +21,7 @@ from layoutllm_tool.documents.parsing import size_of
 from layoutllm_tool.documents.safety import Limits
 from layoutllm_tool.errors import DocumentNotFound, ServiceError
 from layoutllm_tool.protocols import Progress, Reader
-from layoutllm_tool.reading import check_question
+from layoutllm_tool.readers.query import check_question
 from layoutllm_tool.web import wire
 
 

@@ -12,7 +12,7 @@ from layoutllm_tool.batch.store import Store
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentUnreadable, OCRError, StoreMismatch
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.shelf import Recent
+from layoutllm_tool.readers.caching import LRUCache
 
 MOST_PIXELS = 1600
 """A picture's longer side, as it is shown."""
@@ -25,9 +25,9 @@ class Pages:
         """``reader()`` gives the reader that recognises text, and turns what was scanned the wrong way round: without it, what was turned
         has no picture, and scans have no lines. Only documents in ``places`` are opened, whatever the store says."""
         self._store, self._reader, self._places = store, reader, places
-        self._whole: Recent[str, Document] = Recent(4)
-        self._lying: Recent[tuple[str, int], Document] = Recent(8)
-        self._read: Recent[tuple[str, int], Page] = Recent(8)
+        self._whole: LRUCache[str, Document] = LRUCache(4)
+        self._lying: LRUCache[tuple[str, int], Document] = LRUCache(8)
+        self._read: LRUCache[tuple[str, int], Page] = LRUCache(8)
         self._lock = threading.Lock()
 
     def document(self, key: str) -> Document:

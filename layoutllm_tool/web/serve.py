@@ -261,7 +261,7 @@ def _sse(event: str, data: dict[str, Any]) -> str:
 
 def _built(given: Reader | Callable[[], Reader] | None) -> Reader:
     if given is None:
-        from layoutllm_tool.reader import LayoutLLMReader
+        from layoutllm_tool.readers.local import LayoutLLMReader
 
         return LayoutLLMReader()
     return cast(Reader, given) if _is_reader(given) else cast(Callable[[], Reader], given)()

@@ -20,9 +20,9 @@ from urllib.parse import parse_qs
 from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.batch.store import Field, Store
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
+from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.strict_json import BodyUnreadable
-from layoutllm_tool.tool_content import plain_line
 from layoutllm_tool.web.json_body import JSONReader, json_of
 from layoutllm_tool.web.middleware import (
     LOOPBACK,
@@ -260,7 +260,7 @@ def _error(status: int, message: str) -> JSONResponse:
 
 def _reader(given: Reader | Callable[[], Reader] | None) -> Reader:
     if given is None:
-        from layoutllm_tool.reader import default_reader
+        from layoutllm_tool.readers.local import default_reader
 
         return default_reader()
     # A class of readers has all their methods too.

@@ -13,7 +13,7 @@ from random import Random
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.key_values import WordId
+from layoutllm_tool.documents.page_layout import WordId
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.synthetic import blocks, vocabulary

@@ -1,16 +1,13 @@
-"""Pages with areas and answers drawn on them: for the command line's ``--annotate`` and the tool's pictures.
+"""Draws areas and answers on pages: for the command line's ``--annotate`` and the tool's pictures.
 
-The text of a legend comes from documents and callers, and is drawn as it is; scripts that no installed font has come out
-as boxes. Nothing is read from or written to disk here but fonts.
+Draws legends' texts as they are; scripts that no installed font has appear as boxes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
 
 if TYPE_CHECKING:
@@ -18,40 +15,36 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
+    from layoutllm_tool.cot import LayoutCoT
+
 AREA, ANSWER = "#1f77b4", "#d62728"
 """One question: the area in blue, the answer in red."""
 COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f")
-"""Several questions: a colour each, thin for the area and thick for the answer, used again from the eleventh on."""
+"""Several questions: a colour each, thin for the area, thick for the answer. Repeats from the eleventh."""
 _FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "LiberationSans-Regular.ttf")
 _LEGEND_CHARACTERS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A frame around a box. ``label`` is drawn at its top left corner."""
-
-    box: Box
-    colour: str
-    width: int
-    label: str = ""
-
-
 def annotated(cot: LayoutCoT, page: Image, *, side: int | None = None) -> Image:
-    """The page's picture with the area in blue and the answer in red, shrunk to a long side of ``side`` pixels.
+    """A copy of the page's picture with the area in blue and the answer in red, at most ``side`` pixels a side.
 
-    The frames stand around the text, not on it. The picture given stays as it is.
+    Draws the frames around the text, not on it.
     """
-    image = _canvas(page, side)
+    image = _copy(page)
+    if side is not None:
+        image.thumbnail((side, side))
     width = _stroke(image) if side is None else 2
-    marks = [_Mark(box, colour, width) for box, colour in ((cot.area, AREA), (cot.box, ANSWER)) if box]
-    return _marked(image, marks)
+    for box, colour in ((cot.area, AREA), (cot.box, ANSWER)):
+        if box:
+            _frame(image, box, colour, width)
+    return image
 
 
 def annotated_document(cots: Sequence[LayoutCoT], document: Document, *, page: int | None = None) -> Image | None:
-    """The pages that the answers stand on, one under the other, each question in a colour of its own, and a legend.
+    """The answers' pages, one under the other, a colour for each question, and a legend.
 
-    One question alone is drawn as by ``annotated``. Where no question has a place, the page asked about (``page``,
-    else the first) is shown with the legend. None where none of these pages has a picture.
+    Draws a single question as ``annotated`` does. Without any place, shows the page asked about (``page``,
+    else the first) with the legend. None where none of these pages has a picture.
     """
     numbers = sorted({cot.page for cot in cots if cot.page is not None}) or [page or document.pages[0].number]
     pages = [found for found in map(document.page, numbers) if found.image is not None]
@@ -68,37 +61,32 @@ def _drawn(cots: Sequence[LayoutCoT], page: Page) -> Image:
         raise ValueError(f"page {page.number} has no picture to draw on")
     if len(cots) == 1:
         return annotated(cots[0], page.image)
-    image = _canvas(page.image, None)
+    image = _copy(page.image)
     thin = _stroke(image)
-    marks = []
     for number, cot in enumerate(cots, start=1):
-        frames = [(box, width) for box, width in ((cot.area, thin), (cot.box, 2 * thin)) if box]
-        for box, width in frames if cot.page == page.number else ():
-            marks.append(_Mark(box, _colour(number), width, str(number) if (box, width) == frames[0] else ""))
-    return _marked(image, marks)
-
-
-def _marked(image: Image, marks: Sequence[_Mark]) -> Image:
-    from PIL import ImageDraw
-
-    draw = ImageDraw.Draw(image)
-    for mark in marks:
-        x0, y0, x1, y1 = mark.box.to_pixels(*image.size)
-        w = mark.width
-        draw.rectangle((x0 - w, y0 - w, x1 + w, y1 + w), outline=mark.colour, width=w)
-        if mark.label:
-            _badge(draw, (x0 - w, y0 - w), mark, _size(image))
+        label = str(number)
+        for box, width in ((cot.area, thin), (cot.box, 2 * thin)) if cot.page == page.number else ():
+            if box:
+                _frame(image, box, _colour(number), width, label)
+                label = ""
     return image
 
 
-def _badge(draw: ImageDraw, corner: tuple[int, int], mark: _Mark, size: int) -> None:
-    """The question's number on a patch of its colour, left of the frame where there is room, else in its corner."""
-    font = _font(size)
-    pad = max(size // 5, 2)
-    width, height = round(draw.textlength(mark.label, font)) + 2 * pad, size + 2 * pad
-    x, y = max(corner[0] - width, 0), max(corner[1], 0)
-    draw.rectangle((x, y, x + width, y + height), fill=mark.colour)
-    draw.text((x + pad, y + pad), mark.label, "white", font)
+def _frame(image: Image, box: Box, colour: str, width: int, label: str = "") -> None:
+    """A frame around a box, with a label at its top left corner."""
+    from PIL import ImageDraw
+
+    draw, size = ImageDraw.Draw(image), _size(image)
+    x0, y0, x1, y1 = box.to_pixels(*image.size)
+    draw.rectangle((x0 - width, y0 - width, x1 + width, y1 + width), outline=colour, width=width)
+    if not label:
+        return
+    # Left of the frame where there is room, else in its corner.
+    font, pad = _font(size), max(size // 5, 2)
+    wide = round(draw.textlength(label, font)) + 2 * pad
+    x, y = max(x0 - width - wide, 0), max(y0 - width, 0)
+    draw.rectangle((x, y, x + wide, y + size + 2 * pad), fill=colour)
+    draw.text((x + pad, y + pad), label, "white", font)
 
 
 def _legend(cots: Sequence[LayoutCoT], width: int, size: int) -> Image:
@@ -143,13 +131,9 @@ def _stacked(images: Sequence[Image]) -> Image:
     return whole
 
 
-def _canvas(page: Image, side: int | None) -> Image:
+def _copy(page: Image) -> Image:
     image = page.convert("RGB")
-    if image is page:
-        image = page.copy()
-    if side is not None:
-        image.thumbnail((side, side))
-    return image
+    return page.copy() if image is page else image
 
 
 def _stroke(image: Image) -> int:
@@ -157,7 +141,7 @@ def _stroke(image: Image) -> int:
 
 
 def _size(image: Image) -> int:
-    """Pixels of a letter that can be read when the whole page is looked at."""
+    """Pixels of a letter that is legible when the whole page is shown."""
     return max(12, max(image.size) // 65)
 
 

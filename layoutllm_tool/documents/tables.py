@@ -1,7 +1,8 @@
-"""A page as columns and tables: the amounts above a total, the ones that add up to it, the cells around a line. Pure.
+"""Columns and tables of a page: the amounts above a total, those that add up to it, the cells around a line.
+Pure.
 
-Cells are found by gaps and alignment alone: no rules are looked for, no cell that spans several columns is understood, and
-a page must stand level (text recognition sees to it). A cell is (line, word) indices of one line, left to right.
+Finds cells by gaps and alignment alone. Does not look for rules, nor understand cells that span several
+columns. The page must be level. A cell is (line, word) indices of one line, left to right.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from decimal import Decimal
 from itertools import accumulate, pairwise
 from statistics import median
 
-from layoutllm_tool.amounts import amount, spans
 from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page
+from layoutllm_tool.documents.values import amount, spans
 
 Indices = tuple[tuple[int, int], ...]
 """(line, word) into ``Page.lines`` and ``Line.words``."""
@@ -23,9 +24,9 @@ MOST_ADDENDS = 100
 MOST_COLUMNS = 100
 """Of a table: a row of more cells is none of it."""
 _TOLERANCE = 1.0
-"""How far edges of one column may be apart, in heights of their text: tax codes behind amounts, a page slightly askew."""
+"""Largest distance of a column's edges, in heights of their text: tax codes, a page slightly askew."""
 _CELL_GAP = 1.0
-"""A wider gap between words, in heights of their text, begins another cell. A blank is a third of a height."""
+"""A wider gap between words, in heights of their text, begins another cell. A blank has 0.3."""
 _ROW_GAP = 2.5
 """A wider gap between rows, in heights of their text, ends a table."""
 
@@ -38,16 +39,17 @@ class _Cell:
 
 
 def box_of(page: Page, words: Iterable[tuple[int, int]]) -> Box:
-    """Around those words, 0-1000. IndexError where the page has no such word, ValueError where there are none."""
+    """Around those words, 0-1000. IndexError where the page lacks one, ValueError for none."""
     lines = page.lines or ()
     return Box.union(lines[line].words[word].box for line, word in words)
 
 
 def column(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...]:
-    """The amounts in the total's column above it, top to bottom: items, and the subtotals and taxes among them.
+    """The amounts in the total's column above it, top to bottom: items, and the subtotals and taxes among
+    them.
 
-    They share its right or its left edge; of two in a row the better aligned counts. Amounts have a currency or two decimals.
-    IndexError, ValueError: see ``box_of``.
+    They share its right or its left edge; of two in a row the better aligned counts. Amounts have a currency
+    or two decimals. IndexError, ValueError: see ``box_of``.
     """
     return tuple(cell.at for cell in _column(page, total))
 
@@ -59,11 +61,13 @@ def addends(
     wanted: Decimal | None = None,
     taken: Collection[tuple[int, int]] = (),
 ) -> tuple[Indices, ...] | None:
-    """The unbroken run of the total's column that adds up to it, to the cent: items, items and tax, subtotal and tax.
+    """The unbroken run of the total's column that adds up to it, to the cent: items, items and tax, subtotal
+    and tax.
 
-    ``wanted`` is what it should add up to, where that is not the total itself; amounts with a word in ``taken`` are no part of it.
-    Where no run does, subtotals of groups within it are passed over. Runs of two amounts or more that are not zero go first, then what stands nearest
-    to the total; None where nothing adds up, and where the total is no amount or zero. Raises as ``column`` does.
+    ``wanted`` is the sum where that is not the total itself. Amounts with a word in ``taken`` are left out.
+    Where no run adds up, subtotals of groups within it are passed over. Prefers runs of two or more amounts
+    that are not zero, then the run nearest to the total. None where nothing adds up, and where the total is
+    no amount or zero. Raises as ``column`` does.
     """
     lines = page.lines or ()
     if wanted is None:
@@ -78,10 +82,12 @@ def addends(
 
 
 def table(page: Page, line: int) -> tuple[tuple[Indices, ...], ...]:
-    """The rows of the table that the line belongs to, each with a cell for every column, () where it is empty.
+    """The rows of the table that the line belongs to, each with a cell for every column, () where it is
+    empty.
 
-    Neighbouring rows belong to it while at least two of their cells stand under or over cells of the row before; () where there
-    is no such row, or the table would have more than ``MOST_COLUMNS``. IndexError where the page has no such line.
+    Neighbouring rows belong to it while at least two of their cells stand under or over cells of the row
+    before. () where there is no such row, or more than ``MOST_COLUMNS`` columns. IndexError where the page
+    has no such line.
     """
     own = range(len(page.lines or ()))[line]
     rows = _rows(page)
@@ -98,10 +104,10 @@ def table(page: Page, line: int) -> tuple[tuple[Indices, ...], ...]:
 
 
 def cells_under(page: Page, header_line: int, words: Sequence[int] | None = None) -> tuple[Indices, ...]:
-    """The values under a header, top to bottom, until the column ends: at a gap far wider than those before.
+    """The values under a header, top to bottom, until a gap far wider than those before.
 
-    ``words`` are the header's own where several headers stand in one line. A value shares most of the narrower one's width with
-    the header, or one of its edges. IndexError where the page has no such line or word.
+    ``words`` are the header's own where several headers stand in one line. A value shares an edge with the
+    header, or most of the narrower one's width. IndexError where the page has no such line or word.
     """
     own = (page.lines or ())[header_line]
     header = box_of(page, [(header_line, i) for i in (range(len(own.words)) if words is None else words)])
@@ -123,19 +129,9 @@ def cells_under(page: Page, header_line: int, words: Sequence[int] | None = None
 def _column(page: Page, total: Sequence[tuple[int, int]]) -> list[_Cell]:
     own = box_of(page, total)
     reach = _across(page, own.height, _TOLERANCE)
-    rows: list[list[_Cell]] = []
-    for cell in sorted(_amounts(page), key=lambda c: c.box.center[1]):
-        if cell.box.center[1] > own.y0 or _misaligned(cell.box, own) > reach:
-            continue
-        if rows and rows[-1][0].box.y1 > cell.box.center[1]:
-            rows[-1].append(cell)
-        else:
-            rows.append([cell])
-    return [min(row, key=lambda c: _misaligned(c.box, own)) for row in rows]
-
-
-def _amounts(page: Page) -> list[_Cell]:
-    return [cell for index, line in enumerate(page.lines or ()) for cell in _amounts_of(index, line)]
+    amounts = (cell for index, line in enumerate(page.lines or ()) for cell in _amounts_of(index, line))
+    above = [c for c in amounts if c.box.center[1] <= own.y0 and _misaligned(c.box, own) <= reach]
+    return [min(row, key=lambda c: _misaligned(c.box, own)) for row in _in_rows(above)]
 
 
 def _amounts_of(index: int, line: Line) -> list[_Cell]:
@@ -148,7 +144,7 @@ def _amounts_of(index: int, line: Line) -> list[_Cell]:
 
 
 def _runs(cells: Sequence[_Cell], wanted: Decimal, *, passing: bool) -> Iterator[list[_Cell]]:
-    """Runs that add up, the last amount's nearest to the total first. ``passing`` leaves out the subtotals of their groups."""
+    """Runs that add up, those nearest to the total first. ``passing`` leaves out subtotals of groups."""
     for stop in range(len(cells), 1, -1):
         for start in range(stop - 2, -1, -1):
             run = cells[start:stop]
@@ -158,7 +154,7 @@ def _runs(cells: Sequence[_Cell], wanted: Decimal, *, passing: bool) -> Iterator
 
 
 def _ungrouped(run: Sequence[_Cell]) -> list[_Cell]:
-    """Without what is the sum of the two or more amounts since the last such sum."""
+    """Without subtotals: sums of the two or more amounts since the last subtotal."""
     kept: list[_Cell] = []
     group, size = Decimal(0), 0
     for cell in run:
@@ -177,13 +173,19 @@ def _value(cell: _Cell) -> Decimal:
 def _rows(page: Page) -> list[list[_Cell]]:
     """All cells of a page, row by row from the top, each from the left."""
     cells = [cell for index, line in enumerate(page.lines or ()) for cell in _split(page, index, line)]
+    rows = _in_rows(sorted(cells, key=lambda c: c.box.x0))
+    return [sorted(row, key=lambda c: c.box.x0) for row in rows]
+
+
+def _in_rows(cells: Iterable[_Cell]) -> list[list[_Cell]]:
+    """Cells whose centre is above the bottom of a row's first cell join that row."""
     rows: list[list[_Cell]] = []
-    for cell in sorted(cells, key=lambda c: (c.box.center[1], c.box.x0)):
+    for cell in sorted(cells, key=lambda c: c.box.center[1]):
         if rows and rows[-1][0].box.y1 > cell.box.center[1]:
             rows[-1].append(cell)
         else:
             rows.append([cell])
-    return [sorted(row, key=lambda c: c.box.x0) for row in rows]
+    return rows
 
 
 def _split(page: Page, index: int, line: Line) -> list[_Cell]:

@@ -1,7 +1,7 @@
-"""The same question on a page that is only the area around the first answer: nothing else can distract from it.
+"""Asks the same question on the area around the first answer alone.
 
-What comes back speaks of the whole page again. Whether the second look is to be preferred is ``compare``'s business, and
-its confidence was fitted on whole pages: it says less here.
+Its confidence was fitted on whole pages, and says less here. ``agreement.compare`` chooses between the
+answers.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from layoutllm_tool.cot import Area, Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import SCALE, Box, Document, Line, Page
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import CorrectionError
+from layoutllm_tool.ocr.reread import reread, words_in
 from layoutllm_tool.protocols import OCREngine, Reader
-from layoutllm_tool.views.columns import box_of
-from layoutllm_tool.views.reread import reread, words_in
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A part of a page as a page of its own."""
+    """A part of a page as a page."""
 
     page: Page
     frame: Box
-    """What it shows of the whole page."""
+    """Its box on the whole page."""
     lines: tuple[int, ...] | None
     """The whole page's index of each of its lines; None where its words were read anew."""
 
@@ -36,8 +35,8 @@ class _Cut:
 class CropReader:
     """Asks ``reader`` about parts of pages.
 
-    ``margin`` is what is kept around the area, in heights of its text. ``again`` reads the part's words anew from the picture, with
-    ``engine`` where one is given; a page without a picture keeps its words.
+    ``margin`` is kept around the area, in heights of its text. ``again`` reads the part's words anew from the
+    picture, with ``engine`` where one is given. A page without a picture keeps its words.
     """
 
     reader: Reader
@@ -46,11 +45,11 @@ class CropReader:
     engine: OCREngine | None = None
 
     def ask_area(self, document: Document, question: str, cot: LayoutCoT) -> LayoutCoT:
-        """The answer to the question from the area and evidence of ``cot``, what shares their rows, and the margin.
+        """The answer from the area and evidence of ``cot``, their rows, and the margin.
 
-        Boxes, page and (line, word) indices are the whole page's. Where words were read anew the evidence's text is what was read,
-        and its ``words`` are those of the page that stand in its box, whatever they say: none where the page has none there.
-        Signals gain ``cropped`` (1) and ``reread`` (1 where words were read anew, else 0). CorrectionError where ``cot`` points at no area; raises
+        Boxes, page and (line, word) indices are the whole page's. Where words were read anew, the evidence's
+        text is what was read, and its ``words`` are the page's in that box. Signals gain ``cropped`` (1) and
+        ``reread`` (1 where words were read anew, else 0). CorrectionError where ``cot`` has no area; raises
         PageOutOfRange and what reading and asking raise.
         """
         if cot.page is None:
@@ -91,7 +90,7 @@ def _looked_at(cot: LayoutCoT, number: int) -> Box:
 
 
 def _part(page: Page, frame: Box, lines: Sequence[Line]) -> Page:
-    """The frame as a page of the same number. Its picture is cut to whole pixels, so boxes may be off by half a one."""
+    """The frame as a page of the same number. Boxes may be half a pixel off the picture's cut."""
     x0, y0, x1, y1 = frame.to_pixels(page.width, page.height)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
     moved = [Line(tuple(replace(word, box=_into(word.box, frame)) for word in line.words)) for line in lines]
@@ -100,29 +99,20 @@ def _part(page: Page, frame: Box, lines: Sequence[Line]) -> Page:
 
 
 def _into(box: Box, frame: Box) -> Box:
-    return Box.from_pixels(
-        box.x0 - frame.x0,
-        box.y0 - frame.y0,
-        box.x1 - frame.x0,
-        box.y1 - frame.y0,
-        width=max(frame.width, 1e-6),
-        height=max(frame.height, 1e-6),
-    )
+    """A box of the page as one of the frame, 0-1000."""
+    x0, y0, x1, y1 = box.x0 - frame.x0, box.y0 - frame.y0, box.x1 - frame.x0, box.y1 - frame.y0
+    return Box.from_pixels(x0, y0, x1, y1, width=max(frame.width, 1e-6), height=max(frame.height, 1e-6))
 
 
 def _out_of(box: Box, frame: Box) -> Box:
-    return Box.from_pixels(
-        frame.x0 + box.x0 * frame.width / SCALE,
-        frame.y0 + box.y0 * frame.height / SCALE,
-        frame.x0 + box.x1 * frame.width / SCALE,
-        frame.y0 + box.y1 * frame.height / SCALE,
-        width=SCALE,
-        height=SCALE,
-    )
+    """A box of the frame as one of the page, 0-1000."""
+    xs = [frame.x0 + x * frame.width / SCALE for x in (box.x0, box.x1)]
+    ys = [frame.y0 + y * frame.height / SCALE for y in (box.y0, box.y1)]
+    return Box.from_pixels(xs[0], ys[0], xs[1], ys[1], width=SCALE, height=SCALE)
 
 
 def _key(document: Document, cut: _Cut) -> str:
-    """Readers remember by it: the same words in the same frame of the same file."""
+    """A hash for the readers' caches: the same words in the same frame of the same file."""
     frame = [cut.frame.x0, cut.frame.y0, cut.frame.x1, cut.frame.y1]
     content = [document.sha256, frame, cut.page.to_json()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -136,18 +126,14 @@ def _on_the_page(cot: LayoutCoT, page: Page, cut: _Cut) -> LayoutCoT:
 
 
 def _area(area: Area, page: Page, cut: _Cut) -> Area:
-    if cut.lines is None:
-        box = _out_of(area.box, cut.frame)
-        return Area(page.number, box, page.lines_in(box))
-    lines = tuple(cut.lines[i] for i in area.lines)
-    box = Box.union((page.lines or ())[i].box for i in lines) if lines else _out_of(area.box, cut.frame)
-    return Area(page.number, box, lines)
+    if cut.lines and area.lines:
+        return Area.of(page, [cut.lines[i] for i in area.lines])
+    box = _out_of(area.box, cut.frame)
+    return Area(page.number, box, page.lines_in(box) if cut.lines is None else ())
 
 
 def _evidence(found: Evidence, page: Page, cut: _Cut) -> Evidence:
-    if cut.lines is None:
-        box = _out_of(found.box, cut.frame)
-        return Evidence(page.number, box, found.text, words_in(page, box))
-    words = tuple((cut.lines[line], word) for line, word in found.words)
-    box = box_of(page, words) if words else _out_of(found.box, cut.frame)
-    return Evidence(page.number, box, found.text, words)
+    if cut.lines and found.words:
+        return replace(Evidence.of(page, [(cut.lines[line], word) for line, word in found.words]), text=found.text)
+    box = _out_of(found.box, cut.frame)
+    return Evidence(page.number, box, found.text, words_in(page, box) if cut.lines is None else ())

@@ -1,29 +1,29 @@
-"""Spatial words as people use them ("bottom left", "the second", "below") -> lines of a page. Standard library only."""
+"""Spatial words ("bottom left", "the second", "below") -> lines of a page. Standard library only."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 
-from layoutllm_tool.cot import SPATIAL_WORDS
 from layoutllm_tool.documents.geometry import SCALE, Line, Page
 
+SPATIAL_WORDS = ("top", "bottom", "left", "right", "center", "first", "second", "third", "last", "above", "below")
+"""The words a correction's ``spatial`` may be made of, in any combination ("bottom left")."""
 _MOST_PLACES = 100
-"""Of one key on a page, that "above" and "below" are held against."""
-_ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
-_CENTRE = (SCALE / 3, 2 * SCALE / 3)
+"""Places of one key that "above" and "below" are compared with."""
+ORDINALS = {"first": 0, "second": 1, "third": 2, "last": -1}
 
 
 def spatial_words(text: str) -> str:
-    """The spatial words of a question, in order, "" where there are none: "the vendor at the bottom left" -> "bottom left"."""
+    """The spatial words of a question, in order: "the vendor at the bottom left" -> "bottom left"."""
     return " ".join(word for word in re.findall(r"[a-z]+", text.lower()) if word in SPATIAL_WORDS)
 
 
 def lines_at(page: Page, spatial: str, key: str = "") -> set[int]:
-    """Indices of the lines that the words point at.
+    """Indices of the lines that the words name.
 
-    Regions compare a line's centre with the page's halves (centre: its middle third). Ordinals, "above" and "below" need
-    ``key``: they speak of the places where it occurs; where it occurs nowhere they change nothing.
+    Regions compare a line's centre with the page's halves ("center": its middle third). Ordinals, "above" and
+    "below" refer to the places of ``key``; they change nothing where it occurs nowhere.
     """
     words = spatial.lower().split()
     lines = page.lines or ()
@@ -33,21 +33,20 @@ def lines_at(page: Page, spatial: str, key: str = "") -> set[int]:
     if not places:
         return kept
     for word in words:
-        if word in _ORDINALS:
-            kept &= _around(places, _ORDINALS[word], len(lines))
+        if word in ORDINALS:
+            kept &= _around(places, ORDINALS[word], len(lines))
         elif word in ("above", "below"):
             kept &= {i for i in kept if any(_vertical(lines[i], lines[p], word) for p in places[:_MOST_PLACES])}
     return kept
 
 
 def contains(text: str, key: str) -> bool:
-    """Whether the key's words stand in the text, whatever the case and punctuation. An empty key stands nowhere."""
-    wanted = _plain(key)
-    return bool(wanted) and f" {wanted} " in f" {_plain(text)} "
+    """Whether the text has the key's words, ignoring case and punctuation. False for an empty key."""
+    return bool(holder([text])(key))
 
 
 def holder(texts: Iterable[str]) -> Callable[[str], list[int]]:
-    """Finds which of the texts contain a key, as ``contains`` does; each text is prepared once."""
+    """A function that finds which of the texts contain a key (see ``contains``). Prepares each text once."""
     prepared = [f" {_plain(text)} " for text in texts]
 
     def holds(key: str) -> list[int]:
@@ -63,19 +62,10 @@ def _plain(text: str) -> str:
 
 def _in_region(line: Line, word: str) -> bool:
     x, y = line.box.center
-    match word:
-        case "top":
-            return y < SCALE / 2
-        case "bottom":
-            return y >= SCALE / 2
-        case "left":
-            return x < SCALE / 2
-        case "right":
-            return x >= SCALE / 2
-        case "center":
-            return _CENTRE[0] <= x <= _CENTRE[1]
-        case _:
-            return True
+    middle = SCALE / 2
+    regions = {"top": y < middle, "bottom": y >= middle, "left": x < middle, "right": x >= middle}
+    regions["center"] = SCALE / 3 <= x <= 2 * SCALE / 3
+    return regions.get(word, True)
 
 
 def _around(places: list[int], ordinal: int, count: int) -> set[int]:

@@ -1,8 +1,8 @@
-"""What a chat model is told about an answer: short labelled lines in which everything that the page says is quoted.
+"""The text and picture of an answer for a chat model: short labelled lines that quote the page.
 
-Text from documents is untrusted: it may be written to look like instructions. It appears only as JSON strings, one to
-a line, without line breaks, control or invisible characters and of bounded length, so that it can't end its own
-quotation. Values of functions only, and no LangChain here.
+Text from documents is untrusted: it may look like instructions. It appears only as JSON strings, one to a
+line, of bounded length, without line breaks, control or invisible characters, so that it can't end its own
+quotation.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import io
 import json
 import unicodedata
 
-from layoutllm_tool.annotate import annotated
 from layoutllm_tool.cot import Area, LayoutCoT
+from layoutllm_tool.documents.drawing import annotated
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.printable import printable
 
@@ -24,9 +24,9 @@ PICTURE_SIDE = 1280
 
 
 def quote(text: str, limit: int = QUOTE_LIMIT) -> str:
-    """The text as a JSON string on one line, of at most ``limit`` characters of text; what was cut is said after it.
+    """The text as a JSON string on one line, cut to ``limit`` characters with a note.
 
-    Invisible characters (control, format, private use) are escaped, every kind of space is a space.
+    Escapes invisible characters (control, format, private use), and makes every kind of space a space.
     """
     spaced = "".join(" " if unicodedata.category(c) == "Zs" else c for c in text[:limit])
     encoded = json.dumps(spaced, ensure_ascii=False)
@@ -35,15 +35,15 @@ def quote(text: str, limit: int = QUOTE_LIMIT) -> str:
 
 
 def plain_line(text: str, limit: int = QUOTE_LIMIT) -> str:
-    """A message of our own that may hold names from outside: one line, bounded, nothing invisible. Not quoted."""
+    """Our own message, which may hold untrusted names, on one bounded line without invisible characters."""
     cut = text if len(text) <= limit else f"{text[:limit]}..."
     return "".join(c if c.isprintable() else " " for c in cut)
 
 
 def describe(cot: LayoutCoT, document: Document, *, page: int | None = None) -> str:
-    """The outcome for a chat model. ``page`` is the one that the search was restricted to, if any.
+    """The outcome, with answer, reasons and the area's text quoted. Boxes 0-1000.
 
-    Boxes 0-1000. The answer, the reason and the text of the area are quoted.
+    ``page`` is the one that the search was restricted to, if any.
     """
     outcome = _answered(cot) if cot.answer is not None else _unanswered(cot, document, page)
     reason = [f"Reason {number}: {quote(text, 500)}" for number, text in enumerate(cot.steps.values(), start=1)]
@@ -88,7 +88,7 @@ def _area_text(area: Area, document: Document) -> str:
 
 
 def picture(cot: LayoutCoT, document: Document) -> str | None:
-    """The answer's page with the area in blue and the answer in red, as base64 PNG; None where there is no picture."""
+    """The answer's page with area (blue) and answer (red), as base64 PNG; None without a picture."""
     image = document.page(cot.page).image if cot.page is not None else None
     if image is None:
         return None

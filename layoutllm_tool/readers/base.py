@@ -1,0 +1,52 @@
+"""What readers that recognise pages themselves share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Unpack
+
+from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.ocr import recognise_page
+from layoutllm_tool.protocols import AskOptions, OCREngine, Progress, stream
+from layoutllm_tool.readers.caching import LRUCache, PageCache
+from layoutllm_tool.readers.query import Query
+
+if TYPE_CHECKING:
+    from layoutllm_tool.protocols import Source
+
+_ATTEMPTS = 1024
+"""Questions whose last attempt is kept."""
+
+
+class ReaderBase:
+    """Recognises each page once, and keeps the last attempt at each question."""
+
+    def __init__(self, languages: Sequence[str], engine: OCREngine | None) -> None:
+        self.languages, self.engine = tuple(languages), engine
+        self._pages = PageCache(lambda _, page: recognise_page(page, engine=self.engine, languages=self.languages))
+        self._attempts: LRUCache[tuple[str, int | None, str], LayoutCoT] = LRUCache(_ATTEMPTS)
+
+    def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
+        """The document with its words. Does not restrict paths: open untrusted documents with
+        ``load_document(..., access=...)`` first, as the tool does.
+
+        ``words`` are pages whose text is known. They replace text recognition, page by page, by number.
+        """
+        return self._pages.load(source, words=words)
+
+    async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
+        raise NotImplementedError
+
+    def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+        """See ``Reader.astream``."""
+        ask = partial(self.aask, document, question, page=page)
+        return stream(lambda on_progress: ask(on_progress=on_progress))
+
+    def _query(self, document: Document, question: str, **options: Unpack[AskOptions]) -> Query:
+        query = Query(document, question, **options)
+        return query.after(self._attempts.get(query.key))
+
+    def _recognised(self, query: Query) -> list[Page]:
+        return [self._pages.recognised(query.document.sha256, page) for page in query.pages()]
