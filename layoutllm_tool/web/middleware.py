@@ -19,6 +19,9 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from layoutllm_tool.errors import DocumentTooLarge, LayoutLLMError, ServiceError
+from layoutllm_tool.schemas import error_to_json as error_json
+
+__all__ = ["error_json"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -38,14 +41,6 @@ API_HEADERS = {
 """For answers that no browser should show, keep or lend to another page."""
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _log = logging.getLogger(__name__)
-
-
-def error_json(error: LayoutLLMError) -> dict[str, Any]:
-    """An error as it travels; ``remote.error_of`` makes the same class of it again."""
-    return {
-        "kind": type(error).__name__, "message": error.message, "hint": error.hint,
-        "mendable": error.mendable, "retryable": error.retryable,
-    }  # fmt: skip
 
 
 async def refuse(send: Send, status: int, error: LayoutLLMError, headers: Headers = ()) -> None:
