@@ -103,7 +103,7 @@ class PageIn(Strict):
     image: str | None = None
 
     def page(self) -> Page:
-        """The page without its picture. ValueError for words that are none and for boxes that end before they begin."""
+        """The page without its picture. ValueError for bad words and for boxes that end before they begin."""
         lines = None if self.lines is None else tuple(map(_line, self.lines))
         return Page(self.number, self.width, self.height, lines, None, self.text_source, tuple(self.notices))
 
@@ -114,7 +114,7 @@ def _line(words: list[Any]) -> Line:
     return Line(tuple(Word(word["text"], Box(*word["box"]), word.get("confidence")) for word in found))
 
 
-# -- errors -------------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------
 
 
 def final_error(message: str, hint: str = "") -> ServiceError:
@@ -125,9 +125,10 @@ def final_error(message: str, hint: str = "") -> ServiceError:
 
 
 def error_to_json(error: LayoutLLMError) -> dict[str, Any]:
-    """``error_from_json`` makes the same class of it again. ``missing``: ids of documents that are not kept."""
+    """``error_from_json`` makes the same class of it again. ``missing``: ids of documents not kept."""
+    kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
     data = {
-        "kind": type(error).__name__,
+        "kind": next(kinds),
         "message": error.message,
         "hint": error.hint,
         "mendable": error.mendable,
@@ -138,7 +139,7 @@ def error_to_json(error: LayoutLLMError) -> dict[str, Any]:
 
 
 def error_from_json(data: Any, status: int = 500) -> LayoutLLMError:
-    """The error as the class that it was; a ServiceError for what is none of ours. The data is not trusted."""
+    """The error as the class that it was, else a ServiceError. The data is not trusted."""
     if not isinstance(data, dict) or not isinstance(data.get("message"), str):
         unknown = ServiceError(f"the service answered with status {status}.", hint="Is it layoutllm's?")
         unknown.retryable = status in _WORTH_ANOTHER_TRY
@@ -149,7 +150,8 @@ def error_from_json(data: Any, status: int = 500) -> LayoutLLMError:
     error = made(_printable(data["message"], 2000), hint=_printable(str(data.get("hint") or ""), 1000))
     error.mendable, error.retryable = data.get("mendable") is True, data.get("retryable") is True
     missing = data.get("missing")
-    error.missing = [one for one in missing if isinstance(one, str)] if isinstance(missing, list) else []  # type: ignore[attr-defined]
+    ids = [one for one in missing if isinstance(one, str)] if isinstance(missing, list) else []
+    error.missing = ids  # type: ignore[attr-defined]
     return error
 
 

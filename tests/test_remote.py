@@ -33,9 +33,9 @@ from layoutllm_tool.errors import (
 from layoutllm_tool.protocols import Progress, Reader
 from layoutllm_tool.remote import RemoteReader
 from layoutllm_tool.schemas import error_from_json, error_to_json
+from layoutllm_tool.service.queries import ServiceLimits
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text, page_from_text
 from layoutllm_tool.views import CropReader
-from layoutllm_tool.web.desk import ServiceLimits
 from tests.services import running
 
 INVOICE = "Invoice no:   4711\nSubtotal:     10.00\nTax:           2.50\nTotal:        12.50\n\nTotal:        99.00"

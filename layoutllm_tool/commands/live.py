@@ -1,13 +1,13 @@
-"""A run as it happens, on stderr: a row for each question, its rounds and corrections; and a person's replies in the terminal.
+"""Show a run as it happens, on stderr: a row for each question. Read a person's replies in the terminal.
 
 Text from pages reaches the terminal without control characters, and never as markup.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -59,9 +59,9 @@ class Watch:
             case "question":
                 self._set(event["name"], question=event["question"], state=f"asking, attempt {event['attempt']}")
             case "verdict":
-                self._set(event["name"], answer=_said(event["answer"]), state=event["verdict"])
+                self._set(event["name"], answer=_shown(event["answer"]), state=event["verdict"])
             case "correction":
-                self._set(event["name"], state=f"mending {event['correction']['step']} ({event['by']})")
+                self._set(event["name"], state=f"correcting {event['correction']['step']} ({event['by']})")
         if self._live:
             self._live.update(self._table())
 
@@ -77,15 +77,15 @@ class Watch:
             table.add_row(*(Text(plain_line(cell), style=style) for cell, style in zip(cells, styles, strict=True)))
         return table
 
-    # -- a person's replies ------------------------------------------------------------------------------------------
+    # -- a person's replies --------------------------------------------------------------------------------
 
     def reply(self, shown: Mapping[str, Any]) -> dict[str, Any]:
-        """Shows what waits and reads a reply until it is one (``graphs.review``). The end of input accepts."""
+        """Show a doubtful answer and read a reply until it is one. The end of input accepts."""
         if self._live:
             self._live.stop()
         say = self._console.print
         say(Text(plain_line(shown["question"]), style="cyan"))
-        say(Text(f"  {plain_line(_said(shown['answer']))}", style="bold"))
+        say(Text(f"  {plain_line(_shown(shown['answer']))}", style="bold"))
         for reason in shown["reasons"]:
             say(Text(f"  ! {plain_line(reason)}", style="yellow"))
         say(_HELP)
@@ -117,11 +117,9 @@ def parse(line: str) -> dict[str, Any] | None:
         case "t" if rest:
             return _valid({"step": "answer", "expected_type": rest})
         case "b" if rest:
-            try:
-                numbers = json.loads(f"[{','.join(rest.replace(',', ' ').split())}]")
-            except ValueError:
-                return None
-            return _valid({"step": "area", "boxes": [numbers]})
+            with suppress(ValueError):
+                numbers = [float(number) for number in rest.replace(",", " ").split()]
+                return _valid({"step": "area", "boxes": [numbers]})
     return None
 
 
@@ -139,5 +137,5 @@ def _valid(correction: dict[str, Any]) -> dict[str, Any] | None:
     return {"correction": correction}
 
 
-def _said(answer: str | None) -> str:
+def _shown(answer: str | None) -> str:
     return "not in the document" if answer is None else answer

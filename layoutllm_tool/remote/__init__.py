@@ -1,4 +1,4 @@
-"""``RemoteReader``: a ``Reader`` whose model runs behind ``layoutllm serve``. Needs httpx and tenacity, not torch.
+"""``RemoteReader``: a ``Reader`` whose model runs behind ``layoutllm serve``. Does not need torch.
 
 Documents are opened here and sent page by page, each page once: picture and, where they are known, words.
 The words that the service reads come back. Pictures stay here as they were opened.

@@ -34,13 +34,14 @@ _PageKey = tuple[str, int, str, int]
 
 
 class RemoteReader:
-    """Asks the service at ``endpoint``, "http://127.0.0.1:8765" for instance. Safe to share between threads and event loops.
+    """Asks the service at ``endpoint``, "http://127.0.0.1:8765" for instance.
 
+    Safe to share between threads and event loops.
     ``token`` None is that of the environment's LAYOUTLLM_TOKEN, if there is one.
     ``timeout`` (seconds) bounds one request with all its retries.
     A request is tried again at most ``retries`` times, after growing pauses, where its error is retryable.
-    The service's errors are raised as what they are there (QuestionError, OCRLanguageMissing ...), those of the
-    connection as ServiceError. ``close()`` it, or use it as a context manager.
+    The service's errors keep their class (QuestionError, OCRLanguageMissing ...); those of the connection are
+    ServiceError. ``close()`` it, or use it as a context manager.
     """
 
     def __init__(self, endpoint: str, token: str | None = None, *, timeout: float = 120.0, retries: int = 4) -> None:
@@ -61,7 +62,7 @@ class RemoteReader:
     def __repr__(self) -> str:
         return f"RemoteReader({self.endpoint!r})"
 
-    # -- the protocol -----------------------------------------------------------------------------------------------
+    # -- the protocol --------------------------------------------------------------------------------------
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
         """See ``Reader.load``: opened here, wherever it is; pages without words are read by the service."""
@@ -122,7 +123,7 @@ class RemoteReader:
         finally:
             task.cancel()
 
-    # -- questions --------------------------------------------------------------------------------------------------
+    # -- questions -----------------------------------------------------------------------------------------
 
     async def _ask(
         self,
@@ -166,7 +167,7 @@ class RemoteReader:
                 self._forget(document, missing)
         raise AssertionError
 
-    # -- pages ------------------------------------------------------------------------------------------------------
+    # -- pages ---------------------------------------------------------------------------------------------
 
     async def _send_pages(self, document: Document) -> list[str]:
         """The pages' ids at the service, which then has them."""
@@ -218,7 +219,7 @@ class RemoteReader:
             image = await asyncio.to_thread(parse_entry, partial(_picture, read), {"picture": sent}, "picture")
         return replace(read, number=page.number, image=image)
 
-    # -- end --------------------------------------------------------------------------------------------------------
+    # -- end -----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Hang up."""

@@ -1,4 +1,4 @@
-"""Send requests to a service: one event loop with its connections, retries with growing pauses, one deadline."""
+"""Send requests to a service: one event loop, retries with growing pauses, one deadline."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Transport:
         self._lock = threading.Lock()
 
     def send(self, work: Work[_R], on_event: Emit | None = None) -> _R:
-        """Run the work and wait for it. ``on_event`` is called in the caller's thread; its errors end the work."""
+        """Run the work and wait. ``on_event`` is called in the caller's thread; its errors end the work."""
         events = SimpleQueue[Progress | None]()
         future = self._submit(work, events.put, on_event)
         try:
@@ -91,10 +91,10 @@ class Transport:
         future.add_done_callback(lambda _: put(None))
         return future
 
-    # -- requests ---------------------------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------------------
 
     async def request(self, request: Request) -> Any:
-        """The response's JSON or bytes, on the own loop. An error that is not worth another try is raised at once."""
+        """The response's JSON or bytes. Runs on the own loop. Errors that are not retryable are raised at once."""
         body = await asyncio.to_thread(request.body) if request.body else None
         until = time.monotonic() + self.timeout
         retrying = AsyncRetrying(
@@ -130,7 +130,7 @@ class Transport:
         what = "took too long" if late else f"broke off ({type(error).__name__})"
         return ServiceError(f"the service at {self.endpoint} {what}.", hint="Try again, or with a longer timeout.")
 
-    # -- the event loop ---------------------------------------------------------------------------------------------
+    # -- the event loop ------------------------------------------------------------------------------------
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:

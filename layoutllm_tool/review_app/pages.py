@@ -1,4 +1,4 @@
-"""Pages of documents for a browser: pictures as WebP, lines with boxes. Opened from their names again, and kept by the handful."""
+"""Pages of a batch's documents for a browser: pictures as WebP, lines with boxes. The last few are kept."""
 
 from __future__ import annotations
 
@@ -19,20 +19,28 @@ MOST_PIXELS = 1600
 
 
 class Pages:
-    """Safe for several threads: one document is read at a time. A page that is shown is opened alone; what is asked about is opened whole."""
+    """Opens documents from the store's names again. Safe for several threads: one document is read at a time.
+
+    A page that is shown is opened alone; a document that is asked about is opened whole.
+    """
 
     def __init__(self, store: Store, reader: Callable[[], Reader] | None = None, *, places: Places = ANYWHERE) -> None:
-        """``reader()`` gives the reader that recognises text, and turns what was scanned the wrong way round: without it, what was turned
-        has no picture, and scans have no lines. Only documents in ``places`` are opened, whatever the store says."""
+        """``reader()`` gives the reader that recognises text and turns pages that were scanned turned.
+
+        Without it pages that were turned have no picture, and scans have no lines.
+        Only documents in ``places`` are opened, whatever the store says.
+        """
         self._store, self._reader, self._places = store, reader, places
         self._whole: Recent[str, Document] = Recent(4)
-        self._lying: Recent[tuple[str, int], Document] = Recent(8)
+        self._scanned: Recent[tuple[str, int], Document] = Recent(8)
         self._read: Recent[tuple[str, int], Page] = Recent(8)
         self._lock = threading.Lock()
 
     def document(self, key: str) -> Document:
-        """Read, and with the pages that the batch looked at. StoreMismatch for an unknown key; DocumentUnreadable where the content is
-        another by now; what the reader raises."""
+        """The document with its words, and with the pages that the batch looked at.
+
+        StoreMismatch for an unknown key; DocumentUnreadable where the content has changed; the reader's errors.
+        """
         with self._lock:
             document = self._whole.get(key)
             if document is None:
@@ -43,9 +51,10 @@ class Pages:
             return document
 
     def picture(self, key: str, number: int, most: int = MOST_PIXELS) -> bytes:
-        """WebP, the way up that the boxes are true to: a page that was turned to be read is read again, unless it was just now.
+        """WebP, upright as the boxes are: a page that was turned to be read is read again.
 
-        As ``document``; PageOutOfRange; DocumentUnreadable for a page without a picture; OCRError where nobody can turn it.
+        Raises what ``document`` raises; PageOutOfRange; DocumentUnreadable for a page without a picture;
+        OCRError where nobody can turn it.
         """
         image = self._upright(key, number).image
         if image is None:
@@ -64,22 +73,24 @@ class Pages:
 
     def _upright(self, key: str, number: int) -> Page:
         done = self._store.document(key)
-        turned = done.turned if done else None
-        return self._page(key, number) if turned is None or number in turned else self._as_it_lies(key, number).pages[0]
+        rotated = done.turned if done else None
+        if rotated is None or number in rotated:
+            return self._page(key, number)
+        return self._as_scanned(key, number).pages[0]
 
     def _page(self, key: str, number: int) -> Page:
         with self._lock:
             page = self._read.get((key, number))
             if page is None:
-                page = self._recognised(self._as_it_lies(key, number)).pages[0]
+                page = self._recognised(self._as_scanned(key, number)).pages[0]
                 self._read.put((key, number), page)
             return page
 
-    def _as_it_lies(self, key: str, number: int) -> Document:
-        document = self._lying.get((key, number))
+    def _as_scanned(self, key: str, number: int) -> Document:
+        document = self._scanned.get((key, number))
         if document is None:
             document = self._opened(key, [number])
-            self._lying.put((key, number), document)
+            self._scanned.put((key, number), document)
         return document
 
     def _recognised(self, document: Document) -> Document:
