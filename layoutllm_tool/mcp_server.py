@@ -205,7 +205,7 @@ def _local(uri: str) -> Path | None:
 def _folder(path: Path) -> Path:
     try:
         real = path.expanduser().resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):  # not there, a loop, nobody's home
+    except (OSError, RuntimeError, ValueError):  # not there, a loop, an unknown home
         real = None
     if real is None or not real.is_dir():
         raise DocumentNotAllowed(f"{str(path)[:200]!r} is no folder.", hint="Give --root a folder that exists.")

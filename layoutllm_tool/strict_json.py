@@ -21,7 +21,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class BodyUnreadable(Exception):
-    """A body that can't be taken. ``status`` is HTTP's: 400 no JSON, 413 too much of it, 422 another schema."""
+    """A body that can't be taken. ``status`` is HTTP's: 400 no JSON, 413 too large, 422 another schema."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)

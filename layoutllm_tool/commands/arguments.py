@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from layoutllm_tool.batch.sources import Places
+    from layoutllm_tool.protocols import OCREngine
 
 
 def add_command(
@@ -40,6 +41,13 @@ def add_command(
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
+
+
+def reader_of(options: argparse.Namespace, engine: OCREngine | None = None) -> Reader:
+    """The package's reader with ``--weights`` and ``--lang``, where there is one. Loads nothing yet."""
+    from layoutllm_tool.reader import LayoutLLMReader
+
+    return LayoutLLMReader(options.weights, languages=getattr(options, "lang", ("eng",)), engine=engine)
 
 
 def add_address(parser: argparse.ArgumentParser, port: int) -> None:

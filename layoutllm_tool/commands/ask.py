@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.commands.arguments import add_command, add_languages, add_weights
+from layoutllm_tool.commands.arguments import add_command, add_languages, add_weights, reader_of
 from layoutllm_tool.commands.show import as_json, show
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -48,16 +48,18 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--ocr", choices=engines, help="default: rapidocr where it reads the languages")
     parser.add_argument("--password", help="opens an encrypted PDF")
     add_weights(parser)
-    parser.add_argument("--correction", type=_correction, metavar="JSON", help="mends one step; with one question only")
+    parser.add_argument(
+        "--correction", type=_correction, metavar="JSON", help="corrects one step; with one question only"
+    )
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
-    """Answers on stdout; notices and progress on stderr. Exit code 0, also where the document does not say."""
+    """Write answers to stdout, notices and progress to stderr. 0, also where the document does not say."""
     _check(options)
     # What a library prints goes to stderr: stdout holds the answers and nothing else.
     with contextlib.redirect_stdout(sys.stderr), _status(options) as status:
         document = _load(options)
-        chosen = reader or _reader(options)
+        chosen = reader or reader_of(options, _engine(options.ocr))
         status.update(f"Reading {len(document.pages)} page(s)")
         document = chosen.load(document)
         status.update("Asking")
@@ -98,12 +100,6 @@ def _load(options: argparse.Namespace) -> Document:
     return document
 
 
-def _reader(options: argparse.Namespace) -> Reader:
-    from layoutllm_tool.reader import LayoutLLMReader
-
-    return LayoutLLMReader(options.weights, languages=options.lang, engine=_engine(options.ocr))
-
-
 def _engine(name: str | None) -> OCREngine | None:
     """None: the reader finds one."""
     from layoutllm_tool.ocr import RapidOCREngine, TesseractEngine
@@ -127,9 +123,8 @@ def _annotate(cots: Sequence[LayoutCoT], document: Document, options: argparse.N
     try:
         picture.save(options.annotate)
     except OSError as error:
-        raise LayoutLLMError(
-            f"{str(options.annotate)!r} can't be written: {error.strerror or error}.", hint="Choose another place."
-        ) from error
+        message = f"{str(options.annotate)!r} can't be written: {error.strerror or error}."
+        raise LayoutLLMError(message, hint="Choose another place.") from error
 
 
 def _notices(document: Document) -> None:
@@ -164,8 +159,6 @@ def _correction(text: str) -> Correction:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise CorrectionError(
-            f"--correction is not JSON: {error}.",
-            hint="""For instance '{"step": "area", "spatial": "bottom right"}'.""",
-        ) from error
+        hint = """For instance '{"step": "area", "spatial": "bottom right"}'."""
+        raise CorrectionError(f"--correction is not JSON: {error}.", hint=hint) from error
     return Correction.from_json(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from layoutllm_tool.commands.arguments import add_command, add_weights
+from layoutllm_tool.commands.arguments import add_command, add_weights, reader_of
 from layoutllm_tool.protocols import Reader
 
 _EXAMPLE = """\
@@ -29,17 +29,11 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """Serve until the client hangs up. DocumentNotAllowed where a root is no folder."""
     from layoutllm_tool.mcp_server import create_server, serve_stdio
 
-    serve_stdio(create_server(reader or _reader(options), roots=options.root))
-    return 0
-
-
-def _reader(options: argparse.Namespace) -> Reader | None:
-    if options.endpoint:
+    if options.endpoint and not reader:
         from layoutllm_tool.remote import RemoteReader
 
-        return RemoteReader(options.endpoint)
-    if options.weights:
-        from layoutllm_tool.reader import LayoutLLMReader
-
-        return LayoutLLMReader(options.weights)
-    return None
+        reader = RemoteReader(options.endpoint)
+    if options.weights and not reader:
+        reader = reader_of(options)
+    serve_stdio(create_server(reader, roots=options.root))
+    return 0

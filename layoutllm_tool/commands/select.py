@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    """All texts quoted. A name with characters that do not print is a JSON string: `layoutllm batch` reads both."""
+    """All texts quoted. A name with characters that do not print is a JSON string."""
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writeheader()

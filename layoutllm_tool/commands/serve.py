@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from functools import partial
 
-from layoutllm_tool.commands.arguments import add_address, add_command, add_languages, add_weights, from_one
+from layoutllm_tool.commands.arguments import add_address, add_command, add_languages, add_weights, from_one, reader_of
 from layoutllm_tool.errors import ServiceError
 from layoutllm_tool.protocols import Reader
 
@@ -42,7 +43,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM. LayoutLLMError where it can't listen, or strangers would need no token."""
+    """Serve until Ctrl-C or SIGTERM. LayoutLLMError where it can't listen, or strangers need no token."""
     from layoutllm_tool.service.app import create_service
     from layoutllm_tool.service.queries import ServiceLimits
     from layoutllm_tool.service.serving import LOOPBACK, address, listen, serve
@@ -62,18 +63,12 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     )
     # Elsewhere the names are a proxy's, and the token keeps other pages out.
     hosts = (*LOOPBACK, options.host) if local else None
-    app = create_service(reader or (lambda: _reader(options)), limits=limits, token=token or None, hosts=hosts)
+    app = create_service(reader or partial(reader_of, options), limits=limits, token=token or None, hosts=hosts)
     if options.verbose:
         _log_requests()
     listening = listen(options.host, options.port)
     serve(app, listening, address(listening, options.host))
     return 0
-
-
-def _reader(options: argparse.Namespace) -> Reader:
-    from layoutllm_tool.reader import LayoutLLMReader
-
-    return LayoutLLMReader(options.weights, languages=options.lang)
 
 
 def _log_requests() -> None:

@@ -68,18 +68,9 @@ class RemoteReader:
         """See ``Reader.load``: opened here, wherever it is; pages without words are read by the service."""
         return self._library.load(source, words=words)
 
-    def ask(
-        self,
-        document: Document,
-        question: str,
-        *,
-        page: int | None = None,
-        correction: Correction | None = None,
-        previous: LayoutCoT | None = None,
-        on_progress: Emit | None = None,
-    ) -> LayoutCoT:
+    def ask(self, document: Document, question: str, *, on_progress: Emit | None = None, **options: Any) -> LayoutCoT:
         """See ``Reader.ask``; ServiceError where the service can't be reached, is busy or refuses."""
-        return self._transport.send(partial(self._ask, document, question, page, correction, previous), on_progress)
+        return self._transport.send(partial(self._ask, document, question, **options), on_progress)
 
     def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
         """See ``Reader.ask_many``: asked side by side, so that the service decodes them together."""
@@ -93,18 +84,10 @@ class RemoteReader:
             return list(threads.map(lambda question: self.ask(document, question, page=page), asked))
 
     async def aask(
-        self,
-        document: Document,
-        question: str,
-        *,
-        page: int | None = None,
-        correction: Correction | None = None,
-        previous: LayoutCoT | None = None,
-        on_progress: Emit | None = None,
+        self, document: Document, question: str, *, on_progress: Emit | None = None, **options: Any
     ) -> LayoutCoT:
         """See ``Reader.aask``. Cancelled, it hangs up, and the service drops the question."""
-        asking = partial(self._ask, document, question, page, correction, previous)
-        return await self._transport.asend(asking, on_progress)
+        return await self._transport.asend(partial(self._ask, document, question, **options), on_progress)
 
     async def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
         """See ``Reader.astream``. Closed early, it hangs up."""
@@ -129,10 +112,11 @@ class RemoteReader:
         self,
         document: Document,
         question: str,
-        page: int | None,
-        correction: Correction | None,
-        previous: LayoutCoT | None,
         on_event: Emit | None,
+        *,
+        page: int | None = None,
+        correction: Correction | None = None,
+        previous: LayoutCoT | None = None,
     ) -> LayoutCoT:
         check_question(question)
         for number in (page, correction.page if correction else None):

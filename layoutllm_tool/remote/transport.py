@@ -26,13 +26,14 @@ try:
         retry_if_exception,
         stop_after_attempt,
         stop_before_delay,
-        wait_exponential_jitter,
+        wait_exponential,
+        wait_random,
     )
 except ImportError as error:
     raise LayoutLLMError("asking a service needs httpx.", hint="pip install 'layoutllm-tool[web]'") from error
 
 _LONGEST_PAUSE = 30.0
-_backoff = wait_exponential_jitter(0.2, _LONGEST_PAUSE, jitter=0.2)
+_backoff = wait_exponential(multiplier=0.2, max=_LONGEST_PAUSE) + wait_random(0, 0.2)
 _R = TypeVar("_R")
 Emit = Callable[[Progress], None]
 Work = Callable[[Emit | None], Coroutine[Any, Any, _R]]
@@ -94,7 +95,7 @@ class Transport:
     # -- requests ------------------------------------------------------------------------------------------
 
     async def request(self, request: Request) -> Any:
-        """The response's JSON or bytes. Runs on the own loop. Errors that are not retryable are raised at once."""
+        """The response's JSON or bytes. Runs on the own loop. Only retryable errors are tried again."""
         body = await asyncio.to_thread(request.body) if request.body else None
         until = time.monotonic() + self.timeout
         retrying = AsyncRetrying(

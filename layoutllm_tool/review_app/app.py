@@ -66,7 +66,7 @@ def create_app(
     hosts: Collection[str] = LOOPBACK,
     places: Places = ANYWHERE,
 ) -> FastAPI:
-    """The app over a batch's folder; ``token`` opens it. ``reader`` is built once, when a page is first shown.
+    """The app over a batch's folder; ``token`` opens it. ``reader`` is built when a page is first shown.
 
     A store may be anybody's: only documents in ``places`` are opened.
     StoreMismatch, when it starts, where the folder holds no batch.
@@ -105,8 +105,8 @@ def create_app(
 def page_token_check(token: str) -> Check:
     """403 but for whoever has the run's token, in the URL or in the cookie that the first page sets.
 
-    Only GET, HEAD and POST are known. A POST says which page it comes from: ``host_check`` refuses other origins,
-    but not a request that names none.
+    Only GET, HEAD and POST are known. A POST has to name its origin: ``host_check`` refuses other origins, but not
+    a request that names none.
     """
     cookie = cookie_name(token)
 
@@ -146,8 +146,8 @@ async def _answer_error(request: Request, error: Exception) -> Response:
         case HTTPException():
             return _error(error.status_code, f"{error.detail}.")
         case RequestValidationError():
-            told = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
-            return _error(422, plain_line(told)[:500])
+            faults = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
+            return _error(422, plain_line(faults)[:500])
     raise error
 
 

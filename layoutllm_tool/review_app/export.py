@@ -68,13 +68,8 @@ def _picture(pages: Pages, key: str, number: int, left: int) -> bytes:
 
 
 def _whole(field: Field, source: Input) -> dict[str, Any]:
-    told = {
-        "key": field.key,
-        "document": source.name.rsplit("/", 1)[-1],
-        "waiting": field.waiting,
-        "asked": source.page,
-    }
-    return {**field.answer, **told}
+    name = source.name.rsplit("/", 1)[-1]
+    return field.answer | {"key": field.key, "document": name, "waiting": field.waiting, "asked": source.page}
 
 
 def _page(data: dict[str, Any]) -> str:

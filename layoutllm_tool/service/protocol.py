@@ -41,9 +41,9 @@ class _Refused(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """408 where a connection says nothing, or a request's headers drip; 431 where they are too long or too many.
+    """Refuses connections that say nothing and headers that drip (408), are too long or too many (431).
 
-    400, 429, 503 for what can't be served. uvicorn's ``timeout_keep_alive`` bounds the time between two requests.
+    uvicorn's ``timeout_keep_alive`` bounds the time between two requests.
     A new connection takes the place of an idle one where there are too many.
     """
 
@@ -66,7 +66,8 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- connection ----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
-        super().connection_made(self.transport_class(transport, self.loop, self._request_done))
+        bounded: Any = self.transport_class(transport, self.loop, self._request_done)
+        super().connection_made(bounded)
         self._start_timer()
         if len(self.connections) > self.most_connections and not self._replace_idle():
             self._refuse(_FULL)
@@ -86,7 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def idle(self) -> bool:
-        """Whether nobody works for this connection."""
+        """Whether no request of this connection is under way."""
         return self._under_way == 0
 
     @property
@@ -184,7 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """At once, or after the answers to the requests before it."""
         self._stop_timer()
         self._refusal = why
-        if self._headers_done and self.cycle.more_body:  # its own request is under way, and will never be whole
+        if self._headers_done and self.cycle.more_body:  # its own request will never be whole
             self._abandon()
         if self.idle:
             self._write_refusal()

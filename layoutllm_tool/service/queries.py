@@ -156,7 +156,7 @@ class QueryService:
     # -- questions -----------------------------------------------------------------------------------------
 
     async def ask(self, asked: schemas.AskIn, on_progress: Emit | None = None) -> dict[str, Any]:
-        """The response's JSON. Cancelled, the question is dropped. Raises what ``Reader.ask`` does, ServiceError."""
+        """The response's JSON. Cancelled, the question is dropped. Raises as ``Reader.ask``; ServiceError."""
         self.check(asked)
         with self._counted():
             begun = time.monotonic()
@@ -189,12 +189,12 @@ class QueryService:
         return [await self._take(body, "file")]
 
     async def load(self) -> None:
-        """Load the weights by a question. What goes wrong is kept as ``fault`` and told to whoever asks."""
+        """Load the weights by a question. An error is kept as ``fault``."""
         words = (Word("Total", Box(100, 100, 200, 120), 1.0), Word("12.50", Box(210, 100, 300, 120), 1.0))
         sample = Document("warm-up", "0" * 64, (Page(1, 800, 1000, (Line(words),), text_source="given"),))
         try:
             await self.reader.aask(sample, "What is the total?")
-        except Exception as error:  # noqa: BLE001  whatever it is: "loading" for ever would tell nobody
+        except Exception as error:  # noqa: BLE001  any error: else the service would be "loading" for ever
             _log.exception("the reader is not ready")
             message = f"the reader could not be loaded: {type(error).__name__}."
             unknown = ServiceError(message, hint="See the service's log.")

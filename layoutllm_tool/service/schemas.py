@@ -1,6 +1,6 @@
 """What callers send to the service: questions and uploads, read strictly and within bounds.
 
-Boxes are 0-1000, pages 1-based. A document arrives as a file's bytes, or as ``Pages`` with pictures and words.
+Boxes are 0-1000, pages 1-based. A document is a file's bytes, or ``Pages`` with pictures and words.
 Paths and URLs are not taken: nothing here opens a place that a caller names.
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 
 DISCARD_BYTES = 16 * 2**20
 DISCARD_SECONDS = 3.0
-"""Bounds of what is discarded after an early answer. Without it, a client that still sends may lose the answer."""
+"""Bounds of what is discarded after an early answer. Else a client that still sends may lose the answer."""
 STALL_SECONDS = 30.0
 STALL_BYTES = 64 * 1024
 """A client that takes less of its answer in that time is cut off."""
