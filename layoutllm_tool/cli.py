@@ -80,7 +80,7 @@ def _add_pull(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "Fetch the base language model (98 MB) and the sentence encoder (84 MB), once. "
         "The first question does this by itself."
     )
-    parser = add_command(commands, "pull", _pull, help=short, description=text)
+    parser = add_command(commands, "pull", _pull, summary=short, description=text)
     place = "take the model file from here instead of downloading"
     parser.add_argument("--from", type=Path, dest="gguf", metavar="FILE.gguf", help=place)
 
@@ -100,7 +100,7 @@ def _pull(options: argparse.Namespace, _reader: Reader | None) -> int:
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Measure the first and each further question on a page, decoding and memory, beside transformers.generate."
-    parser = add_command(commands, "bench", _bench, help="measure speed and memory", description=text)
+    parser = add_command(commands, "bench", _bench, summary="measure speed and memory", description=text)
     parser.add_argument("file", nargs="?", metavar="FILE", help="the document to ask (default: the sample invoice)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     training = "measure training instead, beside the machine's ceiling"

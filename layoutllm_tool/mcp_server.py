@@ -46,28 +46,31 @@ except ImportError as error:
 ROOTS_SECONDS = 10.0
 """For a client to say which roots it has; one that doesn't is given no file."""
 MOST_ROOTS = 100
-_NUMBERS = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
+_TEXT, _OBJECT = {"type": "string"}, {"type": "object"}
+_OBJECTS = {"type": "array", "items": _OBJECT}
+_BOX = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
+_ANSWER = "As it stands on the page; null: the document does not say."
 _OUTPUT: dict[str, Any] = {
     "type": "object",
-    "description": "A LayoutCoT. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner; pages count from 1.",
+    "description": "A LayoutCoT. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner; pages from 1.",
     "properties": {
-        "question": {"type": "string"},
-        "answer": {"type": ["string", "null"], "description": "As it stands on the page; null: the document does not say."},
+        "question": _TEXT,
+        "answer": {"type": ["string", "null"], "description": _ANSWER},
         "page": {"type": ["integer", "null"]},
-        "box": {**_NUMBERS, "description": "Around the answer's words."},
-        "area": {**_NUMBERS, "description": "Around the lines that matter."},
+        "box": {**_BOX, "description": "Around the answer's words."},
+        "area": {**_BOX, "description": "Around the lines that matter."},
         "confidence": {"type": "number", "minimum": 0, "maximum": 1},
         "grounded": {"type": "boolean", "description": "Whether the answer can be pointed at."},
-        "steps": {"type": "object", "additionalProperties": {"type": "string"}},
-        "analysis": {"type": "object"},
-        "areas": {"type": "array", "items": {"type": "object"}},
-        "formation": {"type": "object"},
-        "evidence": {"type": "array", "items": {"type": "object"}},
+        "steps": {"type": "object", "additionalProperties": _TEXT},
+        "analysis": _OBJECT,
+        "areas": _OBJECTS,
+        "formation": _OBJECT,
+        "evidence": _OBJECTS,
         "signals": {"type": "object", "additionalProperties": {"type": "number"}},
-        "document": {"type": "object", "properties": {"name": {"type": "string"}, "sha256": {"type": "string"}}},
+        "document": {"type": "object", "properties": {"name": _TEXT, "sha256": _TEXT}},
     },
     "required": ["question", "answer", "page", "box", "confidence", "grounded", "steps"],
-}  # fmt: skip
+}
 _log = logging.getLogger(__name__)
 
 
@@ -105,17 +108,21 @@ def create_server(reader: Reader | None = None, *, roots: Sequence[Path] | None 
 
 def _described(tool: LayoutLLMTool) -> types.Tool:
     schema: Any = tool.tool_call_schema
+    hints = types.ToolAnnotations(readOnlyHint=True, idempotentHint=True, openWorldHint=False)
     return types.Tool(
-        name=tool.name, title="Ask a document", description=tool.description, inputSchema=schema.model_json_schema(),
+        name=tool.name,
+        title="Ask a document",
+        description=tool.description,
+        inputSchema=schema.model_json_schema(),
         outputSchema=_OUTPUT,
-        annotations=types.ToolAnnotations(readOnlyHint=True, idempotentHint=True, openWorldHint=False),
-    )  # fmt: skip
+        annotations=hints,
+    )
 
 
 async def _call(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) -> types.CallToolResult:
     """Call the tool as an agent does. Its steps are sent as progress."""
     if "runtime" in arguments:
-        return _failed("The arguments don't fit. runtime: Extra inputs are not permitted. Call again without it.")
+        return _failed("The arguments don't fit. runtime: Extra inputs are not permitted. Leave it out.")
     try:
         json.dumps(arguments, ensure_ascii=False).encode()  # what an answer quotes has to be text
     except UnicodeEncodeError:
@@ -132,7 +139,8 @@ async def _call(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) ->
     text = message.content if isinstance(message.content, str) else str(message.content)
     if message.status == "error" or not isinstance(message.artifact, dict):
         return _failed(text)
-    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structuredContent=message.artifact)
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+    return types.CallToolResult(content=content, structuredContent=message.artifact)
 
 
 async def _send_progress(events: asyncio.Queue[dict[str, Any] | None], context: Any) -> None:

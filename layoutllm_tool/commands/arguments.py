@@ -23,18 +23,13 @@ def add_command(
     name: str,
     run: Callable[[argparse.Namespace, Reader | None], int],
     *,
-    help: str,  # noqa: A002  argparse's name
+    summary: str,
     description: str,
     examples: str = "",
 ) -> argparse.ArgumentParser:
     """A command that ``run`` carries out. Its exit code is the program's."""
-    parser = commands.add_parser(
-        name,
-        help=help,
-        description=description,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    layout = argparse.RawDescriptionHelpFormatter if examples else argparse.HelpFormatter
+    parser = commands.add_parser(name, help=summary, description=description, epilog=examples, formatter_class=layout)
     parser.set_defaults(run=run)
     return parser
 

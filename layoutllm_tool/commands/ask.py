@@ -34,7 +34,7 @@ examples:
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
     text = "Ask a document one or more questions."
-    parser = add_command(commands, "ask", run, help=text[:-1].lower(), description=text, examples=_EXAMPLES)
+    parser = add_command(commands, "ask", run, summary=text[:-1].lower(), description=text, examples=_EXAMPLES)
     parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...; - reads standard input")
     parser.add_argument("questions", metavar="QUESTION", nargs="+", help="one fact each: 'What is the invoice number?'")
     parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")

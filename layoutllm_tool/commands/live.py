@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
@@ -33,9 +32,8 @@ class Watch:
     def __init__(self, *, enabled: bool = True, read: Callable[[str], str] = input) -> None:
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._rows: dict[str, dict[str, str]] = {}
-        self._live = (
-            Live(console=self._console, refresh_per_second=8) if enabled and self._console.is_terminal else None
-        )
+        drawn = enabled and self._console.is_terminal
+        self._live = Live(console=self._console, refresh_per_second=8) if drawn else None
         self._read = read
 
     def __enter__(self) -> Self:
@@ -43,9 +41,7 @@ class Watch:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
 
@@ -53,9 +49,8 @@ class Watch:
         """One event of the graphs' (graphs/events.py), or of the tool's."""
         match event.get("event"):
             case "plan":
-                self._rows = {
-                    q["name"]: {"question": q["text"], "state": "waiting"} for q in event["plan"]["questions"]
-                }
+                questions = event["plan"]["questions"]
+                self._rows = {one["name"]: {"question": one["text"], "state": "waiting"} for one in questions}
             case "question":
                 self._set(event["name"], question=event["question"], state=f"asking, attempt {event['attempt']}")
             case "verdict":

@@ -38,7 +38,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """The command with its options."""
     text = "Pick the documents of a batch whose predicted loss is highest, for a person to review."
     short = "pick the documents of a batch to annotate"
-    parser = add_command(commands, "select", run, help=short, description=text, examples=_EXAMPLES)
+    parser = add_command(commands, "select", run, summary=short, description=text, examples=_EXAMPLES)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
     parser.add_argument("--top", type=from_one, required=True, metavar="K", help="how many")
     how = parser.add_mutually_exclusive_group()

@@ -24,7 +24,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """The command with its options."""
     text = "Answer questions over HTTP: POST /v1/documents, POST /v1/ask. Callers who ask at once are decoded together."
     parser = add_command(
-        commands, "serve", run, help="answer questions over HTTP", description=text, examples=_EXAMPLES
+        commands, "serve", run, summary="answer questions over HTTP", description=text, examples=_EXAMPLES
     )
     add_address(parser, 8765)
     parser.add_argument("--token", help=f"asked of every caller; better in the environment, as {_TOKEN}")

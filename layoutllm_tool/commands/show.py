@@ -71,9 +71,6 @@ def _lines(cot: LayoutCoT, number: int | None) -> Iterator[Text]:
 
 def _place(cot: LayoutCoT) -> str:
     page = f"page {cot.page}, " if cot.page is not None else ""
-    where = ""
-    if cot.box:
-        where = f"box {cot.box.as_list()}, "
-    elif cot.area:
-        where = f"area {cot.area.as_list()}, "
+    box = cot.box or cot.area
+    where = f"{'box' if cot.box else 'area'} {box.as_list()}, " if box else ""
     return f"{page}{where}confidence {cot.confidence:.2f}"

@@ -137,19 +137,18 @@ class RemoteReader:
         return cot
 
     async def _post_question(self, document: Document, fields: dict[str, Any], on_event: Emit | None) -> Any:
-        """Pages that the service has forgotten meanwhile are sent once more."""
-        for last in (False, True):
-            ids = await self._send_pages(document)
-            body = json.dumps(fields | {"document": ids}).encode()
-            try:
-                request = Request("POST", "/v1/ask", partial(bytes, body), on_event=on_event)
-                return await self._transport.request(request)
-            except DocumentNotFound as error:
-                missing = getattr(error, "missing", [])
-                if last or not set(missing) & set(ids):
-                    raise
-                self._forget(document, missing)
-        raise AssertionError
+        """Pages that the service has forgotten are sent once more."""
+        try:
+            return await self._post(document, fields, on_event)
+        except DocumentNotFound as error:
+            if not self._forget(document, getattr(error, "missing", [])):
+                raise
+        return await self._post(document, fields, on_event)
+
+    async def _post(self, document: Document, fields: dict[str, Any], on_event: Emit | None) -> Any:
+        ids = await self._send_pages(document)
+        body = json.dumps(fields | {"document": ids}).encode()
+        return await self._transport.request(Request("POST", "/v1/ask", partial(bytes, body), on_event=on_event))
 
     # -- pages ---------------------------------------------------------------------------------------------
 
@@ -165,11 +164,13 @@ class RemoteReader:
             ids.append(known)
         return ids
 
-    def _forget(self, document: Document, missing: Sequence[str]) -> None:
-        for page in document.pages:
-            key = _key(document.sha256, page)
-            if self._ids.get(key) in missing:
-                self._ids.pop(key)
+    def _forget(self, document: Document, missing: Sequence[str]) -> bool:
+        """Whether one of the document's pages was missing."""
+        keys = [_key(document.sha256, page) for page in document.pages]
+        gone = [key for key in keys if self._ids.get(key) in missing]
+        for key in gone:
+            self._ids.pop(key)
+        return bool(gone)
 
     async def _upload(self, page: Page) -> str:
         request = Request("POST", "/v1/documents", lambda: _page_body(page), PAGES_TYPE)
@@ -181,19 +182,13 @@ class RemoteReader:
 
     async def _read(self, sha256: str, page: Page) -> Page:
         """The page with the words that the service finds; turned, where it had to be turned."""
-        for last in (False, True):
-            name = await self._upload(page)
-            try:
-                read = await self._fetch(name, page)
-            except DocumentNotFound:  # forgotten between two requests: a busy service
-                if last:
-                    raise
-                continue
-            self._ids.put(_key(sha256, read), name)
-            return read
-        raise AssertionError
+        try:
+            return await self._fetch(sha256, page)
+        except DocumentNotFound:  # forgotten between two requests: a busy service
+            return await self._fetch(sha256, page)
 
-    async def _fetch(self, name: str, page: Page) -> Page:
+    async def _fetch(self, sha256: str, page: Page) -> Page:
+        name = await self._upload(page)
         data = await self._transport.request(Request("GET", f"/v1/documents/{name}"))
         read = parse_entry(lambda pages: PageIn.model_validate(pages[0]).page(), data, "pages")
         image = page.image
@@ -201,7 +196,9 @@ class RemoteReader:
             path = f"/v1/documents/{name}/pages/{page.number}.png"
             sent = await self._transport.request(Request("GET", path, raw=True))
             image = await asyncio.to_thread(parse_entry, partial(_picture, read), {"picture": sent}, "picture")
-        return replace(read, number=page.number, image=image)
+        read = replace(read, number=page.number, image=image)
+        self._ids.put(_key(sha256, read), name)
+        return read
 
     # -- end -----------------------------------------------------------------------------------------------
 

@@ -61,9 +61,7 @@ class Transport:
             while (event := events.get()) is not None:
                 if on_event is not None:
                     on_event(event)
-            return future.result()
-        except CancelledError:
-            raise ServiceError("the reader was closed in the middle of an answer.") from None
+            return _result(future)
         finally:
             future.cancel()
 
@@ -80,9 +78,7 @@ class Transport:
             while (event := await events.get()) is not None:
                 if on_event is not None:
                     on_event(event)
-            return future.result()
-        except CancelledError:
-            raise ServiceError("the reader was closed in the middle of an answer.") from None
+            return _result(future)
         finally:
             future.cancel()
 
@@ -154,6 +150,13 @@ class Transport:
             loop, self._loop = self._loop, None
         if loop is not None and self._process == os.getpid():
             self._stop()
+
+
+def _result(future: Future[_R]) -> _R:
+    try:
+        return future.result()
+    except CancelledError:
+        raise ServiceError("the reader was closed in the middle of an answer.") from None
 
 
 def _run(loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient) -> None:

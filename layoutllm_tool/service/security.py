@@ -133,7 +133,7 @@ class Guard:
 def host_check(hosts: Collection[str] = LOOPBACK) -> Check:
     """403 for other names of the server (DNS rebinding) and for requests from pages of other origins.
 
-    Not Starlette's TrustedHostMiddleware, which lets other origins pass and cuts IPv6 names.
+    Not Starlette's TrustedHostMiddleware, which lets other origins pass and answers in plain text.
     """
     known = {host.lower() for host in hosts}
 
