@@ -1,8 +1,8 @@
-"""The command line: ``layoutllm ask | run | batch | view | select | serve | mcp | pull | bench | eval | train | models``. Wiring only.
+"""The command line: ``layoutllm COMMAND``. Wiring only.
 
-An error of the package's tree is one line on stderr. Exit codes: 2 where the caller can mend the call (a wrong file name,
-a page that does not exist), 1 for what can't be helped from here (no weights, no OCR engine), 130 after Ctrl-C.
-Everything heavy is imported by the command that needs it: ``--help`` knows neither torch nor LangChain.
+An error of the package's tree is one line on stderr. Exit codes: 2 where the caller can fix the call (a wrong
+file name, a page that does not exist), 1 for other errors (no weights, no OCR engine), 130 after Ctrl-C.
+Everything heavy is imported by the command that needs it: ``--help`` imports neither torch nor LangChain.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from layoutllm_tool.commands import ask, batch, mcp, models, run, select, serve, train, view
+from layoutllm_tool.commands.arguments import add_command
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
 
 def main(argv: Sequence[str] | None = None, *, reader: Reader | None = None) -> int:
-    """Run a command and return its exit code. ``reader`` answers in place of the package's own, in tests for instance.
+    """Run a command and return its exit code. ``reader`` answers in place of the package's own.
 
     Wrong arguments raise SystemExit(2), as argparse does; ``--help`` and ``--version`` SystemExit(0).
     """
@@ -33,28 +34,26 @@ def main(argv: Sequence[str] | None = None, *, reader: Reader | None = None) -> 
         code = command(options, reader)
         sys.stdout.flush()
     except LayoutLLMError as error:
-        from layoutllm_tool.messages import plain_line
-
-        sys.stderr.write(f"layoutllm: {plain_line(str(error))}\n")
+        _tell(str(error))
         return 2 if error.mendable else 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `layoutllm ... | head`: nobody listens any more, and Python must not flush at exit either
+    except BrokenPipeError:  # `layoutllm ... | head`: Python must not flush at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, sqlite3.Error) as error:  # a full disk, a read-only folder: whatever was being written
-        return _unwritten(error)
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        where = f" ({name})" if (name := getattr(error, "filename", None)) else ""
+        with suppress(OSError):
+            _tell(f"{why}{where}", ". Is the disk full, or the place read-only?")
+        return 1
     return code
 
 
-def _unwritten(error: OSError | sqlite3.Error) -> int:
+def _tell(message: str, hint: str = "") -> None:
     from layoutllm_tool.messages import plain_line
 
-    where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-    why = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    with suppress(OSError):
-        sys.stderr.write(f"layoutllm: {plain_line(why + where)}. Is the disk full, or the place read-only?\n")
-    return 1
+    sys.stderr.write(f"layoutllm: {plain_line(message)}{hint}\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -65,13 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"layoutllm-tool {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    ask.add_to(commands)
-    run.add_to(commands)
-    batch.add_to(commands)
-    view.add_to(commands)
-    select.add_to(commands)
-    serve.add_to(commands)
-    mcp.add_to(commands)
+    for command in (ask, run, batch, view, select, serve, mcp):
+        command.add_to(commands)
     _add_pull(commands)
     _add_bench(commands)
     _add_eval(commands)
@@ -81,12 +75,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_pull(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "Fetch the base language model (98 MB) and the sentence encoder (84 MB), once. The first question does this by itself."
-    parser = commands.add_parser(
-        "pull", help="fetch the base language model and the sentence encoder", description=text
+    short = "fetch the base language model and the sentence encoder"
+    text = (
+        "Fetch the base language model (98 MB) and the sentence encoder (84 MB), once. "
+        "The first question does this by itself."
     )
-    parser.add_argument("--from", type=Path, dest="gguf", metavar="FILE.gguf", help="take the model file from here instead of downloading")  # fmt: skip
-    parser.set_defaults(run=_pull)
+    parser = add_command(commands, "pull", _pull, summary=short, description=text)
+    place = "take the model file from here instead of downloading"
+    parser.add_argument("--from", type=Path, dest="gguf", metavar="FILE.gguf", help=place)
 
 
 def _pull(options: argparse.Namespace, _reader: Reader | None) -> int:
@@ -104,16 +100,13 @@ def _pull(options: argparse.Namespace, _reader: Reader | None) -> int:
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Measure the first and each further question on a page, decoding and memory, beside transformers.generate."
-    parser = commands.add_parser("bench", help="measure speed and memory", description=text)
+    parser = add_command(commands, "bench", _bench, summary="measure speed and memory", description=text)
     parser.add_argument("file", nargs="?", metavar="FILE", help="the document to ask (default: the sample invoice)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument(
-        "--training", action="store_true", help="measure training instead, beside the machine's ceiling"
-    )
-    parser.add_argument(
-        "--service", action="store_true", help="measure the HTTP service: one caller after another, then 64 at once"
-    )
-    parser.set_defaults(run=_bench)
+    training = "measure training instead, beside the machine's ceiling"
+    parser.add_argument("--training", action="store_true", help=training)
+    service = "measure the HTTP service: one caller after another, then 64 at once"
+    parser.add_argument("--service", action="store_true", help=service)
 
 
 def _bench(options: argparse.Namespace, _reader: Reader | None) -> int:

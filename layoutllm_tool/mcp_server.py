@@ -1,8 +1,9 @@
-"""``create_server``: the tool as an MCP server. The model behind the client sees ``ask_document`` with the arguments that LangChain's
-agents see, and gets the same text; programs get the LayoutCoT as structured content.
+"""``create_server``: the tool as an MCP server.
 
-Documents lie under the roots that are given, else under those that the client declares, else under the working directory. URLs are
-off. What the model can mend comes back as a result with ``isError``; so does what it can't, since a person reads it there.
+The client's model sees ``ask_document`` as LangChain's agents see it, and gets the same text.
+Programs get the LayoutCoT as structured content. Errors come back as results with ``isError``.
+Documents lie under the roots that are given, else under those that the client declares, else under the
+working directory. URLs are off.
 """
 
 from __future__ import annotations
@@ -45,35 +46,38 @@ except ImportError as error:
 ROOTS_SECONDS = 10.0
 """For a client to say which roots it has; one that doesn't is given no file."""
 MOST_ROOTS = 100
-_NUMBERS = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
+_TEXT, _OBJECT = {"type": "string"}, {"type": "object"}
+_OBJECTS = {"type": "array", "items": _OBJECT}
+_BOX = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
+_ANSWER = "As it stands on the page; null: the document does not say."
 _OUTPUT: dict[str, Any] = {
     "type": "object",
-    "description": "A LayoutCoT. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner; pages count from 1.",
+    "description": "A LayoutCoT. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner; pages from 1.",
     "properties": {
-        "question": {"type": "string"},
-        "answer": {"type": ["string", "null"], "description": "As it stands on the page; null: the document does not say."},
+        "question": _TEXT,
+        "answer": {"type": ["string", "null"], "description": _ANSWER},
         "page": {"type": ["integer", "null"]},
-        "box": {**_NUMBERS, "description": "Around the answer's words."},
-        "area": {**_NUMBERS, "description": "Around the lines that matter."},
+        "box": {**_BOX, "description": "Around the answer's words."},
+        "area": {**_BOX, "description": "Around the lines that matter."},
         "confidence": {"type": "number", "minimum": 0, "maximum": 1},
         "grounded": {"type": "boolean", "description": "Whether the answer can be pointed at."},
-        "steps": {"type": "object", "additionalProperties": {"type": "string"}},
-        "analysis": {"type": "object"},
-        "areas": {"type": "array", "items": {"type": "object"}},
-        "formation": {"type": "object"},
-        "evidence": {"type": "array", "items": {"type": "object"}},
+        "steps": {"type": "object", "additionalProperties": _TEXT},
+        "analysis": _OBJECT,
+        "areas": _OBJECTS,
+        "formation": _OBJECT,
+        "evidence": _OBJECTS,
         "signals": {"type": "object", "additionalProperties": {"type": "number"}},
-        "document": {"type": "object", "properties": {"name": {"type": "string"}, "sha256": {"type": "string"}}},
+        "document": {"type": "object", "properties": {"name": _TEXT, "sha256": _TEXT}},
     },
     "required": ["question", "answer", "page", "box", "confidence", "grounded", "steps"],
-}  # fmt: skip
+}
 _log = logging.getLogger(__name__)
 
 
 def create_server(reader: Reader | None = None, *, roots: Sequence[Path] | None = None) -> Server[Any, Any]:
-    """The server, on no transport yet. ``reader`` None is the package's own, built at the first call; ``roots`` None leaves them
-    to the client, and where it has none is the working directory.
+    """The server, on no transport yet. ``reader`` None is the package's own, built at the first call.
 
+    ``roots`` None takes the client's, or the working directory where it has none.
     DocumentNotAllowed where a root is no folder.
     """
     given = None if roots is None else tuple(map(_folder, roots))
@@ -87,8 +91,9 @@ def create_server(reader: Reader | None = None, *, roots: Sequence[Path] | None 
         if name != tool.name:
             return _failed(f"There is no tool {plain_line(repr(name), 100)}. Call {tool.name}.")
         try:
-            chosen = tool if given is not None else await _over_the_clients(tool, server.request_context.session)
-            return await _called(chosen, arguments, server.request_context)
+            session = server.request_context.session
+            chosen = tool if given is not None else await _with_client_roots(tool, session)
+            return await _call(chosen, arguments, server.request_context)
         except LayoutLLMError as error:
             return _failed(plain_line(str(error)))
         except Exception as error:  # a client gets no traceback, and no detail of ours
@@ -103,64 +108,62 @@ def create_server(reader: Reader | None = None, *, roots: Sequence[Path] | None 
 
 def _described(tool: LayoutLLMTool) -> types.Tool:
     schema: Any = tool.tool_call_schema
+    hints = types.ToolAnnotations(readOnlyHint=True, idempotentHint=True, openWorldHint=False)
     return types.Tool(
-        name=tool.name, title="Ask a document", description=tool.description, inputSchema=schema.model_json_schema(),
+        name=tool.name,
+        title="Ask a document",
+        description=tool.description,
+        inputSchema=schema.model_json_schema(),
         outputSchema=_OUTPUT,
-        annotations=types.ToolAnnotations(readOnlyHint=True, idempotentHint=True, openWorldHint=False),
-    )  # fmt: skip
+        annotations=hints,
+    )
 
 
-async def _called(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) -> types.CallToolResult:
-    """As an agent's call, its steps told as progress."""
+async def _call(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) -> types.CallToolResult:
+    """Call the tool as an agent does. Its steps are sent as progress."""
     if "runtime" in arguments:
-        return _failed(
-            "The arguments don't fit. runtime: Extra inputs are not permitted. Call again with these mended."
-        )
-    if not _sendable(arguments):
+        return _failed("The arguments don't fit. runtime: Extra inputs are not permitted. Leave it out.")
+    try:
+        json.dumps(arguments, ensure_ascii=False).encode()  # what an answer quotes has to be text
+    except UnicodeEncodeError:
         return _failed("The arguments hold half a character (a lone surrogate). Call again without it.")
-    told = asyncio.Queue[dict[str, Any] | None]()
-    telling = asyncio.create_task(_tell(told, context))
-    runtime = SimpleNamespace(stream_writer=told.put_nowait, tool_call_id=None)
+    events = asyncio.Queue[dict[str, Any] | None]()
+    sending = asyncio.create_task(_send_progress(events, context))
+    runtime = SimpleNamespace(stream_writer=events.put_nowait, tool_call_id=None)
     call = {"type": "tool_call", "name": tool.name, "id": uuid4().hex, "args": {**arguments, "runtime": runtime}}
     try:
         message = await tool.ainvoke(call)
     finally:
-        told.put_nowait(None)
-        await asyncio.wait([telling])  # a client that takes no progress still gets its answer
+        events.put_nowait(None)
+        await asyncio.wait([sending])  # a client that takes no progress still gets its answer
     text = message.content if isinstance(message.content, str) else str(message.content)
     if message.status == "error" or not isinstance(message.artifact, dict):
         return _failed(text)
-    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structuredContent=message.artifact)
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+    return types.CallToolResult(content=content, structuredContent=message.artifact)
 
 
-def _sendable(value: Any) -> bool:
-    """What is quoted in an answer has to be text that JSON can carry."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-async def _tell(told: asyncio.Queue[dict[str, Any] | None], context: Any) -> None:
+async def _send_progress(events: asyncio.Queue[dict[str, Any] | None], context: Any) -> None:
     """Steps as progress notifications, where the client asked for them."""
-    token = context.meta.progressToken if context.meta else None
-    number = 0
-    while (event := await told.get()) is not None:
+    token, number, request = context.meta.progressToken if context.meta else None, 0, str(context.request_id)
+    while (event := await events.get()) is not None:
         if token is not None:
             number += 1
-            said = event["data"].get("text") or f"page {event['data'].get('page')}"
-            await context.session.send_progress_notification(
-                token, number, message=plain_line(f"{event['event']}: {said}", 300), related_request_id=str(context.request_id)
-            )  # fmt: skip
+            text = event["data"].get("text") or f"page {event['data'].get('page')}"
+            message = plain_line(f"{event['event']}: {text}", 300)
+            send = context.session.send_progress_notification
+            await send(token, number, message=message, related_request_id=request)
 
 
 def _failed(text: str) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], isError=True)
 
 
-async def _over_the_clients(tool: LayoutLLMTool, session: ServerSession) -> LayoutLLMTool:
-    """The tool over the roots that the client has now; over the working directory where it knows no roots, unless that is everything."""
+async def _with_client_roots(tool: LayoutLLMTool, session: ServerSession) -> LayoutLLMTool:
+    """The tool over the roots that the client has now.
+
+    A client that knows no roots gets the working directory, unless that is the root of all files.
+    """
     params = session.client_params
     if params is None or params.capabilities.roots is None:
         if any(root == Path(root.anchor) for root in tool.access.roots or ()):
@@ -176,7 +179,7 @@ async def _over_the_clients(tool: LayoutLLMTool, session: ServerSession) -> Layo
 
 
 class _Root(BaseModel):
-    """As the protocol has it, but for what its ``uri`` is: one that is none of ours must not hide the others."""
+    """As the protocol has it, with any text as ``uri``: a bad one must not hide the others."""
 
     uri: str
 
@@ -191,12 +194,13 @@ async def _roots_of(session: ServerSession) -> tuple[Path, ...]:
     try:
         found = await asyncio.wait_for(asked, ROOTS_SECONDS)
     except (TimeoutError, McpError, ValidationError) as error:
-        raise DocumentNotAllowed("the client did not say which folders may be read.", hint="Start with --root.") from error  # fmt: skip
+        message = "the client did not say which folders may be read."
+        raise DocumentNotAllowed(message, hint="Start with --root.") from error
     return tuple(path for root in found.roots[:MOST_ROOTS] if (path := _local(root.uri)) is not None)
 
 
 def _local(uri: str) -> Path | None:
-    """An existing folder or file of this machine, its symlinks followed; None for whatever else a client may send."""
+    """An existing folder or file of this machine, its symlinks followed; None for anything else."""
     try:
         parts = urlsplit(uri)
         path = Path(url2pathname(parts.path))
@@ -209,24 +213,24 @@ def _local(uri: str) -> Path | None:
 def _folder(path: Path) -> Path:
     try:
         real = path.expanduser().resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):  # not there, a loop, nobody's home
+    except (OSError, RuntimeError, ValueError):  # not there, a loop, an unknown home
         real = None
     if real is None or not real.is_dir():
         raise DocumentNotAllowed(f"{str(path)[:200]!r} is no folder.", hint="Give --root a folder that exists.")
     return real
 
 
-# -- stdio --------------------------------------------------------------------------------------------------------------
+# -- stdio -------------------------------------------------------------------------------------------------
 
 
 def serve_stdio(server: Server[Any, Any]) -> None:
     """Serves one client on standard input and output until it hangs up."""
     import anyio
 
-    with _own_streams() as (said, answered):
+    with _own_streams() as (requests, responses):
 
         async def serve() -> None:
-            async with stdio_server(anyio.wrap_file(said), anyio.wrap_file(answered)) as (read, write):
+            async with stdio_server(anyio.wrap_file(requests), anyio.wrap_file(responses)) as (read, write):
                 await server.run(read, write, server.create_initialization_options())
 
         anyio.run(serve)
@@ -234,12 +238,12 @@ def serve_stdio(server: Server[Any, Any]) -> None:
 
 @contextmanager
 def _own_streams() -> Iterator[tuple[TextIOWrapper, TextIOWrapper]]:
-    """The protocol's two streams, moved out of everybody else's reach: what libraries and programs print goes to stderr."""
+    """The protocol's two streams under new descriptors: what libraries and programs print goes to stderr."""
     sys.stdout.flush()
-    said, answered = os.dup(0), os.dup(1)
+    requests, responses = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     os.close(nothing)
-    with open(said, "rb") as inward, open(answered, "wb") as outward:
+    with open(requests, "rb") as inward, open(responses, "wb") as outward:
         yield TextIOWrapper(inward, encoding="utf-8", errors="replace"), TextIOWrapper(outward, encoding="utf-8")

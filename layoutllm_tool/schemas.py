@@ -1,6 +1,6 @@
-"""What travels between a service and its clients, in either direction: attempts and pages, with bounds.
+"""What a service and its clients send each other: attempts, pages and errors, with bounds.
 
-Boxes are 0-1000, pages 1-based. Requests alone are in ``web.wire``.
+Boxes are 0-1000, pages 1-based. Requests are in ``service.schemas``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from typing import Annotated, Any, NotRequired
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
+from layoutllm_tool import errors
 from layoutllm_tool.cot import Kind, LayoutCoT, Operation, Relation
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.readers.query import LONGEST_QUESTION
 
 PAGES_TYPE = "application/vnd.layoutllm.pages+json"
@@ -23,12 +25,15 @@ PageNumber = Annotated[int, Field(ge=1, le=1_000_000)]
 Text = Annotated[str, Field(max_length=4000)]
 
 
+_WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Loose(BaseModel):
-    """What we wrote ourselves and get back: fields that follow from others are left aside."""
+    """What the package wrote and gets back. Fields that follow from others are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
@@ -87,7 +92,7 @@ _LINE = TypeAdapter(Annotated[list[WordIn], Field(min_length=1, max_length=2000)
 
 
 class PageIn(Strict):
-    """A page as ``Page.to_json`` writes it, with its picture as base64 PNG. ``lines`` are of ``WordIn``."""
+    """A page as ``Page.to_json`` writes it, with its picture as base64 PNG. ``lines`` hold ``WordIn``."""
 
     number: PageNumber
     width: Annotated[int, Field(ge=1, le=100_000)]
@@ -98,14 +103,57 @@ class PageIn(Strict):
     image: str | None = None
 
     def page(self) -> Page:
-        """Without its picture. ValueError for words that are none (pydantic's ValidationError is one), or for a box
-        that ends before it begins."""
+        """The page without its picture. ValueError for bad words and for boxes that end before they begin."""
         lines = None if self.lines is None else tuple(map(_line, self.lines))
         return Page(self.number, self.width, self.height, lines, None, self.text_source, tuple(self.notices))
 
 
 def _line(words: list[Any]) -> Line:
     """ValidationError, ValueError."""
-    return Line(
-        tuple(Word(word["text"], Box(*word["box"]), word.get("confidence")) for word in _LINE.validate_python(words))
-    )
+    found = _LINE.validate_python(words)
+    return Line(tuple(Word(word["text"], Box(*word["box"]), word.get("confidence")) for word in found))
+
+
+# -- errors ------------------------------------------------------------------------------------------------
+
+
+def final_error(message: str, hint: str = "") -> ServiceError:
+    """A refusal that the same request meets again."""
+    error = ServiceError(message, hint=hint)
+    error.retryable = False
+    return error
+
+
+def error_to_json(error: LayoutLLMError) -> dict[str, Any]:
+    """``error_from_json`` makes the same class of it again. ``missing``: ids of documents not kept."""
+    kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+    data = {
+        "kind": next(kinds),
+        "message": error.message,
+        "hint": error.hint,
+        "mendable": error.mendable,
+        "retryable": error.retryable,
+    }
+    missing = getattr(error, "missing", None)
+    return data | {"missing": missing} if missing else data
+
+
+def error_from_json(data: Any, status: int = 500) -> LayoutLLMError:
+    """The error as the class that it was, else a ServiceError. The data is not trusted."""
+    if not isinstance(data, dict) or not isinstance(data.get("message"), str):
+        unknown = ServiceError(f"the service answered with status {status}.", hint="Is it layoutllm's?")
+        unknown.retryable = status in _WORTH_ANOTHER_TRY
+        return unknown
+    kind = getattr(errors, str(data.get("kind")), None)
+    known = isinstance(kind, type) and issubclass(kind, LayoutLLMError)
+    made: type[LayoutLLMError] = kind if known else ServiceError  # type: ignore[assignment]
+    error = made(_printable(data["message"], 2000), hint=_printable(str(data.get("hint") or ""), 1000))
+    error.mendable, error.retryable = data.get("mendable") is True, data.get("retryable") is True
+    missing = data.get("missing")
+    ids = [one for one in missing if isinstance(one, str)] if isinstance(missing, list) else []
+    error.missing = ids  # type: ignore[attr-defined]
+    return error
+
+
+def _printable(text: str, most: int) -> str:
+    return "".join(c if c.isprintable() else " " for c in text[:most])

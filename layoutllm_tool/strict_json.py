@@ -1,4 +1,4 @@
-"""The one door for JSON that strangers send: bounded before objects are made of it, and strict.
+"""Read JSON that strangers send: bounded before objects are made of it, and strict.
 
 Parsing lets other threads run: it calls back into Python for every object and number.
 """
@@ -21,7 +21,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class BodyUnreadable(Exception):
-    """A body that can't be taken. ``status`` is HTTP's: 400 no JSON, 413 too much of it, 422 not what is asked for."""
+    """A body that can't be taken. ``status`` is HTTP's: 400 no JSON, 413 too large, 422 another schema."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -34,16 +34,16 @@ def read_json(model: type[_Model], body: bytes, most_values: int = MOST_VALUES) 
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        told = faults(error)
+        message = faults(error)
     del value  # what is raised keeps what its frames hold, and what it was raised from
-    raise BodyUnreadable(told, 422)
+    raise BodyUnreadable(message, 422)
 
 
 def faults(error: ValidationError) -> str:
     """Pydantic's first few in one line, without the values: they may be long, and are not ours to repeat."""
     found = error.errors(include_url=False, include_input=False, include_context=False)[:3]
-    told = [f"{'.'.join(map(str, one['loc'][:6])) or 'body'}: {one['msg']}" for one in found]
-    return "".join(c if c.isprintable() else " " for c in "; ".join(told)[:500]) + "."
+    texts = [f"{'.'.join(map(str, one['loc'][:6])) or 'body'}: {one['msg']}" for one in found]
+    return "".join(c if c.isprintable() else " " for c in "; ".join(texts)[:500]) + "."
 
 
 def parse(body: bytes, most_values: int = MOST_VALUES) -> Any:

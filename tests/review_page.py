@@ -61,7 +61,7 @@ def served(batch: tuple[Path, FakeReader]) -> Iterator[str]:
     """The address with its token."""
     import uvicorn
 
-    from layoutllm_tool.web.view import create_app
+    from layoutllm_tool.review_app.app import create_app
 
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(*batch, token=TOKEN), log_level="warning"))

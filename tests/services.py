@@ -1,19 +1,21 @@
-"""A service on a real socket, uvicorn in a thread of its own, for tests."""
+"""A service on a real socket, uvicorn in a thread of its own, or in process; for tests."""
 
 from __future__ import annotations
 
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import httpx
 import uvicorn
 
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.web.protocol import BoundedProtocol, settings
-from layoutllm_tool.web.serve import create_service
+from layoutllm_tool.service.app import create_service
+from layoutllm_tool.service.protocol import BoundedProtocol
+from layoutllm_tool.service.serving import settings
 
 
 @contextmanager
@@ -34,3 +36,21 @@ def running(reader: Reader, *, header_seconds: float = 10.0, **options: Any) -> 
         server.should_exit = True
         thread.join(20)
         listening.close()
+
+
+def with_state(app: Any, state: Any) -> Any:
+    """The app as a server calls it: with what its lifespan yielded as the requests' state."""
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope | {"state": dict(state)}, receive, send)
+
+    return served
+
+
+@asynccontextmanager
+async def in_process(app: Any, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app without a socket; ``options`` are ``httpx.AsyncClient``'s."""
+    async with app.router.lifespan_context(app) as state:
+        transport = httpx.ASGITransport(with_state(app, state), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", **options) as client:
+            yield client

@@ -22,8 +22,8 @@ from layoutllm_tool.batch.store import FILE, Store
 from layoutllm_tool.batch.tables import write_tables
 from layoutllm_tool.cli import main
 from layoutllm_tool.errors import DocumentNotAllowed, LayoutLLMError, StoreUnusable
+from layoutllm_tool.review_app.pages import Pages
 from layoutllm_tool.testing import FakeReader
-from layoutllm_tool.web.pages import Pages
 from tests.batch_pages import TASK, fill, invoice
 
 SETTINGS = Settings.of(TASK, model={"reader": "fake"}, rounds=1, second_look=False)
@@ -313,9 +313,8 @@ def test_a_batch_that_cant_be_written_can_be_looked_at(
 
 
 async def test_the_review_page_of_a_batch_that_cant_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import httpx
-
-    from layoutllm_tool.web.view import create_app
+    from layoutllm_tool.review_app.app import create_app
+    from tests.services import in_process
 
     fill(tmp_path / "in", 3)
     carried_out(str(tmp_path / "in"), tmp_path / "out")
@@ -324,10 +323,7 @@ async def test_the_review_page_of_a_batch_that_cant_be_written(tmp_path: Path, m
     monkeypatch.setattr(Store, "open", classmethod(lambda cls, folder: opened))
     app = create_app(tmp_path / "out", FakeReader(), token="t")
     before = sorted(path.name for path in (tmp_path / "out").iterdir())
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,
-    ):
+    async with in_process(app) as client:
         assert (await client.get("/?token=t")).status_code == 200
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         n for n in before if not n.endswith(("-wal", "-shm"))

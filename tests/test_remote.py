@@ -33,10 +33,9 @@ from layoutllm_tool.errors import (
 from layoutllm_tool.protocols import Progress, Reader
 from layoutllm_tool.readers.crop import CropReader
 from layoutllm_tool.remote import RemoteReader
-from layoutllm_tool.remote.replies import error_of
+from layoutllm_tool.schemas import error_from_json, error_to_json
+from layoutllm_tool.service.queries import ServiceLimits
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text, page_from_text
-from layoutllm_tool.web.desk import ServiceLimits
-from layoutllm_tool.web.middleware import error_json
 from tests.services import running
 
 INVOICE = "Invoice no:   4711\nSubtotal:     10.00\nTax:           2.50\nTotal:        12.50\n\nTotal:        99.00"
@@ -166,14 +165,14 @@ ALL_ERRORS = [
 @pytest.mark.parametrize("kind", ALL_ERRORS)
 def test_every_error_arrives_as_what_it_was(kind: type[LayoutLLMError]) -> None:
     sent = kind("what.", hint="why.")
-    found = error_of(json.loads(json.dumps(error_json(sent))))
+    found = error_from_json(json.loads(json.dumps(error_to_json(sent))))
     assert (type(found), found.message, found.hint) == (kind, "what.", "why.")
     assert (found.mendable, found.retryable) == (sent.mendable, sent.retryable)
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"kind": "ValueError"}, {"kind": "os", "message": "x"}, {"message": 1}])
 def test_what_is_no_error_of_ours_is_one_of_the_service(data: Any) -> None:
-    assert type(error_of(data, 500)) is ServiceError
+    assert type(error_from_json(data, 500)) is ServiceError
 
 
 @pytest.mark.parametrize(

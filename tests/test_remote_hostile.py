@@ -19,8 +19,8 @@ import pytest
 
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
-from layoutllm_tool.remote import RemoteReader, replies
-from layoutllm_tool.remote.replies import error_of
+from layoutllm_tool.remote import RemoteReader, responses
+from layoutllm_tool.schemas import error_from_json
 from layoutllm_tool.testing import FakeReader, document_from_text
 from tests.services import running
 
@@ -129,7 +129,7 @@ FLOODS = {
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("name", FLOODS)
 def test_an_answer_without_end_is_left(name: str, stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replies, "MOST_JSON_BYTES", 4 * 2**20)
+    monkeypatch.setattr(responses, "MOST_JSON_BYTES", 4 * 2**20)
     with service(FLOODS[name]) as address, RemoteReader(address, timeout=PATIENCE, retries=0) as remote:
         with pytest.raises(ServiceError) as caught:
             remote.ask(DOCUMENT, "Total?", on_progress=(lambda _: None) if stream else None)
@@ -178,7 +178,7 @@ def test_odd_answers_are_one_error(sent: bytes) -> None:
     [{"message": "a", "missing": 5}, {"message": "a", "missing": {}}, {"message": "a", "missing": [5]}, {"message": "a\x1b[2J\u202e"}, {"message": "a", "hint": [1]}, {"message": "a" * 10**6, "kind": ["x"]}],
 )  # fmt: skip
 def test_errors_of_the_service_are_data(data: Any) -> None:
-    error = error_of(data)
+    error = error_from_json(data)
     assert isinstance(error, LayoutLLMError) and str(error).isprintable() and len(str(error)) < 4000
     assert error.missing == []  # type: ignore[attr-defined]
 

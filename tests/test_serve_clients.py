@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from layoutllm_tool.service import transport
+from layoutllm_tool.service.protocol import MOST_HEADER_BYTES, MOST_HEADERS, BoundedProtocol
+from layoutllm_tool.service.queries import ServiceLimits
 from layoutllm_tool.testing import FakeReader
-from layoutllm_tool.web import transport
-from layoutllm_tool.web.desk import ServiceLimits
-from layoutllm_tool.web.protocol import MOST_HEADER_BYTES, MOST_HEADERS, BoundedProtocol
 from tests.services import running
 
 PATIENCE = 60.0

@@ -13,8 +13,8 @@ import pytest
 
 from layoutllm_tool.documents import Limits
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.service.queries import QueryService, ServiceLimits
 from layoutllm_tool.testing import FakeOCR, FakeReader
-from layoutllm_tool.web.desk import Desk, ServiceLimits
 from tests.pdfs import make_pdf, text
 from tests.services import running
 from tests.test_serve_requests import INVOICE, png
@@ -101,17 +101,17 @@ def test_honest_uploads_are_answered_beside_two_that_are_parsed_for_ever() -> No
 
 
 async def test_what_nobody_waits_for_is_not_opened(blocking: Blocking) -> None:
-    desk = Desk(blocking, ServiceLimits(opening=2))
-    tasks = [asyncio.create_task(desk.take(png(Blocking.WIDTH, 40 + n), "file")) for n in range(8)]
+    queries = QueryService(blocking, ServiceLimits(opening=2))
+    tasks = [asyncio.create_task(queries.take(png(Blocking.WIDTH, 40 + n), "file")) for n in range(8)]
     while blocking.begun < 2:
         await asyncio.sleep(0.01)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert desk.served == 0 and len(desk._opening) == 2
-    again = asyncio.create_task(desk.take(png(Blocking.WIDTH, 47), "file"))
+    assert queries.served == 0 and len(queries._opening) == 2
+    again = asyncio.create_task(queries.take(png(Blocking.WIDTH, 47), "file"))
     await asyncio.sleep(0)
     blocking.go_on.set()
     assert (await again).pages[0].height == 47
-    assert blocking.begun == 3 and len(desk.kept) == 3  # what was begun is kept for their next try
-    desk.close()
+    assert blocking.begun == 3 and len(queries.documents) == 3  # what was begun is kept for their next try
+    queries.close()

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from layoutllm_tool.schemas import PAGES_TYPE
+from layoutllm_tool.service import security
+from layoutllm_tool.service.schemas import MOST_WORDS
 from layoutllm_tool.strict_json import BodyUnreadable, parse, read_json
 from layoutllm_tool.testing import FakeReader
-from layoutllm_tool.web import json_body
-from layoutllm_tool.web.wire import MOST_WORDS, PAGES_TYPE
 from tests.test_serve_requests import client, error, uploaded
 
 DEEP = b"[" * 5000 + b"]" * 5000
@@ -132,7 +133,7 @@ async def test_the_service_answers_while_a_body_is_parsed(monkeypatch: pytest.Mo
 
     async with client() as http:
         known = await uploaded(http)
-        monkeypatch.setattr(json_body, "read_json", slow)
+        monkeypatch.setattr(security, "read_json", slow)
         large = {"document": known, "question": "What is the total?", "data": None, "page": None}
         body = json.dumps(large).encode() + b" " * 2_000_000
         task = asyncio.create_task(http.post("/v1/ask", content=body, headers={"content-type": "application/json"}))
@@ -144,8 +145,8 @@ async def test_the_service_answers_while_a_body_is_parsed(monkeypatch: pytest.Mo
 
 def test_other_threads_run_while_a_body_is_parsed() -> None:
     """Counted in turns that another thread gets, not in seconds."""
-    from layoutllm_tool.web.desk import ServiceLimits
-    from layoutllm_tool.web.wire import opened
+    from layoutllm_tool.service.queries import ServiceLimits
+    from layoutllm_tool.service.schemas import opened
 
     body = json.dumps({"pages": [PAGE | {"lines": [[WORD] * 1000] * (MOST_WORDS // 1000)}]}).encode()
     limits, before = ServiceLimits(), sys.getswitchinterval()
@@ -170,10 +171,10 @@ def test_other_threads_run_while_a_body_is_parsed() -> None:
 
 COSTLY = """
 import asyncio, resource, sys
-import httpx
 from layoutllm_tool.testing import FakeReader
-from layoutllm_tool.web.serve import create_service
-from layoutllm_tool.web.wire import PAGES_TYPE
+from layoutllm_tool.schemas import PAGES_TYPE
+from layoutllm_tool.service.app import create_service
+from tests.services import in_process
 N = 60_000_000
 BODIES = {
     "words": lambda: b'{"pages":[{"number":1,"width":9,"height":9,"lines":[[' + b'{"text":"a","box":[1,1,2,2]},' * (N // 29),
@@ -183,11 +184,9 @@ BODIES = {
     "a wide name": lambda: b'{"' + b"a" * N + "\\U0001f600".encode() + b'":1}', "blanks": lambda: b" " * N,
 }
 async def main(body):
-    app = create_service(FakeReader())
-    async with app.router.lifespan_context(app):
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
-            for path, kind in (("ask", "application/json"), ("documents", PAGES_TYPE)):
-                print((await http.post(f"/v1/{path}", content=body, headers={"content-type": kind})).status_code)
+    async with in_process(create_service(FakeReader())) as http:
+        for path, kind in (("ask", "application/json"), ("documents", PAGES_TYPE)):
+            print((await http.post(f"/v1/{path}", content=body, headers={"content-type": kind})).status_code)
 resource.setrlimit(resource.RLIMIT_AS, (1_200_000_000, 1_200_000_000))
 asyncio.run(main(BODIES[sys.argv[1]]()))
 """

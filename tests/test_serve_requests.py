@@ -19,11 +19,12 @@ from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents import Limits
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import LayoutLLMError, OCRTimeout
+from layoutllm_tool.schemas import PAGES_TYPE
+from layoutllm_tool.service.app import create_service
+from layoutllm_tool.service.queries import DocumentCache, QueryService, ServiceLimits
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text
-from layoutllm_tool.web.desk import Desk, Kept, ServiceLimits
-from layoutllm_tool.web.serve import create_service
-from layoutllm_tool.web.wire import PAGES_TYPE
 from tests.pdfs import make_pdf, text
+from tests.services import in_process
 
 INVOICE = "Invoice no:   4711\nTotal:        12.50"
 
@@ -40,11 +41,8 @@ def png(width: int = 60, height: int = 40) -> bytes:
 
 @asynccontextmanager
 async def client(reader: Any = None, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_service(reader or FakeReader(ocr=FakeOCR(INVOICE)), **options)
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as found:
-            yield found
+    async with in_process(create_service(reader or FakeReader(ocr=FakeOCR(INVOICE)), **options)) as found:
+        yield found
 
 
 async def uploaded(http: httpx.AsyncClient, body: bytes | None = None) -> str:
@@ -321,23 +319,23 @@ async def test_one_upload_by_many_is_read_once() -> None:
 
 def test_kept_documents_go_by_age_and_by_room() -> None:
     now = [0.0]
-    kept = Kept(memory=100_000, expires=60, clock=lambda: now[0])
+    kept = DocumentCache(memory=100_000, expires=60, clock=lambda: now[0])
     for name in "abc":
-        kept.put(name, document_from_text("word " * 100))
+        kept[name] = document_from_text("word " * 100)
     assert len(kept) == 3
-    assert kept.get("a") is not None
-    kept.put("d", document_from_text("word " * 100))
-    assert kept.get("b") is None and kept.get("a") is not None and kept.bytes <= 100_000
+    assert kept.use("a") is not None
+    kept["d"] = document_from_text("word " * 100)
+    assert kept.use("b") is None and kept.use("a") is not None and kept.currsize <= 100_000
     now[0] = 61
-    assert kept.get("a") is None and kept.bytes == 0
-    kept.put("large", document_from_text("word " * 1000))
-    assert kept.get("large") is not None
+    assert kept.use("a") is None and kept.currsize == 0
+    kept["large"] = document_from_text("word " * 1000)
+    assert kept.use("large") is not None
 
 
-async def test_a_desk_counts_itself_free_again_after_errors() -> None:
-    desk = Desk(FakeReader(), ServiceLimits(waiting=1))
+async def test_a_service_counts_itself_free_again_after_errors() -> None:
+    queries = QueryService(FakeReader(), ServiceLimits(waiting=1))
     for _ in range(3):
         with pytest.raises(LayoutLLMError):
-            await desk.take(b"nothing", "file")
-    assert desk.served == 0
-    desk.close()
+            await queries.take(b"nothing", "file")
+    assert queries.served == 0
+    queries.close()

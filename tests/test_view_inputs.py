@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from layoutllm_tool.cot import EXPECTED_TYPES, KINDS, STEPS
-from layoutllm_tool.web.view import cookie_name, create_app
+from layoutllm_tool.review_app.app import cookie_name, create_app
 from tests.review_page import KEY, TOKEN, doubtful_batch
+from tests.services import in_process
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=20)
 """Lone surrogates, NUL and control characters too."""
@@ -70,13 +71,9 @@ class Page:
 
     def __init__(self, tmp_path: Path) -> None:
         self.loop = asyncio.new_event_loop()
-        app = create_app(*doubtful_batch(tmp_path), token=TOKEN)
-        self._running = app.router.lifespan_context(app)
-        self.loop.run_until_complete(self._running.__aenter__())
-        self._http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://127.0.0.1",
-            cookies={cookie_name(TOKEN): TOKEN}, headers={"origin": "http://127.0.0.1"},
-        )  # fmt: skip
+        options: Any = {"cookies": {cookie_name(TOKEN): TOKEN}, "headers": {"origin": "http://127.0.0.1"}}
+        self._running = in_process(create_app(*doubtful_batch(tmp_path), token=TOKEN), **options)
+        self._http = self.loop.run_until_complete(self._running.__aenter__())
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         return self.loop.run_until_complete(self._http.request(method, path, **options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.review_app.app import cookie_name
 from layoutllm_tool.testing import FakeReader
-from layoutllm_tool.web.view import cookie_name
 from tests.review_page import EVIL, KEY, LINES, TOKEN, doubtful_batch
+from tests.services import in_process, with_state
 
 
 @pytest.fixture
@@ -23,16 +25,10 @@ def batch(tmp_path: Path) -> tuple[Path, FakeReader]:
 
 @pytest.fixture
 async def client(batch: tuple[Path, FakeReader]) -> AsyncIterator[httpx.AsyncClient]:
-    from layoutllm_tool.web.view import create_app
+    from layoutllm_tool.review_app.app import create_app
 
-    app = create_app(*batch, token=TOKEN)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1", cookies={cookie_name(TOKEN): TOKEN},
-            headers={"origin": "http://127.0.0.1"},
-        ) as client,
-    ):  # fmt: skip
+    options: Any = {"cookies": {cookie_name(TOKEN): TOKEN}, "headers": {"origin": "http://127.0.0.1"}}
+    async with in_process(create_app(*batch, token=TOKEN), **options) as client:
         yield client
 
 
@@ -122,24 +118,25 @@ async def test_a_cookie_of_somebody_else_does_no_harm(client: httpx.AsyncClient)
 
 
 async def test_two_runs_on_one_machine_keep_their_cookies_apart(batch: tuple[Path, FakeReader]) -> None:
-    from layoutllm_tool.web.view import create_app
+    from layoutllm_tool.review_app.app import create_app
 
-    apps = {f"http://127.0.0.1:{port}": create_app(*batch, token=str(port)) for port in (8450, 8451)}
-    first, second = apps.values()
-    ways = {address: httpx.ASGITransport(app=app) for address, app in apps.items()}
-    async with (
-        first.router.lifespan_context(first), second.router.lifespan_context(second),
-        httpx.AsyncClient(mounts=ways) as browser,
-    ):  # fmt: skip
-        for address, app in apps.items():
-            assert (await browser.get(address, params={"token": app.state.token})).status_code == 200
-        assert [(await browser.get(f"{address}/api/fields")).status_code for address in apps] == [200, 200]
+    addresses = {port: f"http://127.0.0.1:{port}" for port in ("8450", "8451")}
+    async with AsyncExitStack() as stack:
+        ways = {}
+        for port, address in addresses.items():
+            app = create_app(*batch, token=port)
+            state = await stack.enter_async_context(app.router.lifespan_context(app))
+            ways[address] = httpx.ASGITransport(with_state(app, state))
+        browser = await stack.enter_async_context(httpx.AsyncClient(mounts=ways))
+        for port, address in addresses.items():
+            assert (await browser.get(address, params={"token": port})).status_code == 200
+        assert [(await browser.get(f"{address}/api/fields")).status_code for address in ways] == [200, 200]
         browser.cookies.clear()
-        assert [(await browser.get(f"{address}/api/fields")).status_code for address in apps] == [403, 403]
+        assert [(await browser.get(f"{address}/api/fields")).status_code for address in ways] == [403, 403]
 
 
 def test_an_export_that_can_not_be_written_is_told(batch: tuple[Path, FakeReader], tmp_path: Path) -> None:
-    from layoutllm_tool.web.export import export
+    from layoutllm_tool.review_app.export import export
 
     with pytest.raises(LayoutLLMError, match="can't be written"):
         export(batch[0], tmp_path / "none" / "run.html")

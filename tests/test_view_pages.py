@@ -25,9 +25,9 @@ from layoutllm_tool.documents import Access, Document, load_document
 from layoutllm_tool.documents.geometry import Box, Word
 from layoutllm_tool.errors import OCRError
 from layoutllm_tool.ocr import recognise_page
+from layoutllm_tool.review_app.export import export
+from layoutllm_tool.review_app.pages import Pages
 from layoutllm_tool.testing import FakeOCR, FakeReader
-from layoutllm_tool.web.export import export
-from layoutllm_tool.web.pages import Pages
 from tests.pdfs import make_pdf, text
 
 SETTINGS = Settings.of("What is the total?", model={"reader": "fake"}, rounds=1, second_look=False)

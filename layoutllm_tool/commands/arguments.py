@@ -1,4 +1,4 @@
-"""Arguments that several commands take: a task, languages, numbers."""
+"""What several commands share: adding a command, a task, languages, places, weights, numbers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.errors import PlanError
+from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from layoutllm_tool.batch.sources import Places
+    from layoutllm_tool.protocols import OCREngine
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace, Reader | None], int],
+    *,
+    summary: str,
+    description: str,
+    examples: str = "",
+) -> argparse.ArgumentParser:
+    """A command that ``run`` carries out. Its exit code is the program's."""
+    layout = argparse.RawDescriptionHelpFormatter if examples else argparse.HelpFormatter
+    parser = commands.add_parser(name, help=summary, description=description, epilog=examples, formatter_class=layout)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
+
+
+def reader_of(options: argparse.Namespace, engine: OCREngine | None = None) -> Reader:
+    """The package's reader with ``--weights`` and ``--lang``, where there is one. Loads nothing yet."""
+    from layoutllm_tool.readers.local import LayoutLLMReader
+
+    return LayoutLLMReader(options.weights, languages=getattr(options, "lang", ("eng",)), engine=engine)
+
+
+def add_address(parser: argparse.ArgumentParser, port: int) -> None:
+    """``--host`` and ``--port``, on this machine unless said otherwise."""
+    host = "address to listen on (default: %(default)s)"
+    parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help=host)
+    free = "default: %(default)s; 0 takes a free one"
+    parser.add_argument("--port", type=int, default=port, metavar="N", help=free)
 
 
 def add_task(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +75,8 @@ def task_of(options: argparse.Namespace) -> Any:
 
 def add_languages(parser: argparse.ArgumentParser) -> None:
     """``--lang``: a tuple of codes."""
-    parser.add_argument(
-        "--lang", type=_languages, default=("eng",), metavar="CODES", help="eng (default), jpn, eng+deu, ..."
-    )
+    codes = "eng (default), jpn, eng+deu, ..."
+    parser.add_argument("--lang", type=_languages, default=("eng",), metavar="CODES", help=codes)
 
 
 def _languages(text: str) -> tuple[str, ...]:
@@ -50,16 +88,10 @@ def _languages(text: str) -> tuple[str, ...]:
 
 def add_places(parser: argparse.ArgumentParser, *, default: str) -> None:
     """``--root`` and ``--allow-scheme``: where documents may lie that a list, a link or a store names."""
-    parser.add_argument(
-        "--root", action="append", default=[], metavar="DIR", help=f"documents may lie here too (default: {default})"
-    )
-    parser.add_argument(
-        "--allow-scheme",
-        type=_schemes,
-        default=(),
-        metavar="S,S",
-        help="storage that may be opened by URL: s3,gs,az,...",
-    )
+    root = f"documents may lie here too (default: {default})"
+    parser.add_argument("--root", action="append", default=[], metavar="DIR", help=root)
+    schemes = "storage that may be opened by URL: s3,gs,az,..."
+    parser.add_argument("--allow-scheme", type=_schemes, default=(), metavar="S,S", help=schemes)
 
 
 def _schemes(text: str) -> tuple[str, ...]:
@@ -74,7 +106,7 @@ def _schemes(text: str) -> tuple[str, ...]:
 
 
 def stored_places(options: argparse.Namespace) -> Places:
-    """For names out of a store, which may be somebody else's: the working directory and the roots that were named."""
+    """For names in a store, which may be somebody else's: the working directory and the roots given."""
     from layoutllm_tool.batch.sources import Places
 
     return Places(roots=(os.getcwd(), *map(os.path.abspath, options.root)), schemes=options.allow_scheme)

@@ -1,4 +1,4 @@
-"""``layoutllm ask FILE QUESTION [QUESTION...]``: a person names the file, so it may lie anywhere; URLs are not fetched."""
+"""``layoutllm ask FILE QUESTION [QUESTION...]``: the file may lie anywhere; URLs are not fetched."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.commands.arguments import add_languages
+from layoutllm_tool.commands.arguments import add_command, add_languages, add_weights, reader_of
+from layoutllm_tool.commands.show import as_json, show
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import CorrectionError, DocumentNotAllowed, LayoutLLMError, QuestionError
@@ -32,39 +33,33 @@ examples:
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
-    parser = commands.add_parser(
-        "ask",
-        help="ask a document one or more questions",
-        description="Ask a document one or more questions.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    text = "Ask a document one or more questions."
+    parser = add_command(commands, "ask", run, summary=text[:-1].lower(), description=text, examples=_EXAMPLES)
     parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...; - reads standard input")
     parser.add_argument("questions", metavar="QUESTION", nargs="+", help="one fact each: 'What is the invoice number?'")
     parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
     parser.add_argument("--json", action="store_true", help="print one JSON array, an object a question")
-    parser.add_argument(
-        "--annotate", type=_picture, metavar="OUT.png", help="write the page with area and answer drawn"
-    )
-    parser.add_argument(
-        "--words", type=Path, metavar="WORDS.json", help="words and boxes, in place of text recognition"
-    )
+    annotate = "write the page with area and answer drawn"
+    parser.add_argument("--annotate", type=_picture, metavar="OUT.png", help=annotate)
+    words = "words and boxes, in place of text recognition"
+    parser.add_argument("--words", type=Path, metavar="WORDS.json", help=words)
     add_languages(parser)
-    parser.add_argument(
-        "--ocr", choices=("tesseract", "rapidocr"), help="default: rapidocr where it reads the languages"
-    )
+    engines = ("tesseract", "rapidocr")
+    parser.add_argument("--ocr", choices=engines, help="default: rapidocr where it reads the languages")
     parser.add_argument("--password", help="opens an encrypted PDF")
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
-    parser.add_argument("--correction", type=_correction, metavar="JSON", help="mends one step; with one question only")
-    parser.set_defaults(run=run)
+    add_weights(parser)
+    parser.add_argument(
+        "--correction", type=_correction, metavar="JSON", help="corrects one step; with one question only"
+    )
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
-    """Answers on stdout; notices and progress on stderr. Exit code 0, also where the document does not say."""
+    """Write answers to stdout, notices and progress to stderr. 0, also where the document does not say."""
     _check(options)
-    with _quiet_stdout(), _status(options) as status:
+    # What a library prints goes to stderr: stdout holds the answers and nothing else.
+    with contextlib.redirect_stdout(sys.stderr), _status(options) as status:
         document = _load(options)
-        chosen = reader or _reader(options)
+        chosen = reader or reader_of(options, _engine(options.ocr))
         status.update(f"Reading {len(document.pages)} page(s)")
         document = chosen.load(document)
         status.update("Asking")
@@ -73,18 +68,14 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
             _annotate(cots, document, options)
     _notices(document)
     if options.json:
-        from layoutllm_tool.commands.show import as_json
-
         sys.stdout.write(as_json(cots, document))
     else:
-        from layoutllm_tool.commands.show import show
-
         show(cots)
     return 0
 
 
 def _check(options: argparse.Namespace) -> None:
-    """What can be known to be wrong before anything is opened."""
+    """Refuse what is wrong before anything is opened."""
     if not all(question.strip() for question in options.questions):
         raise QuestionError("a question is empty.", hint='Ask something, for instance "What is the total?".')
     if options.correction and len(options.questions) > 1:
@@ -107,12 +98,6 @@ def _load(options: argparse.Namespace) -> Document:
         known = [page.with_lines(words.lines or (), "given") for page, words in zip(document.pages, given, strict=True)]
         document = replace(document, pages=tuple(known))
     return document
-
-
-def _reader(options: argparse.Namespace) -> Reader:
-    from layoutllm_tool.readers.local import LayoutLLMReader
-
-    return LayoutLLMReader(options.weights, languages=options.lang, engine=_engine(options.ocr))
 
 
 def _engine(name: str | None) -> OCREngine | None:
@@ -138,9 +123,8 @@ def _annotate(cots: Sequence[LayoutCoT], document: Document, options: argparse.N
     try:
         picture.save(options.annotate)
     except OSError as error:
-        raise LayoutLLMError(
-            f"{str(options.annotate)!r} can't be written: {error.strerror or error}.", hint="Choose another place."
-        ) from error
+        message = f"{str(options.annotate)!r} can't be written: {error.strerror or error}."
+        raise LayoutLLMError(message, hint="Choose another place.") from error
 
 
 def _notices(document: Document) -> None:
@@ -151,21 +135,11 @@ def _notices(document: Document) -> None:
             sys.stderr.write(f"layoutllm: page {page.number}: {plain_line(notice)}\n")
 
 
-@contextlib.contextmanager
-def _quiet_stdout() -> Iterator[None]:
-    """Whatever a library prints goes to stderr: stdout holds the answers and nothing else."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
-@contextlib.contextmanager
-def _status(options: argparse.Namespace) -> Iterator[Status]:
+def _status(options: argparse.Namespace) -> Status:
     """A spinner where a person is watching."""
     from rich.console import Console
 
-    console = Console(stderr=True, quiet=options.json)
-    with console.status("Opening the document") as status:
-        yield status
+    return Console(stderr=True, quiet=options.json).status("Opening the document")
 
 
 def _picture(text: str) -> Path:
@@ -185,8 +159,6 @@ def _correction(text: str) -> Correction:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise CorrectionError(
-            f"--correction is not JSON: {error}.",
-            hint="""For instance '{"step": "area", "spatial": "bottom right"}'.""",
-        ) from error
+        hint = """For instance '{"step": "area", "spatial": "bottom right"}'."""
+        raise CorrectionError(f"--correction is not JSON: {error}.", hint=hint) from error
     return Correction.from_json(data)

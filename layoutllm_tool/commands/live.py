@@ -1,14 +1,13 @@
-"""A run as it happens, on stderr: a row for each question, its rounds and corrections; and a person's replies in the terminal.
+"""Show a run as it happens, on stderr: a row for each question. Read a person's replies in the terminal.
 
 Text from pages reaches the terminal without control characters, and never as markup.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from contextlib import suppress
 from typing import Any, Self
 
 from rich.console import Console
@@ -33,9 +32,8 @@ class Watch:
     def __init__(self, *, enabled: bool = True, read: Callable[[str], str] = input) -> None:
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._rows: dict[str, dict[str, str]] = {}
-        self._live = (
-            Live(console=self._console, refresh_per_second=8) if enabled and self._console.is_terminal else None
-        )
+        drawn = enabled and self._console.is_terminal
+        self._live = Live(console=self._console, refresh_per_second=8) if drawn else None
         self._read = read
 
     def __enter__(self) -> Self:
@@ -43,9 +41,7 @@ class Watch:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
 
@@ -53,15 +49,14 @@ class Watch:
         """One event of the graphs' (graphs/events.py), or of the tool's."""
         match event.get("event"):
             case "plan":
-                self._rows = {
-                    q["name"]: {"question": q["text"], "state": "waiting"} for q in event["plan"]["questions"]
-                }
+                questions = event["plan"]["questions"]
+                self._rows = {one["name"]: {"question": one["text"], "state": "waiting"} for one in questions}
             case "question":
                 self._set(event["name"], question=event["question"], state=f"asking, attempt {event['attempt']}")
             case "verdict":
-                self._set(event["name"], answer=_said(event["answer"]), state=event["verdict"])
+                self._set(event["name"], answer=_shown(event["answer"]), state=event["verdict"])
             case "correction":
-                self._set(event["name"], state=f"mending {event['correction']['step']} ({event['by']})")
+                self._set(event["name"], state=f"correcting {event['correction']['step']} ({event['by']})")
         if self._live:
             self._live.update(self._table())
 
@@ -77,15 +72,15 @@ class Watch:
             table.add_row(*(Text(plain_line(cell), style=style) for cell, style in zip(cells, styles, strict=True)))
         return table
 
-    # -- a person's replies ------------------------------------------------------------------------------------------
+    # -- a person's replies --------------------------------------------------------------------------------
 
     def reply(self, shown: Mapping[str, Any]) -> dict[str, Any]:
-        """Shows what waits and reads a reply until it is one (``graphs.review``). The end of input accepts."""
+        """Show a doubtful answer and read a reply until it is one. The end of input accepts."""
         if self._live:
             self._live.stop()
         say = self._console.print
         say(Text(plain_line(shown["question"]), style="cyan"))
-        say(Text(f"  {plain_line(_said(shown['answer']))}", style="bold"))
+        say(Text(f"  {plain_line(_shown(shown['answer']))}", style="bold"))
         for reason in shown["reasons"]:
             say(Text(f"  ! {plain_line(reason)}", style="yellow"))
         say(_HELP)
@@ -117,11 +112,9 @@ def parse(line: str) -> dict[str, Any] | None:
         case "t" if rest:
             return _valid({"step": "answer", "expected_type": rest})
         case "b" if rest:
-            try:
-                numbers = json.loads(f"[{','.join(rest.replace(',', ' ').split())}]")
-            except ValueError:
-                return None
-            return _valid({"step": "area", "boxes": [numbers]})
+            with suppress(ValueError):
+                numbers = [float(number) for number in rest.replace(",", " ").split()]
+                return _valid({"step": "area", "boxes": [numbers]})
     return None
 
 
@@ -139,5 +132,5 @@ def _valid(correction: dict[str, Any]) -> dict[str, Any] | None:
     return {"correction": correction}
 
 
-def _said(answer: str | None) -> str:
+def _shown(answer: str | None) -> str:
     return "not in the document" if answer is None else answer

@@ -1,6 +1,6 @@
 """Answers as people and programs read them on a terminal: rich text, or one JSON array.
 
-What stands on a page is untrusted: it reaches the terminal without control characters, and never as markup.
+A page's text is untrusted: it reaches the terminal without control characters, and never as markup.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 
 def as_json(cots: Sequence[LayoutCoT], document: Document) -> str:
-    """One array, an object a question. Boxes are [x0, y0, x1, y1], 0-1000 from the top left of the page of that
-    ``page_size``: [width, height] in pixels, upright."""
+    """One array, an object a question. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner.
+
+    ``page_size`` is [width, height] in pixels, upright.
+    """
     return json_text([_record(cot, document) for cot in cots])
 
 
@@ -41,7 +43,7 @@ def _record(cot: LayoutCoT, document: Document) -> dict[str, Any]:
 
 
 def show(cots: Sequence[LayoutCoT]) -> None:
-    """Question, answer, where it stands, and the three steps; several questions are numbered as in the picture."""
+    """Print question, answer, place and the three steps. Several questions are numbered as in the picture."""
     from rich.console import Console
 
     console = Console(markup=False, highlight=False, emoji=False)
@@ -69,9 +71,6 @@ def _lines(cot: LayoutCoT, number: int | None) -> Iterator[Text]:
 
 def _place(cot: LayoutCoT) -> str:
     page = f"page {cot.page}, " if cot.page is not None else ""
-    where = ""
-    if cot.box:
-        where = f"box {cot.box.as_list()}, "
-    elif cot.area:
-        where = f"area {cot.area.as_list()}, "
+    box = cot.box or cot.area
+    where = f"{'box' if cot.box else 'area'} {box.as_list()}, " if box else ""
     return f"{page}{where}confidence {cot.confidence:.2f}"

@@ -1,8 +1,8 @@
-"""``RemoteReader``: a ``Reader`` whose model runs elsewhere, behind ``layoutllm serve``. Needs httpx, and no torch.
+"""``RemoteReader``: a ``Reader`` whose model runs behind ``layoutllm serve``. Does not need torch.
 
-Documents are opened here and sent page by page, each once: picture and, where they are known, words. What the service reads comes
-back, so that everything that looks at a page's words works as with a reader at hand. Pictures stay here as they were opened. Who may
-ask is the service's business; a token travels as it is, so give one to https or to your own machine only.
+Documents are opened here and sent page by page, each page once: picture and, where they are known, words.
+The words that the service reads come back. Pictures stay here as they were opened.
+A token is sent as it is: give one only to an https address or to this machine.
 """
 
 from layoutllm_tool.remote.reader import RemoteReader

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -20,64 +20,57 @@ from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.protocols import Progress
 from layoutllm_tool.readers.caching import LRUCache, PageCache
 from layoutllm_tool.readers.query import check_question
-from layoutllm_tool.remote.line import Line
-from layoutllm_tool.remote.replies import Call, Flow, made
+from layoutllm_tool.remote.responses import Request, parse_entry
+from layoutllm_tool.remote.transport import Emit, Transport
 from layoutllm_tool.schemas import PAGES_TYPE, CoTIn, PageIn
 
 if TYPE_CHECKING:
     from layoutllm_tool.protocols import Source
 
 TOKEN_VARIABLE = "LAYOUTLLM_TOKEN"
-"""Where a token is looked for that is not given."""
+"""The environment variable of a token that is not given."""
 _TOGETHER = 8
 _PageKey = tuple[str, int, str, int]
 
 
 class RemoteReader:
-    """Asks the service at ``endpoint``, "http://127.0.0.1:8765" for instance. Safe to share between threads and event loops.
+    """Asks the service at ``endpoint``, "http://127.0.0.1:8765" for instance.
 
-    ``token`` None is that of the environment's LAYOUTLLM_TOKEN, if there is one. ``timeout`` (seconds) bounds one request with all
-    its retries; only what is worth it is tried again, at most ``retries`` times, after growing pauses. Errors of the service come
-    as what they are there (QuestionError, OCRLanguageMissing ...), those of the way as ServiceError. ``close()`` it, or use it as
-    a context manager.
+    Safe to share between threads and event loops.
+    ``token`` None is that of the environment's LAYOUTLLM_TOKEN, if there is one.
+    ``timeout`` (seconds) bounds one request with all its retries.
+    A request is tried again at most ``retries`` times, after growing pauses, where its error is retryable.
+    The service's errors keep their class (QuestionError, OCRLanguageMissing ...); those of the connection are
+    ServiceError. ``close()`` it, or use it as a context manager.
     """
 
     def __init__(self, endpoint: str, token: str | None = None, *, timeout: float = 120.0, retries: int = 4) -> None:
         known = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
-        self._line = Line(endpoint, known, timeout=timeout, retries=retries)
-        self._library = PageCache(self._read)
+        self._transport = Transport(endpoint, known, timeout=timeout, retries=retries)
+        self._library = PageCache(self._recognise)
         self._ids: LRUCache[_PageKey, str] = LRUCache(4096)
         self._attempts: LRUCache[tuple[str, int | None, str], LayoutCoT] = LRUCache(1024)
 
     @property
     def endpoint(self) -> str:
-        return self._line.endpoint
+        return self._transport.endpoint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        line = self._line
-        return _again, (line.endpoint, line.token, line.timeout, line.retries)
+        to = self._transport
+        return partial(RemoteReader, to.endpoint, to.token, timeout=to.timeout, retries=to.retries), ()
 
     def __repr__(self) -> str:
         return f"RemoteReader({self.endpoint!r})"
 
-    # -- the protocol -----------------------------------------------------------------------------------------------
+    # -- the protocol --------------------------------------------------------------------------------------
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
-        """See ``Reader.load``: opened here, from wherever it lies; pages without words are read by the service."""
+        """See ``Reader.load``: opened here, wherever it is; pages without words are read by the service."""
         return self._library.load(source, words=words)
 
-    def ask(
-        self,
-        document: Document,
-        question: str,
-        *,
-        page: int | None = None,
-        correction: Correction | None = None,
-        previous: LayoutCoT | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> LayoutCoT:
+    def ask(self, document: Document, question: str, *, on_progress: Emit | None = None, **options: Any) -> LayoutCoT:
         """See ``Reader.ask``; ServiceError where the service can't be reached, is busy or refuses."""
-        return self._line.drive(self._asking(document, question, page, correction, previous, on_progress))
+        return self._transport.send(partial(self._ask, document, question, **options), on_progress)
 
     def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
         """See ``Reader.ask_many``: asked side by side, so that the service decodes them together."""
@@ -86,22 +79,15 @@ class RemoteReader:
             check_question(question)
         if not asked:
             return []
-        self._line.drive(self._sent(document))
+        self._transport.send(lambda _: self._send_pages(document))
         with ThreadPoolExecutor(min(_TOGETHER, len(asked))) as threads:
             return list(threads.map(lambda question: self.ask(document, question, page=page), asked))
 
     async def aask(
-        self,
-        document: Document,
-        question: str,
-        *,
-        page: int | None = None,
-        correction: Correction | None = None,
-        previous: LayoutCoT | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        self, document: Document, question: str, *, on_progress: Emit | None = None, **options: Any
     ) -> LayoutCoT:
         """See ``Reader.aask``. Cancelled, it hangs up, and the service drops the question."""
-        return await self._line.adrive(self._asking(document, question, page, correction, previous, on_progress))
+        return await self._transport.asend(partial(self._ask, document, question, **options), on_progress)
 
     async def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
         """See ``Reader.astream``. Closed early, it hangs up."""
@@ -120,17 +106,18 @@ class RemoteReader:
         finally:
             task.cancel()
 
-    # -- what is asked ----------------------------------------------------------------------------------------------
+    # -- questions -----------------------------------------------------------------------------------------
 
-    def _asking(
+    async def _ask(
         self,
         document: Document,
         question: str,
-        page: int | None,
-        correction: Correction | None,
-        previous: LayoutCoT | None,
-        on_progress: Callable[[Progress], None] | None,
-    ) -> Flow[LayoutCoT]:
+        on_event: Emit | None,
+        *,
+        page: int | None = None,
+        correction: Correction | None = None,
+        previous: LayoutCoT | None = None,
+    ) -> LayoutCoT:
         check_question(question)
         for number in (page, correction.page if correction else None):
             if number is not None:
@@ -138,85 +125,90 @@ class RemoteReader:
         key = (document.sha256, page, question)
         if correction is not None and previous is None:
             previous = self._attempts.get(key)
-        asked = {
-            "question": question, "page": page, "correction": correction.to_json() if correction else None,
+        fields = {
+            "question": question,
+            "page": page,
+            "correction": correction.to_json() if correction else None,
             "previous": previous.to_json() if previous else None,
-        }  # fmt: skip
-        data = yield from self._asked(document, asked, on_progress)
-        cot = made(lambda sent: CoTIn.model_validate(sent).attempt(), data, "cot")
+        }
+        data = await self._post_question(document, fields, on_event)
+        cot = parse_entry(lambda sent: CoTIn.model_validate(sent).attempt(), data, "cot")
         self._attempts.put(key, cot)
         return cot
 
-    def _asked(
-        self, document: Document, asked: dict[str, Any], on_progress: Callable[[Progress], None] | None
-    ) -> Flow[Any]:
-        """Pages that the service has forgotten meanwhile are sent once more."""
-        for last in (False, True):
-            ids = yield from self._sent(document)
-            body = json.dumps(asked | {"document": ids}).encode()
-            try:
-                return (yield Call("POST", "/v1/ask", lambda body=body: body, on_event=on_progress))  # type: ignore[misc]
-            except DocumentNotFound as error:
-                missing = getattr(error, "missing", [])
-                if last or not set(missing) & set(ids):
-                    raise
-                self._forget(document, missing)
-        raise AssertionError
+    async def _post_question(self, document: Document, fields: dict[str, Any], on_event: Emit | None) -> Any:
+        """Pages that the service has forgotten are sent once more."""
+        try:
+            return await self._post(document, fields, on_event)
+        except DocumentNotFound as error:
+            if not self._forget(document, getattr(error, "missing", [])):
+                raise
+        return await self._post(document, fields, on_event)
 
-    def _sent(self, document: Document) -> Flow[list[str]]:
+    async def _post(self, document: Document, fields: dict[str, Any], on_event: Emit | None) -> Any:
+        ids = await self._send_pages(document)
+        body = json.dumps(fields | {"document": ids}).encode()
+        return await self._transport.request(Request("POST", "/v1/ask", partial(bytes, body), on_event=on_event))
+
+    # -- pages ---------------------------------------------------------------------------------------------
+
+    async def _send_pages(self, document: Document) -> list[str]:
         """The pages' ids at the service, which then has them."""
         ids = []
         for page in document.pages:
             key = _key(document.sha256, page)
             known = self._ids.get(key)
             if known is None:
-                known = yield from self._upload(page)
+                known = await self._upload(page)
                 self._ids.put(key, known)
             ids.append(known)
         return ids
 
-    def _forget(self, document: Document, missing: Sequence[str]) -> None:
-        for page in document.pages:
-            key = _key(document.sha256, page)
-            if self._ids.get(key) in missing:
-                self._ids.pop(key)
+    def _forget(self, document: Document, missing: Sequence[str]) -> bool:
+        """Whether one of the document's pages was missing."""
+        keys = [_key(document.sha256, page) for page in document.pages]
+        gone = [key for key in keys if self._ids.get(key) in missing]
+        for key in gone:
+            self._ids.pop(key)
+        return bool(gone)
 
-    def _upload(self, page: Page) -> Flow[str]:
-        data = yield Call("POST", "/v1/documents", lambda: _body(page), PAGES_TYPE)
-        return made(lambda name: re.fullmatch(r"[0-9a-f]{64}", name)[0], data, "id")  # type: ignore[index]
+    async def _upload(self, page: Page) -> str:
+        request = Request("POST", "/v1/documents", lambda: _page_body(page), PAGES_TYPE)
+        data = await self._transport.request(request)
+        return parse_entry(lambda name: re.fullmatch(r"[0-9a-f]{64}", name)[0], data, "id")  # type: ignore[index]
 
-    def _read(self, sha256: str, page: Page) -> Page:
-        return self._line.drive(self._reading(sha256, page))
+    def _recognise(self, sha256: str, page: Page) -> Page:
+        return self._transport.send(lambda _: self._read(sha256, page))
 
-    def _reading(self, sha256: str, page: Page) -> Flow[Page]:
+    async def _read(self, sha256: str, page: Page) -> Page:
         """The page with the words that the service finds; turned, where it had to be turned."""
-        for last in (False, True):
-            name = yield from self._upload(page)
-            try:
-                data = yield Call("GET", f"/v1/documents/{name}")
-                read = made(lambda pages: PageIn.model_validate(pages[0]).page(), data, "pages")
-                image = page.image
-                if read.notices != page.notices or (read.width, read.height) != (page.width, page.height):
-                    sent = yield Call("GET", f"/v1/documents/{name}/pages/{page.number}.png", raw=True)
-                    image = made(partial(_picture, read), {"picture": sent}, "picture")
-            except DocumentNotFound:  # forgotten between two requests: a busy service
-                if last:
-                    raise
-                continue
-            read = replace(read, number=page.number, image=image)
-            self._ids.put(_key(sha256, read), name)
-            return read
-        raise AssertionError
+        try:
+            return await self._fetch(sha256, page)
+        except DocumentNotFound:  # forgotten between two requests: a busy service
+            return await self._fetch(sha256, page)
 
-    # -- end --------------------------------------------------------------------------------------------------------
+    async def _fetch(self, sha256: str, page: Page) -> Page:
+        name = await self._upload(page)
+        data = await self._transport.request(Request("GET", f"/v1/documents/{name}"))
+        read = parse_entry(lambda pages: PageIn.model_validate(pages[0]).page(), data, "pages")
+        image = page.image
+        if read.notices != page.notices or (read.width, read.height) != (page.width, page.height):
+            path = f"/v1/documents/{name}/pages/{page.number}.png"
+            sent = await self._transport.request(Request("GET", path, raw=True))
+            image = await asyncio.to_thread(parse_entry, partial(_picture, read), {"picture": sent}, "picture")
+        read = replace(read, number=page.number, image=image)
+        self._ids.put(_key(sha256, read), name)
+        return read
+
+    # -- end -----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Hang up; connections of event loops are theirs: see ``aclose``."""
-        self._line.close()
+        """Hang up."""
+        self._transport.close()
 
     async def aclose(self) -> None:
-        """As ``close``, with the connections of this event loop."""
-        await self._line.aclose()
+        """As ``close``."""
+        self._transport.close()
 
     def __enter__(self) -> RemoteReader:
         return self
@@ -229,7 +221,7 @@ def _key(sha256: str, page: Page) -> _PageKey:
     return sha256, page.number, page.text_source, hash(page.lines)
 
 
-def _body(page: Page) -> bytes:
+def _page_body(page: Page) -> bytes:
     """A page as the service takes it: its picture without loss, so that what is read here is read there."""
     picture = None
     if page.image is not None:
@@ -247,7 +239,3 @@ def _picture(page: Page, data: bytes) -> Any:
     if (picture.width, picture.height) != (page.width, page.height):
         raise ValueError("the picture has another size")
     return picture.image
-
-
-def _again(endpoint: str, token: str, timeout: float, retries: int) -> RemoteReader:
-    return RemoteReader(endpoint, token, timeout=timeout, retries=retries)

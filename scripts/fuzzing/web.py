@@ -32,7 +32,7 @@ def _service() -> tuple[Any, str]:
     """A client of a service on a real socket, and the id of a document that it has."""
     import httpx
 
-    from layoutllm_tool.web.desk import ServiceLimits
+    from layoutllm_tool.service.queries import ServiceLimits
     from tests.services import running
 
     stack = ExitStack()
@@ -48,7 +48,7 @@ def _service() -> tuple[Any, str]:
 def _review_page() -> Any:
     from starlette.testclient import TestClient
 
-    from layoutllm_tool.web.view import cookie_name, create_app
+    from layoutllm_tool.review_app.app import cookie_name, create_app
     from tests.review_page import TOKEN, doubtful_batch
 
     app, stack = create_app(*doubtful_batch(folder()), token=TOKEN), ExitStack()

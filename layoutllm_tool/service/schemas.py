@@ -1,8 +1,7 @@
-"""What travels between callers and the service: requests are read strictly and within bounds, before anything is done with them.
+"""What callers send to the service: questions and uploads, read strictly and within bounds.
 
-Boxes are 0-1000, pages 1-based. A document arrives as a file's bytes, or as pages with pictures and words (``Pages``): what a client
-has that opened the file itself. No paths and no URLs: nothing here opens a place that a caller names. The client's side is
-``layoutllm_tool.remote``.
+Boxes are 0-1000, pages 1-based. A document is a file's bytes, or ``Pages`` with pictures and words.
+Paths and URLs are not taken: nothing here opens a place that a caller names.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import base64
 import binascii
 import hashlib
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -20,16 +19,7 @@ from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.loading import load_document
 from layoutllm_tool.documents.parsing import Budget
 from layoutllm_tool.documents.safety import Access, Limits
-from layoutllm_tool.errors import (
-    CorrectionError,
-    DocumentNotAllowed,
-    DocumentNotFound,
-    DocumentTooLarge,
-    DocumentUnreadable,
-    LayoutLLMError,
-    PageOutOfRange,
-)
-from layoutllm_tool.schemas import PAGES_TYPE as PAGES_TYPE
+from layoutllm_tool.errors import CorrectionError, DocumentTooLarge, DocumentUnreadable, PageOutOfRange
 from layoutllm_tool.schemas import BoxList, CoTIn, PageIn, PageNumber, Strict, Text
 from layoutllm_tool.strict_json import BodyUnreadable, faults, read_json
 
@@ -57,8 +47,10 @@ class CorrectionIn(Strict):
 
 
 class AskIn(Strict):
-    """A question. ``document`` is what an upload was given as its id, or several of them, whose pages then count as one document;
-    ``data`` is a file in base64 in its place."""
+    """A question. ``document`` is an upload's id, or several whose pages then count as one document.
+
+    ``data`` is a file in base64 in its place.
+    """
 
     document: Identity | list[Identity] | None = None
     data: str | None = None
@@ -77,12 +69,12 @@ class AskIn(Strict):
     def ids(self) -> list[str]:
         return [self.document] if isinstance(self.document, str) else self.document or []
 
-    def mend(self) -> Correction | None:
+    def corrected(self) -> Correction | None:
         """CorrectionError where it contradicts itself."""
         return Correction.from_json(self.correction.model_dump()) if self.correction else None
 
-    def before(self) -> LayoutCoT | None:
-        """CorrectionError where it is none."""
+    def attempt(self) -> LayoutCoT | None:
+        """The previous attempt. CorrectionError where it is none."""
         try:
             return self.previous.attempt() if self.previous else None
         except ValueError as error:  # a box that ends before it begins
@@ -95,11 +87,6 @@ class Pages(Strict):
     pages: list[PageIn] = Field(min_length=1, max_length=MOST_PAGES)
 
 
-ASK_HINT = (
-    'It looks like {"document": "<id of an upload>", "question": "What is the total?"}; or "data": a file in base64.'
-)
-
-
 def decoded(text: str, limits: Limits) -> bytes:
     """Base64. DocumentUnreadable, DocumentTooLarge."""
     if len(text) > limits.max_bytes * 4 // 3 + 4:
@@ -107,7 +94,8 @@ def decoded(text: str, limits: Limits) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DocumentUnreadable("data is no base64.", hint="Encode the file's bytes in the standard alphabet.") from error  # fmt: skip
+        hint = "Encode the file's bytes in the standard alphabet."
+        raise DocumentUnreadable("data is no base64.", hint=hint) from error
 
 
 def opened(body: bytes, kind: Literal["file", "pages"], limits: Limits) -> Document:
@@ -137,15 +125,16 @@ def _from_pages(body: bytes, limits: Limits) -> Document:
 def _page(given: PageIn, limits: Limits) -> Page:
     try:
         page = given.page()
-    except ValidationError as error:
-        raise DocumentUnreadable(f"page {given.number} can't be read: {faults(error)}", hint="Send lines of words with boxes.") from error  # fmt: skip
-    except ValueError as error:  # a box that ends before it begins
-        raise DocumentUnreadable(f"page {given.number} can't be read: {error}.", hint="Boxes are [x0, y0, x1, y1].") from error  # fmt: skip
+    except ValueError as error:  # not words, or a box that ends before it begins
+        why = faults(error) if isinstance(error, ValidationError) else f"{error}."
+        hint = "Send lines of words with boxes, [x0, y0, x1, y1]."
+        raise DocumentUnreadable(f"page {given.number} can't be read: {why}", hint=hint) from error
     if given.image is None:
         if page.lines is None:
             raise DocumentUnreadable(f"page {page.number} has neither words nor a picture.", hint="Send one of them.")
         return page
-    picture = load_document(decoded(given.image, limits), limits=replace(limits, max_pages=1), access=_NOWHERE).pages[0]
+    one_page = replace(limits, max_pages=1)
+    picture = load_document(decoded(given.image, limits), limits=one_page, access=_NOWHERE).pages[0]
     if (picture.width, picture.height) != (page.width, page.height):
         raise DocumentUnreadable(f"page {page.number} is not as large as its picture.", hint="Give its size in pixels.")
     return replace(page, image=picture.image)
@@ -160,16 +149,3 @@ def joined(documents: list[Document]) -> Document:
         raise PageOutOfRange("two of the documents hold a page of the same number.", hint="Ask them one by one.")
     names = hashlib.sha256("".join(document.sha256 for document in documents).encode()).hexdigest()
     return Document("document", names, tuple(pages))
-
-
-def answered(cot: LayoutCoT, ids: list[str], document: Document) -> dict[str, Any]:
-    """A whole answer."""
-    return {"cot": cot.to_json(), "document": {"id": ids[0] if len(ids) == 1 else ids, "pages": len(document.pages)}}
-
-
-def status_of(error: LayoutLLMError) -> int:
-    """The HTTP status that says the same."""
-    for kind, status in ((DocumentNotFound, 404), (DocumentTooLarge, 413), (DocumentNotAllowed, 403)):
-        if isinstance(error, kind):
-            return status
-    return 422 if error.mendable else 503 if error.retryable else 500

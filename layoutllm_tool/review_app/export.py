@@ -1,4 +1,4 @@
-"""A batch as one HTML file to send to somebody: the review page with its data and pictures inside, read-only, bounded in size."""
+"""Write a batch as one HTML file: the review page with its data and pictures, read-only, bounded in size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.batch.store import Field, Input, Store
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.web.pages import Pages
+from layoutllm_tool.review_app.pages import Pages
 
 STATIC = Path(__file__).parent / "static"
 MOST_BYTES = 40_000_000
@@ -28,9 +28,9 @@ def export(
     most: int = MOST_BYTES,
     places: Places = ANYWHERE,
 ) -> list[str]:
-    """Writes the file, and says of each page without a picture why: over the bound, or the document can't be opened.
+    """Write the file. Returns a line for each page without a picture: over the bound, or it can't be opened.
 
-    ``reader()`` turns pages that lie turned in their file, as they were when they were read; without it they have no picture.
+    ``reader()`` turns pages that were scanned the wrong way round; without it they have no picture.
     Only documents in ``places`` are opened, whatever the store says.
     """
     data: dict[str, Any] = {"fields": [], "pictures": {}}
@@ -68,23 +68,19 @@ def _picture(pages: Pages, key: str, number: int, left: int) -> bytes:
 
 
 def _whole(field: Field, source: Input) -> dict[str, Any]:
-    told = {
-        "key": field.key,
-        "document": source.name.rsplit("/", 1)[-1],
-        "waiting": field.pending_review,
-        "asked": source.page,
-    }
-    return {**field.answer, **told}
+    name = source.name.rsplit("/", 1)[-1]
+    return field.answer | {"key": field.key, "document": name, "waiting": field.pending_review, "asked": source.page}
 
 
 def _page(data: dict[str, Any]) -> str:
     """The page's own parts, inlined. In JSON, < is written as an escape: no text in it can end the script."""
-    told = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    shown = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     style, script = ((STATIC / name).read_text(encoding="utf-8") for name in ("style.css", "app.js"))
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     head, body = page.split('<link rel="stylesheet" href="static/style.css">')
     body = body.replace('<script type="module" src="static/app.js"></script>', "")
     meta = f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">'
-    inside = f'<script type="application/json" id="data">{told}</script><script type="module">{script}</script>'
+    inside = f'<script type="application/json" id="data">{shown}</script>'
+    inside += f'<script type="module">{script}</script>'
     return f"{head}{meta}<style>{style}</style>{body.replace('</body>', inside + '</body>')}"

@@ -1,53 +1,59 @@
-"""Pages of documents for a browser: pictures as WebP, lines with boxes. Opened from their names again, and kept by the handful."""
+"""Pages of a batch's documents for a browser: pictures as WebP, lines with boxes. The last few are kept."""
 
 from __future__ import annotations
 
 import io
 import threading
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
+
+from cachetools import LRUCache, cachedmethod
 
 from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentUnreadable, OCRError, StoreMismatch
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.readers.caching import LRUCache
 
 MOST_PIXELS = 1600
 """A picture's longer side, as it is shown."""
 
 
 class Pages:
-    """Safe for several threads: one document is read at a time. A page that is shown is opened alone; what is asked about is opened whole."""
+    """Opens documents from the store's names again. Safe for several threads: one document is read at a time.
+
+    A page that is shown is opened alone; a document that is asked about is opened whole.
+    """
 
     def __init__(self, store: Store, reader: Callable[[], Reader] | None = None, *, places: Places = ANYWHERE) -> None:
-        """``reader()`` gives the reader that recognises text, and turns what was scanned the wrong way round: without it, what was turned
-        has no picture, and scans have no lines. Only documents in ``places`` are opened, whatever the store says."""
+        """``reader()`` gives the reader that recognises text and turns pages that were scanned turned.
+
+        Without it pages that were turned have no picture, and scans have no lines.
+        Only documents in ``places`` are opened, whatever the store says.
+        """
         self._store, self._reader, self._places = store, reader, places
-        self._whole: LRUCache[str, Document] = LRUCache(4)
-        self._lying: LRUCache[tuple[str, int], Document] = LRUCache(8)
-        self._read: LRUCache[tuple[str, int], Page] = LRUCache(8)
+        self._documents: LRUCache[str, Document] = LRUCache(4)
+        self._scanned: LRUCache[tuple[str, int], Document] = LRUCache(8)
+        self._pages: LRUCache[tuple[str, int], Page] = LRUCache(8)
         self._lock = threading.Lock()
 
     def document(self, key: str) -> Document:
-        """Read, and with the pages that the batch looked at. StoreMismatch for an unknown key; DocumentUnreadable where the content is
-        another by now; what the reader raises."""
+        """The document with its words, and with the pages that the batch looked at.
+
+        StoreMismatch for an unknown key; DocumentUnreadable for changed content; the reader's errors.
+        """
         with self._lock:
-            document = self._whole.get(key)
-            if document is None:
-                source = self._store.input_of(key)
-                asked = asked_pages(self._store.settings["plan"], source.page if source else None)
-                document = self._recognised(self._opened(key, asked))
-                self._whole.put(key, document)
-            return document
+            return self._document(key)
 
     def picture(self, key: str, number: int, most: int = MOST_PIXELS) -> bytes:
-        """WebP, the way up that the boxes are true to: a page that was turned to be read is read again, unless it was just now.
+        """WebP, upright as the boxes are: a page that was turned to be read is read again.
 
-        As ``document``; PageOutOfRange; DocumentUnreadable for a page without a picture; OCRError where nobody can turn it.
+        Raises what ``document`` raises; PageOutOfRange; DocumentUnreadable for a page without a picture;
+        OCRError where nobody can turn it.
         """
-        image = self._upright(key, number).image
+        with self._lock:
+            image = self._upright(key, number).image
         if image is None:
             raise DocumentUnreadable("this page has no picture.", hint="Its lines can be picked all the same.")
         shown = image.convert("RGB")
@@ -58,29 +64,31 @@ class Pages:
 
     def lines(self, key: str, number: int) -> dict[str, Any]:
         """The page's size and its lines with their boxes (0-1000)."""
-        page = self._page(key, number)
+        with self._lock:
+            page = self._page(key, number)
         lines = [{"text": line.text, "box": line.box.as_list()} for line in page.lines or ()]
         return {"page": number, "width": page.width, "height": page.height, "lines": lines}
 
     def _upright(self, key: str, number: int) -> Page:
         done = self._store.document(key)
-        turned = done.rotated_pages if done else None
-        return self._page(key, number) if turned is None or number in turned else self._as_it_lies(key, number).pages[0]
+        rotated = done.rotated_pages if done else None
+        if rotated is None or number in rotated:
+            return self._page(key, number)
+        return self._as_scanned(key, number).pages[0]
 
+    @cachedmethod(attrgetter("_documents"))
+    def _document(self, key: str) -> Document:
+        source = self._store.input_of(key)
+        asked = asked_pages(self._store.settings["plan"], source.page if source else None)
+        return self._recognised(self._open(key, asked))
+
+    @cachedmethod(attrgetter("_pages"))
     def _page(self, key: str, number: int) -> Page:
-        with self._lock:
-            page = self._read.get((key, number))
-            if page is None:
-                page = self._recognised(self._as_it_lies(key, number)).pages[0]
-                self._read.put((key, number), page)
-            return page
+        return self._recognised(self._as_scanned(key, number)).pages[0]
 
-    def _as_it_lies(self, key: str, number: int) -> Document:
-        document = self._lying.get((key, number))
-        if document is None:
-            document = self._opened(key, [number])
-            self._lying.put((key, number), document)
-        return document
+    @cachedmethod(attrgetter("_scanned"))
+    def _as_scanned(self, key: str, number: int) -> Document:
+        return self._open(key, [number])
 
     def _recognised(self, document: Document) -> Document:
         if all(page.lines is not None for page in document.pages):
@@ -89,7 +97,7 @@ class Pages:
             raise OCRError(f"nothing here reads {document.name!r}.", hint="Give a reader.")
         return self._reader().load(document)
 
-    def _opened(self, key: str, pages: Sequence[int] | None) -> Document:
+    def _open(self, key: str, pages: Sequence[int] | None) -> Document:
         source, done = self._store.input_of(key), self._store.document(key)
         if source is None or done is None:
             raise StoreMismatch("there is no such document.", hint="Load the page again.")

@@ -1,4 +1,4 @@
-"""A connection that ends for certain: whoever sends on after the answer, or does not take it, is cut off."""
+"""Cut off a client that sends on after the answer, or does not take it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from typing import Any
 
 DISCARD_BYTES = 16 * 2**20
 DISCARD_SECONDS = 3.0
-"""What still comes after an early answer is read and thrown away, up to here: a client that is still sending when
-the connection is reset may lose the answer."""
+"""Bounds of what is discarded after an early answer. Else a client that still sends may lose the answer."""
 STALL_SECONDS = 30.0
 STALL_BYTES = 64 * 1024
-"""A client takes this much of its answer in that time, or is cut off."""
+"""A client that takes less of its answer in that time is cut off."""
 SEND_BUFFER = 256 * 1024
-"""Bytes that the system holds of an answer; bounded, so that what a client takes can be seen."""
+"""Bytes of an answer in the system's buffer; bounded, so that what a client takes can be measured."""
 
 
-class BoundedTransport(asyncio.Transport):
-    """Wraps a TCP transport. ``whole()`` tells, when it is closed, whether the client has nothing more to send."""
+class BoundedTransport:
+    """Wraps a TCP transport. ``whole()`` says whether the client has nothing more to send."""
 
     discard_bytes, discard_seconds, stall_seconds = DISCARD_BYTES, DISCARD_SECONDS, STALL_SECONDS
 
     def __init__(self, wrapped: asyncio.Transport, loop: asyncio.AbstractEventLoop, whole: Callable[[], bool]) -> None:
-        super().__init__()
         self._wrapped, self._loop, self._whole = wrapped, loop, whole
         self._stall: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
@@ -86,8 +84,6 @@ class BoundedTransport(asyncio.Transport):
                 timer.cancel()
         self._stall = self._linger = None
 
-    # -- as it is ---------------------------------------------------------------------------------------------------
-
     def write(self, data: Any) -> None:
         if not self.is_closing():
             self._wrapped.write(data)
@@ -99,11 +95,5 @@ class BoundedTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closing or self._wrapped.is_closing()
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._wrapped.get_extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        self._wrapped.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._wrapped.resume_reading()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)

@@ -1,0 +1,1 @@
+"""The review page of a batch's results, over HTTP or as one file."""

@@ -1,0 +1,217 @@
+"""The service's routes, its streams of events, and its errors as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import (
+    DocumentNotAllowed,
+    DocumentNotFound,
+    DocumentTooLarge,
+    LayoutLLMError,
+    PageOutOfRange,
+    QuestionError,
+    ServiceError,
+)
+from layoutllm_tool.protocols import Progress
+from layoutllm_tool.schemas import PAGES_TYPE, error_to_json, final_error
+from layoutllm_tool.service.queries import QueryService
+from layoutllm_tool.service.schemas import AskIn
+from layoutllm_tool.service.security import error_response, internal_error, too_slow
+from layoutllm_tool.strict_json import BodyUnreadable
+
+HEARTBEAT = 10.0
+"""Seconds after which a stream that has nothing to say says so."""
+_ASK_HINT = (
+    'It looks like {"document": "<id of an upload>", "question": "What is the total?"}; or "data": a file in base64.'
+)
+_PATHS = "The service knows /v1/documents, /v1/ask, /healthz and /readyz."
+_ASK_SCHEMA = {"required": True, "content": {"application/json": {"schema": AskIn.model_json_schema()}}}
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+router = APIRouter()
+
+
+@router.post("/v1/documents")
+async def upload(request: Request) -> Response:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    async with request.state.bodies.read(request) as body:
+        taken = _queries(request).take(body, "pages" if kind == PAGES_TYPE else "file")
+        document = await _while_connected(request, taken)
+    return JSONResponse({"id": document.sha256, "pages": len(document.pages)}, status_code=201)
+
+
+@router.get("/v1/documents/{name}")
+async def words(request: Request, name: str) -> Response:
+    document = _known(request, name)
+    return Response(await asyncio.to_thread(_words, name, document), media_type="application/json")
+
+
+@router.get("/v1/documents/{name}/pages/{number}.png")
+async def picture(request: Request, name: str, number: int) -> Response:
+    image = _known(request, name).page(number).image
+    if image is None:
+        raise DocumentNotFound(f"page {number} has no picture.", hint="It was sent without one.")
+    buffer = io.BytesIO()
+    await asyncio.to_thread(image.save, buffer, "PNG", compress_level=1)
+    return Response(buffer.getvalue(), media_type="image/png")
+
+
+@router.post("/v1/ask", openapi_extra={"requestBody": _ASK_SCHEMA})
+async def ask(request: Request) -> Response:
+    queries = _queries(request)
+    asked = await request.state.bodies.read_json(request, AskIn)
+    if "text/event-stream" not in request.headers.get("accept", ""):
+        return JSONResponse(await _while_connected(request, queries.ask(asked)))
+    queries.check(asked)
+    headers = {"x-accel-buffering": "no"}
+    return StreamingResponse(_events(queries, asked), media_type="text/event-stream", headers=headers)
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    queries = _queries(request)
+    documents = queries.documents
+    data = {
+        "status": queries.status,
+        "served": queries.served,
+        "documents": len(documents),
+        "bytes": int(documents.currsize),
+    }
+    error = {"error": error_to_json(queries.fault)} if queries.fault else {}
+    return JSONResponse(data | error, status_code=200 if queries.status == "ready" else 503)
+
+
+def _queries(request: Request) -> QueryService:
+    queries: QueryService = request.state.queries
+    return queries
+
+
+def _known(request: Request, name: str) -> Document:
+    return _queries(request).known([name[:64]])[0]
+
+
+def _words(name: str, document: Document) -> str:
+    """Written page by page, so that other threads run in between."""
+    pages = ",".join(json.dumps(page.to_json()) for page in document.pages)
+    return f'{{"id": {json.dumps(name)}, "pages": [{pages}]}}'
+
+
+# -- time --------------------------------------------------------------------------------------------------
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
+    """The work's outcome. It is cancelled where the caller hangs up before, or where its time is over."""
+    seconds = _queries(request).limits.seconds
+    task, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ServiceError("the caller has gone.") if gone.done() else too_slow(seconds)
+    finally:
+        task.cancel()
+        gone.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _events(queries: QueryService, asked: AskIn) -> AsyncIterator[str]:
+    """Progress as it happens, then ``result`` or ``error``. Closed early, it drops the question."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[Progress | None]()
+    seconds = queries.limits.seconds
+    until = loop.time() + seconds
+
+    def emit(event: Progress) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, event)
+
+    task = asyncio.create_task(queries.ask(asked, emit))
+    task.add_done_callback(lambda _: queue.put_nowait(None))
+    try:
+        while True:
+            left = until - loop.time()
+            try:
+                event = await asyncio.wait_for(queue.get(), min(left, HEARTBEAT))
+            except TimeoutError:
+                if left <= HEARTBEAT:
+                    yield _sse("error", error_to_json(too_slow(seconds)))
+                    return
+                yield ": waiting\n\n"
+                continue
+            if event is None:
+                yield _outcome(task)
+                return
+            yield _sse(event.event, event.data)
+    finally:
+        task.cancel()
+
+
+def _outcome(task: asyncio.Task[dict[str, Any]]) -> str:
+    failure = task.exception()
+    if failure is None:
+        return _sse("result", task.result())
+    if isinstance(failure, LayoutLLMError):
+        return _sse("error", error_to_json(failure))
+    _log.error("a stream failed", exc_info=failure)
+    return _sse("error", error_to_json(internal_error("'a stream failed'")))
+
+
+def _sse(event: str, data: dict[str, Any]) -> str:
+    return f"event: {event}\ndata: {json.dumps(data)}\n\n"
+
+
+# -- errors ------------------------------------------------------------------------------------------------
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    for kind in (LayoutLLMError, BodyUnreadable, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _answer_error)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    status, known = _as_known(error)
+    headers = {"retry-after": str(_queries(request).pause)} if status == 503 else None
+    return error_response(status, known, headers)
+
+
+def _as_known(error: Exception) -> tuple[int, LayoutLLMError]:
+    """HTTP's status and the error to tell."""
+    match error:
+        case LayoutLLMError():
+            return _status(error), error
+        case BodyUnreadable():
+            return error.status, QuestionError(f"the request can't be read: {error.message}", hint=_ASK_HINT)
+        case RequestValidationError():
+            return 422, PageOutOfRange("pages have numbers.", hint="They count from 1.")
+        case HTTPException():
+            hint = _PATHS if error.status_code == 404 else ""
+            return error.status_code, final_error(f"{error.detail}.", hint)
+    raise error
+
+
+def _status(error: LayoutLLMError) -> int:
+    for kind, status in ((DocumentNotFound, 404), (DocumentTooLarge, 413), (DocumentNotAllowed, 403)):
+        if isinstance(error, kind):
+            return status
+    default = 422 if error.mendable else 503 if error.retryable else 500
+    return int(getattr(error, "status", default))
