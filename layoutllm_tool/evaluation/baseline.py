@@ -1,7 +1,6 @@
 """The untuned backbone: the base language model asked with the page's plain text in its own chat template.
 
-What it says is a sentence around the value; ``unwrap`` takes the sentence off, so that it is scored for what it read and
-not for its manners.
+It replies with a sentence around the value; ``unwrap`` removes the sentence, so that the value alone is scored.
 """
 
 from __future__ import annotations
@@ -59,8 +58,8 @@ def chat_ids(tokenizer: PreTrainedTokenizerBase, page_text: str, question: str) 
 class PlainBackbone:
     """``transformers.generate`` on the base model in bf16, greedy. Loaded when it is made (about a second).
 
-    The page last asked about stays in its cache of keys and values: a further question on it costs its own tokens and
-    the answer's. One page at a time; not for several threads.
+    The page last asked about stays in the cache of keys and values: a further question on it costs its own tokens and
+    the answer's. Not for several threads.
     """
 
     def __init__(self, folder: Path | None = None, *, new_tokens: int = NEW_TOKENS) -> None:
@@ -75,7 +74,7 @@ class PlainBackbone:
         self.new_tokens = new_tokens
         # transformers is renaming it: the old name warns at every call, earlier releases don't know the new one.
         self._named = "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
-        self._known: list[int] = []
+        self._cached_ids: list[int] = []
         self._cache: DynamicCache | None = None
 
     def say(self, page_text: str, question: str) -> str:
@@ -90,20 +89,20 @@ class PlainBackbone:
                 ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=self.new_tokens,
                 pad_token_id=self.tokenizer.eos_token_id, **{self._named: cache},
             )  # fmt: skip
-        self._known, self._cache = asked, cache
+        self._cached_ids, self._cache = asked, cache
         return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
 
     def _behind(self, asked: Sequence[int]) -> DynamicCache:
-        """The cache, cut back to the tokens that this prompt has in common with the last one; its last token is never in
-        it. Empty where an earlier call broke off in the middle."""
+        """The cache, cut back to the tokens that this prompt shares with the last one, never with its last token.
+
+        Empty where an earlier call broke off in the middle.
+        """
         from transformers import DynamicCache
 
-        cache, known = self._cache, self._known
+        cache, known = self._cache, self._cached_ids
         self._cache = None
-        same = next(
-            (i for i, (a, b) in enumerate(zip(asked, known, strict=False)) if a != b), min(len(asked), len(known))
-        )
-        same = min(same, len(asked) - 1)
+        differing = (i for i, (a, b) in enumerate(zip(asked, known, strict=False)) if a != b)
+        same = min(next(differing, min(len(asked), len(known))), len(asked) - 1)
         if cache is None or same == 0:
             return DynamicCache(config=self.model.config)
         if spare := cache.get_seq_length() - same:

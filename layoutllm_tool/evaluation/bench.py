@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.evaluation.speed import DECODE_RATIO, FURTHER_SHARE, RETRY_SAVES, Report, measure
+from layoutllm_tool.evaluation.speed import measure
+from layoutllm_tool.evaluation.timings import DECODE_RATIO, FURTHER_SHARE, RETRY_SAVES, Report
 from layoutllm_tool.samples import INVOICE
 
 
@@ -54,19 +55,14 @@ def aims_met(found: Report) -> bool:
 
 def verdicts(found: Report) -> list[str]:
     """The aims in words."""
+    ours, share = found.ours, found.further_share
     return [
-        f"A further question costs {found.further_share:.2f} of the first, words known (aim: under {FURTHER_SHARE:.2f}).",
+        f"A further question costs {share:.2f} of the first, words known (aim: under {FURTHER_SHARE:.2f}).",
         f"Decoding is {found.decode_ratio:.2f} times as fast as generate's (aim: at least {DECODE_RATIO}).",
-        _retry(found),
+        f"Correcting step 2 costs {ours.retry:.2f} s and {ours.retry_fed} tokens ({ours.retry_decoded} chosen).",
+        f"Asking anew costs {ours.first:.2f} s and {ours.fed} tokens ({ours.decoded} chosen).",
+        f"That is {found.retry_saves:.1f} times as much (aim: at least {RETRY_SAVES}).",
     ]
-
-
-def _retry(found: Report) -> str:
-    ours = found.ours
-    return (
-        f"Mending step 2 costs {ours.retry:.2f} s and {ours.retry_fed} tokens, asking from nothing {ours.first:.2f} s and {ours.fed} "
-        f"(chosen: {ours.retry_decoded} and {ours.decoded}): {found.retry_saves:.1f} times less (aim: at least {RETRY_SAVES})."
-    )
 
 
 def table(found: Report) -> Table:

@@ -1,6 +1,6 @@
-"""Scores: ANLS and ROUGE-L (paper's evaluation), area hit, IoU, mAP, refusals, calibration error and AUROC.
+"""Scores of answers and places: ANLS and ROUGE-L (paper's evaluation), area hit, IoU, mAP, refusals.
 
-Pure functions of values. Curves (reliability, risk over coverage) are in ``curves``.
+Pure functions of values. What a confidence is worth is in ``confidence_metrics``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
 
-import numpy as np
+from rapidfuzz.distance import LCSseq, Levenshtein
 
 from layoutllm_tool.cot import Area
 from layoutllm_tool.documents.geometry import Box, Page
@@ -26,18 +26,6 @@ _BETA = 1.2
 """ROUGE-L's weight of recall, as in the scorer of MS COCO's captions, with which VisualMRC was published."""
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """IoU .50, .55, ..., .95, over which mAP is the mean."""
-
-
-def levenshtein(a: str, b: str) -> int:
-    """Least number of insertions, deletions and replacements of characters that turn one into the other."""
-    if len(a) < len(b):
-        a, b = b, a
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, start=1):
-        diagonal, row[0] = row[0], i
-        for j, right in enumerate(b, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (left != right))
-    return row[-1]
 
 
 def anls(prediction: str | None, golds: Sequence[str], *, blind: bool = False) -> float:
@@ -59,7 +47,7 @@ def _tidy(text: str, blind: bool) -> str:
 
 def _likeness(a: str, b: str) -> float:
     longer = max(len(a), len(b))
-    distance = levenshtein(a, b) / longer if longer else 0.0
+    distance = Levenshtein.distance(a, b) / longer if longer else 0.0
     return 1.0 - distance if distance < 0.5 else 0.0
 
 
@@ -75,22 +63,12 @@ def rouge_l(prediction: str | None, golds: Sequence[str]) -> float:
     wanted = [tokens for gold in golds if (tokens := _TOKEN.findall(gold.lower()))]
     if not said or not wanted:
         return float(not said and len(wanted) < len(golds))
-    common = [_common(said, tokens) for tokens in wanted]
+    common = [LCSseq.similarity(said, tokens) for tokens in wanted]
     precision = max(common) / len(said)
     recall = max(found / len(tokens) for found, tokens in zip(common, wanted, strict=True))
     if not precision:
         return 0.0
     return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
-
-
-def _common(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence."""
-    row = [0] * (len(b) + 1)
-    for left in a:
-        diagonal = 0
-        for j, right in enumerate(b, start=1):
-            diagonal, row[j] = row[j], diagonal + 1 if left == right else max(row[j], row[j - 1])
-    return row[-1]
 
 
 # -- places -------------------------------------------------------------------------------------------------------------
@@ -199,31 +177,5 @@ class Refusals:
         total = self.unanswerable + self.refused
         return 2 * self.rightly / total if total else 0.0
 
-
-# -- confidence ---------------------------------------------------------------------------------------------------------
-
-
-def calibration_error(confidences: Sequence[float], right: Sequence[bool], *, bins: int = 10) -> float:
-    """ECE: mean distance between confidence and share of right ones, over bins of equal width, weighted by their size."""
-    sure, hits = _arrays(confidences, right)
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    gaps = [abs(float(sure[place == b].sum() - hits[place == b].sum())) for b in range(bins)]
-    return sum(gaps) / len(sure)
-
-
-def auroc(scores: Sequence[float], right: Sequence[bool]) -> float:
-    """Probability that a right one scores higher than a wrong one, ties counting half; NaN where one kind is missing."""
-    values, hits = _arrays(scores, right)
-    good, bad = values[hits], np.sort(values[~hits])
-    if not len(good) or not len(bad):
-        return float("nan")
-    below, up_to = np.searchsorted(bad, good, "left"), np.searchsorted(bad, good, "right")
-    return float((below + up_to).sum() / (2 * len(good) * len(bad)))
-
-
-def _arrays(
-    values: Sequence[float], right: Sequence[bool]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    if len(values) != len(right) or not values:
-        raise ValueError(f"{len(values)} scores for {len(right)} outcomes; there must be as many, and at least one")
-    return np.array(values, dtype=np.float64), np.array(right, dtype=np.bool_)
+    def scores(self) -> dict[str, float]:
+        return {"precision": self.precision, "recall": self.recall, "f1": self.f1}

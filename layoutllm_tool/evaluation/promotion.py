@@ -1,6 +1,6 @@
-"""A trained model against the current one of a registry, on its frozen questions: promoted where it is no worse, else refused.
+"""Compare a trained model with a registry's current one on its frozen questions; promote it where it is no worse.
 
-One model is in memory after the other. What a registry is and keeps is ``registry``.
+One model is in memory after the other. What a registry is and keeps is in ``registry``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from statistics import fmean
 from typing import Any
 
 from layoutllm_tool.errors import RegistryError
-from layoutllm_tool.evaluation.asking import Item, Tick, ask_all
-from layoutllm_tool.evaluation.kept import lent
-from layoutllm_tool.evaluation.rows import Question, Row
+from layoutllm_tool.evaluation.results import Question, ScoredAnswer
+from layoutllm_tool.evaluation.run import Item, Tick, ask_all
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.registry.folders import Candidate
 from layoutllm_tool.registry.frozen import Case, Frozen, opened
@@ -26,8 +25,8 @@ Make = Callable[[Path | None, Sequence[str]], Reader]
 """Makes the reader from a folder of weights (None: the shipped ones) and the languages of the frozen set."""
 Bar = Callable[[str, int], Any]
 """A context around so many questions of what is named; it gives a ``Tick``."""
-_WHY = 3
-"""Errors that are told of."""
+_MOST_ERRORS = 3
+"""Errors that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Worse:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``worse`` begins with what lost most; it may hold questions of a promoted model, too."""
+    """``worse`` begins with what lost most; a promoted model may have some, too."""
 
     promoted: bool
     model: str
@@ -64,10 +63,10 @@ def promote(
     tolerance: float = 0.0,
     bar: Bar = lambda _what, _total: nullcontext(),
 ) -> Decision:
-    """The folder's model takes the current one's place where its mean ANLS is no lower, ``tolerance`` (0-1) aside.
+    """Make the folder's model the current one where its mean ANLS is no lower, ``tolerance`` (0-1) aside.
 
-    ``setting`` names what else answers depend on, text recognition above all: scores from another one are not used again.
-    RegistryError where nothing can be decided: a document is not what it was, a question ended in an error, the model is the
+    ``setting`` names what else answers depend on, text recognition above all: scores under another one are not reused.
+    RegistryError where nothing can be decided: a document changed, a question ended in an error, the model is the
     current one already.
     """
     if not 0 <= tolerance <= 1:
@@ -93,7 +92,7 @@ class _Asking:
     """By model and frozen set: those of this promotion."""
 
     def answers(self, what: str, folder: Path | None, model: str, facts: Mapping[str, str | None]) -> _Answers:
-        """Remembered, else asked and kept in a file; after this promotion an entry has to vouch for that one."""
+        """The kept answers, else asked and kept in a file; later promotions reuse it only if the log names it."""
         frozen = self.registry.validation
         key = model, frozen.sha256
         if key not in self.known:
@@ -102,15 +101,16 @@ class _Asking:
 
     def _asked(self, what: str, folder: Path | None, model: str, frozen: Frozen) -> _Answers:
         with self.bar(f"Asking the {what} model", len(frozen.cases)) as tick:
-            rows = _asked(self.make(folder, frozen.languages), frozen, what, tick)
-        answers = [_kept(row, case) for row, case in zip(rows, _in_order(frozen), strict=True)]
-        right, refused = sum(row.right for row in rows), sum(row.answer is None for row in rows)
+            found = _asked(self.make(folder, frozen.languages), frozen, what, tick)
+        cases = [case for group in frozen.documents() for case in group]
+        answers = [_kept(one, case) for one, case in zip(found, cases, strict=True)]
+        right, refused = sum(one.right for one in found), sum(one.answer is None for one in found)
         sha256 = self.registry.keep_answers(answers)
-        return Scores(fmean(row.anls for row in rows), right, refused, len(rows), model, sha256), answers
+        return Scores(fmean(one.anls for one in found), right, refused, len(found), model, sha256), answers
 
 
 def _compared(registry: Registry, candidate: Candidate, asking: _Asking, tolerance: float) -> Decision | None:
-    """None where what it was compared under has changed meanwhile."""
+    """None where the current model or the frozen set changed meanwhile."""
     current, facts = registry.current, registry.conditions(asking.setting)
     if candidate.id == current:
         raise RegistryError(f"model {current} is the current one already.", hint="Nothing is left to do.")
@@ -125,22 +125,21 @@ def _compared(registry: Registry, candidate: Candidate, asking: _Asking, toleran
     )
 
 
-def _in_order(frozen: Frozen) -> list[Case]:
-    return [case for group in frozen.documents() for case in group]
-
-
-def _asked(reader: Reader, frozen: Frozen, what: str, tick: Tick | None) -> tuple[Row, ...]:
-    """A row a case, in the order of ``_in_order``."""
-    with lent(reader):
+def _asked(reader: Reader, frozen: Frozen, what: str, tick: Tick | None) -> tuple[ScoredAnswer, ...]:
+    """One answer a case, in the order of ``Frozen.documents``. The reader is closed: another model follows."""
+    try:
         outcome = ask_all(reader, _items(frozen), tick=tick)
-    if outcome.refused:
-        failed = sum(row.failed for row in outcome.rows)
+    finally:
+        if close := getattr(reader, "close", None):
+            close()
+    if outcome.errors:
+        failed = sum(one.failed for one in outcome.answers)
         raise RegistryError(
-            f"{failed} of {len(outcome.rows)} questions to the {what} model ended in an error, so nothing was decided: "
-            f"{'; '.join(outcome.refused[:_WHY])}",
+            f"{failed} of {len(outcome.answers)} questions to the {what} model ended in an error, so nothing was "
+            f"decided: {'; '.join(outcome.errors[:_MOST_ERRORS])}",
             hint="Mend that, then promote again.",
         )
-    return outcome.rows
+    return outcome.answers
 
 
 def _items(frozen: Frozen) -> Iterator[Item]:
@@ -150,18 +149,17 @@ def _items(frozen: Frozen) -> Iterator[Item]:
         yield Item(document, tuple(Question(document.name, "", case.question, case.answers) for case in group))
 
 
-def _kept(row: Row, case: Case) -> dict[str, Any]:
+def _kept(one: ScoredAnswer, case: Case) -> dict[str, Any]:
     return {
-        "document": row.document, "sha256": case.sha256, "page": case.page, "question": row.question,
-        "answers": list(row.gold), "answer": row.answer, "anls": row.anls, "confidence": row.confidence,
+        "document": one.document, "sha256": case.sha256, "page": case.page, "question": one.question,
+        "answers": list(one.gold), "answer": one.answer, "anls": one.anls, "confidence": one.confidence,
     }  # fmt: skip
 
 
 def _worse(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Worse]:
-    pairs = zip(before, after, strict=True)
     found = [
-        Worse(a["document"], a["question"], b["answer"], a["answer"], b["anls"] - a["anls"])
-        for b, a in pairs
-        if a["anls"] < b["anls"]
+        Worse(new["document"], new["question"], old["answer"], new["answer"], old["anls"] - new["anls"])
+        for old, new in zip(before, after, strict=True)
+        if new["anls"] < old["anls"]
     ]
     return sorted(found, key=lambda one: -one.lost)

@@ -1,4 +1,7 @@
-"""What people said of a batch's answers, as a validation set. As training examples: ``training.reviewed``; never both."""
+"""Make a validation set of what people decided about a batch's answers.
+
+``training.reviewed`` makes training examples of the same; never use one batch for both.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from layoutllm_tool.registry.frozen import Case, Frozen
 
 
 def frozen_of(folder: Path) -> Frozen:
-    """The last word on each field, in the order of the source and then of the fields' names; a field nobody decided on is no case.
+    """The last decision on each field, in the order of the source and then of the fields' names.
 
-    StoreMismatch where the folder holds no batch; RegistryError where nobody decided on anything, or where its documents lie at URLs.
+    A field nobody decided on is no case. StoreMismatch where the folder holds no batch; RegistryError where nobody
+    decided on anything, or where its documents lie at URLs.
     """
     with Store.open(folder) as store:
         found = [case for one in store.decisions() if (case := _case(store, one))]

@@ -1,8 +1,8 @@
-"""What a first and a further question on a page cost, and how fast the lean engine decodes, beside
-``transformers.generate`` on the same merged language model with the same text. The command is ``bench``.
+"""Measure a first and a further question on a page, and decoding, beside ``transformers.generate``.
 
-Both sides run in the numbers that are fastest on this CPU, one after the other in processes of their own, so that each has its own peak of memory. Seconds are medians
-over the repeats. Memory is the process's largest resident size, the interpreter and the libraries included.
+Both sides run the same merged language model on the same text, in the dtype that is fastest on this CPU, one after the
+other in processes of their own, so that each has its own peak of memory. Seconds are medians over the repeats. Memory
+is the process's largest resident size, the interpreter and the libraries included. The command is ``bench``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.evaluation.baseline import chat_ids
+from layoutllm_tool.evaluation.timings import Generate, Ours, Report
 from layoutllm_tool.registry import resolve
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
@@ -37,118 +38,10 @@ QUESTIONS = (
 )
 DTYPES = ("bfloat16", "float32")
 """In which generate is tried."""
-FURTHER_SHARE, DECODE_RATIO, RETRY_SAVES = 1 / 3, 2.5, 3
-"""The aims: a further question under a third of the first; our decoding at least so many times generate's speed; a corrected
-step 2 so many times cheaper than asking again from nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """Seconds and rates of the lean side. A page of several windows is read and asked window by window."""
-
-    load: float
-    """Model and engine, once a process."""
-    recognition: float | None
-    """Text recognition of the page; None where its words were given."""
-    read: float
-    """Encoder and prefill of the page."""
-    first: float
-    """Reading the page and answering the first question, words known."""
-    further: float
-    """Each of the other questions on the page once it is read."""
-    retry: float
-    """Step 3 alone, after a correction of step 2: the page and what stands before the correction are kept."""
-    fed: int
-    """Tokens that go through the model for a first question: the page's, the question's, the chain's."""
-    retry_fed: int
-    """Tokens that go through it in such a retry: the question's and what stands before the correction are read, not chosen."""
-    decoded: int
-    """Of ``fed``, those that the model chose."""
-    retry_decoded: int
-    answer_tokens: int
-    """Tokens that the further questions' chains were made of, all together."""
-    chain_rate: float
-    """Tokens a second while a chain is decoded, question and forced tokens included."""
-    step_rate: float
-    """Tokens a second of bare decoding, one row: an engine step and its logits a token."""
-    step_rate_8: float
-    """The same with eight rows at once, all rows' tokens counted."""
-    page_tokens: int
-    windows: int
-    memory: int
-    """Bytes."""
-    numerics: str
-    """In which numbers the language model's products are computed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generate:
-    """The same of ``transformers.generate``."""
-
-    load: float
-    prefill: float
-    """Up to the first token."""
-    first: float
-    """The whole call: there is no page to come back to, so every question costs this."""
-    rate: float
-    """Tokens a second after the first."""
-    prompt_tokens: int
-    memory: int
-    dtype: str
-    """Of bfloat16 and float32 the one in which the whole call is faster on this CPU."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Both sides and what follows from them."""
-
-    ours: Ours
-    generate: Generate
-    new_tokens: int
-    repeats: int
-    threads: int
-    cpu: str
-    """Its name and abilities."""
-
-    @property
-    def further_share(self) -> float:
-        return self.ours.further / self.ours.first
-
-    @property
-    def decode_ratio(self) -> float:
-        return self.ours.step_rate / self.generate.rate
-
-    @property
-    def retry_saves(self) -> float:
-        """How many times a retry of step 3 is cheaper than asking again from nothing: in seconds, or in tokens that go through the
-        model, the lesser."""
-        return min(self.ours.first / self.ours.retry, self.ours.fed / max(self.ours.retry_fed, 1))
-
-    @property
-    def first_with_recognition(self) -> float | None:
-        return None if self.ours.recognition is None else self.ours.recognition + self.ours.first
-
-    def to_json(self) -> dict[str, Any]:
-        shares = {
-            "further_share": self.further_share,
-            "decode_ratio": self.decode_ratio,
-            "retry_saves": self.retry_saves,
-        }
-        return asdict(self) | shares | {"first_with_recognition": self.first_with_recognition}
-
-
-def measure(
-    page: Page,
-    *,
-    weights: Path | None = None,
-    new_tokens: int = 64,
-    repeats: int = 5,
-    questions: Sequence[str] = QUESTIONS,
-) -> Report:
-    """Both sides on one page. A page whose text is not known yet is recognised, and the time of that measured.
-
-    Raises ModelError, OCRError. Works on the CPU; on two cores it takes about a minute.
-    """
+def measure(page: Page, *, weights: Path | None = None, new_tokens: int = 64, repeats: int = 5) -> Report:
+    """Measure both sides on one page, and recognition where its text is not known yet. ModelError, OCRError."""
     import multiprocessing
 
     import torch
@@ -156,7 +49,7 @@ def measure(
     from layoutllm_tool.model.numerics import cpu
 
     seconds, page = _recognised(page, repeats)
-    request = _Request(page, resolve(weights), new_tokens, repeats, tuple(questions))
+    request = _Request(page, resolve(weights), new_tokens, repeats)
     context = multiprocessing.get_context("spawn")
 
     def apart(work: Callable[[_Request], Any]) -> Any:
@@ -169,7 +62,7 @@ def measure(
 
 
 def fastest(sides: Sequence[Generate]) -> Generate:
-    """The rival at its best: each dtype in a process of its own, the one whose whole call is fastest."""
+    """The one whose whole call is fastest."""
     return min(sides, key=lambda side: side.first)
 
 
@@ -179,11 +72,10 @@ class _Request:
     weights: Path | None
     new_tokens: int
     repeats: int
-    questions: tuple[str, ...]
 
 
 def _recognised(page: Page, repeats: int) -> tuple[float | None, Page]:
-    """Read by the real engine, nothing cached."""
+    """Recognise the page without a cache."""
     if page.lines is not None:
         return None, page
     from layoutllm_tool.ocr import ReadingCache, recognise_page
@@ -202,27 +94,17 @@ def _ours(request: _Request) -> Ours:
     begun = time.perf_counter()
     decoder, chooser = CoTDecoder(*load_weights(request.weights)), Chooser.load()
     load = time.perf_counter() - begun
-    return measure_ours(
-        decoder, request.page, request.questions, request.new_tokens, request.repeats, load=load, chooser=chooser
-    )
+    return measure_ours(decoder, request.page, request.new_tokens, request.repeats, load=load, chooser=chooser)
 
 
 def measure_ours(
-    decoder: CoTDecoder,
-    page: Page,
-    questions: Sequence[str],
-    new_tokens: int,
-    repeats: int,
-    *,
-    load: float = 0.0,
-    chooser: Chooser | None = None,
+    decoder: CoTDecoder, page: Page, new_tokens: int, repeats: int, *, load: float = 0.0, chooser: Chooser | None = None
 ) -> Ours:
-    """In this process. At least two questions: the first one's words are asked again with every repeat. With a ``chooser``, reading
-    and asking include its part."""
+    """Measure in this process. With a ``chooser``, reading and asking include its part."""
     from layoutllm_tool.model.grammar import Constraints
 
-    windows = decoder.processor.windows(page)
-
+    questions, processor = QUESTIONS, decoder.processor
+    windows = processor.windows(page)
     index = chooser.index(page) if chooser else None
 
     def read() -> list[ReadWindow]:
@@ -246,21 +128,33 @@ def measure_ours(
     ask(read(), questions[0])  # warms up
     prefill, known = _timed(read, repeats)
     first, _ = _timed(lambda: ask(read(), questions[0]), repeats)
-    further = [_timed(lambda q=question: ask(known, q), repeats) for question in questions[1:]]  # type: ignore[misc]
+    further = [_timed(partial(ask, known, question), repeats) for question in questions[1:]]
+    seconds, tokens = sum(took for took, _ in further), sum(count for _, count in further)
+    asked = sum(len(processor.question_ids(question)) * len(windows) for question in questions[1:])
     chains = [(window, decoder.decode(window, [(questions[0], Constraints())])[0]) for window in known]
     window, chain = next(((w, c) for w, c in chains if c.segments), chains[0])
-    question = len(decoder.processor.question_ids(questions[0]))
-    retry, mended = _timed(lambda: again(window, chain), repeats)
-    tokens = sum(count for _, count in further)
-    asked = sum(len(decoder.processor.question_ids(question)) * len(windows) for question in questions[1:])
+    retry, revised = _timed(lambda: again(window, chain), repeats)
+    question = len(processor.question_ids(questions[0]))
     return Ours(
-        load=load, recognition=None, read=prefill, first=first, further=median(seconds for seconds, _ in further),
-        retry=retry, fed=len(window.window.prompt) + question + chain.tokens, retry_fed=question + mended.tokens, decoded=_chosen(chain), retry_decoded=_chosen(mended), answer_tokens=tokens, chain_rate=(tokens + asked) / sum(seconds for seconds, _ in further),
+        load=load,
+        recognition=None,
+        read=prefill,
+        first=first,
+        further=median(took for took, _ in further),
+        retry=retry,
+        fed=len(window.window.prompt) + question + chain.tokens,
+        retry_fed=question + revised.tokens,
+        decoded=_chosen(chain),
+        retry_decoded=_chosen(revised),
+        answer_tokens=tokens,
+        chain_rate=(tokens + asked) / seconds,
         step_rate=step_rate(decoder, known[0], 1, new_tokens, repeats),
         step_rate_8=step_rate(decoder, known[0], 8, new_tokens, repeats),
-        page_tokens=sum(len(window.prompt) for window in windows), windows=len(windows), memory=peak_memory(),
+        page_tokens=sum(len(window.prompt) for window in windows),
+        windows=len(windows),
+        memory=peak_memory(),
         numerics=decoder.engine.numerics.value,
-    )  # fmt: skip
+    )
 
 
 def _chosen(decoded: Decoded) -> int:
@@ -304,30 +198,22 @@ def _generate(request: _Request, dtype: str) -> Generate:
     language_model, tokenizer = model.language_model.to(getattr(torch, dtype)), processor.tokenizer
     del model, processor
     load = time.perf_counter() - begun
-    return measure_generate(
-        language_model,
-        tokenizer,
-        request.page.text,
-        request.questions[0],
-        request.new_tokens,
-        request.repeats,
-        load=load,
-    )
+    ids = chat_ids(tokenizer, request.page.text, QUESTIONS[0])
+    return measure_generate(language_model, ids, tokenizer.eos_token_id, request.new_tokens, request.repeats, load=load)
 
 
 def measure_generate(
-    language_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, page_text: str, question: str, new_tokens: int,
-    repeats: int, *, load: float = 0.0,
-) -> Generate:  # fmt: skip
-    """In this process: exactly ``new_tokens`` tokens (at least two), greedy, whatever the model would like to say."""
+    language_model: PreTrainedModel, prompt: list[int], pad: int, new_tokens: int, repeats: int, *, load: float = 0.0
+) -> Generate:
+    """Measure in this process: exactly ``new_tokens`` tokens (at least two), greedy."""
     import torch
 
-    ids = torch.tensor([chat_ids(tokenizer, page_text, question)])
+    ids = torch.tensor([prompt])
 
     def say(count: int) -> None:
         language_model.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, min_new_tokens=count, max_new_tokens=count,
-            pad_token_id=tokenizer.eos_token_id,
+            pad_token_id=pad,
         )  # fmt: skip
 
     with torch.inference_mode():
