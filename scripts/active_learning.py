@@ -8,6 +8,7 @@ place of a person), the recipe ``adapt``, the held-out documents. Every step is 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -119,7 +120,7 @@ def sizes(text: str) -> tuple[int, ...]:
 
 def measure(plan: Plan, make: Make, weights: Path | None) -> list[Point]:
     """The start's point first, then each arm's. What lies in ``plan.out`` already is not done again."""
-    pool, held = split(plan)
+    pool, held = documents(plan)
     # Sizes may be added to what is there; everything else would mix.
     settings = {name: value for name, value in asdict(plan).items() if name not in ("out", "sizes")}
     claim(plan.out, settings | {"weights": weights})
@@ -132,12 +133,24 @@ def measure(plan: Plan, make: Make, weights: Path | None) -> list[Point]:
     return [start, *(_measure_arm(arm, named, items, reader, make, weights) for arm in arms)]
 
 
-def split(plan: Plan) -> tuple[list[deepform.Label], list[deepform.Label]]:
+def documents(plan: Plan) -> tuple[list[deepform.Label], list[deepform.Label]]:
     """(pool, held out)."""
     rows = deepform.labels(plan.data)
     if plan.most_pages is not None:
         rows = [row for row in rows if row.get("pages", 1) <= plan.most_pages]
-    return deepform.split(rows, plan.held, seed=plan.seed)
+    return split(rows, plan.held, seed=plan.seed)
+
+
+def split(
+    rows: Sequence[deepform.Label], held: int, *, seed: int = 0
+) -> tuple[list[deepform.Label], list[deepform.Label]]:
+    """(pool, held out), by a hash of the file's name: independent of the order and of the other documents."""
+
+    def place(row: deepform.Label) -> str:
+        return hashlib.sha256(f"ads/{seed}/{row['file']}".encode()).hexdigest()
+
+    order = sorted(rows, key=place)
+    return order[held:], order[:held]
 
 
 # -- the pool -----------------------------------------------------------------------------------------------------------

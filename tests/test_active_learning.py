@@ -45,16 +45,16 @@ def data(tmp_path: Path) -> Path:
 
 def test_the_split_does_not_depend_on_the_other_documents(data: Path) -> None:
     rows = deepform.labels(data)
-    pool, held = deepform.split(rows, 4, seed=1)
+    pool, held = active_learning.split(rows, 4, seed=1)
     assert len(pool) == 6 and len(held) == 4 and not {r["file"] for r in pool} & {r["file"] for r in held}
-    assert deepform.split(rows[::-1], 4, seed=1) == (pool, held)
-    assert deepform.split([r for r in rows if r in held], 4, seed=1)[1] == held
-    assert deepform.split(rows, 4, seed=2)[1] != held
+    assert active_learning.split(rows[::-1], 4, seed=1) == (pool, held)
+    assert active_learning.split([r for r in rows if r in held], 4, seed=1)[1] == held
+    assert active_learning.split(rows, 4, seed=2)[1] != held
 
 
 def test_long_documents_can_be_left_out(data: Path, tmp_path: Path) -> None:
     plan = active_learning.Plan(data, tmp_path, held=4, most_pages=1)
-    assert "3.pdf" not in {row["file"] for part in active_learning.split(plan) for row in part}
+    assert "3.pdf" not in {row["file"] for part in active_learning.documents(plan) for row in part}
 
 
 def test_questions_are_asked_of_labelled_fields_alone(data: Path) -> None:

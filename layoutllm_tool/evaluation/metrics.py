@@ -92,18 +92,22 @@ def in_areas(areas: Sequence[Area], page: int, lines: Sequence[int], box: Box) -
 
 
 def area_hit(areas: Sequence[Area], page: Page, golds: Sequence[str], *, boxes: Sequence[Box] = ()) -> bool | None:
-    """Whether the answer's line lies in the area; an empty area never hits.
+    """Whether the gold lies in the areas; an empty area never hits. None where its place is unknown.
 
-    The line is found on the page's own words; ``boxes`` (0-1000) are the gold's where it is not. None: neither is known.
+    The gold is found on the page's own words; ``boxes`` (0-1000) are its places where it is not.
     """
-    places = gold_places(page, golds)
-    if places:
-        return any(in_areas(areas, page.number, p.lines, align.box_of(page, p.words)) for p in places)
-    return any(in_areas(areas, page.number, (), box) for box in boxes) if boxes else None
+    known = _known_places(page, golds, boxes)
+    return any(in_areas(areas, page.number, lines, box) for lines, box in known) if known else None
+
+
+def _known_places(page: Page, golds: Sequence[str], boxes: Sequence[Box]) -> list[tuple[Sequence[int], Box]]:
+    """(lines, box) of each place."""
+    found = [(place.lines, align.box_of(page, place.words)) for place in gold_places(page, golds)]
+    return [*found] or [((), box) for box in boxes]
 
 
 def box_iou(box: Box | None, page: Page, golds: Sequence[str], *, boxes: Sequence[Box] = ()) -> float | None:
-    """Best IoU of the answer's box with the gold's places (see ``area_hit``); 0 without a box, None where unknown."""
+    """Best IoU of the answer's box with the gold's places; 0 without a box, None where unknown."""
     place = gold_box(box, page, golds, boxes=boxes)
     if place is None:
         return None
@@ -111,8 +115,8 @@ def box_iou(box: Box | None, page: Page, golds: Sequence[str], *, boxes: Sequenc
 
 
 def gold_box(box: Box | None, page: Page, golds: Sequence[str], *, boxes: Sequence[Box] = ()) -> Box | None:
-    """The gold's place (see ``area_hit``) that the answer's box is most like, the first one without a box."""
-    known = [align.box_of(page, place.words) for place in gold_places(page, golds)] or list(boxes)
+    """The gold's place that the answer's box is most like, the first one without a box."""
+    known = [place for _, place in _known_places(page, golds, boxes)]
     return max(known, key=lambda other: box.iou(other) if box else 0.0, default=None)
 
 
@@ -155,27 +159,14 @@ class Refusals:
     """Questions that their page does not answer."""
     refused: int
     """Answers "not in the document", right or wrong."""
-    rightly: int
-    """Both at once."""
+    precision: float
+    recall: float
+    f1: float
 
     @classmethod
     def of(cls, answerable: Sequence[bool], answers: Sequence[str | None]) -> Refusals:
-        pairs = list(zip(answerable, answers, strict=True))
-        refused = [known for known, answer in pairs if answer is None]
-        return cls(sum(not known for known in answerable), len(refused), sum(not known for known in refused))
+        from sklearn.metrics import precision_recall_fscore_support
 
-    @property
-    def precision(self) -> float:
-        return self.rightly / self.refused if self.refused else 0.0
-
-    @property
-    def recall(self) -> float:
-        return self.rightly / self.unanswerable if self.unanswerable else 0.0
-
-    @property
-    def f1(self) -> float:
-        total = self.unanswerable + self.refused
-        return 2 * self.rightly / total if total else 0.0
-
-    def scores(self) -> dict[str, float]:
-        return {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        silent, refused = [not known for known in answerable], [answer is None for answer in answers]
+        scores = precision_recall_fscore_support(silent, refused, average="binary", pos_label=True, zero_division=0.0)
+        return cls(sum(silent), sum(refused), *map(float, scores[:3]))

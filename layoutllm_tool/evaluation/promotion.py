@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,6 +25,8 @@ Make = Callable[[Path | None, Sequence[str]], Reader]
 """Makes the reader from a folder of weights (None: the shipped ones) and the languages of the frozen set."""
 Bar = Callable[[str, int], Any]
 """A context around so many questions of what is named; it gives a ``Tick``."""
+_Answers = tuple[Scores, list[dict[str, Any]]]
+_Facts = Mapping[str, str | None]
 _MOST_ERRORS = 3
 """Errors that a message names."""
 
@@ -72,57 +74,50 @@ def promote(
     if not 0 <= tolerance <= 1:
         raise RegistryError(f"a tolerance of {tolerance} is none.", hint="Give a part of the ANLS, from 0 to 1.")
     registry.validation.check()
-    asking = _Asking(registry, make, setting, bar)
+    known: dict[tuple[str, str], _Answers] = {}
+
+    def answers(what: str, folder: Path | None, model: str, facts: _Facts) -> _Answers:
+        """Those of this or an earlier promotion, else asked and kept in a file."""
+        key = model, registry.validation.sha256
+        if key not in known:
+            kept = registry.remembered(model, facts)
+            known[key] = kept or _answers(registry, make, what, folder, model, bar)
+        return known[key]
+
     with registry.staged(weights) as candidate:
         while True:  # again only where somebody rolled back or froze another set meanwhile
-            if decision := _compared(registry, candidate, asking, tolerance):
+            facts = registry.conditions(setting)
+            if decision := _compared(registry, candidate, answers, facts, tolerance):
                 return decision
 
 
-_Answers = tuple[Scores, list[dict[str, Any]]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    registry: Registry
-    make: Make
-    setting: str
-    bar: Bar
-    known: dict[tuple[str, str], _Answers] = field(default_factory=dict)
-    """By model and frozen set: those of this promotion."""
-
-    def answers(self, what: str, folder: Path | None, model: str, facts: Mapping[str, str | None]) -> _Answers:
-        """The kept answers, else asked and kept in a file; later promotions reuse it only if the log names it."""
-        frozen = self.registry.validation
-        key = model, frozen.sha256
-        if key not in self.known:
-            self.known[key] = self.registry.remembered(model, facts) or self._asked(what, folder, model, frozen)
-        return self.known[key]
-
-    def _asked(self, what: str, folder: Path | None, model: str, frozen: Frozen) -> _Answers:
-        with self.bar(f"Asking the {what} model", len(frozen.cases)) as tick:
-            found = _asked(self.make(folder, frozen.languages), frozen, what, tick)
-        cases = [case for group in frozen.documents() for case in group]
-        answers = [_kept(one, case) for one, case in zip(found, cases, strict=True)]
-        right, refused = sum(one.right for one in found), sum(one.answer is None for one in found)
-        sha256 = self.registry.keep_answers(answers)
-        return Scores(fmean(one.anls for one in found), right, refused, len(found), model, sha256), answers
-
-
-def _compared(registry: Registry, candidate: Candidate, asking: _Asking, tolerance: float) -> Decision | None:
+def _compared(
+    registry: Registry, candidate: Candidate, answers: Callable[[str, Path | None, str, _Facts], _Answers],
+    facts: _Facts, tolerance: float,
+) -> Decision | None:  # fmt: skip
     """None where the current model or the frozen set changed meanwhile."""
-    current, facts = registry.current, registry.conditions(asking.setting)
+    current = registry.current
     if candidate.id == current:
         raise RegistryError(f"model {current} is the current one already.", hint="Nothing is left to do.")
-    folder = registry.weights(current)
-    before, said = asking.answers("current", folder, registry.fingerprint(current), facts)
-    after, says = asking.answers("new", candidate.folder, candidate.fingerprint, facts)
+    before, old = answers("current", registry.weights(current), registry.fingerprint(current), facts)
+    after, new = answers("new", candidate.folder, candidate.fingerprint, facts)
     entry = registry.decide(candidate, after, before, replaces=current, facts=facts, tolerance=tolerance)
     if entry is None:
         return None
-    return Decision(
-        entry["event"] == "promoted", candidate.id, current, after, before, tolerance, tuple(_worse(said, says))
-    )
+    worse = tuple(_worse(old, new))
+    return Decision(entry["event"] == "promoted", candidate.id, current, after, before, tolerance, worse)
+
+
+def _answers(registry: Registry, make: Make, what: str, folder: Path | None, model: str, bar: Bar) -> _Answers:
+    """Ask the frozen questions and keep the answers; later promotions reuse them only if the log names their file."""
+    frozen = registry.validation
+    with bar(f"Asking the {what} model", len(frozen.cases)) as tick:
+        found = _asked(make(folder, frozen.languages), frozen, what, tick)
+    cases = [case for group in frozen.documents() for case in group]
+    kept = [_kept(one, case) for one, case in zip(found, cases, strict=True)]
+    right, refused = sum(one.right for one in found), sum(one.answer is None for one in found)
+    sha256 = registry.keep_answers(kept)
+    return Scores(fmean(one.anls for one in found), right, refused, len(found), model, sha256), kept
 
 
 def _asked(reader: Reader, frozen: Frozen, what: str, tick: Tick | None) -> tuple[ScoredAnswer, ...]:

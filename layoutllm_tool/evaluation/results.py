@@ -15,6 +15,8 @@ from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
 from layoutllm_tool.evaluation import confidence_metrics, metrics
 
+_REFUSAL = ("precision", "recall", "f1")
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -143,7 +145,7 @@ class Summary:
             aurc=confidence_metrics.aurc(sure, right),
             map=box_map(answers),
             rouge=mean_of(answers, "rouge"),
-            refusal=found.scores() if found.unanswerable else None,
+            refusal={name: getattr(found, name) for name in _REFUSAL} if found.unanswerable else None,
             baseline_anls=mean_of(answers, "baseline_anls"),
             baseline_seconds=mean_of(answers, "baseline_seconds"),
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -49,29 +49,20 @@ def measure(page: Page, *, weights: Path | None = None, new_tokens: int = 64, re
     from layoutllm_tool.model.numerics import cpu
 
     seconds, page = _recognised(page, repeats)
-    request = _Request(page, resolve(weights), new_tokens, repeats)
-    context = multiprocessing.get_context("spawn")
+    context, folder = multiprocessing.get_context("spawn"), resolve(weights)
 
-    def apart(work: Callable[[_Request], Any]) -> Any:
+    def apart(work: Callable[..., Any], *more: str) -> Any:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            return pool.submit(work, request).result()
+            return pool.submit(work, page, folder, new_tokens, repeats, *more).result()
 
     ours: Ours = apart(_ours)
-    generate = fastest([apart(partial(_generate, dtype=dtype)) for dtype in DTYPES])
+    generate = fastest([apart(_generate, dtype) for dtype in DTYPES])
     return Report(replace(ours, recognition=seconds), generate, new_tokens, repeats, torch.get_num_threads(), cpu())
 
 
 def fastest(sides: Sequence[Generate]) -> Generate:
     """The one whose whole call is fastest."""
     return min(sides, key=lambda side: side.first)
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    page: Page
-    weights: Path | None
-    new_tokens: int
-    repeats: int
 
 
 def _recognised(page: Page, repeats: int) -> tuple[float | None, Page]:
@@ -86,15 +77,15 @@ def _recognised(page: Page, repeats: int) -> tuple[float | None, Page]:
 # -- our side -----------------------------------------------------------------------------------------------------------
 
 
-def _ours(request: _Request) -> Ours:
+def _ours(page: Page, weights: Path | None, new_tokens: int, repeats: int) -> Ours:
     from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.weights import load_weights
 
     begun = time.perf_counter()
-    decoder, chooser = CoTDecoder(*load_weights(request.weights)), Chooser.load()
+    decoder, chooser = CoTDecoder(*load_weights(weights)), Chooser.load()
     load = time.perf_counter() - begun
-    return measure_ours(decoder, request.page, request.new_tokens, request.repeats, load=load, chooser=chooser)
+    return measure_ours(decoder, page, new_tokens, repeats, load=load, chooser=chooser)
 
 
 def measure_ours(
@@ -188,18 +179,18 @@ def greedy(decoder: CoTDecoder, read: ReadWindow, ids: Tensor, new_tokens: int) 
 # -- generate's side ----------------------------------------------------------------------------------------------------
 
 
-def _generate(request: _Request, dtype: str) -> Generate:
+def _generate(page: Page, weights: Path | None, new_tokens: int, repeats: int, dtype: str) -> Generate:
     import torch
 
     from layoutllm_tool.model.weights import load_weights
 
     begun = time.perf_counter()
-    model, processor = load_weights(request.weights)
+    model, processor = load_weights(weights)
     language_model, tokenizer = model.language_model.to(getattr(torch, dtype)), processor.tokenizer
     del model, processor
     load = time.perf_counter() - begun
-    ids = chat_ids(tokenizer, request.page.text, QUESTIONS[0])
-    return measure_generate(language_model, ids, tokenizer.eos_token_id, request.new_tokens, request.repeats, load=load)
+    ids = chat_ids(tokenizer, page.text, QUESTIONS[0])
+    return measure_generate(language_model, ids, tokenizer.eos_token_id, new_tokens, repeats, load=load)
 
 
 def measure_generate(

@@ -6,8 +6,7 @@ shipped weights have not read these documents.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +41,6 @@ def _questions(row: Label) -> list[Question]:
 def labels(data: Path) -> list[Label]:
     """Every document's row, by file name. DocumentNotFound, DocumentUnreadable."""
     return sorted(read_lines(data / "labels.jsonl"), key=lambda row: str(row["file"]))
-
-
-def split(rows: Sequence[Label], held: int, *, seed: int = 0) -> tuple[list[Label], list[Label]]:
-    """(pool, held out), by a hash of the file's name: independent of the order and of the other documents."""
-
-    def place(row: Label) -> str:
-        return hashlib.sha256(f"ads/{seed}/{row['file']}".encode()).hexdigest()
-
-    order = sorted(rows, key=place)
-    return order[held:], order[:held]
 
 
 def values(row: Label) -> dict[str, str]:
