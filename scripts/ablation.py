@@ -1,8 +1,8 @@
 """The paper's ablation on development data: python -m scripts.ablation RUN... --data DIR
 
 Runs that differ in one part each are asked the same questions. A run is a folder of ``layoutllm train``
-(``recipe.json`` and ``weights``). One whose recipe has ``chain = false`` was taught to answer at once, and is asked
-that way: greedy text up to the end of its turn, without steps or constraints.
+(``recipe.json`` and ``weights``). One whose recipe has ``chain = false`` was taught to answer at once, and is
+asked that way: greedy text up to the end of its turn, without steps or constraints.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Scores:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("ablation", description="Runs that differ in one part, asked the same questions.")
+    parser = argparse.ArgumentParser("ablation", description="Runs that differ in one part each, compared.")
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of `layoutllm train`")
     parser.add_argument("--data", type=Path, metavar="DIR", help="a folder with FUNSD's forms")
-    parser.add_argument("--limit", type=int, default=150, metavar="N", help="questions on forms (default: 150)")
+    parser.add_argument("--limit", type=int, default=150, metavar="N", help="questions on forms (150)")
     parser.add_argument("--pages", type=int, default=25, help="to be drawn (default: 25)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores here")
     options = parser.parse_args(arguments)
@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with progress("Asking", questions * len(options.runs)) as tick:
         found = [score_run(run, sets, tick) for run in options.runs]
     headings = [f"{name} ({count})" for name, count in found[0].questions.items()]
-    Console().print(table("Ablation: mean ANLS", ["run", *headings], [(s.name, *s.anls.values()) for s in found]))
+    rows: list[list[str | float]] = [[scores.name, *scores.anls.values()] for scores in found]
+    Console().print(table("Ablation: mean ANLS", ["run", *headings], rows))
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")
     return 0

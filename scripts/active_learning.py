@@ -1,8 +1,9 @@
 """What reviewing pays: python -m scripts.active_learning --data DIR --out DIR
 
-ANLS on held-out documents over the number of reviewed ones, chosen by predicted loss and at random. The real parts run
-in their order: a batch over the pool, ``batch.selection``, decisions through ``graphs.parked`` (the labels decide in
-place of a person), the recipe ``adapt``, the held-out documents. Every step is kept in the folder, which is resumed.
+ANLS on held-out documents over the number of reviewed ones, chosen by predicted loss and at random. The real
+parts run in their order: a batch over the pool, ``batch.selection``, decisions through ``graphs.parked`` (the
+labels decide in place of a person), the recipe ``adapt``, the held-out documents. Every step is kept in the
+folder, which is resumed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ Make = Callable[[Path | None], Reader]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``sizes`` are numbers of reviewed documents, each set part of the next; ``subset`` of the pool are candidates."""
+    """``sizes`` are numbers of reviewed documents, each set part of the next; ``subset`` are candidates."""
 
     data: Path
     out: Path
@@ -81,9 +82,10 @@ class Point:
 def main(arguments: Sequence[str] | None = None, *, make: Make = make_reader) -> int:
     options = _parser().parse_args(arguments)
     data = options.data / "ads" if (options.data / "ads").is_dir() else options.data
+    settings = tuple(settings_of(options.set).items())
     plan = Plan(
-        data, options.out, options.sizes, options.held, options.pool, options.subset, options.seed, options.most_pages,
-        tuple(settings_of(options.set).items()),
+        data, options.out, options.sizes, options.held, options.pool, options.subset, options.seed,
+        options.most_pages, settings,
     )  # fmt: skip
     points = measure(plan, make, options.weights)
     rows = [(point.how, point.reviewed, point.pages, point.anls, point.right) for point in points]
@@ -96,17 +98,17 @@ def main(arguments: Sequence[str] | None = None, *, make: Make = make_reader) ->
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("active_learning", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="DeepForm's folder, or its parent")
+    parser = argparse.ArgumentParser("active_learning", description="What reviewing pays.")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="DeepForm's folder")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="to start with (the shipped ones)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="batches, runs, scores, plot; resumed")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of all that is made; resumed")
     parser.add_argument("--sizes", type=sizes, default=(8, 24), metavar="N,N", help="reviewed documents")
     parser.add_argument("--held", type=int, default=40, help="documents to score on")
     parser.add_argument("--pool", type=int, default=80, help="documents to choose from")
     parser.add_argument("--subset", type=int, metavar="N", help="candidates of the pool (all)")
     parser.add_argument("--seed", type=int, default=0, help="of the split, the choice and the training")
     parser.add_argument("--most-pages", type=int, metavar="N", help="leave longer documents out")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a field of the recipe adapt")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the recipe adapt")
     return parser
 
 
@@ -201,14 +203,20 @@ class _Arm:
 
 
 def _measure_arm(
-    arm: _Arm, named: dict[str, deepform.Label], items: Sequence[Item], reader: Reader, make: Make, weights: Path | None
+    arm: _Arm,
+    named: dict[str, deepform.Label],
+    items: Sequence[Item],
+    reader: Reader,
+    make: Make,
+    weights: Path | None,
 ) -> Point:
     trained = arm.folder / "run" / "weights"
     if not trained.exists():
         _review(arm, named, reader)
         _train(arm, weights)
     pages = int(json.loads((arm.folder / "taught.json").read_text())["pages"])
-    return _scored(arm.folder / "held.json", items, lambda: make(trained), Point(arm.how, arm.size, 0, 0, 0, pages))
+    point = Point(arm.how, arm.size, 0, 0, 0, pages)
+    return _scored(arm.folder / "held.json", items, lambda: make(trained), point)
 
 
 def _review(arm: _Arm, named: dict[str, deepform.Label], reader: Reader) -> None:
@@ -234,7 +242,8 @@ def _decisions(store: Store, key: str, label: deepform.Label) -> Iterator[tuple[
 
 def _train(arm: _Arm, weights: Path | None) -> None:
     start = {"start": json.dumps(str(weights))} if weights else {}
-    recipe = load_recipe("adapt").with_settings({"seed": str(arm.plan.seed)} | start | dict(arm.plan.settings))
+    settings = {"seed": str(arm.plan.seed)} | start | dict(arm.plan.settings)
+    recipe = load_recipe("adapt").with_settings(settings)
     outcome = training.run(recipe, Sources(reviewed=(arm.folder / "batch",)), arm.folder / "run")
     taught = {"pages": outcome.facts["reviewed_pages"], "left_out": outcome.facts["reviewed_left_out"]}
     (arm.folder / "taught.json").write_text(json.dumps(taught, indent=1) + "\n", encoding="utf-8")
@@ -262,7 +271,8 @@ def figure(points: Sequence[Point]) -> Figure:
     made, axes = new_figure("reviewed documents", "ANLS on held-out documents")
     for how, colour, style in zip(HOWS, (BLUE, GREY), ("-", "--"), strict=True):
         line = [points[0], *sorted((p for p in points if p.how == how), key=lambda p: p.reviewed)]
-        axes.plot([p.reviewed for p in line], [p.anls for p in line], style, color=colour, marker="o", label=how)
+        xs, ys = [p.reviewed for p in line], [p.anls for p in line]
+        axes.plot(xs, ys, style, color=colour, marker="o", label=how)
     axes.set_title(f"{points[0].questions} questions of held-out documents")
     axes.legend(fontsize=8)
     return made

@@ -1,8 +1,9 @@
 """Measure a batch: python -m scripts.batch_benchmark SOURCE --out DIR
 
-Documents a minute beside asking one after another, the same rows after kills, and the same rows through Ray. The real
-command runs in processes of its own, on real documents. A kill is SIGKILL to the command and all its workers, at
-documents and fractions of a second drawn by the seed. The folder is resumed: what lies in it is not done again.
+Documents a minute beside asking one after another, the same rows after kills, and the same rows through Ray.
+The real command runs in processes of its own, on real documents. A kill is SIGKILL to the command and all its
+workers, at documents and fractions of a second drawn by the seed. The folder is resumed: what lies in it is
+not done again.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _POLL = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``alone`` documents, evenly spaced, are asked one after another; the second batch is killed ``kills`` times."""
+    """``alone`` documents, evenly spaced, are asked in turn; the second batch is killed ``kills`` times."""
 
     source: str
     task: str
@@ -53,7 +54,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.alone < 1 or self.kills < 0:
-            raise RecipeError(f"{self.alone} documents alone, {self.kills} kills.", hint="Give at least 1 and 0.")
+            raise RecipeError(f"{self.alone} alone, {self.kills} kills.", hint="Give at least 1 and 0.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(table(f"A batch of {found.documents} documents", ("", ""), _rows_of(found)))
     if file:
         file.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
-    return int(any(same not in (None, found.rows) for same in (found.same_after_kills, found.same_through_ray)))
+    counts = (found.same_after_kills, found.same_through_ray)
+    return int(any(same not in (None, found.rows) for same in counts))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("batch_benchmark", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser("batch_benchmark", description="Measure a batch.")
     parser.add_argument("source", metavar="SOURCE", help="as for `layoutllm batch`")
     parser.add_argument("--task", default="Extract company, date, address and total", metavar="TEXT")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the batches; resumed")
@@ -104,7 +106,8 @@ def _rows_of(found: Measured) -> list[tuple[str, str]]:
         ("documents a minute", f"{found.batch_per_minute:.1f}"),
         ("one after another", f"{found.alone_per_minute:.1f}"),
     ]
-    for name, same in ((f"after {found.kills} kills", found.same_after_kills), ("through Ray", found.same_through_ray)):
+    counts = {f"after {found.kills} kills": found.same_after_kills, "through Ray": found.same_through_ray}
+    for name, same in counts.items():
         if same is not None:
             rows.append((f"rows the same {name}", f"{same} of {found.rows}"))
     return rows
@@ -130,9 +133,8 @@ def measure(plan: Plan, make: Callable[[], Reader], say: Callable[[str], None]) 
     with Store.open(plan.out / "whole") as store:
         counts = store.statuses()
     total = sum(counts.values())
-    return Measured(
-        total, counts.get("failed", 0), len(whole), 60 * total / seconds, 60 * len(alone) / lone, kills, broken, through
-    )
+    speeds = (60 * total / seconds, 60 * len(alone) / lone)
+    return Measured(total, counts.get("failed", 0), len(whole), *speeds, kills, broken, through)
 
 
 # -- runs ---------------------------------------------------------------------------------------------------------------
@@ -140,8 +142,8 @@ def measure(plan: Plan, make: Callable[[], Reader], say: Callable[[str], None]) 
 
 def _command(plan: Plan, name: str, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "layoutllm_tool", "batch", plan.source, "--task", plan.task, "-o", str(plan.out / name),
-        "--workers", str(plan.workers), *more,
+        sys.executable, "-m", "layoutllm_tool", "batch", plan.source, "--task", plan.task,
+        "-o", str(plan.out / name), "--workers", str(plan.workers), *more,
     ]  # fmt: skip
 
 
@@ -159,10 +161,11 @@ def _anew(plan: Plan, name: str) -> None:
 
 
 def _killed(plan: Plan, say: Callable[[str], None]) -> int:
-    """Run to the end through the kills (fewer where it ended before); those that happened are kept in a file."""
+    """Run to the end through the kills (fewer where it ended before); a file keeps those that happened."""
     rng, folder, note = Random(f"kills/{plan.seed}"), plan.out / "killed", plan.out / "kills.json"
     total = sum(1 for _ in source_rows(plan.source))
-    points = [(count, rng.random() * 3) for count in sorted(rng.sample(range(1, total), min(plan.kills, total - 1)))]
+    counts = sorted(rng.sample(range(1, total), min(plan.kills, total - 1)))
+    points = [(count, rng.random() * 3) for count in counts]
     done: list[int] = json.loads(note.read_text()) if note.exists() else []
     for count, pause in points[len(done) :]:
         process = subprocess.Popen(_command(plan, "killed"), start_new_session=True)

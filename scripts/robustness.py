@@ -1,8 +1,8 @@
 """Ask every file of a folder one question: python -m scripts.robustness DIR
 
-Each must give an answer, "not in the document" or a clear error of the package, never a crash or a hang. The reader
-runs in a child process, so that a file that kills or stops it is one row of the table. At most the first two pages of a
-file are read, and one question is asked on the first.
+Each must give an answer, "not in the document" or a clear error of the package, never a crash or a hang. The
+reader runs in a child process, so that a file that kills or stops it is one row of the table. At most the
+first two pages of a file are read, and one question is asked on the first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -58,9 +58,9 @@ class Outcome:
 
 def main(arguments: Sequence[str] | None = None, *, factory: Factory | None = None) -> int:
     """1 where a file crashed the reader or made it hang."""
-    parser = argparse.ArgumentParser("robustness", description="Every file: an answer or a clear error, never a crash.")
+    parser = argparse.ArgumentParser("robustness", description="Every file: an answer or a clear error.")
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights (default: the shipped ones)")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained ones (default: as shipped)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every file and its outcome here")
     options = parser.parse_args(arguments)
     files = sorted(path for path in options.folder.iterdir() if path.is_file())
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None, *, factory: Factory | None = No
     return int(any(outcome.failed for outcome in outcomes))
 
 
-def examine(files: Iterable[Path], factory: Factory, *, page_seconds: float = PAGE_SECONDS) -> Iterator[Outcome]:
+def examine(files: Sequence[Path], factory: Factory, page_seconds: float = PAGE_SECONDS) -> Iterator[Outcome]:
     """One outcome a file, in their order. RuntimeError where the reader can't be started."""
     with ProcessPool(max_workers=1, context=multiprocessing.get_context("spawn")) as pool:
         for file in files:
@@ -97,7 +97,7 @@ def examine(files: Iterable[Path], factory: Factory, *, page_seconds: float = PA
 
 
 def _start(factory: Factory) -> str:
-    """Make the reader and ask it once, so that loading the model counts for no file. "" or what went wrong."""
+    """Make the reader and ask it once: loading the model counts for no file. Gives "" or what went wrong."""
     global _reader
     if _reader is not None:
         return ""

@@ -1,7 +1,8 @@
 """Questions a second through a real HTTP service: python -m scripts.service_benchmark
 
-The same questions are asked by one caller after another and by many at once, and the answers compared. The service is a
-process of its own on this machine, so that transport is measured, too. Its pages are read before the clock starts.
+The same questions are asked by one caller after another and by many at once, and the answers compared. The
+service is a process of its own on this machine, so that transport is measured, too. Its pages are read before
+the clock starts.
 """
 
 from __future__ import annotations
@@ -30,17 +31,18 @@ START_SECONDS = 180.0
 """For a service to load its model: the first time it converts the weights."""
 _INVOICE = (
     "invoice number; invoice date; due date; total due; subtotal; tax amount; tax rate; customer's name; "
-    "customer's address; vendor's name; vendor's address; vendor's phone number; e-mail address; order number; "
-    "payment terms; bank account; IBAN; currency; discount; shipping cost; first item; quantity of the first item; "
-    "unit price of the first item; second item; quantity of the second item; price of the last item; delivery date; "
-    "customer number; contact person; web address; reference; number of pages"
+    "customer's address; vendor's name; vendor's address; vendor's phone number; e-mail address; order "
+    "number; payment terms; bank account; IBAN; currency; discount; shipping cost; first item; quantity "
+    "of the first item; unit price of the first item; second item; quantity of the second item; price of "
+    "the last item; delivery date; customer number; contact person; web address; reference; number of "
+    "pages"
 )
 _LETTER = (
-    "notice period; date of the letter; sender's name; sender's address; recipient's name; recipient's address; "
-    "subject; deadline; amount mentioned; reference number; phone number; e-mail address; place of work; start date; "
-    "end date; monthly rent; deposit; signature; contract number; first sentence; purpose of the letter; "
-    "title of the writer; city; postal code; country; year; month; company; department; attachment; salutation; "
-    "closing phrase"
+    "notice period; date of the letter; sender's name; sender's address; recipient's name; recipient's "
+    "address; subject; deadline; amount mentioned; reference number; phone number; e-mail address; place "
+    "of work; start date; end date; monthly rent; deposit; signature; contract number; first sentence; "
+    "purpose of the letter; title of the writer; city; postal code; country; year; month; company; "
+    "department; attachment; salutation; closing phrase"
 )
 
 
@@ -72,7 +74,7 @@ class Measured:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, or 1 where a question was lost. ServiceError."""
-    parser = argparse.ArgumentParser("service_benchmark", description="One caller after another, then 64 at once.")
+    parser = argparse.ArgumentParser("service_benchmark", description="One caller, then 64 at once.")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     sys.stderr.write("Measuring: the same questions one by one and at once, some minutes on two cores ...\n")
@@ -106,16 +108,16 @@ def measure(endpoint: str, *, callers: int = CALLERS) -> Measured:
         together = asyncio.run(_at_once(reader, asked))
         ended = time.perf_counter()
     texts = [question for _, question in asked]
-    lost = sum(cot["question"] != text for cots in (alone, together) for cot, text in zip(cots, texts, strict=True))
+    pairs = [*zip(alone, texts, strict=True), *zip(together, texts, strict=True)]
+    lost = sum(cot["question"] != text for cot, text in pairs)
     differing = sum(a["answer"] != b["answer"] for a, b in zip(alone, together, strict=True))
     return Measured(len(asked), between - begun, ended - between, lost, differing)
 
 
 def questions(documents: Sequence[Document], count: int) -> list[tuple[Document, str]]:
     """Different questions about the samples, one document and the other in turn."""
-    invoice, letter = documents
     pairs = zip_longest(_INVOICE.split("; "), _LETTER.split("; "))
-    asked = ((document, name) for pair in pairs for document, name in zip((invoice, letter), pair, strict=True))
+    asked = ((document, name) for pair in pairs for document, name in zip(documents, pair, strict=True))
     return list(islice(((document, f"What is the {name}?") for document, name in asked if name), count))
 
 

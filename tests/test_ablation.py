@@ -43,7 +43,8 @@ def test_scores_are_means_over_each_set(tmp_path: Path, monkeypatch: pytest.Monk
     item = Item(document, (Question("d", "f", "Total?", ("42.10",)), Question("d", "f", "IBAN?", ())))
     found = ablation.score_run(tmp_path, {"drawn pages": [item], "forms": [item, item]})
     assert asked == [tmp_path / "weights"]
-    assert found.anls == {"drawn pages": 0.5, "forms": 0.5} and found.questions == {"drawn pages": 2, "forms": 4}
+    assert found.anls == {"drawn pages": 0.5, "forms": 0.5}
+    assert found.questions == {"drawn pages": 2, "forms": 4}
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -29,16 +29,19 @@ def data(tmp_path: Path) -> Path:
     (folder / "pdf").mkdir(parents=True)
     rows = []
     for number in range(10):
-        lines = [
-            ("Contract number:", 72, 700), (f"77{number}", 260, 700), ("Advertiser:", 72, 650), (f"Party {number}", 260, 650),
-            ("Flight:", 72, 600), (f"0{number}/02/20", 260, 600), ("Gross amount:", 72, 550), (f"${number}50.00", 260, 550),
-        ]  # fmt: skip
-        pages = [
-            "".join(text(words, x, y) for words, x, y in lines),
-            *([text("Terms", 72, 700)] if number == 3 else []),
-        ]
+        values = {
+            "Contract number:": f"77{number}",
+            "Advertiser:": f"Party {number}",
+            "Flight:": f"0{number}/02/20",
+            "Gross amount:": f"${number}50.00",
+        }
+        lines = [(key, value, 700 - 50 * place) for place, (key, value) in enumerate(values.items())]
+        pages = ["".join(text(key, 72, y) + text(value, 260, y) for key, value, y in lines)]
+        pages += [text("Terms", 72, 700)] if number == 3 else []
         (folder / "pdf" / f"{number}.pdf").write_bytes(make_pdf(*pages))
-        rows.append({"file": f"{number}.pdf", "contract_num": f"77{number}", "advertiser": f"Party {number}", "gross_amount": f"${number}50.00", "flight_from": f"0{number}/02/20", "flight_to": None, "pages": len(pages)})  # fmt: skip
+        names = ("contract_num", "advertiser", "flight_from", "gross_amount")
+        label = dict(zip(names, values.values(), strict=True))
+        rows.append({"file": f"{number}.pdf", **label, "flight_to": None, "pages": len(pages)})
     (folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
@@ -70,7 +73,8 @@ def test_questions_are_asked_of_labelled_fields_alone(data: Path) -> None:
 def test_deepform_is_a_set_of_the_command(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "rows.json"
     console = Console(file=(tmp_path / "said").open("w"), width=120)
-    assert main(["ads", "--data", str(data), "--json", str(out)], make=lambda _: FakeReader(), console=console) == 0
+    arguments = ["deepform", "--data", str(data), "--json", str(out)]
+    assert main(arguments, make=lambda _: FakeReader(), console=console) == 0
     found = json.loads(out.read_text())
     assert found["summary"]["all"]["questions"] == 40 and found["summary"]["advertiser"]["anls"] == 1.0
 
@@ -78,7 +82,7 @@ def test_deepform_is_a_set_of_the_command(data: Path, tmp_path: Path) -> None:
 def test_active_learning_goes_from_the_pool_to_the_plot_and_is_resumed(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is faked: the reader, and the model that is trained. Choice, reviews, examples, recipe and scores are real."""
+    """The reader and the trained model are fakes. Choice, reviews, examples, recipe and scores are real."""
     trained: list[list[str]] = []
 
     def begin(_: Recipe) -> object:
@@ -94,10 +98,15 @@ def test_active_learning_goes_from_the_pool_to_the_plot_and_is_resumed(
     def make(weights: Path | None) -> Reader:
         return Taught() if weights else FakeReader()
 
-    arguments = ["--data", str(data), "--out", str(tmp_path / "out"), "--sizes", "1,3", "--held", "4", "--pool", "6", "--set", "rehearsal=0", "--set", "workers=0", "--set", "lora_rank=4", "--set", "passes=1", "--set", "start='base'"]  # fmt: skip
+    recipe = ("rehearsal=0", "workers=0", "lora_rank=4", "passes=1", "start='base'")
+    arguments = ["--data", str(data), "--out", str(tmp_path / "out")]
+    arguments += ["--sizes", "1,3", "--held", "4", "--pool", "6"]
+    arguments += [part for setting in recipe for part in ("--set", setting)]
     assert active_learning.main(arguments, make=make) == 0
     points = json.loads((tmp_path / "out" / "active_learning.json").read_text())
-    assert [(p["how"], p["reviewed"]) for p in points] == [("start", 0), ("predicted loss", 1), ("predicted loss", 3), ("random", 1), ("random", 3)]  # fmt: skip
+    hows = [(p["how"], p["reviewed"]) for p in points]
+    assert hows[:3] == [("start", 0), ("predicted loss", 1), ("predicted loss", 3)]
+    assert hows[3:] == [("random", 1), ("random", 3)]
     assert all(p["questions"] == 16 for p in points)
     start, *others = points
     assert all(p["anls"] > start["anls"] for p in others) and [p["pages"] for p in others] == [1, 3, 1, 3]

@@ -33,8 +33,8 @@ class Trouble(FakeReader):
             os._exit(7)
         if "bug" in source.name:
             raise ZeroDivisionError("a bug")
-        answer = document_from_text("Title of this document:   Minutes" if "good" in source.name else "nothing")
-        return super().load(answer, words=words)
+        text = "Title of this document:   Minutes" if "good" in source.name else "nothing"
+        return super().load(document_from_text(text), words=words)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import pytest
 from layoutllm_tool.evaluation import report
 from layoutllm_tool.evaluation.results import Question
 from layoutllm_tool.evaluation.run import Item
-from layoutllm_tool.evaluation.workflow_eval import Comparison, Pass, ask_workflow
+from layoutllm_tool.evaluation.workflow_eval import Comparison, ask_workflow, summary
 from layoutllm_tool.testing import FakeReader, document_from_text
 
-LETTER = document_from_text(f"Vendor:   Acme GmbH{' ' * 40}Page 1\n\n\n\nVendor:   Zeta AG", name="letter.pdf")
+TEXT = f"Vendor:   Acme GmbH{' ' * 40}Page 1\n\n\n\nVendor:   Zeta AG"
+LETTER = document_from_text(TEXT, name="letter.pdf")
 ITEMS = [
     Item(
         LETTER,
@@ -26,7 +27,8 @@ ITEMS = [
 
 def compared(**options: object) -> Comparison:
     once = ask_workflow(FakeReader(), ITEMS, rounds=1, second_look=False)
-    return Comparison(tuple(once), tuple(ask_workflow(FakeReader(), ITEMS, **options)))  # type: ignore[arg-type]
+    flow = ask_workflow(FakeReader(), ITEMS, **options)  # type: ignore[arg-type]
+    return Comparison(tuple(once), tuple(flow))
 
 
 def test_what_is_mended_and_what_it_costs() -> None:
@@ -34,7 +36,7 @@ def test_what_is_mended_and_what_it_costs() -> None:
     assert [one.scored.right for one in found.once] == [False, True]
     assert [one.scored.right for one in found.workflow] == [True, True]
     assert (found.changed(False, True), found.changed(True, False)) == (1, 0)
-    assert Pass.of(found.once).calls == 1 and Pass.of(found.workflow).calls == 1.5
+    assert summary(found.once)[1] == 1 and summary(found.workflow)[1] == 1.5
     assert found.once[0].flagged and not found.workflow[0].flagged
     assert found.flagged(right=False) == found.flagged(right=True) == 0
 
@@ -55,7 +57,11 @@ def test_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 of 1" in said and "0 of 1" in said and "spatial" in said
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from layoutllm_tool.evaluation import datasets
     from layoutllm_tool.evaluation.command import main
 

@@ -1,6 +1,6 @@
 """The untuned backbone: the base language model asked with the page's plain text in its own chat template.
 
-It replies with a sentence around the value; ``unwrap`` removes the sentence, so that the value alone is scored.
+It replies with a sentence around the value; ``unwrap`` removes it, so that the value alone is scored.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _QUOTED = re.compile(r"[\"“”]([^\"“”]+)[\"“”]")
 _AFTER = re.compile(
     r"(?:,? which |,? and (?:the|it|is) |\.\s+(?:It|The|This|That|These|However|Therefore|I) ).*$", re.DOTALL
 )
-_LEAD = re.compile(r"^.*?(?:\bis(?: listed as| given as)?\b|\bare\b|\bwas\b|:)\s+(?=\S)", re.IGNORECASE | re.DOTALL)
+_LEAD = re.compile(r"^.*?(?:\bis(?: listed as| given as)?\b|\bare\b|\bwas\b|:)\s+(?=\S)", re.I | re.S)
 
 
 def unwrap(sentence: str, question: str = "") -> str:
     """The value in a sentence, by three rules in this order.
 
-    1. What comes after the value goes: a clause ("which ...", "and the ..."), a second sentence ("It ...", "The ...").
-    2. Quotation marks: the first quoted text that the question does not hold ('The "total" is "9.00".' -> '9.00').
-       Else what follows the first "is", "are", "was" or colon before a blank ("The date is: 1 May." -> "1 May").
+    1. What follows the value goes: a clause ("which ...", "and the ..."), a second sentence ("It ...").
+    2. The first quoted text that the question does not hold ('The "total" is "9.00".' -> '9.00').
+       Else what follows the first "is", "are", "was" or colon ("The date is: 1 May." -> "1 May").
     3. Of that the first line, without dashes, asterisks and a full stop at its ends.
 
     A text without any of them is the value as it stands.
@@ -58,8 +58,8 @@ def chat_ids(tokenizer: PreTrainedTokenizerBase, page_text: str, question: str) 
 class PlainBackbone:
     """``transformers.generate`` on the base model in bf16, greedy. Loaded when it is made (about a second).
 
-    The page last asked about stays in the cache of keys and values: a further question on it costs its own tokens and
-    the answer's. Not for several threads.
+    The page last asked about stays in the cache of keys and values: a further question on it costs its own
+    tokens and the answer's. Not for several threads.
     """
 
     def __init__(self, folder: Path | None = None, *, new_tokens: int = NEW_TOKENS) -> None:
@@ -69,10 +69,11 @@ class PlainBackbone:
         from layoutllm_tool.model.base import base_model
 
         folder = folder or base_model()
-        self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        self.model: PreTrainedModel = model.eval()
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
         self.new_tokens = new_tokens
-        # transformers is renaming it: the old name warns at every call, earlier releases don't know the new one.
+        # transformers renames it: the old name warns at every call, earlier releases don't know the new one.
         self._named = "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
         self._cached_ids: list[int] = []
         self._cache: DynamicCache | None = None
@@ -93,7 +94,7 @@ class PlainBackbone:
         return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
 
     def _behind(self, asked: Sequence[int]) -> DynamicCache:
-        """The cache, cut back to the tokens that this prompt shares with the last one, never with its last token.
+        """The cache, cut back to the tokens (all but the last) that this prompt shares with the last one.
 
         Empty where an earlier call broke off in the middle.
         """

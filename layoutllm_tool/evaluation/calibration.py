@@ -1,4 +1,4 @@
-"""Fit the confidence's coefficients and the bias of "none" to scored answers. ``layoutllm_tool.confidence`` applies them."""
+"""Fit the confidence's coefficients and the bias of "none" to scored answers. ``confidence`` applies them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from layoutllm_tool.evaluation.confidence_metrics import auroc, calibration_erro
 from layoutllm_tool.evaluation.results import ScoredAnswer
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+Signals = Sequence[Mapping[str, float]]
 Signs = Mapping[str, int]
 
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -28,13 +29,13 @@ SIGNS: dict[str, Signs] = {
 }
 """Which way (1 or -1) a signal may speak, by kind of outcome."""
 DESCRIPTIVE = frozenset({"length", "lines", "places", "share_of_lines"})
-"""Signals that say what kind of page and answer it is, not how right. ``fit_rows`` leaves them out: with them the fit
-learns which pages it saw, and on held-out drawn pages they gained nothing."""
+"""Signals that say what kind of page and answer it is, not how right. ``fit_rows`` leaves them out: with them
+the fit learns which pages it saw, and on held-out drawn pages they gained nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Of some outcomes' confidence: calibration error, AUROC of right against wrong (NaN where all are alike), count."""
+    """Of some confidences: calibration error, AUROC of right against wrong (NaN if all are alike), count."""
 
     error: float
     separation: float
@@ -46,13 +47,13 @@ class Quality:
 
 
 def fit_confidence(
-    signals: Sequence[Mapping[str, float]], right: Sequence[bool], *, penalty: float = 1.0, signs: Signs | None = None
+    signals: Signals, right: Sequence[bool], *, penalty: float = 1.0, signs: Signs | None = None
 ) -> dict[str, float]:
-    """Logistic regression from signals (their ``features``) to rightness -> coefficients for ``confidence.confidence``.
+    """Logistic regression from signals (their ``features``) to rightness -> coefficients of ``confidence``.
 
-    L2 on standardised signals. The targets are Platt's, so that a set in which all are right gives a probability under
-    1. Signals that never vary get no coefficient, nor do those that speak against their sign: the one furthest off goes
-    first, until none is left. ValueError without outcomes.
+    L2 on standardised signals. The targets are Platt's, so that even a set of right ones gives less than 1.
+    Signals that never vary get no coefficient, nor do those that speak against their sign: the one furthest
+    off goes first, until none is left. ValueError without outcomes.
     """
     if not signals or len(signals) != len(right):
         raise ValueError(
@@ -76,32 +77,31 @@ def fit_confidence(
 
 
 def fit_checked(
-    signals: Sequence[Mapping[str, float]],
+    signals: Signals,
     right: Sequence[bool],
     documents: Sequence[str],
     *,
     signs: Signs | None = None,
 ) -> tuple[dict[str, float], Quality | None]:
-    """``fit_confidence``, with the penalty and the scale chosen by outcomes of documents that were not fitted to.
+    """``fit_confidence``, with the penalty and the scale chosen by outcomes of documents left out.
 
-    Whole documents are left out, a fifth at a time. The penalty is the one with the least cross entropy on them. Their
-    log-odds then give a factor (a temperature, usually under 1) and a shift for all. The quality is theirs. With under
-    five documents: the default penalty, and None.
+    Whole documents are left out, a fifth at a time. The penalty is the one with the least cross entropy on
+    them. Their log-odds then give a factor (a temperature, usually under 1) and a shift for all. The quality
+    is theirs. With under five documents: the default penalty, and None.
     """
     if len(set(documents)) < FOLDS:
         return fit_confidence(signals, right, signs=signs), None
     odds = {penalty: _held_out(signals, right, documents, penalty, signs) for penalty in PENALTIES}
     penalty = min(PENALTIES, key=lambda p: _cross_entropy(odds[p], right))
     slope, shift = _softened(odds[penalty], right)
-    fitted = {
-        name: value * slope for name, value in fit_confidence(signals, right, penalty=penalty, signs=signs).items()
-    }
+    found = fit_confidence(signals, right, penalty=penalty, signs=signs)
+    fitted = {name: value * slope for name, value in found.items()}
     fitted[BIAS] += shift
     return fitted, Quality.of([sigmoid(float(z) * slope + shift) for z in odds[penalty]], right)
 
 
 def _held_out(
-    signals: Sequence[Mapping[str, float]],
+    signals: Signals,
     right: Sequence[bool],
     documents: Sequence[str],
     penalty: float,
@@ -113,7 +113,8 @@ def _held_out(
     odds = np.zeros(len(right))
     for fold in range(FOLDS):
         others = [i for i, at in enumerate(folds) if at != fold]
-        fitted = fit_confidence([signals[i] for i in others], [right[i] for i in others], penalty=penalty, signs=signs)
+        known, outcomes = [signals[i] for i in others], [right[i] for i in others]
+        fitted = fit_confidence(known, outcomes, penalty=penalty, signs=signs)
         for i in (i for i, at in enumerate(folds) if at == fold):
             odds[i] = log_odds(fitted, signals[i])
     return odds
@@ -157,13 +158,18 @@ def _logistic(x: FloatArray, y: FloatArray, penalty: float) -> tuple[FloatArray,
     return model.coef_[0], float(model.intercept_[0])
 
 
-def fit_rows(answers: Sequence[ScoredAnswer], *, none_bias: float = 0.0, named_bias: float = 0.0) -> dict[str, Any]:
-    """``{"answer": {...}, "none": {...}, "none_bias": float, "named_bias": float}``: the ``calibration.json`` of weights.
+def fit_rows(
+    answers: Sequence[ScoredAnswer],
+    *,
+    none_bias: float = 0.0,
+    named_bias: float = 0.0,
+) -> dict[str, Any]:
+    """``{"answer": {...}, "none": {...}, "none_bias": float, "named_bias": float}``: a ``calibration.json``.
 
-    Answers and "not in the document" are fitted apart; a kind that never occurred is left out. ``held_out`` is the
-    quality on documents left out of the fit, by kind, where there were enough of them. The biases given are those that
-    the answers were made with. ``named_bias``, added where the page names the key, needs the signal "named" (0 or 1);
-    without it, it stays as it was.
+    Answers and "not in the document" are fitted apart; a kind that never occurred is left out. ``held_out``
+    is the quality on documents left out of the fit, by kind, where there were enough of them. The biases
+    given are those that the answers were made with. ``named_bias``, added where the page names the key, needs
+    the signal "named" (0 or 1); without it, it stays as it was.
     """
     found: dict[str, Any] = {}
     checked: dict[str, Any] = {}
@@ -201,8 +207,9 @@ def fitted_quality(answers: Sequence[ScoredAnswer], fitted: Mapping[str, Any]) -
 def fit_none_bias(answers: Sequence[ScoredAnswer], before: float = 0.0) -> float:
     """The bias of "none" under which the answers would score best, its smallest change where several do.
 
-    Works from how far "none" stood above or below everything else (the log-odds of ``none_logprob``). What an outcome
-    None would have been instead is unknown: an answerable question is taken to get the mean score of those answered.
+    Works from how far "none" stood above or below everything else (the log-odds of ``none_logprob``). What an
+    outcome None would have been instead is unknown: an answerable question is taken to get the mean score of
+    those answered.
     """
     known = [one for one in answers if "none_logprob" in one.signals]
     if not known:

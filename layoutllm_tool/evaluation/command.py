@@ -22,7 +22,12 @@ def make_reader(weights: Path | None) -> Reader:
     return LayoutLLMReader(weights)
 
 
-def main(argv: Sequence[str] | None = None, *, make: Make = make_reader, console: Console | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    make: Make = make_reader,
+    console: Console | None = None,
+) -> int:
     """Exit code: 0, 1 where an aim was missed, 2 where it could not be run."""
     arguments = parser().parse_args(argv)
     try:
@@ -39,16 +44,16 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for name, dataset in DATASETS.items():
-        _add_set(_command(commands, name, runs.run_set, dataset.text, OTHER_NAMES.get(name, ())), name, dataset)
+        made = _command(commands, name, runs.run_set, dataset.text, OTHER_NAMES.get(name, ()))
+        _add_set(made, name, dataset)
     text = "Twenty questions that their receipt does not answer."
     made = _command(commands, "unanswerable", runs.run_unanswerable, text)
     _data(made, required=True)
     _outputs(made)
     text = "The key-value reader alone on FUNSD forms, without a model."
     _data(_command(commands, "keys", runs.run_keys, text), required=True)
-    _add_fit(
-        _command(commands, "fit", runs.run_fit, "Fit confidence and the bias of none to rows written with --json.")
-    )
+    text = "Fit confidence and the bias of none to rows written with --json."
+    _add_fit(_command(commands, "fit", runs.run_fit, text))
     return top
 
 
@@ -70,23 +75,20 @@ def _add_set(made: argparse.ArgumentParser, name: str, dataset: Dataset) -> None
             help="read the pictures instead of taking the words that come with the set",
         )  # fmt: skip
     if "numbers" in options:
-        made.add_argument("--numbers", type=numbers, default=options["numbers"], help="400-499 (default), 401,407 ...")
+        made.add_argument("--numbers", type=numbers, default=options["numbers"], help="default: 400-499")
     if "split" in options:
         made.add_argument("--split", default=options["split"], help="default: %(default)s")
     if "pages" in options:
-        made.add_argument("--pages", type=int, default=options["pages"], help="to be drawn (default: %(default)s)")
+        made.add_argument("--pages", type=int, default=options["pages"], help="drawn (default: %(default)s)")
     if dataset.sample or "limit" in options:
         what = "questions, at random" if dataset.sample else "receipts, spread evenly over the numbers"
         made.add_argument("--limit", type=int, metavar="N", help=f"only N {what}")
     made.add_argument("--seed", type=int, default=0, help="of what is drawn at random")
     beside = made.add_mutually_exclusive_group()
-    beside.add_argument("--baseline", action="store_true", help="ask the untuned backbone too, with the plain text")
-    beside.add_argument(
-        "--loop", action="store_true", help="a single call beside the whole workflow, which checks and corrects"
-    )
-    made.add_argument(
-        "--each-check", action="store_true", help="--loop, and once more without each check, to see what it is worth"
-    )
+    beside.add_argument("--baseline", action="store_true", help="ask the untuned backbone, too")
+    beside.add_argument("--loop", action="store_true", help="compare a single call with the whole workflow")
+    text = "--loop, and once more without each check, to see what it is worth"
+    made.add_argument("--each-check", action="store_true", help=text)
     _outputs(made)
 
 
@@ -96,21 +98,19 @@ def _data(made: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def _outputs(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--weights", type=Path, metavar="DIR", help="trained weights (default: the shipped ones)")
+    made.add_argument("--weights", type=Path, metavar="DIR", help="trained ones (default: as shipped)")
     made.add_argument("--json", type=Path, metavar="FILE", help="write every question and its outcome here")
-    made.add_argument("--plots", type=Path, metavar="DIR", help="draw the confidence and the scores there (matplotlib)")
-    made.add_argument(
-        "--report", type=Path, metavar="PATH", help="write the questions with their pages, worst errors first, as HTML"
-    )
-    made.add_argument(
-        "--report-limit", type=int, default=200, metavar="N", help="questions in the report (default: %(default)s)"
-    )
+    made.add_argument("--plots", type=Path, metavar="DIR", help="draw confidence and scores there")
+    text = "write the questions with their pages, worst errors first, as HTML"
+    made.add_argument("--report", type=Path, metavar="PATH", help=text)
+    text = "questions in the report (default: %(default)s)"
+    made.add_argument("--report-limit", type=int, default=200, metavar="N", help=text)
 
 
 def _add_fit(made: argparse.ArgumentParser) -> None:
     made.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE")
-    made.add_argument("--out", type=Path, required=True, metavar="FILE", help="calibration.json of the weights folder")
-    made.add_argument("--none-bias", type=float, default=0.0, help="the bias of none that the rows were made with")
+    made.add_argument("--out", type=Path, required=True, metavar="FILE", help="calibration.json of weights")
+    made.add_argument("--none-bias", type=float, default=0.0, help="that the rows were made with")
     made.add_argument("--named-bias", type=float, default=0.0, help="likewise, where the page names the key")
 
 

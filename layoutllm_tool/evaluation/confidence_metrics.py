@@ -1,7 +1,7 @@
-"""What a confidence is worth: calibration error, AUROC, reliability, risk over coverage. Pure functions of values.
+"""What a confidence is worth: calibration error, AUROC, reliability, risk over coverage. Pure functions.
 
-Equal confidences can't be ranked: what depends on their order is the mean over all orders. Each raises ValueError
-without outcomes.
+Equal confidences can't be ranked: what depends on their order is the mean over all orders. Each raises
+ValueError without outcomes.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ def reliability(confidences: Sequence[float], right: Sequence[bool], *, bins: in
     held: dict[int, list[tuple[float, bool]]] = {}
     for sure, hit in zip(confidences, right, strict=True):
         held.setdefault(min(int(sure * bins), bins - 1), []).append((sure, hit))
-    return [
-        Bin(place / bins, (place + 1) / bins, len(of), fmean(sure for sure, _ in of), fmean(hit for _, hit in of))
-        for place, of in sorted(held.items())
-    ]
+    found = []
+    for place, of in sorted(held.items()):
+        mean, share = fmean(sure for sure, _ in of), fmean(hit for _, hit in of)
+        found.append(Bin(place / bins, (place + 1) / bins, len(of), mean, share))
+    return found
 
 
 def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
@@ -44,7 +45,7 @@ def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> fl
 
 
 def auroc(scores: Sequence[float], right: Sequence[bool]) -> float:
-    """Probability that a right one scores higher than a wrong one, ties counting half; NaN where one kind is missing."""
+    """Probability that a right one scores higher than a wrong one, ties counting half; NaN without either."""
     from sklearn.metrics import roc_auc_score
 
     _check(scores, right)
@@ -62,7 +63,8 @@ def risk_coverage(confidences: Sequence[float], right: Sequence[bool]) -> list[t
     for _, tied in groupby(ranked, key=lambda one: one[0]):
         missed = [not hit for _, hit in tied]
         share = fmean(missed)
-        points += [((before + i) / total, (wrong + share * i) / (before + i)) for i in range(1, len(missed) + 1)]
+        counts = range(1, len(missed) + 1)
+        points += [((before + i) / total, (wrong + share * i) / (before + i)) for i in counts]
         before, wrong = before + len(missed), wrong + sum(missed)
     return points
 

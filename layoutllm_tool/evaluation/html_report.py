@@ -1,7 +1,7 @@
-"""The error report: one HTML file, nothing loaded from elsewhere, every question with its page, worst errors first.
+"""The error report: one HTML file that loads nothing, every question with its page, worst errors first.
 
-All text from documents, data sets and the model is escaped, pictures are data URLs, and the file's own policy forbids
-scripts and requests. Pages are shrunk: large print can be read, small print can't.
+All text from documents, data sets and the model is escaped, pictures are data URLs, and the file's own policy
+forbids scripts and requests. Pages are shrunk: large print can be read, small print can't.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ class Pictures:
                 out = io.BytesIO()
                 image.save(out, "JPEG", quality=_QUALITY)
                 data = base64.b64encode(out.getvalue()).decode("ascii")
-                self._styles[name, page.number] = (
-                    f"background-image:url(data:image/jpeg;base64,{data});aspect-ratio:{image.width}/{image.height}"
-                )
+                url, shape = f"data:image/jpeg;base64,{data}", f"{image.width}/{image.height}"
+                self._styles[name, page.number] = f"background-image:url({url});aspect-ratio:{shape}"
 
     def style(self, name: str, page: int) -> str:
         """CSS that shows the picture; "" where the page had none."""
@@ -49,7 +48,7 @@ class Pictures:
 def write_report(
     answers: Sequence[ScoredAnswer], path: Path, pictures: Pictures, *, title: str, limit: int = 200
 ) -> Path:
-    """Write the report to ``path``, an .html file or a folder (-> ``report.html`` in it); gives the file's path."""
+    """Write to ``path``, an .html file or a folder (-> ``report.html`` in it); gives the file's path."""
     file = path if path.suffix.lower() in (".html", ".htm") else path / "report.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html(answers, pictures, title=title, limit=limit), encoding="utf-8")
@@ -78,29 +77,27 @@ def _head(answers: Sequence[ScoredAnswer], shown: int) -> str:
         return "Nothing was asked."
     found = Summary.of(answers)
     return (
-        f"{found.questions} questions, {shown} of them here: wrong ones first, the most confident at the top. ANLS "
-        f"{found.anls:.3f}, right {found.right:.1%}, calibration error {found.ece:.3f}."
+        f"{found.questions} questions, {shown} of them here: wrong ones first, the most confident at the top."
+        f" ANLS {found.anls:.3f}, right {found.right:.1%}, calibration error {found.ece:.3f}."
     )
 
 
 def _section(number: int, one: ScoredAnswer, picture: str) -> str:
-    cells = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in _facts(one).items() if text
-    )
+    facts = {escape(name): escape(text) for name, text in _facts(one).items() if text}
+    cells = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in facts.items())
     verdict = "error" if one.failed else "right" if one.right else "wrong"
     colour = "right" if verdict == "right" else "wrong"
     head = f'<h2>{number}. <span class="{colour}">{verdict}</span> {escape(one.question)}</h2>'
-    return (
-        f'<section><div class="page {picture}">{_overlay(one)}</div><div>{head}<table>{cells}</table></div></section>'
-    )
+    page = f'<div class="page {picture}">{_overlay(one)}</div>'
+    return f"<section>{page}<div>{head}<table>{cells}</table></div></section>"
 
 
 def _facts(one: ScoredAnswer) -> dict[str, str]:
-    answer = "(none: an error)" if one.failed else "(not in the document)" if one.answer is None else one.answer
+    nothing = "(none: an error)" if one.failed else "(not in the document)"
     iou = "unknown" if one.iou is None else f"{one.iou:.2f}"
     hit = "unknown" if one.area_hit is None else "yes" if one.area_hit else "no"
     return {
-        "answer": answer,
+        "answer": nothing if one.answer is None else one.answer,
         "gold": " | ".join(one.gold) if one.gold else "(not in the document)",
         "confidence": f"{one.confidence:.2f}",
         "score": f"ANLS {one.anls:.2f}" + ("" if one.rouge is None else f", ROUGE-L {one.rouge:.2f}"),

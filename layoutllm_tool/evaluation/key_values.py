@@ -1,4 +1,4 @@
-"""The key-value reader alone on FUNSD: no language model, the data set's words, each key looked up as it is printed.
+"""The key-value reader alone on FUNSD, without a model: each key looked up as printed among the set's words.
 
 The rule and the pair head, beside the best of their candidates.
 """

@@ -31,8 +31,8 @@ THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 def anls(prediction: str | None, golds: Sequence[str], *, blind: bool = False) -> float:
     """Best over the golds of 1 - NL, 0 where NL >= 0.5; lower-cased and stripped. None counts as "".
 
-    ``blind`` first removes `` ().,-`` and line breaks, as one published scorer does (about 3 points more on FUNSD).
-    ValueError without golds: a question without an answer has no ANLS.
+    ``blind`` first removes `` ().,-`` and line breaks, as one published scorer does (about 3 points more on
+    FUNSD). ValueError without golds: a question without an answer has no ANLS.
     """
     if not golds:
         raise ValueError("ANLS needs at least one gold answer")
@@ -54,8 +54,8 @@ def _likeness(a: str, b: str) -> float:
 def rouge_l(prediction: str | None, golds: Sequence[str]) -> float:
     """ROUGE-L (Lin 2004), 0-1: F of the longest common subsequence of words, recall weighted by beta = 1.2.
 
-    Precision and recall are each the best over the golds. Words are runs of letters and digits, lower-cased, unstemmed;
-    None counts as "". ValueError without golds.
+    Precision and recall are each the best over the golds. Words are runs of letters and digits, lower-cased,
+    unstemmed; None counts as "". ValueError without golds.
     """
     if not golds:
         raise ValueError("ROUGE-L needs at least one gold answer")
@@ -75,9 +75,10 @@ def rouge_l(prediction: str | None, golds: Sequence[str]) -> float:
 
 
 def gold_places(page: Page, golds: Sequence[str]) -> list[align.Place]:
-    """Where the gold answer stands among the page's own words, misread or not: the place most like it and its equals.
+    """Where the gold stands among the page's words, misread or not: the place most like it and its equals.
 
-    A total often stands on a receipt three times; each is an honest place to have read it. [] where OCR lost it.
+    A total often stands on a receipt three times; each is an honest place to have read it. [] where OCR lost
+    it.
     """
     places = [place for gold in golds for place in align.find(gold, page)]
     best = max((place.score for place in places), default=0.0)
@@ -88,10 +89,16 @@ def in_areas(areas: Sequence[Area], page: int, lines: Sequence[int], box: Box) -
     """Whether the areas on that page name all these lines, or lie around at least half of the box."""
     here = [area for area in areas if area.page == page]
     named = {line for area in here for line in area.lines}
-    return bool(here) and ((bool(lines) and named.issuperset(lines)) or any(area.box.covers(box, 0.5) for area in here))
+    return (bool(lines) and named.issuperset(lines)) or any(area.box.covers(box, 0.5) for area in here)
 
 
-def area_hit(areas: Sequence[Area], page: Page, golds: Sequence[str], *, boxes: Sequence[Box] = ()) -> bool | None:
+def area_hit(
+    areas: Sequence[Area],
+    page: Page,
+    golds: Sequence[str],
+    *,
+    boxes: Sequence[Box] = (),
+) -> bool | None:
     """Whether the gold lies in the areas; an empty area never hits. None where its place is unknown.
 
     The gold is found on the page's own words; ``boxes`` (0-1000) are its places where it is not.
@@ -123,11 +130,12 @@ def gold_box(box: Box | None, page: Page, golds: Sequence[str], *, boxes: Sequen
 def mean_average_precision(found: Iterable[tuple[float, float]], wanted: int) -> float | None:
     """mAP@IoU .50:.95 of answer boxes, 0-1: the mean over ``THRESHOLDS`` of the average precision at each.
 
-    ``found`` is (confidence, IoU with the gold's place) of every answer that has a box; one to a question that the page
-    does not answer has IoU 0. ``wanted`` is the number of questions whose gold place is known, answered or not.
-    At a threshold a box is right where its IoU reaches it. Boxes are ranked by falling confidence, equal ones entered
-    together, and the average precision is the area under precision over recall, each precision raised to the best that
-    comes after it (as in PASCAL VOC 2010). The text of the answer plays no part. None where nothing is wanted.
+    ``found`` is (confidence, IoU with the gold's place) of every answer that has a box; one to a question
+    that the page does not answer has IoU 0. ``wanted`` is the number of questions whose gold place is known,
+    answered or not. At a threshold a box is right where its IoU reaches it. Boxes are ranked by falling
+    confidence, equal ones entered together, and the average precision is the area under precision over
+    recall, each precision raised to the best that comes after it (as in PASCAL VOC 2010). The text of the
+    answer plays no part. None where nothing is wanted.
     """
     if not wanted:
         return None
@@ -142,7 +150,8 @@ def _average_precision(ranked: Sequence[tuple[float, float]], wanted: int, thres
         hits, count = hits + sum(iou >= threshold - 1e-9 for iou in overlaps), count + len(overlaps)
         points.append((hits / wanted, hits / count))
     area = best = 0.0
-    for (recall, precision), (before, _) in zip(reversed(points), [*reversed(points[:-1]), (0.0, 0.0)], strict=False):
+    starts = [0.0, *(recall for recall, _ in points)]
+    for before, (recall, precision) in reversed([*zip(starts, points, strict=False)]):
         best = max(best, precision)
         area += (recall - before) * best
     return area
@@ -153,7 +162,7 @@ def _average_precision(ranked: Sequence[tuple[float, float]], wanted: int, thres
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """How well "not in the document" was told, that being the positive outcome. 0-1 each; 0 where it is 0 / 0."""
+    """How well "not in the document" was told, that being the positive outcome. Scores 0-1; 0 for 0 / 0."""
 
     unanswerable: int
     """Questions that their page does not answer."""
@@ -168,5 +177,5 @@ class Refusals:
         from sklearn.metrics import precision_recall_fscore_support
 
         silent, refused = [not known for known in answerable], [answer is None for answer in answers]
-        scores = precision_recall_fscore_support(silent, refused, average="binary", pos_label=True, zero_division=0.0)
+        scores = precision_recall_fscore_support(silent, refused, average="binary", zero_division=0.0)
         return cls(sum(silent), sum(refused), *map(float, scores[:3]))

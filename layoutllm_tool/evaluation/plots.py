@@ -1,4 +1,4 @@
-"""Scored answers as figures: reliability, risk over coverage, scores by field. Needs matplotlib (extra "plots")."""
+"""Figures: reliability, risk over coverage, scores by field. Needs matplotlib (extra "plots")."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LABEL = 40
 
 
 def draw(answers: Sequence[ScoredAnswer], folder: Path) -> list[Path]:
-    """Write ``reliability.png``, ``risk_coverage.png`` and ``fields.png`` to the folder; none without answers."""
+    """Write ``reliability.png``, ``risk_coverage.png`` and ``fields.png``; none without answers."""
     if not answers:
         return []
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,10 +38,11 @@ def reliability_figure(answers: Sequence[ScoredAnswer]) -> Figure:
     axes.plot((0, 1), (0, 1), color=GREY, linestyle="--", linewidth=1)
     bins = reliability(sure, right)
     shares = [one.right for one in bins]
-    bars = axes.bar([one.low for one in bins], shares, 0.1, align="edge", color=BLUE, alpha=0.6, edgecolor="white")
+    bars = axes.bar([one.low for one in bins], shares, 0.1, align="edge", color=BLUE, edgecolor="white")
     axes.bar_label(bars, [str(one.count) for one in bins], padding=3, fontsize=7)
     axes.plot([one.confidence for one in bins], shares, "o", color=RED, markersize=4)
-    axes.set(xlim=(0, 1), ylim=(0, 1.05), title=f"Reliability: calibration error {calibration_error(sure, right):.3f}")
+    error = calibration_error(sure, right)
+    axes.set(xlim=(0, 1), ylim=(0, 1.05), title=f"Reliability: calibration error {error:.3f}")
     return figure
 
 
@@ -58,14 +59,15 @@ def risk_figure(answers: Sequence[ScoredAnswer]) -> Figure:
 
 
 def field_figure(answers: Sequence[ScoredAnswer]) -> Figure:
-    """ANLS of each field and of all, ROUGE-L where it is the measure; the untuned backbone's where it was asked."""
+    """ANLS (or ROUGE-L where it is the measure) of each field and of all, and the baseline's."""
     found = by_field(answers)
     figure, axes = new_figure("score", "", height=1.5 + 0.35 * len(found))
     places = range(len(found))
     scores = [of.anls if of.rouge is None else of.rouge for of in found.values()]
     axes.barh(places, scores, color=BLUE, label="layoutllm")
-    if any(of.baseline_anls is not None for of in found.values()):
-        axes.barh(places, [of.baseline_anls or 0.0 for of in found.values()], 0.3, color=GREY, label="untuned (ANLS)")
+    untuned = [of.baseline_anls for of in found.values()]
+    if any(score is not None for score in untuned):
+        axes.barh(places, [score or 0.0 for score in untuned], 0.3, color=GREY, label="untuned (ANLS)")
         axes.legend(fontsize=7, loc="lower right")
     axes.set_yticks(list(places), [_label(f"{name} ({of.questions})") for name, of in found.items()])
     axes.invert_yaxis()

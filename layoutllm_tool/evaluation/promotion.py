@@ -1,4 +1,4 @@
-"""Compare a trained model with a registry's current one on its frozen questions; promote it where it is no worse.
+"""Compare a trained model with a registry's current one on frozen questions; promote it where it is no worse.
 
 One model is in memory after the other. What a registry is and keeps is in ``registry``.
 """
@@ -67,12 +67,12 @@ def promote(
 ) -> Decision:
     """Make the folder's model the current one where its mean ANLS is no lower, ``tolerance`` (0-1) aside.
 
-    ``setting`` names what else answers depend on, text recognition above all: scores under another one are not reused.
-    RegistryError where nothing can be decided: a document changed, a question ended in an error, the model is the
-    current one already.
+    ``setting`` names what else answers depend on, text recognition above all: scores under another one are
+    not reused. RegistryError where nothing can be decided: a document changed, a question ended in an error,
+    the model is the current one already.
     """
     if not 0 <= tolerance <= 1:
-        raise RegistryError(f"a tolerance of {tolerance} is none.", hint="Give a part of the ANLS, from 0 to 1.")
+        raise RegistryError(f"a tolerance of {tolerance} is none.", hint="Give a part of 1, the best ANLS.")
     registry.validation.check()
     known: dict[tuple[str, str], _Answers] = {}
 
@@ -108,8 +108,15 @@ def _compared(
     return Decision(entry["event"] == "promoted", candidate.id, current, after, before, tolerance, worse)
 
 
-def _answers(registry: Registry, make: Make, what: str, folder: Path | None, model: str, bar: Bar) -> _Answers:
-    """Ask the frozen questions and keep the answers; later promotions reuse them only if the log names their file."""
+def _answers(
+    registry: Registry,
+    make: Make,
+    what: str,
+    folder: Path | None,
+    model: str,
+    bar: Bar,
+) -> _Answers:
+    """Ask the frozen questions and keep the answers; later promotions reuse what the log names."""
     frozen = registry.validation
     with bar(f"Asking the {what} model", len(frozen.cases)) as tick:
         found = _asked(make(folder, frozen.languages), frozen, what, tick)
@@ -121,7 +128,7 @@ def _answers(registry: Registry, make: Make, what: str, folder: Path | None, mod
 
 
 def _asked(reader: Reader, frozen: Frozen, what: str, tick: Tick | None) -> tuple[ScoredAnswer, ...]:
-    """One answer a case, in the order of ``Frozen.documents``. The reader is closed: another model follows."""
+    """One answer a case, in ``Frozen.documents``' order. The reader is closed: another model follows."""
     try:
         outcome = ask_all(reader, _items(frozen), tick=tick)
     finally:
@@ -130,8 +137,8 @@ def _asked(reader: Reader, frozen: Frozen, what: str, tick: Tick | None) -> tupl
     if outcome.errors:
         failed = sum(one.failed for one in outcome.answers)
         raise RegistryError(
-            f"{failed} of {len(outcome.answers)} questions to the {what} model ended in an error, so nothing was "
-            f"decided: {'; '.join(outcome.errors[:_MOST_ERRORS])}",
+            f"{failed} of {len(outcome.answers)} questions to the {what} model ended in an error, so nothing "
+            f"was decided: {'; '.join(outcome.errors[:_MOST_ERRORS])}",
             hint="Mend that, then promote again.",
         )
     return outcome.answers
@@ -141,7 +148,8 @@ def _items(frozen: Frozen) -> Iterator[Item]:
     """One document in memory at a time."""
     for group in frozen.documents():
         document = opened(group[0])
-        yield Item(document, tuple(Question(document.name, "", case.question, case.answers) for case in group))
+        questions = [Question(document.name, "", case.question, case.answers) for case in group]
+        yield Item(document, tuple(questions))
 
 
 def _kept(one: ScoredAnswer, case: Case) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from layoutllm_tool.evaluation.confidence_metrics import coverage_at, risk_coverage
 from layoutllm_tool.evaluation.results import ScoredAnswer, Summary, by_field, refusals
 from layoutllm_tool.evaluation.run import Outcome, Tick
-from layoutllm_tool.evaluation.workflow_eval import Comparison, Pass
+from layoutllm_tool.evaluation.workflow_eval import Comparison, summary
 
 _LEGEND = (
     "blind: ANLS without punctuation; mAP: of the answers' boxes, IoU .50:.95; s/q: seconds a question; "
@@ -57,11 +57,12 @@ def score_table(answers: Sequence[ScoredAnswer], title: str) -> Table:
     """A row a field and one for all; ROUGE-L and the baseline (ANLS, seconds) only where they are known."""
     compared = any(one.baseline_anls is not None for one in answers)
     rouge = any(one.rouge is not None for one in answers)
-    headings = ["field", "asked", *["ROUGE-L"] * rouge, "ANLS", "blind", "area hit", "IoU", "mAP", "none", "s/q"]
+    scores = ["ANLS", "blind", "area hit", "IoU", "mAP", "none", "s/q"]
+    headings = ["field", "asked", *["ROUGE-L"] * rouge, *scores]
     rows = [
         [
-            name, of.questions, *[of.rouge] * rouge, of.anls, of.anls_blind, of.area_hit, of.iou, of.map, of.none,
-            number(of.seconds, 2), *[of.baseline_anls, number(of.baseline_seconds, 2)] * compared,
+            name, of.questions, *[of.rouge] * rouge, of.anls, of.anls_blind, of.area_hit, of.iou, of.map,
+            of.none, number(of.seconds, 2), *[of.baseline_anls, number(of.baseline_seconds, 2)] * compared,
         ]
         for name, of in by_field(answers).items()
     ]  # fmt: skip
@@ -100,9 +101,11 @@ def notes(outcome: Outcome) -> list[str]:
         f"Confidence: calibration error {found.ece:.3f}, AUROC {number(found.auroc)}, risk-coverage area "
         f"{found.aurc:.3f}; {coverage_at(points, 0.05):.0%} of the outcomes can be kept at 5 % wrong."
     )
-    lines.append(f"Wrong among outcomes at 0.8 and more: {_wrong(answers, 0.8)}; at 0.9: {_wrong(answers, 0.9)}.")
-    if of := found.refusal:
-        lines.append(f"Refusals: precision {of['precision']:.3f}, recall {of['recall']:.3f}, F1 {of['f1']:.3f}.")
+    wrong = [_wrong(answers, sure) for sure in (0.8, 0.9)]
+    lines.append(f"Wrong among outcomes at 0.8 and more: {wrong[0]}; at 0.9: {wrong[1]}.")
+    if found.refusal:
+        precision, recall, f1 = found.refusal.values()
+        lines.append(f"Refusals: precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}.")
     asked = sum(bool(one.gold) for one in answers)
     lines += [
         f"Area hits are counted over the {found.placed} of {asked} answers whose place is known.",
@@ -128,14 +131,14 @@ def question_table(answers: Sequence[ScoredAnswer], title: str) -> Table:
 
 def workflow_table(found: Comparison) -> Table:
     """A single call beside the workflow, and what became of right and wrong answers."""
-    once, flow = Pass.of(found.once), Pass.of(found.workflow)
+    (once, once_calls), (flow, flow_calls) = summary(found.once), summary(found.workflow)
     total, wrong = len(found.once), found.changed(False, False) + found.changed(False, True)
     mended, spoilt = found.changed(False, True), found.changed(True, False)
     rows = [
         ("anls", once.anls, flow.anls),
         ("right", once.right, flow.right),
         ("area hit", once.area_hit, flow.area_hit),
-        ("calls a question", number(once.calls, 2), number(flow.calls, 2)),
+        ("calls a question", number(once_calls, 2), number(flow_calls, 2)),
         ("seconds a question", number(once.seconds, 2), number(flow.seconds, 2)),
         ("wrong -> right", "", f"{mended} of {wrong}"),
         ("right -> wrong", "", f"{spoilt} of {total - wrong}"),
@@ -149,9 +152,9 @@ def checks_table(without: Mapping[str, Comparison]) -> Table:
     """The workflow with all checks ("all"), and without each of them."""
     rows = []
     for name, found in without.items():
-        flow = Pass.of(found.workflow)
+        flow, calls = summary(found.workflow)
         counts = (found.changed(False, True), found.changed(True, False))
         flagged = (found.flagged(right=False), found.flagged(right=True))
-        rows.append(("-" if name == "all" else name, flow.anls, *counts, *flagged, number(flow.calls, 2)))
+        rows.append(("-" if name == "all" else name, flow.anls, *counts, *flagged, number(calls, 2)))
     headings = ("without", "anls", "mended", "spoilt", "wrong flagged", "right flagged", "calls")
     return table("What each check is worth", headings, rows)

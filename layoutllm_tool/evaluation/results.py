@@ -34,7 +34,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
-    """One question and its outcome. Boxes are 0-1000 on ``page``; ``seconds`` is the question's share of its page's."""
+    """One question and its outcome. Boxes are 0-1000 on ``page``; ``seconds`` are the question's share."""
 
     document: str
     field: str
@@ -87,12 +87,12 @@ def score(question: Question, cot: LayoutCoT, page: Page, *, seconds: float) -> 
         place = metrics.gold_box(here, page, gold, boxes=boxes)
         rouge = metrics.rouge_l(cot.answer, gold) if question.measure == "rouge" else None
     return ScoredAnswer(
-        document=question.document, field=question.field, question=question.text, gold=gold, answer=cot.answer,
+        question.document, question.field, question.text, gold, cot.answer,
         anls=plain, anls_blind=blind, right=(plain if rouge is None else rouge) >= metrics.RIGHT,
         confidence=cot.confidence, seconds=seconds, page=cot.page, box=cot.box.as_list() if cot.box else None,
         area=cot.area.as_list() if cot.area else None, area_hit=hit, iou=iou, grounded=cot.grounded,
-        signals=dict(cot.signals), rouge=rouge, kind=cot.analysis.kind, gold_box=place.as_list() if place else None,
-        steps=dict(cot.steps),
+        signals=dict(cot.signals), rouge=rouge, kind=cot.analysis.kind,
+        gold_box=place.as_list() if place else None, steps=dict(cot.steps),
     )  # fmt: skip
 
 
@@ -135,23 +135,23 @@ class Summary:
             anls=fmean(one.anls for one in answers),
             anls_blind=fmean(one.anls_blind for one in answers),
             right=fmean(right),
-            area_hit=mean_of(answers, "area_hit"),
+            area_hit=_mean_of(answers, "area_hit"),
             placed=sum(one.area_hit is not None for one in answers),
-            iou=mean_of(answers, "iou"),
+            iou=_mean_of(answers, "iou"),
             none=sum(one.answer is None for one in answers),
             seconds=fmean(one.seconds for one in answers),
             ece=confidence_metrics.calibration_error(sure, right),
             auroc=confidence_metrics.auroc(sure, right) if len(set(right)) == 2 else None,
             aurc=confidence_metrics.aurc(sure, right),
             map=box_map(answers),
-            rouge=mean_of(answers, "rouge"),
+            rouge=_mean_of(answers, "rouge"),
             refusal={name: getattr(found, name) for name in _REFUSAL} if found.unanswerable else None,
-            baseline_anls=mean_of(answers, "baseline_anls"),
-            baseline_seconds=mean_of(answers, "baseline_seconds"),
+            baseline_anls=_mean_of(answers, "baseline_anls"),
+            baseline_seconds=_mean_of(answers, "baseline_seconds"),
         )
 
 
-def mean_of(answers: Sequence[ScoredAnswer], name: str) -> float | None:
+def _mean_of(answers: Sequence[ScoredAnswer], name: str) -> float | None:
     """Mean of a field over the answers that have it; None without any."""
     values = [float(value) for one in answers if (value := getattr(one, name)) is not None]
     return fmean(values) if values else None
@@ -174,7 +174,7 @@ def refusals(answers: Sequence[ScoredAnswer]) -> metrics.Refusals:
 
 
 def by_kind(answers: Sequence[ScoredAnswer]) -> dict[str, Summary]:
-    """A summary for each outcome ("answered", "none") and for each kind that the model took a question for."""
+    """A summary for each outcome ("answered", "none") and each kind that the model took a question for."""
     groups = {
         "answered": [one for one in answers if one.answer is not None],
         "none": [one for one in answers if one.answer is None],
@@ -204,6 +204,7 @@ def read(path: Path) -> list[ScoredAnswer]:
     try:
         return [ScoredAnswer.from_json(row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]]
     except FileNotFoundError as error:
-        raise DocumentNotFound(f"there is no file {str(path)!r}.", hint="Write it with --json first.") from error
+        raise DocumentNotFound(f"there is no file {str(path)!r}.", hint="Write it with --json.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DocumentUnreadable(f"{str(path)!r} holds no rows: {error}.", hint="Write it with --json.") from error
+        why = f"{path.name!r} holds no rows: {error}."
+        raise DocumentUnreadable(why, hint="Write it with --json.") from error

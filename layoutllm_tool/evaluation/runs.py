@@ -26,7 +26,7 @@ def require(module: str, extra: str) -> None:
     """LayoutLLMError where the module is not installed: before an hour of asking, not after it."""
     if find_spec(module) is None:
         raise LayoutLLMError(
-            f"this needs {module}, which is not installed.", hint=f"Run: pip install 'layoutllm-tool[{extra}]'."
+            f"{module} is needed, but not installed.", hint=f"Run: pip install 'layoutllm-tool[{extra}]'."
         )
 
 
@@ -46,7 +46,7 @@ class Setting:
         """The folder given, or one called ``name`` in it. DocumentNotFound where it is no folder."""
         given: Path = self.arguments.data
         if not given.is_dir():
-            raise DocumentNotFound(f"there is no folder {str(given)!r}.", hint="Say with --data where the data lies.")
+            raise DocumentNotFound(f"there is no folder {str(given)!r}.", hint="Give another --data.")
         return given / name if (given / name).is_dir() else given
 
     def say(self, *lines: str) -> None:
@@ -61,7 +61,7 @@ def run_set(setting: Setting) -> int:
         require("matplotlib", "plots")
     items = _items(setting)
     if not any(item.questions for item in items):
-        raise DocumentNotFound("there are no questions to ask.", hint="Look at --data, --split, --numbers and --limit.")
+        raise DocumentNotFound("there are no questions.", hint="Look at --data, --split, --numbers, --limit.")
     if chosen.loop or chosen.each_check:
         return _run_workflow(setting, items)
     outcome = _asked(setting, items, _baseline() if chosen.baseline else None)
@@ -129,7 +129,8 @@ def _asked(
         plots.draw(outcome.answers, chosen.plots)
     if chosen.report:
         options = {"title": chosen.name, "limit": chosen.report_limit}
-        setting.say(f"Report: {html_report.write_report(outcome.answers, chosen.report, pictures, **options)}")
+        file = html_report.write_report(outcome.answers, chosen.report, pictures, **options)
+        setting.say(f"Report: {file}")
     return outcome
 
 
@@ -162,11 +163,12 @@ def run_fit(setting: Setting) -> int:
     answers = [one for path in chosen.rows for one in results.read(path)]
     fitted = fit_rows(answers, none_bias=chosen.none_bias, named_bias=chosen.named_bias)
     chosen.out.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
-    setting.say(f"{len(answers)} rows; bias of none {fitted['none_bias']:+.2f}, key named {fitted['named_bias']:+.2f}.")
+    biases = f"bias of none {fitted['none_bias']:+.2f}, key named {fitted['named_bias']:+.2f}"
+    setting.say(f"{len(answers)} rows; {biases}.")
     for kind, found in fitted_quality(answers, fitted).items():
         setting.say(
-            f"{kind}: {found.outcomes} outcomes, calibration error {found.error:.3f}, AUROC {found.separation:.3f} "
-            "(on the rows it was fitted to)."
+            f"{kind}: {found.outcomes} outcomes, calibration error {found.error:.3f}, "
+            f"AUROC {found.separation:.3f} (on the rows it was fitted to)."
         )
     for kind, checked in fitted.get("held_out", {}).items():
         setting.say(

@@ -1,8 +1,9 @@
 """Measure a first and a further question on a page, and decoding, beside ``transformers.generate``.
 
-Both sides run the same merged language model on the same text, in the dtype that is fastest on this CPU, one after the
-other in processes of their own, so that each has its own peak of memory. Seconds are medians over the repeats. Memory
-is the process's largest resident size, the interpreter and the libraries included. The command is ``bench``.
+Both sides run the same merged language model on the same text, in the dtype that is fastest on this CPU, one
+after the other in processes of their own, so that each has its own peak of memory. Seconds are medians over
+the repeats. Memory is the process's largest resident size, the interpreter and the libraries included. The
+command is ``bench``.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ DTYPES = ("bfloat16", "float32")
 
 
 def measure(page: Page, *, weights: Path | None = None, new_tokens: int = 64, repeats: int = 5) -> Report:
-    """Measure both sides on one page, and recognition where its text is not known yet. ModelError, OCRError."""
+    """Measure both sides on one page, and recognition where its text is unknown. ModelError, OCRError."""
     import multiprocessing
 
     import torch
@@ -57,7 +58,8 @@ def measure(page: Page, *, weights: Path | None = None, new_tokens: int = 64, re
 
     ours: Ours = apart(_ours)
     generate = fastest([apart(_generate, dtype) for dtype in DTYPES])
-    return Report(replace(ours, recognition=seconds), generate, new_tokens, repeats, torch.get_num_threads(), cpu())
+    ours, threads = replace(ours, recognition=seconds), torch.get_num_threads()
+    return Report(ours, generate, new_tokens, repeats, threads, cpu())
 
 
 def fastest(sides: Sequence[Generate]) -> Generate:
@@ -89,7 +91,13 @@ def _ours(page: Page, weights: Path | None, new_tokens: int, repeats: int) -> Ou
 
 
 def measure_ours(
-    decoder: CoTDecoder, page: Page, new_tokens: int, repeats: int, *, load: float = 0.0, chooser: Chooser | None = None
+    decoder: CoTDecoder,
+    page: Page,
+    new_tokens: int,
+    repeats: int,
+    *,
+    load: float = 0.0,
+    chooser: Chooser | None = None,
 ) -> Ours:
     """Measure in this process. With a ``chooser``, reading and asking include its part."""
     from layoutllm_tool.model.grammar import Constraints
@@ -163,7 +171,7 @@ def step_rate(decoder: CoTDecoder, read: ReadWindow, rows: int, new_tokens: int,
 
 
 def greedy(decoder: CoTDecoder, read: ReadWindow, ids: Tensor, new_tokens: int) -> Tensor:
-    """Greedy decoding behind a page without a grammar, step by step as generate does it: (B, 1) -> (B, new_tokens)."""
+    """Greedy decoding behind a page, step by step as generate does it: (B, 1) -> (B, new_tokens)."""
     import torch
 
     engine, said = decoder.engine, []
@@ -194,7 +202,7 @@ def _generate(page: Page, weights: Path | None, new_tokens: int, repeats: int, d
 
 
 def measure_generate(
-    language_model: PreTrainedModel, prompt: list[int], pad: int, new_tokens: int, repeats: int, *, load: float = 0.0
+    model: PreTrainedModel, prompt: list[int], pad: int, new_tokens: int, repeats: int, *, load: float = 0.0
 ) -> Generate:
     """Measure in this process: exactly ``new_tokens`` tokens (at least two), greedy."""
     import torch
@@ -202,9 +210,9 @@ def measure_generate(
     ids = torch.tensor([prompt])
 
     def say(count: int) -> None:
-        language_model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, min_new_tokens=count, max_new_tokens=count,
-            pad_token_id=pad,
+        model.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, min_new_tokens=count,
+            max_new_tokens=count, pad_token_id=pad,
         )  # fmt: skip
 
     with torch.inference_mode():
@@ -213,7 +221,7 @@ def measure_generate(
         first, _ = _timed(lambda: say(new_tokens), repeats)
     return Generate(
         load=load, prefill=prefill, first=first, rate=(new_tokens - 1) / max(first - prefill, 1e-9),
-        prompt_tokens=ids.shape[1], memory=peak_memory(), dtype=str(language_model.dtype).removeprefix("torch."),
+        prompt_tokens=ids.shape[1], memory=peak_memory(), dtype=str(model.dtype).removeprefix("torch."),
     )  # fmt: skip
 
 

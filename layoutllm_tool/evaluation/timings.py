@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 FURTHER_SHARE, DECODE_RATIO, RETRY_SAVES = 1 / 3, 2.5, 3
-"""The aims: a further question under a third of the first; decoding so many times as fast as generate; a corrected
-step 2 so many times cheaper than asking again from nothing."""
+"""The aims: a further question under a third of the first; decoding so many times as fast as generate;
+a corrected step 2 so many times cheaper than asking anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Report:
 
     @property
     def retry_saves(self) -> float:
-        """How many times cheaper a retry of step 3 is than asking anew: in seconds or in tokens, the lesser."""
+        """How many times cheaper a retry of step 3 is than asking anew: in seconds or tokens, the lesser."""
         return min(self.ours.first / self.ours.retry, self.ours.fed / max(self.ours.retry_fed, 1))
 
     @property

@@ -1,7 +1,7 @@
 """Compare the workflow with a single call: what its checks correct, spoil and flag, and what that costs.
 
-The same questions go through the graph twice: with one attempt each, and with the whole workflow (no language model in
-either). ``without`` leaves checks out, to measure what each of them is worth.
+The same questions go through the graph twice: with one attempt each, and with the whole workflow (no language
+model in either). ``without`` leaves checks out, to measure what each of them is worth.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.evaluation.results import Question, ScoredAnswer, mean_of, score
+from layoutllm_tool.evaluation.results import Question, ScoredAnswer, Summary, score
 from layoutllm_tool.evaluation.run import Item, Tick
 from layoutllm_tool.protocols import Reader
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowAnswer:
-    """One question's answer, whether the workflow flagged it as doubtful, and how often it called the tool."""
+    """One question's answer, whether the workflow flagged it, and how often it called the tool."""
 
     scored: ScoredAnswer
     flagged: bool
@@ -57,7 +57,7 @@ def ask_workflow(
     without: Collection[str] = (),
     tick: Tick | None = None,
 ) -> list[WorkflowAnswer]:
-    """Every question of every document through the workflow. LayoutLLMError where a document can't be loaded."""
+    """Ask every question through the workflow. LayoutLLMError where a document can't be loaded."""
     from graphs.state import Context
     from graphs.workflow import make_graph
     from layoutllm_tool.tool import LayoutLLMTool
@@ -83,9 +83,8 @@ def _plan(questions: Sequence[Question]) -> Plan:
     from graphs.plan import Plan
     from graphs.planner import question_of
 
-    return Plan(
-        questions=[question_of(q.text).model_copy(update={"name": f"q{n}"}) for n, q in enumerate(questions, start=1)]
-    )
+    found = [question_of(question.text) for question in questions]
+    return Plan(questions=[q.model_copy(update={"name": f"q{n}"}) for n, q in enumerate(found, start=1)])
 
 
 def _scored(question: Question, answer: Mapping[str, Any], page: Page, seconds: float) -> WorkflowAnswer:
@@ -98,23 +97,6 @@ def _scored(question: Question, answer: Mapping[str, Any], page: Page, seconds: 
     return WorkflowAnswer(scored, answer["verdict"] != "satisfied", answer["calls"])
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """Means over one pass."""
-
-    anls: float
-    right: float
-    area_hit: float | None
-    calls: float
-    seconds: float
-
-    @classmethod
-    def of(cls, found: Sequence[WorkflowAnswer]) -> Pass:
-        scored = [one.scored for one in found]
-        return cls(
-            anls=fmean(one.anls for one in scored),
-            right=fmean(one.right for one in scored),
-            area_hit=mean_of(scored, "area_hit"),
-            calls=fmean(one.calls for one in found),
-            seconds=fmean(one.seconds for one in scored),
-        )
+def summary(found: Sequence[WorkflowAnswer]) -> tuple[Summary, float]:
+    """Means over one pass, and the mean number of calls a question."""
+    return Summary.of([one.scored for one in found]), fmean(one.calls for one in found)

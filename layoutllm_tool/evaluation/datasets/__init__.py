@@ -1,4 +1,4 @@
-"""The data sets that ``layoutllm eval`` knows. One more is a module with ``items`` and an entry in ``DATASETS``."""
+"""The data sets of ``layoutllm eval``. One more is a module with ``items`` and an entry in ``DATASETS``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Dataset:
 
 
 _OCR = {"ocr": False}
-_SEVERAL = {"pages": 100, "seed": 0, "numbers": sroie.HELD_OUT, "limit": None, "ocr": False}
+_NUMBERED = {"numbers": sroie.HELD_OUT, "limit": None}
+_PAGES = {"pages": 100, "seed": 0}
 _EVERYDAY = "Everyday documents, asked as people ask (tests/data)."
 _WORDING = "Printed keys, asked in ten wordings and three capitalisations (tests/data)."
 _FUNSD = "FUNSD forms, each key's value asked for in the paper's form."
@@ -48,31 +49,27 @@ _SROIE = "SROIE receipts, the four fields asked for in the paper's form."
 _CORD = "CORD receipts, fifteen types asked for in the paper's form."
 _DEEPFORM = "Political-ad order forms (PDFs of several pages), five fields of DeepForm's labels."
 _DRAWN = "Pages drawn like those of training, with other seeds: to fit the confidence on."
-_REFUSAL = (
-    "As many questions without an answer on their page as with one: drawn forms, and with --data receipts that lack"
-    " fields."
-)
+_REFUSAL = "As many unanswerable questions as answerable ones: drawn forms, and with --data receipts."
+_DOCVQA = "DocVQA (single page) as published."
+_VISUALMRC = "VisualMRC as published, scored by ROUGE-L."
 DATASETS = {
-    "sroie": Dataset(_SROIE, sroie.items, "receipts", {"numbers": sroie.HELD_OUT, "limit": None, "ocr": True}),
+    "sroie": Dataset(_SROIE, sroie.items, "receipts", _NUMBERED | {"ocr": True}),
     "funsd": Dataset(_FUNSD, funsd.items, "forms", _OCR, "forms"),
     "cord": Dataset(_CORD, cord.items, "cord", _OCR | {"split": "test"}, "cord"),
     "deepform": Dataset(_DEEPFORM, deepform.items, "ads", sample="ads"),
-    "docvqa": Dataset("DocVQA (single page) as published.", docvqa.items, "docvqa", _OCR | {"split": "val"}, "docvqa"),
-    "visualmrc": Dataset(
-        "VisualMRC as published, scored by ROUGE-L.", visualmrc.items, "visualmrc", _OCR | {"split": "test"},
-        "visualmrc",
-    ),
+    "docvqa": Dataset(_DOCVQA, docvqa.items, "docvqa", _OCR | {"split": "val"}, "docvqa"),
+    "visualmrc": Dataset(_VISUALMRC, visualmrc.items, "visualmrc", _OCR | {"split": "test"}, "visualmrc"),
     "everyday": Dataset(_EVERYDAY, everyday.items, "everyday/open", sample="everyday", words=False),
     "wording": Dataset(_WORDING, everyday.items, "wording", sample="everyday", words=False),
-    "synthetic": Dataset(_DRAWN, synthetic.items, options={"pages": 100, "seed": 0}),
-    "refusal": Dataset(_REFUSAL, unanswerable.items, "receipts", _SEVERAL),
-}  # fmt: skip
+    "synthetic": Dataset(_DRAWN, synthetic.items, options=_PAGES),
+    "refusal": Dataset(_REFUSAL, unanswerable.items, "receipts", _OCR | _NUMBERED | _PAGES),
+}
 OTHER_NAMES = {"sroie": ("receipts",), "funsd": ("forms",), "deepform": ("ads",), "synthetic": ("drawn",)}
 """Under which the command knows the sets, too."""
 
 
 def sample(items: Sequence[Item], limit: int | None, seed: int, name: str) -> list[Item]:
-    """``limit`` questions drawn at random, the same ones for the same seed; documents without any are left out."""
+    """``limit`` questions drawn at random, the same for the same seed; documents without any are left out."""
     found = list(items)
     if limit is not None:
         every = [(i, j) for i, item in enumerate(found) for j in range(len(item.questions))]

@@ -1,8 +1,8 @@
-"""CORD receipts (Park et al. 2019, CC BY 4.0) in the paper's form of question: evaluation only, never training.
+"""CORD receipts (Park et al. 2019, CC BY 4.0) in the paper's form of question: never trained on.
 
-Reads the release of github.com/clovaai/cord (``<split>/json``, ``<split>/image``) and its form on Hugging Face
-(``metadata.jsonl`` with "file_name" and "ground_truth"). Each receipt is asked for the entity types that occur once on
-it. Parquet files are *not* read: export them first.
+Reads the release of github.com/clovaai/cord (``<split>/json``, ``<split>/image``) and its form on Hugging
+Face (``metadata.jsonl`` with "file_name" and "ground_truth"). Each receipt is asked for the entity types that
+occur once on it. Parquet files are *not* read: export them first.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _item(picture: Path, truth: Mapping[str, Any], ocr: bool) -> Item:
 
 
 def _questions(lines: Sequence[Mapping[str, Any]], name: str, size: tuple[int, int]) -> Iterator[Question]:
-    """One for each type that occurs once. Lines of one group are one entity; words of its key are not its value."""
+    """One for each type that occurs once. A group's lines are one entity; its key's words are no value."""
     entities: dict[str, dict[tuple[Any, Any], list[Mapping[str, Any]]]] = {}
     for line in lines:
         group = (line["group_id"], line.get("sub_group_id"))

@@ -1,7 +1,7 @@
 """Political-ad order forms with DeepForm's labels: PDFs of one to six pages, five fields asked for.
 
-The folder holds ``labels.jsonl`` and ``pdf/``. A label is a value without a place; the whole document is asked. The
-shipped weights have not read these documents.
+The folder holds ``labels.jsonl`` and ``pdf/``. A label is a value without a place; the whole document is
+asked. The shipped weights have not read these documents.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ Label = Mapping[str, Any]
 
 
 def items(data: Path, *, rows: Iterable[Label] | None = None) -> list[Item]:
-    """Each document (of all, or of ``rows``) with its labelled fields. DocumentNotFound, DocumentUnreadable."""
-    found = [Item(path(data, row), tuple(_questions(row))) for row in (labels(data) if rows is None else rows)]
+    """Each document (or those of ``rows``) with its labelled fields. DocumentNotFound, DocumentUnreadable."""
+    chosen = labels(data) if rows is None else rows
+    found = [Item(path(data, row), tuple(_questions(row))) for row in chosen]
     return [item for item in found if item.questions]
 
 

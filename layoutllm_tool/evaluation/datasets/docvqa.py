@@ -1,7 +1,8 @@
-"""DocVQA, task 1 (Mathew et al. 2021), as published: ``val_v1.0.json`` with pictures and OCR of Microsoft's Read API.
+"""DocVQA, task 1 (Mathew et al. 2021), as published: questions with pictures and OCR of Microsoft's Read API.
 
 The folder is the download's own (``documents``, ``ocr_results``) or that of the challenge's later packing
-(``spdocvqa_qas``, ``spdocvqa_images``, ``spdocvqa_ocr``). The test split has no answers and can't be scored here.
+(``spdocvqa_qas``, ``spdocvqa_images``, ``spdocvqa_ocr``). The test split has no answers and can't be scored
+here.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ _FOLDERS = ("", "spdocvqa_qas/", "{split}/", "qas/")
 def items(data: Path, *, split: str = "val", ocr: bool = False) -> list[Item]:
     """Pages with their questions; the published words, or with ``ocr`` the pictures alone.
 
-    A question's field is the first of its types where they are known ("table/list"), else "question". The published
-    words are read when a page is asked about. DocumentNotFound, DocumentUnreadable.
+    A question's field is the first of its types where they are known ("table/list"), else "question". The
+    published words are read when a page is asked about. DocumentNotFound, DocumentUnreadable.
     """
     names = [(folder + file).format(split=split) for folder in _FOLDERS for file in _FILES]
     file = first_file(data, names, f"questions of the split {split!r}")
@@ -53,8 +54,8 @@ def _question(entry: Mapping[str, Any]) -> Question:
     answers = entry.get("answers") or []
     if not isinstance(entry["question"], str) or not all(isinstance(answer, str) for answer in answers):
         raise TypeError("question and answers are not text")
-    types = entry.get("question_types") or ["question"]
-    return Question(f"docvqa/{PurePosixPath(entry['image']).stem}", str(types[0]), entry["question"], tuple(answers))
+    types, name = entry.get("question_types") or ["question"], PurePosixPath(entry["image"]).stem
+    return Question(f"docvqa/{name}", str(types[0]), entry["question"], tuple(answers))
 
 
 def _item(data: Path, picture: str, questions: list[Question], ocr: bool) -> Item:
@@ -71,12 +72,11 @@ def _pages(data: Path, picture: Path) -> list[Page]:
     file = inside(data, f"spdocvqa_ocr/{picture.stem}.json", f"ocr_results/{picture.stem}.json")
     reply, size = read_json(file), picture_size(picture)
     with reading(repr(file.name)):
-        pages = reply["recognitionResults"] if "recognitionResults" in reply else reply["analyzeResult"]["readResults"]
+        pages = reply.get("recognitionResults") or reply["analyzeResult"]["readResults"]
         width, height = pages[0].get("width") or size[0], pages[0].get("height") or size[1]
         across, down = size[0] / width, size[1] / height
-        words = [
-            {"text": word["text"], "box": around((x * across, y * down) for x, y in pairs(word["boundingBox"]))}
-            for line in pages[0]["lines"]
-            for word in line["words"]
-        ]
+        words = []
+        for word in (word for line in pages[0]["lines"] for word in line["words"]):
+            corners = ((x * across, y * down) for x, y in pairs(word["boundingBox"]))
+            words.append({"text": word["text"], "box": around(corners)})
     return load_words({"words": words}, [size])

@@ -1,7 +1,7 @@
 """Questions as people ask them: documents of everyday life, and printed keys asked for in many wordings.
 
-The folder holds ``questions.jsonl`` beside its documents. A row is one question, or a key with its ``wordings``: each
-of these is asked as written, in lower case and in capitals.
+The folder holds ``questions.jsonl`` beside its documents. A row is one question, or a key with its
+``wordings``: each of these is asked as written, in lower case and in capitals.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def _questions(row: dict[str, Any]) -> Iterator[Question]:
         return
     for number, wording in enumerate(row["wordings"], start=1):
         for case in CASES:
-            yield Question(f"{row['document']} {row['key']}", f"wording {number}", case(wording), golds, boxes)
+            name = f"{row['document']} {row['key']}"
+            yield Question(name, f"wording {number}", case(wording), golds, boxes)
 
 
 def changed_by_case(answers: Sequence[ScoredAnswer]) -> tuple[int, int]:

@@ -92,7 +92,7 @@ def inside(data: Path, *names: str) -> Path:
     for name in names:
         path = (root / name).resolve()
         if not path.is_relative_to(root):
-            raise DocumentNotAllowed(f"{name!r} lies outside {data}.", hint="A data set names its own files only.")
+            raise DocumentNotAllowed(f"{name!r} lies outside {data}.", hint="A set names its own files only.")
         if path.is_file():
             break
     return path

@@ -1,7 +1,7 @@
 """FUNSD forms in the paper's form of question.
 
-The licence is non-commercial: evaluation only, nothing of it may reach training data. Keys linked to more than one
-value are dropped, as in the paper; so are values without text.
+The licence is non-commercial: evaluation only, nothing of it may reach training data. Keys linked to more
+than one value are dropped, as in the paper; so are values without text.
 """
 
 from __future__ import annotations

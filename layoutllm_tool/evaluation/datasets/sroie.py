@@ -1,8 +1,8 @@
-"""SROIE 2019 receipts, task 3: the four questions in the paper's form, pictures in or the data set's words given.
+"""SROIE 2019 receipts, task 3: the four questions in the paper's form, on pictures or the data set's words.
 
 Two layouts are read: the published one (``img/*.jpg``, ``entities/*.txt`` or ``key/*.json``, ``box/*.txt`` or
-``.csv``), and the numbered copy that ``training.receipts`` reads (``images``, ``lines``, ``entities``). Receipts
-400-499 of the copy are never trained on.
+``.csv``), and the numbered copy that ``training.receipts`` reads (``images``, ``lines``, ``entities``). Its
+receipts 400-499 of the copy are never trained on.
 """
 
 from __future__ import annotations
@@ -14,16 +14,31 @@ from pathlib import Path
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.words import load_words
 from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.evaluation.datasets.files import around, pairs, picture_size, read_json, read_text, reading
+from layoutllm_tool.evaluation.datasets.files import (
+    around,
+    pairs,
+    picture_size,
+    read_json,
+    read_text,
+    reading,
+)
 from layoutllm_tool.evaluation.results import Question
 from layoutllm_tool.evaluation.run import Item, spread
 from layoutllm_tool.training import align
 from layoutllm_tool.training.receipts import FIELDS, FORM, dataset_page, entities, field_places
 
+Words = Callable[[], list[Page]]
 HELD_OUT = range(400, 500)
+_PICTURES = (".jpg", ".jpeg", ".png")
 
 
-def items(data: Path, *, numbers: Sequence[int] = HELD_OUT, limit: int | None = None, ocr: bool = True) -> list[Item]:
+def items(
+    data: Path,
+    *,
+    numbers: Sequence[int] = HELD_OUT,
+    limit: int | None = None,
+    ocr: bool = True,
+) -> list[Item]:
     """Receipts, ``limit`` of them evenly spaced, with a question for every labelled field.
 
     ``numbers`` choose among the numbered copy's. Without ``ocr`` the words are the data set's.
@@ -31,9 +46,9 @@ def items(data: Path, *, numbers: Sequence[int] = HELD_OUT, limit: int | None = 
     """
     if not (data / "img").is_dir():
         return [_numbered(data, number, ocr) for number in spread(numbers, limit)]
-    pictures = sorted(path for path in (data / "img").iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    pictures = sorted(path for path in (data / "img").iterdir() if path.suffix.lower() in _PICTURES)
     if not pictures:
-        raise DocumentNotFound(f"{data / 'img'} holds no pictures.", hint='Give the folder of "img" and "entities".')
+        raise DocumentNotFound(f"{data}/img holds no pictures.", hint='Give the folder that holds "img".')
     return [_published(data, picture, ocr) for picture in spread(pictures, limit)]
 
 
@@ -54,14 +69,12 @@ def _published(data: Path, picture: Path, ocr: bool) -> Item:
 
 def _words(page: Page | None, picture: Path) -> list[Page]:
     if page is None:
-        raise DocumentNotFound(f"{picture.name!r} has no words beside it.", hint='They lie in "box"; or give --ocr.')
+        raise DocumentNotFound(f"{picture.name!r} has no words.", hint='They lie in "box"; or give --ocr.')
     return [page]
 
 
-def _item(
-    picture: Path, name: str, fields: dict[str, str], page: Page | None, words: Callable[[], list[Page]] | None
-) -> Item:
-    """With gold boxes by the data set's own lines, for receipts of which text recognition loses the fields."""
+def _item(picture: Path, name: str, fields: dict[str, str], page: Page | None, words: Words | None) -> Item:
+    """With gold boxes by the data set's own lines, for fields that text recognition loses."""
     places = field_places(page, fields) if page else {}
     boxes = {field: (align.box_of(page, place.words),) for field, place in places.items()} if page else {}
     questions = tuple(
@@ -86,10 +99,11 @@ def _page(file: Path, picture: Path) -> Page:
 def _fields(data: Path, stem: str) -> dict[str, str]:
     file = _beside(data, stem, "entities/{}.txt", "entities/{}.json", "key/{}.json", "key/{}.txt")
     if file is None:
-        raise DocumentNotFound(f"{stem!r} has no labels in {data / 'entities'}.", hint="Its fields lie there as JSON.")
+        raise DocumentNotFound(f"{stem!r} has no labels.", hint=f"They lie in {data}/entities as JSON.")
     found = read_json(file)
     with reading(repr(file.name)):
-        return {name: found[name] for name in FIELDS if isinstance(found.get(name), str) and found[name].strip()}
+        texts = {name: found[name] for name in FIELDS if isinstance(found.get(name), str)}
+        return {name: text for name, text in texts.items() if text.strip()}
 
 
 def _beside(data: Path, stem: str, *forms: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""Drawn pages with seeds that training never uses: development data for the confidence, forms and refusals included."""
+"""Drawn pages with seeds that training never uses: development data for the confidence."""
 
 from __future__ import annotations
 
@@ -30,5 +30,6 @@ def page_item(page: Page, asked: list[QA], name: str) -> Item:
 def _question(page: Page, qa: QA, name: str) -> Question:
     lines = page.lines or ()
     boxes = tuple(lines[line].words[word].box for line, word in qa.words)
-    gold = (qa.answer,) if qa.answer else ()
-    return Question(name, qa.analysis.kind if gold else "none", qa.question, gold, (Box.union(boxes),) if boxes else ())
+    place = (Box.union(boxes),) if boxes else ()
+    gold, kind = ((qa.answer,), qa.analysis.kind) if qa.answer else ((), "none")
+    return Question(name, kind, qa.question, gold, place)

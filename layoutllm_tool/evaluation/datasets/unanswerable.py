@@ -1,8 +1,8 @@
 """Questions that their page does not answer: twenty fixed ones, and a set balanced with answerable ones.
 
-The balanced set has two halves: drawn forms, with seeds that neither training nor ``synthetic`` uses (blank fields,
-fields the form lacks), and held-out receipts from which one or two fields were removed. Every page gives as many
-unanswerable questions as answerable ones.
+The balanced set has two halves: drawn forms, with seeds that neither training nor ``synthetic`` uses (blank
+fields, fields the form lacks), and held-out receipts from which one or two fields were removed. Every page
+gives as many unanswerable questions as answerable ones.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from layoutllm_tool.training.data import receipt_pages
 from layoutllm_tool.training.factory.questions import lacks
 from layoutllm_tool.training.schema import QA, Example
 
+Pages = Callable[[int], Page]
 AIM = 15
 """Outcomes None, of the twenty fixed questions, that the first weights should reach."""
 SEED = 910_000_001
@@ -33,8 +34,9 @@ TRIES = 40
 """Seeds tried for one receipt: every third one yields a copy that lacks fields."""
 HALVES = ("forms", "receipts")
 """What a balanced question's document begins with, behind "refusal/"."""
-QUESTIONS: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))["questions"]
-"""The twenty: ``number`` of a receipt, ``text``, and the ``names`` under which a page would print the field."""
+_LIST = Path(__file__).with_suffix(".toml").read_text("utf-8")
+QUESTIONS: list[dict[str, Any]] = tomllib.loads(_LIST)["questions"]
+"""The twenty: ``number`` of a receipt, ``text``, and the ``names`` that a page would print for the field."""
 
 
 def fixed_items(data: Path) -> list[Item]:
@@ -74,7 +76,7 @@ def form_items(pages: int, *, seed: int = 0) -> list[Item]:
 
 
 def receipt_items(
-    data: Path, numbers: Iterable[int] = HELD_OUT, *, seed: int = 0, pages: Callable[[int], Page] | None = None
+    data: Path, numbers: Iterable[int] = HELD_OUT, *, seed: int = 0, pages: Pages | None = None
 ) -> list[Item]:
     """A copy of each receipt that lacks fields, where one can be made. DocumentNotFound.
 
@@ -87,7 +89,8 @@ def receipt_items(
 def _receipt(data: Path, number: int, seed: int, page: Page) -> Iterator[Item]:
     """One item or none."""
     for attempt in range(TRIES):
-        for example in source.examples(data, (number,), seed=SEED + seed * TRIES + attempt, pages=lambda _: page):
+        drawn = SEED + seed * TRIES + attempt
+        for example in source.examples(data, (number,), seed=drawn, pages=lambda _: page):
             if "/without-" in example.source:
                 if item := _balanced(example, f"refusal/receipts/{seed}-{number:03d}"):
                     yield item

@@ -1,7 +1,7 @@
-"""VisualMRC (Tanaka et al. 2021) as published: ``<split>.jsonl`` of screenshots, their regions, words and questions.
+"""VisualMRC (Tanaka et al. 2021) as published: screenshots, their regions, words and questions (JSON lines).
 
-Answers are in the annotators' own words: ROUGE-L tells right from wrong. The data set is given out on request, for
-research only; nothing of it is here. BLEU, METEOR and CIDEr are *not* computed.
+Answers are in the annotators' own words: ROUGE-L tells right from wrong. The data set is given out on
+request, for research only; nothing of it is here. BLEU, METEOR and CIDEr are *not* computed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from layoutllm_tool.evaluation.run import Item
 
 
 def items(data: Path, *, split: str = "test", ocr: bool = False) -> list[Item]:
-    """Screenshots with their questions; the published words (Tesseract's), or with ``ocr`` the pictures alone.
+    """Screenshots with their questions; the published words, or with ``ocr`` the pictures alone.
 
     The gold boxes are the regions that an answer was made from. DocumentNotFound, DocumentUnreadable.
     """
@@ -43,14 +43,17 @@ def _item(data: Path, entry: Mapping[str, Any], ocr: bool) -> Item:
     picture = inside(data, name, f"images/{PurePosixPath(name).name}", f"images/{name}")
     size, regions = picture_size(picture), entry["bounding_boxes"]
     boxes = {str(region["id"]): _box(region["shape"]) for region in regions}
-    words = [
-        {"text": word["word"], "box": _box(word["bbox"])} for region in regions for word in region.get("ocr_info") or ()
-    ]
+    read = [word for region in regions for word in region.get("ocr_info") or ()]
+    words = [{"text": word["word"], "box": _box(word["bbox"])} for word in read]
     questions = tuple(_questions(entry, boxes, size))
     return Item(picture, questions, None if ocr else partial(load_words, {"words": words}, [size]))
 
 
-def _questions(entry: Mapping[str, Any], boxes: Mapping[str, list[float]], size: tuple[int, int]) -> Iterator[Question]:
+def _questions(
+    entry: Mapping[str, Any],
+    boxes: Mapping[str, list[float]],
+    size: tuple[int, int],
+) -> Iterator[Question]:
     document = f"visualmrc/{entry['id']}"
     for asked in entry["qa_data"]:
         answer, text = asked["answer"], asked["question"]["text"]
