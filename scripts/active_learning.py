@@ -98,7 +98,8 @@ def main(arguments: Sequence[str] | None = None, *, make: Make = make_reader) ->
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("active_learning", description="What reviewing pays.")
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser("active_learning", formatter_class=formatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="DeepForm's folder")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="to start with (the shipped ones)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of all that is made; resumed")

@@ -87,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("batch_benchmark", description="Measure a batch.")
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser("batch_benchmark", formatter_class=formatter)
     parser.add_argument("source", metavar="SOURCE", help="as for `layoutllm batch`")
     parser.add_argument("--task", default="Extract company, date, address and total", metavar="TEXT")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the batches; resumed")

@@ -217,11 +217,11 @@ def fit_none_bias(answers: Sequence[ScoredAnswer], before: float = 0.0) -> float
     answered = [one.anls for one in known if one.gold and one.answer is not None]
     hoped = sum(answered) / len(answered) if answered else 0.0
     odds = np.array([_lead(one) for one in known])
-    said = np.array([one.anls if one.answer is not None else hoped if one.gold else 0.0 for one in known])
-    silent = np.array([float(not one.gold) for one in known])
+    kept = np.array([one.anls if one.answer is not None else hoped if one.gold else 0.0 for one in known])
+    without = np.array([float(not one.gold) for one in known])
     turns = np.sort(-odds)
     shifts = [0.0, *(turns[1:] + turns[:-1]) / 2, turns[0] - 1.0, turns[-1] + 1.0]
-    scores = [float(np.where(odds + shift > 0, silent, said).sum()) for shift in shifts]
+    scores = [float(np.where(odds + shift > 0, without, kept).sum()) for shift in shifts]
     best = max(scores)
     shift = min((s for s, value in zip(shifts, scores, strict=True) if value >= best - 1e-9), key=abs)
     return round(before + float(np.clip(shift, -10.0, 10.0)), 4)

@@ -36,8 +36,8 @@ def anls(prediction: str | None, golds: Sequence[str], *, blind: bool = False) -
     """
     if not golds:
         raise ValueError("ANLS needs at least one gold answer")
-    said = _tidy(prediction or "", blind)
-    return max(_likeness(said, _tidy(gold, blind)) for gold in golds)
+    text = _tidy(prediction or "", blind)
+    return max(_likeness(text, _tidy(gold, blind)) for gold in golds)
 
 
 def _tidy(text: str, blind: bool) -> str:
@@ -59,12 +59,12 @@ def rouge_l(prediction: str | None, golds: Sequence[str]) -> float:
     """
     if not golds:
         raise ValueError("ROUGE-L needs at least one gold answer")
-    said = _TOKEN.findall((prediction or "").lower())
+    words = _TOKEN.findall((prediction or "").lower())
     wanted = [tokens for gold in golds if (tokens := _TOKEN.findall(gold.lower()))]
-    if not said or not wanted:
-        return float(not said and len(wanted) < len(golds))
-    common = [LCSseq.similarity(said, tokens) for tokens in wanted]
-    precision = max(common) / len(said)
+    if not words or not wanted:
+        return float(not words and len(wanted) < len(golds))
+    common = [LCSseq.similarity(words, tokens) for tokens in wanted]
+    precision = max(common) / len(words)
     recall = max(found / len(tokens) for found, tokens in zip(common, wanted, strict=True))
     if not precision:
         return 0.0
@@ -176,6 +176,6 @@ class Refusals:
     def of(cls, answerable: Sequence[bool], answers: Sequence[str | None]) -> Refusals:
         from sklearn.metrics import precision_recall_fscore_support
 
-        silent, refused = [not known for known in answerable], [answer is None for answer in answers]
-        scores = precision_recall_fscore_support(silent, refused, average="binary", zero_division=0.0)
-        return cls(sum(silent), sum(refused), *map(float, scores[:3]))
+        without, refused = [not known for known in answerable], [answer is None for answer in answers]
+        scores = precision_recall_fscore_support(without, refused, average="binary", zero_division=0.0)
+        return cls(sum(without), sum(refused), *map(float, scores[:3]))

@@ -133,17 +133,17 @@ def workflow_table(found: Comparison) -> Table:
     """A single call beside the workflow, and what became of right and wrong answers."""
     (once, once_calls), (flow, flow_calls) = summary(found.once), summary(found.workflow)
     total, wrong = len(found.once), found.changed(False, False) + found.changed(False, True)
-    mended, spoilt = found.changed(False, True), found.changed(True, False)
+    corrected, spoilt = found.changed(False, True), found.changed(True, False)
     rows = [
         ("anls", once.anls, flow.anls),
         ("right", once.right, flow.right),
         ("area hit", once.area_hit, flow.area_hit),
         ("calls a question", number(once_calls, 2), number(flow_calls, 2)),
         ("seconds a question", number(once.seconds, 2), number(flow.seconds, 2)),
-        ("wrong -> right", "", f"{mended} of {wrong}"),
+        ("wrong -> right", "", f"{corrected} of {wrong}"),
         ("right -> wrong", "", f"{spoilt} of {total - wrong}"),
-        ("wrong -> flagged", "", f"{found.flagged(right=False)} of {wrong - mended + spoilt}"),
-        ("right -> flagged", "", f"{found.flagged(right=True)} of {total - wrong + mended - spoilt}"),
+        ("wrong -> flagged", "", f"{found.flagged(right=False)} of {wrong - corrected + spoilt}"),
+        ("right -> flagged", "", f"{found.flagged(right=True)} of {total - wrong + corrected - spoilt}"),
     ]
     return table("The workflow", ("", "one call", "workflow"), rows)
 
@@ -156,5 +156,5 @@ def checks_table(without: Mapping[str, Comparison]) -> Table:
         counts = (found.changed(False, True), found.changed(True, False))
         flagged = (found.flagged(right=False), found.flagged(right=True))
         rows.append(("-" if name == "all" else name, flow.anls, *counts, *flagged, number(calls, 2)))
-    headings = ("without", "anls", "mended", "spoilt", "wrong flagged", "right flagged", "calls")
+    headings = ("without", "anls", "corrected", "spoilt", "wrong flagged", "right flagged", "calls")
     return table("What each check is worth", headings, rows)

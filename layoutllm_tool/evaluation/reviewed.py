@@ -28,15 +28,15 @@ def frozen_of(folder: Path) -> Frozen:
     return Frozen(tuple(case for _, case in sorted(found, key=lambda one: one[0])), languages)
 
 
-def _case(store: Store, said: Reviewed) -> tuple[tuple[int, str], Case] | None:
+def _case(store: Store, decision: Reviewed) -> tuple[tuple[int, str], Case] | None:
     """With its place in the order; None where the document has left the source."""
-    source, done, after = store.input_of(said.key), store.document(said.key), said.after
+    source, done, after = store.input_of(decision.key), store.document(decision.key), decision.after
     if source is None or done is None or done.sha256 is None:
         return None
     if "://" in source.name:
         raise RegistryError(f"{source.name} is no file.", hint="Freeze what was reviewed of local files.")
     answer = after["cot"].get("answer")
     answers = (str(answer),) if answer is not None else ()
-    return (source.position, said.name), Case(
+    return (source.position, decision.name), Case(
         Path(source.name), done.sha256, str(after["cot"]["question"]), answers, source.page
     )

@@ -95,10 +95,10 @@ def _ask(
 
 def _with_baseline(scored: ScoredAnswer, page: Page, baseline: Baseline) -> ScoredAnswer:
     begun = time.perf_counter()
-    said = baseline.ask(page.text, scored.question)
+    answer = baseline.ask(page.text, scored.question)
     seconds = time.perf_counter() - begun
-    value = anls(said, scored.gold) if scored.gold else 0.0
-    return replace(scored, baseline=said, baseline_anls=value, baseline_seconds=seconds)
+    value = anls(answer, scored.gold) if scored.gold else 0.0
+    return replace(scored, baseline=answer, baseline_anls=value, baseline_seconds=seconds)
 
 
 def _failed(question: Question) -> ScoredAnswer:

@@ -144,9 +144,9 @@ def run_unanswerable(setting: Setting) -> int:
     for item, question in zip(items, unanswerable.QUESTIONS, strict=True):
         if names := unanswerable.present(question["names"], reader.load(item.path).pages[0]):
             setting.say(f"{item.path.name} as read holds {', '.join(names)}: its question may be answerable.")
-    silent = sum(one.right for one in outcome.answers)
-    setting.say(f"None: {silent} of {len(items)} (aim: {unanswerable.AIM}).", *outcome.errors)
-    return int(silent < unanswerable.AIM)
+    refused = sum(one.right for one in outcome.answers)
+    setting.say(f"None: {refused} of {len(items)} (aim: {unanswerable.AIM}).", *outcome.errors)
+    return int(refused < unanswerable.AIM)
 
 
 def run_keys(setting: Setting) -> int:

@@ -174,14 +174,14 @@ def greedy(decoder: CoTDecoder, read: ReadWindow, ids: Tensor, new_tokens: int) 
     """Greedy decoding behind a page, step by step as generate does it: (B, 1) -> (B, new_tokens)."""
     import torch
 
-    engine, said = decoder.engine, []
+    engine, tokens = decoder.engine, []
     with torch.inference_mode():
         tail = engine.new_tail(len(ids), new_tokens + 1)
         for _ in range(new_tokens):
             hidden = engine.step(decoder.model.embed(ids, None, None), read.cache, tail, [1] * len(ids))
             ids = engine.logits(hidden[:, -1]).argmax(-1, keepdim=True)
-            said.append(ids)
-    return torch.cat(said, dim=1)
+            tokens.append(ids)
+    return torch.cat(tokens, dim=1)
 
 
 # -- generate's side ----------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def _questions(row: dict[str, Any]) -> Iterator[Question]:
 
 def changed_by_case(answers: Sequence[ScoredAnswer]) -> tuple[int, int]:
     """(keys with a wording whose answer changes with its capitals, all keys)."""
-    said: dict[str, dict[str, set[str | None]]] = defaultdict(lambda: defaultdict(set))
+    answers_of: dict[str, dict[str, set[str | None]]] = defaultdict(lambda: defaultdict(set))
     for one in answers:
-        said[one.document][one.question.casefold()].add(one.answer)
-    return sum(any(len(texts) > 1 for texts in key.values()) for key in said.values()), len(said)
+        answers_of[one.document][one.question.casefold()].add(one.answer)
+    return sum(any(len(texts) > 1 for texts in key.values()) for key in answers_of.values()), len(answers_of)

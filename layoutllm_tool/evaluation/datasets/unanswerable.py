@@ -100,9 +100,10 @@ def _receipt(data: Path, number: int, seed: int, page: Page) -> Iterator[Item]:
 def _balanced(example: Example, name: str) -> Item | None:
     """As many answerable questions as unanswerable ones, in the page's order. None where it lacks either."""
     asked = [qa for qa in example.questions if isinstance(qa, QA)]
-    silent, spoken = [qa for qa in asked if qa.answer is None], [qa for qa in asked if qa.answer is not None]
-    each, rng = min(len(silent), len(spoken)), Random(name)
-    chosen = [*rng.sample(silent, each), *rng.sample(spoken, each)]
+    without = [qa for qa in asked if qa.answer is None]
+    answered = [qa for qa in asked if qa.answer is not None]
+    each, rng = min(len(without), len(answered)), Random(name)
+    chosen = [*rng.sample(without, each), *rng.sample(answered, each)]
     kept = [qa for qa in asked if any(qa is one for one in chosen)]
     return page_item(example.page, kept, name) if kept else None
 
