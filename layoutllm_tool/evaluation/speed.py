@@ -8,6 +8,9 @@ command is ``bench``.
 
 from __future__ import annotations
 
+import multiprocessing
+import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,20 +18,22 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.evaluation.baseline import chat_ids
 from layoutllm_tool.evaluation.timings import Generate, Ours, Report
+from layoutllm_tool.model.choosing import Chooser
+from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
+from layoutllm_tool.model.grammar import Constraints, Decoded
+from layoutllm_tool.model.numerics import cpu
+from layoutllm_tool.model.page_index import PageIndex
+from layoutllm_tool.model.weights import load_weights
+from layoutllm_tool.ocr import ReadingCache, recognise_page
 from layoutllm_tool.registry import resolve
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel
-
-    from layoutllm_tool.model.choosing import Chooser
-    from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
-    from layoutllm_tool.model.grammar import Decoded
 
 QUESTIONS = (
     "What is the total?",
@@ -43,12 +48,6 @@ DTYPES = ("bfloat16", "float32")
 
 def measure(page: Page, *, weights: Path | None = None, new_tokens: int = 64, repeats: int = 5) -> Report:
     """Measure both sides on one page, and recognition where its text is unknown. ModelError, OCRError."""
-    import multiprocessing
-
-    import torch
-
-    from layoutllm_tool.model.numerics import cpu
-
     seconds, page = _recognised(page, repeats)
     context, folder = multiprocessing.get_context("spawn"), resolve(weights)
 
@@ -71,8 +70,6 @@ def _recognised(page: Page, repeats: int) -> tuple[float | None, Page]:
     """Recognise the page without a cache."""
     if page.lines is not None:
         return None, page
-    from layoutllm_tool.ocr import ReadingCache, recognise_page
-
     return _timed(lambda: recognise_page(page, cache=ReadingCache()), min(repeats, 3))
 
 
@@ -80,14 +77,38 @@ def _recognised(page: Page, repeats: int) -> tuple[float | None, Page]:
 
 
 def _ours(page: Page, weights: Path | None, new_tokens: int, repeats: int) -> Ours:
-    from layoutllm_tool.model.choosing import Chooser
-    from layoutllm_tool.model.decoding import CoTDecoder
-    from layoutllm_tool.model.weights import load_weights
-
     begun = time.perf_counter()
     decoder, chooser = CoTDecoder(*load_weights(weights)), Chooser.load()
     load = time.perf_counter() - begun
     return measure_ours(decoder, page, new_tokens, repeats, load=load, chooser=chooser)
+
+
+class _Reading:
+    """A page to read and ask, window by window. With a chooser, reading and asking include its part."""
+
+    def __init__(self, decoder: CoTDecoder, page: Page, chooser: Chooser | None) -> None:
+        self.decoder, self.page, self.chooser = decoder, page, chooser
+        self.windows = decoder.processor.windows(page)
+        self.index: PageIndex | None = None
+
+    def read(self) -> list[ReadWindow]:
+        self.index = self.chooser.index(self.page) if self.chooser else None
+        return [self.decoder.read(window) for window in self.windows]
+
+    def ask(self, known: Sequence[ReadWindow], question: str) -> int:
+        """Tokens of the chains."""
+        tokens = 0
+        for window in known:
+            decoded = self.decode(window, question)
+            tokens += decoded.tokens
+            if self.chooser and self.index:
+                self.chooser.choose(self.index, question, decoded, window.window, Constraints())
+        return tokens
+
+    def decode(self, window: ReadWindow, question: str, before: Decoded | None = None) -> Decoded:
+        """Decode step 3 alone with ``before``, whose first steps are kept."""
+        kept = Constraints(analysis=before.analysis, segments=before.segments) if before else Constraints()
+        return self.decoder.decode(window, [(question, kept)])[0]
 
 
 def measure_ours(
@@ -99,41 +120,18 @@ def measure_ours(
     load: float = 0.0,
     chooser: Chooser | None = None,
 ) -> Ours:
-    """Measure in this process. With a ``chooser``, reading and asking include its part."""
-    from layoutllm_tool.model.grammar import Constraints
-
-    questions, processor = QUESTIONS, decoder.processor
-    windows = processor.windows(page)
-    index = chooser.index(page) if chooser else None
-
-    def read() -> list[ReadWindow]:
-        nonlocal index
-        index = chooser.index(page) if chooser else None
-        return [decoder.read(window) for window in windows]
-
-    def ask(known: Sequence[ReadWindow], question: str) -> int:
-        tokens = 0
-        for window in known:
-            (decoded,) = decoder.decode(window, [(question, Constraints())])
-            tokens += decoded.tokens
-            if chooser and index:
-                chooser.choose(index, question, decoded, window.window, Constraints())
-        return tokens
-
-    def again(known: ReadWindow, before: Decoded) -> Decoded:
-        kept = Constraints(analysis=before.analysis, segments=before.segments)
-        return decoder.decode(known, [(questions[0], kept)])[0]
-
-    ask(read(), questions[0])  # warms up
-    prefill, known = _timed(read, repeats)
-    first, _ = _timed(lambda: ask(read(), questions[0]), repeats)
-    further = [_timed(partial(ask, known, question), repeats) for question in questions[1:]]
-    seconds, tokens = sum(took for took, _ in further), sum(count for _, count in further)
-    asked = sum(len(processor.question_ids(question)) * len(windows) for question in questions[1:])
-    chains = [(window, decoder.decode(window, [(questions[0], Constraints())])[0]) for window in known]
+    """Measure in this process."""
+    start, *others = QUESTIONS
+    reading, ids = _Reading(decoder, page, chooser), decoder.processor.question_ids
+    reading.ask(reading.read(), start)  # warms up
+    prefill, known = _timed(reading.read, repeats)
+    first, _ = _timed(lambda: reading.ask(reading.read(), start), repeats)
+    further = [_timed(partial(reading.ask, known, question), repeats) for question in others]
+    tokens = sum(count for _, count in further)
+    asked = sum(len(ids(question)) * len(known) for question in others)
+    chains = [(window, reading.decode(window, start)) for window in known]
     window, chain = next(((w, c) for w, c in chains if c.segments), chains[0])
-    retry, revised = _timed(lambda: again(window, chain), repeats)
-    question = len(processor.question_ids(questions[0]))
+    retry, revised = _timed(lambda: reading.decode(window, start, chain), repeats)
     return Ours(
         load=load,
         recognition=None,
@@ -141,16 +139,16 @@ def measure_ours(
         first=first,
         further=median(took for took, _ in further),
         retry=retry,
-        fed=len(window.window.prompt) + question + chain.tokens,
-        retry_fed=question + revised.tokens,
+        fed=len(window.window.prompt) + len(ids(start)) + chain.tokens,
+        retry_fed=len(ids(start)) + revised.tokens,
         decoded=_chosen(chain),
         retry_decoded=_chosen(revised),
         answer_tokens=tokens,
-        chain_rate=(tokens + asked) / seconds,
+        chain_rate=(tokens + asked) / sum(took for took, _ in further),
         step_rate=step_rate(decoder, known[0], 1, new_tokens, repeats),
         step_rate_8=step_rate(decoder, known[0], 8, new_tokens, repeats),
-        page_tokens=sum(len(window.prompt) for window in windows),
-        windows=len(windows),
+        page_tokens=sum(len(window.prompt) for window in reading.windows),
+        windows=len(known),
         memory=peak_memory(),
         numerics=decoder.engine.numerics.value,
     )
@@ -163,17 +161,13 @@ def _chosen(decoded: Decoded) -> int:
 
 def step_rate(decoder: CoTDecoder, read: ReadWindow, rows: int, new_tokens: int, repeats: int) -> float:
     """Tokens a second of bare decoding behind a page."""
-    import torch
-
     start = torch.tensor(decoder.processor.question_ids(QUESTIONS[0])[-1:]).expand(rows, 1)
     seconds, _ = _timed(lambda: greedy(decoder, read, start, new_tokens), repeats)
     return rows * new_tokens / seconds
 
 
-def greedy(decoder: CoTDecoder, read: ReadWindow, ids: Tensor, new_tokens: int) -> Tensor:
+def greedy(decoder: CoTDecoder, read: ReadWindow, ids: torch.Tensor, new_tokens: int) -> torch.Tensor:
     """Greedy decoding behind a page, step by step as generate does it: (B, 1) -> (B, new_tokens)."""
-    import torch
-
     engine, tokens = decoder.engine, []
     with torch.inference_mode():
         tail = engine.new_tail(len(ids), new_tokens + 1)
@@ -188,10 +182,6 @@ def greedy(decoder: CoTDecoder, read: ReadWindow, ids: Tensor, new_tokens: int) 
 
 
 def _generate(page: Page, weights: Path | None, new_tokens: int, repeats: int, dtype: str) -> Generate:
-    import torch
-
-    from layoutllm_tool.model.weights import load_weights
-
     begun = time.perf_counter()
     model, processor = load_weights(weights)
     language_model, tokenizer = model.language_model.to(getattr(torch, dtype)), processor.tokenizer
@@ -205,8 +195,6 @@ def measure_generate(
     model: PreTrainedModel, prompt: list[int], pad: int, new_tokens: int, repeats: int, *, load: float = 0.0
 ) -> Generate:
     """Measure in this process: exactly ``new_tokens`` tokens (at least two), greedy."""
-    import torch
-
     ids = torch.tensor([prompt])
 
     def say(count: int) -> None:
@@ -240,8 +228,5 @@ def _timed(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
 
 def peak_memory() -> int:
     """Largest resident size of this process so far, in bytes."""
-    import resource
-    import sys
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
