@@ -9,10 +9,18 @@ import re
 from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from layoutllm_tool.model.base import base_model
 
 NEW_TOKENS = 40
 _SLOT = "(the page goes here)"
@@ -63,11 +71,6 @@ class PlainBackbone:
     """
 
     def __init__(self, folder: Path | None = None, *, new_tokens: int = NEW_TOKENS) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        from layoutllm_tool.model.base import base_model
-
         folder = folder or base_model()
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
         self.model: PreTrainedModel = model.eval()
@@ -80,8 +83,6 @@ class PlainBackbone:
 
     def say(self, page_text: str, question: str) -> str:
         """The model's own words, greedy, at most ``new_tokens`` tokens."""
-        import torch
-
         asked = chat_ids(self.tokenizer, page_text, question)
         cache = self._behind(asked)
         ids = torch.tensor([asked])
@@ -98,8 +99,6 @@ class PlainBackbone:
 
         Empty where an earlier call broke off in the middle.
         """
-        from transformers import DynamicCache
-
         cache, known = self._cache, self._cached_ids
         self._cache = None
         differing = (i for i, (a, b) in enumerate(zip(asked, known, strict=False)) if a != b)
