@@ -43,7 +43,7 @@ train: $(VENV)/.package ## Train the shipped weights anew (hours; resumes), into
 	$(BIN)/layoutllm train --recipe smol-cpu --data $(DATA) --out out/train
 
 .PHONY: eval
-eval: $(VENV)/.package ## Score receipts 400-499 and the unanswerable questions, beside the untuned backbone
+eval: $(VENV)/.eval ## Score receipts 400-499 and the unanswerable questions, beside the untuned backbone
 	$(BIN)/layoutllm eval receipts --data $(DATA) --baseline
 	$(BIN)/layoutllm eval unanswerable --data $(DATA)
 
@@ -67,9 +67,13 @@ $(VENV)/.package: pyproject.toml $(VENV)/.torch
 	$(BIN)/pip install --editable .
 	@touch $@
 
+$(VENV)/.eval: pyproject.toml $(VENV)/.torch
+	$(BIN)/pip install --editable '.[eval]'
+	@touch $@ $(VENV)/.package
+
 $(VENV)/.test: pyproject.toml $(VENV)/.torch
 	$(BIN)/pip install --editable '.[test]'
-	@touch $@ $(VENV)/.package
+	@touch $@ $(VENV)/.package $(VENV)/.eval
 
 $(VENV)/.ocr-test: $(VENV)/.test
 	scripts/debian tesseract-ocr tesseract-ocr-osd tesseract-ocr-jpn fonts-dejavu fonts-liberation \

@@ -103,10 +103,13 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = add_command(commands, "bench", _bench, summary="measure speed and memory", description=text)
     parser.add_argument("file", nargs="?", metavar="FILE", help="the document to ask (default: the sample invoice)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    training = "measure training instead, beside the machine's ceiling"
-    parser.add_argument("--training", action="store_true", help=training)
-    service = "measure the HTTP service: one caller after another, then 64 at once"
-    parser.add_argument("--service", action="store_true", help=service)
+    parser.add_argument(
+        "--training", action="store_true", help="measure training instead, beside the machine's ceiling"
+    )
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights (default: the shipped ones)")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens that both sides decode")
+    parser.add_argument("--repeats", type=int, default=5, help="medians are taken over these")
+    parser.set_defaults(run=_bench)
 
 
 def _bench(options: argparse.Namespace, _reader: Reader | None) -> int:
@@ -116,13 +119,11 @@ def _bench(options: argparse.Namespace, _reader: Reader | None) -> int:
         found = throughput.measure()
         sys.stdout.write((json.dumps(found.to_json(), indent=1) if options.json else throughput.show(found)) + "\n")
         return 0
-    if options.service:
-        from layoutllm_tool.evaluation.service import bench as service
-
-        return service(json=options.json)
     from layoutllm_tool.evaluation.bench import bench
 
-    return bench(options.file, json=options.json)
+    return bench(
+        options.file, json=options.json, weights=options.weights, new_tokens=options.tokens, repeats=options.repeats
+    )
 
 
 def _add_eval(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from layoutllm_tool.evaluation.calibration import SIGNS, fit_checked, fit_confidence, fit_rows
-from layoutllm_tool.evaluation.rows import Row
+from layoutllm_tool.evaluation.results import ScoredAnswer
 from layoutllm_tool.readers.confidence import BIAS, confidence, features
 
 
@@ -35,7 +35,7 @@ def test_the_quality_is_that_of_documents_left_out() -> None:
     fitted, quality = fit_checked(signals, right, documents)
     assert quality is not None and quality.outcomes == 60
     many, truth, _ = drawn(3000, 60, "others")
-    from layoutllm_tool.evaluation.metrics import auroc
+    from layoutllm_tool.evaluation.confidence_metrics import auroc
 
     by_heart = auroc([confidence(fit_confidence(signals, right, penalty=0.3), found) for found in signals], right)
     elsewhere = auroc([confidence(fitted, found) for found in many], truth)
@@ -44,7 +44,7 @@ def test_the_quality_is_that_of_documents_left_out() -> None:
 
 
 def test_checked_confidence_is_calibrated_on_other_outcomes() -> None:
-    from layoutllm_tool.evaluation.metrics import calibration_error
+    from layoutllm_tool.evaluation.confidence_metrics import calibration_error
 
     signals, right, documents = drawn(150, 30, "few")
     others, truth, _ = drawn(4000, 30, "check")
@@ -65,8 +65,8 @@ def test_fitting_is_the_same_again() -> None:
     assert fit_checked(*data) == fit_checked(*data)
 
 
-def row(number: int, *, right: bool, failed: bool = False) -> Row:
-    return Row(
+def row(number: int, *, right: bool, failed: bool = False) -> ScoredAnswer:
+    return ScoredAnswer(
         f"page-{number % 7}", "f", "q", ("a",), None if failed else "a", float(right), float(right), right, 0.5, 0.1,
         signals={} if failed else {"answer_logprob": -0.1 if right else -3.0 - number % 3, "none_logprob": -9.0, "length": float(right)},
         failed=failed,

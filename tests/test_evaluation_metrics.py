@@ -12,29 +12,13 @@ from hypothesis import strategies as st
 
 from layoutllm_tool.cot import Area
 from layoutllm_tool.documents.geometry import Box
-from layoutllm_tool.evaluation import metrics
+from layoutllm_tool.evaluation import confidence_metrics, metrics
 from layoutllm_tool.evaluation.calibration import fit_confidence, fit_none_bias, fit_rows
-from layoutllm_tool.evaluation.rows import Row
+from layoutllm_tool.evaluation.results import ScoredAnswer
 from layoutllm_tool.readers.confidence import BIAS, confidence, sigmoid
 from layoutllm_tool.testing import page_from_text
 
 WORDS = st.text(alphabet="abcDE 12.,-()", max_size=12)
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "distance"),
-    [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2), ("12.50", "12.5", 1)],
-)
-def test_levenshtein(a: str, b: str, distance: int) -> None:
-    assert metrics.levenshtein(a, b) == metrics.levenshtein(b, a) == distance
-
-
-@given(WORDS, WORDS, WORDS)
-def test_levenshtein_is_a_distance(a: str, b: str, c: str) -> None:
-    d = metrics.levenshtein
-    assert d(a, a) == 0
-    assert abs(len(a) - len(b)) <= d(a, b) <= max(len(a), len(b))
-    assert d(a, c) <= d(a, b) + d(b, c)
 
 
 @pytest.mark.parametrize(
@@ -114,23 +98,23 @@ def test_iou_takes_the_best_of_equal_places() -> None:
 
 
 def test_calibration_error_by_hand() -> None:
-    assert metrics.calibration_error([0.9, 0.9, 0.9, 0.9], [True, True, True, False]) == pytest.approx(0.15)
-    assert metrics.calibration_error([1.0, 0.0], [True, False]) == 0.0
-    assert metrics.calibration_error([1.0, 0.0], [False, True]) == 1.0
+    assert confidence_metrics.calibration_error([0.9, 0.9, 0.9, 0.9], [True, True, True, False]) == pytest.approx(0.15)
+    assert confidence_metrics.calibration_error([1.0, 0.0], [True, False]) == 0.0
+    assert confidence_metrics.calibration_error([1.0, 0.0], [False, True]) == 1.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30))
 def test_auroc_counts_pairs(pairs: list[tuple[float, bool]]) -> None:
     scores, right = [s for s, _ in pairs], [r for _, r in pairs]
     good, bad = [s for s, r in pairs if r], [s for s, r in pairs if not r]
-    found = metrics.auroc(scores, right)
+    found = confidence_metrics.auroc(scores, right)
     if not good or not bad:
         assert math.isnan(found)
         return
     won = sum((g > b) + 0.5 * (g == b) for g in good for b in bad)
     assert found == pytest.approx(won / (len(good) * len(bad)))
-    assert metrics.auroc([-s for s in scores], right) == pytest.approx(1 - found)
-    assert 0 <= metrics.calibration_error(scores, right) <= 1
+    assert confidence_metrics.auroc([-s for s in scores], right) == pytest.approx(1 - found)
+    assert 0 <= confidence_metrics.calibration_error(scores, right) <= 1
 
 
 # -- confidence ---------------------------------------------------------------------------------------------------------
@@ -159,7 +143,7 @@ def test_fit_finds_the_law_that_made_the_data() -> None:
     assert fitted["a"] == pytest.approx(2.0, abs=0.2)
     assert fitted["b"] == pytest.approx(-1.0, abs=0.1)
     sure = [confidence(fitted, found) for found in signals]
-    assert metrics.calibration_error(sure, right) < 0.03
+    assert confidence_metrics.calibration_error(sure, right) < 0.03
 
 
 def test_fit_of_one_kind_only_stays_under_certainty() -> None:
@@ -172,9 +156,9 @@ def test_fit_of_one_kind_only_stays_under_certainty() -> None:
         fit_confidence([], [])
 
 
-def row(answer: str | None, *, gold: str = "", none: float = 0.5, good: bool = True) -> Row:
+def row(answer: str | None, *, gold: str = "", none: float = 0.5, good: bool = True) -> ScoredAnswer:
     anls = float(answer is None) if not gold else float(good and answer is not None)
-    return Row(
+    return ScoredAnswer(
         "d", "f", "q", (gold,) if gold else (), answer, anls, anls, anls >= 0.5, 0.5, 0.1,
         signals={"none_logprob": math.log(none), "x": float(good)},
     )  # fmt: skip
@@ -202,7 +186,7 @@ def test_fit_rows_keeps_answers_and_none_apart() -> None:
 
 
 def test_the_bias_of_named_keys_is_fitted_on_their_own_rows() -> None:
-    def named(found: Row, value: float) -> Row:
+    def named(found: ScoredAnswer, value: float) -> ScoredAnswer:
         return replace(found, signals={**found.signals, "named": value})
 
     loud = [named(row("a", none=0.3), 0.0), named(row("c", gold="c", none=0.05), 0.0)]

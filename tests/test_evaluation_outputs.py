@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from layoutllm_tool.errors import LayoutLLMError
-from layoutllm_tool.evaluation import drawn, pages, plots, refusal, rows
-from layoutllm_tool.evaluation.pages import Pictures, page_report, worst_first
-from layoutllm_tool.evaluation.rows import Row
+from layoutllm_tool.evaluation import plots, results, runs
+from layoutllm_tool.evaluation.datasets import synthetic, unanswerable
+from layoutllm_tool.evaluation.html_report import Pictures, html, worst_first, write_report
+from layoutllm_tool.evaluation.results import ScoredAnswer
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.training import receipts as source
 from layoutllm_tool.training.synthetic.questions import lacks
@@ -22,9 +23,9 @@ from tests.test_evaluation_command import SHARED, needs_data, run
 NASTY = '<script>alert("x")</script>&amp;\'</td></style>'
 
 
-def row(answer: str | None, gold: tuple[str, ...], sure: float, name: str = "d/1") -> Row:
+def row(answer: str | None, gold: tuple[str, ...], sure: float, name: str = "d/1") -> ScoredAnswer:
     right = answer is None if not gold else answer in gold
-    return Row(
+    return ScoredAnswer(
         name, "value", "What is it?", gold, answer, float(right), 0.0, right, sure, 0.1, page=1, box=[10, 20, 110, 40],
         area=[0, 10, 200, 50], gold_box=[500, 20, 600, 40], steps={"question_analysis": "A key-value question."},
     )  # fmt: skip
@@ -34,20 +35,22 @@ def row(answer: str | None, gold: tuple[str, ...], sure: float, name: str = "d/1
 
 
 def test_drawn_forms_are_balanced_and_no_development_pages() -> None:
-    found, again, other = refusal.form_items(5), refusal.form_items(5), refusal.form_items(5, seed=1)
+    found, again, other = unanswerable.form_items(5), unanswerable.form_items(5), unanswerable.form_items(5, seed=1)
     assert [item.questions for item in found] == [item.questions for item in again]
     assert len(found) == 5 and [i.questions for i in found] != [i.questions for i in other]
     for item in found:
         silent = [q for q in item.questions if not q.gold]
         assert 2 * len(silent) == len(item.questions) > 0
         assert all(q.field == "none" for q in silent)
-    assert not {q.text for i in found for q in i.questions} <= {q.text for i in drawn.items(5) for q in i.questions}
+    assert not {q.text for i in found for q in i.questions} <= {
+        q.text for i in synthetic.items(pages=5) for q in i.questions
+    }
 
 
 @needs_data
 def test_receipts_lack_what_is_asked() -> None:
-    found = refusal.receipt_items(SHARED / "receipts", (400, 401, 402))
-    assert found == refusal.receipt_items(SHARED / "receipts", (400, 401, 402)) and found
+    found = unanswerable.receipt_items(SHARED / "receipts", (400, 401, 402))
+    assert found == unanswerable.receipt_items(SHARED / "receipts", (400, 401, 402)) and found
     for item in found:
         number = int(item.questions[0].document[-3:])
         page = FakeReader().load(item.path).pages[0]
@@ -64,7 +67,7 @@ def test_refusal_command_prints_both_halves(tmp_path: Path) -> None:
     code, said = run("refusal", "--pages", 4, "--json", tmp_path / "rows.json", reader=FakeReader())
     assert code == 0
     assert "Refusals" in said and "precision" in said and "F1" in said
-    kept = rows.read(tmp_path / "rows.json")
+    kept = results.read(tmp_path / "rows.json")
     assert sum(not r.gold for r in kept) * 2 == len(kept)
     scores = json.loads((tmp_path / "rows.json").read_text())["summary"]["all"]["refusal"]
     assert 0 <= scores["f1"] <= 1 and set(scores) == {"precision", "recall", "f1"}
@@ -104,11 +107,11 @@ def test_worst_confident_errors_come_first() -> None:
 
 
 def test_report_escapes_everything() -> None:
-    nasty = Row(
+    nasty = ScoredAnswer(
         NASTY, NASTY, NASTY, (NASTY,), NASTY, 0.0, 0.0, False, 0.7, 0.1, steps={NASTY: NASTY}, baseline=NASTY, page=1
     )
-    plain = page_report([row("x", ("a",), 0.7)], Pictures(), title="t")
-    text = page_report([nasty], Pictures(), title=NASTY)
+    plain = html([row("x", ("a",), 0.7)], Pictures(), title="t")
+    text = html([nasty], Pictures(), title=NASTY)
     assert "<script" not in text and text.count("</style>") == plain.count("</style>") == 1
     parsed = Tags(text)
     assert set(parsed.tags) <= {*Tags(plain).tags} and NASTY in parsed.text
@@ -120,15 +123,15 @@ def test_report_shows_each_page_once_with_three_boxes() -> None:
     page = document.pages[0].__class__(1, 600, 300, (), Image.new("RGB", (600, 300), "white"))
     pictures = Pictures(side=120)
     pictures.keep("d/1", document.__class__("d", "d", (page,)))
-    text = page_report([row("x", ("a",), 0.7), row("y", ("a",), 0.6)], pictures, title="t")
+    text = html([row("x", ("a",), 0.7), row("y", ("a",), 0.6)], pictures, title="t")
     assert text.count("data:image/jpeg;base64,") == 1 and "aspect-ratio:120/60" in text
     assert (
         text.count('<rect class="area"') == text.count('<rect class="gold"') == text.count('<rect class="answer"') == 2
     )
     assert '<rect class="gold" x="500" y="20" width="100" height="20"/>' in text
     assert len(re.findall('<div class="page p1">', text)) == 2
-    assert page_report([row("x", ("a",), 0.7)] * 5, pictures, title="t", limit=2).count("<section>") == 2
-    assert "Nothing was asked" in page_report([], pictures, title="t")
+    assert html([row("x", ("a",), 0.7)] * 5, pictures, title="t", limit=2).count("<section>") == 2
+    assert "Nothing was asked" in html([], pictures, title="t")
 
 
 @pytest.mark.parametrize("name", ["out", "out/own.html"])
@@ -166,20 +169,19 @@ def test_plots_hold_what_the_curves_say() -> None:
 
 def test_names_of_fields_are_no_formulas(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib (extra plots) is not installed")
-    made = [Row("d", r"$\frac{1}$ \\ ^_", "q", ("a",), "a", 1.0, 1.0, True, 0.5, 0.1)]
+    made = [ScoredAnswer("d", r"$\frac{1}$ \\ ^_", "q", ("a",), "a", 1.0, 1.0, True, 0.5, 0.1)]
     assert len(plots.draw(made, tmp_path)) == 3
 
 
 def test_missing_matplotlib_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setattr(runs, "find_spec", lambda name: None if name == "matplotlib" else True)
     with pytest.raises(LayoutLLMError, match=r"layoutllm-tool\[plots\]"):
-        plots.require(tmp_path)
-    plots.require(None)
+        runs.require("matplotlib", "plots")
     reader = FakeReader()
     assert run("drawn", "--pages", 1, "--plots", tmp_path, reader=reader)[0] == 2
     assert reader.calls == []
 
 
 def test_a_report_lies_where_it_was_wanted(tmp_path: Path) -> None:
-    assert pages.write_pages([], tmp_path / "a.HTM", Pictures(), title="t") == tmp_path / "a.HTM"
-    assert pages.write_pages([], tmp_path / "b", Pictures(), title="t") == tmp_path / "b/report.html"
+    assert write_report([], tmp_path / "a.HTM", Pictures(), title="t") == tmp_path / "a.HTM"
+    assert write_report([], tmp_path / "b", Pictures(), title="t") == tmp_path / "b/report.html"

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from layoutllm_tool.errors import DocumentError, DocumentNotAllowed, DocumentNotFound, DocumentUnreadable
-from layoutllm_tool.evaluation import asking, cord, docvqa, published, receipts, sroie, visualmrc
-from layoutllm_tool.evaluation.asking import Item
+from layoutllm_tool.evaluation.datasets import cord, docvqa, files, sroie, visualmrc
+from layoutllm_tool.evaluation.run import Item, ask_all
 from layoutllm_tool.testing import FakeReader
 from tests.test_evaluation_command import run
 
@@ -138,8 +138,8 @@ def test_docvqa_in_its_packings(tmp_path: Path, questions: str, pictures: str, o
     (page,) = item.words()
     assert (page.width, page.height) == (400, 800)
     assert next(word.box.as_list() for word in page.words if word.text == "9.00") == [375, 62, 500, 81]
-    outcome = asking.ask_all(FakeReader(), [item])
-    assert outcome.rows[0].answer == "9.00" and outcome.rows[0].right
+    outcome = ask_all(FakeReader(), [item])
+    assert outcome.answers[0].answer == "9.00" and outcome.answers[0].right
     assert docvqa.items(tmp_path, ocr=True)[0].words is None
 
 
@@ -150,8 +150,8 @@ def test_docvqa_without_answers_or_words(tmp_path: Path) -> None:
         docvqa.items(tmp_path, split="test")
     write(tmp_path / "val_v1.0.json", DOCVQA)
     picture(tmp_path / "documents/xnbl0037_1.png")
-    outcome = asking.ask_all(FakeReader(), docvqa.items(tmp_path))
-    assert "DocumentNotFound" in outcome.refused[0] and [row.failed for row in outcome.rows] == [True, True]
+    outcome = ask_all(FakeReader(), docvqa.items(tmp_path))
+    assert "DocumentNotFound" in outcome.errors[0] and [row.failed for row in outcome.answers] == [True, True]
 
 
 # -- VisualMRC ----------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_visualmrc_is_scored_by_rouge(tmp_path: Path, file: str, data: Any) -> N
     assert question.boxes[0].as_list() == [50, 50, 800, 150]
     assert text_of(item).splitlines() == ["Bees make honey", "Wax too"]
     reader = FakeReader({question.text: "honey and wax"})
-    row = asking.ask_all(reader, [item]).rows[0]
+    row = ask_all(reader, [item]).answers[0]
     assert row.rouge == pytest.approx(2.44 * 0.6 / (0.6 + 1.44)) and row.right and row.anls < 0.6
 
 
@@ -202,7 +202,6 @@ def test_sroie_as_published(tmp_path: Path, labels: str, box: str) -> None:
     picture(tmp_path / "img/X51005255805.jpg")
     write(tmp_path / labels.format("X51005255805"), FIELDS)
     write(tmp_path / box.format("X51005255805"), SROIE)
-    assert sroie.is_published(tmp_path)
     (item,) = sroie.items(tmp_path, ocr=False)
     assert [(q.field, q.gold) for q in item.questions] == [("company", ("ACME, TRADING",)), ("total", ("9.00",))]
     assert "ACME, TRADING" in text_of(item)
@@ -215,8 +214,8 @@ def test_sroie_without_words(tmp_path: Path) -> None:
     picture(tmp_path / "img/X1.jpg")
     write(tmp_path / "entities/X1.txt", FIELDS)
     assert sroie.items(tmp_path)[0].words is None
-    outcome = asking.ask_all(FakeReader(), sroie.items(tmp_path, ocr=False))
-    assert "--ocr" in outcome.refused[0]
+    outcome = ask_all(FakeReader(), sroie.items(tmp_path, ocr=False))
+    assert "--ocr" in outcome.errors[0]
     (tmp_path / "entities/X1.txt").unlink()
     with pytest.raises(DocumentNotFound, match="labels"):
         sroie.items(tmp_path)
@@ -232,8 +231,8 @@ def test_numbered_receipts_with_their_own_words(tmp_path: Path) -> None:
         {"width": 400, "height": 800, "lines": [{"text": "TOTAL 9.00", "box": [9, 9, 99, 29]}]},
     )
     write(tmp_path / "entities/400.json", {"total": "9.00"})
-    assert receipts.items(tmp_path, (400,))[0].words is None
-    assert text_of(receipts.items(tmp_path, (400,), ocr=False)[0]) == "TOTAL 9.00"
+    assert sroie.items(tmp_path, numbers=(400,))[0].words is None
+    assert text_of(sroie.items(tmp_path, numbers=(400,), ocr=False)[0]) == "TOTAL 9.00"
 
 
 # -- what is not as it should be ----------------------------------------------------------------------------------------
@@ -279,10 +278,10 @@ def test_pictures_that_lie_on_their_side_or_are_none(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("L", (30, 20)).save(tmp_path / "a.jpg", exif=exif)
-    assert published.picture_size(tmp_path / "a.jpg") == (20, 30)
+    assert files.picture_size(tmp_path / "a.jpg") == (20, 30)
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     with pytest.raises(DocumentError):
-        published.picture_size(tmp_path / "b.png")
+        files.picture_size(tmp_path / "b.png")
 
 
 @pytest.mark.parametrize("name", ["cord", "docvqa", "visualmrc"])

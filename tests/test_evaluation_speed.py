@@ -12,7 +12,8 @@ from rich.console import Console
 
 from layoutllm_tool.evaluation import bench as command
 from layoutllm_tool.evaluation.baseline import PlainBackbone, chat_ids, unwrap
-from layoutllm_tool.evaluation.speed import QUESTIONS, Generate, Ours, Report, peak_memory
+from layoutllm_tool.evaluation.speed import peak_memory
+from layoutllm_tool.evaluation.timings import Generate, Ours, Report
 from tests import tiny
 
 TEMPLATE = (
@@ -74,7 +75,7 @@ def test_our_side_on_a_page_of_several_windows() -> None:
 
     decoder = CoTDecoder(*tiny.smol())
     page = tiny.page("\n".join(f"Line {i}:   value {i}" for i in range(20)))
-    found = measure_ours(decoder, page, QUESTIONS, 4, 1, load=2.0)
+    found = measure_ours(decoder, page, 4, 1, load=2.0)
     assert found.windows == len(decoder.processor.windows(page)) > 1
     assert found.numerics == decoder.engine.numerics == "fp32"  # the tiny model is loaded exact
     assert found.answer_tokens > 0 and found.load == 2.0 and found.recognition is None
@@ -109,8 +110,9 @@ def test_generates_side() -> None:
 
     model, _ = tiny.smol()
     words = tokenizer()
-    found = measure_generate(model.language_model, words, "Total 9.00", "What is the total?", 4, 2)
-    assert found.prompt_tokens == len(chat_ids(words, "Total 9.00", "What is the total?"))
+    prompt = chat_ids(words, "Total 9.00", "What is the total?")
+    found = measure_generate(model.language_model, prompt, words.eos_token_id, 4, 2)
+    assert found.prompt_tokens == len(prompt)
     assert found.first >= found.prefill > 0 and found.rate > 0
     assert found.memory == pytest.approx(peak_memory(), rel=0.5)
     assert found.dtype == str(model.language_model.dtype).removeprefix("torch.")

@@ -18,10 +18,10 @@ from layoutllm_tool.commands import serve
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
-from layoutllm_tool.evaluation.service import measure, questions, show, started
 from layoutllm_tool.remote import RemoteReader
 from layoutllm_tool.service.queries import ServiceLimits
 from layoutllm_tool.testing import FakeReader, document_from_text
+from scripts.service_benchmark import measure, questions, show, started
 from tests.services import running
 
 CALLERS = 64

@@ -14,8 +14,8 @@ from transformers import BertConfig, BertModel
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.search import letters
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
-from layoutllm_tool.evaluation.everyday import changed_by_case, items
-from layoutllm_tool.evaluation.rows import Question, score
+from layoutllm_tool.evaluation.datasets.everyday import changed_by_case, items
+from layoutllm_tool.evaluation.results import Question, score
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.training.question_encoder import _adapter, _go_on, pairs
 from layoutllm_tool.training.synthetic import vocabulary

@@ -1,6 +1,6 @@
-"""Scores: ANLS and ROUGE-L (paper's evaluation), area hit, IoU, mAP, refusals, calibration error and AUROC.
+"""Scores of answers and places: ANLS and ROUGE-L (paper's evaluation), area hit, IoU, mAP, refusals.
 
-Pure functions of values. Curves (reliability, risk over coverage) are in ``curves``.
+Pure functions of values. What a confidence is worth is in ``confidence_metrics``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
 
-import numpy as np
+from rapidfuzz.distance import LCSseq, Levenshtein
 
 from layoutllm_tool.cot import Area
 from layoutllm_tool.documents.geometry import Box, Page
@@ -28,28 +28,16 @@ THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """IoU .50, .55, ..., .95, over which mAP is the mean."""
 
 
-def levenshtein(a: str, b: str) -> int:
-    """Least number of insertions, deletions and replacements of characters that turn one into the other."""
-    if len(a) < len(b):
-        a, b = b, a
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, start=1):
-        diagonal, row[0] = row[0], i
-        for j, right in enumerate(b, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (left != right))
-    return row[-1]
-
-
 def anls(prediction: str | None, golds: Sequence[str], *, blind: bool = False) -> float:
     """Best over the golds of 1 - NL, 0 where NL >= 0.5; lower-cased and stripped. None counts as "".
 
-    ``blind`` first removes `` ().,-`` and line breaks, as one published scorer does (about 3 points more on FUNSD).
-    ValueError without golds: a question without an answer has no ANLS.
+    ``blind`` first removes `` ().,-`` and line breaks, as one published scorer does (about 3 points more on
+    FUNSD). ValueError without golds: a question without an answer has no ANLS.
     """
     if not golds:
         raise ValueError("ANLS needs at least one gold answer")
-    said = _tidy(prediction or "", blind)
-    return max(_likeness(said, _tidy(gold, blind)) for gold in golds)
+    text = _tidy(prediction or "", blind)
+    return max(_likeness(text, _tidy(gold, blind)) for gold in golds)
 
 
 def _tidy(text: str, blind: bool) -> str:
@@ -59,47 +47,38 @@ def _tidy(text: str, blind: bool) -> str:
 
 def _likeness(a: str, b: str) -> float:
     longer = max(len(a), len(b))
-    distance = levenshtein(a, b) / longer if longer else 0.0
+    distance = Levenshtein.distance(a, b) / longer if longer else 0.0
     return 1.0 - distance if distance < 0.5 else 0.0
 
 
 def rouge_l(prediction: str | None, golds: Sequence[str]) -> float:
     """ROUGE-L (Lin 2004), 0-1: F of the longest common subsequence of words, recall weighted by beta = 1.2.
 
-    Precision and recall are each the best over the golds. Words are runs of letters and digits, lower-cased, unstemmed;
-    None counts as "". ValueError without golds.
+    Precision and recall are each the best over the golds. Words are runs of letters and digits, lower-cased,
+    unstemmed; None counts as "". ValueError without golds.
     """
     if not golds:
         raise ValueError("ROUGE-L needs at least one gold answer")
-    said = _TOKEN.findall((prediction or "").lower())
+    words = _TOKEN.findall((prediction or "").lower())
     wanted = [tokens for gold in golds if (tokens := _TOKEN.findall(gold.lower()))]
-    if not said or not wanted:
-        return float(not said and len(wanted) < len(golds))
-    common = [_common(said, tokens) for tokens in wanted]
-    precision = max(common) / len(said)
+    if not words or not wanted:
+        return float(not words and len(wanted) < len(golds))
+    common = [LCSseq.similarity(words, tokens) for tokens in wanted]
+    precision = max(common) / len(words)
     recall = max(found / len(tokens) for found, tokens in zip(common, wanted, strict=True))
     if not precision:
         return 0.0
     return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
 
 
-def _common(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence."""
-    row = [0] * (len(b) + 1)
-    for left in a:
-        diagonal = 0
-        for j, right in enumerate(b, start=1):
-            diagonal, row[j] = row[j], diagonal + 1 if left == right else max(row[j], row[j - 1])
-    return row[-1]
-
-
 # -- places -------------------------------------------------------------------------------------------------------------
 
 
 def gold_places(page: Page, golds: Sequence[str]) -> list[align.Place]:
-    """Where the gold answer stands among the page's own words, misread or not: the place most like it and its equals.
+    """Where the gold stands among the page's words, misread or not: the place most like it and its equals.
 
-    A total often stands on a receipt three times; each is an honest place to have read it. [] where OCR lost it.
+    A total often stands on a receipt three times; each is an honest place to have read it. [] where OCR lost
+    it.
     """
     places = [place for gold in golds for place in align.find(gold, page)]
     best = max((place.score for place in places), default=0.0)
@@ -110,22 +89,32 @@ def in_areas(areas: Sequence[Area], page: int, lines: Sequence[int], box: Box) -
     """Whether the areas on that page name all these lines, or lie around at least half of the box."""
     here = [area for area in areas if area.page == page]
     named = {line for area in here for line in area.lines}
-    return bool(here) and ((bool(lines) and named.issuperset(lines)) or any(area.box.covers(box, 0.5) for area in here))
+    return (bool(lines) and named.issuperset(lines)) or any(area.box.covers(box, 0.5) for area in here)
 
 
-def area_hit(areas: Sequence[Area], page: Page, golds: Sequence[str], *, boxes: Sequence[Box] = ()) -> bool | None:
-    """Whether the answer's line lies in the area; an empty area never hits.
+def area_hit(
+    areas: Sequence[Area],
+    page: Page,
+    golds: Sequence[str],
+    *,
+    boxes: Sequence[Box] = (),
+) -> bool | None:
+    """Whether the gold lies in the areas; an empty area never hits. None where its place is unknown.
 
-    The line is found on the page's own words; ``boxes`` (0-1000) are the gold's where it is not. None: neither is known.
+    The gold is found on the page's own words; ``boxes`` (0-1000) are its places where it is not.
     """
-    places = gold_places(page, golds)
-    if places:
-        return any(in_areas(areas, page.number, p.lines, align.box_of(page, p.words)) for p in places)
-    return any(in_areas(areas, page.number, (), box) for box in boxes) if boxes else None
+    known = _known_places(page, golds, boxes)
+    return any(in_areas(areas, page.number, lines, box) for lines, box in known) if known else None
+
+
+def _known_places(page: Page, golds: Sequence[str], boxes: Sequence[Box]) -> list[tuple[Sequence[int], Box]]:
+    """(lines, box) of each place."""
+    found = [(place.lines, align.box_of(page, place.words)) for place in gold_places(page, golds)]
+    return [*found] or [((), box) for box in boxes]
 
 
 def box_iou(box: Box | None, page: Page, golds: Sequence[str], *, boxes: Sequence[Box] = ()) -> float | None:
-    """Best IoU of the answer's box with the gold's places (see ``area_hit``); 0 without a box, None where unknown."""
+    """Best IoU of the answer's box with the gold's places; 0 without a box, None where unknown."""
     place = gold_box(box, page, golds, boxes=boxes)
     if place is None:
         return None
@@ -133,19 +122,20 @@ def box_iou(box: Box | None, page: Page, golds: Sequence[str], *, boxes: Sequenc
 
 
 def gold_box(box: Box | None, page: Page, golds: Sequence[str], *, boxes: Sequence[Box] = ()) -> Box | None:
-    """The gold's place (see ``area_hit``) that the answer's box is most like, the first one without a box."""
-    known = [align.box_of(page, place.words) for place in gold_places(page, golds)] or list(boxes)
+    """The gold's place that the answer's box is most like, the first one without a box."""
+    known = [place for _, place in _known_places(page, golds, boxes)]
     return max(known, key=lambda other: box.iou(other) if box else 0.0, default=None)
 
 
 def mean_average_precision(found: Iterable[tuple[float, float]], wanted: int) -> float | None:
     """mAP@IoU .50:.95 of answer boxes, 0-1: the mean over ``THRESHOLDS`` of the average precision at each.
 
-    ``found`` is (confidence, IoU with the gold's place) of every answer that has a box; one to a question that the page
-    does not answer has IoU 0. ``wanted`` is the number of questions whose gold place is known, answered or not.
-    At a threshold a box is right where its IoU reaches it. Boxes are ranked by falling confidence, equal ones entered
-    together, and the average precision is the area under precision over recall, each precision raised to the best that
-    comes after it (as in PASCAL VOC 2010). The text of the answer plays no part. None where nothing is wanted.
+    ``found`` is (confidence, IoU with the gold's place) of every answer that has a box; one to a question
+    that the page does not answer has IoU 0. ``wanted`` is the number of questions whose gold place is known,
+    answered or not. At a threshold a box is right where its IoU reaches it. Boxes are ranked by falling
+    confidence, equal ones entered together, and the average precision is the area under precision over
+    recall, each precision raised to the best that comes after it (as in PASCAL VOC 2010). The text of the
+    answer plays no part. None where nothing is wanted.
     """
     if not wanted:
         return None
@@ -160,7 +150,8 @@ def _average_precision(ranked: Sequence[tuple[float, float]], wanted: int, thres
         hits, count = hits + sum(iou >= threshold - 1e-9 for iou in overlaps), count + len(overlaps)
         points.append((hits / wanted, hits / count))
     area = best = 0.0
-    for (recall, precision), (before, _) in zip(reversed(points), [*reversed(points[:-1]), (0.0, 0.0)], strict=False):
+    starts = [0.0, *(recall for recall, _ in points)]
+    for before, (recall, precision) in reversed([*zip(starts, points, strict=False)]):
         best = max(best, precision)
         area += (recall - before) * best
     return area
@@ -171,59 +162,20 @@ def _average_precision(ranked: Sequence[tuple[float, float]], wanted: int, thres
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """How well "not in the document" was told, that being the positive outcome. 0-1 each; 0 where it is 0 / 0."""
+    """How well "not in the document" was told, that being the positive outcome. Scores 0-1; 0 for 0 / 0."""
 
     unanswerable: int
     """Questions that their page does not answer."""
     refused: int
     """Answers "not in the document", right or wrong."""
-    rightly: int
-    """Both at once."""
+    precision: float
+    recall: float
+    f1: float
 
     @classmethod
     def of(cls, answerable: Sequence[bool], answers: Sequence[str | None]) -> Refusals:
-        pairs = list(zip(answerable, answers, strict=True))
-        refused = [known for known, answer in pairs if answer is None]
-        return cls(sum(not known for known in answerable), len(refused), sum(not known for known in refused))
+        from sklearn.metrics import precision_recall_fscore_support
 
-    @property
-    def precision(self) -> float:
-        return self.rightly / self.refused if self.refused else 0.0
-
-    @property
-    def recall(self) -> float:
-        return self.rightly / self.unanswerable if self.unanswerable else 0.0
-
-    @property
-    def f1(self) -> float:
-        total = self.unanswerable + self.refused
-        return 2 * self.rightly / total if total else 0.0
-
-
-# -- confidence ---------------------------------------------------------------------------------------------------------
-
-
-def calibration_error(confidences: Sequence[float], right: Sequence[bool], *, bins: int = 10) -> float:
-    """ECE: mean distance between confidence and share of right ones, over bins of equal width, weighted by their size."""
-    sure, hits = _arrays(confidences, right)
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    gaps = [abs(float(sure[place == b].sum() - hits[place == b].sum())) for b in range(bins)]
-    return sum(gaps) / len(sure)
-
-
-def auroc(scores: Sequence[float], right: Sequence[bool]) -> float:
-    """Probability that a right one scores higher than a wrong one, ties counting half; NaN where one kind is missing."""
-    values, hits = _arrays(scores, right)
-    good, bad = values[hits], np.sort(values[~hits])
-    if not len(good) or not len(bad):
-        return float("nan")
-    below, up_to = np.searchsorted(bad, good, "left"), np.searchsorted(bad, good, "right")
-    return float((below + up_to).sum() / (2 * len(good) * len(bad)))
-
-
-def _arrays(
-    values: Sequence[float], right: Sequence[bool]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    if len(values) != len(right) or not values:
-        raise ValueError(f"{len(values)} scores for {len(right)} outcomes; there must be as many, and at least one")
-    return np.array(values, dtype=np.float64), np.array(right, dtype=np.bool_)
+        without, refused = [not known for known in answerable], [answer is None for answer in answers]
+        scores = precision_recall_fscore_support(without, refused, average="binary", zero_division=0.0)
+        return cls(sum(without), sum(refused), *map(float, scores[:3]))

@@ -1,4 +1,4 @@
-"""Rows as pictures: how reliable the confidence is, risk over coverage, scores by field. Needs matplotlib (extra "plots")."""
+"""Figures: reliability, risk over coverage, scores by field. Needs matplotlib (extra "plots")."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.errors import LayoutLLMError
-from layoutllm_tool.evaluation.curves import aurc, reliability, risk_coverage
-from layoutllm_tool.evaluation.metrics import calibration_error
-from layoutllm_tool.evaluation.rows import Row, by_field
+from layoutllm_tool.evaluation.confidence_metrics import aurc, calibration_error, reliability, risk_coverage
+from layoutllm_tool.evaluation.results import ScoredAnswer, by_field
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,50 +18,37 @@ _LABEL = 40
 """Characters of a field's name."""
 
 
-def require(folder: Path | None) -> None:
-    """Nothing where no plots are wanted. LayoutLLMError without matplotlib: before an hour of asking, not after it."""
-    if folder is None:
-        return
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise LayoutLLMError(
-            "plots need matplotlib, which is not installed.", hint="Run: pip install 'layoutllm-tool[plots]'."
-        ) from error
-
-
-def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """``reliability.png``, ``risk_coverage.png`` and ``fields.png`` in the folder, which is made if need be; none without rows."""
-    if not rows:
+def draw(answers: Sequence[ScoredAnswer], folder: Path) -> list[Path]:
+    """Write ``reliability.png``, ``risk_coverage.png`` and ``fields.png``; none without answers."""
+    if not answers:
         return []
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"reliability": reliability_figure, "risk_coverage": risk_figure, "fields": field_figure}
     paths = []
     for name, make in figures.items():
         paths.append(folder / f"{name}.png")
-        make(rows).savefig(paths[-1], dpi=150)
+        make(answers).savefig(paths[-1], dpi=150)
     return paths
 
 
-def reliability_figure(rows: Sequence[Row]) -> Figure:
-    """Share of right ones over the confidence, bin by bin; the width of a bar is its bin's, its number stands on it."""
-    sure, right = [row.confidence for row in rows], [row.right for row in rows]
+def reliability_figure(answers: Sequence[ScoredAnswer]) -> Figure:
+    """Share of right ones over the confidence, a bar a bin with its count on it."""
+    sure, right = [one.confidence for one in answers], [one.right for one in answers]
     figure, axes = new_figure("confidence", "share of right ones")
     axes.plot((0, 1), (0, 1), color=GREY, linestyle="--", linewidth=1)
-    for held in reliability(sure, right):
-        axes.bar(held.low, held.right, held.high - held.low, align="edge", color=BLUE, alpha=0.6, edgecolor="white")
-        axes.plot(held.confidence, held.right, "o", color=RED, markersize=4)
-        axes.annotate(
-            str(held.count), ((held.low + held.high) / 2, held.right), xytext=(0, 3), textcoords="offset points",
-            ha="center", fontsize=7,
-        )  # fmt: skip
-    axes.set(xlim=(0, 1), ylim=(0, 1.05), title=f"Reliability: calibration error {calibration_error(sure, right):.3f}")
+    bins = reliability(sure, right)
+    shares = [one.right for one in bins]
+    bars = axes.bar([one.low for one in bins], shares, 0.1, align="edge", color=BLUE, edgecolor="white")
+    axes.bar_label(bars, [str(one.count) for one in bins], padding=3, fontsize=7)
+    axes.plot([one.confidence for one in bins], shares, "o", color=RED, markersize=4)
+    error = calibration_error(sure, right)
+    axes.set(xlim=(0, 1), ylim=(0, 1.05), title=f"Reliability: calibration error {error:.3f}")
     return figure
 
 
-def risk_figure(rows: Sequence[Row]) -> Figure:
+def risk_figure(answers: Sequence[ScoredAnswer]) -> Figure:
     """Share of wrong ones among the most confident outcomes, over the share of outcomes that is kept."""
-    sure, right = [row.confidence for row in rows], [row.right for row in rows]
+    sure, right = [one.confidence for one in answers], [one.right for one in answers]
     points = risk_coverage(sure, right)
     figure, axes = new_figure("coverage", "risk")
     axes.plot([coverage for coverage, _ in points], [risk for _, risk in points], color=BLUE)
@@ -73,15 +58,16 @@ def risk_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def field_figure(rows: Sequence[Row]) -> Figure:
-    """ANLS of each field and of all, ROUGE-L where it is the measure; the untuned backbone's beside it where it was asked."""
-    found = by_field(rows)
+def field_figure(answers: Sequence[ScoredAnswer]) -> Figure:
+    """ANLS (or ROUGE-L where it is the measure) of each field and of all, and the baseline's."""
+    found = by_field(answers)
     figure, axes = new_figure("score", "", height=1.5 + 0.35 * len(found))
     places = range(len(found))
     scores = [of.anls if of.rouge is None else of.rouge for of in found.values()]
     axes.barh(places, scores, color=BLUE, label="layoutllm")
-    if any(of.baseline_anls is not None for of in found.values()):
-        axes.barh(places, [of.baseline_anls or 0.0 for of in found.values()], 0.3, color=GREY, label="untuned (ANLS)")
+    untuned = [of.baseline_anls for of in found.values()]
+    if any(score is not None for score in untuned):
+        axes.barh(places, [score or 0.0 for score in untuned], 0.3, color=GREY, label="untuned (ANLS)")
         axes.legend(fontsize=7, loc="lower right")
     axes.set_yticks(list(places), [_label(f"{name} ({of.questions})") for name, of in found.items()])
     axes.invert_yaxis()
@@ -95,8 +81,7 @@ def new_figure(across: str, up: str, *, height: float = 4.5) -> tuple[Figure, Ax
 
     figure = Figure(figsize=(5.5, height), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
+    axes.set(xlabel=across, ylabel=up)
     return figure, axes
 
 

@@ -6,16 +6,15 @@ One model is in memory after the other. What a registry is and keeps is ``regist
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from layoutllm_tool.errors import RegistryError
-from layoutllm_tool.evaluation.asking import Item, Tick, ask_all
-from layoutllm_tool.evaluation.kept import lent
-from layoutllm_tool.evaluation.rows import Question, Row
+from layoutllm_tool.evaluation.results import Question, ScoredAnswer
+from layoutllm_tool.evaluation.run import Item, Tick, ask_all
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.registry import package_version
 from layoutllm_tool.registry.models import Candidate, Registry
@@ -135,18 +134,18 @@ def _in_order(validation: ValidationSet) -> list[ValidationCase]:
     return [case for group in validation.documents() for case in group]
 
 
-def _asked(reader: Reader, validation: ValidationSet, what: str, tick: Tick | None) -> tuple[Row, ...]:
+def _asked(reader: Reader, validation: ValidationSet, what: str, tick: Tick | None) -> tuple[ScoredAnswer, ...]:
     """A row a case, in the order of ``_in_order``."""
-    with lent(reader):
+    with reader if isinstance(reader, AbstractContextManager) else nullcontext():
         outcome = ask_all(reader, _items(validation), tick=tick)
-    if outcome.refused:
-        failed = sum(row.failed for row in outcome.rows)
+    if outcome.errors:
+        failed = sum(row.failed for row in outcome.answers)
         raise RegistryError(
-            f"{failed} of {len(outcome.rows)} questions to the {what} model ended in an error, so nothing was decided: "
-            f"{'; '.join(outcome.refused[:_WHY])}",
+            f"{failed} of {len(outcome.answers)} questions to the {what} model ended in an error, so nothing was decided: "
+            f"{'; '.join(outcome.errors[:_WHY])}",
             hint="Mend that, then promote again.",
         )
-    return outcome.rows
+    return outcome.answers
 
 
 def _items(validation: ValidationSet) -> Iterator[Item]:
@@ -156,7 +155,7 @@ def _items(validation: ValidationSet) -> Iterator[Item]:
         yield Item(document, tuple(Question(document.name, "", case.question, case.answers) for case in group))
 
 
-def _kept(row: Row, case: ValidationCase) -> dict[str, Any]:
+def _kept(row: ScoredAnswer, case: ValidationCase) -> dict[str, Any]:
     return {
         "document": row.document, "sha256": case.sha256, "page": case.page, "question": row.question,
         "answers": list(row.gold), "answer": row.answer, "anls": row.anls, "right": row.right,

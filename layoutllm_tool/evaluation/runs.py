@@ -5,36 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.evaluation import (
-    ablation,
-    asking,
-    batches,
-    drawn,
-    everyday,
-    flywheel,
-    forms,
-    loop,
-    odd,
-    plots,
-    refusal,
-    report,
-    rows,
-    unanswerable,
-)
-from layoutllm_tool.evaluation.pages import Pictures, write_pages
-from layoutllm_tool.evaluation.remembering import Remembering
-from layoutllm_tool.evaluation.sets import SETS, Choice
+from layoutllm_tool.errors import DocumentNotFound, LayoutLLMError
+from layoutllm_tool.evaluation import html_report, plots, report, results, workflow_eval
+from layoutllm_tool.evaluation.datasets import DATASETS, everyday, sample, unanswerable
+from layoutllm_tool.evaluation.run import Baseline, Item, Outcome, ask_all
 from layoutllm_tool.protocols import Reader
 
 Make = Callable[[Path | None], Reader]
-"""Makes the reader from the folder of weights that was named, None for the shipped ones."""
+"""Makes the reader from a folder of weights, None for the shipped ones."""
+
+
+def require(module: str, extra: str) -> None:
+    """LayoutLLMError where the module is not installed: before an hour of asking, not after it."""
+    if find_spec(module) is None:
+        raise LayoutLLMError(
+            f"{module} is needed, but not installed.", hint=f"Run: pip install 'layoutllm-tool[{extra}]'."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,156 +43,110 @@ class Setting:
         return self.make(self.arguments.weights)
 
     def data(self, name: str) -> Path:
-        """The folder of that data set: the one given, or one of that name in it. DocumentNotFound where it is no folder."""
+        """The folder given, or one called ``name`` in it. DocumentNotFound where it is no folder."""
         given: Path = self.arguments.data
         if not given.is_dir():
-            raise DocumentNotFound(f"there is no folder {str(given)!r}.", hint="Say with --data where the data lies.")
+            raise DocumentNotFound(f"there is no folder {str(given)!r}.", hint="Give another --data.")
         return given / name if (given / name).is_dir() else given
+
+    def say(self, *lines: str) -> None:
+        for line in lines:
+            self.console.print(line, markup=False, soft_wrap=True)
 
 
 def run_set(setting: Setting) -> int:
-    """A set of ``SETS``, asked, scored, and written as the arguments say."""
-    chosen = setting.arguments
-    plots.require(chosen.plots)
-    items = SETS[chosen.name].items(_choice(setting))
+    """Ask one of ``DATASETS``, score it, and write what the arguments ask for."""
+    chosen, dataset = setting.arguments, DATASETS[setting.arguments.name]
+    if chosen.plots:
+        require("matplotlib", "plots")
+    items = _items(setting)
     if not any(item.questions for item in items):
-        raise DocumentNotFound("there are no questions to ask.", hint="Look at --data, --split, --numbers and --limit.")
+        raise DocumentNotFound("there are no questions.", hint="Look at --data, --split, --numbers, --limit.")
     if chosen.loop or chosen.each_check:
-        return _run_loop(setting, items)
-    baseline = _baseline() if chosen.baseline else None
-    outcome = _asked(setting, items, baseline)
-    given = SETS[chosen.name].words and not getattr(chosen, "ocr", False)
-    read = "words given" if given else "pictures read"
-    setting.console.print(report.score_table(outcome.rows, f"{chosen.name}: {len(items)} documents, {read}"))
-    if len(confidences := rows.by_kind(outcome.rows)) > 1:
-        setting.console.print(report.confidence_table(confidences))
+        return _run_workflow(setting, items)
+    outcome = _asked(setting, items, _baseline() if chosen.baseline else None)
+    given = dataset.words and not getattr(chosen, "ocr", False)
+    title = f"{chosen.name}: {len(items)} documents, {'words given' if given else 'pictures read'}"
+    setting.console.print(report.score_table(outcome.answers, title))
+    if len(kinds := results.by_kind(outcome.answers)) > 1:
+        setting.console.print(report.confidence_table(kinds))
     if chosen.name == "refusal":
-        setting.console.print(report.refusal_table(refusal.by_set(outcome.rows)))
+        setting.console.print(report.refusal_table(unanswerable.by_half(outcome.answers)))
     if chosen.name == "wording":
-        setting.console.print(
-            "Keys whose answer changes with capitals: {} of {}.".format(*everyday.changed_by_case(outcome.rows))
-        )
-    for line in report.notes(outcome):
-        setting.console.print(line, markup=False, soft_wrap=True)
+        changed, keys = everyday.changed_by_case(outcome.answers)
+        setting.say(f"Keys whose answer changes with capitals: {changed} of {keys}.")
+    setting.say(*report.notes(outcome))
     return 0
 
 
-def _run_loop(setting: Setting, items: Sequence[asking.Item]) -> int:
+def _items(setting: Setting) -> list[Item]:
+    """The set's documents; arguments that it does not have keep their defaults."""
+    chosen, dataset = vars(setting.arguments), DATASETS[setting.arguments.name]
+    folder: list[Any] = [setting.data(dataset.folder)] if chosen.get("data") else []
+    found = dataset.items(*folder, **{name: chosen[name] for name in dataset.options})
+    return sample(found, chosen["limit"], chosen["seed"], dataset.sample) if dataset.sample else found
+
+
+def _run_workflow(setting: Setting, items: Sequence[Item]) -> int:
     """The workflow on a set: whole, and without each check where that is wanted."""
     from graphs.checks import CHECKS
 
-    chosen = setting.arguments
-    left_out = [(), *((check.__name__,) for check in CHECKS)] if chosen.each_check else [()]
+    chosen, ask = setting.arguments, workflow_eval.ask_workflow
+    left_out = {"all": ()} | {check.__name__: (check.__name__,) for check in CHECKS if chosen.each_check}
     questions = sum(len(item.questions) for item in items)
     with report.progress("Asking", questions * (1 + len(left_out))) as tick:
-        once = loop.deal(setting.reader, items, rounds=1, second_look=False, tick=tick)
-        # A pass without a check asks nearly the same as the whole loop did; only that one is timed.
-        reader = Remembering(setting.reader) if chosen.each_check else setting.reader
-        whole = [loop.Comparison(tuple(once), tuple(loop.deal(reader, items, without=w, tick=tick))) for w in left_out]
-    setting.console.print(report.loop_table(whole[0]))
+        once = tuple(ask(setting.reader, items, rounds=1, second_look=False, tick=tick))
+        found = {
+            name: workflow_eval.Comparison(once, tuple(ask(setting.reader, items, without=checks, tick=tick)))
+            for name, checks in left_out.items()
+        }
+    setting.console.print(report.workflow_table(found["all"]))
     if chosen.each_check:
-        setting.console.print(
-            report.checks_table(
-                {(names[0] if names else "all"): found for names, found in zip(left_out, whole, strict=True)}
-            )
-        )
+        setting.console.print(report.checks_table(found))
     if chosen.json:
-        found = [dealt.row for dealt in whole[0].loop]
-        rows.write(chosen.json, found, load_seconds=[], refused=[])
+        results.write(chosen.json, [one.scored for one in found["all"].workflow], load_seconds=[], refused=[])
     return 0
 
 
-def _choice(setting: Setting) -> Choice:
-    """The arguments that the set has; the others keep their defaults."""
-    given = {name: value for name, value in vars(setting.arguments).items() if name in Choice.__dataclass_fields__}
-    folder = SETS[setting.arguments.name].folder
-    return Choice(**given | {"data": setting.data(folder) if given.get("data") else None})
-
-
-def _baseline() -> asking.Baseline:
+def _baseline() -> Baseline:
     from layoutllm_tool.evaluation.baseline import PlainBackbone
 
     return PlainBackbone()
 
 
 def _asked(
-    setting: Setting,
-    items: Sequence[asking.Item],
-    baseline: asking.Baseline | None = None,
-    reader: Reader | None = None,
-) -> asking.Outcome:
-    """Asks, then writes rows, plots and report where they are wanted."""
-    chosen, pictures = setting.arguments, Pictures()
+    setting: Setting, items: Sequence[Item], baseline: Baseline | None = None, reader: Reader | None = None
+) -> Outcome:
+    """Ask, then write answers, plots and report where they are wanted."""
+    chosen, pictures = setting.arguments, html_report.Pictures()
     seen = pictures.keep if chosen.report else None
     with report.progress("Asking", sum(len(item.questions) for item in items)) as tick:
-        outcome = asking.ask_all(reader or setting.reader, items, baseline=baseline, tick=tick, seen=seen)
+        outcome = ask_all(reader or setting.reader, items, baseline=baseline, tick=tick, seen=seen)
     if chosen.json:
-        rows.write(chosen.json, outcome.rows, load_seconds=list(outcome.load_seconds), refused=list(outcome.refused))
+        facts = {"load_seconds": outcome.load_seconds, "refused": outcome.errors}
+        results.write(chosen.json, outcome.answers, **facts)
     if chosen.plots:
-        plots.draw(outcome.rows, chosen.plots)
+        plots.draw(outcome.answers, chosen.plots)
     if chosen.report:
-        path = write_pages(outcome.rows, chosen.report, pictures, title=chosen.name, limit=chosen.report_limit)
-        setting.console.print(f"Report: {path}", markup=False, soft_wrap=True)
+        options = {"title": chosen.name, "limit": chosen.report_limit}
+        file = html_report.write_report(outcome.answers, chosen.report, pictures, **options)
+        setting.say(f"Report: {file}")
     return outcome
 
 
 def run_unanswerable(setting: Setting) -> int:
-    plots.require(setting.arguments.plots)
-    items = unanswerable.items(setting.data("receipts"))
-    reader, console = setting.reader, setting.console
+    """1 where fewer than ``unanswerable.AIM`` of the twenty were refused."""
+    if setting.arguments.plots:
+        require("matplotlib", "plots")
+    items, reader = unanswerable.fixed_items(setting.data("receipts")), setting.reader
     outcome = _asked(setting, items, reader=reader)
-    console.print(report.question_table(outcome.rows, "Questions that the page does not answer"))
+    setting.console.print(report.question_table(outcome.answers, "Questions that the page does not answer"))
     for item, question in zip(items, unanswerable.QUESTIONS, strict=True):
-        if names := unanswerable.present(question, reader.load(item.path).pages[0]):
-            console.print(f"{item.path.name} as read holds {', '.join(names)}: its question may be answerable.")
-    silent = sum(row.right for row in outcome.rows)
-    console.print(
-        f"None: {silent} of {len(items)} (aim: {unanswerable.AIM}).", *outcome.refused, sep="\n", markup=False
-    )
-    return int(silent < unanswerable.AIM)
-
-
-def run_ablation(setting: Setting) -> int:
-    chosen = setting.arguments
-    sets: dict[str, Sequence[asking.Item]] = {"drawn pages": drawn.items(chosen.pages)}
-    if chosen.data:
-        sets["forms"] = forms.items(setting.data("forms"), limit=chosen.limit)
-    questions = sum(len(item.questions) for items in sets.values() for item in items)
-    with report.progress("Asking", questions * len(chosen.runs)) as tick:
-        rungs = [ablation.rung(run, sets, tick) for run in chosen.runs]
-    setting.console.print(report.ablation_table(rungs))
-    if chosen.json:
-        chosen.json.write_text(json.dumps([asdict(rung) for rung in rungs], indent=1) + "\n", encoding="utf-8")
-    return 0
-
-
-def run_flywheel(setting: Setting) -> int:
-    from layoutllm_tool.training.recipe import settings_of
-
-    chosen = setting.arguments
-    plots.require(chosen.out)
-    plan = flywheel.Plan(
-        setting.data("ads"), chosen.out, chosen.sizes, chosen.held, chosen.pool, chosen.subset, chosen.seed,
-        chosen.most_pages, tuple(settings_of(chosen.set).items()),
-    )  # fmt: skip
-    points = flywheel.run(plan, setting.make, chosen.weights, partial(setting.console.print, markup=False))
-    setting.console.print(report.flywheel_table(points))
-    for path in flywheel.write(points, chosen.out):
-        setting.console.print(str(path), markup=False, soft_wrap=True)
-    return 0
-
-
-def run_batches(setting: Setting) -> int:
-    """1 where a row came out otherwise."""
-    chosen = setting.arguments
-    plan = batches.Plan(
-        chosen.source, chosen.task, chosen.out, chosen.alone, chosen.kills, chosen.ray, chosen.workers, chosen.seed
-    )
-    found = batches.measure(plan, lambda: setting.make(None), partial(setting.console.print, markup=False))
-    setting.console.print(report.batches_table(found))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(found.to_json(), indent=1) + "\n", encoding="utf-8")
-    return int(any(same not in (None, found.rows) for same in (found.same_after_kills, found.same_through_ray)))
+        if names := unanswerable.present(question["names"], reader.load(item.path).pages[0]):
+            setting.say(f"{item.path.name} as read holds {', '.join(names)}: its question may be answerable.")
+    refused = sum(one.right for one in outcome.answers)
+    setting.say(f"None: {refused} of {len(items)} (aim: {unanswerable.AIM}).", *outcome.errors)
+    return int(refused < unanswerable.AIM)
 
 
 def run_keys(setting: Setting) -> int:
@@ -209,47 +156,22 @@ def run_keys(setting: Setting) -> int:
     return 0
 
 
-def run_odd(setting: Setting) -> int:
-    chosen, console = setting.arguments, setting.console
-    files = sorted(path for path in setting.data("odd").iterdir() if path.is_file())
-    outcomes = []
-    with report.progress("Reading", len(files)) as tick:
-        for outcome in odd.examine(files, partial(setting.make, chosen.weights)):
-            outcomes.append(outcome)
-            tick(1)
-    console.print(report.file_table(outcomes))
-    console.print(", ".join(f"{kind}: {count}" for kind, count in report.counts(outcomes).items()))
-    if chosen.json:
-        chosen.json.write_text(json.dumps([asdict(o) for o in outcomes], indent=1, ensure_ascii=False) + "\n")
-    return int(any(outcome.failed for outcome in outcomes))
-
-
-def run_bench(setting: Setting) -> int:
-    from layoutllm_tool.evaluation.bench import bench
-
-    chosen = setting.arguments
-    return bench(
-        chosen.file, json=chosen.json, weights=chosen.weights, new_tokens=chosen.tokens, repeats=chosen.repeats,
-        console=setting.console,
-    )  # fmt: skip
-
-
 def run_fit(setting: Setting) -> int:
-    from layoutllm_tool.evaluation.calibration import fit_rows, quality
+    from layoutllm_tool.evaluation.calibration import fit_rows, fitted_quality
 
     chosen = setting.arguments
-    found = [row for path in chosen.rows for row in rows.read(path)]
-    fitted = fit_rows(found, none_bias=chosen.none_bias, named_bias=chosen.named_bias)
+    answers = [one for path in chosen.rows for one in results.read(path)]
+    fitted = fit_rows(answers, none_bias=chosen.none_bias, named_bias=chosen.named_bias)
     chosen.out.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
-    setting.console.print(
-        f"{len(found)} rows; bias of none {fitted['none_bias']:+.2f}, key named {fitted['named_bias']:+.2f}."
-    )
-    for kind, (error, separation, count) in quality(found, fitted).items():
-        setting.console.print(
-            f"{kind}: {count} outcomes, calibration error {error:.3f}, AUROC {separation:.3f} (on the rows it was fitted to)."
+    biases = f"bias of none {fitted['none_bias']:+.2f}, key named {fitted['named_bias']:+.2f}"
+    setting.say(f"{len(answers)} rows; {biases}.")
+    for kind, found in fitted_quality(answers, fitted).items():
+        setting.say(
+            f"{kind}: {found.outcomes} outcomes, calibration error {found.error:.3f}, "
+            f"AUROC {found.separation:.3f} (on the rows it was fitted to)."
         )
     for kind, checked in fitted.get("held_out", {}).items():
-        setting.console.print(
+        setting.say(
             f"{kind}, documents left out of the fit in turn: {checked['outcomes']} outcomes, "
             f"calibration error {checked['error']:.3f}, AUROC {checked['separation']:.3f}."
         )
