@@ -36,7 +36,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--recipe", required=True, metavar="NAME", help="one of the package's, or a TOML file")
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run: checkpoints, metrics, loss.png")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds receipts, tables, papers, ...")
-    parser.add_argument("--shards", type=Path, metavar="DIR", help="receipts packed by --write-shards, in their place")
     parser.add_argument("--reviewed", type=Path, nargs="+", default=[], metavar="OUT", help="batches with reviewed answers, for the recipe adapt")  # fmt: skip
     add_places(parser, default="the working directory; for --reviewed")
     parser.add_argument("--registry", type=Path, metavar="DIR", help="leave out what its frozen set asks about")
@@ -49,7 +48,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--plan", action="store_true", help="print parameters, memory and cost, and stop")
     what.add_argument("--export", action="store_true", help="write the weights of the checkpoint there is, and stop")
-    what.add_argument("--write-shards", type=Path, metavar="DIR", help="pack the receipts that the recipe trains on, and stop")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="with --plan: print one JSON object instead of a table")
     parser.set_defaults(run=_train)
 
@@ -60,8 +58,6 @@ def _train(options: argparse.Namespace, _reader: Reader | None) -> int:
     recipe = load_recipe(options.recipe).with_settings(settings_of(options.set))
     if options.plan:
         return _plan(recipe, as_json=options.json)
-    if options.write_shards:
-        return _shards(recipe, options)
     if options.out is None:
         raise RecipeError("a run needs a folder.", hint="Give --out.")
     return _run(recipe, options)
@@ -73,7 +69,6 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
 
     sources = Sources(
         options.data,
-        options.shards,
         tuple(options.reviewed),
         _frozen(options.registry),
         _released(options),
@@ -119,14 +114,6 @@ def _plan(recipe: Recipe, *, as_json: bool) -> int:
         sys.stdout.write(json.dumps(found.to_json(), indent=1) + "\n")
     else:
         plan.show(found)
-    return 0
-
-
-def _shards(recipe: Recipe, options: argparse.Namespace) -> int:
-    from layoutllm_tool.training.data import Sources, pack_receipts
-
-    count, size = pack_receipts(recipe, Sources(options.data), options.write_shards)
-    sys.stdout.write(f"{count} pages, {size / 1e6:.1f} MB, in {options.write_shards}\n")
     return 0
 
 

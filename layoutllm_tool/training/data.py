@@ -1,6 +1,6 @@
 """A stage's pages: which mixture its recipe asks for, where its sources lie, and what its content hashes to.
 
-What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/, shards.py, reviewed.py;
+What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/, reviewed.py;
 layoutcot.py and mixture.py mix them. annotator.py makes LayoutCoT for pages of one's own, released.py reads the
 authors' data, released_pages.py makes pages to train on of it.
 """
@@ -35,13 +35,11 @@ Examples = Callable[[int], Example]
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where data lies: ``folder`` holds ``receipts``, ``tables``, ``papers`` and the like as the README of the data names them;
-    ``shards`` holds receipts packed by ``layoutllm train --write-shards``, for a machine without text recognition;
     ``reviewed`` are folders of batches (``layoutllm batch -o``) in which people reviewed answers, ``held_out`` the hashes of
     documents that a registry's frozen set asks about: they are not trained on; ``released`` are files of the authors' data, which
     take the place of every source but reviewed pages."""
 
     folder: Path | None = None
-    shards: Path | None = None
     reviewed: tuple[Path, ...] = ()
     held_out: frozenset[str] = frozenset()
     released: tuple[Released, ...] = ()
@@ -126,32 +124,12 @@ def documents(recipe: Recipe, sources: Sources) -> Examples:
     )  # fmt: skip
     if not recipe.receipts:
         return mixture(None, None)
-    if sources.shards:
-        from layoutllm_tool.training.shards import Shards
-
-        packed = Shards(sources.shards)
-        return mixture(None, None, packed=packed)
     if receipts is None:
         raise RecipeError(
             f"the recipe {recipe.name!r} wants receipts, and there is no folder of them.",
             hint="Give --data with a folder `receipts`, or --set receipts=0.",
         )
     return mixture(receipts, receipt_pages(receipts))
-
-
-def pack_receipts(recipe: Recipe, sources: Sources, folder: Path) -> tuple[int, int]:
-    """The receipts that the recipe trains on, read here and written as shards for a machine without text recognition:
-    each with its questions and, where there is one, its copy without some fields. -> pages, bytes."""
-    from layoutllm_tool.training import receipts as source
-    from layoutllm_tool.training.mixture import TRAINING_RECEIPTS
-    from layoutllm_tool.training.shards import write_shards
-
-    data = sources / "receipts"
-    if data is None:
-        raise RecipeError("there is no folder of receipts to pack.", hint="Give --data with a folder `receipts`.")
-    examples = source.examples(data, range(TRAINING_RECEIPTS), seed=recipe.seed, pages=receipt_pages(data))
-    contents = write_shards(examples, folder)
-    return contents.count, sum(path.stat().st_size for path in folder.iterdir())
 
 
 def receipt_pages(receipts: Path) -> Callable[[int], Page]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, Relation
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.training.align import Place, WordIndex, box_of, find, joined
-from layoutllm_tool.training.schema import QA, TASKS, Example, Instruction
+from layoutllm_tool.training.schema import QA, TASKS, Instruction
 
 TOP = 350.0
 """What begins above this may be called the top of the page."""
@@ -33,16 +33,6 @@ def problem(question: QA | Instruction, page: Page) -> str:
     if question.formation.relation not in RELATIONS:
         return "an unknown relation"
     return _answer_problem(question, page)
-
-
-def example_problem(example: Example) -> str:
-    """The first problem of any question, or of the words and lines that are hidden."""
-    lines = example.page.lines or ()
-    if not all(0 <= i < len(lines) and 0 <= j < len(lines[i].words) for i, j in example.masked):
-        return "a masked word is not on the page"
-    if not all(0 <= i < len(lines) for i in example.unplaced):
-        return "a line without its place is not on the page"
-    return next((found for question in example.questions if (found := problem(question, example.page))), "")
 
 
 def occurrences(answer: str, page: Page, lines: Iterable[int]) -> Iterator[Place]:

@@ -38,8 +38,6 @@ class Mixture:
     """Of the receipts, how many with the data set's own lines."""
     removed_share: float = 0.5
     """Of the receipts, how many with some fields removed from the page: questions that nothing answers."""
-    packed: Callable[[int], Example] | None = None
-    """Receipts made ready elsewhere, in place of ``receipts_data``; any index will do."""
 
     def __call__(self, index: int) -> Example:
         rng = random.Random(f"mixture/{self.seed}/{index}")
@@ -49,10 +47,8 @@ class Mixture:
             return self._archived(rng)
         if rng.random() < self.factory_share:
             return next(iter(factory.examples(seed=self.seed * 1_000_003 + index, count=1)))
-        if self.packed is not None:
-            return self.packed(rng.randrange(1 << 30))
         if self.receipts_data is None:
-            raise ValueError("receipts are asked for, and neither their folder nor packed ones are given")
+            raise ValueError("receipts are asked for, and no folder of them is given")
         number = rng.randrange(TRAINING_RECEIPTS)
         pages = None if rng.random() < self.clean_share else self.pages
         seed = self.seed * 1_000_003 + index
