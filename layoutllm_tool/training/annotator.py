@@ -7,23 +7,21 @@ page (another field's value beside the right key) is *not* noticed. Any LangChai
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any, Protocol
 
 from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.training import annotation_prompts as prompts
-from layoutllm_tool.training.align import Place, box_of, find, normal, similarity
+from layoutllm_tool.training.align import find, normal, similarity
 from layoutllm_tool.training.factory.questions import ABSENT, lacks
-from layoutllm_tool.training.grounding import fits, key_places, named, occurrences, problem
+from layoutllm_tool.training.grounding import copied_from, fits, key_beside, occurrences, problem
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.replies import items_of, text_of
-from layoutllm_tool.training.schema import QA, Example, Instruction
+from layoutllm_tool.training.schema import QA, Example
 
 MOST_QUESTIONS = 40
 """Items that one page may be asked for."""
@@ -33,8 +31,6 @@ _LONGEST = {"question": 240, "answer": 400, "key": 80, "key_text": 80}
 _SENTENCE = 0.85
 """Least similarity of a quoted sentence and its place on the page."""
 _NOTHING = {"notinthedocument", "notonthepage", "notmentioned", "notspecified", "notgiven", "none", "na", "null", "unknown"}  # fmt: skip
-_QUOTED = re.compile(r"[\"“”]([^\"“”]{2,200})[\"“”]")
-_NUMBER = re.compile(r"\d(?:[\d.,:/-]*\d)+")
 
 
 class ChatModel(Protocol):
@@ -47,7 +43,7 @@ class ChatModel(Protocol):
 class Annotation:
     """What was kept, and why the rest was not: reason -> how often."""
 
-    questions: tuple[QA | Instruction, ...]
+    questions: tuple[QA, ...]
     rejected: Mapping[str, int] = field(default_factory=dict)
     replies: int = 0
     """How often the model was asked."""
@@ -74,7 +70,9 @@ def annotate_page(model: ChatModel, page: Page, *, count: int = 8, absent: int =
     """
     if not 1 <= count <= MOST_QUESTIONS or not 0 <= absent <= count or retries < 0:
         raise QuestionError(f"{count} questions, {absent} of them absent, {retries} retries.", hint=f"Ask for 1 to {MOST_QUESTIONS}.")  # fmt: skip
-    messages = _opening(page, prompts.SYSTEM, prompts.ask(page, count, absent))
+    if not prompts.shown(page):
+        raise QuestionError("the page has no words to ask about.", hint="Recognise its text first.")
+    messages = [("system", prompts.SYSTEM), ("human", prompts.ask(page, count, absent))]
     kept = _Kept()
     for replies in range(1, retries + 2):
         text = text_of(model.invoke(messages))
@@ -84,34 +82,6 @@ def annotate_page(model: ChatModel, page: Page, *, count: int = 8, absent: int =
         wrong = wrong or ["there are too few items"]
         messages = [*messages, ("ai", text or "-"), ("human", prompts.ask_again(wrong[:12], count - len(kept.questions)))]  # fmt: skip
     return Annotation(tuple(kept.questions), dict(kept.rejected), replies)
-
-
-def describe_page(model: ChatModel, page: Page, *, words: int = 200, retries: int = 2, seed: int = 0) -> Annotation:
-    """A dense description as the answer of one DDD instruction; none where every reply invents or says too little.
-
-    Text in double quotes and numbers must stand on the page. Longer than ``words`` is cut at a sentence.
-    """
-    from layoutllm_tool.training.pretraining.document import DESCRIBE
-
-    if words < 20 or retries < 0:
-        raise QuestionError(f"a description of {words} words says nothing.", hint="Allow at least 20 words.")
-    messages = _opening(page, prompts.DESCRIBE_SYSTEM, prompts.describe(page, words))
-    rejected: Counter[str] = Counter()
-    question = Random(f"describe/{seed}/{page.text}").choice(DESCRIBE)
-    for replies in range(1, retries + 2):
-        reply = text_of(model.invoke(messages))
-        text = _shortened(" ".join(reply.strip("` \n").split()), words)
-        if not (reason := _description_problem(text, page)):
-            return Annotation((Instruction("DDD", question, text),), dict(rejected), replies)
-        rejected[reason.split(":")[0]] += 1
-        messages = [*messages, ("ai", reply or "-"), ("human", prompts.describe_again(reason))]
-    return Annotation((), dict(rejected), replies)
-
-
-def _opening(page: Page, system: str, human: str) -> list[tuple[str, str]]:
-    if not prompts.shown(page):
-        raise QuestionError("the page has no words to ask about.", hint="Recognise its text first.")
-    return [("system", system), ("human", human)]
 
 
 def _take(text: str, page: Page, kept: _Kept, count: int) -> list[str]:
@@ -131,13 +101,9 @@ def _take(text: str, page: Page, kept: _Kept, count: int) -> list[str]:
             kept.asked.add(normal(found.question))
         else:
             kept.rejected[found] += 1
-            wrong.append(f"{_name(item)}: {found}")
+            question = item.get("question") if isinstance(item, dict) else item
+            wrong.append(f"{str(question)[:80]!r}: {found}")
     return wrong
-
-
-def _name(item: Any) -> str:
-    question = item.get("question") if isinstance(item, dict) else item
-    return f"{str(question)[:80]!r}"
 
 
 def _judged(item: Any, page: Page, asked: set[str]) -> QA | str:
@@ -235,52 +201,11 @@ def _copied(
     if not places:
         return "answer not in the relevant lines"
     key_text = text["key_text"].strip(EDGES)
-    reason = f"the answer does not stand {relation!r} its key"
     for place in places:
-        key = _key(key_text, place, relation, page)
-        if key_text and key is None:
-            reason = "key not on the page" if not find(key_text, page, threshold=_SENTENCE) else reason
-        elif key is not None or fits(relation, None, place, page):
-            beside = AnswerFormation(relation, key.answer.strip(EDGES) if key else "")
-            return QA(text["question"], analysis, named(key, place), beside, place.answer, place.words)
-    return reason
-
-
-def _key(key_text: str, answer: Place, relation: Any, page: Page) -> Place | None:
-    """The nearest place of the key text to which the answer stands as the relation says."""
-    if not key_text:
-        return None
-    places = key_places(key_text, page, box_of(page, answer.words))
-    return next(
-        (
-            key
-            for key in places
-            if (key.words, key.start) != (answer.words, answer.start) and fits(relation, key, answer, page)
-        ),
-        None,
-    )
-
-
-def _description_problem(text: str, page: Page) -> str:
-    if len(text.split()) < 12:
-        return "it says too little"
-    if text[0] in "{[<":
-        return "it is no plain text"
-    for quote in _QUOTED.findall(text):
-        if normal(quote) and similarity(quote, page.text) < _SENTENCE:
-            return f"quotes what is not on the page: {quote[:60]!r}"
-    stated = "".join(c for c in page.text if c.isalnum())
-    for number in _NUMBER.findall(text):
-        if len(number) > 2 and "".join(c for c in number if c.isdigit()) not in stated:
-            return f"a number that is not on the page: {number[:40]}"
-    return ""
-
-
-def _shortened(text: str, words: int) -> str:
-    """Whole sentences up to so many words; a first sentence that is longer is cut."""
-    parts = text.split()
-    if len(parts) <= words:
-        return text
-    cut = " ".join(parts[:words])
-    whole = re.match(r".*[.!?](?=\s|$)", cut)
-    return whole[0] if whole else cut
+        if not key_text and fits(relation, None, place, page):
+            return copied_from(place, text["question"], analysis, relation, None)
+        if key_text and (found := key_beside(key_text, (relation,), place, page)):
+            return copied_from(place, text["question"], analysis, *found)
+    if key_text and not find(key_text, page, threshold=_SENTENCE):
+        return "key not on the page"
+    return f"the answer does not stand {relation!r} its key"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, Relation
+from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.training.align import Place, WordIndex, box_of, find, joined
+from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA, TASKS, Instruction
 
 TOP = 350.0
@@ -81,10 +82,21 @@ def fits(relation: Relation, key: Place | None, answer: Place, page: Page) -> bo
     return not row and box.center[1] > other.center[1]
 
 
-def named(key: Place | None, answer: Place) -> tuple[int, ...]:
-    """The lines as step 2 names them: the key's, where it is another one, then the answer's."""
-    own = answer.lines
-    return own if key is None or set(key.lines) & set(own) else (key.lines[0], *own)
+def key_beside(text: str, relations: Iterable[Relation], answer: Place, page: Page) -> tuple[Relation, Place] | None:
+    """The place of the key text nearest to the answer, with the first relation that holds between the two."""
+    for key in key_places(text, page, box_of(page, answer.words)):
+        for relation in relations:
+            if (key.words, key.start) != (answer.words, answer.start) and fits(relation, key, answer, page):
+                return relation, key
+    return None
+
+
+def copied_from(place: Place, question: str, analysis: QuestionAnalysis, relation: Relation, key: Place | None) -> QA:
+    """A question whose answer is copied from the place. Step 2 names the key's line first where it is another one."""
+    formation = AnswerFormation(relation, key.answer.strip(EDGES) if key else "")
+    own = place.lines
+    lines = own if key is None or set(key.lines) & set(own) else (key.lines[0], *own)
+    return QA(question, analysis, lines, formation, place.answer, place.words)
 
 
 def _answer_problem(question: QA, page: Page) -> str:

@@ -24,6 +24,10 @@ class Key:
     formation: AnswerFormation
     line: int | None
 
+    def lines(self, place: Place) -> tuple[int, ...]:
+        """The lines of step 2: the key's, where it is another one, then the value's."""
+        return place.lines if self.line is None or self.line in place.lines else (self.line, *place.lines)
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:

@@ -184,9 +184,8 @@ def _questions(page: Page, places: dict[str, Place], rng: Random) -> tuple[QA, .
 
 def _ask(page: Page, name: str, place: Place, question: str) -> QA:
     key = _field_key(page, name, place)
-    lines = place.lines if key.line is None or key.line in place.lines else (key.line, *place.lines)
-    kind = _KINDS[name]
-    return QA(question, QuestionAnalysis(kind, "extraction", name), lines, key.formation, place.answer, place.words)
+    analysis = QuestionAnalysis(_KINDS[name], "extraction", name)
+    return QA(question, analysis, key.lines(place), key.formation, place.answer, place.words)
 
 
 def _field_key(page: Page, name: str, place: Place) -> Key:

@@ -141,8 +141,7 @@ def _copied(page: Page, said: Said, analysis: QuestionAnalysis, place: Place, na
     formation = key.formation
     if key.line is None and align.box_of(page, place.words).y0 < TOP:
         formation = AnswerFormation("top of page", "")
-    lines = place.lines if key.line is None or key.line in place.lines else (key.line, *place.lines)
-    return QA(said.question, analysis, lines, formation, place.answer, place.words)
+    return QA(said.question, analysis, key.lines(place), formation, place.answer, place.words)
 
 
 def _formed(page: Page, said: Said, analysis: QuestionAnalysis) -> QA | None:
