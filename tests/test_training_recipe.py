@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from layoutllm_tool.cli import main
 from layoutllm_tool.errors import CheckpointMismatch, RecipeError
 from layoutllm_tool.training import layoutcot, metrics, run
+from layoutllm_tool.training.cost import plan
 from layoutllm_tool.training.data import Sources, digest, stage_examples
 from layoutllm_tool.training.layoutcot import LayoutCoTMixture
-from layoutllm_tool.training.plan import plan
 from layoutllm_tool.training.pretraining import PretrainingMixture, Weights
 from layoutllm_tool.training.recipe import RECIPES, Recipe, Stage, load_recipe
 from tests import tiny

@@ -107,13 +107,13 @@ def _frozen(registry: Path | None) -> frozenset[str]:
 
 
 def _plan(recipe: Recipe, *, as_json: bool) -> int:
-    from layoutllm_tool.training import plan
+    from layoutllm_tool.training import cost
 
-    found = plan.plan(recipe)
+    found = cost.plan(recipe)
     if as_json:
         sys.stdout.write(json.dumps(found.to_json(), indent=1) + "\n")
     else:
-        plan.show(found)
+        cost.show(found)
     return 0
 
 

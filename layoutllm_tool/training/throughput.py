@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from layoutllm_tool.training import factory
+from layoutllm_tool.training.cost import Operations
 from layoutllm_tool.training.packing import Packed, pack
-from layoutllm_tool.training.plan import Work
 from layoutllm_tool.training.recipe import Recipe, load_recipe
 from layoutllm_tool.training.run import begin
 from layoutllm_tool.training.trainer import Learner, prepare
@@ -27,7 +27,7 @@ SEED = 800_000_001
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Rates of one process on ``threads`` cores; TFLOP/s count useful operations (see ``plan``)."""
+    """Rates of one process on ``threads`` cores; TFLOP/s count useful operations (see ``cost.py``)."""
 
     recipe: str
     threads: int
@@ -71,8 +71,8 @@ def measure(name: str = "smol-cpu", *, pages: int = 4, repeats: int = 3) -> Thro
             seconds[fast].append(_round(learner, packed))
     quick, own = (median(seconds[fast][1:]) for fast in (True, False))
     tokens, questions = sum(p.tokens for p in packed), sum(p.questions for p in packed)
-    work, threads = Work.of(model, stage), torch.get_num_threads()
-    flop = sum(work.flop(p.tokens, _page_tokens(p), int((p.inputs["labels"] != -100).sum())) for p in packed)
+    work, threads = Operations.of(model, stage), torch.get_num_threads()
+    flop = sum(work.total(p.tokens, _page_tokens(p), int((p.inputs["labels"] != -100).sum())) for p in packed)
     return Throughput(
         recipe=name, threads=threads, pages=len(packed), questions=questions, tokens=tokens,
         samples_per_second=questions / quick, tokens_per_second_per_core=tokens / quick / threads,
