@@ -23,12 +23,13 @@ from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.training import align, run
 from layoutllm_tool.training.align import normal
-from layoutllm_tool.training.data import Rehearsed, Sources, fingerprint, sized, stage_examples
+from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.factory.questions import ABSENT, lacks
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.recipe import Stage, load_recipe
 from layoutllm_tool.training.released_pages import ReleasedPages
 from layoutllm_tool.training.reviewed import ReviewedPages, Said, examples_of, of_batch
+from layoutllm_tool.training.sampling import Rehearsed
 from layoutllm_tool.training.schema import QA, Example
 from tests import tiny
 from tests.batch_pages import invoice

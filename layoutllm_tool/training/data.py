@@ -1,8 +1,7 @@
 """A stage's pages: which mixture its recipe asks for, where its sources lie, and what its content hashes to.
 
-What a source yields is in its own file: receipts.py, factory/, html/, tables.py, mrc.py, pretraining/, reviewed.py;
-layoutcot.py and mixture.py mix them. annotator.py makes LayoutCoT for pages of one's own, released.py reads the
-authors' data, released_pages.py makes pages to train on of it.
+What a source yields is in its own file; ``sampling.py`` mixes them. ``annotator.py`` makes LayoutCoT for pages of one's
+own.
 """
 
 from __future__ import annotations
@@ -11,22 +10,18 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError
-from layoutllm_tool.training.mixture import Mixture
 from layoutllm_tool.training.recipe import Recipe, Stage
 from layoutllm_tool.training.released import Released
 from layoutllm_tool.training.released_pages import ReleasedPages
-from layoutllm_tool.training.released_text import Wanted
+from layoutllm_tool.training.sampling import DocumentMixture, LayoutCoTMixture, Rehearsed
+from layoutllm_tool.training.sampling import Weights as LayoutCoTWeights
 from layoutllm_tool.training.schema import QA, Example
-
-if TYPE_CHECKING:
-    from layoutllm_tool.training.reviewed import ReviewedPages
 
 Examples = Callable[[int], Example]
 """The index-th page of a stage, always the same one."""
@@ -34,102 +29,80 @@ Examples = Callable[[int], Example]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where data lies: ``folder`` holds ``receipts``, ``tables``, ``papers`` and the like as the README of the data names them;
-    ``reviewed`` are folders of batches (``layoutllm batch -o``) in which people reviewed answers, ``held_out`` the hashes of
-    documents that a registry's frozen set asks about: they are not trained on; ``released`` are files of the authors' data, which
-    take the place of every source but reviewed pages."""
+    """Where data lies."""
 
     folder: Path | None = None
+    """Holds ``receipts``, ``tables``, ``papers`` and the like, as the README of the data names them."""
     reviewed: tuple[Path, ...] = ()
+    """Folders of batches (``layoutllm batch -o``) in which people reviewed answers."""
     held_out: frozenset[str] = frozenset()
+    """Hashes of documents that a registry's validation set asks about: they are not trained on."""
     released: tuple[Released, ...] = ()
+    """Files of the authors' data. They take the place of every source but reviewed pages."""
     places: Places = ANYWHERE
-    """Where documents of reviewed batches may lie: their stores may be anybody's."""
+    """Where documents of reviewed batches may lie: their stores are untrusted."""
 
     def __truediv__(self, name: str) -> Path | None:
         """The folder of that name; None where it is not there."""
         return self.folder / name if self.folder and (self.folder / name).is_dir() else None
 
+    def need(self, name: str, recipe: Recipe, setting: str) -> Path:
+        """The folder of that name. RecipeError names the setting that does without it."""
+        found = self / name
+        if found is None:
+            raise RecipeError(
+                f"the recipe {recipe.name!r} wants {name}, and there is no folder of them.",
+                hint=f"Give --data with a folder `{name}`, or --set {setting}=0.",
+            )
+        return found
+
 
 def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     """RecipeError where the stage needs a source that is not there."""
-    if sources.released and stage.data != "reviewed":
-        kind: Wanted = "pretraining" if stage.data == "pretraining" else "layoutcot"
+    if stage.data == "reviewed":
+        return _reviewed(recipe, stage, sources)
+    if sources.released:
+        kind = stage.data if stage.data == "pretraining" else "layoutcot"
         return ReleasedPages.read(sources.released, kind, seed=recipe.seed)
+    if stage.data == "documents":
+        return _documents(recipe, sources)
+    receipts = sources / "receipts"
+    pages = receipt_pages(receipts) if receipts else None
     if stage.data == "pretraining":
         from layoutllm_tool.training.pretraining import PretrainingMixture, PretrainingSources, Weights
 
-        receipts = sources / "receipts"
-        return PretrainingMixture(
-            PretrainingSources.in_folder(sources.folder, receipt_pages(receipts) if receipts else None),
-            seed=recipe.seed, weights=stage.weights_as(Weights), levels=stage.levels,
-        )  # fmt: skip
-    if stage.data == "layoutcot":
-        from layoutllm_tool.training import layoutcot
-
-        receipts = sources / "receipts"
-        pages = receipt_pages(receipts) if receipts else None
-        return layoutcot.LayoutCoTMixture.in_folder(
-            sources.folder, seed=recipe.seed, weights=stage.weights_as(layoutcot.Weights), pages=pages,
-            receipts_share=recipe.receipts,
-        )  # fmt: skip
-    if stage.data == "reviewed":
-        from layoutllm_tool.training.reviewed import ReviewedPages
-
-        return Rehearsed(
-            ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=sources.held_out, places=sources.places),
-            stage_examples(recipe, replace(stage, data="documents", passes=0), sources),
-            recipe.rehearsal,
-        )
-    return documents(recipe, sources)
+        data, weights = PretrainingSources.in_folder(sources.folder, pages), stage.weights_as(Weights)
+        return PretrainingMixture(data, seed=recipe.seed, weights=weights, levels=stage.levels)
+    folder = sources.folder
+    return LayoutCoTMixture(
+        folder / "receipts" if folder else None, folder / "tables" if folder else None, pages, sources / "written",
+        seed=recipe.seed, weights=stage.weights_as(LayoutCoTWeights), receipts_share=recipe.receipts,
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Rehearsed:
-    """Reviewed pages, pass after pass, with a share of other pages strewn among them."""
+def _reviewed(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
+    from layoutllm_tool.training.reviewed import ReviewedPages
+    reviewed = ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=sources.held_out, places=sources.places)
+    others = stage_examples(recipe, replace(stage, data="documents", passes=0), sources)
+    return Rehearsed(reviewed, others, recipe.rehearsal)
 
-    reviewed: ReviewedPages
-    others: Examples
-    share: float
 
-    def __call__(self, index: int) -> Example:
-        # Among the first n pages stand floor(n * share) others: exact, so that a pass is whole.
-        before, after = math.floor(index * self.share), math.floor((index + 1) * self.share)
-        return self.others(before) if after > before else self.reviewed(index - before)
-
-    def pages(self, passes: int) -> int:
-        """How many pages hold so many passes over the reviewed ones."""
-        return math.ceil(passes * len(self.reviewed) / (1 - self.share))
+def _documents(recipe: Recipe, sources: Sources) -> Examples:
+    """Receipts as text recognition reads them, archive forms, and drawn pages."""
+    archive = sources.need("naf", recipe, "archive") if recipe.archive else None
+    receipts = sources.need("receipts", recipe, "receipts") if recipe.receipts else None
+    return DocumentMixture(
+        receipts, receipt_pages(receipts) if receipts else None, seed=recipe.seed, factory_share=1 - recipe.receipts,
+        everyday_share=recipe.everyday, archive_share=recipe.archive, archive=archive,
+    )  # fmt: skip
 
 
 def sized(stage: Stage, examples: Examples) -> Stage:
-    """The stage with its passes as a number of pages, of whole steps."""
+    """The stage with its passes over reviewed pages as a number of pages, of whole steps."""
     if not stage.passes or not isinstance(examples, Rehearsed):
         return stage
     steps = math.ceil(examples.pages(stage.passes) / stage.pages_per_step)
     return replace(stage, pages=steps * stage.pages_per_step)
-
-
-def documents(recipe: Recipe, sources: Sources) -> Examples:
-    """Receipts as text recognition reads them, archive forms, and drawn pages."""
-    receipts, archive = sources / "receipts", sources / "naf"
-    if recipe.archive and archive is None:
-        raise RecipeError(
-            f"the recipe {recipe.name!r} wants archive forms, and there is no folder of them.",
-            hint="Give --data with a folder `naf`, or --set archive=0.",
-        )
-    mixture = partial(
-        Mixture, seed=recipe.seed, factory_share=1 - recipe.receipts, everyday_share=recipe.everyday,
-        archive_share=recipe.archive, archive=archive,
-    )  # fmt: skip
-    if not recipe.receipts:
-        return mixture(None, None)
-    if receipts is None:
-        raise RecipeError(
-            f"the recipe {recipe.name!r} wants receipts, and there is no folder of them.",
-            hint="Give --data with a folder `receipts`, or --set receipts=0.",
-        )
-    return mixture(receipts, receipt_pages(receipts))
 
 
 def receipt_pages(receipts: Path) -> Callable[[int], Page]:

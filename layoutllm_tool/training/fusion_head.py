@@ -116,7 +116,7 @@ def real(folder: Path, *, seed: int = 0) -> Iterator[tuple[Page, list[Question]]
     """The National Archives Forms: printed keys with what was written there, blank ones and keys of other forms with none."""
     rng, before = Random(seed), ["Middle initial", "Registration number"]
     for form in naf.forms(folder):
-        yield form.page, [(qa.question, qa.words) for qa in naf.asked(form, rng, before)]
+        yield form.page, [(qa.question, qa.words) for qa in naf.questions(form, rng, before)]
         before = [pair.key for pair in form.pairs] or before
 
 

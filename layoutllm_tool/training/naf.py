@@ -62,7 +62,7 @@ def forms(folder: Path) -> Iterator[Form]:
                 yield form
 
 
-def asked(form: Form, rng: Random, others: Sequence[str]) -> Iterator[QA]:
+def questions(form: Form, rng: Random, others: Sequence[str]) -> Iterator[QA]:
     """Printed keys with what was written there, blank ones, and one of ``others``, keys of other forms, with none."""
     for pair in rng.sample(form.pairs, min(len(form.pairs), 6)):
         yield _qa(form.page, pair, rng.choice(_FORMS).format(pair.key))

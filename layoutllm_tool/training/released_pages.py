@@ -19,9 +19,9 @@ from random import Random
 
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.model.base import home
-from layoutllm_tool.training.passes import pick
 from layoutllm_tool.training.released import Released
 from layoutllm_tool.training.released_text import Wanted
+from layoutllm_tool.training.sampling import pick
 from layoutllm_tool.training.schema import QA, Example, Instruction
 
 TRIED = 200

@@ -23,7 +23,7 @@ from layoutllm_tool.training.align import Place
 from layoutllm_tool.training.factory.questions import absent, unanswerable
 from layoutllm_tool.training.grounding import TOP, problem
 from layoutllm_tool.training.keys import Key, keys_of
-from layoutllm_tool.training.passes import pick
+from layoutllm_tool.training.sampling import pick
 from layoutllm_tool.training.schema import QA, Example
 
 SURE = 0.85

@@ -21,8 +21,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
 from layoutllm_tool.model.processing import LayoutLLMProcessor
 from layoutllm_tool.training import metrics
-from layoutllm_tool.training.data import Rehearsed, Sources, fingerprint, sized, stage_examples
+from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.recipe import Recipe, Stage
+from layoutllm_tool.training.sampling import Rehearsed
 from layoutllm_tool.training.trainer import Trainer, make_accelerator, prepare
 
 Report = Callable[[Trainer, dict[str, float]], None]

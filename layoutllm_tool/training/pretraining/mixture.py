@@ -15,7 +15,7 @@ from typing import Self
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, RecipeError, TrainingError
 from layoutllm_tool.training.data import digest
-from layoutllm_tool.training.mixture import TRAINING_RECEIPTS
+from layoutllm_tool.training.sampling import TRAINING_RECEIPTS
 from layoutllm_tool.training.pretraining.document import ddd, tlr
 from layoutllm_tool.training.pretraining.drawn import Drawn
 from layoutllm_tool.training.pretraining.known import Known, Limits, Source, cut
