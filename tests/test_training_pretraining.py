@@ -17,12 +17,14 @@ import pytest
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, RecipeError, TrainingError
-from layoutllm_tool.training.pretraining import Limits, PretrainingMixture, PretrainingSources, Weights, document
+from layoutllm_tool.training.data import digest
+from layoutllm_tool.training.pretraining import document
 from layoutllm_tool.training.pretraining import region as regions
 from layoutllm_tool.training.pretraining import segment as segments
 from layoutllm_tool.training.pretraining.drawn import Drawn
 from layoutllm_tool.training.pretraining.files import picture, spread
-from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Region, cut, tokens
+from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Limits, Region, cut, tokens
+from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, PretrainingSources, Weights
 from layoutllm_tool.training.pretraining.papers import Papers, parse
 from layoutllm_tool.training.pretraining.publaynet import PubLayNet
 from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet, slots
@@ -346,8 +348,8 @@ def test_drawn_pages_alone_make_a_mixture_of_the_index() -> None:
     again = PretrainingMixture(seed=3)
     assert [again(n) for n in (11, 4)] == [found[11], found[4]]
     assert again(2).page.image is not None
-    assert mixture.digest(4) == again.digest(4) != PretrainingMixture(seed=4).digest(4)
-    assert len(mixture.digest(2)) == 64
+    assert digest(mixture, 4) == digest(again, 4) != digest(PretrainingMixture(seed=4), 4)
+    assert len(digest(mixture, 2)) == 64
 
 
 def test_a_drawn_field_is_named_only_where_its_key_stands_once() -> None:

@@ -21,7 +21,7 @@ from layoutllm_tool.errors import CheckpointMismatch, RecipeError
 from layoutllm_tool.training import metrics, run, sampling
 from layoutllm_tool.training.cost import plan
 from layoutllm_tool.training.data import Sources, digest, stage_examples
-from layoutllm_tool.training.pretraining import PretrainingMixture, Weights
+from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, Weights
 from layoutllm_tool.training.recipe import RECIPES, Recipe, Stage, load_recipe
 from layoutllm_tool.training.sampling import LayoutCoTMixture
 from tests import tiny

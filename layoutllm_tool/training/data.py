@@ -16,6 +16,8 @@ from pathlib import Path
 from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError
+from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, PretrainingSources
+from layoutllm_tool.training.pretraining.mixture import Weights as PretrainingWeights
 from layoutllm_tool.training.recipe import Recipe, Stage
 from layoutllm_tool.training.released import Released
 from layoutllm_tool.training.released_pages import ReleasedPages
@@ -69,9 +71,7 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     receipts = sources / "receipts"
     pages = receipt_pages(receipts) if receipts else None
     if stage.data == "pretraining":
-        from layoutllm_tool.training.pretraining import PretrainingMixture, PretrainingSources, Weights
-
-        data, weights = PretrainingSources.in_folder(sources.folder, pages), stage.weights_as(Weights)
+        data, weights = PretrainingSources.in_folder(sources.folder, pages), stage.weights_as(PretrainingWeights)
         return PretrainingMixture(data, seed=recipe.seed, weights=weights, levels=stage.levels)
     folder = sources.folder
     return LayoutCoTMixture(
@@ -82,6 +82,7 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
 
 def _reviewed(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     from layoutllm_tool.training.reviewed import ReviewedPages
+
     reviewed = ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=sources.held_out, places=sources.places)
     others = stage_examples(recipe, replace(stage, data="documents", passes=0), sources)
     return Rehearsed(reviewed, others, recipe.rehearsal)

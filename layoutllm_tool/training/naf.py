@@ -23,6 +23,7 @@ from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training.align import box_of
 from layoutllm_tool.training.factory.questions import unanswerable
 from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.receipts import split_words
 from layoutllm_tool.training.schema import QA
 
 FILE = "forms.jsonl.gz"
@@ -82,14 +83,8 @@ def _qa(page: Page, pair: Pair, question: str) -> QA:
         lines = (key_line, *lines)
     name = pair.key.strip(EDGES) or pair.key
     answer = " ".join((page.lines or ())[i].words[j].text for i, j in pair.words)
-    return QA(
-        question,
-        QuestionAnalysis("key-value", "extraction", name),
-        lines,
-        AnswerFormation(relation, name),
-        answer,
-        pair.words,
-    )
+    analysis = QuestionAnalysis("key-value", "extraction", name)
+    return QA(question, analysis, lines, AnswerFormation(relation, name), answer, pair.words)
 
 
 def _form(data: Mapping[str, Any]) -> Form | None:
@@ -100,18 +95,15 @@ def _form(data: Mapping[str, Any]) -> Form | None:
     height = median(t["box"][3] - t["box"][1] for t in texts.values())
     fields = {f["id"]: f for f in data["fields"]}
     written = {i: f for i, f in fields.items() if (f["text"] or "").strip() and f["type"] in _WRITTEN}
-    words: list[Word] = []
-    owned: dict[str, list[int]] = {}
+    owned: dict[str, list[Word]] = {}
     for number, item in {**texts, **written}.items():
         box = item["box"] if number in texts else _tight(item["box"], item["text"], height)
-        owned[number] = []
-        for word in _words(item["text"], box, size):
-            owned[number].append(id(word))
-            words.append(word)
+        owned[number] = list(split_words(item["text"].strip(), Box.from_pixels(*box, width=size[0], height=size[1])))
+    words = [word for ones in owned.values() for word in ones]
     lines = tuple(group_lines(words, width=size[0], height=size[1]))
     page = Page(1, *size, lines, text_source="given")
     where = {id(word): (i, j) for i, line in enumerate(lines) for j, word in enumerate(line.words)}
-    places = {number: tuple(where[one] for one in ones) for number, ones in owned.items()}
+    places = {number: tuple(where[id(word)] for word in ones) for number, ones in owned.items()}
     pairs = list(_pairs(data, texts, fields, height))
     said = {key: texts[key]["text"].strip() for key, _ in pairs}
     filled = tuple(
@@ -157,13 +149,3 @@ def _tight(box: list[float], text: str, height: float) -> tuple[float, float, fl
     tall = min(y1 - y0, 1.25 * height)
     bottom = y1 - 0.1 * (y1 - y0) if y1 - y0 > 1.4 * height else y1
     return x0, max(bottom - tall, y0), x0 + min(x1 - x0, max(len(text), 1) * _CHARACTER * tall), bottom
-
-
-def _words(text: str, box: tuple[float, ...] | list[float], size: tuple[int, int]) -> Iterator[Word]:
-    """The words of one text, each with its share of the box."""
-    text, at = text.strip(), 0
-    for word in text.split():
-        at = text.index(word, at)
-        x0, x1 = (box[0] + (box[2] - box[0]) * end / len(text) for end in (at, at + len(word)))
-        yield Word(word, Box.from_pixels(x0, box[1], x1, box[3], width=size[0], height=size[1]))
-        at += len(word)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,61 +16,26 @@ from random import Random
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis
-from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.documents.geometry import Box, Page, Word
+from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training import align
 from layoutllm_tool.training.align import Place
 from layoutllm_tool.training.factory.questions import absent, ask, unanswerable
-from layoutllm_tool.training.keys import Key, key_of, left_of, pairs
+from layoutllm_tool.training.keys import Key, Pair, key_of, left_of, pairs
 from layoutllm_tool.training.schema import QA, Example
 
 FIELDS = ("company", "date", "address", "total")
 FORM = 'What is the "{}" in the given document?'
-PARAPHRASES = {
-    "company": (
-        "Who issued this receipt?",
-        "What is the name of the shop?",
-        "Which company is this receipt from?",
-        "What is the company name?",
-        "Where was this bought?",
-        "Who is the seller?",
-        "What is the merchant's name?",
-    ),
-    "date": (
-        "When was it issued?",
-        "What is the date of this receipt?",
-        "On what date was the purchase made?",
-        "What is the date?",
-        "When did this purchase take place?",
-        "What is the transaction date?",
-    ),
-    "address": (
-        "What is the address of the shop?",
-        "Where is the company located?",
-        "What address is printed on the receipt?",
-        "Where is the seller?",
-        "What is the full address?",
-    ),
-    "total": (
-        "What is the total amount?",
-        "How much was paid in total?",
-        "What is the total?",
-        "What is the amount due?",
-        "What does the whole purchase cost?",
-        "How much is the bill?",
-        "What is the grand total?",
-    ),
-}
+PARAPHRASES: dict[str, list[str]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 _KINDS: dict[str, Kind] = {"company": "title", "date": "key-value", "address": "paragraph", "total": "key-value"}
 _LEAST = {"company": 0.62, "date": 0.7, "address": 0.62, "total": 0.65}
 """Least similarity worth looking at; ``_sure`` asks for more where the place itself does not speak for the value."""
 _DATE = re.compile(r"\d{1,4}[-/. ]+(?:\d{1,2}|[A-Za-z]{3,9})[-/., ]+\d{2,4}")
 _DATED = re.compile(r"d[aeo]t|issue|invoice|bill|time|printed|receipt", re.IGNORECASE)
-_PAYABLE = re.compile(
-    r"rounded|total.{0,12}(?:incl|due|payable)|grand|nett?\b|amount due|payable|after round", re.IGNORECASE
-)
-_TOTAL = re.compile(r"\btota|\bamount|\bamt|\bbalance due", re.IGNORECASE)
-_NOT_TOTAL = re.compile(r"sub|excl|gst|tax|qty|item|disc|cash|change|tender|before|paid|visa|master", re.IGNORECASE)
+_PAYABLE = re.compile(r"rounded|total.{0,12}(?:incl|due|payable)|grand|nett?\b|amount due|payable|after round", re.I)
+_TOTAL = re.compile(r"\btota|\bamount|\bamt|\bbalance due", re.I)
+_NOT_TOTAL = re.compile(r"sub|excl|gst|tax|qty|item|disc|cash|change|tender|before|paid|visa|master", re.I)
 
 
 def examples(
@@ -99,9 +65,8 @@ def examples(
 
 def entities(data: Path, number: int) -> dict[str, str]:
     """The labelled fields; DocumentNotFound where the dataset lacks the number."""
-    return {
-        k: v for k, v in _load(data / "entities" / f"{number:03d}.json").items() if isinstance(v, str) and v.strip()
-    }
+    found = _load(data / "entities" / f"{number:03d}.json")
+    return {name: value for name, value in found.items() if isinstance(value, str) and value.strip()}
 
 
 def dataset_page(data: Path, number: int) -> Page:
@@ -110,23 +75,18 @@ def dataset_page(data: Path, number: int) -> Page:
 
     raw = _load(data / "lines" / f"{number:03d}.json")
     width, height = raw["width"], raw["height"]
-    words = [
-        word
-        for line in raw["lines"]
-        for word in _split(line["text"], Box.from_pixels(*line["box"], width=width, height=height))
-    ]
+    boxes = [(line["text"], Box.from_pixels(*line["box"], width=width, height=height)) for line in raw["lines"]]
+    words = [word for text, box in boxes for word in split_words(text, box)]
+    lines = tuple(group_lines(words, width=width, height=height))
     with Image.open(data / "images" / f"{number:03d}.jpg") as image:
         picture = image.convert("L")
-    return Page(1, width, height, _grouped(words, width, height), picture, "given")
+    return Page(1, width, height, lines, picture, "given")
 
 
 def field_places(page: Page, fields: dict[str, str]) -> dict[str, Place]:
     """Where each field stands on the page; fields that are not found are left out."""
-    places = {}
-    for name in FIELDS:
-        if place := _field_place(page, name, fields.get(name, "")):
-            places[name] = place
-    return places
+    places = {name: _field_place(page, name, fields.get(name, "")) for name in FIELDS}
+    return {name: place for name, place in places.items() if place}
 
 
 def _field_place(page: Page, name: str, value: str) -> Place | None:
@@ -174,9 +134,7 @@ def _row_text(page: Page, place: Place) -> str:
 def _questions(page: Page, places: dict[str, Place], rng: Random) -> tuple[QA, ...]:
     asked = [_ask(page, name, place, FORM.format(name)) for name, place in places.items()]
     asked += [_ask(page, n, p, rng.choice(PARAPHRASES[n])) for n, p in places.items() if rng.random() < 0.4]
-    found = pairs(page)
-    for pair in rng.sample(found, min(len(found), 4)):
-        asked.append(_pair_question(pair.key, pair.key_line, pair.place, rng))
+    asked += _pair_questions(page, 4, rng)
     asked += absent(page, max(1, round(0.3 * len(asked) + rng.random() - 0.5)), rng)
     rng.shuffle(asked)
     return tuple(asked)
@@ -199,13 +157,17 @@ def _field_key(page: Page, name: str, place: Place) -> Key:
     return Key(AnswerFormation("top of page" if high else "inside", ""), None)
 
 
-def _pair_question(key: str, line: int, place: Place, rng: Random) -> QA:
-    inside = line in place.lines
-    formation = AnswerFormation("inside" if inside else "right of", key)
-    lines = place.lines if inside else (line, *place.lines)
-    asked = key + ":" * (rng.random() < 0.5)
-    analysis = QuestionAnalysis("key-value", "extraction", key)
-    return QA(ask(asked, rng), analysis, lines, formation, place.answer, place.words)
+def _pair_questions(page: Page, most: int, rng: Random) -> list[QA]:
+    """Other keys of the page with their values."""
+    found = pairs(page)
+    return [_pair_question(pair, rng) for pair in rng.sample(found, min(len(found), most))]
+
+
+def _pair_question(pair: Pair, rng: Random) -> QA:
+    key = Key(AnswerFormation("inside" if pair.key_line in pair.place.lines else "right of", pair.key), pair.key_line)
+    question = ask(pair.key + ":" * (rng.random() < 0.5), rng)
+    analysis = QuestionAnalysis("key-value", "extraction", pair.key)
+    return QA(question, analysis, key.lines(pair.place), key.formation, pair.place.answer, pair.place.words)
 
 
 def _without(source: str, page: Page, places: dict[str, Place], rng: Random) -> Iterator[Example]:
@@ -226,8 +188,7 @@ def _without(source: str, page: Page, places: dict[str, Place], rng: Random) -> 
     asked = [_ask(bare, n, p, rng.choice((FORM.format(n), *PARAPHRASES[n]))) for n, p in stay.items()]
     # Of the same kind as where it stands: or step 1 would give away whether the page answers.
     asked += [unanswerable(rng.choice((FORM.format(n), rng.choice(PARAPHRASES[n]))), n, _KINDS[n]) for n in gone]
-    found = pairs(bare)
-    asked += [_pair_question(p.key, p.key_line, p.place, rng) for p in rng.sample(found, min(len(found), 3))]
+    asked += _pair_questions(bare, 3, rng)
     rng.shuffle(asked)
     yield Example(f"{source}/without-{'-'.join(gone)}", bare, tuple(asked))
 
@@ -257,27 +218,20 @@ def _painted(page: Page, boxes: list[Box]) -> Page:
     return replace(page, image=image)
 
 
-def _split(text: str, box: Box) -> list[Word]:
-    size, at, words = max(len(text), 1), 0, []
-    for part in text.split():
-        at = text.index(part, at)
-        x0, x1 = box.x0 + box.width * at / size, box.x0 + box.width * (at + len(part)) / size
-        words.append(Word(part, Box(x0, box.y0, min(x1, box.x1), box.y1)))
-        at += len(part)
-    return words
-
-
-def _grouped(words: list[Word], width: int, height: int) -> tuple[Line, ...]:
-    from layoutllm_tool.documents.reading_order import group_lines
-
-    return tuple(group_lines(words, width=width, height=height))
+def split_words(text: str, box: Box) -> Iterator[Word]:
+    """The words of one text, each with its share of the box."""
+    at, size = 0, max(len(text), 1)
+    for word in text.split():
+        at = text.index(word, at)
+        x0, x1 = (box.x0 + box.width * end / size for end in (at, at + len(word)))
+        yield Word(word, Box(x0, box.y0, min(x1, box.x1), box.y1))
+        at += len(word)
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DocumentNotFound(
-            f"the receipts lack {path}.", hint="Give the folder of entities, images and lines."
-        ) from error
+        hint = "Give the folder of entities, images and lines."
+        raise DocumentNotFound(f"the receipts lack {path}.", hint=hint) from error
     return data

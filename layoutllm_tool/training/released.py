@@ -24,6 +24,7 @@ from typing import Any
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentError, DocumentNotFound, DocumentUnreadable, TrainingError
+from layoutllm_tool.training.pretraining.files import MOST_BYTES, parsed, picture
 from layoutllm_tool.training.released_ocr import Frame, page_of
 from layoutllm_tool.training.released_text import Wanted, kind_of, question_of
 from layoutllm_tool.training.schema import QA, Example, Instruction
@@ -111,8 +112,6 @@ class Released:
 
     def _page(self, name: str, item: Mapping[str, Any]) -> Page | str:
         """The page by its OCR result, with its picture where that is there."""
-        from layoutllm_tool.training.pretraining.files import picture
-
         given = _value(item, _OCR)
         file = Path(name).name
         names = [given, Path(given).name] if isinstance(given, str) else []
@@ -218,8 +217,8 @@ def _turns(item: Mapping[str, Any]) -> list[tuple[str, str]]:
         turns = [_turn(turn) for turn in said[: 2 * MOST_TURNS]]
         pairs = [(a, b) for (who, a), (other, b) in pairwise(turns) if (who, other) == ("human", "gpt")]
     else:
-        pairs = [(item.get(question), item.get(answer)) for question, answer in _PAIRS]
-        pairs = [(a, b) for a, b in pairs if isinstance(a, str) and isinstance(b, str)][:1]
+        found = [(item.get(question), item.get(answer)) for question, answer in _PAIRS]
+        pairs = [(a, b) for a, b in found if isinstance(a, str) and isinstance(b, str)][:1]
     return [(_PLACEHOLDER.sub(" ", question).strip(), answer) for question, answer in pairs]
 
 
@@ -239,8 +238,6 @@ def _real(path: Path) -> Path | None:
 
 
 def _json(path: Path) -> Any:
-    from layoutllm_tool.training.pretraining.files import MOST_BYTES, parsed
-
     if path.stat().st_size > MOST_BYTES:
         raise DocumentUnreadable(f"{path.name} is over {MOST_BYTES} bytes.")
     return parsed(path.read_bytes(), path.name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.training.pretraining.files import spread
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -147,8 +148,6 @@ def _outside(entry: _Entry, scale: tuple[float, float]) -> bool:
 
 def _line(entry: _Entry, scale: tuple[float, float]) -> Line | None:
     """The entry's words with their own boxes, or with shares of the line's."""
-    from layoutllm_tool.training.pretraining.files import spread
-
     if entry.words and not any(_outside(word, scale) for word in entry.words):
         return Line(tuple(Word(" ".join(word.text.split()), _box(word, scale)) for word in entry.words))
     return next(spread(entry.text, _box(entry, scale)), None)

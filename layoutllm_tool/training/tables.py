@@ -9,11 +9,8 @@ Where the tables stand on a page is *not* here. Standard library only.
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import unicodedata
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
+from layoutllm_tool.training.pretraining import files
 
 MAX_WORDS = 350
 """Of a page: what one window holds."""
 MAX_COLUMNS = 9
-MAX_BYTES = 200_000_000
-"""Of an unpacked file."""
 _COUNTED = re.compile(
     r"how (?:many|much|long|old|far|often)|\b(?:number|total|difference|average|combined|sum|amount|count|times|percent)\b",
     re.I,
@@ -133,10 +129,7 @@ def _cells(data: Any, rows: Rows) -> tuple[CellIndex, ...]:
     """Those of the highlighted cells that the table has, in reading order."""
     if not rows or not isinstance(data, list):
         return ()
-    pairs = [
-        tuple(pair) for pair in data if isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)
-    ]
-    return tuple(sorted({(y, x) for y, x in pairs if 0 <= y < len(rows) and 0 <= x < len(rows[0]) and rows[y][x]}))
+    return tuple((y, x) for y, row in enumerate(rows) for x, text in enumerate(row) if text and [y, x] in data)
 
 
 def _clean(text: Any) -> str:
@@ -149,26 +142,14 @@ def _clean(text: Any) -> str:
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
     """The file's JSON objects, one a line."""
-    try:
-        with gzip.open(path, "rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise DocumentUnreadable(
-                f"{path.name} unpacks to more than {MAX_BYTES:,} bytes.", hint="Give a smaller file."
-            )
-        found = [json.loads(line) for line in raw.decode("utf-8").splitlines() if line.strip()]
-    except FileNotFoundError as error:
-        raise DocumentNotFound(
-            f"{path} is missing.", hint="Give the folder of tables, or set the weight `mrc` to 0."
-        ) from error
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise DocumentUnreadable(f"{path.name} is not gzipped JSON lines ({error}).", hint="Fetch it again.") from error
+    if not path.is_file():
+        raise DocumentNotFound(f"{path} is missing.", hint="Give the folder of tables, or set the weight `mrc` to 0.")
+    found = [files.parsed(line, path.name) for line in files.gunzipped(path).splitlines() if line.strip()]
     return (entry for entry in found if isinstance(entry, dict))
 
 
 def _some(items: list[Item], data: Path) -> tuple[Item, ...]:
     if not items:
-        raise DocumentUnreadable(
-            f"no usable table in {data}.", hint="Give the folder of FeTaQA and WikiTableQuestions."
-        )
+        hint = "Give the folder of FeTaQA and WikiTableQuestions."
+        raise DocumentUnreadable(f"no usable table in {data}.", hint=hint)
     return tuple(items)

@@ -14,8 +14,6 @@ from typing import Self
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, RecipeError, TrainingError
-from layoutllm_tool.training.data import digest
-from layoutllm_tool.training.sampling import TRAINING_RECEIPTS
 from layoutllm_tool.training.pretraining.document import ddd, tlr
 from layoutllm_tool.training.pretraining.drawn import Drawn
 from layoutllm_tool.training.pretraining.known import Known, Limits, Source, cut
@@ -26,6 +24,7 @@ from layoutllm_tool.training.pretraining.region import dla, tu
 from layoutllm_tool.training.pretraining.scans import Scans
 from layoutllm_tool.training.pretraining.segment import gli, mpi, mvlm
 from layoutllm_tool.training.pretraining.wikitables import WikiTables
+from layoutllm_tool.training.sampling import TRAINING_RECEIPTS
 from layoutllm_tool.training.schema import Example, Instruction
 
 _ATTEMPTS = 60
@@ -146,10 +145,6 @@ class PretrainingMixture:
             f"{_ATTEMPTS} pages of {name!r} had too little to ask about.",
             hint="Leave the source out by a weight of 0, or lower `levels`.",
         )
-
-    def digest(self, count: int = 8) -> str:
-        """SHA-256 over everything a model could learn from the first ``count`` pages."""
-        return digest(self, count)
 
     @cached_property
     def _opened(self) -> dict[str, tuple[Source, float]]:
