@@ -29,11 +29,15 @@ from layoutllm_tool.training.pretraining.papers import Papers, parse
 from layoutllm_tool.training.pretraining.publaynet import PubLayNet
 from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet, slots
 from layoutllm_tool.training.pretraining.wikitables import WikiTables
-from layoutllm_tool.training.schema import LEVELS, TASKS, Example, Instruction
+from layoutllm_tool.training.schema import TASKS, Example, Instruction
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not (DATA / "papers").is_dir(), reason="the data sets are not beside the repository")
 LIMITS = Limits()
+LEVELS = {
+    "DDD": "document", "TLR": "document", "DLA": "region", "TU": "region",
+    "MVLM": "segment", "MPI": "segment", "GLI": "segment",
+}  # fmt: skip
 BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 
 

@@ -1,4 +1,5 @@
-"""``layoutllm train``: a recipe to a folder of weights, or what it would cost. Wiring only; see ``training/run.py``."""
+"""``layoutllm train``: a recipe to a folder of weights, or what it would cost. Wiring only; see
+``training/run.py``."""
 
 from __future__ import annotations
 
@@ -68,11 +69,7 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     from layoutllm_tool.training.run import export, run
 
     sources = Sources(
-        options.data,
-        tuple(options.reviewed),
-        _frozen(options.registry),
-        _released(options),
-        stored_places(options),
+        options.data, tuple(options.reviewed), _frozen(options.registry), _released(options), stored_places(options)
     )
     with Progress() as progress:
         outcome = run(

@@ -1,7 +1,7 @@
 """The messages that ask a chat model for questions about a page (``annotation_prompts.toml``).
 
-The page is given as in the paper, ``{text:'..', box:[x1,y1,x2,y2]}`` a line, numbered, between marks that its own text
-can't contain. Replies are judged in ``annotator.py``. Standard library only.
+The page is given as in the paper, ``{text:'..', box:[x1,y1,x2,y2]}`` a line, numbered, between marks that its
+own text can't contain. Replies are judged in ``annotator.py``. Standard library only.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def ask_again(reasons: Iterable[str], missing: int) -> str:
 
 
 def quoted(page: Page) -> str:
-    """The first ``shown(page)`` lines between two marks. The mark is a hash, which no page can contain of itself."""
+    """The first ``shown(page)`` lines between two marks. The mark is a hash, which no page can contain of
+    itself."""
     lines = (page.lines or ())[: shown(page)]
     text = "\n".join(f"{i} {{text:'{_plain(line.text)}', box:{line.box.as_list()}}}" for i, line in enumerate(lines))
     mark = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]

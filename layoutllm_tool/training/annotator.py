@@ -1,8 +1,9 @@
 """LayoutCoT for real pages by a chat model (paper section 3.2, document images): it writes, the page decides.
 
-The model gets the page's text with boxes and writes questions, answers, steps 1 and 3, and the relevant lines; boxes come
-from the lines. Whatever can't be found on the page is thrown away and counted. A question that is wrong but stands on the
-page (another field's value beside the right key) is *not* noticed. Any LangChain chat model will do, or anything with ``invoke``.
+The model gets the page's text with boxes and writes questions, answers, steps 1 and 3, and the relevant
+lines; boxes come from the lines. Whatever can't be found on the page is thrown away and counted. A question
+that is wrong but stands on the page (another field's value beside the right key) is *not* noticed. Any
+LangChain chat model will do, or anything with ``invoke``.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ _NOTHING = {"notinthedocument", "notonthepage", "notmentioned", "notspecified", 
 
 
 class ChatModel(Protocol):
-    """What is asked of a model: messages as (role, text) pairs in, an object with ``content`` or ``text`` out."""
+    """What is asked of a model: messages as (role, text) pairs in, an object with ``content`` or ``text``
+    out."""
 
     def invoke(self, messages: Any, /) -> Any: ...
 
@@ -65,8 +67,9 @@ class _Kept:
 def annotate_page(model: ChatModel, page: Page, *, count: int = 8, absent: int = 2, retries: int = 2) -> Annotation:
     """Up to ``count`` questions, of which the model is asked to leave ``absent`` unanswered by the page.
 
-    After a reply that falls short the model is told what was wrong, at most ``retries`` times. Errors of the model's own
-    (network, quota) are the caller's. QuestionError where the page has no words or the numbers make no sense.
+    After a reply that falls short the model is told what was wrong, at most ``retries`` times. Errors of the
+    model's own (network, quota) are the caller's. QuestionError where the page has no words or the numbers
+    make no sense.
     """
     if not 1 <= count <= MOST_QUESTIONS or not 0 <= absent <= count or retries < 0:
         raise QuestionError(f"{count} questions, {absent} of them absent, {retries} retries.", hint=f"Ask for 1 to {MOST_QUESTIONS}.")  # fmt: skip

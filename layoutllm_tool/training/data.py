@@ -1,7 +1,7 @@
 """A stage's pages: which mixture its recipe asks for, where its sources lie, and what its content hashes to.
 
-What a source yields is in its own file; ``sampling.py`` mixes them. ``annotator.py`` makes LayoutCoT for pages of one's
-own.
+What a source yields is in its own file; ``sampling.py`` mixes them. ``annotator.py`` makes LayoutCoT for
+pages of one's own.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     receipts = sources / "receipts"
     pages = receipt_pages(receipts) if receipts else None
     if stage.data == "pretraining":
-        data, weights = PretrainingSources.in_folder(sources.folder, pages), stage.weights_as(PretrainingWeights)
+        data, weights = (PretrainingSources.in_folder(sources.folder, pages), stage.weights_as(PretrainingWeights))
         return PretrainingMixture(data, seed=recipe.seed, weights=weights, levels=stage.levels)
     folder = sources.folder
     return LayoutCoTMixture(

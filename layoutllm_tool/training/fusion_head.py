@@ -2,9 +2,10 @@
 
     python -m layoutllm_tool.training.fusion_head --pages 440 --naf DIR --receipts DIR --out FILE
 
-Rows come from pages with the fields of ``synthetic/vocabulary``, asked in their wordings, from drawn forms, the National Archives Forms
-and SROIE receipts 000-399. A row is a question with its options' features; the shipped language model is asked first, which takes
-some seconds a page, and is left out of a fifth of the rows.
+Rows come from pages with the fields of ``synthetic/vocabulary``, asked in their wordings, from drawn forms,
+the National Archives Forms and SROIE receipts 000-399. A row is a question with its options' features; the
+shipped language model is asked first, which takes some seconds a page, and is left out of a fifth of the
+rows.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ REAL = 3
 WITH_MODEL = 0.8
 """Share of the rows for which the language model is heard."""
 ABSENT = (2 / 9, 1 / 6)
-"""Share of questions that a page does not answer, for which "none" is weighed: of those whose key it names, and of others. Chosen
-between forms whose keys are all filled, the refusal set, and questions in other words than the page's."""
+"""Share of questions that a page does not answer, for which "none" is weighed: of those whose key it names,
+and of others. Chosen between forms whose keys are all filled, the refusal set, and questions in other words
+than the page's."""
 MOST_WORDS, TOGETHER = 450, 8
 
 Question = tuple[str, tuple[WordId, ...]]
@@ -63,7 +65,8 @@ class Maker:
     rng: Random
 
     def rows(self, page: Page, asked: Sequence[Question]) -> Iterator[Row]:
-        """A row for each question that has a good option. Pages of several windows, and very full ones, are left out."""
+        """A row for each question that has a good option. Pages of several windows, and very full ones, are
+        left out."""
         windows = self.decoder.processor.windows(page)
         if not asked or len(windows) != 1 or len(page.words) > MOST_WORDS:
             return
@@ -113,7 +116,8 @@ def receipts(folder: Path, numbers: range, *, seed: int = 7) -> Iterator[tuple[P
 
 
 def real(folder: Path, *, seed: int = 0) -> Iterator[tuple[Page, list[Question]]]:
-    """The National Archives Forms: printed keys with what was written there, blank ones and keys of other forms with none."""
+    """The National Archives Forms: printed keys with what was written there, blank ones and keys of other
+    forms with none."""
     rng, before = Random(seed), ["Middle initial", "Registration number"]
     for form in naf.forms(folder):
         yield form.page, [(qa.question, qa.words) for qa in naf.questions(form, rng, before)]
@@ -121,7 +125,8 @@ def real(folder: Path, *, seed: int = 0) -> Iterator[tuple[Page, list[Question]]
 
 
 def none_bias(rows: Sequence[Row]) -> list[float]:
-    """What the log-odds of "none" are lowered by at use: rows ask for what is not there more often than people do."""
+    """What the log-odds of "none" are lowered by at use: rows ask for what is not there more often than
+    people do."""
     share = fmean(float(row.worth[0] == 1) for row in rows)
     return [math.log(share / (1 - share)) - math.log(absent / (1 - absent)) for absent in ABSENT]
 

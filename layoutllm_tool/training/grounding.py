@@ -1,7 +1,7 @@
 """Questions that somebody else wrote, held against the page: does the answer stand there, beside that key?
 
-``problem`` says what in a question breaks a promise of ``schema.py``. Where a value stands that was read with mistakes is
-*not* here: see ``align.py``. Standard library and ``align`` only; boxes 0-1000.
+``problem`` says what in a question breaks a promise of ``schema.py``. Where a value stands that was read with
+mistakes is *not* here: see ``align.py``. Standard library and ``align`` only; boxes 0-1000.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def problem(question: QA | Instruction, page: Page) -> str:
 
 
 def occurrences(answer: str, page: Page, lines: Iterable[int]) -> Iterator[Place]:
-    """Where the answer stands, letter for letter, in these lines' words joined by spaces; not inside a longer word or number."""
+    """Where the answer stands, letter for letter, in these lines' words joined by spaces; not inside a longer
+    word or number."""
     order = sorted(set(lines))
     words = [(i, j) for i in order for j in range(len((page.lines or ())[i].words))]
     text, starts = joined(page, tuple(words)), []
@@ -64,7 +65,8 @@ def key_places(key: str, page: Page, near: Box) -> list[Place]:
 
 
 def fits(relation: Relation, key: Place | None, answer: Place, page: Page) -> bool:
-    """Whether the answer stands to its key as the relation says; without a key, whether it can stand alone like that."""
+    """Whether the answer stands to its key as the relation says; without a key, whether it can stand alone
+    like that."""
     box = box_of(page, answer.words)
     if relation == "none":
         return False
@@ -92,7 +94,8 @@ def key_beside(text: str, relations: Iterable[Relation], answer: Place, page: Pa
 
 
 def copied_from(place: Place, question: str, analysis: QuestionAnalysis, relation: Relation, key: Place | None) -> QA:
-    """A question whose answer is copied from the place. Step 2 names the key's line first where it is another one."""
+    """A question whose answer is copied from the place. Step 2 names the key's line first where it is another
+    one."""
     formation = AnswerFormation(relation, key.answer.strip(EDGES) if key else "")
     own = place.lines
     lines = own if key is None or set(key.lines) & set(own) else (key.lines[0], *own)

@@ -19,7 +19,8 @@ EDGES = " :;.,-_=*|'\"~"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The key's text, the line it stands in (None: nothing that looks like a key), and where the value stands."""
+    """The key's text, the line it stands in (None: nothing that looks like a key), and where the value
+    stands."""
 
     formation: AnswerFormation
     line: int | None

@@ -1,4 +1,5 @@
-"""A run's metrics: a CSV with a row a step, and a plot of it. Standard library; matplotlib (extra "plots") to plot."""
+"""A run's metrics: a CSV with a row a step, and a plot of it. Standard library; matplotlib (extra "plots") to
+plot."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Table reading from question sets on Wikipedia tables (tables.py), drawn as pages: the MRC branch of LayoutCoT's data.
+"""Table reading from question sets on Wikipedia tables (tables.py), drawn as pages: the MRC branch of
+LayoutCoT's data.
 
-FeTaQA's answers are formed: the highlighted cells are the relevant area, and step 3 names them by rule, as in the paper.
-WikiTableQuestions' answers are copied from one cell. Drawn with Pillow (``factory.render.Canvas``), not by way of HTML: a
-plain grid needs no extra, takes a third of the time, and every word's box is known.
+FeTaQA's answers are formed: the highlighted cells are the relevant area, and step 3 names them by rule, as in
+the paper. WikiTableQuestions' answers are copied from one cell. Drawn with Pillow
+(``factory.render.Canvas``), not by way of HTML: a plain grid needs no extra, takes a third of the time, and
+every word's box is known.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ _TALLEST = 1300
 
 
 def example(data: Path, seed: int, number: int) -> Example:
-    """A drawn table with its questions; the same arguments give the same page. ``data`` is the folder of the tables.
+    """A drawn table with its questions; the same arguments give the same page. ``data`` is the folder of the
+    tables.
 
     DocumentNotFound where a file is missing, DocumentUnreadable where it is no table data.
     """
@@ -107,7 +110,8 @@ def _extracted(rows: Rows, asked: Asked, drawn: _Drawn) -> QA | None:
 
 
 def _key_cell(rows: Rows, cell: CellIndex, question: str) -> CellIndex:
-    """A cell of the row whose text the question names, else the row's first cell, else the head above the answer."""
+    """A cell of the row whose text the question names, else the row's first cell, else the head above the
+    answer."""
     y, x = cell
     named = [n for n, text in enumerate(rows[y]) if n != x and len(text) > 2 and text.lower() in question.lower()]
     if named:

@@ -1,7 +1,7 @@
 """Examples -> tensors: a page once, all its questions behind it, none seeing another.
 
-P page tokens, L tokens in all. Every question's positions begin where the page ends, as they do when it is asked alone, so
-packed training and single questions compute the same (tested).
+P page tokens, L tokens in all. Every question's positions begin where the page ends, as they do when it is
+asked alone, so packed training and single questions compute the same (tested).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ NOT_THERE = "not in the document"
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """One page (B = 1) or several (``collate``). ``inputs`` are named as ``LayoutLLMForConditionalGeneration.forward`` names
-    them; ``attention_mask`` is (B, 1, L, L), True where a token may look."""
+    """One page (B = 1) or several (``collate``). ``inputs`` are named as
+    ``LayoutLLMForConditionalGeneration.forward`` names them; ``attention_mask`` is (B, 1, L, L), True where a
+    token may look."""
 
     inputs: dict[str, Tensor]
     questions: int
@@ -45,7 +46,8 @@ def pack(
     """One window of the page with up to ``most_questions`` of the questions it answers; None where none fits.
 
     Segment numbers start at a random offset, so that all segment embeddings learn and none means a place.
-    ``chain`` False leaves the LayoutCoT out: the question is followed by its answer alone (the paper's ablation).
+    ``chain`` False leaves the LayoutCoT out: the question is followed by its answer alone (the paper's
+    ablation).
     """
     windows = processor.windows(example.page)
     window = windows[0] if len(windows) == 1 else rng.choice(windows)
@@ -79,7 +81,8 @@ def pack(
 def collate(pages: Sequence[Packed]) -> Packed:
     """Pages of one batch, padded at the right; a page without words is all padding to the encoder's text.
 
-    Each row computes what it computes alone (tested). ValueError where some pages have a picture and others have none.
+    Each row computes what it computes alone (tested). ValueError where some pages have a picture and others
+    have none.
     """
     if len(pages) == 1:
         return pages[0]
@@ -123,8 +126,8 @@ def _square(mask: Tensor, size: int) -> Tensor:
 
 
 def _fits(question: QA | Instruction, where: dict[int, int], several: bool) -> bool:
-    """Whether the window holds all the lines. Where the page has several windows, a question without lines is left out: its
-    answer, or the key that nothing answers, may stand in another one."""
+    """Whether the window holds all the lines. Where the page has several windows, a question without lines is
+    left out: its answer, or the key that nothing answers, may stand in another one."""
     return bool(question.lines or not several) and all(line in where for line in question.lines)
 
 
@@ -176,7 +179,8 @@ def question_tokens(
 ) -> tuple[list[int], list[int]]:
     """Ids and labels of a question and what is to be learned of it: its LayoutCoT, or its answer alone.
 
-    A segment's label is its number in the window, without the offset. ``window`` is needed where areas are boxes.
+    A segment's label is its number in the window, without the offset. ``window`` is needed where areas are
+    boxes.
     """
     prompt = list(processor.question_ids(question.question))
     ids, labels = prompt.copy(), [IGNORE] * len(prompt)
@@ -223,7 +227,8 @@ def answer_ids(answer: str, processor: LayoutLLMProcessor) -> tuple[int, ...]:
 
 
 def block_mask(blocks: Tensor) -> Tensor:
-    """Blocks (L), 0 for the page -> (1, 1, L, L), True where a token may look: back, at the page or at its own question."""
+    """Blocks (L), 0 for the page -> (1, 1, L, L), True where a token may look: back, at the page or at its
+    own question."""
     same = blocks.unsqueeze(1) == blocks.unsqueeze(0)
     back = torch.ones(len(blocks), len(blocks), dtype=torch.bool).tril()
     return ((same | (blocks == 0).unsqueeze(0)) & back)[None, None]

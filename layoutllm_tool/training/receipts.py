@@ -1,7 +1,8 @@
-"""SROIE 2019 receipts (CC BY 4.0): pages with company, date, address and total, located among the words as read.
+"""SROIE 2019 receipts (CC BY 4.0): pages with company, date, address and total, located among the words as
+read.
 
-The dataset gives the values but not where they stand; ``align`` finds them, and the answer is always the page's own
-string, misread or not. A field that can't be found is skipped: it is not an unanswerable question.
+The dataset gives the values but not where they stand; ``align`` finds them, and the answer is always the
+page's own string, misread or not. A field that can't be found is skipped: it is not an unanswerable question.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ FORM = 'What is the "{}" in the given document?'
 PARAPHRASES: dict[str, list[str]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 _KINDS: dict[str, Kind] = {"company": "title", "date": "key-value", "address": "paragraph", "total": "key-value"}
 _LEAST = {"company": 0.62, "date": 0.7, "address": 0.62, "total": 0.65}
-"""Least similarity worth looking at; ``_sure`` asks for more where the place itself does not speak for the value."""
+"""Least similarity worth looking at; ``_sure`` asks for more where the place itself does not speak for the
+value."""
 _DATE = re.compile(r"\d{1,4}[-/. ]+(?:\d{1,2}|[A-Za-z]{3,9})[-/., ]+\d{2,4}")
 _DATED = re.compile(r"d[aeo]t|issue|invoice|bill|time|printed|receipt", re.IGNORECASE)
 _PAYABLE = re.compile(r"rounded|total.{0,12}(?:incl|due|payable)|grand|nett?\b|amount due|payable|after round", re.I)
@@ -39,17 +41,13 @@ _NOT_TOTAL = re.compile(r"sub|excl|gst|tax|qty|item|disc|cash|change|tender|befo
 
 
 def examples(
-    data: Path,
-    numbers: Iterable[int],
-    *,
-    seed: int,
-    pages: Callable[[int], Page] | None = None,
-    bare: float = 0.33,
+    data: Path, numbers: Iterable[int], *, seed: int, pages: Callable[[int], Page] | None = None, bare: float = 0.33
 ) -> Iterator[Example]:
     """Each receipt with its questions; ``bare`` of them are followed by a copy that lacks some fields' lines.
 
-    ``data`` holds ``images``, ``lines`` and ``entities``; ``pages`` gives a receipt's page by its number (from real
-    OCR, say), by default (and where that page has no words) made of the dataset's own lines. The same seed gives the same questions.
+    ``data`` holds ``images``, ``lines`` and ``entities``; ``pages`` gives a receipt's page by its number
+    (from real OCR, say), by default (and where that page has no words) made of the dataset's own lines. The
+    same seed gives the same questions.
     """
     for number in numbers:
         rng = Random(f"receipts/{seed}/{number}")
@@ -70,7 +68,8 @@ def entities(data: Path, number: int) -> dict[str, str]:
 
 
 def dataset_page(data: Path, number: int) -> Page:
-    """The page as the dataset's own OCR read it. Its lines have no word boxes: a line's width is shared by length."""
+    """The page as the dataset's own OCR read it. Its lines have no word boxes: a line's width is shared by
+    length."""
     from PIL import Image
 
     raw = _load(data / "lines" / f"{number:03d}.json")
@@ -103,8 +102,9 @@ def _field_place(page: Page, name: str, value: str) -> Place | None:
 
 
 def _sure(page: Page, name: str, place: Place) -> bool:
-    """A misread total beside its key and a misread heading at the top are still what was meant; elsewhere, likeness
-    must be greater: an item's price is often one digit away from the total, a web address like the name."""
+    """A misread total beside its key and a misread heading at the top are still what was meant; elsewhere,
+    likeness must be greater: an item's price is often one digit away from the total, a web address like the
+    name."""
     if name == "total":
         return place.score >= (0.65 if _preference(page, name, place) >= 0.35 else 0.85)
     if name == "company":
@@ -113,7 +113,8 @@ def _sure(page: Page, name: str, place: Place) -> bool:
 
 
 def _preference(page: Page, name: str, place: Place) -> float:
-    """Which of several equal strings is meant: the total beside its key, the date beside 'date', the heading."""
+    """Which of several equal strings is meant: the total beside its key, the date beside 'date', the
+    heading."""
     around = key_of(page, place).formation.key
     if name == "total":
         row = " ".join(_row_text(page, place).split())
@@ -194,7 +195,8 @@ def _without(source: str, page: Page, places: dict[str, Place], rng: Random) -> 
 
 
 def _lines_of(page: Page, name: str, place: Place) -> set[int]:
-    """The lines to take out so that nothing on the page answers: every date, every total, every other mention."""
+    """The lines to take out so that nothing on the page answers: every date, every total, every other
+    mention."""
     lines = page.lines or ()
     found = {i for other in align.find(place.answer, page, threshold=0.7) for i in other.lines} | set(place.lines)
     if name == "date":

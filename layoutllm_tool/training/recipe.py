@@ -1,4 +1,5 @@
-"""What a run is made of: a recipe is a TOML file, its stages are dataclasses that contradict themselves loudly.
+"""What a run is made of: a recipe is a TOML file, its stages are dataclasses that contradict themselves
+loudly.
 
 Reading data and training are *not* here.
 """
@@ -24,7 +25,8 @@ FRESH = {
     "pointer": 2.5, "extra_embeddings": 2.5, "gate": 5.0, "mask_embedding": 2.5,
     "document_encoder": 0.4, "word_projection": 0.4, "visual_projector": 0.4, "layout_projector": 0.4,
 }  # fmt: skip
-"""Learning rate multiples of parts by parameter name, for a small model whose parts begin at random beside an adapter."""
+"""Learning rate multiples of parts by parameter name, for a small model whose parts begin at random beside an
+adapter."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,11 @@ class Stage:
     """One stage of training; the defaults are the paper's (section 4.1) where it gives any."""
 
     name: StageName = "sft"
-    """"pretraining": encoder and projectors learn; "sft": language model and projectors; "joint": all but the language
-    model's own weights, beside an adapter."""
+    """"pretraining": encoder and projectors learn; "sft": language model and projectors; "joint": all but the
+    language model's own weights, beside an adapter."""
     data: Data = "layoutcot"
-    """"pretraining": the seven tasks; "layoutcot": HTML, document images, MRC; "documents": receipts and drawn pages;
-    "reviewed": what people said of a batch's answers, among "documents"."""
+    """"pretraining": the seven tasks; "layoutcot": HTML, document images, MRC; "documents": receipts and
+    drawn pages; "reviewed": what people said of a batch's answers, among "documents"."""
     pages: int = 1000
     """Pages in all, their questions packed on them."""
     passes: int = 0
@@ -48,8 +50,9 @@ class Stage:
     questions: int = 8
     """At most so many questions of a page."""
     weights: Mapping[str, float] = field(default_factory=dict)
-    """How often a source of "layoutcot" (html, documents, mrc) or of "pretraining" (drawn, papers, tables, ...) is drawn from,
-    beside the others; those not named keep the paper's ratio or their own, 0 leaves one out."""
+    """How often a source of "layoutcot" (html, documents, mrc) or of "pretraining" (drawn, papers, tables,
+    ...) is drawn from, beside the others; those not named keep the paper's ratio or their own, 0 leaves one
+    out."""
     levels: tuple[int, int, int] = (1, 4, 4)
     """Instructions of document, region and segment level, for the data "pretraining"."""
     learning_rate: float = 2e-5
@@ -63,7 +66,8 @@ class Stage:
     """Largest gradient norm, of each group of parameters that share a rate."""
     beta2: float = 0.999
     lora_rank: int = 0
-    """Rank of the adapter on every linear layer of the language model; 0 trains its own weights (never in "pretraining")."""
+    """Rank of the adapter on every linear layer of the language model; 0 trains its own weights (never in
+    "pretraining")."""
     lora_alpha: int = 32
     chain: bool = True
     """Whether answers come with their LayoutCoT."""
@@ -117,13 +121,14 @@ class Recipe:
     stages: tuple[Stage, ...]
     seed: int = 0
     start: str = "base"
-    """"base": the base language model with everything else at random; "shipped", a folder of weights or a registry: go on from those."""
+    """"base": the base language model with everything else at random; "shipped", a folder of weights or a
+    registry: go on from those."""
     encoder: str = ""
     language_model: str = ""
     """Hub names or folders of the paper's shape; "" is the shipped shape."""
     receipts: float = 0.5
-    """Share of receipts in the data "documents" (beside those of the next two), and among the document images of "layoutcot"; the rest
-    are drawn pages."""
+    """Share of receipts in the data "documents" (beside those of the next two), and among the document images
+    of "layoutcot"; the rest are drawn pages."""
     everyday: float = 0.0
     """Share of "documents" that is asked about as people ask."""
     archive: float = 0.0
@@ -152,8 +157,8 @@ class Recipe:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
     def with_settings(self, settings: Mapping[str, str]) -> Self:
-        """``{"seed": "1", "pages": "200"}``: values as written on a command line; a stage's field is set in every stage,
-        ``sft.pages`` in the stages of that name."""
+        """``{"seed": "1", "pages": "200"}``: values as written on a command line; a stage's field is set in
+        every stage, ``sft.pages`` in the stages of that name."""
         known = {f.name for f in fields(Recipe)} - {"stages", "name"}
         own = {key: _value(text) for key, text in settings.items() if key in known}
         of_stages = {key: _value(text) for key, text in settings.items() if key not in known}
@@ -185,7 +190,8 @@ def _settings_of(stage: Stage, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_recipe(name: str | Path) -> Recipe:
-    """A recipe of the package by its name, or a TOML file; RecipeError where there is none or it does not parse."""
+    """A recipe of the package by its name, or a TOML file; RecipeError where there is none or it does not
+    parse."""
     path = Path(name)
     shipped = RECIPES / f"{name}.toml"
     if not path.suffix and shipped.is_file():

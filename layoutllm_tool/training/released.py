@@ -1,12 +1,14 @@
-"""The authors' released data: Layout-Instruction-Data, Apache-2.0, ModelScope ``iic``, linked from the LayoutLLM repository.
+"""The authors' released data: Layout-Instruction-Data, Apache-2.0, ModelScope ``iic``, linked from the
+LayoutLLM repository.
 
-Known from public threads: about 116k dense descriptions (DocILE, RVL-CDIP) and 300k SFT instructions, with and without
-LayoutCoT; ``LayoutLLM_data/pretrain_data/ocr_results/RVL_CDIP/<picture's file name>.json``; ``eval_data/VIE_CORD.jsonl``.
-The fields inside the files could *not* be verified. LLaVA's form is expected (``id``, ``image``, ``conversations`` of
-``from`` and ``value``), OCR in any of the usual forms (``released_ocr.py``); what fits none is skipped and counted.
+Known from public threads: about 116k dense descriptions (DocILE, RVL-CDIP) and 300k SFT instructions, with
+and without LayoutCoT; ``LayoutLLM_data/pretrain_data/ocr_results/RVL_CDIP/<picture's file name>.json``;
+``eval_data/VIE_CORD.jsonl``. The fields inside the files could *not* be verified. LLaVA's form is expected
+(``id``, ``image``, ``conversations`` of ``from`` and ``value``), OCR in any of the usual forms
+(``released_ocr.py``); what fits none is skipped and counted.
 
-Evaluation data (FUNSD, CORD, SROIE) is refused. RVL-CDIP and FUNSD come from one archive: a FUNSD page under another name
-is *not* noticed. File names in the data never lead out of the folder.
+Evaluation data (FUNSD, CORD, SROIE) is refused. RVL-CDIP and FUNSD come from one archive: a FUNSD page under
+another name is *not* noticed. File names in the data never lead out of the folder.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z+]*:")
 
 @dataclass(frozen=True)
 class Released:
-    """Examples out of one file of instructions (a JSON list or JSON Lines), read a little at a time, as often as asked.
+    """Examples out of one file of instructions (a JSON list or JSON Lines), read a little at a time, as often
+    as asked.
 
     ``skipped`` counts, over all readings, what could not be used: reason -> items or turns.
     """
@@ -72,7 +75,8 @@ class Released:
                 raise DocumentNotFound(f"{path} is missing.", hint=hint)
 
     def __iter__(self) -> Iterator[Example]:
-        """One example for each run of items about the same picture. Raises DocumentUnreadable as ``read_items``."""
+        """One example for each run of items about the same picture. Raises DocumentUnreadable as
+        ``read_items``."""
         return (example for items in self.groups() if (example := self.example(items)) is not None)
 
     def groups(self) -> Iterator[list[Mapping[str, Any]]]:
@@ -81,7 +85,8 @@ class Released:
         return (list(islice(group, _MOST_ITEMS)) for _, group in groupby(items, key=_picture_name))
 
     def example(self, items: Sequence[Mapping[str, Any]]) -> Example | None:
-        """Of items about one picture: its page and their questions; None where it has no page or none of them fits."""
+        """Of items about one picture: its page and their questions; None where it has no page or none of them
+        fits."""
         name = _picture_name(items[0])
         page = self._page(name, items[0])
         if isinstance(page, str):
@@ -126,7 +131,8 @@ class Released:
             return "a damaged file"
 
     def _find(self, names: list[str], near: str, kinds: tuple[str, ...]) -> Path | None:
-        """The first of the names that is a file in one of the folders. Folders named in the path ``near`` come first."""
+        """The first of the names that is a file in one of the folders. Folders named in the path ``near``
+        come first."""
         parts = set(Path(near).parts)
         order = sorted(self._folders, key=lambda folder: (folder.name not in parts, folder))
         for name in names:
@@ -154,7 +160,8 @@ class Released:
 
 
 def read_items(path: Path) -> Iterator[Any]:
-    """The items of a JSON list or of JSON Lines, one in memory. DocumentUnreadable where the text is neither, or is cut."""
+    """The items of a JSON list or of JSON Lines, one in memory. DocumentUnreadable where the text is neither,
+    or is cut."""
     decoder, buffer, more, number = json.JSONDecoder(), "", True, 0
     with path.open(encoding="utf-8", errors="replace") as file:
         while True:

@@ -1,7 +1,8 @@
 """OCR results in any of the usual JSON forms -> a page. The files are untrusted: sizes and boxes are checked.
 
-Forms: a list of {text, box}; an object that holds such a list, perhaps with the page's size; lines with ``words`` inside;
-two lists side by side (texts and boxes). Boxes: four numbers, eight numbers, four points. Rotated pages are *not* turned.
+Forms: a list of {text, box}; an object that holds such a list, perhaps with the page's size; lines with
+``words`` inside; two lists side by side (texts and boxes). Boxes: four numbers, eight numbers, four points.
+Rotated pages are *not* turned.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The authors' released data as pages to train on, any of them at any time, of files far larger than memory.
 
-What a stage can use is sorted out once, by the text alone, into an index under the user's cache directory: a JSON line a
-picture, with its items. Pages, OCR results and boxes are looked at when their turn comes. A page that ``released.py``
-then can't use gives its turn to another one, the same every time.
+What a stage can use is sorted out once, by the text alone, into an index under the user's cache directory: a
+JSON line a picture, with its items. Pages, OCR results and boxes are looked at when their turn comes. A page
+that ``released.py`` then can't use gives its turn to another one, the same every time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _END = b'{"end": '
 class ReleasedPages:
     """The index-th page with its questions of one kind, a function of (files, seed, index) alone.
 
-    ``ReleasedPages.read(files, "layoutcot")`` makes the index or finds it. Can be pickled, as worker processes need.
+    ``ReleasedPages.read(files, "layoutcot")`` makes the index or finds it. Can be pickled, as worker
+    processes need.
     """
 
     files: tuple[Released, ...]
@@ -90,7 +91,8 @@ class ReleasedPages:
         )
 
     def at(self, number: int) -> tuple[Example | None, Counter[str]]:
-        """The page in the files' order, with its questions of the wanted kind; None, and why, where there is none."""
+        """The page in the files' order, with its questions of the wanted kind; None, and why, where there is
+        none."""
         with self.index.open("rb") as lines:
             lines.seek(self.offsets[number])
             of, items = json.loads(lines.readline())

@@ -1,4 +1,5 @@
-"""JSON in what a chat model writes: fenced, with words around it, cut off, one item spoilt. What is whole is kept.
+"""JSON in what a chat model writes: fenced, with words around it, cut off, one item spoilt. What is whole is
+kept.
 
 What the items mean is *not* looked at here. Standard library only.
 """
@@ -28,7 +29,8 @@ class Items:
 
 
 def text_of(reply: Any) -> str:
-    """A chat model's message as text, cut to MOST_CHARACTERS: ``.content`` as a string or as blocks, else ``.text``, else a string itself."""
+    """A chat model's message as text, cut to MOST_CHARACTERS: ``.content`` as a string or as blocks, else
+    ``.text``, else a string itself."""
     content = reply if isinstance(reply, str) else getattr(reply, "content", None)
     if isinstance(content, list):
         content = "".join(map(_block, content))
@@ -39,7 +41,8 @@ def text_of(reply: Any) -> str:
 
 
 def items_of(text: str) -> Items | None:
-    """The items of the list called so, else of the first list of objects, else a single object; None where the text holds none."""
+    """The items of the list called so, else of the first list of objects, else a single object; None where
+    the text holds none."""
     text = text[:MOST_CHARACTERS]
     if named := _NAMED.search(text):
         return _read(text, named.end() + 1)

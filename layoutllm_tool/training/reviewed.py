@@ -1,9 +1,9 @@
 """What people decided about a batch's answers, as LayoutCoT training examples.
 
-A person gives an answer, seldom a place. Where the chain knows the place (an accepted or a re-read answer), that is
-taken. Elsewhere ``align`` looks for the value, and of equal ones prefers the one whose key is most like the field's name.
-What can't be found on the page is left out and counted: a value that OCR lost would teach the model to invent. Boxes
-0-1000.
+A person gives an answer, seldom a place. Where the chain knows the place (an accepted or a re-read answer),
+that is taken. Elsewhere ``align`` looks for the value, and of equal ones prefers the one whose key is most
+like the field's name. What can't be found on the page is left out and counted: a value that OCR lost would
+teach the model to invent. Boxes 0-1000.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from layoutllm_tool.training.schema import QA, Example
 SURE = 0.85
 """Least similarity of a person's value and its place on the page."""
 NOTHING_LIKE_IT = 0.6
-"""A page without anything this similar to the value does not answer. Up to SURE nobody knows: it is left out."""
+"""A page without anything this similar to the value does not answer. Up to SURE nobody knows: it is left
+out."""
 ABSENT_SHARE = 0.4
 """Questions that nothing answers, as a share of the reviewed ones, beside what people called absent."""
 
@@ -86,7 +87,8 @@ def examples_of(document: Document, decisions: Iterable[Decision], *, source: st
 
 
 def _example(source: str, page: Page, asked: Sequence[QA]) -> Example:
-    """With fields that the page lacks: people review what a document says, and from that alone none learns to refuse."""
+    """With fields that the page lacks: people review what a document says, and from that alone none learns to
+    refuse."""
     lacking = absent(page, max(1, round(ABSENT_SHARE * len(asked))), Random(f"reviewed/{source}"))
     return Example(source, page, (*asked, *lacking))
 
@@ -131,7 +133,8 @@ def _places(page: Page, decision: Decision) -> list[Place]:
 
 
 def _key(page: Page, place: Place, names: Sequence[str]) -> Key:
-    """Of what may be its key, what is most like the field's name; the likeliest by its place where nothing is.
+    """Of what may be its key, what is most like the field's name; the likeliest by its place where nothing
+    is.
 
     Text with a digit in it (a street, another value) that isn't like the name is no key.
     """
@@ -166,12 +169,13 @@ def _formed(page: Page, decision: Decision) -> QA | None:
     return None if problem(qa, page) else qa
 
 
-# -- from a batch ------------------------------------------------------------------------------------------------
+# -- from a batch ---------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ReviewedPages:
-    """All that people decided in some batches. ``ReviewedPages.read(folders)`` opens and reads the documents once."""
+    """All that people decided in some batches. ``ReviewedPages.read(folders)`` opens and reads the documents
+    once."""
 
     examples: tuple[Example, ...]
     left_out: Mapping[str, int]

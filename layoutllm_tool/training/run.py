@@ -1,7 +1,7 @@
 """A whole run: from a recipe to a folder of weights, stage after stage, resumable at any point.
 
-A run's folder holds a folder a stage (``1-pretraining``, ``2-sft``) with its checkpoint and metrics, ``loss.png``, and
-``recipe.json``. What the weights are written with is ``model/weights.py``.
+A run's folder holds a folder a stage (``1-pretraining``, ``2-sft``) with its checkpoint and metrics,
+``loss.png``, and ``recipe.json``. What the weights are written with is ``model/weights.py``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ Report = Callable[[Trainer, dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``finished`` is False where time ended before the recipe did. ``facts`` go into the weights' metadata."""
+    """``finished`` is False where time ended before the recipe did. ``facts`` go into the weights'
+    metadata."""
 
     model: LayoutLLMForConditionalGeneration
     processor: LayoutLLMProcessor
@@ -90,7 +91,8 @@ def run(
 
 
 def export(outcome: Outcome, folder: Path) -> None:
-    """The trained parts as a weights folder (shipped shape), or the whole model and its processor (paper's shape).
+    """The trained parts as a weights folder (shipped shape), or the whole model and its processor (paper's
+    shape).
 
     The parent's calibration comes along: near enough until ``layoutllm eval fit`` has made another.
     """

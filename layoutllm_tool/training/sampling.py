@@ -1,7 +1,9 @@
-"""Which page comes index-th: a function of (seed, index) alone, so that a resumed run sees what an unbroken one would.
+"""Which page comes index-th: a function of (seed, index) alone, so that a resumed run sees what an unbroken
+one would.
 
-``DocumentMixture`` is what the shipped weights are trained on: drawn pages, receipts 000-399 and the National Archives
-Forms. ``LayoutCoTMixture`` is the paper's (section 3.2): HTML : document images : MRC = 5 : 4.5 : 0.5, in pages.
+``DocumentMixture`` is what the shipped weights are trained on: drawn pages, receipts 000-399 and the National
+Archives Forms. ``LayoutCoTMixture`` is the paper's (section 3.2): HTML : document images : MRC = 5 : 4.5 :
+0.5, in pages.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 TRAINING_RECEIPTS = 400
 """Receipts 400-499 are held out for development."""
 CLEAN_SHARE, REMOVED_SHARE = 0.15, 0.5
-"""Of the receipts, how many with the data set's own lines, and how many with some fields removed from the page."""
+"""Of the receipts, how many with the data set's own lines, and how many with some fields removed from the
+page."""
 WRITTEN_SHARE = 0.5
 """Of the HTML pages, how many are those that a chat model wrote, where there are any."""
 Pages = Callable[[int], Page]
@@ -34,7 +37,8 @@ Pages = Callable[[int], Page]
 
 
 def pick(index: int, count: int, seed: str) -> int:
-    """Which of ``count`` things comes index-th: endless passes, each in an order of its own. ValueError for none."""
+    """Which of ``count`` things comes index-th: endless passes, each in an order of its own. ValueError for
+    none."""
     if count < 1:
         raise ValueError("there is nothing to pass over")
     turn, at = divmod(index, count)
@@ -117,8 +121,8 @@ class Weights:
 class LayoutCoTMixture:
     """HTML pages, document images and tables.
 
-    RecipeError or TrainingError at once where a source with a weight is missing; each names what to install or to set
-    to 0.
+    RecipeError or TrainingError at once where a source with a weight is missing; each names what to install
+    or to set to 0.
     """
 
     receipts: Path | None = None

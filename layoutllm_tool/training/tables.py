@@ -1,8 +1,9 @@
-"""Two question sets on Wikipedia tables: FeTaQA and WikiTableQuestions, as far as a page and the fonts hold them.
+"""Two question sets on Wikipedia tables: FeTaQA and WikiTableQuestions, as far as a page and the fonts hold
+them.
 
 - FeTaQA (development split, CC BY-SA 4.0): free answers with the cells that they come from.
-- WikiTableQuestions (CC BY-SA 4.0): only questions whose answer is the text of exactly one cell, and none that count or
-  calculate: their answer may equal a cell by chance.
+- WikiTableQuestions (CC BY-SA 4.0): only questions whose answer is the text of exactly one cell, and none
+  that count or calculate: their answer may equal a cell by chance.
 
 Where the tables stand on a page is *not* here. Standard library only.
 """

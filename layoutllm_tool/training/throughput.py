@@ -1,7 +1,9 @@
-"""How fast training runs here, beside what the machine's matrix multiply allows: ``layoutllm bench --training``.
+"""How fast training runs here, beside what the machine's matrix multiply allows: ``layoutllm bench
+--training``.
 
-One optimiser step's work on drawn pages, without reading data: forward and backward through the fast path and through the
-model's own forward, in turn, in one process. The ceiling is a bf16 product of a training step's own shapes, alone.
+One optimiser step's work on drawn pages, without reading data: forward and backward through the fast path and
+through the model's own forward, in turn, in one process. The ceiling is a bf16 product of a training step's
+own shapes, alone.
 """
 
 from __future__ import annotations
@@ -62,21 +64,23 @@ def measure(name: str = "smol-cpu", *, pages: int = 4, repeats: int = 3) -> Thro
     stage = recipe.stages[-1]
     model, processor = begin(recipe)
     prepare(model, stage)
-    drawn = [factory.example(SEED, number) for number in range(pages)]
-    packed = [p for n, e in enumerate(drawn) if (p := pack(e, processor, model.config, random.Random(n), most_questions=stage.questions))]  # fmt: skip
-    ways = {fast: Learner(model, fast=fast) for fast in (True, False)}
-    seconds: dict[bool, list[float]] = {True: [], False: []}
-    for _ in range(repeats + 1):  # the first round warms up
-        for fast, learner in ways.items():
-            seconds[fast].append(_round(learner, packed))
-    quick, own = (median(seconds[fast][1:]) for fast in (True, False))
+    examples = (factory.example(SEED, number) for number in range(pages))
+    found = [
+        pack(example, processor, model.config, random.Random(number), most_questions=stage.questions)
+        for number, example in enumerate(examples)
+    ]
+    packed = [one for one in found if one is not None]
+    learners = {fast: Learner(model, fast=fast) for fast in (True, False)}
+    rounds = [{fast: _round(learner, packed) for fast, learner in learners.items()} for _ in range(repeats + 1)]
+    fast, own = (median(one[way] for one in rounds[1:]) for way in (True, False))  # the first round warms up
     tokens, questions = sum(p.tokens for p in packed), sum(p.questions for p in packed)
     work, threads = Operations.of(model, stage), torch.get_num_threads()
     flop = sum(work.total(p.tokens, _page_tokens(p), int((p.inputs["labels"] != -100).sum())) for p in packed)
     return Throughput(
         recipe=name, threads=threads, pages=len(packed), questions=questions, tokens=tokens,
-        samples_per_second=questions / quick, tokens_per_second_per_core=tokens / quick / threads,
-        own_forward=tokens / own / threads, tflops=flop / quick / 1e12, ceiling_tflops=ceiling(model.config.text_config),
+        samples_per_second=questions / fast, tokens_per_second_per_core=tokens / fast / threads,
+        own_forward=tokens / own / threads, tflops=flop / fast / 1e12,
+        ceiling_tflops=ceiling(model.config.text_config),
     )  # fmt: skip
 
 
@@ -95,7 +99,8 @@ def _page_tokens(packed: Packed) -> int:
 
 
 def ceiling(text: Any, rows: int = 640, seconds: float = 1.0) -> float:
-    """TFLOP/s of the language model's largest frozen product in bf16, ``rows`` tokens at once, for about ``seconds``."""
+    """TFLOP/s of the language model's largest frozen product in bf16, ``rows`` tokens at once, for about
+    ``seconds``."""
     x = torch.randn(rows, text.hidden_size, dtype=torch.bfloat16)
     weight = torch.randn(text.intermediate_size, text.hidden_size, dtype=torch.bfloat16)
     best, until = float("inf"), time.perf_counter() + seconds

@@ -1,8 +1,9 @@
-"""One stage of training: a stream of examples, a folder of checkpoints. Resumable to the step, on one process or many.
+"""One stage of training: a stream of examples, a folder of checkpoints. Resumable to the step, on one process
+or many.
 
-Which parts learn is the stage's name (``freeze_for``). accelerate spreads a step's pages over the processes it was
-launched with; on one CPU or GPU it does nothing. What the pages are is *not* here: see ``data.py``; nor are whole runs
-of several stages: see ``run.py``.
+Which parts learn is the stage's name (``freeze_for``). accelerate spreads a step's pages over the processes
+it was launched with; on one CPU or GPU it does nothing. What the pages are is *not* here: see ``data.py``;
+nor are whole runs of several stages: see ``run.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from layoutllm_tool.errors import CheckpointMismatch, RecipeError, TrainingError
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
 from layoutllm_tool.model.processing import LayoutLLMProcessor
-from layoutllm_tool.training import lean, metrics
+from layoutllm_tool.training import fused_llama, metrics
 from layoutllm_tool.training.packing import Packed, collate, pack
 from layoutllm_tool.training.recipe import FRESH, Stage
 from layoutllm_tool.training.schema import Example
@@ -37,7 +38,8 @@ ADAPTED = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 
 def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
-    """Freezes what the stage leaves alone, and gives the language model its adapter where the stage has one."""
+    """Freezes what the stage leaves alone, and gives the language model its adapter where the stage has
+    one."""
     if stage.lora_rank and stage.name != "pretraining" and not hasattr(model.language_model, "peft_config"):
         from peft import LoraConfig, get_peft_model
 
@@ -76,14 +78,15 @@ def without_features(model: LayoutLLMForConditionalGeneration) -> None:
 
 
 class Learner(nn.Module):
-    """What is trained: a batch in, its loss out, through the fast forward where that covers the language model."""
+    """What is trained: a batch in, its loss out, through the fast forward where that covers the language
+    model."""
 
     def __init__(
         self, model: LayoutLLMForConditionalGeneration, *, fast: bool | None = None, autocast: bool = True
     ) -> None:
         super().__init__()
         self.model, self.autocast = model, autocast
-        self.fast = lean.covers(model.language_model) if fast is None else fast
+        self.fast = fused_llama.covers(model.language_model) if fast is None else fast
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         device = inputs["input_ids"].device.type
@@ -95,7 +98,9 @@ class Learner(nn.Module):
             has_page = page["pixel_values"] is not None or page["page_ids"] is not None
             features = self.model.encode_page(**page) if has_page else None
             embeds = self.model.embed(inputs["input_ids"], features, inputs["page_tokens"])
-            hidden = lean.decode(self.model.language_model, embeds, inputs["attention_mask"], inputs["position_ids"])
+            hidden = fused_llama.decode(
+                self.model.language_model, embeds, inputs["attention_mask"], inputs["position_ids"]
+            )
             return self.model.loss(hidden, inputs["labels"], inputs["segment_ids"])
 
 
@@ -122,7 +127,8 @@ def rate(stage: Stage, step: int) -> float:
 
 
 class _Batches(Dataset[Packed]):
-    """The micro-batches of one process, by number. Pages of which nothing can be asked are replaced by later ones."""
+    """The micro-batches of one process, by number. Pages of which nothing can be asked are replaced by later
+    ones."""
 
     def __init__(self, trainer: Trainer, first: int) -> None:
         self.at, self.stage, self.seed = trainer.examples, trainer.stage, trainer.seed
@@ -150,7 +156,8 @@ class _Batches(Dataset[Packed]):
 
 
 class Trainer:
-    """``examples(index)`` gives the index-th page of the stage, always the same one: that is what makes resuming exact.
+    """``examples(index)`` gives the index-th page of the stage, always the same one: that is what makes
+    resuming exact.
 
     ``identity`` names recipe and data: a checkpoint of another identity is refused.
     """
@@ -168,7 +175,7 @@ class Trainer:
         identity: dict[str, Any] | None = None,
         accelerator: Accelerator | None = None,
     ) -> None:
-        self.model, self.processor, self.examples, self.stage, self.folder = model, processor, examples, stage, folder
+        self.model, self.processor, self.examples, self.stage, self.folder = (model, processor, examples, stage, folder)
         self.seed, self.workers = seed, workers
         self.identity = {"stage": asdict(stage), "seed": seed, **(identity or {})}
         self.accelerator = accelerator or make_accelerator()
@@ -183,7 +190,8 @@ class Trainer:
         self.log: list[dict[str, float]] = []
 
     def run(self, *, until: float = math.inf, report: Callable[[dict[str, float]], None] | None = None) -> bool:
-        """To the stage's end (True), or to the step during which ``until`` (``time.monotonic``) passes. Ends on a checkpoint."""
+        """To the stage's end (True), or to the step during which ``until`` (``time.monotonic``) passes. Ends
+        on a checkpoint."""
         self.resume()
         batches, saved = self._batches(), (self.step, time.monotonic())
         while self.step < self.stage.steps and time.monotonic() < until:
@@ -241,13 +249,14 @@ class Trainer:
             "seconds": time.perf_counter() - started,
         }
 
-    # -- checkpoints ------------------------------------------------------------------------------------------------
+    # -- checkpoints -----------------------------------------------------------
 
     def trainable(self) -> dict[str, nn.Parameter]:
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def save(self) -> None:
-        """Written beside the last one and renamed over it: a kill leaves the old or the new, never half of one."""
+        """Written beside the last one and renamed over it: a kill leaves the old or the new, never half of
+        one."""
         from safetensors.torch import save_file
 
         self.accelerator.wait_for_everyone()
@@ -265,7 +274,8 @@ class Trainer:
         metrics.append(self.folder / "metrics.csv", self.log)
 
     def resume(self) -> bool:
-        """Continue from the folder's checkpoint; False where there is none. CheckpointMismatch if it is another run's."""
+        """Continue from the folder's checkpoint; False where there is none. CheckpointMismatch if it is
+        another run's."""
         from safetensors import safe_open
 
         path = self.folder / "checkpoint.safetensors"
