@@ -169,7 +169,8 @@ def _tied(text: _Text, at: int) -> bool:
         return False
     if "." in (a, b):
         other = at if a == "." else at - 2
-        return 0 <= other < len(text.chars) and text.chars[other].isdigit() and text.origin[other][:2] == (i, j)
+        known = 0 <= other < len(text.chars)
+        return known and text.chars[other].isdigit() and text.origin[other][:2] == (i, j)
     return a.isdigit() == b.isdigit()
 
 

@@ -34,17 +34,15 @@ def ask(page: Page, count: int, absent: int) -> str:
 def ask_again(reasons: Iterable[str], missing: int) -> str:
     """What was wrong with a reply."""
     found = "\n".join(f"- {reason}" for reason in reasons)
-    return (
-        f"Not all of that can be used:\n{found}\n\nSend {missing} other items, mended or new, as the same JSON. "
-        "Leave out those that were right."
-    )
+    again = f"Send {missing} other items, mended or new, as the same JSON. Leave out those that were right."
+    return f"Not all of that can be used:\n{found}\n\n{again}"
 
 
 def quoted(page: Page) -> str:
     """The first ``shown(page)`` lines between two marks. The mark is a hash, which no page can contain of
     itself."""
-    lines = (page.lines or ())[: shown(page)]
-    text = "\n".join(f"{i} {{text:'{_plain(line.text)}', box:{line.box.as_list()}}}" for i, line in enumerate(lines))
+    lines = enumerate((page.lines or ())[: shown(page)])
+    text = "\n".join(f"{i} {{text:'{_plain(line.text)}', box:{line.box.as_list()}}}" for i, line in lines)
     mark = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
     return f"<page {mark}>\n{text}\n</page {mark}>"
 

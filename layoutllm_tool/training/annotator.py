@@ -19,7 +19,7 @@ from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.training import annotation_prompts as prompts
 from layoutllm_tool.training.align import find, normal, similarity
 from layoutllm_tool.training.factory.questions import ABSENT, lacks
-from layoutllm_tool.training.grounding import copied_from, fits, key_beside, occurrences, problem
+from layoutllm_tool.training.grounding import copied, copied_alone, fits, key_beside, occurrences, problem
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.replies import items_of, text_of
 from layoutllm_tool.training.schema import QA, Example
@@ -31,7 +31,17 @@ _MOST_LINES = 16
 _LONGEST = {"question": 240, "answer": 400, "key": 80, "key_text": 80}
 _SENTENCE = 0.85
 """Least similarity of a quoted sentence and its place on the page."""
-_NOTHING = {"notinthedocument", "notonthepage", "notmentioned", "notspecified", "notgiven", "none", "na", "null", "unknown"}  # fmt: skip
+_NOTHING = [
+    "notinthedocument",
+    "notonthepage",
+    "notmentioned",
+    "notspecified",
+    "notgiven",
+    "none",
+    "na",
+    "null",
+    "unknown",
+]
 
 
 class ChatModel(Protocol):
@@ -72,7 +82,8 @@ def annotate_page(model: ChatModel, page: Page, *, count: int = 8, absent: int =
     make no sense.
     """
     if not 1 <= count <= MOST_QUESTIONS or not 0 <= absent <= count or retries < 0:
-        raise QuestionError(f"{count} questions, {absent} of them absent, {retries} retries.", hint=f"Ask for 1 to {MOST_QUESTIONS}.")  # fmt: skip
+        reason = f"{count} questions, {absent} of them absent, {retries} retries."
+        raise QuestionError(reason, hint=f"Ask for 1 to {MOST_QUESTIONS}.")
     if not prompts.shown(page):
         raise QuestionError("the page has no words to ask about.", hint="Recognise its text first.")
     messages = [("system", prompts.SYSTEM), ("human", prompts.ask(page, count, absent))]
@@ -82,8 +93,8 @@ def annotate_page(model: ChatModel, page: Page, *, count: int = 8, absent: int =
         wrong = _take(text, page, kept, count)
         if len(kept.questions) >= count or replies > retries:
             break
-        wrong = wrong or ["there are too few items"]
-        messages = [*messages, ("ai", text or "-"), ("human", prompts.ask_again(wrong[:12], count - len(kept.questions)))]  # fmt: skip
+        again = prompts.ask_again(wrong[:12] or ["there are too few items"], count - len(kept.questions))
+        messages = [*messages, ("ai", text or "-"), ("human", again)]
     return Annotation(tuple(kept.questions), dict(kept.rejected), replies)
 
 
@@ -206,9 +217,9 @@ def _copied(
     key_text = text["key_text"].strip(EDGES)
     for place in places:
         if not key_text and fits(relation, None, place, page):
-            return copied_from(place, text["question"], analysis, relation, None)
+            return copied_alone(place, text["question"], analysis, relation)
         if key_text and (found := key_beside(key_text, (relation,), place, page)):
-            return copied_from(place, text["question"], analysis, *found)
+            return copied(place, text["question"], analysis, found)
     if key_text and not find(key_text, page, threshold=_SENTENCE):
         return "key not on the page"
     return f"the answer does not stand {relation!r} its key"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -71,9 +71,6 @@ class Plan:
     language_model: int
     stages: tuple[StagePlan, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def plan(recipe: Recipe) -> Plan:
     """Nothing is loaded or downloaded: the paper's shape is taken for any recipe that names an encoder."""
@@ -105,17 +102,20 @@ class Operations:
         text, encoder = model.config.text_config, _count(model.document_encoder)
         width, layers = text.hidden_size, text.num_hidden_layers
         head = getattr(text, "head_dim", None) or width // text.num_attention_heads
-        linear = width * (2 * width + 2 * text.num_key_value_heads * head + 3 * text.intermediate_size) * layers
-        own = 6 if stage.name == "sft" and not stage.lora_rank else 4  # whether the language model's own weights learn
+        values = 2 * text.num_key_value_heads * head
+        linear = width * (2 * width + values + 3 * text.intermediate_size) * layers
+        own = 6 if stage.name == "sft" and not stage.lora_rank else 4  # 6: its own weights learn
         page_token = (2 if stage.name == "sft" else 6) * encoder
         return cls(own * linear, 4 * 2 * width * layers, own * width * text.vocab_size, page_token)
 
     def total(self, tokens: int, page_tokens: int, labels: float) -> float:
-        return self.token * tokens + self.pair * tokens**2 + self.label * labels + self.page_token * page_tokens
+        own = self.token * tokens + self.pair * tokens**2 + self.label * labels
+        return own + self.page_token * page_tokens
 
 
 def _stage(model: Any, config: LayoutLLMConfig, stage: Stage) -> StagePlan:
-    page, question = (PAPER_PAGE, PAPER_QUESTION) if config.fusion == "replace" else (PAGE_TOKENS, QUESTION_TOKENS)
+    paper = config.fusion == "replace"
+    page, question = (PAPER_PAGE, PAPER_QUESTION) if paper else (PAGE_TOKENS, QUESTION_TOKENS)
     asked = question * stage.questions
     adapter = _adapter(model.language_model, stage.lora_rank) if stage.name != "pretraining" else 0
     model.freeze_for(stage.name)
@@ -128,8 +128,8 @@ def _stage(model: Any, config: LayoutLLMConfig, stage: Stage) -> StagePlan:
     flop = stage.pages * Operations.of(model, stage).total(page + asked, page, asked * LABELLED)
     hours = {name: flop / (speed * 1e12) / 3600 for name, (speed, _, _) in DEVICES.items()}
     return StagePlan(
-        name=stage.name, pages=stage.pages, steps=stage.steps, tokens=stage.pages * (page + asked), learning=learning,
-        weights_gib=(2 * frozen + 2 * learning) / GIB, gradients_gib=4 * learning / GIB,
+        name=stage.name, pages=stage.pages, steps=stage.steps, tokens=stage.pages * (page + asked),
+        learning=learning, weights_gib=(2 * frozen + 2 * learning) / GIB, gradients_gib=4 * learning / GIB,
         optimizer_gib=8 * learning / GIB, activations_gib=kept / GIB, exaflop=flop / 1e18, hours=hours,
         dollars={name: hours[name] * price for name, (_, _, price) in DEVICES.items() if price},
     )  # fmt: skip

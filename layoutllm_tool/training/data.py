@@ -71,19 +71,22 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     receipts = sources / "receipts"
     pages = receipt_pages(receipts) if receipts else None
     if stage.data == "pretraining":
-        data, weights = (PretrainingSources.in_folder(sources.folder, pages), stage.weights_as(PretrainingWeights))
+        data = PretrainingSources.in_folder(sources.folder, pages)
+        weights = stage.weights_as(PretrainingWeights)
         return PretrainingMixture(data, seed=recipe.seed, weights=weights, levels=stage.levels)
     folder = sources.folder
     return LayoutCoTMixture(
-        folder / "receipts" if folder else None, folder / "tables" if folder else None, pages, sources / "written",
-        seed=recipe.seed, weights=stage.weights_as(LayoutCoTWeights), receipts_share=recipe.receipts,
+        folder / "receipts" if folder else None, folder / "tables" if folder else None, pages,
+        sources / "written", seed=recipe.seed, weights=stage.weights_as(LayoutCoTWeights),
+        receipts_share=recipe.receipts,
     )  # fmt: skip
 
 
 def _reviewed(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     from layoutllm_tool.training.reviewed import ReviewedPages
 
-    reviewed = ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=sources.held_out, places=sources.places)
+    held_out, places = sources.held_out, sources.places
+    reviewed = ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=held_out, places=places)
     others = stage_examples(recipe, replace(stage, data="documents", passes=0), sources)
     return Rehearsed(reviewed, others, recipe.rehearsal)
 
@@ -93,8 +96,9 @@ def _documents(recipe: Recipe, sources: Sources) -> Examples:
     archive = sources.need("naf", recipe, "archive") if recipe.archive else None
     receipts = sources.need("receipts", recipe, "receipts") if recipe.receipts else None
     return DocumentMixture(
-        receipts, receipt_pages(receipts) if receipts else None, seed=recipe.seed, factory_share=1 - recipe.receipts,
-        everyday_share=recipe.everyday, archive_share=recipe.archive, archive=archive,
+        receipts, receipt_pages(receipts) if receipts else None, seed=recipe.seed,
+        synthetic_share=1 - recipe.receipts, everyday_share=recipe.everyday, archive_share=recipe.archive,
+        archive=archive,
     )  # fmt: skip
 
 
@@ -130,7 +134,9 @@ def fingerprint(examples: Examples) -> str:
     """The data hash of a run: of its first pages, of all reviewed or of all released ones."""
     if isinstance(examples, ReleasedPages):
         return examples.digest
-    return digest(examples.reviewed, len(examples.reviewed)) if isinstance(examples, Rehearsed) else digest(examples)
+    if isinstance(examples, Rehearsed):
+        return digest(examples.reviewed, len(examples.reviewed))
+    return digest(examples)
 
 
 def digest(examples: Examples, count: int = 8) -> str:

@@ -44,7 +44,8 @@ def decode(language_model: PreTrainedModel, embeds: Tensor, mask: Tensor, positi
         for layer in decoder.layers:
             x = x + _attend(layer.self_attn, _norm(x, layer.input_layernorm), mask, cos, sin)
             mlp, normed = layer.mlp, _norm(x, layer.post_attention_layernorm)
-            x = x + linear(_run(_SwiGLU, linear(normed, mlp.gate_proj), linear(normed, mlp.up_proj)), mlp.down_proj)
+            gated = _run(_SwiGLU, linear(normed, mlp.gate_proj), linear(normed, mlp.up_proj))
+            x = x + linear(gated, mlp.down_proj)
         return _norm(x, decoder.norm)
 
 
@@ -99,7 +100,7 @@ def _mix(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     share a key are one long query.
     """
     if q.device.type != "cpu":
-        share = q.shape[1] // k.shape[1]  # written out: no fused kernel takes a mask and grouped heads together
+        share = q.shape[1] // k.shape[1]  # no fused kernel takes a mask and grouped heads together
         k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
     rows, heads, length, size = q.shape

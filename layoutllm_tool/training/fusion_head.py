@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -34,9 +34,10 @@ from layoutllm_tool.model.pair_head import PairHead
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
 from layoutllm_tool.model.weight_files import WeightFiles
 from layoutllm_tool.model.weights import SHIPPED, load_weights
-from layoutllm_tool.training import naf
+from layoutllm_tool.training import naf, receipts
+from layoutllm_tool.training.factory import build
 from layoutllm_tool.training.pair_head import Row, ensemble, save_head
-from layoutllm_tool.training.schema import QA
+from layoutllm_tool.training.schema import Example
 
 GOOD = 0.6
 """Least overlap of the best option with the words that answer; rows that have none better teach nothing."""
@@ -79,7 +80,8 @@ class Maker:
                 outcome = Outcome.of(one, windows[0].lines) if self.rng.random() < WITH_MODEL else None
                 known = Asked.of(question, index, vector)
                 every = candidates_of(index, known, outcome, self.head)
-                worth = worth_of(every, with_currency(index.layout, tuple(index.layout.by_id[i] for i in words)))
+                right = tuple(index.layout.by_id[i] for i in words)
+                worth = worth_of(every, with_currency(index.layout, right))
                 if worth.max() >= GOOD:
                     yield Row(features(index, known, outcome, every), worth)
 
@@ -99,20 +101,10 @@ def everyday(seed: int, numbers: range) -> Iterator[tuple[Page, list[Question]]]
         yield page, [(one.question, one.words) for one in asked]
 
 
-def drawn(seed: int, numbers: range) -> Iterator[tuple[Page, list[Question]]]:
-    from layoutllm_tool.training.factory.build import example
-
-    for number in numbers:
-        one = example(seed, number)
-        yield one.page, [(qa.question, qa.words) for qa in one.questions if isinstance(qa, QA)]
-
-
-def receipts(folder: Path, numbers: range, *, seed: int = 7) -> Iterator[tuple[Page, list[Question]]]:
-    """Never those from 400 on."""
-    from layoutllm_tool.training.receipts import examples
-
-    for one in examples(folder, numbers, seed=seed):
-        yield one.page, [(qa.question, qa.words) for qa in one.questions if isinstance(qa, QA)]
+def of_examples(examples: Iterable[Example]) -> Iterator[tuple[Page, list[Question]]]:
+    """Drawn pages, or receipts: never those from 400 on."""
+    for one in examples:
+        yield one.page, [(qa.question, qa.words) for qa in one.qas]
 
 
 def real(folder: Path, *, seed: int = 0) -> Iterator[tuple[Page, list[Question]]]:
@@ -132,7 +124,8 @@ def none_bias(rows: Sequence[Row]) -> list[float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m layoutllm_tool.training.fusion_head", description=__doc__)
+    program = "python -m layoutllm_tool.training.fusion_head"
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     parser.add_argument("--pages", type=int, default=440, help="to be drawn")
     parser.add_argument("--seed", type=int, default=500)
     parser.add_argument("--naf", type=Path, help="folder of the National Archives Forms")
@@ -142,10 +135,13 @@ def main(arguments: list[str] | None = None) -> int:
     files = WeightFiles.read(SHIPPED)
     decoder, biases = CoTDecoder(*load_weights(files)), files.calibration()
     decoder.grammar.none_bias, decoder.grammar.named_bias = biases["none_bias"], biases["named_bias"]
-    maker = Maker(decoder, SentenceEncoder(sentence_encoder_folder()), PairHead.load(pair_head.SHIPPED), Random(1))
-    sources = [everyday(options.seed, range(options.pages)), drawn(options.seed, range(options.pages // 6))]
+    encoder = SentenceEncoder(sentence_encoder_folder())
+    maker = Maker(decoder, encoder, PairHead.load(pair_head.SHIPPED), Random(1))
+    few = range(options.pages // 6)
+    drawn = (build.example(options.seed, number) for number in few)
+    sources = [everyday(options.seed, range(options.pages)), of_examples(drawn)]
     if options.receipts:
-        sources += [receipts(options.receipts, range(options.pages // 6))]
+        sources += [of_examples(receipts.examples(options.receipts, few, seed=7))]
     rows = [row for source in sources for page, asked in source for row in maker.rows(page, asked)]
     if options.naf:
         rows += REAL * [row for page, asked in real(options.naf) for row in maker.rows(page, asked)]

@@ -6,7 +6,7 @@ mistakes is *not* here: see ``align.py``. Standard library and ``align`` only; b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Box, Page
@@ -14,6 +14,8 @@ from layoutllm_tool.training.align import Place, WordIndex, box_of, find, joined
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA, TASKS, Instruction
 
+Beside = tuple[Relation, Place]
+"""A key's place and the relation in which the answer stands to it."""
 TOP = 350.0
 """What begins above this may be called the top of the page."""
 
@@ -84,7 +86,7 @@ def fits(relation: Relation, key: Place | None, answer: Place, page: Page) -> bo
     return not row and box.center[1] > other.center[1]
 
 
-def key_beside(text: str, relations: Iterable[Relation], answer: Place, page: Page) -> tuple[Relation, Place] | None:
+def key_beside(text: str, relations: Sequence[Relation], answer: Place, page: Page) -> Beside | None:
     """The place of the key text nearest to the answer, with the first relation that holds between the two."""
     for key in key_places(text, page, box_of(page, answer.words)):
         for relation in relations:
@@ -93,13 +95,17 @@ def key_beside(text: str, relations: Iterable[Relation], answer: Place, page: Pa
     return None
 
 
-def copied_from(place: Place, question: str, analysis: QuestionAnalysis, relation: Relation, key: Place | None) -> QA:
-    """A question whose answer is copied from the place. Step 2 names the key's line first where it is another
-    one."""
-    formation = AnswerFormation(relation, key.answer.strip(EDGES) if key else "")
-    own = place.lines
-    lines = own if key is None or set(key.lines) & set(own) else (key.lines[0], *own)
+def copied(place: Place, question: str, analysis: QuestionAnalysis, key: Beside) -> QA:
+    """A question whose answer is copied from the place. Step 2 names the key's line first."""
+    relation, at = key
+    lines = place.lines if set(at.lines) & set(place.lines) else (at.lines[0], *place.lines)
+    formation = AnswerFormation(relation, at.answer.strip(EDGES))
     return QA(question, analysis, lines, formation, place.answer, place.words)
+
+
+def copied_alone(place: Place, question: str, analysis: QuestionAnalysis, relation: Relation) -> QA:
+    """A question whose answer is copied from the place and has no key."""
+    return QA(question, analysis, place.lines, AnswerFormation(relation, ""), place.answer, place.words)
 
 
 def _answer_problem(question: QA, page: Page) -> str:
@@ -121,9 +127,8 @@ def _spans(answer: str, page: Page, words: tuple[WordIndex, ...]) -> bool:
     """Whether the answer begins in the first and ends in the last of the words."""
     text = joined(page, words)
     first, last = ((page.lines or ())[i].words[j].text for i, j in (words[0], words[-1]))
-    return any(
-        text.startswith(answer, at) and at + len(answer) > len(text) - len(last) for at in range(max(len(first), 1))
-    )
+    ends = len(text) - len(last) - len(answer)
+    return any(text.startswith(answer, at) and at > ends for at in range(max(len(first), 1)))
 
 
 def _place(words: list[WordIndex], starts: list[int], begin: int, answer: str) -> Place:

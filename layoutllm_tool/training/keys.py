@@ -132,7 +132,8 @@ def _tail(page: Page, i: int, value: str) -> Place:
 def _good_key(text: str) -> bool:
     key = text.strip(EDGES)
     letters = sum(c.isalpha() for c in key)
-    return bool(_KEY.fullmatch(key)) and letters >= max(3, 0.7 * len(key.replace(" ", ""))) and len(key.split()) <= 4
+    enough = letters >= max(3, 0.7 * len(key.replace(" ", "")))
+    return bool(_KEY.fullmatch(key)) and enough and len(key.split()) <= 4
 
 
 def _good_value(text: str) -> bool:

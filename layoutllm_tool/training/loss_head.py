@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,10 +44,6 @@ class Outcomes:
     states: Tensor
     losses: Tensor
 
-    def __post_init__(self) -> None:
-        if not len(self.documents) == len(self.states) == len(self.losses):
-            raise ValueError(f"{len(self.documents)} documents, {len(self.states)} states, {len(self.losses)} losses")
-
     def __getitem__(self, chosen: Sequence[int]) -> Outcomes:
         at = torch.tensor(list(chosen), dtype=torch.long)
         return Outcomes(tuple(self.documents[i] for i in chosen), self.states[at], self.losses[at])
@@ -67,6 +64,9 @@ class Recipe:
     seed: int = 0
 
 
+DEFAULT = Recipe()
+
+
 # -- outcomes ---------------------------------------------------------------
 
 
@@ -82,7 +82,8 @@ def collect(decoder: CoTDecoder, examples: Iterable[Example]) -> Outcomes:
     none."""
     found = [(example.source, qa, one) for example in examples for qa, one in _answered(decoder, example)]
     if not found:
-        raise RecipeError("there are no questions to train the loss head on.", hint="Draw more pages: --pages.")
+        hint = "Draw more pages: --pages."
+        raise RecipeError("there are no questions to train the loss head on.", hint=hint)
     losses = torch.tensor([loss_of(one.answer, qa.answer) for _, qa, one in found])
     states = torch.stack([one.states for _, _, one in found if one.states is not None])
     return Outcomes(tuple(source for source, _, _ in found), states, losses)
@@ -106,19 +107,18 @@ def _answered(decoder: CoTDecoder, example: Example) -> Iterator[tuple[QA, Judge
 # -- training ---------------------------------------------------------------
 
 
-def train(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe | None = None) -> LossHead:
+def train(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe = DEFAULT) -> LossHead:
     """The same outcomes and recipe give the same head. The global random state is left as it was."""
-    chosen = recipe or Recipe()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(chosen.seed)
-        head = LossHead(taps, outcomes.states.shape[-1], chosen.hidden)
+        torch.manual_seed(recipe.seed)
+        head = LossHead(taps, outcomes.states.shape[-1], recipe.hidden)
         head.fit_scale(outcomes.states)
-        optimiser = torch.optim.AdamW(head.parameters(), lr=chosen.rate, weight_decay=chosen.decay)
-        for step in range(chosen.steps):
+        optimiser = torch.optim.AdamW(head.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+        for step in range(recipe.steps):
             for group in optimiser.param_groups:
-                group["lr"] = chosen.rate * (1 - step / chosen.steps)
-            at = torch.randperm(len(outcomes.losses))[: chosen.batch]
-            kept = torch.rand_like(outcomes.states[at]) >= chosen.dropout
+                group["lr"] = recipe.rate * (1 - step / recipe.steps)
+            at = torch.randperm(len(outcomes.losses))[: recipe.batch]
+            kept = torch.rand_like(outcomes.states[at]) >= recipe.dropout
             states = torch.where(kept, outcomes.states[at], head.mean)  # a dropped number is its mean
             optimiser.zero_grad()
             ranking_loss(head(states), outcomes.losses[at]).backward()  # type: ignore[no-untyped-call]
@@ -136,7 +136,7 @@ def ranked(predicted: Tensor, losses: Tensor) -> float:
 
 
 @torch.no_grad()
-def held_out(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe | None = None, *, folds: int = 4) -> Tensor:
+def held_out(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe = DEFAULT, *, folds: int = 4) -> Tensor:
     """What heads trained on the other documents predict for each outcome (N), each fold on its own scale."""
     fold_of = {name: number % folds for number, name in enumerate(sorted(set(outcomes.documents)))}
     predicted = torch.zeros(len(outcomes.losses))
@@ -155,15 +155,17 @@ def held_out(outcomes: Outcomes, taps: Sequence[int], recipe: Recipe | None = No
 
 
 def parser() -> argparse.ArgumentParser:
-    text = "Train the loss head of a weights folder and write it there; then fit the confidence again (layoutllm eval fit)."
+    text = "Train the loss head of a weights folder. Then fit the confidence again (layoutllm eval fit)."
     made = argparse.ArgumentParser(prog="python -m layoutllm_tool.training.loss_head", description=text)
-    made.add_argument("--weights", type=Path, default=SHIPPED, metavar="DIR", help="default: the shipped ones")
-    made.add_argument("--pages", type=int, default=100, help="to be drawn (default: %(default)s)")
-    made.add_argument("--seed", type=int, default=0, help="of the drawn pages and of the head")
-    made.add_argument("--receipts", type=Path, metavar="DIR", help="folder of receipts (images, lines, entities)")
-    made.add_argument("--numbers", type=_numbers, default=range(400, 450), help="receipts (default: 400-449)")
-    made.add_argument("--ocr", action="store_true", help="read the receipts instead of taking the dataset's words")
-    made.add_argument("--out", type=Path, metavar="DIR", help="where the head goes (default: the weights folder)")
+    add = made.add_argument
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+    add("--weights", default=SHIPPED, help="default: the shipped ones", **folder)
+    add("--pages", type=int, default=100, help="to be drawn (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of the drawn pages and of the head")
+    add("--receipts", help="folder of receipts (images, lines, entities)", **folder)
+    add("--numbers", type=_numbers, default=range(400, 450), help="receipts (default: 400-449)")
+    add("--ocr", action="store_true", help="read the receipts instead of taking the dataset's words")
+    add("--out", help="where the head goes (default: the weights folder)", **folder)
     return made
 
 
@@ -188,7 +190,8 @@ def _run(options: argparse.Namespace) -> int:
     path = save_loss_head(head, folder, parts_sha256=parts_sha256(options.weights), facts=facts)
     right = float((outcomes.losses < 0.5).float().mean())
     sys.stdout.write(
-        f"{len(outcomes.losses)} outcomes of {len(set(outcomes.documents))} documents, {right:.0%} nearly right.\n"
+        f"{len(outcomes.losses)} outcomes of {len(set(outcomes.documents))} documents, "
+        f"{right:.0%} nearly right.\n"
         f"Pairs in order: {accuracy:.3f} on held-out documents.\n{path}\n"
     )
     return 0

@@ -29,7 +29,10 @@ from layoutllm_tool.training.receipts import split_words
 from layoutllm_tool.training.schema import QA
 
 FILE = "forms.jsonl.gz"
-_FORMS = ('What is the content in the "{}" field?', 'What is the "{}" in the given document?', "What is the {}?", "{}?")
+_FORMS = (
+    'What is the content in the "{}" field?', 'What is the "{}" in the given document?',
+    "What is the {}?", "{}?",
+)  # fmt: skip
 _KEYS = ("text", "textMinor")
 _WRITTEN = ("field", "fieldP", "comment")
 _CHARACTER = 0.55
@@ -60,7 +63,8 @@ def forms(folder: Path) -> Iterator[Form]:
     file."""
     path = folder / FILE
     if not path.is_file():
-        raise DocumentNotFound(f"{folder} holds no {FILE}.", hint="Give the folder of the National Archives Forms.")
+        hint = "Give the folder of the National Archives Forms."
+        raise DocumentNotFound(f"{folder} holds no {FILE}.", hint=hint)
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for line in file:
             if (form := _form(json.loads(line))) is not None:
@@ -103,7 +107,8 @@ def _form(data: Mapping[str, Any]) -> Form | None:
     owned: dict[str, list[Word]] = {}
     for number, item in {**texts, **written}.items():
         box = item["box"] if number in texts else _tight(item["box"], item["text"], height)
-        owned[number] = list(split_words(item["text"].strip(), Box.from_pixels(*box, width=size[0], height=size[1])))
+        place = Box.from_pixels(*box, width=size[0], height=size[1])
+        owned[number] = list(split_words(item["text"].strip(), place))
     words = [word for ones in owned.values() for word in ones]
     lines = tuple(group_lines(words, width=size[0], height=size[1]))
     page = Page(1, *size, lines, text_source="given")
@@ -135,8 +140,13 @@ def _pairs(
         if key not in texts or value not in fields or of_key[key] != 1 or of_value[value] != 1:
             continue
         text = texts[key]["text"].strip()
-        proper = texts[key]["type"] in _KEYS and fields[value]["type"] == "field" and any(map(str.isalpha, text))
-        if proper and len(text) <= 60 and _near(texts[key]["box"], fields[value]["box"], height):
+        proper = texts[key]["type"] in _KEYS and fields[value]["type"] == "field"
+        if (
+            proper
+            and any(map(str.isalpha, text))
+            and len(text) <= 60
+            and _near(texts[key]["box"], fields[value]["box"], height)
+        ):
             yield key, value
 
 

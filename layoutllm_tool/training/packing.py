@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from layoutllm_tool.model.configuration import LayoutLLMConfig
 from layoutllm_tool.model.processing import LayoutLLMProcessor, Window
@@ -62,7 +63,8 @@ def pack(
         offset = rng.randint(0, config.max_segments - len(window.lines))
     ids, labels, blocks, positions = _page_tokens(window, config, offset, hidden)
     for number, question in enumerate(questions, start=1):
-        more_ids, more_labels = question_tokens(question, where, processor, config, offset, window, chain=chain)
+        tokens = question_tokens(question, where, processor, config, offset, window, chain=chain)
+        more_ids, more_labels = tokens
         ids += more_ids
         labels += more_labels
         blocks += [number] * len(more_ids)
@@ -89,7 +91,8 @@ def collate(pages: Sequence[Packed]) -> Packed:
     names = {name for page in pages for name in page.inputs}
     if any(("pixel_values" in names) != ("pixel_values" in page.inputs) for page in pages):
         raise ValueError("pages with and without a picture can't share a batch")
-    inputs = {name: _stack([p.inputs.get(name) for p in pages], _FILL.get(name, 0)) for name in names - _APART}
+    rows = {name: [page.inputs.get(name) for page in pages] for name in names - _APART}
+    inputs = {name: _stack(row, _FILL.get(name, 0)) for name, row in rows.items()}
     longest = inputs["input_ids"].shape[1]
     inputs["attention_mask"] = torch.cat([_square(page.inputs["attention_mask"], longest) for page in pages])
     if "pixel_values" in names:
@@ -111,11 +114,8 @@ def _length(row: Tensor | None) -> int:
 def _stack(rows: list[Tensor | None], fill: int) -> Tensor:
     """(1, N_i, ...) -> (B, N, ...); a missing row is all padding."""
     known = next(row for row in rows if row is not None)
-    whole = known.new_full((len(rows), max(map(_length, rows)), *known.shape[2:]), fill)
-    for place, row in enumerate(rows):
-        if row is not None:
-            whole[place, : row.shape[1]] = row[0]
-    return whole
+    found = [known[0, :0] if row is None else row[0] for row in rows]
+    return pad_sequence(found, batch_first=True, padding_value=fill)
 
 
 def _square(mask: Tensor, size: int) -> Tensor:

@@ -63,7 +63,8 @@ def naf_rows(folder: Path) -> Iterator[Row]:
 
 
 def _row(layout: PageLayout, key: str, words: Iterable[WordId]) -> Iterator[Row]:
-    pairs = [(c, match.score) for match in find(layout, key)[:8] for c in candidates(layout, match.words)][:MOST]
+    matches = find(layout, key)[:8]
+    pairs = [(c, match.score) for match in matches for c in candidates(layout, match.words)][:MOST]
     found = [c for c, _ in pairs]
     worth = np.array([_overlap(c, set(words)) for c in found], np.float32)
     if found and worth.max() >= GOOD:
@@ -77,7 +78,7 @@ def _overlap(candidate: Candidate, words: set[WordId]) -> float:
     return len(mine & words) / len(mine | words)
 
 
-# -- training: lists of any features --------------------------------------------------------------------------------------
+# -- training: lists of any features ------------------------------------------------------------------------
 
 
 class ListwiseNet(nn.Module):
@@ -163,8 +164,9 @@ def main(arguments: list[str] | None = None) -> int:
     rows = list(drawn_rows(options.seed, range(options.pages)))
     real = list(naf_rows(options.naf)) if options.naf else []
     sys.stderr.write(f"{len(rows)} rows of drawn pages, {len(real)} of real forms\n")
-    facts = {"pages": str(options.pages), "seed": str(options.seed), "rows": str(len(rows)), "real": str(len(real))}
-    save_head(ensemble([*rows, *real, *real]), options.out, features=",".join(NAMES), **facts)
+    facts = {"pages": options.pages, "seed": options.seed, "rows": len(rows), "real": len(real)}
+    known = {name: str(value) for name, value in facts.items()}
+    save_head(ensemble([*rows, *real, *real]), options.out, features=",".join(NAMES), **known)
     return 0
 
 

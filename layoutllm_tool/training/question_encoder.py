@@ -30,7 +30,10 @@ from layoutllm_tool.training.synthetic.vocabulary import Field, facts, fields, t
 
 RANK, RATE, EPOCHS, BATCH, TEMPERATURE = 16, 5e-4, 5, 64, 0.05
 TARGETS = ("query", "key", "value", "dense")
-_FILLED = {"value": "2 months", "name": "Ms Miller", "place": "Springfield", "party": "the tenant", "event": "meeting"}
+_FILLED = {
+    "value": "2 months", "name": "Ms Miller", "place": "Springfield", "party": "the tenant",
+    "event": "meeting",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,13 @@ def pairs(kinds: Sequence[Field]) -> list[Pair]:
             template.format_map(_Filled(_FILLED, value=values[number % len(values)]))
             for number, template in enumerate(fact.templates)
         )
-        found += [Pair(fact.id, question.format_map(_Filled(_FILLED)), sentences) for question in fact.questions]
+        questions = tuple(question.format_map(_Filled(_FILLED)) for question in fact.questions)
+        found += [Pair(fact.id, question, sentences) for question in questions]
     for table in tables():
         for question in table.questions:
             for row, column in zip(table.rows, table.columns[1:], strict=False):
-                names = f"{row} {column}", f"{column} {row}"
-                found.append(Pair(f"{table.id}/{row}/{column}", question.format(row=row, column=column), names))
+                names, asked = (f"{row} {column}", f"{column} {row}"), question.format(row=row, column=column)
+                found.append(Pair(f"{table.id}/{row}/{column}", asked, names))
     return found
 
 
@@ -186,7 +190,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--start", type=Path, help="an adapter to go on from")
-    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="leave every N-th kind out, and measure")
+    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="measure on every N-th kind")
     options = parser.parse_args()
     torch.manual_seed(0)
     from peft import LoraConfig, get_peft_model
@@ -198,9 +202,8 @@ def main() -> None:
     encoder = SentenceEncoder(sentence_encoder_folder(), adapter=None)
     if held:
         sys.stderr.write(f"before: {hits(encoder, held, kept)}\n")
-    tuned: Any = get_peft_model(
-        encoder.model, LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=list(TARGETS))
-    )
+    adapter = LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=list(TARGETS))
+    tuned: Any = get_peft_model(encoder.model, adapter)
     if options.start:
         _go_on(tuned, options.start)
     train(tuned.train(), encoder.tokenizer, pairs(kept), epochs=options.epochs)

@@ -26,22 +26,26 @@ from layoutllm_tool.training.factory.questions import absent, ask, unanswerable
 from layoutllm_tool.training.keys import Key, Pair, key_of, left_of, pairs
 from layoutllm_tool.training.schema import QA, Example
 
+Pages = Callable[[int], Page]
+"""A receipt's page by its number."""
 FIELDS = ("company", "date", "address", "total")
 FORM = 'What is the "{}" in the given document?'
-PARAPHRASES: dict[str, list[str]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-_KINDS: dict[str, Kind] = {"company": "title", "date": "key-value", "address": "paragraph", "total": "key-value"}
+PARAPHRASES: dict[str, list[str]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+_KINDS: dict[str, Kind] = {
+    "company": "title", "date": "key-value", "address": "paragraph", "total": "key-value",
+}  # fmt: skip
 _LEAST = {"company": 0.62, "date": 0.7, "address": 0.62, "total": 0.65}
 """Least similarity worth looking at; ``_sure`` asks for more where the place itself does not speak for the
 value."""
 _DATE = re.compile(r"\d{1,4}[-/. ]+(?:\d{1,2}|[A-Za-z]{3,9})[-/., ]+\d{2,4}")
 _DATED = re.compile(r"d[aeo]t|issue|invoice|bill|time|printed|receipt", re.IGNORECASE)
-_PAYABLE = re.compile(r"rounded|total.{0,12}(?:incl|due|payable)|grand|nett?\b|amount due|payable|after round", re.I)
+_PAYABLE = re.compile(r"rounded|total.{0,12}(?:incl|due)|grand|nett?\b|amount due|payable|after round", re.I)
 _TOTAL = re.compile(r"\btota|\bamount|\bamt|\bbalance due", re.I)
 _NOT_TOTAL = re.compile(r"sub|excl|gst|tax|qty|item|disc|cash|change|tender|before|paid|visa|master", re.I)
 
 
 def examples(
-    data: Path, numbers: Iterable[int], *, seed: int, pages: Callable[[int], Page] | None = None, bare: float = 0.33
+    data: Path, numbers: Iterable[int], *, seed: int, pages: Pages | None = None, bare: float = 0.33
 ) -> Iterator[Example]:
     """Each receipt with its questions; ``bare`` of them are followed by a copy that lacks some fields' lines.
 
@@ -74,8 +78,11 @@ def dataset_page(data: Path, number: int) -> Page:
 
     raw = _load(data / "lines" / f"{number:03d}.json")
     width, height = raw["width"], raw["height"]
-    boxes = [(line["text"], Box.from_pixels(*line["box"], width=width, height=height)) for line in raw["lines"]]
-    words = [word for text, box in boxes for word in split_words(text, box)]
+    words = [
+        word
+        for line in raw["lines"]
+        for word in split_words(line["text"], Box.from_pixels(*line["box"], width=width, height=height))
+    ]
     lines = tuple(group_lines(words, width=width, height=height))
     with Image.open(data / "images" / f"{number:03d}.jpg") as image:
         picture = image.convert("L")
@@ -118,7 +125,8 @@ def _preference(page: Page, name: str, place: Place) -> float:
     around = key_of(page, place).formation.key
     if name == "total":
         row = " ".join(_row_text(page, place).split())
-        return 0.5 * bool(_PAYABLE.search(row)) + 0.4 * bool(_TOTAL.search(row)) - 0.45 * bool(_NOT_TOTAL.search(row))
+        worth = ((0.5, _PAYABLE), (0.4, _TOTAL), (-0.45, _NOT_TOTAL))
+        return sum(points for points, pattern in worth if pattern.search(row))
     if name == "date":
         return 0.1 * ("date" in around.lower())
     return -0.0001 * align.box_of(page, place.words).y0
@@ -165,7 +173,8 @@ def _pair_questions(page: Page, most: int, rng: Random) -> list[QA]:
 
 
 def _pair_question(pair: Pair, rng: Random) -> QA:
-    key = Key(AnswerFormation("inside" if pair.key_line in pair.place.lines else "right of", pair.key), pair.key_line)
+    inside = pair.key_line in pair.place.lines
+    key = Key(AnswerFormation("inside" if inside else "right of", pair.key), pair.key_line)
     question = ask(pair.key + ":" * (rng.random() < 0.5), rng)
     analysis = QuestionAnalysis("key-value", "extraction", pair.key)
     return QA(question, analysis, key.lines(pair.place), key.formation, pair.place.answer, pair.place.words)
@@ -188,7 +197,9 @@ def _without(source: str, page: Page, places: dict[str, Place], rng: Random) -> 
     }
     asked = [_ask(bare, n, p, rng.choice((FORM.format(n), *PARAPHRASES[n]))) for n, p in stay.items()]
     # Of the same kind as where it stands: or step 1 would give away whether the page answers.
-    asked += [unanswerable(rng.choice((FORM.format(n), rng.choice(PARAPHRASES[n]))), n, _KINDS[n]) for n in gone]
+    for name in gone:
+        question = rng.choice((FORM.format(name), rng.choice(PARAPHRASES[name])))
+        asked.append(unanswerable(question, name, _KINDS[name]))
     asked += _pair_questions(bare, 3, rng)
     rng.shuffle(asked)
     yield Example(f"{source}/without-{'-'.join(gone)}", bare, tuple(asked))
@@ -198,7 +209,8 @@ def _lines_of(page: Page, name: str, place: Place) -> set[int]:
     """The lines to take out so that nothing on the page answers: every date, every total, every other
     mention."""
     lines = page.lines or ()
-    found = {i for other in align.find(place.answer, page, threshold=0.7) for i in other.lines} | set(place.lines)
+    found = {i for other in align.find(place.answer, page, threshold=0.7) for i in other.lines}
+    found |= set(place.lines)
     if name == "date":
         found |= {i for i, line in enumerate(lines) if _DATE.search(line.text)}
     if name == "total":

@@ -69,10 +69,10 @@ class Released:
         if _EVALUATION.search(f"{self.instructions.parent.name}/{name}"):
             hint = "Train on the instructions of pretrain_data or sft_data."
             raise TrainingError(f"{name} is evaluation data.", hint=hint)
-        for path, there in ((self.instructions, self.instructions.is_file()), (self.folder, self.folder.is_dir())):
-            if not there:
-                hint = "Give a file of instructions and the folder of its pages."
-                raise DocumentNotFound(f"{path} is missing.", hint=hint)
+        if not self.instructions.is_file() or not self.folder.is_dir():
+            missing = self.folder if self.instructions.is_file() else self.instructions
+            hint = "Give a file of instructions and the folder of its pages."
+            raise DocumentNotFound(f"{missing} is missing.", hint=hint)
 
     def __iter__(self) -> Iterator[Example]:
         """One example for each run of items about the same picture. Raises DocumentUnreadable as

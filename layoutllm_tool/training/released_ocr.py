@@ -24,7 +24,9 @@ MOST_ENTRIES = 5_000
 _MOST_TEXT, _DEEPEST = 2_000, 4
 _TEXT = ("text", "transcription", "word", "content", "words_text")
 _BOX = ("box", "bbox", "bndbox", "polygon", "poly", "points", "position", "bounding_box")
-_LISTS = ("document", "form", "lines", "results", "result", "ocr", "ocr_result", "words", "texts", "data", "pages")
+_LISTS = (
+    "document", "form", "lines", "results", "result", "ocr", "ocr_result", "words", "texts", "data", "pages",
+)  # fmt: skip
 _TEXTS, _BOXES = ("words", "texts", "tokens", "text", "ocr"), ("boxes", "bboxes", "bbox", "box", "poly")
 _SIZES = ("img", "img_size", "image_size", "page", "size")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -59,7 +61,8 @@ def page_of(raw: Any, image: Image | None, frame: Frame) -> Page | str:
     if not lines:
         return "no words in the OCR result"
     if sum(len(line.words) for line in lines) <= 1.2 * len(lines):  # entries are words, not lines
-        lines = tuple(group_lines([word for line in lines for word in line.words], width=width, height=height))
+        words = [word for line in lines for word in line.words]
+        lines = tuple(group_lines(words, width=width, height=height))
     return Page(1, width, height, lines, image, "given")
 
 

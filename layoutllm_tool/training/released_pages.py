@@ -87,7 +87,7 @@ class ReleasedPages:
             at = rng.randrange(len(self))
         raise RecipeError(
             f"none of {TRIED} pages of the released data could be used: {dict(why)}.",
-            hint="Does the folder hold pictures and OCR results, and are its boxes pixels (--released-boxes)?",
+            hint="Does the folder hold pictures and OCR results, their boxes in pixels (--released-boxes)?",
         )
 
     def at(self, number: int) -> tuple[Example | None, Counter[str]]:
@@ -99,8 +99,10 @@ class ReleasedPages:
         source = self.files[of]
         before = Counter(source.skipped)
         example = source.example(items)
-        questions = tuple(q for q in example.questions if isinstance(q, _TYPES[self.wanted])) if example else ()
-        return replace(example, questions=questions) if example and questions else None, source.skipped - before
+        if example is not None:
+            questions = tuple(q for q in example.questions if isinstance(q, _TYPES[self.wanted]))
+            example = replace(example, questions=questions) if questions else None
+        return example, source.skipped - before
 
 
 def _scan(index: Path) -> tuple[array[int], str, dict[str, int]] | None:

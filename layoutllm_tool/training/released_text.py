@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import SCALE, Box, Page
 from layoutllm_tool.training.align import Place, find, similarity
-from layoutllm_tool.training.grounding import copied_from, fits, key_beside, occurrences, problem
+from layoutllm_tool.training.grounding import copied, copied_alone, fits, key_beside, occurrences, problem
 from layoutllm_tool.training.keys import EDGES, key_of
 from layoutllm_tool.training.schema import QA, Instruction, Task
 
@@ -28,7 +28,8 @@ MOST_LINES = 24
 LONGEST = 8_000
 """Characters of a question or an answer."""
 _PATTERNS: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-_ANSWER, _ABSENT, _REASONING = (re.compile(_PATTERNS[name], re.I) for name in ("answer", "absent", "reasoning"))
+_ANSWER = re.compile(_PATTERNS["answer"], re.I)
+_ABSENT, _REASONING = (re.compile(_PATTERNS[name], re.I) for name in ("absent", "reasoning"))
 _STEPS = [(re.compile(step["name"], re.I), re.compile(step["number"], re.I)) for step in _PATTERNS["steps"]]
 _VALUE = r" {0,3}(-?\d{1,9}(?:\.\d{1,9})?) {0,3}"
 _BOX = re.compile(rf"[\[({{<]{_VALUE},{_VALUE},{_VALUE},{_VALUE}[\])}}>]")
@@ -129,7 +130,7 @@ def _qa(question: str, steps: Steps, page: Page) -> QA | str:
     if len(lines) > MOST_LINES:
         return "an area of too many lines for a formed answer"
     area_text = " ".join((page.lines or ())[i].text for i in lines)
-    if not place and not reasoning and similarity(answer, area_text) >= 0.8:  # copied from another reading of the page
+    if not place and not reasoning and similarity(answer, area_text) >= 0.8:  # copied from another OCR
         return "the answer is written differently on the page"
     formation = AnswerFormation("none", _named_key(steps.formation, answer, page, lines))
     return QA(question, QuestionAnalysis(kind, "reasoning", key), lines, formation, answer)
@@ -142,9 +143,9 @@ def _copied(question: str, analysis: QuestionAnalysis, formation: str, place: Pl
     relations: tuple[Relation, ...] = (named,) if named else ("inside", "right of", "below")
     for text in _quotes(formation) if named != "top of page" else ():
         if found := key_beside(text, relations, place, page):
-            return copied_from(place, question, analysis, *found)
+            return copied(place, question, analysis, found)
     if named == "top of page" and fits(named, None, place, page):
-        return copied_from(place, question, analysis, named, None)
+        return copied_alone(place, question, analysis, named)
     key = key_of(page, place)
     return QA(question, analysis, key.lines(place), key.formation, place.answer, place.words)
 

@@ -163,9 +163,9 @@ def _formed(page: Page, decision: Decision) -> QA | None:
     cot = decision.cot
     if cot is None or cot.evidence:
         return None
-    lines = tuple(dict.fromkeys(line for area in cot.areas if area.page == page.number for line in area.lines))
+    lines = dict.fromkeys(line for area in cot.areas if area.page == page.number for line in area.lines)
     formation = AnswerFormation("none", cot.formation.key)
-    qa = QA(decision.question, decision.analysis, lines, formation, decision.answer)
+    qa = QA(decision.question, decision.analysis, tuple(lines), formation, decision.answer)
     return None if problem(qa, page) else qa
 
 
@@ -196,8 +196,9 @@ class ReviewedPages:
         examples = tuple(example for one in found for example in one.examples)
         if not examples:
             why = f": {_counted(left_out)}" if left_out else ""
+            batches = ", ".join(map(str, folders)) or "no batch"
             raise RecipeError(
-                f"there is nothing to learn from the reviews of {', '.join(map(str, folders)) or 'no batch'}{why}.",
+                f"there is nothing to learn from the reviews of {batches}{why}.",
                 hint="Review answers with `layoutllm view OUT`, and name the batch with --reviewed OUT.",
             )
         return cls(examples, dict(left_out), seed)
@@ -242,7 +243,8 @@ def _document(
         return ReviewExamples((), {"its document has left the source": len(decisions)})
     if done.sha256 in held_out:
         return ReviewExamples((), {"its document is in the frozen set": len(decisions)})
-    document = open_document(source.name, pages=asked_pages(store.settings["plan"], source.page), places=places)
+    pages = asked_pages(store.settings["plan"], source.page)
+    document = open_document(source.name, pages=pages, places=places)
     if document.sha256 != done.sha256:
         return ReviewExamples((), {"its document has changed": len(decisions)})
     document = _recognised(document, tuple(store.settings.get("languages", ("eng",))))

@@ -60,7 +60,7 @@ class DocumentMixture:
     pages: Pages | None
     """Receipts as text recognition reads them; some of the time the data set's own lines are used instead."""
     seed: int = 0
-    factory_share: float = 0.5
+    synthetic_share: float = 0.5
     everyday_share: float = 0.0
     """Of all pages, how many are asked about as people ask (``synthetic/everyday.py``)."""
     archive_share: float = 0.0
@@ -75,7 +75,7 @@ class DocumentMixture:
         if self.archive is not None and rng.random() < self.archive_share / (1 - self.everyday_share):
             return self._archive_form(rng)
         seed = self.seed * 1_000_003 + index
-        if rng.random() < self.factory_share:
+        if rng.random() < self.synthetic_share:
             return next(iter(factory.examples(seed=seed, count=1)))
         return self._receipt(seed, rng)
 
@@ -114,7 +114,7 @@ class Weights:
             reason = f"weights are not negative, and {', '.join(wrong)} is."
             raise RecipeError(reason, hint="Leave a source out with 0.")
         if not any(values.values()):
-            raise RecipeError("all weights are 0.", hint="Give at least one of html, documents, mrc a weight above 0.")
+            raise RecipeError("all weights are 0.", hint="Give html, documents or mrc a weight above 0.")
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,8 @@ class LayoutCoTMixture:
         if not 0 <= self.receipts_share <= 1:
             raise RecipeError(f"receipts_share is {self.receipts_share}.", hint="Give a share from 0 to 1.")
         if self.weights.documents and self.receipts_share:
-            _need(
-                self.receipts,
-                "receipts",
-                "set receipts_share to 0 (in a recipe: receipts), for drawn pages only, or the weight `documents` to 0",
-            )
+            share = "set receipts_share to 0 (in a recipe: receipts), for drawn pages only"
+            _need(self.receipts, "receipts", f"{share}, or the weight `documents` to 0")
         if self.weights.mrc:
             _need(self.tables, "tables", "set the weight `mrc` to 0")
         if self.weights.html:
@@ -164,7 +161,8 @@ class LayoutCoTMixture:
 
     @cached_property
     def _documents(self) -> DocumentMixture:
-        return DocumentMixture(self.receipts, self.pages, seed=self.seed, factory_share=1 - self.receipts_share)
+        share = 1 - self.receipts_share
+        return DocumentMixture(self.receipts, self.pages, seed=self.seed, synthetic_share=share)
 
     @cached_property
     def _kept(self) -> tuple[Path, ...]:

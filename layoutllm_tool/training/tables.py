@@ -26,7 +26,8 @@ MAX_WORDS = 350
 """Of a page: what one window holds."""
 MAX_COLUMNS = 9
 _COUNTED = re.compile(
-    r"how (?:many|much|long|old|far|often)|\b(?:number|total|difference|average|combined|sum|amount|count|times|percent)\b",
+    r"how (?:many|much|long|old|far|often)"
+    r"|\b(?:number|total|difference|average|combined|sum|amount|count|times|percent)\b",
     re.I,
 )
 _SIGNS = "\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026\u20ac\u2122\u2212"
@@ -68,7 +69,8 @@ def fetaqa(data: Path) -> tuple[Item, ...]:
         rows = _rows(entry.get("table_array"))
         cells = _cells(entry.get("highlighted_cell_ids"), rows)
         question, answer = _clean(entry.get("question")), _clean(entry.get("answer"))
-        heading = tuple(filter(None, (_clean(entry.get("table_page_title")), _clean(entry.get("table_section_title")))))
+        titles = (_clean(entry.get(name)) for name in ("table_page_title", "table_section_title"))
+        heading = tuple(filter(None, titles))
         if cells and question and answer and _fits(rows, heading):
             asked = Asked(question, answer, cells, free=True)
             items.append(Item(f"fetaqa/{int(entry.get('feta_id', 0))}", heading, rows, (asked,)))
@@ -95,7 +97,8 @@ def wiki_tables(data: Path) -> tuple[Item, ...]:
 
 def _copied(question: str, answer: str, rows: Rows) -> Asked | None:
     """None unless exactly one cell says the answer, and the question does not ask for a count."""
-    where = [(y, x) for y, row in enumerate(rows) for x, text in enumerate(row) if text.lower() == answer.lower()]
+    texts = [((y, x), text.lower()) for y, row in enumerate(rows) for x, text in enumerate(row)]
+    where = [cell for cell, text in texts if text == answer.lower()]
     if not question or not answer or len(where) != 1 or where[0][0] == 0:
         return None
     if _COUNTED.search(question) and _NUMERAL.fullmatch(answer):
@@ -105,7 +108,8 @@ def _copied(question: str, answer: str, rows: Rows) -> Asked | None:
 
 def _fits(rows: Rows, heading: tuple[str, ...]) -> bool:
     texts = [text for row in rows for text in row] + list(heading)
-    if len(rows) < 2 or not 1 < len(rows[0]) <= MAX_COLUMNS or sum(len(text.split()) for text in texts) > MAX_WORDS:
+    words = sum(len(text.split()) for text in texts)
+    if len(rows) < 2 or not 1 < len(rows[0]) <= MAX_COLUMNS or words > MAX_WORDS:
         return False
     letters = Counter(_drawable(c) for text in texts for c in text)
     return not letters[False] and max(Counter(rows[0]).values()) < 3
@@ -130,7 +134,8 @@ def _cells(data: Any, rows: Rows) -> tuple[CellIndex, ...]:
     """Those of the highlighted cells that the table has, in reading order."""
     if not rows or not isinstance(data, list):
         return ()
-    return tuple((y, x) for y, row in enumerate(rows) for x, text in enumerate(row) if text and [y, x] in data)
+    cells = ((y, x) for y, row in enumerate(rows) for x, text in enumerate(row) if text)
+    return tuple(cell for cell in cells if list(cell) in data)
 
 
 def _clean(text: Any) -> str:
@@ -144,7 +149,8 @@ def _clean(text: Any) -> str:
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
     """The file's JSON objects, one a line."""
     if not path.is_file():
-        raise DocumentNotFound(f"{path} is missing.", hint="Give the folder of tables, or set the weight `mrc` to 0.")
+        hint = "Give the folder of tables, or set the weight `mrc` to 0."
+        raise DocumentNotFound(f"{path} is missing.", hint=hint)
     found = [files.parsed(line, path.name) for line in files.gunzipped(path).splitlines() if line.strip()]
     return (entry for entry in found if isinstance(entry, dict))
 

@@ -70,9 +70,9 @@ def measure(name: str = "smol-cpu", *, pages: int = 4, repeats: int = 3) -> Thro
         for number, example in enumerate(examples)
     ]
     packed = [one for one in found if one is not None]
-    learners = {fast: Learner(model, fast=fast) for fast in (True, False)}
-    rounds = [{fast: _round(learner, packed) for fast, learner in learners.items()} for _ in range(repeats + 1)]
-    fast, own = (median(one[way] for one in rounds[1:]) for way in (True, False))  # the first round warms up
+    learners = [Learner(model, fast=fast) for fast in (True, False)]
+    rounds = [[_round(learner, packed) for learner in learners] for _ in range(repeats + 1)]
+    fast, own = (median(times) for times in zip(*rounds[1:], strict=True))  # the first round warms up
     tokens, questions = sum(p.tokens for p in packed), sum(p.questions for p in packed)
     work, threads = Operations.of(model, stage), torch.get_num_threads()
     flop = sum(work.total(p.tokens, _page_tokens(p), int((p.inputs["labels"] != -100).sum())) for p in packed)
@@ -114,8 +114,10 @@ def ceiling(text: Any, rows: int = 640, seconds: float = 1.0) -> float:
 
 def show(found: Throughput) -> str:
     return (
-        f"{found.recipe}, {found.pages} pages, {found.questions} questions, {found.tokens} tokens, {found.threads} threads: "
+        f"{found.recipe}, {found.pages} pages, {found.questions} questions, {found.tokens} tokens, "
+        f"{found.threads} threads: "
         f"{found.samples_per_second:.1f} samples/s, {found.tokens_per_second_per_core:.0f} tokens/s a core "
         f"({found.gain:.2f} times the model's own forward).\n"
-        f"{found.tflops:.3f} TFLOP/s of the {found.ceiling_tflops:.3f} that a bf16 product reaches alone: {found.share:.0%}."
+        f"{found.tflops:.3f} TFLOP/s of the {found.ceiling_tflops:.3f} that a bf16 product reaches alone: "
+        f"{found.share:.0%}."
     )

@@ -33,6 +33,8 @@ from layoutllm_tool.training.packing import Packed, collate, pack
 from layoutllm_tool.training.recipe import FRESH, Stage
 from layoutllm_tool.training.schema import Example
 
+Report = Callable[[dict[str, float]], None]
+"""Called after every step with its metrics."""
 ADAPTED = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 """The language model's linear layers."""
 
@@ -54,11 +56,8 @@ def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
     if adapted and stage.name != "pretraining":
         (rank,) = {config.r for config in model.language_model.peft_config.values()}
         if rank != stage.lora_rank:
-            raise RecipeError(
-                f"the weights' adapter has rank {rank}, the recipe says {stage.lora_rank}.",
-                hint=f"Set lora_rank={rank}.",
-            )
-    if adapted and stage.name != "pretraining":
+            reason = f"the weights' adapter has rank {rank}, the recipe says {stage.lora_rank}."
+            raise RecipeError(reason, hint=f"Set lora_rank={rank}.")
         for name, parameter in model.language_model.named_parameters():
             parameter.requires_grad_("lora_" in name)
     elif stage.name == "sft":
@@ -69,12 +68,15 @@ def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
 
 def without_features(model: LayoutLLMForConditionalGeneration) -> None:
     """The text-only model of the ablation: encoder features add nothing, visual tokens are zero, for good."""
-    for part in (model.document_encoder, model.visual_projector, model.layout_projector, model.word_projection):
-        part.requires_grad_(False)
+    for part in ("document_encoder", "visual_projector", "layout_projector", "word_projection"):
+        getattr(model, part).requires_grad_(False)
     with torch.no_grad():
         for parameter in (model.gate, *model.visual_projector[2].parameters()):
             parameter.zero_()
     model.gate.requires_grad_(False)
+
+
+PAGE_INPUTS = ("pixel_values", "page_ids", "page_bbox", "page_mask", "masked")
 
 
 class Learner(nn.Module):
@@ -94,7 +96,7 @@ class Learner(nn.Module):
             if not self.fast:
                 loss: Tensor = self.model(**inputs, use_cache=False).loss
                 return loss
-            page = {name: inputs.get(name) for name in ("pixel_values", "page_ids", "page_bbox", "page_mask", "masked")}
+            page = {name: inputs.get(name) for name in PAGE_INPUTS}
             has_page = page["pixel_values"] is not None or page["page_ids"] is not None
             features = self.model.encode_page(**page) if has_page else None
             embeds = self.model.embed(inputs["input_ids"], features, inputs["page_tokens"])
@@ -109,7 +111,8 @@ def parameter_groups(model: nn.Module, stage: Stage) -> list[dict[str, Any]]:
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = next((f for part, f in FRESH.items() if name.startswith(part)), 1.0) if stage.fresh else 1.0
+            fresh = FRESH.items() if stage.fresh else ()
+            factor = next((f for part, f in fresh if name.startswith(part)), 1.0)
             decay = stage.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
     return [
@@ -175,33 +178,33 @@ class Trainer:
         identity: dict[str, Any] | None = None,
         accelerator: Accelerator | None = None,
     ) -> None:
-        self.model, self.processor, self.examples, self.stage, self.folder = (model, processor, examples, stage, folder)
-        self.seed, self.workers = seed, workers
+        self.model, self.processor, self.examples = model, processor, examples
+        self.stage, self.folder, self.seed, self.workers = stage, folder, seed, workers
         self.identity = {"stage": asdict(stage), "seed": seed, **(identity or {})}
         self.accelerator = accelerator or make_accelerator()
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         if (stage.pages_per_step // stage.batch) % self.world:
-            raise RecipeError(
-                f"{stage.pages_per_step} pages a step in batches of {stage.batch} do not spread over {self.world} processes."
-            )
+            pages = f"{stage.pages_per_step} pages a step in batches of {stage.batch}"
+            raise RecipeError(f"{pages} do not spread over {self.world} processes.")
         self.learner = self.accelerator.prepare_model(Learner(model))
         self.optimizer = AdamW(parameter_groups(model, stage), betas=(0.9, stage.beta2), fused=True)
         self.step = 0
         self.log: list[dict[str, float]] = []
 
-    def run(self, *, until: float = math.inf, report: Callable[[dict[str, float]], None] | None = None) -> bool:
+    def run(self, *, until: float = math.inf, report: Report | None = None) -> bool:
         """To the stage's end (True), or to the step during which ``until`` (``time.monotonic``) passes. Ends
         on a checkpoint."""
         self.resume()
-        batches, saved = self._batches(), (self.step, time.monotonic())
+        batches, saved_step, saved_at = self._batches(), self.step, time.monotonic()
         while self.step < self.stage.steps and time.monotonic() < until:
             row = self.train_step(batches)
             self.log.append(row)
             if report:
                 report(row)
-            if self.step - saved[0] >= self.stage.checkpoint_steps and time.monotonic() - saved[1] >= self.stage.checkpoint_seconds:  # fmt: skip
+            waited = time.monotonic() - saved_at >= self.stage.checkpoint_seconds
+            if waited and self.step - saved_step >= self.stage.checkpoint_steps:
                 self.save()
-                saved = self.step, time.monotonic()
+                saved_step, saved_at = self.step, time.monotonic()
         self.save()
         return self.step >= self.stage.steps
 
@@ -232,10 +235,12 @@ class Trainer:
                 self.accelerator.backward(share)
             loss += share.detach()
             tokens, questions = tokens + packed.tokens, questions + packed.questions
-        # Clipped group by group: the gate's gradient, a sum over all page tokens, must not shrink everybody else's.
-        norm = max(nn.utils.clip_grad_norm_(g["params"], self.stage.clip) for g in self.optimizer.param_groups)
+        # Group by group: the gate's gradient, a sum over all page tokens, must not shrink the others'.
+        groups = self.optimizer.param_groups
+        norm = max(nn.utils.clip_grad_norm_(group["params"], self.stage.clip) for group in groups)
         if not math.isfinite(float(norm)):
-            raise TrainingError(f"the gradient at step {self.step + 1} is not finite.", hint="Lower the learning rate.")
+            hint = "Lower the learning rate."
+            raise TrainingError(f"the gradient at step {self.step + 1} is not finite.", hint=hint)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
@@ -297,7 +302,8 @@ class Trainer:
             if name.startswith("optimizer."):
                 _, number, key = name.split(".")
                 slots.setdefault(int(number), {})[key] = value
-        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
         self.step = int(metadata["step"])
         return True
 
