@@ -83,7 +83,6 @@ def test_good_items_become_questions_that_keep_the_schemas_promises() -> None:
     assert who.formation.relation == "top of page" and who.formation.key == ""
     assert (many.words, many.lines, many.formation.relation) == ((), (3, 4, 6, 8), "none")
     assert (iban.answer, iban.lines, iban.words, iban.formation.relation) == (None, (), (), "none")
-    assert found.example("x/1", INVOICE).questions == found.questions
 
 
 def test_the_place_beside_the_key_is_meant_where_the_answer_stands_twice() -> None:

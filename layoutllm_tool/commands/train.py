@@ -96,8 +96,8 @@ def _released(options: argparse.Namespace) -> tuple[Released, ...]:
     from layoutllm_tool.training.released import Released
 
     files: list[Path] = options.released
-    folder = options.released_folder or (files[0].parent if files else None)
-    return tuple(Released(path, folder, options.released_boxes) for path in files)
+    folder: Path | None = options.released_folder
+    return tuple(Released(path, folder or files[0].parent, options.released_boxes) for path in files)
 
 
 def _frozen(registry: Path | None) -> frozenset[str]:

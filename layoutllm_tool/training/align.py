@@ -55,8 +55,7 @@ class _Text:
 def find(
     value: str, page: Page, *, threshold: float = THRESHOLD, prefer: Callable[[Place], float] | None = None
 ) -> list[Place]:
-    """Every place similar to the value, best first; no two share characters. ``prefer`` adds to the score in
-    ranking."""
+    """Every place similar to the value, best first, none overlapping. ``prefer`` adds to a place's score."""
     text = _page_text(page)
     wanted = normal(value)
     if not wanted or not text.chars:
@@ -123,8 +122,7 @@ def _codes(text: str) -> NDArray[np.int64]:
 
 
 def _distances(wanted: str, text: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """For each end 0..len(text): the least edit distance of a substring that ends there, and where it
-    starts."""
+    """For each end 0..len(text): the least edit distance of a substring ending there, and its start."""
     codes, alike = _codes(text), _codes(text.translate(_LOOKALIKE))
     ends = np.arange(len(text) + 1, dtype=np.int64)
     row = -ends
@@ -175,8 +173,7 @@ def _tied(text: _Text, at: int) -> bool:
 
 
 def _place(page: Page, text: _Text, span: tuple[int, int, float], value: str) -> Place | None:
-    """The span as words, without lines in the middle that the value does not mention, ends moved to word
-    borders."""
+    """The span as words, ends moved to word borders, without middle lines that the value does not mention."""
     start, end, score = span
     while start and _tied(text, start):
         start -= 1

@@ -39,8 +39,7 @@ def ask_again(reasons: Iterable[str], missing: int) -> str:
 
 
 def quoted(page: Page) -> str:
-    """The first ``shown(page)`` lines between two marks. The mark is a hash, which no page can contain of
-    itself."""
+    """The first ``shown(page)`` lines between marks: a hash, which no page can contain of itself."""
     lines = enumerate((page.lines or ())[: shown(page)])
     text = "\n".join(f"{i} {{text:'{_plain(line.text)}', box:{line.box.as_list()}}}" for i, line in lines)
     mark = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]

@@ -22,7 +22,7 @@ from layoutllm_tool.training.factory.questions import ABSENT, lacks
 from layoutllm_tool.training.grounding import copied, copied_alone, fits, key_beside, occurrences, problem
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.replies import items_of, text_of
-from layoutllm_tool.training.schema import QA, Example
+from layoutllm_tool.training.schema import QA
 
 MOST_QUESTIONS = 40
 """Items that one page may be asked for."""
@@ -45,8 +45,7 @@ _NOTHING = [
 
 
 class ChatModel(Protocol):
-    """What is asked of a model: messages as (role, text) pairs in, an object with ``content`` or ``text``
-    out."""
+    """Takes messages as (role, text) pairs, gives an object with ``content`` or ``text``."""
 
     def invoke(self, messages: Any, /) -> Any: ...
 
@@ -59,10 +58,6 @@ class Annotation:
     rejected: Mapping[str, int] = field(default_factory=dict)
     replies: int = 0
     """How often the model was asked."""
-
-    def example(self, source: str, page: Page) -> Example:
-        """The page with its questions, for the trainer."""
-        return Example(source, page, self.questions)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,4 @@
-"""What a recipe needs before it runs: parameters, memory, arithmetic, hours. Estimates from shapes, on the
-meta device.
+"""What a recipe needs before it runs: parameters, memory, arithmetic, hours. Estimates from shapes.
 
 Arithmetic: 2 operations a weight and token forward, 2 more to pass gradients through, 2 more where weights
 learn; attention and the output layer on labelled tokens are counted too. Memory: weights, gradients, AdamW's
@@ -29,11 +28,9 @@ DEVICES: Mapping[str, tuple[float, float, float]] = {
     "one A100 80 GB": (125.0, 80, 2.0),
     "one H100 80 GB": (350.0, 80, 3.0),
 }
-"""TFLOP/s that training reaches in bf16 (about 40 % of the card's), memory in GiB, US dollars an hour (a list
-price)."""
+"""TFLOP/s that training reaches in bf16 (about 40 % of the card's), GiB, US dollars an hour (list price)."""
 PAGE_TOKENS, QUESTION_TOKENS, LABELLED = 300, 55, 0.6
-"""A page's and a question's tokens, and the share of a question's that are labelled: means over the documents
-mixture."""
+"""Tokens of a page and a question, share of the latter labelled: means over the documents mixture."""
 PAPER_PAGE, PAPER_QUESTION = 512 + 197, 200
 GIB = 2**30
 _HEADINGS = (

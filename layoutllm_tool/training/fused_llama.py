@@ -1,5 +1,4 @@
-"""The language model's forward and backward for training adapters: transformers' Llama, the same numbers,
-fewer passes.
+"""The language model's forward and backward for training adapters: transformers' Llama in fewer passes.
 
 With the base weights frozen, most of a training step outside the matrix products is casts and elementwise
 passes that autograd records one by one: LoRA's scale and sum, two dtype changes a layer, rotations, norms.

@@ -66,8 +66,7 @@ class Maker:
     rng: Random
 
     def rows(self, page: Page, asked: Sequence[Question]) -> Iterator[Row]:
-        """A row for each question that has a good option. Pages of several windows, and very full ones, are
-        left out."""
+        """A row for each question with a good option. Full pages and those of several windows are skipped."""
         windows = self.decoder.processor.windows(page)
         if not asked or len(windows) != 1 or len(page.words) > MOST_WORDS:
             return
@@ -108,8 +107,7 @@ def of_examples(examples: Iterable[Example]) -> Iterator[tuple[Page, list[Questi
 
 
 def real(folder: Path, *, seed: int = 0) -> Iterator[tuple[Page, list[Question]]]:
-    """The National Archives Forms: printed keys with what was written there, blank ones and keys of other
-    forms with none."""
+    """The National Archives Forms: filled fields, blank ones, and keys of other forms with none."""
     rng, before = Random(seed), ["Middle initial", "Registration number"]
     for form in naf.forms(folder):
         yield form.page, [(qa.question, qa.words) for qa in naf.questions(form, rng, before)]
@@ -117,8 +115,7 @@ def real(folder: Path, *, seed: int = 0) -> Iterator[tuple[Page, list[Question]]
 
 
 def none_bias(rows: Sequence[Row]) -> list[float]:
-    """What the log-odds of "none" are lowered by at use: rows ask for what is not there more often than
-    people do."""
+    """What lowers the log-odds of "none": rows ask for absent things more often than people do."""
     share = fmean(float(row.worth[0] == 1) for row in rows)
     return [math.log(share / (1 - share)) - math.log(absent / (1 - absent)) for absent in ABSENT]
 

@@ -39,8 +39,7 @@ def problem(question: QA | Instruction, page: Page) -> str:
 
 
 def occurrences(answer: str, page: Page, lines: Iterable[int]) -> Iterator[Place]:
-    """Where the answer stands, letter for letter, in these lines' words joined by spaces; not inside a longer
-    word or number."""
+    """Where the answer stands letter for letter in these lines' words, not inside a longer word or number."""
     order = sorted(set(lines))
     words = [(i, j) for i in order for j in range(len((page.lines or ())[i].words))]
     text, starts = joined(page, tuple(words)), []
@@ -67,8 +66,7 @@ def key_places(key: str, page: Page, near: Box) -> list[Place]:
 
 
 def fits(relation: Relation, key: Place | None, answer: Place, page: Page) -> bool:
-    """Whether the answer stands to its key as the relation says; without a key, whether it can stand alone
-    like that."""
+    """Whether the answer stands to its key as the relation says, or alone if there is no key."""
     box = box_of(page, answer.words)
     if relation == "none":
         return False

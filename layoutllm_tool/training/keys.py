@@ -19,8 +19,7 @@ EDGES = " :;.,-_=*|'\"~"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The key's text, the line it stands in (None: nothing that looks like a key), and where the value
-    stands."""
+    """The key's text and relation, and the line it stands in (None: nothing that looks like a key)."""
 
     formation: AnswerFormation
     line: int | None

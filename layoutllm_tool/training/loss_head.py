@@ -37,8 +37,7 @@ TOGETHER = 8
 
 @dataclass(frozen=True)
 class Outcomes:
-    """N outcomes: their documents, the states (N, K, S, D) they were made from, and the loss (N) of each,
-    0-1."""
+    """N outcomes: documents, the states (N, K, S, D) they were made from, and losses (N), 0-1."""
 
     documents: tuple[str, ...]
     states: Tensor
@@ -51,8 +50,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the head is trained. Not tuned: on 151 drawn outcomes other rates, sizes and lengths ranked
-    alike."""
+    """How the head is trained. Not tuned: on 151 drawn outcomes other values ranked alike."""
 
     hidden: int = 32
     steps: int = 300
@@ -78,8 +76,7 @@ def loss_of(answer: str | None, gold: str | None) -> float:
 
 
 def collect(decoder: CoTDecoder, examples: Iterable[Example]) -> Outcomes:
-    """What the decoder (with ``taps``) makes of every question of these pages. RecipeError where there is
-    none."""
+    """Ask the decoder (with ``taps``) every question of these pages. RecipeError where there is none."""
     found = [(example.source, qa, one) for example in examples for qa, one in _answered(decoder, example)]
     if not found:
         hint = "Draw more pages: --pages."

@@ -1,5 +1,4 @@
-"""Table reading from question sets on Wikipedia tables (tables.py), drawn as pages: the MRC branch of
-LayoutCoT's data.
+"""Questions on Wikipedia tables (tables.py), drawn as pages: the MRC branch of LayoutCoT's data.
 
 FeTaQA's answers are formed: the highlighted cells are the relevant area, and step 3 names them by rule, as in
 the paper. WikiTableQuestions' answers are copied from one cell. Drawn with Pillow
@@ -109,8 +108,7 @@ def _extracted(rows: Rows, asked: Asked, drawn: _Drawn) -> QA | None:
 
 
 def _key_cell(rows: Rows, cell: CellIndex, question: str) -> CellIndex:
-    """A cell of the row whose text the question names, else the row's first cell, else the head above the
-    answer."""
+    """A cell of the row that the question names, else the row's first cell, else the head above."""
     y, x = cell
     asked = question.lower()
     named = [n for n, text in enumerate(rows[y]) if n != x and len(text) > 2 and text.lower() in asked]

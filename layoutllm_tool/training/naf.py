@@ -1,5 +1,4 @@
-"""National Archives Forms (``forms.jsonl.gz``, CDLA-Permissive-1.0): real historical forms as pages of words,
-with keys and values.
+"""National Archives Forms (``forms.jsonl.gz``, CDLA-Permissive-1.0): real historical forms as pages.
 
 Field boxes hold the blank space around what was written, so they are tightened to the size of their text.
 Pairs that no reader would call a key and its value (far apart, a value left of its key in a sentence) are
@@ -41,8 +40,7 @@ _CHARACTER = 0.55
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A printed key and what was written beside it: (line, word) indices into the page; () for a blank
-    field."""
+    """A printed key and what was written beside it, as (line, word) indices; () for a blank field."""
 
     key: str
     words: tuple[tuple[int, int], ...]
@@ -59,8 +57,7 @@ class Form:
 
 
 def forms(folder: Path) -> Iterator[Form]:
-    """Every form with at least one word, in the file's order. DocumentNotFound where there is no such
-    file."""
+    """Every form with at least one word, in the file's order. DocumentNotFound without the file."""
     path = folder / FILE
     if not path.is_file():
         hint = "Give the folder of the National Archives Forms."
@@ -72,8 +69,7 @@ def forms(folder: Path) -> Iterator[Form]:
 
 
 def questions(form: Form, rng: Random, others: Sequence[str]) -> Iterator[QA]:
-    """Printed keys with what was written there, blank ones, and one of ``others``, keys of other forms, with
-    none."""
+    """Filled fields, blank ones, and one of ``others`` (keys of other forms) that the form lacks."""
     for pair in rng.sample(form.pairs, min(len(form.pairs), 6)):
         yield _qa(form.page, pair, rng.choice(_FORMS).format(pair.key))
     for pair in rng.sample(form.blanks, min(len(form.blanks), 4)):

@@ -227,8 +227,7 @@ def answer_ids(answer: str, processor: LayoutLLMProcessor) -> tuple[int, ...]:
 
 
 def block_mask(blocks: Tensor) -> Tensor:
-    """Blocks (L), 0 for the page -> (1, 1, L, L), True where a token may look: back, at the page or at its
-    own question."""
+    """Blocks (L), 0 for the page -> (1, 1, L, L), True where one may look: back, at the page or own block."""
     same = blocks.unsqueeze(1) == blocks.unsqueeze(0)
     back = torch.ones(len(blocks), len(blocks), dtype=torch.bool).tril()
     return ((same | (blocks == 0).unsqueeze(0)) & back)[None, None]

@@ -1,5 +1,4 @@
-"""Trains the pair head: which candidate is a key's value. Minutes on one core, no language model, never on
-FUNSD or CORD.
+"""Trains the pair head: which candidate is a key's value. Minutes on one core, never on FUNSD or CORD.
 
     python -m layoutllm_tool.training.pair_head --pages 1500 --naf DIR --out FILE
 

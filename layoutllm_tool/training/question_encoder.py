@@ -1,5 +1,4 @@
-"""Trains the adapter of the sentence encoder: a question lies near the printed key, or the sentence, that
-answers it.
+"""Trains the sentence encoder's adapter: a question lies near the key or sentence that answers it.
 
     python -m layoutllm_tool.training.question_encoder --out FILE
 
@@ -115,8 +114,7 @@ def _same(one: Pair, batch: list[Pair], number: int, target: str) -> bool:
 
 
 def encoded(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
-    """(N, 384) as ``SentenceEncoder``, with gradients. Texts of like length go together, so that little is
-    padding."""
+    """(N, 384) as ``SentenceEncoder``, with gradients. Texts of similar length go together: less padding."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     parts = [order[start : start + BATCH // 2] for start in range(0, len(order), BATCH // 2)]
     vectors = torch.cat([_encoded(model, tokenizer, [texts[i] for i in part]) for part in parts])

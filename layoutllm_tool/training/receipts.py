@@ -1,5 +1,4 @@
-"""SROIE 2019 receipts (CC BY 4.0): pages with company, date, address and total, located among the words as
-read.
+"""SROIE 2019 receipts (CC BY 4.0): pages with company, date, address and total, located on the page.
 
 The dataset gives the values but not where they stand; ``align`` finds them, and the answer is always the
 page's own string, misread or not. A field that can't be found is skipped: it is not an unanswerable question.
@@ -35,8 +34,7 @@ _KINDS: dict[str, Kind] = {
     "company": "title", "date": "key-value", "address": "paragraph", "total": "key-value",
 }  # fmt: skip
 _LEAST = {"company": 0.62, "date": 0.7, "address": 0.62, "total": 0.65}
-"""Least similarity worth looking at; ``_sure`` asks for more where the place itself does not speak for the
-value."""
+"""Least similarity. ``_sure`` asks for more where the place itself does not speak for the value."""
 _DATE = re.compile(r"\d{1,4}[-/. ]+(?:\d{1,2}|[A-Za-z]{3,9})[-/., ]+\d{2,4}")
 _DATED = re.compile(r"d[aeo]t|issue|invoice|bill|time|printed|receipt", re.IGNORECASE)
 _PAYABLE = re.compile(r"rounded|total.{0,12}(?:incl|due)|grand|nett?\b|amount due|payable|after round", re.I)
@@ -72,8 +70,7 @@ def entities(data: Path, number: int) -> dict[str, str]:
 
 
 def dataset_page(data: Path, number: int) -> Page:
-    """The page as the dataset's own OCR read it. Its lines have no word boxes: a line's width is shared by
-    length."""
+    """The page as the dataset's own OCR read it. Words get shares of their line's width by length."""
     from PIL import Image
 
     raw = _load(data / "lines" / f"{number:03d}.json")
@@ -120,8 +117,7 @@ def _sure(page: Page, name: str, place: Place) -> bool:
 
 
 def _preference(page: Page, name: str, place: Place) -> float:
-    """Which of several equal strings is meant: the total beside its key, the date beside 'date', the
-    heading."""
+    """Prefer the total beside its key, the date beside 'date', the company nearest to the top."""
     around = key_of(page, place).formation.key
     if name == "total":
         row = " ".join(_row_text(page, place).split())
@@ -206,8 +202,7 @@ def _without(source: str, page: Page, places: dict[str, Place], rng: Random) -> 
 
 
 def _lines_of(page: Page, name: str, place: Place) -> set[int]:
-    """The lines to take out so that nothing on the page answers: every date, every total, every other
-    mention."""
+    """The lines to remove so that nothing on the page answers: every date, total or other mention."""
     lines = page.lines or ()
     found = {i for other in align.find(place.answer, page, threshold=0.7) for i in other.lines}
     found |= set(place.lines)

@@ -1,5 +1,4 @@
-"""What a run is made of: a recipe is a TOML file, its stages are dataclasses that contradict themselves
-loudly.
+"""What a run is made of: a recipe is a TOML file, its stages are validated dataclasses.
 
 Reading data and training are *not* here.
 """
@@ -25,8 +24,7 @@ FRESH = {
     "pointer": 2.5, "extra_embeddings": 2.5, "gate": 5.0, "mask_embedding": 2.5,
     "document_encoder": 0.4, "word_projection": 0.4, "visual_projector": 0.4, "layout_projector": 0.4,
 }  # fmt: skip
-"""Learning rate multiples of parts by parameter name, for a small model whose parts begin at random beside an
-adapter."""
+"""Learning rate multiples by parameter name, for parts that begin at random beside an adapter."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,7 @@ class Stage:
     """Largest gradient norm, of each group of parameters that share a rate."""
     beta2: float = 0.999
     lora_rank: int = 0
-    """Rank of the adapter on every linear layer of the language model; 0 trains its own weights (never in
-    "pretraining")."""
+    """Rank of the language model's adapter; 0 trains its own weights (never in "pretraining")."""
     lora_alpha: int = 32
     chain: bool = True
     """Whether answers come with their LayoutCoT."""
@@ -182,8 +179,7 @@ def _settings_of(stage: Stage, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_recipe(name: str | Path) -> Recipe:
-    """A recipe of the package by its name, or a TOML file; RecipeError where there is none or it does not
-    parse."""
+    """A recipe of the package by its name, or a TOML file. RecipeError where it can't be read."""
     path = Path(name)
     shipped = RECIPES / f"{name}.toml"
     if not path.suffix and shipped.is_file():

@@ -1,5 +1,4 @@
-"""The authors' released data: Layout-Instruction-Data, Apache-2.0, ModelScope ``iic``, linked from the
-LayoutLLM repository.
+"""The authors' released data: Layout-Instruction-Data, Apache-2.0, ModelScope ``iic``.
 
 Known from public threads: about 116k dense descriptions (DocILE, RVL-CDIP) and 300k SFT instructions, with
 and without LayoutCoT; ``LayoutLLM_data/pretrain_data/ocr_results/RVL_CDIP/<picture's file name>.json``;
@@ -75,8 +74,7 @@ class Released:
             raise DocumentNotFound(f"{missing} is missing.", hint=hint)
 
     def __iter__(self) -> Iterator[Example]:
-        """One example for each run of items about the same picture. Raises DocumentUnreadable as
-        ``read_items``."""
+        """One example for each run of items about one picture. Raises as ``read_items``."""
         return (example for items in self.groups() if (example := self.example(items)) is not None)
 
     def groups(self) -> Iterator[list[Mapping[str, Any]]]:
@@ -85,8 +83,7 @@ class Released:
         return (list(islice(group, _MOST_ITEMS)) for _, group in groupby(items, key=_picture_name))
 
     def example(self, items: Sequence[Mapping[str, Any]]) -> Example | None:
-        """Of items about one picture: its page and their questions; None where it has no page or none of them
-        fits."""
+        """The page of items about one picture, with their questions; None without page or questions."""
         name = _picture_name(items[0])
         page = self._page(name, items[0])
         if isinstance(page, str):
@@ -131,8 +128,7 @@ class Released:
             return "a damaged file"
 
     def _find(self, names: list[str], near: str, kinds: tuple[str, ...]) -> Path | None:
-        """The first of the names that is a file in one of the folders. Folders named in the path ``near``
-        come first."""
+        """The first name that is a file in a folder. Folders named in the path ``near`` come first."""
         parts = set(Path(near).parts)
         order = sorted(self._folders, key=lambda folder: (folder.name not in parts, folder))
         for name in names:
@@ -160,8 +156,7 @@ class Released:
 
 
 def read_items(path: Path) -> Iterator[Any]:
-    """The items of a JSON list or of JSON Lines, one in memory. DocumentUnreadable where the text is neither,
-    or is cut."""
+    """The items of a JSON list or JSON Lines, one in memory. DocumentUnreadable for anything else."""
     decoder, buffer, more, number = json.JSONDecoder(), "", True, 0
     with path.open(encoding="utf-8", errors="replace") as file:
         while True:

@@ -91,8 +91,7 @@ class ReleasedPages:
         )
 
     def at(self, number: int) -> tuple[Example | None, Counter[str]]:
-        """The page in the files' order, with its questions of the wanted kind; None, and why, where there is
-        none."""
+        """The number-th page with its questions of the wanted kind; None, and why, where there is none."""
         with self.index.open("rb") as lines:
             lines.seek(self.offsets[number])
             of, items = json.loads(lines.readline())

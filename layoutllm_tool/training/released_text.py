@@ -1,5 +1,4 @@
-"""The text of the authors' released instructions: LayoutCoT's three steps out of prose, and which task a
-question is.
+"""The text of the authors' released instructions: LayoutCoT's steps out of prose, and a question's task.
 
 How the authors wrote the steps was published as pictures only. So the headings are looked for in several
 spellings (``released_text.toml``), and what the text leaves open is found on the page. Nothing is guessed: a
@@ -137,8 +136,7 @@ def _qa(question: str, steps: Steps, page: Page) -> QA | str:
 
 
 def _copied(question: str, analysis: QuestionAnalysis, formation: str, place: Place, page: Page) -> QA:
-    """With the key and relation that step 3 names where the page shows them, else with those the page
-    suggests."""
+    """With the key and relation that step 3 names if the page shows them, else with the page's own."""
     named = cast("Relation | None", _first("relations", formation))
     relations: tuple[Relation, ...] = (named,) if named else ("inside", "right of", "below")
     for text in _quotes(formation) if named != "top of page" else ():

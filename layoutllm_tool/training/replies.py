@@ -1,5 +1,4 @@
-"""JSON in what a chat model writes: fenced, with words around it, cut off, one item spoilt. What is whole is
-kept.
+"""JSON in a chat model's reply: fenced, with words around it, cut off, one item spoilt.
 
 What the items mean is *not* looked at here. Standard library only.
 """
@@ -53,7 +52,7 @@ def items_of(text: str) -> Items | None:
 
 
 def _read(text: str, at: int) -> Items:
-    """The items from the list's first sign on. After one that can't be read, the next object is looked for."""
+    """The list's items. After one that can't be read, the next object is looked for."""
     found: list[Any] = []
     spoilt = 0
     while len(found) + spoilt < MOST_ITEMS:

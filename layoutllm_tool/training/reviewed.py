@@ -30,8 +30,7 @@ from layoutllm_tool.training.schema import QA, Example
 SURE = 0.85
 """Least similarity of a person's value and its place on the page."""
 NOTHING_LIKE_IT = 0.6
-"""A page without anything this similar to the value does not answer. Up to SURE nobody knows: it is left
-out."""
+"""A page without anything this similar does not answer. Between this and SURE, it is left out."""
 ABSENT_SHARE = 0.4
 """Questions that nothing answers, as a share of the reviewed ones, beside what people called absent."""
 
@@ -87,8 +86,7 @@ def examples_of(document: Document, decisions: Iterable[Decision], *, source: st
 
 
 def _example(source: str, page: Page, asked: Sequence[QA]) -> Example:
-    """With fields that the page lacks: people review what a document says, and from that alone none learns to
-    refuse."""
+    """Add fields that the page lacks: reviews are mostly about what a document says."""
     lacking = absent(page, max(1, round(ABSENT_SHARE * len(asked))), Random(f"reviewed/{source}"))
     return Example(source, page, (*asked, *lacking))
 
@@ -174,8 +172,7 @@ def _formed(page: Page, decision: Decision) -> QA | None:
 
 @dataclass(frozen=True)
 class ReviewedPages:
-    """All that people decided in some batches. ``ReviewedPages.read(folders)`` opens and reads the documents
-    once."""
+    """All decisions in some batches. ``ReviewedPages.read(folders)`` reads the documents once."""
 
     examples: tuple[Example, ...]
     left_out: Mapping[str, int]

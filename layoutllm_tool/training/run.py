@@ -32,8 +32,7 @@ Report = Callable[[Trainer, dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``finished`` is False where time ended before the recipe did. ``facts`` go into the weights'
-    metadata."""
+    """``finished``: False where time ran out. ``facts`` go into the weights' metadata."""
 
     model: LayoutLLMForConditionalGeneration
     processor: LayoutLLMProcessor

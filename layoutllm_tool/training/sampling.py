@@ -1,5 +1,4 @@
-"""Which page comes index-th: a function of (seed, index) alone, so that a resumed run sees what an unbroken
-one would.
+"""Which page comes index-th: a function of (seed, index) alone, so that a run can be resumed.
 
 ``DocumentMixture`` is what the shipped weights are trained on: drawn pages, receipts 000-399 and the National
 Archives Forms. ``LayoutCoTMixture`` is the paper's (section 3.2): HTML : document images : MRC = 5 : 4.5 :
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 TRAINING_RECEIPTS = 400
 """Receipts 400-499 are held out for development."""
 CLEAN_SHARE, REMOVED_SHARE = 0.15, 0.5
-"""Of the receipts, how many with the data set's own lines, and how many with some fields removed from the
-page."""
+"""Of the receipts, how many have the data set's own lines, and how many lack some fields."""
 WRITTEN_SHARE = 0.5
 """Of the HTML pages, how many are those that a chat model wrote, where there are any."""
 Pages = Callable[[int], Page]
@@ -37,8 +35,7 @@ Pages = Callable[[int], Page]
 
 
 def pick(index: int, count: int, seed: str) -> int:
-    """Which of ``count`` things comes index-th: endless passes, each in an order of its own. ValueError for
-    none."""
+    """Which of ``count`` things comes index-th. Passes are endless, each in its own order."""
     if count < 1:
         raise ValueError("there is nothing to pass over")
     turn, at = divmod(index, count)

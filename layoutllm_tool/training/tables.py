@@ -1,5 +1,4 @@
-"""Two question sets on Wikipedia tables: FeTaQA and WikiTableQuestions, as far as a page and the fonts hold
-them.
+"""Two question sets on Wikipedia tables: FeTaQA and WikiTableQuestions, as far as they fit a page.
 
 - FeTaQA (development split, CC BY-SA 4.0): free answers with the cells that they come from.
 - WikiTableQuestions (CC BY-SA 4.0): only questions whose answer is the text of exactly one cell, and none

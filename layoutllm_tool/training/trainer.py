@@ -1,5 +1,4 @@
-"""One stage of training: a stream of examples, a folder of checkpoints. Resumable to the step, on one process
-or many.
+"""One stage of training: a stream of examples, a folder of checkpoints. Resumable to the step.
 
 Which parts learn is the stage's name (``freeze_for``). accelerate spreads a step's pages over the processes
 it was launched with; on one CPU or GPU it does nothing. What the pages are is *not* here: see ``data.py``;
@@ -40,8 +39,7 @@ ADAPTED = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 
 def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
-    """Freezes what the stage leaves alone, and gives the language model its adapter where the stage has
-    one."""
+    """Freeze what the stage leaves alone, and add the language model's adapter where it has one."""
     if stage.lora_rank and stage.name != "pretraining" and not hasattr(model.language_model, "peft_config"):
         from peft import LoraConfig, get_peft_model
 
@@ -80,8 +78,7 @@ PAGE_INPUTS = ("pixel_values", "page_ids", "page_bbox", "page_mask", "masked")
 
 
 class Learner(nn.Module):
-    """What is trained: a batch in, its loss out, through the fast forward where that covers the language
-    model."""
+    """A batch in, its loss out, through ``fused_llama`` where that covers the language model."""
 
     def __init__(
         self, model: LayoutLLMForConditionalGeneration, *, fast: bool | None = None, autocast: bool = True
@@ -130,8 +127,7 @@ def rate(stage: Stage, step: int) -> float:
 
 
 class _Batches(Dataset[Packed]):
-    """The micro-batches of one process, by number. Pages of which nothing can be asked are replaced by later
-    ones."""
+    """The micro-batches of one process. Pages without questions are replaced by later ones."""
 
     def __init__(self, trainer: Trainer, first: int) -> None:
         self.at, self.stage, self.seed = trainer.examples, trainer.stage, trainer.seed
@@ -192,8 +188,7 @@ class Trainer:
         self.log: list[dict[str, float]] = []
 
     def run(self, *, until: float = math.inf, report: Report | None = None) -> bool:
-        """To the stage's end (True), or to the step during which ``until`` (``time.monotonic``) passes. Ends
-        on a checkpoint."""
+        """Train to the stage's end (True) or to ``until`` (``time.monotonic``); end on a checkpoint."""
         self.resume()
         batches, saved_step, saved_at = self._batches(), self.step, time.monotonic()
         while self.step < self.stage.steps and time.monotonic() < until:
@@ -260,8 +255,7 @@ class Trainer:
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def save(self) -> None:
-        """Written beside the last one and renamed over it: a kill leaves the old or the new, never half of
-        one."""
+        """Write beside the last one and rename: a kill leaves the old or the new one whole."""
         from safetensors.torch import save_file
 
         self.accelerator.wait_for_everyone()
@@ -279,8 +273,7 @@ class Trainer:
         metrics.append(self.folder / "metrics.csv", self.log)
 
     def resume(self) -> bool:
-        """Continue from the folder's checkpoint; False where there is none. CheckpointMismatch if it is
-        another run's."""
+        """Continue from the folder's checkpoint; False without one. CheckpointMismatch for another run's."""
         from safetensors import safe_open
 
         path = self.folder / "checkpoint.safetensors"
