@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis
+from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.training import annotation_prompts as prompts
@@ -67,6 +67,18 @@ class _Kept:
     questions: list[QA] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     asked: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What the model wrote about one question."""
+
+    question: str
+    analysis: QuestionAnalysis
+    relation: Relation
+    key_text: str
+    answer: str
+    lines: tuple[int, ...]
 
 
 def annotate_page(model: ChatModel, page: Page, *, count: int = 8, absent: int = 2, retries: int = 2) -> Annotation:
@@ -125,11 +137,12 @@ def _judged(item: Any, page: Page, asked: set[str]) -> QA | str:
     text = {name: " ".join(value.split()) for name, value in values.items()}
     if reason := _form_problem(item, text, asked):
         return reason
-    analysis = QuestionAnalysis(item["kind"], item["operation"], text["key"])
     lines = _lines(item, page)
     if isinstance(lines, str):
         return lines
-    found = _answered(text, analysis, item["relation"], lines, page)
+    analysis = QuestionAnalysis(item["kind"], item["operation"], text["key"])
+    written = _Item(text["question"], analysis, item["relation"], text["key_text"], text["answer"], lines)
+    found = _answered(written, page)
     return found if isinstance(found, str) else problem(found, page) or found
 
 
@@ -169,52 +182,44 @@ def _lines(item: dict[str, Any], page: Page) -> tuple[int, ...] | str:
     return tuple(sorted(found)) if len(found) <= _MOST_LINES else "too many lines"
 
 
-def _answered(
-    text: dict[str, str], analysis: QuestionAnalysis, relation: Any, lines: tuple[int, ...], page: Page
-) -> QA | str:
-    if not text["answer"] or "".join(c for c in text["answer"].lower() if c.isalnum()) in _NOTHING:
-        return _absent(text, analysis, relation, lines, page)
-    if not lines:
+def _answered(item: _Item, page: Page) -> QA | str:
+    if not item.answer or "".join(c for c in item.answer.lower() if c.isalnum()) in _NOTHING:
+        return _absent(item, page)
+    if not item.lines:
         return "no relevant lines"
-    if analysis.operation == "reasoning":
-        return _formed(text, analysis, lines, page)
-    return _copied(text, analysis, relation, lines, page)
+    return _formed(item, page) if item.analysis.operation == "reasoning" else _copied(item, page)
 
 
-def _absent(
-    text: dict[str, str], analysis: QuestionAnalysis, relation: Any, lines: tuple[int, ...], page: Page
-) -> QA | str:
+def _absent(item: _Item, page: Page) -> QA | str:
     """Not in the document: then neither the key nor any other name for it stands on the page."""
-    if relation != "none" or lines or text["key_text"]:
+    if item.relation != "none" or item.lines or item.key_text:
         return "no answer, and yet a place for it"
-    wanted = normal(text["key"])
-    names = {text["key"], *(name for group in ABSENT if wanted in map(normal, group) for name in group)}
+    wanted = normal(item.analysis.key)
+    names = {item.analysis.key, *(name for group in ABSENT if wanted in map(normal, group) for name in group)}
     if not lacks(page, names):
         return "said to be absent, but it stands on the page"
-    return QA(text["question"], analysis, (), AnswerFormation("none", ""), None)
+    return QA(item.question, item.analysis, (), AnswerFormation("none", ""), None)
 
 
-def _formed(text: dict[str, str], analysis: QuestionAnalysis, lines: tuple[int, ...], page: Page) -> QA | str:
+def _formed(item: _Item, page: Page) -> QA | str:
     """A formed answer: what it follows from must stand in the lines, the numbers in it can be new."""
-    said = " ".join((page.lines or ())[i].text for i in lines)
-    if text["key_text"] and similarity(text["key_text"], said) < _SENTENCE:
+    text = " ".join((page.lines or ())[i].text for i in item.lines)
+    if item.key_text and similarity(item.key_text, text) < _SENTENCE:
         return "key not in the relevant lines"
-    return QA(text["question"], analysis, lines, AnswerFormation("none", text["key_text"]), text["answer"])
+    return QA(item.question, item.analysis, item.lines, AnswerFormation("none", item.key_text), item.answer)
 
 
-def _copied(
-    text: dict[str, str], analysis: QuestionAnalysis, relation: Any, lines: tuple[int, ...], page: Page
-) -> QA | str:
+def _copied(item: _Item, page: Page) -> QA | str:
     """The first place in the lines that stands to the key as the model says."""
-    places = list(occurrences(text["answer"], page, lines))
+    places = list(occurrences(item.answer, page, item.lines))
     if not places:
         return "answer not in the relevant lines"
-    key_text = text["key_text"].strip(EDGES)
+    key_text = item.key_text.strip(EDGES)
     for place in places:
-        if not key_text and fits(relation, None, place, page):
-            return copied_alone(place, text["question"], analysis, relation)
-        if key_text and (found := key_beside(key_text, (relation,), place, page)):
-            return copied(place, text["question"], analysis, found)
+        if not key_text and fits(item.relation, None, place, page):
+            return copied_alone(place, item.question, item.analysis, item.relation)
+        if key_text and (key := key_beside(key_text, (item.relation,), place, page)):
+            return copied(place, item.question, item.analysis, key)
     if key_text and not find(key_text, page, threshold=_SENTENCE):
         return "key not on the page"
-    return f"the answer does not stand {relation!r} its key"
+    return f"the answer does not stand {item.relation!r} its key"

@@ -57,8 +57,8 @@ Question = tuple[str, tuple[WordId, ...]]
 
 
 @dataclass
-class Maker:
-    """What rows are made with."""
+class RowMaker:
+    """Makes rows with the shipped parts."""
 
     decoder: CoTDecoder
     encoder: SentenceEncoder
@@ -133,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     decoder, biases = CoTDecoder(*load_weights(files)), files.calibration()
     decoder.grammar.none_bias, decoder.grammar.named_bias = biases["none_bias"], biases["named_bias"]
     encoder = SentenceEncoder(sentence_encoder_folder())
-    maker = Maker(decoder, encoder, PairHead.load(pair_head.SHIPPED), Random(1))
+    maker = RowMaker(decoder, encoder, PairHead.load(pair_head.SHIPPED), Random(1))
     few = range(options.pages // 6)
     drawn = (build.example(options.seed, number) for number in few)
     sources = [everyday(options.seed, range(options.pages)), of_examples(drawn)]

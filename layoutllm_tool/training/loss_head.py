@@ -31,6 +31,8 @@ from layoutllm_tool.training.schema import QA, Example
 
 SEED = 950_000_001
 """Of the pages drawn for the head: neither training's nor those that the confidence is fitted to."""
+RECEIPTS = range(400, 450)
+"""Receipts that are asked about: none that the weights are trained on."""
 TOGETHER = 8
 """Questions decoded at once."""
 
@@ -159,8 +161,7 @@ def parser() -> argparse.ArgumentParser:
     add("--weights", default=SHIPPED, help="default: the shipped ones", **folder)
     add("--pages", type=int, default=100, help="to be drawn (default: %(default)s)")
     add("--seed", type=int, default=0, help="of the drawn pages and of the head")
-    add("--receipts", help="folder of receipts (images, lines, entities)", **folder)
-    add("--numbers", type=_numbers, default=range(400, 450), help="receipts (default: 400-449)")
+    add("--receipts", help="folder of receipts, of which 400-449 are asked about", **folder)
     add("--ocr", action="store_true", help="read the receipts instead of taking the dataset's words")
     add("--out", help="where the head goes (default: the weights folder)", **folder)
     return made
@@ -218,15 +219,7 @@ def _sources(options: argparse.Namespace) -> Iterator[Example]:
     yield from factory.examples(seed=seed, count=options.pages)
     if options.receipts:
         pages = receipt_pages(options.receipts) if options.ocr else None
-        yield from examples(options.receipts, options.numbers, seed=seed, pages=pages)
-
-
-def _numbers(text: str) -> range:
-    first, _, last = text.partition("-")
-    try:
-        return range(int(first), int(last or first) + 1)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range such as 400-449") from error
+        yield from examples(options.receipts, RECEIPTS, seed=seed, pages=pages)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """How fast training runs here, beside the machine's matrix multiply: ``layoutllm bench --training``.
 
-One optimiser step's work on drawn pages, without reading data: forward and backward through the fast path and
-through the model's own forward, in turn, in one process. The ceiling is a bf16 product of a training step's own
-shapes, alone.
+One optimiser step's work on drawn pages, without reading data: forward and backward through the fast path
+and through the model's own forward, in turn. The ceiling is a bf16 product of a training step's own shapes.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ SEED = 800_000_001
 def measure(name: str = "smol-cpu", *, pages: int = 4, repeats: int = 3) -> dict[str, Any]:
     """Rates of a recipe's last stage in one process; medians over ``repeats`` rounds through the same pages.
 
-    A sample is a question: one instruction of the paper's counting. TFLOP/s count useful operations (``cost.py``).
+    A sample is a question: one instruction of the paper's counting. TFLOP/s count useful operations.
     """
     stage = load_recipe(name).stages[-1]
     model, processor = begin(load_recipe(name))

@@ -34,6 +34,7 @@ from layoutllm_tool.training.schema import Example
 
 Report = Callable[[dict[str, float]], None]
 """Called after every step with its metrics."""
+PAGE_INPUTS = ("pixel_values", "page_ids", "page_bbox", "page_mask", "masked")
 ADAPTED = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 """The language model's linear layers."""
 
@@ -43,9 +44,8 @@ def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
     if stage.lora_rank and stage.name != "pretraining" and not hasattr(model.language_model, "peft_config"):
         from peft import LoraConfig, get_peft_model
 
-        adapter = LoraConfig(
-            r=stage.lora_rank, lora_alpha=stage.lora_alpha, target_modules=ADAPTED, task_type="CAUSAL_LM"
-        )
+        shape = {"r": stage.lora_rank, "lora_alpha": stage.lora_alpha}
+        adapter = LoraConfig(target_modules=ADAPTED, task_type="CAUSAL_LM", **shape)
         model.language_model = get_peft_model(model.language_model, adapter)
     model.freeze_for(stage.name)
     adapted = hasattr(model.language_model, "peft_config")
@@ -74,9 +74,6 @@ def without_features(model: LayoutLLMForConditionalGeneration) -> None:
     model.gate.requires_grad_(False)
 
 
-PAGE_INPUTS = ("pixel_values", "page_ids", "page_bbox", "page_mask", "masked")
-
-
 class Learner(nn.Module):
     """A batch in, its loss out, through ``fused_llama`` where that covers the language model."""
 
@@ -91,15 +88,13 @@ class Learner(nn.Module):
         device = inputs["input_ids"].device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.autocast):
             if not self.fast:
-                loss: Tensor = self.model(**inputs, use_cache=False).loss
-                return loss
+                return self.model(**inputs, use_cache=False).loss  # type: ignore[no-any-return]
             page = {name: inputs.get(name) for name in PAGE_INPUTS}
             has_page = page["pixel_values"] is not None or page["page_ids"] is not None
             features = self.model.encode_page(**page) if has_page else None
             embeds = self.model.embed(inputs["input_ids"], features, inputs["page_tokens"])
-            hidden = fused_llama.decode(
-                self.model.language_model, embeds, inputs["attention_mask"], inputs["position_ids"]
-            )
+            mask, positions = inputs["attention_mask"], inputs["position_ids"]
+            hidden = fused_llama.decode(self.model.language_model, embeds, mask, positions)
             return self.model.loss(hidden, inputs["labels"], inputs["segment_ids"])
 
 
@@ -155,8 +150,7 @@ class _Batches(Dataset[Packed]):
 
 
 class Trainer:
-    """``examples(index)`` gives the index-th page of the stage, always the same one: that is what makes
-    resuming exact.
+    """``examples(index)`` gives the index-th page of the stage, always the same one: resuming is exact.
 
     ``identity`` names recipe and data: a checkpoint of another identity is refused.
     """
@@ -282,10 +276,9 @@ class Trainer:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             if json.loads(metadata["identity"]) != json.loads(json.dumps(self.identity)):
-                raise CheckpointMismatch(
-                    f"{self.folder} was made with another recipe or other data: {metadata['identity']}.",
-                    hint="Choose another folder, or the recipe it was made with.",
-                )
+                reason = f"{self.folder} was made with another recipe or other data: {metadata['identity']}."
+                hint = "Choose another folder, or the recipe it was made with."
+                raise CheckpointMismatch(reason, hint=hint)
             state: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         with torch.no_grad():
             for name, parameter in self.trainable().items():
