@@ -117,7 +117,7 @@ def receipt_pages(receipts: Path) -> Callable[[int], Page]:
     from layoutllm_tool.ocr import ReadingCache, TesseractEngine, default_engine, recognise_page
 
     engine = default_engine()
-    if isinstance(engine, TesseractEngine):  # nobody waits, and the machine is busy
+    if isinstance(engine, TesseractEngine):  # a batch job, on a busy machine
         engine = replace(engine, timeout=600.0)
     receipts = receipts.resolve()
     cache, access = ReadingCache.on_disk(), Access(roots=(receipts,))

@@ -45,7 +45,7 @@ HIDDEN, MEMBERS, EPOCHS = 32, 4, 20
 REAL = 3
 """How often rows of real forms are counted."""
 WITH_MODEL = 0.8
-"""Share of the rows for which the language model is heard."""
+"""Share of the rows that have the language model's answer."""
 ABSENT = (2 / 9, 1 / 6)
 """Share of questions that a page does not answer, for which "none" is weighed: of those whose key it names,
 and of others. Chosen between forms whose keys are all filled, the refusal set, and questions in other words

@@ -1,4 +1,4 @@
-"""Keys beside values, found by rule on pages that nobody labelled. Standard library only; boxes 0-1000."""
+"""Keys beside values, found by rule on unlabelled pages. Standard library only; boxes 0-1000."""
 
 from __future__ import annotations
 

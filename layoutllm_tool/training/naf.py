@@ -75,8 +75,8 @@ def questions(form: Form, rng: Random, others: Sequence[str]) -> Iterator[QA]:
     for pair in rng.sample(form.blanks, min(len(form.blanks), 4)):
         yield unanswerable(rng.choice(_FORMS).format(pair.key), pair.key)
     own = {pair.key.casefold() for pair in form.pairs}
-    strange = [key for key in others if key.casefold() not in own]
-    for key in rng.sample(strange, min(len(strange), 1)):
+    foreign = [key for key in others if key.casefold() not in own]
+    for key in rng.sample(foreign, min(len(foreign), 1)):
         yield unanswerable(rng.choice(_FORMS).format(key), key)
 
 
@@ -111,17 +111,17 @@ def _form(data: Mapping[str, Any]) -> Form | None:
     where = {id(word): (i, j) for i, line in enumerate(lines) for j, word in enumerate(line.words)}
     places = {number: tuple(where[id(word)] for word in ones) for number, ones in owned.items()}
     pairs = list(_pairs(data, texts, fields, height))
-    said = {key: texts[key]["text"].strip() for key, _ in pairs}
+    names = {key: texts[key]["text"].strip() for key, _ in pairs}
     filled = tuple(
-        Pair(said[key], places[value], fields[value]["text"].strip(), places[key])
+        Pair(names[key], places[value], fields[value]["text"].strip(), places[key])
         for key, value in pairs
         if value in written
     )
     times = Counter(t["text"].strip().lower() for t in texts.values())
     empty = tuple(
-        Pair(said[key], (), "", places[key])
+        Pair(names[key], (), "", places[key])
         for key, value in pairs
-        if value not in written and fields[value].get("blank") == "blank" and times[said[key].lower()] == 1
+        if value not in written and fields[value].get("blank") == "blank" and times[names[key].lower()] == 1
     )
     return Form(data["id"], page, filled, empty)
 
@@ -135,14 +135,9 @@ def _pairs(
     for key, value in data["pairs"]:
         if key not in texts or value not in fields or of_key[key] != 1 or of_value[value] != 1:
             continue
-        text = texts[key]["text"].strip()
-        proper = texts[key]["type"] in _KEYS and fields[value]["type"] == "field"
-        if (
-            proper
-            and any(map(str.isalpha, text))
-            and len(text) <= 60
-            and _near(texts[key]["box"], fields[value]["box"], height)
-        ):
+        text, box = texts[key]["text"].strip(), texts[key]["box"]
+        printed = texts[key]["type"] in _KEYS and any(map(str.isalpha, text)) and len(text) <= 60
+        if printed and fields[value]["type"] == "field" and _near(box, fields[value]["box"], height):
             yield key, value
 
 

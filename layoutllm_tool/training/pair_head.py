@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from layoutllm_tool.documents.key_value_features import NAMES, features
 from layoutllm_tool.documents.key_value_rule import by_rule
@@ -99,13 +100,9 @@ class ListwiseNet(nn.Module):
 
 def packed(rows: list[Row]) -> tuple[Tensor, Tensor, Tensor]:
     """Features (R, C, F), worth (R, C) and which places are real (R, C)."""
-    most, width = max(len(row.worth) for row in rows), rows[0].features.shape[1]
-    x, y = torch.zeros(len(rows), most, width), torch.zeros(len(rows), most)
-    real = torch.zeros(len(rows), most, dtype=torch.bool)
-    for number, row in enumerate(rows):
-        count = len(row.worth)
-        x[number, :count], y[number, :count] = torch.from_numpy(row.features), torch.from_numpy(row.worth)
-        real[number, :count] = True
+    worth = [torch.from_numpy(row.worth) for row in rows]
+    parts = [torch.from_numpy(row.features) for row in rows], worth, [torch.ones_like(w).bool() for w in worth]
+    x, y, real = (pad_sequence(part, batch_first=True) for part in parts)
     return x, y, real
 
 

@@ -36,7 +36,7 @@ class Stage:
     language model's own weights, beside an adapter."""
     data: Data = "layoutcot"
     """"pretraining": the seven tasks; "layoutcot": HTML, document images, MRC; "documents": receipts and
-    drawn pages; "reviewed": what people said of a batch's answers, among "documents"."""
+    drawn pages; "reviewed": reviewed answers of a batch, among "documents"."""
     pages: int = 1000
     """Pages in all, their questions packed on them."""
     passes: int = 0

@@ -214,9 +214,9 @@ def _inside(name: str) -> bool:
 
 def _turns(item: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Questions, without placeholders of the picture, and the answers that follow them."""
-    said = _value(item, _CONVERSATION)
-    if isinstance(said, list):
-        turns = [_turn(turn) for turn in said[: 2 * MOST_TURNS]]
+    messages = _value(item, _CONVERSATION)
+    if isinstance(messages, list):
+        turns = [_turn(turn) for turn in messages[: 2 * MOST_TURNS]]
         pairs = [(a, b) for (who, a), (other, b) in pairwise(turns) if (who, other) == ("human", "gpt")]
     else:
         found = [(item.get(question), item.get(answer)) for question, answer in _PAIRS]
