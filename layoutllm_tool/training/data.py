@@ -93,7 +93,8 @@ def _reviewed(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
 
 def _documents(recipe: Recipe, sources: Sources) -> Examples:
     """Receipts as text recognition reads them, archive forms, and drawn pages."""
-    archive = sources.need("naf", recipe, "archive") if recipe.archive else None
+    # A folder that the recipe does not draw from counts too: it decides which pages come.
+    archive = sources.need("naf", recipe, "archive") if recipe.archive else sources / "naf"
     receipts = sources.need("receipts", recipe, "receipts") if recipe.receipts else None
     return DocumentMixture(
         receipts, receipt_pages(receipts) if receipts else None, seed=recipe.seed,

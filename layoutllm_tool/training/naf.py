@@ -24,7 +24,7 @@ from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training.align import box_of
 from layoutllm_tool.training.factory.questions import unanswerable
 from layoutllm_tool.training.keys import EDGES
-from layoutllm_tool.training.receipts import split_words
+from layoutllm_tool.training.receipts import word_shares
 from layoutllm_tool.training.schema import QA
 
 FILE = "forms.jsonl.gz"
@@ -103,8 +103,10 @@ def _form(data: Mapping[str, Any]) -> Form | None:
     owned: dict[str, list[Word]] = {}
     for number, item in {**texts, **written}.items():
         box = item["box"] if number in texts else _tight(item["box"], item["text"], height)
-        place = Box.from_pixels(*box, width=size[0], height=size[1])
-        owned[number] = list(split_words(item["text"].strip(), place))
+        owned[number] = [
+            Word(word, Box.from_pixels(x0, box[1], x1, box[3], width=size[0], height=size[1]))
+            for word, x0, x1 in word_shares(item["text"].strip(), box[0], box[2])
+        ]
     words = [word for ones in owned.values() for word in ones]
     lines = tuple(group_lines(words, width=size[0], height=size[1]))
     page = Page(1, *size, lines, text_source="given")

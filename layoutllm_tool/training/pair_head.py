@@ -101,9 +101,10 @@ class ListwiseNet(nn.Module):
 def packed(rows: list[Row]) -> tuple[Tensor, Tensor, Tensor]:
     """Features (R, C, F), worth (R, C) and which places are real (R, C)."""
     worth = [torch.from_numpy(row.worth) for row in rows]
-    parts = [torch.from_numpy(row.features) for row in rows], worth, [torch.ones_like(w).bool() for w in worth]
-    x, y, real = (pad_sequence(part, batch_first=True) for part in parts)
-    return x, y, real
+    features = [torch.from_numpy(row.features) for row in rows]
+    real = [torch.ones_like(one).bool() for one in worth]
+    x, y, mask = (pad_sequence(part, batch_first=True) for part in (features, worth, real))
+    return x, y, mask
 
 
 def train_listwise(

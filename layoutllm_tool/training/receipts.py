@@ -75,11 +75,11 @@ def dataset_page(data: Path, number: int) -> Page:
 
     raw = _load(data / "lines" / f"{number:03d}.json")
     width, height = raw["width"], raw["height"]
-    words = [
-        word
-        for line in raw["lines"]
-        for word in split_words(line["text"], Box.from_pixels(*line["box"], width=width, height=height))
-    ]
+    words = []
+    for line in raw["lines"]:
+        box = Box.from_pixels(*line["box"], width=width, height=height)
+        for word, x0, x1 in word_shares(line["text"], box.x0, box.x1):
+            words.append(Word(word, Box(x0, box.y0, min(x1, box.x1), box.y1)))
     lines = tuple(group_lines(words, width=width, height=height))
     with Image.open(data / "images" / f"{number:03d}.jpg") as image:
         picture = image.convert("L")
@@ -227,13 +227,12 @@ def _painted(page: Page, boxes: list[Box]) -> Page:
     return replace(page, image=image)
 
 
-def split_words(text: str, box: Box) -> Iterator[Word]:
-    """The words of one text, each with its share of the box."""
+def word_shares(text: str, x0: float, x1: float) -> Iterator[tuple[str, float, float]]:
+    """The words of one text, each with its share of the width from x0 to x1."""
     at, size = 0, max(len(text), 1)
     for word in text.split():
         at = text.index(word, at)
-        x0, x1 = (box.x0 + box.width * end / size for end in (at, at + len(word)))
-        yield Word(word, Box(x0, box.y0, min(x1, box.x1), box.y1))
+        yield word, x0 + (x1 - x0) * at / size, x0 + (x1 - x0) * (at + len(word)) / size
         at += len(word)
 
 
