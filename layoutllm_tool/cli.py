@@ -117,7 +117,7 @@ def _bench(options: argparse.Namespace, _reader: Reader | None) -> int:
         from layoutllm_tool.training import throughput
 
         found = throughput.measure()
-        sys.stdout.write((json.dumps(found.to_json(), indent=1) if options.json else throughput.show(found)) + "\n")
+        sys.stdout.write((json.dumps(found, indent=1) if options.json else throughput.show(found)) + "\n")
         return 0
     from layoutllm_tool.evaluation.bench import bench
 

@@ -97,7 +97,7 @@ def test_the_encoder_learns_from_filled_sentences_and_keeps_to_their_kinds() -> 
     """No place of a template is left open; a fact's values are its own examples."""
     every = pairs(vocabulary.fields())
     rng = Random(0)
-    told = {pair.id: pair.told(rng) for pair in every}
+    told = {pair.id: pair.target(rng) for pair in every}
     assert len(every) > 15_000 and not [text for text in told.values() if "{" in text or not text.strip()]
     fact = next(fact for fact in vocabulary.facts() if fact.examples)
     said = next(pair.keys for pair in every if pair.id == fact.id)

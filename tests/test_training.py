@@ -15,7 +15,7 @@ from layoutllm_tool.errors import CheckpointMismatch, RecipeError
 from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.grammar import Constraints
 from layoutllm_tool.model.processing import Window
-from layoutllm_tool.training import lean
+from layoutllm_tool.training import fused_llama
 from layoutllm_tool.training.packing import IGNORE, block_mask, collate, encoder_words, pack, question_tokens
 from layoutllm_tool.training.recipe import Stage
 from layoutllm_tool.training.schema import QA, Example, Instruction
@@ -241,13 +241,13 @@ def test_the_fast_forward_computes_loss_and_gradients_of_the_models_own(tmp_path
 
 def test_what_the_fast_forward_does_not_cover_goes_the_models_own_way() -> None:
     model, _ = tiny.smol()
-    assert not lean.covers(model.language_model)  # its own weights learn
+    assert not fused_llama.covers(model.language_model)  # its own weights learn
     model.language_model.requires_grad_(False)
-    assert lean.covers(model.language_model)
+    assert fused_llama.covers(model.language_model)
     from peft import LoraConfig, get_peft_model
 
     dropped = get_peft_model(model.language_model, LoraConfig(r=2, lora_dropout=0.1, target_modules=["q_proj"]))
-    assert not lean.covers(dropped)
+    assert not fused_llama.covers(dropped)
 
 
 # -- batches ------------------------------------------------------------------------------------------------------------

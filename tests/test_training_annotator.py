@@ -12,10 +12,10 @@ from graphs.testing import ScriptedChatModel
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.training import annotation_prompts as prompts
-from layoutllm_tool.training.annotator import annotate_page, describe_page
+from layoutllm_tool.training.annotator import annotate_page
 from layoutllm_tool.training.grounding import occurrences, problem
 from layoutllm_tool.training.replies import Items, items_of, text_of
-from layoutllm_tool.training.schema import QA, Instruction
+from layoutllm_tool.training.schema import QA
 
 
 def page(*rows: str) -> Page:
@@ -83,7 +83,6 @@ def test_good_items_become_questions_that_keep_the_schemas_promises() -> None:
     assert who.formation.relation == "top of page" and who.formation.key == ""
     assert (many.words, many.lines, many.formation.relation) == ((), (3, 4, 6, 8), "none")
     assert (iban.answer, iban.lines, iban.words, iban.formation.relation) == (None, (), (), "none")
-    assert found.example("x/1", INVOICE).questions == found.questions
 
 
 def test_the_place_beside_the_key_is_meant_where_the_answer_stands_twice() -> None:
@@ -297,41 +296,6 @@ def test_a_page_without_words_cannot_be_asked_about() -> None:
     for lines in (None, ()):
         with pytest.raises(QuestionError, match="no words"):
             annotate_page(ScriptedChatModel(turns=[]), Page(1, 10, 10, lines))
-
-
-# -- descriptions -----------------------------------------------------------------------------------------------------
-
-CAPTION = 'This is an invoice of "ACME TRADING", dated 25/12/2018. It lists pens at 9.00 and ends with a grand total of RM 19.00. The goods go to "12 Long Road, Leeds".'  # fmt: skip
-
-
-def test_a_description_becomes_an_instruction() -> None:
-    found = describe_page(ScriptedChatModel(turns=[f"```\n{CAPTION}\n```"]), INVOICE)
-    (only,) = found.questions
-    assert isinstance(only, Instruction) and only.task == "DDD" and only.answer == CAPTION and only.lines == ()
-    assert problem(only, INVOICE) == ""
-    assert describe_page(ScriptedChatModel(turns=[CAPTION]), INVOICE).questions == found.questions
-
-
-def test_a_long_description_is_cut_at_a_sentence() -> None:
-    found = describe_page(ScriptedChatModel(turns=[CAPTION]), INVOICE, words=25).questions[0]
-    assert isinstance(found, Instruction) and found.answer.endswith("grand total of RM 19.00.")
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (CAPTION.replace("ACME TRADING", "EVIL CORP LIMITED"), "quotes what is not on the page"),
-        (CAPTION.replace("19.00", "1,000,000"), "a number that is not on the page"),
-        ("An invoice.", "it says too little"),
-        (reply(item()), "it is no plain text"),
-    ],
-)
-def test_a_description_that_invents_is_asked_for_again(text: str, reason: str) -> None:
-    model = ScriptedChatModel(turns=[text, CAPTION])
-    found = describe_page(model, INVOICE)
-    assert found.rejected == {reason: 1} and found.replies == 2 and len(found.questions) == 1
-    assert reason in str(model.seen[1][-1].content)
-    assert describe_page(ScriptedChatModel(turns=[text]), INVOICE, retries=0).questions == ()
 
 
 def test_occurrences_do_not_cut_numbers_and_words() -> None:

@@ -163,7 +163,7 @@ def test_templates_pass_the_sieve_unharmed() -> None:
 
 def test_imports_without_heavy_packages() -> None:
     heavy = ("torch", "pydantic", "langchain_core", "pypdfium2", "weasyprint")
-    code = f"import sys; from layoutllm_tool.training import html, mrc, layoutcot; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys; from layoutllm_tool.training import html, mrc, sampling; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -13,7 +13,8 @@ import pytest
 
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, LayoutLLMError, RecipeError
 from layoutllm_tool.training import html, mrc, tables
-from layoutllm_tool.training.layoutcot import LayoutCoTMixture, Weights
+from layoutllm_tool.training.data import digest
+from layoutllm_tool.training.sampling import LayoutCoTMixture, Weights
 from layoutllm_tool.training.schema import QA, Example
 from tests.test_training_html import LACKING, check, needs_weasyprint
 
@@ -138,7 +139,9 @@ def test_the_ratio_of_pages_is_the_papers(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(html, "require", lambda: None)
     monkeypatch.setattr(html, "example", lambda seed, number: f"html {seed}")
     monkeypatch.setattr(mrc, "example", lambda data, seed, number: f"mrc {seed}")
-    monkeypatch.setattr("layoutllm_tool.training.mixture.Mixture.__call__", lambda self, index: f"documents {index}")
+    monkeypatch.setattr(
+        "layoutllm_tool.training.sampling.DocumentMixture.__call__", lambda self, index: f"documents {index}"
+    )
     mixture = LayoutCoTMixture(tables=tmp_path, receipts_share=0, seed=2)
     drawn = Counter(str(mixture(index)).split()[0] for index in range(4000))
     assert abs(drawn["html"] / 4000 - 0.5) < 0.03
@@ -156,7 +159,7 @@ def test_pages_are_a_function_of_seed_and_index(tmp_path: Path) -> None:
 
     one, other = mixture(1), mixture(1)
     assert [other(index) for index in (5, 0, 3)] == [one(index) for index in (5, 0, 3)]
-    assert one.digest(4) == other.digest(4) != mixture(2).digest(4)
+    assert digest(one, 4) == digest(other, 4) != digest(mixture(2), 4)
 
 
 @needs_weasyprint
@@ -164,7 +167,7 @@ def test_pages_are_a_function_of_seed_and_index(tmp_path: Path) -> None:
 @needs_receipts
 def test_the_whole_mixture() -> None:
     assert not LACKING
-    mixture = LayoutCoTMixture.in_folder(DATA, seed=1)
+    mixture = LayoutCoTMixture(DATA / "receipts", DATA / "tables", seed=1)
     examples = [mixture(index) for index in range(8)]
     for example in examples:
         check(example)

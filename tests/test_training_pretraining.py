@@ -18,21 +18,26 @@ import pytest
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, RecipeError, TrainingError
 from layoutllm_tool.training.data import digest
-from layoutllm_tool.training.pretraining import Limits, PretrainingMixture, PretrainingSources, Weights, document
+from layoutllm_tool.training.pretraining import document
 from layoutllm_tool.training.pretraining import region as regions
 from layoutllm_tool.training.pretraining import segment as segments
 from layoutllm_tool.training.pretraining.drawn import Drawn
 from layoutllm_tool.training.pretraining.files import picture, spread
-from layoutllm_tool.training.pretraining.known import QUESTIONS, Cell, Grid, Known, Region, cut, tokens
+from layoutllm_tool.training.pretraining.known import QUESTIONS, Cell, Grid, Known, Limits, Region, cut, tokens
+from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, PretrainingSources, Weights
 from layoutllm_tool.training.pretraining.papers import Papers, parse
 from layoutllm_tool.training.pretraining.publaynet import PubLayNet
 from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet, slots
 from layoutllm_tool.training.pretraining.wikitables import WikiTables
-from layoutllm_tool.training.schema import LEVELS, TASKS, Example, Instruction
+from layoutllm_tool.training.schema import TASKS, Example, Instruction
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not (DATA / "papers").is_dir(), reason="the data sets are not beside the repository")
 LIMITS = Limits()
+LEVELS = {
+    "DDD": "document", "TLR": "document", "DLA": "region", "TU": "region",
+    "MVLM": "segment", "MPI": "segment", "GLI": "segment",
+}  # fmt: skip
 BOX = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
 
 

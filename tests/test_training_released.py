@@ -12,7 +12,7 @@ from PIL import Image
 
 from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, TrainingError
-from layoutllm_tool.training.grounding import example_problem
+from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.released import Released, read_items
 from layoutllm_tool.training.released_ocr import page_of
 from layoutllm_tool.training.released_text import area_of, question_of, steps_of, task_of
@@ -67,7 +67,7 @@ def asked(text: str, question: str = "What is the grand total?") -> Any:
 def test_layoutcot_becomes_a_question_with_its_three_steps(tmp_path: Path, lines: bool) -> None:
     (example,) = source = list(data(tmp_path, [item(cot())], lines=lines))
     (qa,) = example.questions
-    assert len(source) == 1 and example.source == "released/sft/a-1.png" and example_problem(example) == ""
+    assert len(source) == 1 and example.source == "released/sft/a-1.png" and problem(qa, example.page) == ""
     assert isinstance(qa, QA) and qa.question == "What is the grand total?"
     assert (qa.analysis.kind, qa.analysis.operation, qa.analysis.key) == ("key-value", "extraction", "grand total")
     assert (qa.formation.relation, qa.formation.key) == ("right of", "Grand Total")

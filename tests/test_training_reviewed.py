@@ -23,11 +23,12 @@ from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.training import align, run
 from layoutllm_tool.training.align import normal
-from layoutllm_tool.training.data import Rehearsed, Sources, fingerprint, sized, stage_examples
+from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.recipe import Stage, load_recipe
 from layoutllm_tool.training.released_pages import ReleasedPages
-from layoutllm_tool.training.reviewed import ReviewedPages, Said, examples_of, of_batch
+from layoutllm_tool.training.reviewed import Decision, ReviewedPages, examples_of, of_batch
+from layoutllm_tool.training.sampling import Rehearsed
 from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.synthetic.questions import ABSENT, lacks
 from tests import tiny
@@ -38,11 +39,11 @@ PAGE = "ACME Ltd\nOrder no: 4711\nFlight start: 12/09/19\nFlight end: 12/15/19\n
 ASK = "What is the {}?"
 
 
-def said(name: str, value: str | None, cot: LayoutCoT | None = None) -> Said:
-    return Said(name, ASK.format(name), value, cot)
+def said(name: str, value: str | None, cot: LayoutCoT | None = None) -> Decision:
+    return Decision(name, ASK.format(name), value, cot)
 
 
-def taught(words: Sequence[Said], text: str = PAGE) -> dict[str, QA]:
+def taught(words: Sequence[Decision], text: str = PAGE) -> dict[str, QA]:
     found = examples_of(document_from_text(text, name="a.pdf"), words)
     return {qa.question: qa for example in found.examples for qa in example.qas}
 
@@ -103,7 +104,7 @@ def test_a_formed_answer_keeps_the_area_it_follows_from() -> None:
     analysis = QuestionAnalysis("key-value", "reasoning", "flight")
     area = Area(1, Box(0, 0, 1000, 1000), (2, 3))
     cot = LayoutCoT("How long?", analysis, (area,), AnswerFormation("none", "Flight"), "6 days", 1.0)
-    qa = taught([Said("length", "How long?", "6 days", cot)])["How long?"]
+    qa = taught([Decision("length", "How long?", "6 days", cot)])["How long?"]
     assert (qa.answer, qa.lines, qa.words) == ("6 days", (2, 3), ())
 
 

@@ -1,4 +1,5 @@
-"""``layoutllm train``: a recipe to a folder of weights, or what it would cost. Wiring only; see ``training/run.py``."""
+"""``layoutllm train``: a recipe to a folder of weights, or what it would cost. Wiring only; see
+``training/run.py``."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import argparse
 import json
 import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   layoutllm train --recipe smoke --out out/smoke                   both stages, end to end, in minutes
   layoutllm train --recipe smol-cpu --data ../shared/data --out out/run --minutes 60
-  layoutllm train --recipe adapt --reviewed out/ --out out/adapted  what people said of a batch, back into the weights
+  layoutllm train --recipe adapt --reviewed out/ --out out/adapted  a batch's reviews, back into the weights
   layoutllm train --recipe paper-7b --plan                         parameters, memory, hours and cost
   accelerate launch --num_processes 8 -m layoutllm_tool train --recipe paper-7b ...
 
@@ -33,24 +35,29 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "train", help="train weights by a recipe", description="Train weights by a recipe, resumably.",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--recipe", required=True, metavar="NAME", help="one of the package's, or a TOML file")
-    parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run: checkpoints, metrics, loss.png")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds receipts, tables, papers, ...")
-    parser.add_argument("--shards", type=Path, metavar="DIR", help="receipts packed by --write-shards, in their place")
-    parser.add_argument("--reviewed", type=Path, nargs="+", default=[], metavar="OUT", help="batches with reviewed answers, for the recipe adapt")  # fmt: skip
+    add = parser.add_argument
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+    add("--recipe", required=True, metavar="NAME", help="one of the package's, or a TOML file")
+    add("--out", type=Path, metavar="RUN", help="folder of the run: checkpoints, metrics, loss.png")
+    add("--data", **folder, help="folder that holds receipts, tables, papers, ...")
+    add("--reviewed", type=Path, nargs="+", default=[], metavar="OUT",
+        help="batches with reviewed answers, for the recipe adapt")  # fmt: skip
     add_places(parser, default="the working directory; for --reviewed")
-    parser.add_argument("--registry", type=Path, metavar="DIR", help="leave out what its validation set asks about")
-    parser.add_argument("--released", type=Path, nargs="+", default=[], metavar="FILE", help="instructions that the paper's authors released, in place of the recipe's own pages")  # fmt: skip
-    parser.add_argument("--released-folder", type=Path, metavar="DIR", help="holds their pictures and OCR results (default: the first file's folder)")  # fmt: skip
-    parser.add_argument("--released-boxes", choices=("pixels", "thousandths"), default="pixels", help="of the OCR results (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="where the weights go (default: RUN/weights)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field of the recipe, or of its stages: seed=1, pages=200, sft.pages=200")  # fmt: skip
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop, resumably, after so long")
+    add("--registry", **folder, help="leave out what its validation set asks about")
+    add("--released", type=Path, nargs="+", default=[], metavar="FILE",
+        help="the authors' released instructions, in place of the recipe's own pages")  # fmt: skip
+    add("--released-folder", **folder,
+        help="holds their pictures and OCR results (default: the first file's folder)")  # fmt: skip
+    add("--released-boxes", choices=("pixels", "thousandths"), default="pixels",
+        help="of the OCR results (default: %(default)s)")  # fmt: skip
+    add("--weights", **folder, help="where the weights go (default: RUN/weights)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE",
+        help="change a field of the recipe, or of its stages: seed=1, pages=200, sft.pages=200")  # fmt: skip
+    add("--minutes", type=float, default=math.inf, help="stop, resumably, after so long")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--plan", action="store_true", help="print parameters, memory and cost, and stop")
-    what.add_argument("--export", action="store_true", help="write the weights of the checkpoint there is, and stop")
-    what.add_argument("--write-shards", type=Path, metavar="DIR", help="pack the receipts that the recipe trains on, and stop")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="with --plan: print one JSON object instead of a table")
+    what.add_argument("--export", action="store_true", help="write the weights of the checkpoint, and stop")
+    add("--json", action="store_true", help="with --plan: print one JSON object instead of a table")
     parser.set_defaults(run=_train)
 
 
@@ -60,8 +67,6 @@ def _train(options: argparse.Namespace, _reader: Reader | None) -> int:
     recipe = load_recipe(options.recipe).with_settings(settings_of(options.set))
     if options.plan:
         return _plan(recipe, as_json=options.json)
-    if options.write_shards:
-        return _shards(recipe, options)
     if options.out is None:
         raise RecipeError("a run needs a folder.", hint="Give --out.")
     return _run(recipe, options)
@@ -71,18 +76,11 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     from layoutllm_tool.training.data import Sources
     from layoutllm_tool.training.run import export, run
 
-    sources = Sources(
-        options.data,
-        options.shards,
-        tuple(options.reviewed),
-        _validated_documents(options.registry),
-        _released(options),
-        stored_places(options),
-    )
+    held_out, places = _validated_documents(options.registry), stored_places(options)
+    sources = Sources(options.data, tuple(options.reviewed), held_out, _released(options), places)
+    minutes, train = options.minutes, not options.export
     with Progress() as progress:
-        outcome = run(
-            recipe, sources, options.out, minutes=options.minutes, report=progress.step, train=not options.export
-        )
+        outcome = run(recipe, sources, options.out, minutes=minutes, report=progress.step, train=train)
     if not (outcome.finished or options.export):
         sys.stderr.write("Stopped before the end; the same command goes on. Weights so far: --export.\n")
         return 0
@@ -97,10 +95,9 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
 def _released(options: argparse.Namespace) -> tuple[Released, ...]:
     from layoutllm_tool.training.released import Released
 
-    return tuple(
-        Released(path, options.released_folder or options.released[0].parent, options.released_boxes)
-        for path in options.released
-    )
+    files: list[Path] = options.released
+    folder: Path | None = options.released_folder
+    return tuple(Released(path, folder or files[0].parent, options.released_boxes) for path in files)
 
 
 def _validated_documents(registry: Path | None) -> frozenset[str]:
@@ -112,21 +109,13 @@ def _validated_documents(registry: Path | None) -> frozenset[str]:
 
 
 def _plan(recipe: Recipe, *, as_json: bool) -> int:
-    from layoutllm_tool.training import plan
+    from layoutllm_tool.training import cost
 
-    found = plan.plan(recipe)
+    found = cost.plan(recipe)
     if as_json:
-        sys.stdout.write(json.dumps(found.to_json(), indent=1) + "\n")
+        sys.stdout.write(json.dumps(asdict(found), indent=1) + "\n")
     else:
-        plan.show(found)
-    return 0
-
-
-def _shards(recipe: Recipe, options: argparse.Namespace) -> int:
-    from layoutllm_tool.training.data import Sources, pack_receipts
-
-    count, size = pack_receipts(recipe, Sources(options.data), options.write_shards)
-    sys.stdout.write(f"{count} pages, {size / 1e6:.1f} MB, in {options.write_shards}\n")
+        cost.show(found)
     return 0
 
 
@@ -134,13 +123,12 @@ class Progress:
     """A bar a stage on stderr: loss, speed and the time left. Only the main process draws it."""
 
     def __init__(self) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
 
-        self.bar = Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"),
-            TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True),
+        self.bar = progress.Progress(
+            "{task.description}", progress.BarColumn(), progress.MofNCompleteColumn(), "{task.fields[facts]}",
+            progress.TimeElapsedColumn(), progress.TimeRemainingColumn(), console=Console(stderr=True),
         )  # fmt: skip
         self.tasks: dict[str, Any] = {}
 
@@ -161,6 +149,7 @@ class Progress:
         last = trainer.log[-20:]
         loss = sum(r["loss"] for r in last) / len(last)
         speed = sum(r["tokens"] for r in last) / sum(r["seconds"] for r in last)
-        self.bar.update(self.tasks[name], completed=row["step"], facts=f"loss {loss:.3f}  {speed:.0f} tokens/s")
+        facts = f"loss {loss:.3f}  {speed:.0f} tokens/s"
+        self.bar.update(self.tasks[name], completed=row["step"], facts=facts)
         if not self.bar.console.is_terminal and row["step"] % 20 == 0:
-            self.bar.console.print(f"{name} step {row['step']:.0f}/{trainer.stage.steps}  loss {loss:.3f}  {speed:.0f} tokens/s")  # fmt: skip
+            self.bar.console.print(f"{name} step {row['step']:.0f}/{trainer.stage.steps}  {facts}")

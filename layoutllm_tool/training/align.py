@@ -1,9 +1,9 @@
-"""Where does a known value stand on a page whose words were read with mistakes? Frame: boxes 0-1000.
+"""Where does a known value stand on a page whose words were read with mistakes? Boxes 0-1000.
 
-``find`` aligns the value with the page's text character by character (approximate substring search: Sellers' dynamic
-programme over letters and digits only) and gives every place that is like enough; ``locate`` gives the best one's
-words. Case, punctuation and spaces don't count, tesseract's usual confusions (0/O, 1/l/I, 5/S ...) count half.
-Values that are written differently on the page (a date in words) are *not* found.
+``find`` aligns the value with the page's text character by character (approximate substring search: Sellers'
+dynamic programme over letters and digits only) and gives every place that is similar enough. Case,
+punctuation and spaces don't count; tesseract's usual confusions (0/O, 1/l/I, 5/S ...) count half. Values that
+are written differently on the page (a date in words) are *not* found.
 """
 
 from __future__ import annotations
@@ -52,16 +52,10 @@ class _Text:
     origin: tuple[tuple[int, int, int], ...]
 
 
-def locate(value: str, page: Page) -> tuple[WordIndex, ...] | None:
-    """The words that hold the value, in reading order; None where nothing on the page is like it."""
-    places = find(value, page)
-    return places[0].words if places else None
-
-
 def find(
     value: str, page: Page, *, threshold: float = THRESHOLD, prefer: Callable[[Place], float] | None = None
 ) -> list[Place]:
-    """Every place like the value, best first; no two share characters. ``prefer`` adds to the score when ranking."""
+    """Every place similar to the value, best first, none overlapping. ``prefer`` adds to a place's score."""
     text = _page_text(page)
     wanted = normal(value)
     if not wanted or not text.chars:
@@ -128,7 +122,7 @@ def _codes(text: str) -> NDArray[np.int64]:
 
 
 def _distances(wanted: str, text: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """For each end 0..len(text): the least edit distance of a substring that ends there, and where it starts."""
+    """For each end 0..len(text): the least edit distance of a substring ending there, and its start."""
     codes, alike = _codes(text), _codes(text.translate(_LOOKALIKE))
     ends = np.arange(len(text) + 1, dtype=np.int64)
     row = -ends
@@ -173,12 +167,13 @@ def _tied(text: _Text, at: int) -> bool:
         return False
     if "." in (a, b):
         other = at if a == "." else at - 2
-        return 0 <= other < len(text.chars) and text.chars[other].isdigit() and text.origin[other][:2] == (i, j)
+        known = 0 <= other < len(text.chars)
+        return known and text.chars[other].isdigit() and text.origin[other][:2] == (i, j)
     return a.isdigit() == b.isdigit()
 
 
 def _place(page: Page, text: _Text, span: tuple[int, int, float], value: str) -> Place | None:
-    """The span as words, without lines in the middle that the value does not mention, ends moved to sensible places."""
+    """The span as words, ends moved to word borders, without middle lines that the value does not mention."""
     start, end, score = span
     while start and _tied(text, start):
         start -= 1
@@ -186,12 +181,9 @@ def _place(page: Page, text: _Text, span: tuple[int, int, float], value: str) ->
         end += 1
     first, last = text.origin[start], text.origin[end - 1]
     lines = page.lines or ()
-    kept = [
-        i for i in range(first[0], last[0] + 1) if i in (first[0], last[0]) or similarity(lines[i].text, value) > 0.5
-    ]
-    words = tuple(
-        (i, j) for i in kept for j in range(len(lines[i].words)) if (i, j) >= first[:2] and (i, j) <= last[:2]
-    )
+    ends = first[0], last[0]
+    kept = [i for i in range(first[0], last[0] + 1) if i in ends or similarity(lines[i].text, value) > 0.5]
+    words = tuple((i, j) for i in kept for j in range(len(lines[i].words)) if first[:2] <= (i, j) <= last[:2])
     tail = lines[last[0]].words[last[1]].text
     stop = last[2] + 1
     while stop < len(tail) and tail[stop] in ".)" and value.rstrip().endswith(tail[stop]):

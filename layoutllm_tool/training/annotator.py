@@ -1,28 +1,27 @@
 """LayoutCoT for real pages by a chat model (paper section 3.2, document images): it writes, the page decides.
 
-The model gets the page's text with boxes and writes questions, answers, steps 1 and 3, and the relevant lines; boxes come
-from the lines. Whatever can't be found on the page is thrown away and counted. A question that is wrong but stands on the
-page (another field's value beside the right key) is *not* noticed. Any LangChain chat model will do, or anything with ``invoke``.
+The model gets the page's text with boxes and writes questions, answers, steps 1 and 3, and the relevant
+lines; boxes come from the lines. Whatever can't be found on the page is thrown away and counted. A question
+that is wrong but stands on the page (another field's value beside the right key) is *not* noticed. Any
+LangChain chat model will do, or anything with ``invoke``.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any, Protocol
 
-from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis
+from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.training import annotation_prompts as prompts
-from layoutllm_tool.training.align import Place, box_of, find, normal, similarity
-from layoutllm_tool.training.grounding import fits, key_places, named, occurrences, problem
+from layoutllm_tool.training.align import find, normal, similarity
+from layoutllm_tool.training.grounding import copied, copied_alone, fits, key_beside, occurrences, problem
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.replies import items_of, text_of
-from layoutllm_tool.training.schema import QA, Example, Instruction
+from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.questions import ABSENT, lacks
 
 MOST_QUESTIONS = 40
@@ -32,13 +31,21 @@ _MOST_LINES = 16
 _LONGEST = {"question": 240, "answer": 400, "key": 80, "key_text": 80}
 _SENTENCE = 0.85
 """Least similarity of a quoted sentence and its place on the page."""
-_NOTHING = {"notinthedocument", "notonthepage", "notmentioned", "notspecified", "notgiven", "none", "na", "null", "unknown"}  # fmt: skip
-_QUOTED = re.compile(r"[\"“”]([^\"“”]{2,200})[\"“”]")
-_NUMBER = re.compile(r"\d(?:[\d.,:/-]*\d)+")
+_NOTHING = [
+    "notinthedocument",
+    "notonthepage",
+    "notmentioned",
+    "notspecified",
+    "notgiven",
+    "none",
+    "na",
+    "null",
+    "unknown",
+]
 
 
 class ChatModel(Protocol):
-    """What is asked of a model: messages as (role, text) pairs in, an object with ``content`` or ``text`` out."""
+    """Takes messages as (role, text) pairs, gives an object with ``content`` or ``text``."""
 
     def invoke(self, messages: Any, /) -> Any: ...
 
@@ -47,14 +54,10 @@ class ChatModel(Protocol):
 class Annotation:
     """What was kept, and why the rest was not: reason -> how often."""
 
-    questions: tuple[QA | Instruction, ...]
+    questions: tuple[QA, ...]
     rejected: Mapping[str, int] = field(default_factory=dict)
     replies: int = 0
     """How often the model was asked."""
-
-    def example(self, source: str, page: Page) -> Example:
-        """The page with its questions, for the trainer."""
-        return Example(source, page, self.questions)
 
 
 @dataclass(slots=True)
@@ -66,52 +69,40 @@ class _Kept:
     asked: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What the model wrote about one question."""
+
+    question: str
+    analysis: QuestionAnalysis
+    relation: Relation
+    key_text: str
+    answer: str
+    lines: tuple[int, ...]
+
+
 def annotate_page(model: ChatModel, page: Page, *, count: int = 8, absent: int = 2, retries: int = 2) -> Annotation:
     """Up to ``count`` questions, of which the model is asked to leave ``absent`` unanswered by the page.
 
-    After a reply that falls short the model is told what was wrong, at most ``retries`` times. Errors of the model's own
-    (network, quota) are the caller's. QuestionError where the page has no words or the numbers make no sense.
+    After a reply that falls short the model is told what was wrong, at most ``retries`` times. Errors of the
+    model's own (network, quota) are the caller's. QuestionError where the page has no words or the numbers
+    make no sense.
     """
     if not 1 <= count <= MOST_QUESTIONS or not 0 <= absent <= count or retries < 0:
-        raise QuestionError(f"{count} questions, {absent} of them absent, {retries} retries.", hint=f"Ask for 1 to {MOST_QUESTIONS}.")  # fmt: skip
-    messages = _opening(page, prompts.SYSTEM, prompts.ask(page, count, absent))
+        reason = f"{count} questions, {absent} of them absent, {retries} retries."
+        raise QuestionError(reason, hint=f"Ask for 1 to {MOST_QUESTIONS}.")
+    if not prompts.shown(page):
+        raise QuestionError("the page has no words to ask about.", hint="Recognise its text first.")
+    messages = [("system", prompts.SYSTEM), ("human", prompts.ask(page, count, absent))]
     kept = _Kept()
     for replies in range(1, retries + 2):
         text = text_of(model.invoke(messages))
         wrong = _take(text, page, kept, count)
         if len(kept.questions) >= count or replies > retries:
             break
-        wrong = wrong or ["there are too few items"]
-        messages = [*messages, ("ai", text or "-"), ("human", prompts.ask_again(wrong[:12], count - len(kept.questions)))]  # fmt: skip
+        again = prompts.ask_again(wrong[:12] or ["there are too few items"], count - len(kept.questions))
+        messages = [*messages, ("ai", text or "-"), ("human", again)]
     return Annotation(tuple(kept.questions), dict(kept.rejected), replies)
-
-
-def describe_page(model: ChatModel, page: Page, *, words: int = 200, retries: int = 2, seed: int = 0) -> Annotation:
-    """A dense description as the answer of one DDD instruction; none where every reply invents or says too little.
-
-    Text in double quotes and numbers must stand on the page. Longer than ``words`` is cut at a sentence.
-    """
-    from layoutllm_tool.training.pretraining.document import DESCRIBE
-
-    if words < 20 or retries < 0:
-        raise QuestionError(f"a description of {words} words says nothing.", hint="Allow at least 20 words.")
-    messages = _opening(page, prompts.DESCRIBE_SYSTEM, prompts.describe(page, words))
-    rejected: Counter[str] = Counter()
-    question = Random(f"describe/{seed}/{page.text}").choice(DESCRIBE)
-    for replies in range(1, retries + 2):
-        reply = text_of(model.invoke(messages))
-        text = _shortened(" ".join(reply.strip("` \n").split()), words)
-        if not (reason := _description_problem(text, page)):
-            return Annotation((Instruction("DDD", question, text),), dict(rejected), replies)
-        rejected[reason.split(":")[0]] += 1
-        messages = [*messages, ("ai", reply or "-"), ("human", prompts.describe_again(reason))]
-    return Annotation((), dict(rejected), replies)
-
-
-def _opening(page: Page, system: str, human: str) -> list[tuple[str, str]]:
-    if not prompts.shown(page):
-        raise QuestionError("the page has no words to ask about.", hint="Recognise its text first.")
-    return [("system", system), ("human", human)]
 
 
 def _take(text: str, page: Page, kept: _Kept, count: int) -> list[str]:
@@ -131,13 +122,9 @@ def _take(text: str, page: Page, kept: _Kept, count: int) -> list[str]:
             kept.asked.add(normal(found.question))
         else:
             kept.rejected[found] += 1
-            wrong.append(f"{_name(item)}: {found}")
+            question = item.get("question") if isinstance(item, dict) else item
+            wrong.append(f"{str(question)[:80]!r}: {found}")
     return wrong
-
-
-def _name(item: Any) -> str:
-    question = item.get("question") if isinstance(item, dict) else item
-    return f"{str(question)[:80]!r}"
 
 
 def _judged(item: Any, page: Page, asked: set[str]) -> QA | str:
@@ -150,11 +137,12 @@ def _judged(item: Any, page: Page, asked: set[str]) -> QA | str:
     text = {name: " ".join(value.split()) for name, value in values.items()}
     if reason := _form_problem(item, text, asked):
         return reason
-    analysis = QuestionAnalysis(item["kind"], item["operation"], text["key"])
     lines = _lines(item, page)
     if isinstance(lines, str):
         return lines
-    found = _answered(text, analysis, item["relation"], lines, page)
+    analysis = QuestionAnalysis(item["kind"], item["operation"], text["key"])
+    written = _Item(text["question"], analysis, item["relation"], text["key_text"], text["answer"], lines)
+    found = _answered(written, page)
     return found if isinstance(found, str) else problem(found, page) or found
 
 
@@ -194,93 +182,44 @@ def _lines(item: dict[str, Any], page: Page) -> tuple[int, ...] | str:
     return tuple(sorted(found)) if len(found) <= _MOST_LINES else "too many lines"
 
 
-def _answered(
-    text: dict[str, str], analysis: QuestionAnalysis, relation: Any, lines: tuple[int, ...], page: Page
-) -> QA | str:
-    if not text["answer"] or "".join(c for c in text["answer"].lower() if c.isalnum()) in _NOTHING:
-        return _absent(text, analysis, relation, lines, page)
-    if not lines:
+def _answered(item: _Item, page: Page) -> QA | str:
+    if not item.answer or "".join(c for c in item.answer.lower() if c.isalnum()) in _NOTHING:
+        return _absent(item, page)
+    if not item.lines:
         return "no relevant lines"
-    if analysis.operation == "reasoning":
-        return _formed(text, analysis, lines, page)
-    return _copied(text, analysis, relation, lines, page)
+    return _formed(item, page) if item.analysis.operation == "reasoning" else _copied(item, page)
 
 
-def _absent(
-    text: dict[str, str], analysis: QuestionAnalysis, relation: Any, lines: tuple[int, ...], page: Page
-) -> QA | str:
+def _absent(item: _Item, page: Page) -> QA | str:
     """Not in the document: then neither the key nor any other name for it stands on the page."""
-    if relation != "none" or lines or text["key_text"]:
+    if item.relation != "none" or item.lines or item.key_text:
         return "no answer, and yet a place for it"
-    wanted = normal(text["key"])
-    names = {text["key"], *(name for group in ABSENT if wanted in map(normal, group) for name in group)}
+    wanted = normal(item.analysis.key)
+    names = {item.analysis.key, *(name for group in ABSENT if wanted in map(normal, group) for name in group)}
     if not lacks(page, names):
         return "said to be absent, but it stands on the page"
-    return QA(text["question"], analysis, (), AnswerFormation("none", ""), None)
+    return QA(item.question, item.analysis, (), AnswerFormation("none", ""), None)
 
 
-def _formed(text: dict[str, str], analysis: QuestionAnalysis, lines: tuple[int, ...], page: Page) -> QA | str:
+def _formed(item: _Item, page: Page) -> QA | str:
     """A formed answer: what it follows from must stand in the lines, the numbers in it can be new."""
-    said = " ".join((page.lines or ())[i].text for i in lines)
-    if text["key_text"] and similarity(text["key_text"], said) < _SENTENCE:
+    text = " ".join((page.lines or ())[i].text for i in item.lines)
+    if item.key_text and similarity(item.key_text, text) < _SENTENCE:
         return "key not in the relevant lines"
-    return QA(text["question"], analysis, lines, AnswerFormation("none", text["key_text"]), text["answer"])
+    return QA(item.question, item.analysis, item.lines, AnswerFormation("none", item.key_text), item.answer)
 
 
-def _copied(
-    text: dict[str, str], analysis: QuestionAnalysis, relation: Any, lines: tuple[int, ...], page: Page
-) -> QA | str:
+def _copied(item: _Item, page: Page) -> QA | str:
     """The first place in the lines that stands to the key as the model says."""
-    places = list(occurrences(text["answer"], page, lines))
+    places = list(occurrences(item.answer, page, item.lines))
     if not places:
         return "answer not in the relevant lines"
-    key_text = text["key_text"].strip(EDGES)
-    reason = f"the answer does not stand {relation!r} its key"
+    key_text = item.key_text.strip(EDGES)
     for place in places:
-        key = _key(key_text, place, relation, page)
-        if key_text and key is None:
-            reason = "key not on the page" if not find(key_text, page, threshold=_SENTENCE) else reason
-        elif key is not None or fits(relation, None, place, page):
-            beside = AnswerFormation(relation, key.answer.strip(EDGES) if key else "")
-            return QA(text["question"], analysis, named(key, place), beside, place.answer, place.words)
-    return reason
-
-
-def _key(key_text: str, answer: Place, relation: Any, page: Page) -> Place | None:
-    """The nearest place of the key text to which the answer stands as the relation says."""
-    if not key_text:
-        return None
-    places = key_places(key_text, page, box_of(page, answer.words))
-    return next(
-        (
-            key
-            for key in places
-            if (key.words, key.start) != (answer.words, answer.start) and fits(relation, key, answer, page)
-        ),
-        None,
-    )
-
-
-def _description_problem(text: str, page: Page) -> str:
-    if len(text.split()) < 12:
-        return "it says too little"
-    if text[0] in "{[<":
-        return "it is no plain text"
-    for quote in _QUOTED.findall(text):
-        if normal(quote) and similarity(quote, page.text) < _SENTENCE:
-            return f"quotes what is not on the page: {quote[:60]!r}"
-    stated = "".join(c for c in page.text if c.isalnum())
-    for number in _NUMBER.findall(text):
-        if len(number) > 2 and "".join(c for c in number if c.isdigit()) not in stated:
-            return f"a number that is not on the page: {number[:40]}"
-    return ""
-
-
-def _shortened(text: str, words: int) -> str:
-    """Whole sentences up to so many words; a first sentence that is longer is cut."""
-    parts = text.split()
-    if len(parts) <= words:
-        return text
-    cut = " ".join(parts[:words])
-    whole = re.match(r".*[.!?](?=\s|$)", cut)
-    return whole[0] if whole else cut
+        if not key_text and fits(item.relation, None, place, page):
+            return copied_alone(place, item.question, item.analysis, item.relation)
+        if key_text and (key := key_beside(key_text, (item.relation,), place, page)):
+            return copied(place, item.question, item.analysis, key)
+    if key_text and not find(key_text, page, threshold=_SENTENCE):
+        return "key not on the page"
+    return f"the answer does not stand {item.relation!r} its key"

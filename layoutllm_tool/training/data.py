@@ -1,8 +1,7 @@
 """A stage's pages: which mixture its recipe asks for, where its sources lie, and what its content hashes to.
 
-What a source yields is in its own file: receipts.py, synthetic/, html/, tables.py, mrc.py, pretraining/, shards.py, reviewed.py;
-layoutcot.py and mixture.py mix them. annotator.py makes LayoutCoT for pages of one's own, released.py reads the
-authors' data, released_pages.py makes pages to train on of it.
+What a source yields is in its own file; ``sampling.py`` mixes them. ``annotator.py`` makes LayoutCoT for
+pages of one's own.
 """
 
 from __future__ import annotations
@@ -11,22 +10,20 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError
-from layoutllm_tool.training.mixture import Mixture
+from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, PretrainingSources
+from layoutllm_tool.training.pretraining.mixture import Weights as PretrainingWeights
 from layoutllm_tool.training.recipe import Recipe, Stage
 from layoutllm_tool.training.released import Released
 from layoutllm_tool.training.released_pages import ReleasedPages
-from layoutllm_tool.training.released_text import Wanted
+from layoutllm_tool.training.sampling import DocumentMixture, LayoutCoTMixture, Rehearsed
+from layoutllm_tool.training.sampling import Weights as LayoutCoTWeights
 from layoutllm_tool.training.schema import QA, Example
-
-if TYPE_CHECKING:
-    from layoutllm_tool.training.reviewed import ReviewedPages
 
 Examples = Callable[[int], Example]
 """The index-th page of a stage, always the same one."""
@@ -34,124 +31,84 @@ Examples = Callable[[int], Example]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where data lies: ``folder`` holds ``receipts``, ``tables``, ``papers`` and the like as the README of the data names them;
-    ``shards`` holds receipts packed by ``layoutllm train --write-shards``, for a machine without text recognition;
-    ``reviewed`` are folders of batches (``layoutllm batch -o``) in which people reviewed answers, ``held_out`` the hashes of
-    documents that a registry's frozen set asks about: they are not trained on; ``released`` are files of the authors' data, which
-    take the place of every source but reviewed pages."""
+    """Where data lies."""
 
     folder: Path | None = None
-    shards: Path | None = None
+    """Holds ``receipts``, ``tables``, ``papers`` and the like, as the README of the data names them."""
     reviewed: tuple[Path, ...] = ()
+    """Folders of batches (``layoutllm batch -o``) in which people reviewed answers."""
     held_out: frozenset[str] = frozenset()
+    """Hashes of documents that a registry's validation set asks about: they are not trained on."""
     released: tuple[Released, ...] = ()
+    """Files of the authors' data. They take the place of every source but reviewed pages."""
     places: Places = ANYWHERE
-    """Where documents of reviewed batches may lie: their stores may be anybody's."""
+    """Where documents of reviewed batches may lie: their stores are untrusted."""
 
     def __truediv__(self, name: str) -> Path | None:
         """The folder of that name; None where it is not there."""
         return self.folder / name if self.folder and (self.folder / name).is_dir() else None
 
+    def need(self, name: str, recipe: Recipe, setting: str) -> Path:
+        """The folder of that name. RecipeError names the setting that does without it."""
+        found = self / name
+        if found is None:
+            raise RecipeError(
+                f"the recipe {recipe.name!r} wants {name}, and there is no folder of them.",
+                hint=f"Give --data with a folder `{name}`, or --set {setting}=0.",
+            )
+        return found
+
 
 def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     """RecipeError where the stage needs a source that is not there."""
-    if sources.released and stage.data != "reviewed":
-        kind: Wanted = "pretraining" if stage.data == "pretraining" else "layoutcot"
-        return ReleasedPages.read(sources.released, kind, seed=recipe.seed)
-    if stage.data == "pretraining":
-        from layoutllm_tool.training.pretraining import PretrainingMixture, PretrainingSources, Weights
-
-        receipts = sources / "receipts"
-        return PretrainingMixture(
-            PretrainingSources.in_folder(sources.folder, receipt_pages(receipts) if receipts else None),
-            seed=recipe.seed, weights=stage.weights_as(Weights), levels=stage.levels,
-        )  # fmt: skip
-    if stage.data == "layoutcot":
-        from layoutllm_tool.training import layoutcot
-
-        receipts = sources / "receipts"
-        pages = receipt_pages(receipts) if receipts else None
-        return layoutcot.LayoutCoTMixture.in_folder(
-            sources.folder, seed=recipe.seed, weights=stage.weights_as(layoutcot.Weights), pages=pages,
-            receipts_share=recipe.receipts,
-        )  # fmt: skip
     if stage.data == "reviewed":
-        from layoutllm_tool.training.reviewed import ReviewedPages
+        return _reviewed(recipe, stage, sources)
+    if sources.released:
+        kind = stage.data if stage.data == "pretraining" else "layoutcot"
+        return ReleasedPages.read(sources.released, kind, seed=recipe.seed)
+    if stage.data == "documents":
+        return _documents(recipe, sources)
+    receipts = sources / "receipts"
+    pages = receipt_pages(receipts) if receipts else None
+    if stage.data == "pretraining":
+        data = PretrainingSources.in_folder(sources.folder, pages)
+        weights = stage.weights_as(PretrainingWeights)
+        return PretrainingMixture(data, seed=recipe.seed, weights=weights, levels=stage.levels)
+    folder = sources.folder
+    return LayoutCoTMixture(
+        folder / "receipts" if folder else None, folder / "tables" if folder else None, pages,
+        sources / "written", seed=recipe.seed, weights=stage.weights_as(LayoutCoTWeights),
+        receipts_share=recipe.receipts,
+    )  # fmt: skip
 
-        return Rehearsed(
-            ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=sources.held_out, places=sources.places),
-            stage_examples(recipe, replace(stage, data="documents", passes=0), sources),
-            recipe.rehearsal,
-        )
-    return documents(recipe, sources)
+
+def _reviewed(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
+    from layoutllm_tool.training.reviewed import ReviewedPages
+
+    held_out, places = sources.held_out, sources.places
+    reviewed = ReviewedPages.read(sources.reviewed, seed=recipe.seed, held_out=held_out, places=places)
+    others = stage_examples(recipe, replace(stage, data="documents", passes=0), sources)
+    return Rehearsed(reviewed, others, recipe.rehearsal)
 
 
-@dataclass(frozen=True)
-class Rehearsed:
-    """Reviewed pages, pass after pass, with a share of other pages strewn among them."""
-
-    reviewed: ReviewedPages
-    others: Examples
-    share: float
-
-    def __call__(self, index: int) -> Example:
-        # Among the first n pages stand floor(n * share) others: exact, so that a pass is whole.
-        before, after = math.floor(index * self.share), math.floor((index + 1) * self.share)
-        return self.others(before) if after > before else self.reviewed(index - before)
-
-    def pages(self, passes: int) -> int:
-        """How many pages hold so many passes over the reviewed ones."""
-        return math.ceil(passes * len(self.reviewed) / (1 - self.share))
+def _documents(recipe: Recipe, sources: Sources) -> Examples:
+    """Receipts as text recognition reads them, archive forms, and drawn pages."""
+    # A folder that the recipe does not draw from counts too: it decides which pages come.
+    archive = sources.need("naf", recipe, "archive") if recipe.archive else sources / "naf"
+    receipts = sources.need("receipts", recipe, "receipts") if recipe.receipts else None
+    return DocumentMixture(
+        receipts, receipt_pages(receipts) if receipts else None, seed=recipe.seed,
+        synthetic_share=1 - recipe.receipts, everyday_share=recipe.everyday, archive_share=recipe.archive,
+        archive=archive,
+    )  # fmt: skip
 
 
 def sized(stage: Stage, examples: Examples) -> Stage:
-    """The stage with its passes as a number of pages, of whole steps."""
+    """The stage with its passes over reviewed pages as a number of pages, of whole steps."""
     if not stage.passes or not isinstance(examples, Rehearsed):
         return stage
     steps = math.ceil(examples.pages(stage.passes) / stage.pages_per_step)
     return replace(stage, pages=steps * stage.pages_per_step)
-
-
-def documents(recipe: Recipe, sources: Sources) -> Examples:
-    """Receipts as text recognition reads them, archive forms, and drawn pages."""
-    receipts, archive = sources / "receipts", sources / "naf"
-    if recipe.archive and archive is None:
-        raise RecipeError(
-            f"the recipe {recipe.name!r} wants archive forms, and there is no folder of them.",
-            hint="Give --data with a folder `naf`, or --set archive=0.",
-        )
-    mixture = partial(
-        Mixture, seed=recipe.seed, factory_share=1 - recipe.receipts, everyday_share=recipe.everyday,
-        archive_share=recipe.archive, archive=archive,
-    )  # fmt: skip
-    if not recipe.receipts:
-        return mixture(None, None)
-    if sources.shards:
-        from layoutllm_tool.training.shards import Shards
-
-        packed = Shards(sources.shards)
-        return mixture(None, None, packed=packed)
-    if receipts is None:
-        raise RecipeError(
-            f"the recipe {recipe.name!r} wants receipts, and there is no folder of them.",
-            hint="Give --data with a folder `receipts`, or --set receipts=0.",
-        )
-    return mixture(receipts, receipt_pages(receipts))
-
-
-def pack_receipts(recipe: Recipe, sources: Sources, folder: Path) -> tuple[int, int]:
-    """The receipts that the recipe trains on, read here and written as shards for a machine without text recognition:
-    each with its questions and, where there is one, its copy without some fields. -> pages, bytes."""
-    from layoutllm_tool.training import receipts as source
-    from layoutllm_tool.training.mixture import TRAINING_RECEIPTS
-    from layoutllm_tool.training.shards import write_shards
-
-    data = sources / "receipts"
-    if data is None:
-        raise RecipeError("there is no folder of receipts to pack.", hint="Give --data with a folder `receipts`.")
-    examples = source.examples(data, range(TRAINING_RECEIPTS), seed=recipe.seed, pages=receipt_pages(data))
-    contents = write_shards(examples, folder)
-    return contents.count, sum(path.stat().st_size for path in folder.iterdir())
 
 
 def receipt_pages(receipts: Path) -> Callable[[int], Page]:
@@ -161,7 +118,7 @@ def receipt_pages(receipts: Path) -> Callable[[int], Page]:
     from layoutllm_tool.ocr import ReadingCache, TesseractEngine, default_engine, recognise_page
 
     engine = default_engine()
-    if isinstance(engine, TesseractEngine):  # nobody waits, and the machine is busy
+    if isinstance(engine, TesseractEngine):  # a batch job, on a busy machine
         engine = replace(engine, timeout=600.0)
     receipts = receipts.resolve()
     cache, access = ReadingCache.on_disk(), Access(roots=(receipts,))
@@ -178,7 +135,9 @@ def fingerprint(examples: Examples) -> str:
     """The data hash of a run: of its first pages, of all reviewed or of all released ones."""
     if isinstance(examples, ReleasedPages):
         return examples.digest
-    return digest(examples.reviewed, len(examples.reviewed)) if isinstance(examples, Rehearsed) else digest(examples)
+    if isinstance(examples, Rehearsed):
+        return digest(examples.reviewed, len(examples.reviewed))
+    return digest(examples)
 
 
 def digest(examples: Examples, count: int = 8) -> str:

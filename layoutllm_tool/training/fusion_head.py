@@ -2,9 +2,10 @@
 
     python -m layoutllm_tool.training.fusion_head --pages 440 --naf DIR --receipts DIR --out FILE
 
-Rows come from pages with the fields of ``synthetic/vocabulary``, asked in their wordings, from drawn forms, the National Archives Forms
-and SROIE receipts 000-399. A row is a question with its options' features; the shipped language model is asked first, which takes
-some seconds a page, and is left out of a fifth of the rows.
+Rows come from pages with the fields of ``synthetic/vocabulary``, asked in their wordings, from drawn forms,
+the National Archives Forms and SROIE receipts 000-399. A row is a question with its options' features; the
+shipped language model is asked first, which takes some seconds a page, and is left out of a fifth of the
+rows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -33,9 +34,10 @@ from layoutllm_tool.model.pair_head import PairHead
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
 from layoutllm_tool.model.weight_files import WeightFiles
 from layoutllm_tool.model.weights import SHIPPED, load_weights
-from layoutllm_tool.training import naf
+from layoutllm_tool.training import naf, receipts
 from layoutllm_tool.training.pair_head import Row, ensemble, save_head
-from layoutllm_tool.training.schema import QA
+from layoutllm_tool.training.schema import Example
+from layoutllm_tool.training.synthetic import build
 
 GOOD = 0.6
 """Least overlap of the best option with the words that answer; rows that have none better teach nothing."""
@@ -43,10 +45,11 @@ HIDDEN, MEMBERS, EPOCHS = 32, 4, 20
 REAL = 3
 """How often rows of real forms are counted."""
 WITH_MODEL = 0.8
-"""Share of the rows for which the language model is heard."""
+"""Share of the rows that have the language model's answer."""
 ABSENT = (2 / 9, 1 / 6)
-"""Share of questions that a page does not answer, for which "none" is weighed: of those whose key it names, and of others. Chosen
-between forms whose keys are all filled, the refusal set, and questions in other words than the page's."""
+"""Share of questions that a page does not answer, for which "none" is weighed: of those whose key it names,
+and of others. Chosen between forms whose keys are all filled, the refusal set, and questions in other words
+than the page's."""
 MOST_WORDS, TOGETHER = 450, 8
 
 Question = tuple[str, tuple[WordId, ...]]
@@ -54,8 +57,8 @@ Question = tuple[str, tuple[WordId, ...]]
 
 
 @dataclass
-class ValueGenerator:
-    """What rows are made with."""
+class RowMaker:
+    """Makes rows with the shipped parts."""
 
     decoder: CoTDecoder
     encoder: SentenceEncoder
@@ -63,7 +66,7 @@ class ValueGenerator:
     rng: Random
 
     def rows(self, page: Page, asked: Sequence[Question]) -> Iterator[Row]:
-        """A row for each question that has a good option. Pages of several windows, and very full ones, are left out."""
+        """A row for each question with a good option. Full pages and those of several windows are skipped."""
         windows = self.decoder.processor.windows(page)
         if not asked or len(windows) != 1 or len(page.words) > MOST_WORDS:
             return
@@ -76,7 +79,8 @@ class ValueGenerator:
                 outcome = Outcome.of(one, windows[0].lines) if self.rng.random() < WITH_MODEL else None
                 known = Asked.of(question, index, vector)
                 every = candidates_of(index, known, outcome, self.head)
-                worth = worth_of(every, with_currency(index.layout, tuple(index.layout.by_id[i] for i in words)))
+                right = tuple(index.layout.by_id[i] for i in words)
+                worth = worth_of(every, with_currency(index.layout, right))
                 if worth.max() >= GOOD:
                     yield Row(features(index, known, outcome, every), worth)
 
@@ -96,38 +100,29 @@ def everyday(seed: int, numbers: range) -> Iterator[tuple[Page, list[Question]]]
         yield page, [(one.question, one.words) for one in asked]
 
 
-def drawn(seed: int, numbers: range) -> Iterator[tuple[Page, list[Question]]]:
-    from layoutllm_tool.training.synthetic.build import example
-
-    for number in numbers:
-        one = example(seed, number)
-        yield one.page, [(qa.question, qa.words) for qa in one.questions if isinstance(qa, QA)]
-
-
-def receipts(folder: Path, numbers: range, *, seed: int = 7) -> Iterator[tuple[Page, list[Question]]]:
-    """Never those from 400 on."""
-    from layoutllm_tool.training.receipts import examples
-
-    for one in examples(folder, numbers, seed=seed):
-        yield one.page, [(qa.question, qa.words) for qa in one.questions if isinstance(qa, QA)]
+def of_examples(examples: Iterable[Example]) -> Iterator[tuple[Page, list[Question]]]:
+    """Drawn pages, or receipts: never those from 400 on."""
+    for one in examples:
+        yield one.page, [(qa.question, qa.words) for qa in one.qas]
 
 
 def real(folder: Path, *, seed: int = 0) -> Iterator[tuple[Page, list[Question]]]:
-    """The National Archives Forms: printed keys with what was written there, blank ones and keys of other forms with none."""
+    """The National Archives Forms: filled fields, blank ones, and keys of other forms with none."""
     rng, before = Random(seed), ["Middle initial", "Registration number"]
     for form in naf.forms(folder):
-        yield form.page, [(qa.question, qa.words) for qa in naf.asked(form, rng, before)]
+        yield form.page, [(qa.question, qa.words) for qa in naf.questions(form, rng, before)]
         before = [pair.key for pair in form.pairs] or before
 
 
 def none_bias(rows: Sequence[Row]) -> list[float]:
-    """What the log-odds of "none" are lowered by at use: rows ask for what is not there more often than people do."""
+    """What lowers the log-odds of "none": rows ask for absent things more often than people do."""
     share = fmean(float(row.worth[0] == 1) for row in rows)
     return [math.log(share / (1 - share)) - math.log(absent / (1 - absent)) for absent in ABSENT]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m layoutllm_tool.training.fusion_head", description=__doc__)
+    program = "python -m layoutllm_tool.training.fusion_head"
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     parser.add_argument("--pages", type=int, default=440, help="to be drawn")
     parser.add_argument("--seed", type=int, default=500)
     parser.add_argument("--naf", type=Path, help="folder of the National Archives Forms")
@@ -137,12 +132,13 @@ def main(arguments: list[str] | None = None) -> int:
     files = WeightFiles.read(SHIPPED)
     decoder, biases = CoTDecoder(*load_weights(files)), files.calibration()
     decoder.grammar.none_bias, decoder.grammar.named_bias = biases["none_bias"], biases["named_bias"]
-    maker = ValueGenerator(
-        decoder, SentenceEncoder(sentence_encoder_folder()), PairHead.load(pair_head.SHIPPED), Random(1)
-    )
-    sources = [everyday(options.seed, range(options.pages)), drawn(options.seed, range(options.pages // 6))]
+    encoder = SentenceEncoder(sentence_encoder_folder())
+    maker = RowMaker(decoder, encoder, PairHead.load(pair_head.SHIPPED), Random(1))
+    few = range(options.pages // 6)
+    drawn = (build.example(options.seed, number) for number in few)
+    sources = [everyday(options.seed, range(options.pages)), of_examples(drawn)]
     if options.receipts:
-        sources += [receipts(options.receipts, range(options.pages // 6))]
+        sources += [of_examples(receipts.examples(options.receipts, few, seed=7))]
     rows = [row for source in sources for page, asked in source for row in maker.rows(page, asked)]
     if options.naf:
         rows += REAL * [row for page, asked in real(options.naf) for row in maker.rows(page, asked)]

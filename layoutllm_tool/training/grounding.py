@@ -1,18 +1,21 @@
 """Questions that somebody else wrote, held against the page: does the answer stand there, beside that key?
 
-``problem`` says what in a question breaks a promise of ``schema.py``. Where a value stands that was read with mistakes is
-*not* here: see ``align.py``. Standard library and ``align`` only; boxes 0-1000.
+``problem`` says what in a question breaks a promise of ``schema.py``. Where a value stands that was read with
+mistakes is *not* here: see ``align.py``. Standard library and ``align`` only; boxes 0-1000.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, Relation
+from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.training.align import Place, WordIndex, box_of, find, joined
-from layoutllm_tool.training.schema import QA, TASKS, Example, Instruction
+from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.schema import QA, TASKS, Instruction
 
+Beside = tuple[Relation, Place]
+"""A key's place and the relation in which the answer stands to it."""
 TOP = 350.0
 """What begins above this may be called the top of the page."""
 
@@ -35,18 +38,8 @@ def problem(question: QA | Instruction, page: Page) -> str:
     return _answer_problem(question, page)
 
 
-def example_problem(example: Example) -> str:
-    """The first problem of any question, or of the words and lines that are hidden."""
-    lines = example.page.lines or ()
-    if not all(0 <= i < len(lines) and 0 <= j < len(lines[i].words) for i, j in example.masked):
-        return "a masked word is not on the page"
-    if not all(0 <= i < len(lines) for i in example.unplaced):
-        return "a line without its place is not on the page"
-    return next((found for question in example.questions if (found := problem(question, example.page))), "")
-
-
 def occurrences(answer: str, page: Page, lines: Iterable[int]) -> Iterator[Place]:
-    """Where the answer stands, letter for letter, in these lines' words joined by spaces; not inside a longer word or number."""
+    """Where the answer stands letter for letter in these lines' words, not inside a longer word or number."""
     order = sorted(set(lines))
     words = [(i, j) for i in order for j in range(len((page.lines or ())[i].words))]
     text, starts = joined(page, tuple(words)), []
@@ -73,7 +66,7 @@ def key_places(key: str, page: Page, near: Box) -> list[Place]:
 
 
 def fits(relation: Relation, key: Place | None, answer: Place, page: Page) -> bool:
-    """Whether the answer stands to its key as the relation says; without a key, whether it can stand alone like that."""
+    """Whether the answer stands to its key as the relation says, or alone if there is no key."""
     box = box_of(page, answer.words)
     if relation == "none":
         return False
@@ -91,10 +84,26 @@ def fits(relation: Relation, key: Place | None, answer: Place, page: Page) -> bo
     return not row and box.center[1] > other.center[1]
 
 
-def named(key: Place | None, answer: Place) -> tuple[int, ...]:
-    """The lines as step 2 names them: the key's, where it is another one, then the answer's."""
-    own = answer.lines
-    return own if key is None or set(key.lines) & set(own) else (key.lines[0], *own)
+def key_beside(text: str, relations: Sequence[Relation], answer: Place, page: Page) -> Beside | None:
+    """The place of the key text nearest to the answer, with the first relation that holds between the two."""
+    for key in key_places(text, page, box_of(page, answer.words)):
+        for relation in relations:
+            if (key.words, key.start) != (answer.words, answer.start) and fits(relation, key, answer, page):
+                return relation, key
+    return None
+
+
+def copied(place: Place, question: str, analysis: QuestionAnalysis, key: Beside) -> QA:
+    """A question whose answer is copied from the place. Step 2 names the key's line first."""
+    relation, at = key
+    lines = place.lines if set(at.lines) & set(place.lines) else (at.lines[0], *place.lines)
+    formation = AnswerFormation(relation, at.answer.strip(EDGES))
+    return QA(question, analysis, lines, formation, place.answer, place.words)
+
+
+def copied_alone(place: Place, question: str, analysis: QuestionAnalysis, relation: Relation) -> QA:
+    """A question whose answer is copied from the place and has no key."""
+    return QA(question, analysis, place.lines, AnswerFormation(relation, ""), place.answer, place.words)
 
 
 def _answer_problem(question: QA, page: Page) -> str:
@@ -116,9 +125,8 @@ def _spans(answer: str, page: Page, words: tuple[WordIndex, ...]) -> bool:
     """Whether the answer begins in the first and ends in the last of the words."""
     text = joined(page, words)
     first, last = ((page.lines or ())[i].words[j].text for i, j in (words[0], words[-1]))
-    return any(
-        text.startswith(answer, at) and at + len(answer) > len(text) - len(last) for at in range(max(len(first), 1))
-    )
+    ends = len(text) - len(last) - len(answer)
+    return any(text.startswith(answer, at) and at > ends for at in range(max(len(first), 1)))
 
 
 def _place(words: list[WordIndex], starts: list[int], begin: int, answer: str) -> Place:

@@ -1,4 +1,4 @@
-"""Keys beside values, found by rule on pages that nobody labelled. Standard library only; boxes 0-1000."""
+"""Keys beside values, found by rule on unlabelled pages. Standard library only; boxes 0-1000."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ EDGES = " :;.,-_=*|'\"~"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The key's text, the line it stands in (None: nothing that looks like a key), and where the value stands."""
+    """The key's text and relation, and the line it stands in (None: nothing that looks like a key)."""
 
     formation: AnswerFormation
     line: int | None
+
+    def lines(self, place: Place) -> tuple[int, ...]:
+        """The lines of step 2: the key's, where it is another one, then the value's."""
+        return place.lines if self.line is None or self.line in place.lines else (self.line, *place.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,8 @@ def _tail(page: Page, i: int, value: str) -> Place:
 def _good_key(text: str) -> bool:
     key = text.strip(EDGES)
     letters = sum(c.isalpha() for c in key)
-    return bool(_KEY.fullmatch(key)) and letters >= max(3, 0.7 * len(key.replace(" ", ""))) and len(key.split()) <= 4
+    enough = letters >= max(3, 0.7 * len(key.replace(" ", "")))
+    return bool(_KEY.fullmatch(key)) and enough and len(key.split()) <= 4
 
 
 def _good_value(text: str) -> bool:

@@ -1,22 +1,23 @@
 """Trains the loss head: ``python -m layoutllm_tool.training.loss_head --weights DIR --receipts DIR``.
 
-The frozen model answers pages that its training never drew (seeds of their own) and receipts that it never saw; the states
-that it answered from and how far it was off are the data. Outcomes of the same document never stand on both sides of a
-measurement. The confidence must be fitted to *other* outcomes than the head's: here its predictions flatter it.
+The frozen model answers pages that its training never drew (seeds of their own) and receipts that it never
+saw. The states that it answered from and how far it was off are the data. Outcomes of the same document never
+stand on both sides of a measurement. The confidence must be fitted to *other* outcomes than the head's: here
+its predictions flatter it.
 
-What is lost by an outcome is 1 - likeness with the gold, 0 for a refusal where the page does not answer, and 1 for every
-other mismatch: graded, so that a nearly right answer ranks between.
+What is lost by an outcome is 1 - likeness with the gold, 0 for a refusal where the page does not answer, and
+1 for every other mismatch: graded, so that a nearly right answer ranks between.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,22 +30,20 @@ from layoutllm_tool.model.weights import SHIPPED, calibration, load_weights, par
 from layoutllm_tool.training.schema import QA, Example
 
 SEED = 950_000_001
-"""Of the pages drawn for the head: neither training's nor those that the confidence is fitted to (evaluation/drawn.py)."""
+"""Of the pages drawn for the head: neither training's nor those that the confidence is fitted to."""
+RECEIPTS = range(400, 450)
+"""Receipts that are asked about: none that the weights are trained on."""
 TOGETHER = 8
 """Questions decoded at once."""
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """N outcomes: their documents, the states (N, K, S, D) they were made from, and the loss (N) of each, 0-1."""
+    """N outcomes: documents, the states (N, K, S, D) they were made from, and losses (N), 0-1."""
 
     documents: tuple[str, ...]
     states: Tensor
     losses: Tensor
-
-    def __post_init__(self) -> None:
-        if not len(self.documents) == len(self.states) == len(self.losses):
-            raise ValueError(f"{len(self.documents)} documents, {len(self.states)} states, {len(self.losses)} losses")
 
     def __getitem__(self, chosen: Sequence[int]) -> Outcomes:
         at = torch.tensor(list(chosen), dtype=torch.long)
@@ -53,7 +52,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the head is trained. Not tuned: on 151 drawn outcomes other rates, sizes and lengths ranked held-out documents alike."""
+    """How the head is trained. Not tuned: on 151 drawn outcomes other values ranked alike."""
 
     hidden: int = 32
     steps: int = 300
@@ -65,7 +64,10 @@ class Recipe:
     seed: int = 0
 
 
-# -- outcomes -----------------------------------------------------------------------------------------------------------
+DEFAULT = Recipe()
+
+
+# -- outcomes ---------------------------------------------------------------
 
 
 def loss_of(answer: str | None, gold: str | None) -> float:
@@ -75,55 +77,47 @@ def loss_of(answer: str | None, gold: str | None) -> float:
     return 1 - SequenceMatcher(None, answer.strip().lower(), gold.strip().lower(), autojunk=False).ratio()
 
 
-def collect(decoder: CoTDecoder, examples: Iterable[Example], *, tick: Callable[[str], None] | None = None) -> Outcomes:
-    """What the decoder (with ``hidden_layers``) makes of every question of these pages. RecipeError where there is none."""
-    documents: list[str] = []
-    states: list[Tensor] = []
-    losses: list[float] = []
-    for example in examples:
-        for qa, outcome in _answered(decoder, example):
-            assert outcome.states is not None
-            documents.append(example.source)
-            states.append(outcome.states)
-            losses.append(loss_of(outcome.answer, qa.answer))
-        if tick:
-            tick(example.source)
-    if not states:
-        raise RecipeError("there are no questions to train the loss head on.", hint="Draw more pages: --pages.")
-    return Outcomes(tuple(documents), torch.stack(states), torch.tensor(losses))
+def collect(decoder: CoTDecoder, examples: Iterable[Example]) -> Outcomes:
+    """Ask the decoder (with ``hidden_layers``) every question of these pages. RecipeError where there is none."""
+    found = [(example.source, qa, one) for example in examples for qa, one in _answered(decoder, example)]
+    if not found:
+        hint = "Draw more pages: --pages."
+        raise RecipeError("there are no questions to train the loss head on.", hint=hint)
+    losses = torch.tensor([loss_of(one.answer, qa.answer) for _, qa, one in found])
+    states = torch.stack([one.states for _, _, one in found if one.states is not None])
+    return Outcomes(tuple(source for source, _, _ in found), states, losses)
 
 
 def _answered(decoder: CoTDecoder, example: Example) -> Iterator[tuple[QA, Judged]]:
-    """Questions whose answer stands elsewhere are unanswerable in the other windows of a long page: only whole pages are asked."""
+    """Only pages of one window are asked: in another window of a long page a question may be unanswerable."""
     windows = decoder.processor.windows(example.page)
-    questions = [qa for qa in example.questions if isinstance(qa, QA)]
     if len(windows) != 1:
         return
     read = decoder.read(windows[0])
-    for start in range(0, len(questions), TOGETHER):
-        asked = questions[start : start + TOGETHER]
-        for qa, found in zip(asked, decoder.decode(read, [(q.question, Constraints()) for q in asked]), strict=True):
+    for start in range(0, len(example.qas), TOGETHER):
+        asked = example.qas[start : start + TOGETHER]
+        decoded = decoder.decode(read, [(qa.question, Constraints()) for qa in asked])
+        for qa, found in zip(asked, decoded, strict=True):
             if not isinstance(found, Judged):
                 raise TypeError("the decoder keeps no states; make it with hidden_layers")
             yield qa, found
 
 
-# -- training -----------------------------------------------------------------------------------------------------------
+# -- training ---------------------------------------------------------------
 
 
-def train(outcomes: Outcomes, hidden_layers: Sequence[int], recipe: Recipe | None = None) -> LossHead:
+def train(outcomes: Outcomes, hidden_layers: Sequence[int], recipe: Recipe = DEFAULT) -> LossHead:
     """The same outcomes and recipe give the same head. The global random state is left as it was."""
-    chosen = recipe or Recipe()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(chosen.seed)
-        head = LossHead(hidden_layers, outcomes.states.shape[-1], chosen.hidden)
+        torch.manual_seed(recipe.seed)
+        head = LossHead(hidden_layers, outcomes.states.shape[-1], recipe.hidden)
         head.fit_scale(outcomes.states)
-        optimiser = torch.optim.AdamW(head.parameters(), lr=chosen.rate, weight_decay=chosen.decay)
-        for step in range(chosen.steps):
+        optimiser = torch.optim.AdamW(head.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+        for step in range(recipe.steps):
             for group in optimiser.param_groups:
-                group["lr"] = chosen.rate * (1 - step / chosen.steps)
-            at = torch.randperm(len(outcomes.losses))[: chosen.batch]
-            kept = torch.rand_like(outcomes.states[at]) >= chosen.dropout
+                group["lr"] = recipe.rate * (1 - step / recipe.steps)
+            at = torch.randperm(len(outcomes.losses))[: recipe.batch]
+            kept = torch.rand_like(outcomes.states[at]) >= recipe.dropout
             states = torch.where(kept, outcomes.states[at], head.mean)  # a dropped number is its mean
             optimiser.zero_grad()
             ranking_loss(head(states), outcomes.losses[at]).backward()  # type: ignore[no-untyped-call]
@@ -131,13 +125,8 @@ def train(outcomes: Outcomes, hidden_layers: Sequence[int], recipe: Recipe | Non
     return head.eval()
 
 
-@torch.no_grad()
-def ranking_accuracy(head: LossHead, outcomes: Outcomes) -> float:
-    """Share of the pairs of unequal loss that the head puts in order; NaN without any."""
-    return ranked(head(outcomes.states), outcomes.losses)
-
-
 def ranked(predicted: Tensor, losses: Tensor) -> float:
+    """Share of the pairs of unequal loss that are predicted in order; NaN without any."""
     first, second = torch.triu_indices(len(losses), len(losses), offset=1)
     order = (losses[first] - losses[second]).sign()
     agree = (predicted[first] - predicted[second]).sign() * order
@@ -146,17 +135,13 @@ def ranked(predicted: Tensor, losses: Tensor) -> float:
 
 
 @torch.no_grad()
-def held_out(
-    outcomes: Outcomes, hidden_layers: Sequence[int], recipe: Recipe | None = None, *, folds: int = 4
-) -> Tensor:
+def held_out(outcomes: Outcomes, hidden_layers: Sequence[int], recipe: Recipe = DEFAULT, *, folds: int = 4) -> Tensor:
     """What heads trained on the other documents predict for each outcome (N), each fold on its own scale."""
-    names = sorted(set(outcomes.documents))
-    fold_of = {name: number % folds for number, name in enumerate(names)}
-    folds_at = [fold_of[name] for name in outcomes.documents]
+    fold_of = {name: number % folds for number, name in enumerate(sorted(set(outcomes.documents)))}
     predicted = torch.zeros(len(outcomes.losses))
-    for fold in sorted(set(folds_at)):
-        inside = [i for i, at in enumerate(folds_at) if at == fold]
-        others = [i for i, at in enumerate(folds_at) if at != fold]
+    for fold in sorted(set(fold_of.values())):
+        inside = [i for i, name in enumerate(outcomes.documents) if fold_of[name] == fold]
+        others = [i for i, name in enumerate(outcomes.documents) if fold_of[name] != fold]
         if not others:
             raise RecipeError("all outcomes are of one document.", hint="Draw more pages: --pages.")
         with torch.enable_grad():
@@ -165,24 +150,20 @@ def held_out(
     return predicted
 
 
-# -- command ------------------------------------------------------------------------------------------------------------
+# -- command ---------------------------------------------------------------
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="python -m layoutllm_tool.training.loss_head",
-        description="Train the loss head of a weights folder and write it there; then fit the confidence again (layoutllm eval fit).",
-    )
-    made.add_argument("--weights", type=Path, default=SHIPPED, metavar="DIR", help="default: the shipped ones")
-    made.add_argument("--pages", type=int, default=100, help="to be drawn (default: %(default)s)")
-    made.add_argument("--seed", type=int, default=0, help="of the drawn pages and of the head")
-    made.add_argument("--receipts", type=Path, metavar="DIR", help="folder of receipts (images, lines, entities)")
-    made.add_argument("--numbers", type=_numbers, default=range(400, 450), help="receipts (default: 400-449)")
-    made.add_argument("--ocr", action="store_true", help="read the receipts instead of taking the dataset's words")
-    made.add_argument(
-        "--hidden-layers", type=int, nargs="+", metavar="LAYER", help="default: a third, two thirds, the last"
-    )
-    made.add_argument("--out", type=Path, metavar="DIR", help="where the head goes (default: the weights folder)")
+    text = "Train the loss head of a weights folder. Then fit the confidence again (layoutllm eval fit)."
+    made = argparse.ArgumentParser(prog="python -m layoutllm_tool.training.loss_head", description=text)
+    add = made.add_argument
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+    add("--weights", default=SHIPPED, help="default: the shipped ones", **folder)
+    add("--pages", type=int, default=100, help="to be drawn (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of the drawn pages and of the head")
+    add("--receipts", help="folder of receipts, of which 400-449 are asked about", **folder)
+    add("--ocr", action="store_true", help="read the receipts instead of taking the dataset's words")
+    add("--out", help="where the head goes (default: the weights folder)", **folder)
     return made
 
 
@@ -196,8 +177,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    decoder = _decoder(options.weights, options.hidden_layers)
-    outcomes = collect(decoder, _examples(options), tick=lambda name: _say(f"{name}\n"))
+    decoder = _decoder(options.weights)
+    outcomes = collect(decoder, _examples(options))
     recipe = Recipe(seed=options.seed)
     accuracy = ranked(held_out(outcomes, decoder.hidden_layers, recipe), outcomes.losses)
     head = train(outcomes, decoder.hidden_layers, recipe)
@@ -207,25 +188,16 @@ def _run(options: argparse.Namespace) -> int:
     path = save_loss_head(head, folder, parts_sha256=parts_sha256(options.weights), facts=facts)
     right = float((outcomes.losses < 0.5).float().mean())
     sys.stdout.write(
-        f"{len(outcomes.losses)} outcomes of {len(set(outcomes.documents))} documents, {right:.0%} nearly right.\n"
-        f"Pairs in order: {accuracy:.3f} on held-out documents, {ranking_accuracy(head, outcomes):.3f} on all.\n{path}\n"
+        f"{len(outcomes.losses)} outcomes of {len(set(outcomes.documents))} documents, "
+        f"{right:.0%} nearly right.\n"
+        f"Pairs in order: {accuracy:.3f} on held-out documents.\n{path}\n"
     )
     return 0
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(text)
-
-
-def _decoder(weights: Path, hidden_layers: Sequence[int] | None) -> CoTDecoder:
+def _decoder(weights: Path) -> CoTDecoder:
     model, processor = load_weights(weights, judged=False)
-    layers = model.config.text_config.num_hidden_layers
-    chosen = tuple(sorted(set(hidden_layers))) if hidden_layers else spread_layers(layers)
-    if not all(1 <= layer <= layers for layer in chosen):
-        raise RecipeError(
-            f"the model has {layers} layers, not {list(chosen)}.", hint="Layers count from 1: --hidden-layers."
-        )
-    decoder = CoTDecoder(model, processor, hidden_layers=chosen)
+    decoder = CoTDecoder(model, processor, hidden_layers=spread_layers(model.config.text_config.num_hidden_layers))
     fitted: Mapping[str, float] = calibration(weights)
     decoder.grammar.none_bias = float(fitted.get("none_bias", 0.0))
     decoder.grammar.named_bias = float(fitted.get("named_bias", 0.0))
@@ -233,26 +205,21 @@ def _decoder(weights: Path, hidden_layers: Sequence[int] | None) -> CoTDecoder:
 
 
 def _examples(options: argparse.Namespace) -> Iterator[Example]:
+    for example in _sources(options):
+        sys.stderr.write(f"{example.source}\n")
+        yield example
+
+
+def _sources(options: argparse.Namespace) -> Iterator[Example]:
     from layoutllm_tool.training import synthetic
-
-    drawn = synthetic.examples(seed=SEED + options.seed, count=options.pages)
-    return chain(drawn, _receipts(options)) if options.receipts else drawn
-
-
-def _receipts(options: argparse.Namespace) -> Iterator[Example]:
     from layoutllm_tool.training.data import receipt_pages
     from layoutllm_tool.training.receipts import examples
 
-    pages = receipt_pages(options.receipts) if options.ocr else None
-    return examples(options.receipts, options.numbers, seed=SEED + options.seed, pages=pages)
-
-
-def _numbers(text: str) -> range:
-    first, _, last = text.partition("-")
-    try:
-        return range(int(first), int(last or first) + 1)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range such as 400-449") from error
+    seed = SEED + options.seed
+    yield from synthetic.examples(seed=seed, count=options.pages)
+    if options.receipts:
+        pages = receipt_pages(options.receipts) if options.ocr else None
+        yield from examples(options.receipts, RECEIPTS, seed=seed, pages=pages)
 
 
 if __name__ == "__main__":

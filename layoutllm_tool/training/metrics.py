@@ -1,4 +1,4 @@
-"""A run's metrics: a CSV with a row a step, and a plot of it. Standard library; matplotlib (extra "plots") to plot."""
+"""A run's metrics: a CSV with a row a step, and a plot of it (matplotlib, extra "plots")."""
 
 from __future__ import annotations
 

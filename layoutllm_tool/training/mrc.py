@@ -1,8 +1,9 @@
-"""Table reading from question sets on Wikipedia tables (tables.py), drawn as pages: the MRC branch of LayoutCoT's data.
+"""Questions on Wikipedia tables (tables.py), drawn as pages: the MRC branch of LayoutCoT's data.
 
-FeTaQA's answers are formed: the highlighted cells are the relevant area, and step 3 names them by rule, as in the paper.
-WikiTableQuestions' answers are copied from one cell. Drawn with Pillow (``synthetic.canvas.Canvas``), not by way of HTML: a
-plain grid needs no extra, takes a third of the time, and every word's box is known.
+FeTaQA's answers are formed: the highlighted cells are the relevant area, and step 3 names them by rule, as in
+the paper. WikiTableQuestions' answers are copied from one cell. Drawn with Pillow
+(``synthetic.canvas.Canvas``), not by way of HTML: a plain grid needs no extra, takes a third of the time, and
+every word's box is known.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _TALLEST = 1300
 
 
 def example(data: Path, seed: int, number: int) -> Example:
-    """A drawn table with its questions; the same arguments give the same page. ``data`` is the folder of the tables.
+    """A drawn table with its questions; the same arguments give the same page. ``data`` is the folder of the
+    tables.
 
     DocumentNotFound where a file is missing, DocumentUnreadable where it is no table data.
     """
@@ -86,9 +88,8 @@ def _formed(rows: Rows, asked: Asked, drawn: _Drawn) -> QA | None:
     seen = "; ".join(f"{rows[0][x]}: {rows[y][x]}" if y and rows[0][x] else rows[y][x] for y, x in cells)
     if len(seen) > 240:
         seen = "; ".join(rows[y][x] for y, x in cells)[:240].rpartition(";")[0] or key
-    return QA(
-        asked.question, QuestionAnalysis("table", "reasoning", key), lines, AnswerFormation("none", seen), asked.answer
-    )
+    analysis = QuestionAnalysis("table", "reasoning", key)
+    return QA(asked.question, analysis, lines, AnswerFormation("none", seen), asked.answer)
 
 
 def _extracted(rows: Rows, asked: Asked, drawn: _Drawn) -> QA | None:
@@ -107,9 +108,10 @@ def _extracted(rows: Rows, asked: Asked, drawn: _Drawn) -> QA | None:
 
 
 def _key_cell(rows: Rows, cell: CellIndex, question: str) -> CellIndex:
-    """A cell of the row whose text the question names, else the row's first cell, else the head above the answer."""
+    """A cell of the row that the question names, else the row's first cell, else the head above."""
     y, x = cell
-    named = [n for n, text in enumerate(rows[y]) if n != x and len(text) > 2 and text.lower() in question.lower()]
+    asked = question.lower()
+    named = [n for n, text in enumerate(rows[y]) if n != x and len(text) > 2 and text.lower() in asked]
     if named:
         return y, max(named, key=lambda n: len(rows[y][n]))
     return (y, 0) if x and rows[y][0] else (0, x)
@@ -148,10 +150,9 @@ def _drawn(item: Item, rng: Random) -> _Drawn | None:
 def _widths(canvas: Canvas, rows: Rows, size: int, *, pad: int) -> list[float] | None:
     """Of the columns in pixels: every word fits, and what is left over goes where text is longest."""
     columns = list(zip(*rows, strict=True))
-    least = [
-        max(canvas.measure(word, size) for text in c for word in (text.split() or [""])) + 2 * pad for c in columns
-    ]
-    full = [max(canvas.measure(text, size) for text in c) + 2 * pad for c in columns]
+    words = [[word for text in column for word in (text.split() or [""])] for column in columns]
+    least = [max(canvas.measure(word, size) for word in column) + 2 * pad for column in words]
+    full = [max(canvas.measure(text, size) for text in column) + 2 * pad for column in columns]
     room = _WIDTH - 60 - sum(least)
     if room < 0:
         return None
@@ -186,12 +187,11 @@ def _grid(
 
 
 def _grouped(canvas: Canvas, spans: dict[CellIndex, Span]) -> _Drawn:
-    words = [
-        Word(word.text, Box.from_pixels(*word.box, width=canvas.width, height=canvas.height)) for word in canvas.words
-    ]
-    lines = tuple(group_lines(words, width=canvas.width, height=canvas.height))
+    width, height = canvas.width, canvas.height
+    words = [Word(ink.text, Box.from_pixels(*ink.box, width=width, height=height)) for ink in canvas.words]
+    lines = tuple(group_lines(words, width=width, height=height))
     at = {id(word): (i, j) for i, line in enumerate(lines) for j, word in enumerate(line.words)}
     found = {cell: tuple(at[id(words[n])] for n in span) for cell, span in spans.items()}
-    page = Page(1, canvas.width, canvas.height, lines, canvas.image, "given")
-    # A cell whose lines are read in another order than they were written has no string of its own on the page.
+    page = Page(1, width, height, lines, canvas.image, "given")
+    # A cell whose lines are read in another order than they were written has no text of its own.
     return _Drawn(page, {cell: where for cell, where in found.items() if list(where) == sorted(where)})

@@ -1,7 +1,8 @@
-"""National Archives Forms (``forms.jsonl.gz``, CDLA-Permissive-1.0): real historical forms as pages of words, with keys and values.
+"""National Archives Forms (``forms.jsonl.gz``, CDLA-Permissive-1.0): real historical forms as pages.
 
-Field boxes hold the blank space around what was written, so they are tightened to the size of their text. Pairs that no
-reader would call a key and its value (far apart, a value left of its key in a sentence) are left out.
+Field boxes hold the blank space around what was written, so they are tightened to the size of their text.
+Pairs that no reader would call a key and its value (far apart, a value left of its key in a sentence) are
+left out.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training.align import box_of
 from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.receipts import word_shares
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.questions import unanswerable
 
 FILE = "forms.jsonl.gz"
-_FORMS = ('What is the content in the "{}" field?', 'What is the "{}" in the given document?', "What is the {}?", "{}?")
+_FORMS = (
+    'What is the content in the "{}" field?', 'What is the "{}" in the given document?',
+    "What is the {}?", "{}?",
+)  # fmt: skip
 _KEYS = ("text", "textMinor")
 _WRITTEN = ("field", "fieldP", "comment")
 _CHARACTER = 0.55
@@ -35,7 +40,7 @@ _CHARACTER = 0.55
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A printed key and what was written beside it: (line, word) indices into the page; () for a blank field."""
+    """A printed key and what was written beside it, as (line, word) indices; () for a blank field."""
 
     key: str
     words: tuple[tuple[int, int], ...]
@@ -52,25 +57,26 @@ class Form:
 
 
 def forms(folder: Path) -> Iterator[Form]:
-    """Every form with at least one word, in the file's order. DocumentNotFound where there is no such file."""
+    """Every form with at least one word, in the file's order. DocumentNotFound without the file."""
     path = folder / FILE
     if not path.is_file():
-        raise DocumentNotFound(f"{folder} holds no {FILE}.", hint="Give the folder of the National Archives Forms.")
+        hint = "Give the folder of the National Archives Forms."
+        raise DocumentNotFound(f"{folder} holds no {FILE}.", hint=hint)
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for line in file:
             if (form := _form(json.loads(line))) is not None:
                 yield form
 
 
-def asked(form: Form, rng: Random, others: Sequence[str]) -> Iterator[QA]:
-    """Printed keys with what was written there, blank ones, and one of ``others``, keys of other forms, with none."""
+def questions(form: Form, rng: Random, others: Sequence[str]) -> Iterator[QA]:
+    """Filled fields, blank ones, and one of ``others`` (keys of other forms) that the form lacks."""
     for pair in rng.sample(form.pairs, min(len(form.pairs), 6)):
         yield _qa(form.page, pair, rng.choice(_FORMS).format(pair.key))
     for pair in rng.sample(form.blanks, min(len(form.blanks), 4)):
         yield unanswerable(rng.choice(_FORMS).format(pair.key), pair.key)
     own = {pair.key.casefold() for pair in form.pairs}
-    strange = [key for key in others if key.casefold() not in own]
-    for key in rng.sample(strange, min(len(strange), 1)):
+    foreign = [key for key in others if key.casefold() not in own]
+    for key in rng.sample(foreign, min(len(foreign), 1)):
         yield unanswerable(rng.choice(_FORMS).format(key), key)
 
 
@@ -82,14 +88,8 @@ def _qa(page: Page, pair: Pair, question: str) -> QA:
         lines = (key_line, *lines)
     name = pair.key.strip(EDGES) or pair.key
     answer = " ".join((page.lines or ())[i].words[j].text for i, j in pair.words)
-    return QA(
-        question,
-        QuestionAnalysis("key-value", "extraction", name),
-        lines,
-        AnswerFormation(relation, name),
-        answer,
-        pair.words,
-    )
+    analysis = QuestionAnalysis("key-value", "extraction", name)
+    return QA(question, analysis, lines, AnswerFormation(relation, name), answer, pair.words)
 
 
 def _form(data: Mapping[str, Any]) -> Form | None:
@@ -100,30 +100,30 @@ def _form(data: Mapping[str, Any]) -> Form | None:
     height = median(t["box"][3] - t["box"][1] for t in texts.values())
     fields = {f["id"]: f for f in data["fields"]}
     written = {i: f for i, f in fields.items() if (f["text"] or "").strip() and f["type"] in _WRITTEN}
-    words: list[Word] = []
-    owned: dict[str, list[int]] = {}
+    owned: dict[str, list[Word]] = {}
     for number, item in {**texts, **written}.items():
         box = item["box"] if number in texts else _tight(item["box"], item["text"], height)
-        owned[number] = []
-        for word in _words(item["text"], box, size):
-            owned[number].append(id(word))
-            words.append(word)
+        owned[number] = [
+            Word(word, Box.from_pixels(x0, box[1], x1, box[3], width=size[0], height=size[1]))
+            for word, x0, x1 in word_shares(item["text"].strip(), box[0], box[2])
+        ]
+    words = [word for ones in owned.values() for word in ones]
     lines = tuple(group_lines(words, width=size[0], height=size[1]))
     page = Page(1, *size, lines, text_source="given")
     where = {id(word): (i, j) for i, line in enumerate(lines) for j, word in enumerate(line.words)}
-    places = {number: tuple(where[one] for one in ones) for number, ones in owned.items()}
+    places = {number: tuple(where[id(word)] for word in ones) for number, ones in owned.items()}
     pairs = list(_pairs(data, texts, fields, height))
-    said = {key: texts[key]["text"].strip() for key, _ in pairs}
+    names = {key: texts[key]["text"].strip() for key, _ in pairs}
     filled = tuple(
-        Pair(said[key], places[value], fields[value]["text"].strip(), places[key])
+        Pair(names[key], places[value], fields[value]["text"].strip(), places[key])
         for key, value in pairs
         if value in written
     )
     times = Counter(t["text"].strip().lower() for t in texts.values())
     empty = tuple(
-        Pair(said[key], (), "", places[key])
+        Pair(names[key], (), "", places[key])
         for key, value in pairs
-        if value not in written and fields[value].get("blank") == "blank" and times[said[key].lower()] == 1
+        if value not in written and fields[value].get("blank") == "blank" and times[names[key].lower()] == 1
     )
     return Form(data["id"], page, filled, empty)
 
@@ -137,9 +137,9 @@ def _pairs(
     for key, value in data["pairs"]:
         if key not in texts or value not in fields or of_key[key] != 1 or of_value[value] != 1:
             continue
-        text = texts[key]["text"].strip()
-        proper = texts[key]["type"] in _KEYS and fields[value]["type"] == "field" and any(map(str.isalpha, text))
-        if proper and len(text) <= 60 and _near(texts[key]["box"], fields[value]["box"], height):
+        text, box = texts[key]["text"].strip(), texts[key]["box"]
+        printed = texts[key]["type"] in _KEYS and any(map(str.isalpha, text)) and len(text) <= 60
+        if printed and fields[value]["type"] == "field" and _near(box, fields[value]["box"], height):
             yield key, value
 
 
@@ -157,13 +157,3 @@ def _tight(box: list[float], text: str, height: float) -> tuple[float, float, fl
     tall = min(y1 - y0, 1.25 * height)
     bottom = y1 - 0.1 * (y1 - y0) if y1 - y0 > 1.4 * height else y1
     return x0, max(bottom - tall, y0), x0 + min(x1 - x0, max(len(text), 1) * _CHARACTER * tall), bottom
-
-
-def _words(text: str, box: tuple[float, ...] | list[float], size: tuple[int, int]) -> Iterator[Word]:
-    """The words of one text, each with its share of the box."""
-    text, at = text.strip(), 0
-    for word in text.split():
-        at = text.index(word, at)
-        x0, x1 = (box[0] + (box[2] - box[0]) * end / len(text) for end in (at, at + len(word)))
-        yield Word(word, Box.from_pixels(x0, box[1], x1, box[3], width=size[0], height=size[1]))
-        at += len(word)

@@ -1,7 +1,7 @@
 """Examples -> tensors: a page once, all its questions behind it, none seeing another.
 
-P page tokens, L tokens in all. Every question's positions begin where the page ends, as they do when it is asked alone, so
-packed training and single questions compute the same (tested).
+P page tokens, L tokens in all. Every question's positions begin where the page ends, as they do when it is
+asked alone, so packed training and single questions compute the same (tested).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from layoutllm_tool.model.configuration import LayoutLLMConfig
 from layoutllm_tool.model.processing import LayoutLLMProcessor, Window
@@ -25,8 +26,9 @@ NOT_THERE = "not in the document"
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """One page (B = 1) or several (``collate``). ``inputs`` are named as ``LayoutLLMForConditionalGeneration.forward`` names
-    them; ``attention_mask`` is (B, 1, L, L), True where a token may look."""
+    """One page (B = 1) or several (``collate``). ``inputs`` are named as
+    ``LayoutLLMForConditionalGeneration.forward`` names them; ``attention_mask`` is (B, 1, L, L), True where a
+    token may look."""
 
     inputs: dict[str, Tensor]
     questions: int
@@ -45,7 +47,8 @@ def pack(
     """One window of the page with up to ``most_questions`` of the questions it answers; None where none fits.
 
     Segment numbers start at a random offset, so that all segment embeddings learn and none means a place.
-    ``chain`` False leaves the LayoutCoT out: the question is followed by its answer alone (the paper's ablation).
+    ``chain`` False leaves the LayoutCoT out: the question is followed by its answer alone (the paper's
+    ablation).
     """
     windows = processor.windows(example.page)
     window = windows[0] if len(windows) == 1 else rng.choice(windows)
@@ -60,7 +63,8 @@ def pack(
         offset = rng.randint(0, config.max_segments - len(window.lines))
     ids, labels, blocks, positions = _page_tokens(window, config, offset, hidden)
     for number, question in enumerate(questions, start=1):
-        more_ids, more_labels = question_tokens(question, where, processor, config, offset, window, chain=chain)
+        tokens = question_tokens(question, where, processor, config, offset, window, chain=chain)
+        more_ids, more_labels = tokens
         ids += more_ids
         labels += more_labels
         blocks += [number] * len(more_ids)
@@ -79,14 +83,16 @@ def pack(
 def collate(pages: Sequence[Packed]) -> Packed:
     """Pages of one batch, padded at the right; a page without words is all padding to the encoder's text.
 
-    Each row computes what it computes alone (tested). ValueError where some pages have a picture and others have none.
+    Each row computes what it computes alone (tested). ValueError where some pages have a picture and others
+    have none.
     """
     if len(pages) == 1:
         return pages[0]
     names = {name for page in pages for name in page.inputs}
     if any(("pixel_values" in names) != ("pixel_values" in page.inputs) for page in pages):
         raise ValueError("pages with and without a picture can't share a batch")
-    inputs = {name: _stack([p.inputs.get(name) for p in pages], _FILL.get(name, 0)) for name in names - _APART}
+    rows = {name: [page.inputs.get(name) for page in pages] for name in names - _APART}
+    inputs = {name: _stack(row, _FILL.get(name, 0)) for name, row in rows.items()}
     longest = inputs["input_ids"].shape[1]
     inputs["attention_mask"] = torch.cat([_square(page.inputs["attention_mask"], longest) for page in pages])
     if "pixel_values" in names:
@@ -108,11 +114,8 @@ def _length(row: Tensor | None) -> int:
 def _stack(rows: list[Tensor | None], fill: int) -> Tensor:
     """(1, N_i, ...) -> (B, N, ...); a missing row is all padding."""
     known = next(row for row in rows if row is not None)
-    whole = known.new_full((len(rows), max(map(_length, rows)), *known.shape[2:]), fill)
-    for place, row in enumerate(rows):
-        if row is not None:
-            whole[place, : row.shape[1]] = row[0]
-    return whole
+    found = [known[0, :0] if row is None else row[0] for row in rows]
+    return pad_sequence(found, batch_first=True, padding_value=fill)
 
 
 def _square(mask: Tensor, size: int) -> Tensor:
@@ -123,8 +126,8 @@ def _square(mask: Tensor, size: int) -> Tensor:
 
 
 def _fits(question: QA | Instruction, where: dict[int, int], several: bool) -> bool:
-    """Whether the window holds all the lines. Where the page has several windows, a question without lines is left out: its
-    answer, or the key that nothing answers, may stand in another one."""
+    """Whether the window holds all the lines. Where the page has several windows, a question without lines is
+    left out: its answer, or the key that nothing answers, may stand in another one."""
     return bool(question.lines or not several) and all(line in where for line in question.lines)
 
 
@@ -176,7 +179,8 @@ def question_tokens(
 ) -> tuple[list[int], list[int]]:
     """Ids and labels of a question and what is to be learned of it: its LayoutCoT, or its answer alone.
 
-    A segment's label is its number in the window, without the offset. ``window`` is needed where areas are boxes.
+    A segment's label is its number in the window, without the offset. ``window`` is needed where areas are
+    boxes.
     """
     prompt = list(processor.question_ids(question.question))
     ids, labels = prompt.copy(), [IGNORE] * len(prompt)
@@ -223,7 +227,7 @@ def answer_ids(answer: str, processor: LayoutLLMProcessor) -> tuple[int, ...]:
 
 
 def block_mask(blocks: Tensor) -> Tensor:
-    """Blocks (L), 0 for the page -> (1, 1, L, L), True where a token may look: back, at the page or at its own question."""
+    """Blocks (L), 0 for the page -> (1, 1, L, L), True where one may look: back, at the page or own block."""
     same = blocks.unsqueeze(1) == blocks.unsqueeze(0)
     back = torch.ones(len(blocks), len(blocks), dtype=torch.bool).tril()
     return ((same | (blocks == 0).unsqueeze(0)) & back)[None, None]

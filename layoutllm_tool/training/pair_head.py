@@ -1,9 +1,10 @@
-"""Trains the pair head: which candidate is a key's value. Minutes on one core, no language model, never on FUNSD or CORD.
+"""Trains the pair head: which candidate is a key's value. Minutes on one core, never on FUNSD or CORD.
 
     python -m layoutllm_tool.training.pair_head --pages 1500 --naf DIR --out FILE
 
-Rows come from drawn pages (training/synthetic) and from the National Archives Forms, whose values were written by hand. A row is
-one key with the features of its candidates; the target is shared by the candidates that hold most of the value's words.
+Rows come from drawn pages (training/synthetic) and from the National Archives Forms, whose values were written
+by hand. A row is one key with the features of its candidates; the target is shared by the candidates that
+hold most of the value's words.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from layoutllm_tool.documents.key_value_features import NAMES, features
 from layoutllm_tool.documents.key_values import Candidate, by_rule, candidates
@@ -61,7 +63,8 @@ def naf_rows(folder: Path) -> Iterator[Row]:
 
 
 def _row(layout: PageLayout, key: str, words: Iterable[WordId]) -> Iterator[Row]:
-    pairs = [(c, match.score) for match in find(layout, key)[:8] for c in candidates(layout, match.words)][:MOST]
+    matches = find(layout, key)[:8]
+    pairs = [(c, match.score) for match in matches for c in candidates(layout, match.words)][:MOST]
     found = [c for c, _ in pairs]
     worth = np.array([_overlap(c, set(words)) for c in found], np.float32)
     if found and worth.max() >= GOOD:
@@ -75,7 +78,7 @@ def _overlap(candidate: Candidate, words: set[WordId]) -> float:
     return len(mine & words) / len(mine | words)
 
 
-# -- training: lists of any features --------------------------------------------------------------------------------------
+# -- training: lists of any features ------------------------------------------------------------------------
 
 
 class ListwiseNet(nn.Module):
@@ -97,14 +100,11 @@ class ListwiseNet(nn.Module):
 
 def packed(rows: list[Row]) -> tuple[Tensor, Tensor, Tensor]:
     """Features (R, C, F), worth (R, C) and which places are real (R, C)."""
-    most, width = max(len(row.worth) for row in rows), rows[0].features.shape[1]
-    x, y = torch.zeros(len(rows), most, width), torch.zeros(len(rows), most)
-    real = torch.zeros(len(rows), most, dtype=torch.bool)
-    for number, row in enumerate(rows):
-        count = len(row.worth)
-        x[number, :count], y[number, :count] = torch.from_numpy(row.features), torch.from_numpy(row.worth)
-        real[number, :count] = True
-    return x, y, real
+    worth = [torch.from_numpy(row.worth) for row in rows]
+    features = [torch.from_numpy(row.features) for row in rows]
+    real = [torch.ones_like(one).bool() for one in worth]
+    x, y, mask = (pad_sequence(part, batch_first=True) for part in (features, worth, real))
+    return x, y, mask
 
 
 def train_listwise(
@@ -161,8 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
     rows = list(drawn_rows(options.seed, range(options.pages)))
     real = list(naf_rows(options.naf)) if options.naf else []
     sys.stderr.write(f"{len(rows)} rows of drawn pages, {len(real)} of real forms\n")
-    facts = {"pages": str(options.pages), "seed": str(options.seed), "rows": str(len(rows)), "real": str(len(real))}
-    save_head(ensemble([*rows, *real, *real]), options.out, features=",".join(NAMES), **facts)
+    facts = {"pages": options.pages, "seed": options.seed, "rows": len(rows), "real": len(real)}
+    known = {name: str(value) for name, value in facts.items()}
+    save_head(ensemble([*rows, *real, *real]), options.out, features=",".join(NAMES), **known)
     return 0
 
 

@@ -1,18 +1,19 @@
-"""Trains the adapter of the sentence encoder: a question lies near the printed key, or the sentence, that answers it.
+"""Trains the sentence encoder's adapter: a question lies near the key or sentence that answers it.
 
     python -m layoutllm_tool.training.question_encoder --out FILE
 
-LoRA on ``all-MiniLM-L6-v2``, InfoNCE both ways within a batch (van den Oord et al. 2018), over the wordings in
-``training/synthetic/wordings``. What is to be found is a key, half of the time with a value behind it, a table's row and column,
-or a sentence. Keys of one kind are no negatives of each other, nor is a key that another kind has too; those easily taken for one another are added as hard
-negatives. ``--held-out`` leaves every n-th kind out and measures on it.
+LoRA on ``all-MiniLM-L6-v2``, InfoNCE both ways within a batch (van den Oord et al. 2018), over the wordings
+in ``training/synthetic/wordings``. What is to be found is a key, half of the time with a value behind it, a
+table's row and column, or a sentence. Keys of one kind are no negatives of each other, nor is a key that
+another kind has too. Those easily taken for one another are added as hard negatives. ``--held-out`` leaves
+every n-th kind out and measures on it.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -28,7 +29,10 @@ from layoutllm_tool.training.synthetic.vocabulary import Field, facts, fields, t
 
 RANK, RATE, EPOCHS, BATCH, TEMPERATURE = 16, 5e-4, 5, 64, 0.05
 TARGETS = ("query", "key", "value", "dense")
-_FILLED = {"value": "2 months", "name": "Ms Miller", "place": "Springfield", "party": "the tenant", "event": "meeting"}
+_FILLED = {
+    "value": "2 months", "name": "Ms Miller", "place": "Springfield", "party": "the tenant",
+    "event": "meeting",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,12 @@ class Pair:
     field: Field | None = None
     """Whose values may stand behind the key."""
 
-    def told(self, rng: Random) -> str:
+    def target(self, rng: Random) -> str:
         """What the question is to find."""
-        return _told(self.field, rng) if self.field else rng.choice(self.keys)
+        return _target(self.field, rng) if self.field else rng.choice(self.keys)
 
 
-def _told(field: Field, rng: Random) -> str:
+def _target(field: Field, rng: Random) -> str:
     key = rng.choice(field.keys)
     return key if rng.random() < 0.5 else f"{key} {value(ValueGenerator(rng), field)}"
 
@@ -58,31 +62,31 @@ class _Filled(dict[str, str]):
 
 
 def pairs(kinds: Sequence[Field]) -> list[Pair]:
-    """Every wording of every kind, and of every fact."""
+    """Every wording of every kind, of every fact and of every table's cells."""
     by_id = {(field.language, field.id): field for field in kinds}
     found = []
     for field in kinds:
-        hard = [by_id[field.language, other] for other in field.confusable if (field.language, other) in by_id]
-        asked = (*field.questions, *field.keys[:1])
-        found += [Pair(field.id, question, field.keys, tuple(hard), field) for question in asked]
+        questions = (*field.questions, *field.keys[:1])
+        found += [Pair(field.id, question, field.keys, _hard(field, by_id), field) for question in questions]
     for fact in facts():
         values = fact.examples or (_FILLED["value"],)
-        said = tuple(
+        sentences = tuple(
             template.format_map(_Filled(_FILLED, value=values[number % len(values)]))
             for number, template in enumerate(fact.templates)
         )
-        found += [Pair(fact.id, question.format_map(_Filled(_FILLED)), said) for question in fact.questions]
+        questions = tuple(question.format_map(_Filled(_FILLED)) for question in fact.questions)
+        found += [Pair(fact.id, question, sentences) for question in questions]
     for table in tables():
-        found += [
-            Pair(
-                f"{table.id}/{row}/{column}",
-                question.format(row=row, column=column),
-                (f"{row} {column}", f"{column} {row}"),
-            )
-            for question in table.questions
-            for row, column in zip(table.rows, table.columns[1:], strict=False)
-        ]
+        for question in table.questions:
+            for row, column in zip(table.rows, table.columns[1:], strict=False):
+                names, asked = (f"{row} {column}", f"{column} {row}"), question.format(row=row, column=column)
+                found.append(Pair(f"{table.id}/{row}/{column}", asked, names))
     return found
+
+
+def _hard(field: Field, by_id: Mapping[tuple[str, str], Field]) -> tuple[Field, ...]:
+    """The known kinds that it is easily taken for."""
+    return tuple(by_id[field.language, o] for o in field.confusable if (field.language, o) in by_id)
 
 
 def batches(every: list[Pair], rng: Random) -> Iterator[list[Pair]]:
@@ -91,27 +95,26 @@ def batches(every: list[Pair], rng: Random) -> Iterator[list[Pair]]:
 
 
 def loss_of(model: Any, tokenizer: Any, batch: list[Pair], rng: Random) -> Tensor:
-    keys = [pair.told(rng) for pair in batch]
-    hard = [_told(rng.choice(pair.hard), rng) for pair in batch if pair.hard]
-    vectors = encoded(model, tokenizer, [p.question for p in batch] + keys + hard)
-    questions, found = vectors[: len(batch)], vectors[len(batch) :]
-    scores = questions @ found.T / TEMPERATURE
-    ids = [pair.id for pair in batch] + [""] * len(hard)
-    said = [{key.casefold() for key in pair.keys} for pair in batch]
-    same = torch.tensor(
-        [
-            [i != j and (a.id == ids[j] or told.casefold() in said[i]) for j, told in enumerate(keys + hard)]
-            for i, a in enumerate(batch)
-        ]
-    )
+    targets = [pair.target(rng) for pair in batch]
+    targets += [_target(rng.choice(pair.hard), rng) for pair in batch if pair.hard]
+    vectors = encoded(model, tokenizer, [p.question for p in batch] + targets)
+    scores = vectors[: len(batch)] @ vectors[len(batch) :].T / TEMPERATURE
+    right = torch.arange(len(batch))
+    same = torch.tensor([[_same(one, batch, j, target) for j, target in enumerate(targets)] for one in batch])
+    same[right, right] = False
     scores = scores.masked_fill(same, -torch.inf)
-    target = torch.arange(len(batch))
-    back = torch.nn.functional.cross_entropy(scores[:, : len(batch)].T, target)
-    return (torch.nn.functional.cross_entropy(scores, target) + back) / 2
+    back = torch.nn.functional.cross_entropy(scores[:, : len(batch)].T, right)
+    return (torch.nn.functional.cross_entropy(scores, right) + back) / 2
+
+
+def _same(one: Pair, batch: list[Pair], number: int, target: str) -> bool:
+    """Whether the batch's target of this number would answer the pair's question too."""
+    kind = batch[number].id if number < len(batch) else ""
+    return one.id == kind or target.casefold() in {key.casefold() for key in one.keys}
 
 
 def encoded(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
-    """(N, 384) as ``SentenceEncoder``, with gradients. Texts of like length go together, so that little is padding."""
+    """(N, 384) as ``SentenceEncoder``, with gradients. Texts of similar length go together: less padding."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     parts = [order[start : start + BATCH // 2] for start in range(0, len(order), BATCH // 2)]
     vectors = torch.cat([_encoded(model, tokenizer, [texts[i] for i in part]) for part in parts])
@@ -129,11 +132,14 @@ def _encoded(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
 def hits(
     encoder: SentenceEncoder, held: Sequence[Field], others: Sequence[Field], count: int = 15
 ) -> tuple[float, float]:
-    """Share of the held-out wordings whose key is first, among the first three, of ``count`` keys: confusable ones among them."""
+    """Share of the held-out wordings whose key is first, and among the first three, of ``count`` keys.
+
+    Kinds easily taken for the right one are among them.
+    """
     rng, first, three, total = Random(0), 0, 0, 0
     by_id = {(field.language, field.id): field for field in (*others, *held)}
     for field in held:
-        hard = [by_id[field.language, o] for o in field.confusable if (field.language, o) in by_id]
+        hard = list(_hard(field, by_id))
         rest = [f for f in others if f.theme == field.theme and f.id != field.id and f not in hard]
         beside = (hard + rng.sample(rest, min(len(rest), count)))[: count - 1]
         keys = [rng.choice(f.keys) for f in (field, *beside)]
@@ -182,7 +188,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--start", type=Path, help="an adapter to go on from")
-    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="leave every N-th kind out, and measure")
+    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="measure on every N-th kind")
     options = parser.parse_args()
     torch.manual_seed(0)
     from peft import LoraConfig, get_peft_model
@@ -194,9 +200,8 @@ def main() -> None:
     encoder = SentenceEncoder(sentence_encoder_folder(), adapter=None)
     if held:
         sys.stderr.write(f"before: {hits(encoder, held, kept)}\n")
-    tuned: Any = get_peft_model(
-        encoder.model, LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=list(TARGETS))
-    )
+    adapter = LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=list(TARGETS))
+    tuned: Any = get_peft_model(encoder.model, adapter)
     if options.start:
         _go_on(tuned, options.start)
     train(tuned.train(), encoder.tokenizer, pairs(kept), epochs=options.epochs)

@@ -1,4 +1,4 @@
-"""What a run is made of: a recipe is a TOML file, its stages are dataclasses that contradict themselves loudly.
+"""What a run is made of: a recipe is a TOML file, its stages are validated dataclasses.
 
 Reading data and training are *not* here.
 """
@@ -24,7 +24,7 @@ FRESH = {
     "pointer": 2.5, "extra_embeddings": 2.5, "gate": 5.0, "mask_embedding": 2.5,
     "document_encoder": 0.4, "word_projection": 0.4, "visual_projector": 0.4, "layout_projector": 0.4,
 }  # fmt: skip
-"""Learning rate multiples of parts by parameter name, for a small model whose parts begin at random beside an adapter."""
+"""Learning rate multiples by parameter name, for parts that begin at random beside an adapter."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Stage:
     """One stage of training; the defaults are the paper's (section 4.1) where it gives any."""
 
     name: StageName = "sft"
-    """"pretraining": encoder and projectors learn; "sft": language model and projectors; "joint": all but the language
-    model's own weights, beside an adapter."""
+    """"pretraining": encoder and projectors learn; "sft": language model and projectors; "joint": all but the
+    language model's own weights, beside an adapter."""
     data: Data = "layoutcot"
-    """"pretraining": the seven tasks; "layoutcot": HTML, document images, MRC; "documents": receipts and drawn pages;
-    "reviewed": what people said of a batch's answers, among "documents"."""
+    """"pretraining": the seven tasks; "layoutcot": HTML, document images, MRC; "documents": receipts and
+    drawn pages; "reviewed": reviewed answers of a batch, among "documents"."""
     pages: int = 1000
     """Pages in all, their questions packed on them."""
     passes: int = 0
@@ -48,8 +48,9 @@ class Stage:
     questions: int = 8
     """At most so many questions of a page."""
     weights: Mapping[str, float] = field(default_factory=dict)
-    """How often a source of "layoutcot" (html, documents, mrc) or of "pretraining" (drawn, papers, tables, ...) is drawn from,
-    beside the others; those not named keep the paper's ratio or their own, 0 leaves one out."""
+    """How often a source of "layoutcot" (html, documents, mrc) or of "pretraining" (drawn, papers, tables,
+    ...) is drawn from, beside the others; those not named keep the paper's ratio or their own, 0 leaves one
+    out."""
     levels: tuple[int, int, int] = (1, 4, 4)
     """Instructions of document, region and segment level, for the data "pretraining"."""
     learning_rate: float = 2e-5
@@ -63,7 +64,7 @@ class Stage:
     """Largest gradient norm, of each group of parameters that share a rate."""
     beta2: float = 0.999
     lora_rank: int = 0
-    """Rank of the adapter on every linear layer of the language model; 0 trains its own weights (never in "pretraining")."""
+    """Rank of the language model's adapter; 0 trains its own weights (never in "pretraining")."""
     lora_alpha: int = 32
     chain: bool = True
     """Whether answers come with their LayoutCoT."""
@@ -74,35 +75,31 @@ class Stage:
     """A checkpoint is due when both so many steps and so many seconds have passed."""
 
     def __post_init__(self) -> None:
-        if self.name not in get_args(StageName) or self.data not in get_args(Data):
-            raise RecipeError(f"unknown stage {self.name!r} or data {self.data!r}.", hint=f"Stages: {get_args(StageName)}; data: {get_args(Data)}.")  # fmt: skip
-        least = {"pages": 1, "pages_per_step": 1, "batch": 1, "questions": 1, "checkpoint_steps": 1}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise RecipeError(f"{name} is {getattr(self, name)}.", hint=f"Give at least {low}.")
         object.__setattr__(self, "levels", tuple(self.levels))  # a list in TOML
-        if self.weights and self.data not in ("layoutcot", "pretraining"):
-            raise RecipeError(
-                f"the data {self.data!r} has no weights.", hint='Only "layoutcot" and "pretraining" have.'
-            )
-        if self.passes < 0 or (self.passes and self.data != "reviewed"):
-            raise RecipeError(
-                f"{self.passes} passes over {self.data!r}.", hint='Passes are over "reviewed" pages; 0 counts pages.'
-            )
-        if self.pages_per_step % self.batch:
-            raise RecipeError(f"pages_per_step {self.pages_per_step} is no multiple of batch {self.batch}.")
-        if self.name == "pretraining" and not self.features:
-            raise RecipeError("pre-training without features has nothing to train.", hint="Drop the stage.")
+        known = f"Stages: {get_args(StageName)}; data: {get_args(Data)}."
+        for value, values in ((self.name, get_args(StageName)), (self.data, get_args(Data))):
+            _need(value in values, f"unknown stage {self.name!r} or data {self.data!r}.", known)
+        for name in ("pages", "pages_per_step", "batch", "questions", "checkpoint_steps"):
+            _need(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}.", "Give at least 1.")
+        weighted = self.data in ("layoutcot", "pretraining")
+        hint = 'Only "layoutcot" and "pretraining" have.'
+        _need(weighted or not self.weights, f"the data {self.data!r} has no weights.", hint)
+        passes = self.passes == 0 or (self.passes > 0 and self.data == "reviewed")
+        hint = 'Passes are over "reviewed" pages; 0 counts pages.'
+        _need(passes, f"{self.passes} passes over {self.data!r}.", hint)
+        whole = self.pages_per_step % self.batch == 0
+        _need(whole, f"pages_per_step {self.pages_per_step} is no multiple of batch {self.batch}.")
+        trains = self.features or self.name != "pretraining"
+        _need(trains, "pre-training without features has nothing to train.", "Drop the stage.")
 
     def weights_as(self, kind: type[T]) -> T:
         """The weights as what a mixture takes; RecipeError where it has no source of such a name."""
         try:
             return kind(**self.weights)
         except TypeError as error:
-            known = ", ".join(f.name for f in fields(cast(Any, kind)))
-            raise RecipeError(
-                f"the weights {dict(self.weights)} don't fit {self.data!r}.", hint=f"Known: {known}."
-            ) from error
+            hint = f"Known: {', '.join(f.name for f in fields(cast(Any, kind)))}."
+            reason = f"the weights {dict(self.weights)} don't fit {self.data!r}."
+            raise RecipeError(reason, hint=hint) from error
 
     @property
     def steps(self) -> int:
@@ -117,13 +114,14 @@ class Recipe:
     stages: tuple[Stage, ...]
     seed: int = 0
     start: str = "base"
-    """"base": the base language model with everything else at random; "shipped", a folder of weights or a registry: go on from those."""
+    """"base": the base language model with everything else at random; "shipped", a folder of weights or a
+    registry: go on from those."""
     encoder: str = ""
     language_model: str = ""
     """Hub names or folders of the paper's shape; "" is the shipped shape."""
     receipts: float = 0.5
-    """Share of receipts in the data "documents" (beside those of the next two), and among the document images of "layoutcot"; the rest
-    are drawn pages."""
+    """Share of receipts in the data "documents" (beside those of the next two), and among the document images
+    of "layoutcot"; the rest are drawn pages."""
     everyday: float = 0.0
     """Share of "documents" that is asked about as people ask."""
     archive: float = 0.0
@@ -134,12 +132,10 @@ class Recipe:
     """Processes that draw and pack pages beside the training."""
 
     def __post_init__(self) -> None:
-        if not self.stages:
-            raise RecipeError(f"the recipe {self.name!r} has no stages.", hint="Give at least one [[stages]].")
-        if bool(self.encoder) != bool(self.language_model):
-            raise RecipeError("encoder and language_model go together.", hint="Name both, or neither.")
-        if not 0 <= self.rehearsal < 1:
-            raise RecipeError(f"rehearsal is {self.rehearsal}.", hint="Give a share from 0 to below 1.")
+        _need(bool(self.stages), f"the recipe {self.name!r} has no stages.", "Give at least one [[stages]].")
+        both = bool(self.encoder) == bool(self.language_model)
+        _need(both, "encoder and language_model go together.", "Name both, or neither.")
+        _need(0 <= self.rehearsal < 1, f"rehearsal is {self.rehearsal}.", "Give a share from 0 to below 1.")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -152,16 +148,14 @@ class Recipe:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
     def with_settings(self, settings: Mapping[str, str]) -> Self:
-        """``{"seed": "1", "pages": "200"}``: values as written on a command line; a stage's field is set in every stage,
-        ``sft.pages`` in the stages of that name."""
+        """``{"seed": "1", "pages": "200"}``: values as written on a command line; a stage's field is set in
+        every stage, ``sft.pages`` in the stages of that name."""
         known = {f.name for f in fields(Recipe)} - {"stages", "name"}
         own = {key: _value(text) for key, text in settings.items() if key in known}
         of_stages = {key: _value(text) for key, text in settings.items() if key not in known}
+        hint = f"Known: {', '.join(sorted(known))}, and a stage's fields."
         for key in of_stages:
-            if key.rpartition(".")[2] not in {f.name for f in fields(Stage)}:
-                raise RecipeError(
-                    f"no recipe has {key!r}.", hint=f"Known: {', '.join(sorted(known))}, and a stage's fields."
-                )
+            _need(key.rpartition(".")[2] in {f.name for f in fields(Stage)}, f"no recipe has {key!r}.", hint)
         # All of a stage's at once: on the way from one valid recipe to another, one by one, lie invalid ones.
         stages = tuple(replace(stage, **_settings_of(stage, of_stages)) for stage in self.stages)
         return replace(self, stages=stages, **own)
@@ -185,7 +179,7 @@ def _settings_of(stage: Stage, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_recipe(name: str | Path) -> Recipe:
-    """A recipe of the package by its name, or a TOML file; RecipeError where there is none or it does not parse."""
+    """A recipe of the package by its name, or a TOML file. RecipeError where it can't be read."""
     path = Path(name)
     shipped = RECIPES / f"{name}.toml"
     if not path.suffix and shipped.is_file():
@@ -194,15 +188,19 @@ def load_recipe(name: str | Path) -> Recipe:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
-        raise RecipeError(
-            f"{str(name)!r} is no recipe: {error}.", hint=f"Known: {known}; or give a TOML file."
-        ) from error
+        hint = f"Known: {known}; or give a TOML file."
+        raise RecipeError(f"{str(name)!r} is no recipe: {error}.", hint=hint) from error
     return Recipe.from_json({"name": path.stem} | data)
 
 
+def _need(holds: bool, message: str, hint: str = "") -> None:
+    if not holds:
+        raise RecipeError(message, hint=hint)
+
+
 def _known(kind: type[Any], values: Mapping[str, Any]) -> Any:
-    if unknown := sorted(set(values) - {f.name for f in fields(kind)}):
-        raise RecipeError(f"unknown in a recipe: {', '.join(unknown)}.", hint="Look at the recipes of the package.")
+    unknown = sorted(set(values) - {f.name for f in fields(kind)})
+    _need(not unknown, f"unknown in a recipe: {', '.join(unknown)}.", "Look at the recipes of the package.")
     try:
         return kind(**values)
     except TypeError as error:

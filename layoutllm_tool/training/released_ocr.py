@@ -1,7 +1,8 @@
-"""OCR results in any of the usual JSON forms -> a page. Whoever wrote them is a stranger: sizes and boxes are checked.
+"""OCR results in any of the usual JSON forms -> a page. The files are untrusted: sizes and boxes are checked.
 
-Forms: a list of {text, box}; an object that holds such a list (with the page's size, perhaps); lines with ``words``
-inside; two lists side by side (words and boxes). Boxes: four numbers, eight numbers, four points. Rotated pages are *not* turned.
+Forms: a list of {text, box}; an object that holds such a list, perhaps with the page's size; lines with
+``words`` inside; two lists side by side (texts and boxes). Boxes: four numbers, eight numbers, four points.
+Rotated pages are *not* turned.
 """
 
 from __future__ import annotations
@@ -13,95 +14,109 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.training.pretraining.files import spread
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Frame = Literal["pixels", "thousandths"]
-MOST_PARTS = 5_000
-_MOST_TEXT = 2_000
+MOST_ENTRIES = 5_000
+_MOST_TEXT, _DEEPEST = 2_000, 4
 _TEXT = ("text", "transcription", "word", "content", "words_text")
-_BOXES = ("box", "bbox", "bndbox", "polygon", "poly", "points", "position", "bounding_box")
-_LISTS = ("document", "form", "lines", "results", "result", "ocr", "ocr_result", "words", "texts", "data", "pages")
-_BESIDE = (("words", "boxes"), ("words", "bboxes"), ("texts", "boxes"), ("texts", "bboxes"), ("tokens", "bboxes"), ("text", "bbox"), ("text", "box"), ("ocr", "poly"))  # fmt: skip
+_BOX = ("box", "bbox", "bndbox", "polygon", "poly", "points", "position", "bounding_box")
+_LISTS = (
+    "document", "form", "lines", "results", "result", "ocr", "ocr_result", "words", "texts", "data", "pages",
+)  # fmt: skip
+_TEXTS, _BOXES = ("words", "texts", "tokens", "text", "ocr"), ("boxes", "bboxes", "bbox", "box", "poly")
+_SIZES = ("img", "img_size", "image_size", "page", "size")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _OUTSIDE = 0.02
 """A box may reach over the page's edge by this share of its size."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """A text and its corners, in the file's own frame; the words in it where they are given."""
+class _Entry:
+    """A text and its corners x0, y0, x1, y1 in the file's own frame, with its words where they are given."""
 
     text: str
     corners: tuple[float, float, float, float]
-    words: tuple[_Part, ...] = ()
+    words: tuple[_Entry, ...] = ()
 
 
 def page_of(raw: Any, image: Image | None, frame: Frame) -> Page | str:
     """The page, or why there is none. Pixels need a size: the picture's, or the file's own."""
-    parts = list(_parts(raw, 0))
-    if not parts:
+    entries = list(_entries(raw))
+    if not entries:
         return "no words in the OCR result"
-    if len(parts) > MOST_PARTS:
+    if len(entries) > MOST_ENTRIES:
         return "too many words in the OCR result"
     size = image.size if image else _size(raw)
     if size is None and frame == "pixels":
         return "a page of unknown size"
     width, height = size or (1000, 1000)
-    across, down = (width, height) if frame == "pixels" else (SCALE, SCALE)
-    if any(_outside(part, across, down) for part in parts):
+    scale = (width, height) if frame == "pixels" else (SCALE, SCALE)
+    if any(_outside(entry, scale) for entry in entries):
         return "boxes outside the page"
-    lines = tuple(line for part in parts if (line := _line(part, across, down)))
+    lines = tuple(line for entry in entries if (line := _line(entry, scale)))
     if not lines:
         return "no words in the OCR result"
-    if sum(len(line.words) for line in lines) <= 1.2 * len(lines):  # words, not lines
-        lines = tuple(group_lines([word for line in lines for word in line.words], width=width, height=height))
+    if sum(len(line.words) for line in lines) <= 1.2 * len(lines):  # entries are words, not lines
+        words = [word for line in lines for word in line.words]
+        lines = tuple(group_lines(words, width=width, height=height))
     return Page(1, width, height, lines, image, "given")
 
 
-def _parts(raw: Any, depth: int) -> Iterator[_Part]:
-    if depth > 4:
+def _entries(raw: Any, depth: int = 0) -> Iterator[_Entry]:
+    if depth > _DEEPEST:
         return
     if isinstance(raw, list):
-        for entry in raw[: MOST_PARTS + 1]:
-            part = _part(entry) if isinstance(entry, dict) else _listed(entry)
-            if part:
-                yield part
-            elif isinstance(entry, dict):
-                yield from _parts(entry, depth + 1)
+        for item in raw[: MOST_ENTRIES + 1]:
+            if entry := _entry(item):
+                yield entry
+            elif isinstance(item, dict):
+                yield from _entries(item, depth + 1)
     elif isinstance(raw, dict):
-        for texts, boxes in _BESIDE:
-            a, b = raw.get(texts), raw.get(boxes)
-            if isinstance(a, list) and isinstance(b, list) and len(a) == len(b) and a:
-                yield from (p for t, box in zip(a[: MOST_PARTS + 1], b, strict=False) if (p := _made(t, box)))
-                return
-        found = next((raw[name] for name in _LISTS if isinstance(raw.get(name), list | dict) and raw[name]), None)
-        if found is not None:
-            yield from _parts(found, depth + 1)
+        if beside := _side_by_side(raw):
+            yield from (entry for text, box in beside if (entry := _made(text, box)))
+        elif (found := _first(raw, _LISTS, list | dict)) is not None:
+            yield from _entries(found, depth + 1)
 
 
-def _part(entry: Mapping[str, Any]) -> _Part | None:
-    text = next((entry[name] for name in _TEXT if isinstance(entry.get(name), str)), None)
-    box = next((entry[name] for name in _BOXES if entry.get(name)), None)
-    made = _made(text, box)
-    inner = entry.get("words")
-    if made and isinstance(inner, list):
-        words = tuple(p for w in inner[:MOST_PARTS] if isinstance(w, dict) and (p := _made(w.get("text"), next((w[n] for n in _BOXES if w.get(n)), None))))  # fmt: skip
-        return _Part(made.text, made.corners, words)
+def _first(raw: Mapping[str, Any], names: tuple[str, ...], kind: Any) -> Any:
+    """The first of the values that is there, of this type and not empty."""
+    return next((raw[name] for name in names if isinstance(raw.get(name), kind) and raw[name]), None)
+
+
+def _side_by_side(raw: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """A list of texts and a list of boxes of the same length."""
+    texts, boxes = _first(raw, _TEXTS, list), _first(raw, _BOXES, list)
+    if not texts or not boxes or len(texts) != len(boxes):
+        return []
+    return list(zip(texts[: MOST_ENTRIES + 1], boxes, strict=False))
+
+
+def _entry(item: Any) -> _Entry | None:
+    if isinstance(item, list):  # PaddleOCR: [four points, [text, confidence]]
+        paddle = len(item) == 2 and isinstance(item[1], list) and item[1]
+        return _made(item[1][0], item[0]) if paddle else None
+    if not isinstance(item, dict):
+        return None
+    made = _made(_first(item, _TEXT, str), _first(item, _BOX, list))
+    if made and isinstance(item.get("words"), list):
+        words = tuple(entry for word in item["words"][:MOST_ENTRIES] if (entry := _word(word)))
+        return _Entry(made.text, made.corners, words)
     return made
 
 
-def _listed(entry: Any) -> _Part | None:
-    """PaddleOCR's form: [four points, [text, confidence]]."""
-    if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], list) and entry[1]:
-        return _made(entry[1][0], entry[0])
-    return None
+def _word(item: Any) -> _Entry | None:
+    return _made(item.get("text"), _first(item, _BOX, list)) if isinstance(item, dict) else None
 
 
-def _made(text: Any, box: Any) -> _Part | None:
+def _made(text: Any, box: Any) -> _Entry | None:
+    if not isinstance(text, str) or len(text) > _MOST_TEXT or not text.split() or _SURROGATE.search(text):
+        return None
     corners = _corners(box)
-    return _Part(text, corners) if isinstance(text, str) and len(text) <= _MOST_TEXT and text.split() and not _SURROGATE.search(text) and corners else None  # fmt: skip
+    return _Entry(text, corners) if corners else None
 
 
 def _corners(box: Any) -> tuple[float, float, float, float] | None:
@@ -121,33 +136,26 @@ def _size(raw: Any) -> tuple[int, int] | None:
     """The page's width and height where the file gives them."""
     if not isinstance(raw, dict):
         return None
-    for where in (
-        raw,
-        *(raw[n] for n in ("img", "img_size", "image_size", "page", "size") if isinstance(raw.get(n), dict)),
-    ):
-        for w, h in (("width", "height"), ("w", "h")):
-            width, height = where.get(w), where.get(h)
-            if _is_number(width) and _is_number(height) and 1 <= width <= 50_000 and 1 <= height <= 50_000:
-                return int(width), int(height)
+    for facts in (raw, *(raw[name] for name in _SIZES if isinstance(raw.get(name), dict))):
+        for across, down in (("width", "height"), ("w", "h")):
+            size = facts.get(across), facts.get(down)
+            if all(_is_number(value) and 1 <= value <= 50_000 for value in size):
+                return int(size[0]), int(size[1])
     return None
 
 
-def _outside(part: _Part, across: float, down: float) -> bool:
-    x0, y0, x1, y1 = part.corners
-    return x0 < -_OUTSIDE * across or y0 < -_OUTSIDE * down or x1 > (1 + _OUTSIDE) * across or y1 > (1 + _OUTSIDE) * down  # fmt: skip
+def _outside(entry: _Entry, scale: tuple[float, float]) -> bool:
+    x0, y0, x1, y1 = entry.corners
+    across, down = scale
+    return min(x0 / across, y0 / down) < -_OUTSIDE or max(x1 / across, y1 / down) > 1 + _OUTSIDE
 
 
-def _line(part: _Part, across: float, down: float) -> Line | None:
-    """The part's words with their own boxes, or with shares of the line's."""
-    from layoutllm_tool.training.pretraining.files import spread
-
-    if part.words and not any(_outside(word, across, down) for word in part.words):
-        return Line(
-            tuple(Word(text, _box(w, across, down)) for w in part.words for text in (" ".join(w.text.split()),))
-        )
-    return next(spread(part.text, _box(part, across, down)), None)
+def _line(entry: _Entry, scale: tuple[float, float]) -> Line | None:
+    """The entry's words with their own boxes, or with shares of the line's."""
+    if entry.words and not any(_outside(word, scale) for word in entry.words):
+        return Line(tuple(Word(" ".join(word.text.split()), _box(word, scale)) for word in entry.words))
+    return next(spread(entry.text, _box(entry, scale)), None)
 
 
-def _box(part: _Part, across: float, down: float) -> Box:
-    x0, y0, x1, y1 = part.corners
-    return Box.from_pixels(x0, y0, x1, y1, width=across, height=down)
+def _box(entry: _Entry, scale: tuple[float, float]) -> Box:
+    return Box.from_pixels(*entry.corners, width=scale[0], height=scale[1])

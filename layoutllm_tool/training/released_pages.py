@@ -1,8 +1,8 @@
 """The authors' released data as pages to train on, any of them at any time, of files far larger than memory.
 
-What a stage can use is sorted out once, by the text alone, into an index under the user's cache directory: a picture a line, with
-its items. Pages, OCR results and boxes are looked at when their turn comes. What ``released.py`` then can't use gives its turn to
-another page, the same one every time.
+What a stage can use is sorted out once, by the text alone, into an index under the user's cache directory: a
+JSON line a picture, with its items. Pages, OCR results and boxes are looked at when their turn comes. A page
+that ``released.py`` then can't use gives its turn to another one, the same every time.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.model.base import home
-from layoutllm_tool.training.passes import pick
 from layoutllm_tool.training.released import Released
 from layoutllm_tool.training.released_text import Wanted
+from layoutllm_tool.training.sampling import pick
 from layoutllm_tool.training.schema import QA, Example, Instruction
 
 TRIED = 200
@@ -32,14 +31,16 @@ _HINTS: dict[Wanted, str] = {
     "layoutcot": "Name the instructions for fine-tuning, whose answers have the three steps.",
     "pretraining": "Name the instructions for pre-training too, or take a recipe without that stage.",
 }
-_FORMAT = "layoutllm-released/1"
+_END = b'{"end": '
+"""Begins the index's last line: without it the index is cut off."""
 
 
 @dataclass(frozen=True)
 class ReleasedPages:
     """The index-th page with its questions of one kind, a function of (files, seed, index) alone.
 
-    ``ReleasedPages.read(files, "layoutcot")`` makes the index or finds it. Can be pickled, as worker processes need.
+    ``ReleasedPages.read(files, "layoutcot")`` makes the index or finds it. Can be pickled, as worker
+    processes need.
     """
 
     files: tuple[Released, ...]
@@ -53,19 +54,22 @@ class ReleasedPages:
 
     @classmethod
     def read(cls, files: Sequence[Released], wanted: Wanted, *, seed: int = 0) -> ReleasedPages:
-        """RecipeError where the files hold nothing of this kind; DocumentUnreadable where one is no list and no lines of JSON."""
+        """RecipeError where the files hold nothing of this kind. DocumentUnreadable where one is no JSON."""
         folder = home() / "released"
         folder.mkdir(parents=True, exist_ok=True)
-        made = _Index(folder, f"{_name(files)}-{wanted}")
-        facts = made.facts() or made.write(files, wanted)
-        if not facts["count"]:
-            why = "; ".join(f"{reason} ({count})" for reason, count in facts["skipped"].items())
-            raise RecipeError(
-                f"{', '.join(f.instructions.name for f in files)}: nothing for the data {wanted!r}{f': {why}' if why else ''}.",
-                hint=_HINTS[wanted],
-            )
-        offsets = array("Q", made.offsets.read_bytes())
-        return cls(tuple(files), wanted, made.lines, offsets, facts["sha256"], seed)
+        index = folder / f"{_content(files)}-{wanted}.jsonl"
+        found = _scan(index)
+        if found is None:
+            _write(index, files, wanted)
+            found = _scan(index)
+        assert found is not None
+        offsets, digest, skipped = found
+        if not offsets:
+            names = ", ".join(file.instructions.name for file in files)
+            why = "; ".join(f"{reason} ({count})" for reason, count in skipped.items())
+            reason = f"{names}: nothing for the data {wanted!r}{f': {why}' if why else ''}."
+            raise RecipeError(reason, hint=_HINTS[wanted])
+        return cls(tuple(files), wanted, index, offsets, digest, seed)
 
     def __len__(self) -> int:
         """Pictures, those included that will turn out to be of no use."""
@@ -83,71 +87,53 @@ class ReleasedPages:
             at = rng.randrange(len(self))
         raise RecipeError(
             f"none of {TRIED} pages of the released data could be used: {dict(why)}.",
-            hint="Is the folder the one that holds pictures and OCR results, and are its boxes pixels (--released-boxes)?",
+            hint="Does the folder hold pictures and OCR results, their boxes in pixels (--released-boxes)?",
         )
 
     def at(self, number: int) -> tuple[Example | None, Counter[str]]:
-        """The page in the files' order, with its questions of the wanted kind; None, and why, where there is none."""
+        """The number-th page with its questions of the wanted kind; None, and why, where there is none."""
         with self.index.open("rb") as lines:
             lines.seek(self.offsets[number])
             of, items = json.loads(lines.readline())
         source = self.files[of]
         before = Counter(source.skipped)
         example = source.example(items)
-        questions = tuple(q for q in example.questions if isinstance(q, _TYPES[self.wanted])) if example else ()
-        return replace(example, questions=questions) if example and questions else None, source.skipped - before
+        if example is not None:
+            questions = tuple(q for q in example.questions if isinstance(q, _TYPES[self.wanted]))
+            example = replace(example, questions=questions) if questions else None
+        return example, source.skipped - before
 
 
-@dataclass(frozen=True)
-class _Index:
-    """Three files; the one with the facts comes last and says that the others are whole."""
-
-    folder: Path
-    name: str
-
-    @property
-    def lines(self) -> Path:
-        return self.folder / f"{self.name}.jsonl"
-
-    @property
-    def offsets(self) -> Path:
-        return self.folder / f"{self.name}.offsets"
-
-    def facts(self) -> dict[str, Any] | None:
-        try:
-            facts: dict[str, Any] = json.loads((self.folder / f"{self.name}.json").read_bytes())
-            whole = self.offsets.stat().st_size == 8 * facts["count"] and self.lines.stat().st_size == facts["bytes"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return facts if whole and facts.get("format") == _FORMAT else None
-
-    def write(self, files: Sequence[Released], wanted: Wanted) -> dict[str, Any]:
-        """Two processes at once write the same bytes, each into files of its own until they are whole."""
-        offsets, found, at, skipped = array("Q"), hashlib.sha256(), 0, Counter[str]()
-        parts = {path: path.with_name(f"{path.name}.{os.getpid()}.part") for path in (self.lines, self.offsets)}
-        with parts[self.lines].open("wb") as out:
-            for of, source in enumerate(files):
-                counted = replace(source, skipped=skipped)
-                for group in counted.groups():
-                    items = [item for item in group if wanted in counted.kinds(item)]
-                    if not items:
-                        continue
-                    line = json.dumps([of, items]).encode() + b"\n"
-                    offsets.append(at)
-                    at += out.write(line)
-                    found.update(line)
-        parts[self.offsets].write_bytes(offsets.tobytes())
-        for path, part in parts.items():
-            os.replace(part, path)
-        facts = {"format": _FORMAT, "count": len(offsets), "bytes": at, "sha256": found.hexdigest(), "skipped": dict(skipped)}  # fmt: skip
-        part = self.folder / f"{self.name}.{os.getpid()}.part"
-        part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, self.folder / f"{self.name}.json")
-        return facts
+def _scan(index: Path) -> tuple[array[int], str, dict[str, int]] | None:
+    """Where its lines begin, its SHA-256 and what was skipped; None where there is no whole index."""
+    if not index.is_file():
+        return None
+    offsets, found, at = array("Q"), hashlib.sha256(), 0
+    with index.open("rb") as lines:
+        for line in lines:
+            if line.startswith(_END):
+                return offsets, found.hexdigest(), json.loads(line)["end"]
+            offsets.append(at)
+            found.update(line)
+            at += len(line)
+    return None
 
 
-def _name(files: Sequence[Released]) -> str:
-    """By what the files say: a changed one gets an index of its own."""
+def _write(index: Path, files: Sequence[Released], wanted: Wanted) -> None:
+    """Two processes at once write the same bytes, each into a file of its own until it is whole."""
+    skipped = Counter[str]()
+    part = index.with_name(f"{index.name}.{os.getpid()}.part")
+    with part.open("wb") as out:
+        for of, source in enumerate(files):
+            for group in replace(source, skipped=skipped).groups():
+                if items := [item for item in group if wanted in source.kinds(item)]:
+                    out.write(json.dumps([of, items]).encode() + b"\n")
+        out.write(json.dumps({"end": skipped}).encode() + b"\n")
+    part.replace(index)
+
+
+def _content(files: Sequence[Released]) -> str:
+    """A name by what the files say: a changed one gets an index of its own."""
     found = hashlib.sha256()
     for source in files:
         with source.instructions.open("rb") as file:

@@ -1,62 +1,40 @@
-"""The text of the authors' released instructions: LayoutCoT's three steps out of prose, and which task a question is.
+"""The text of the authors' released instructions: LayoutCoT's steps out of prose, and a question's task.
 
-How the authors wrote the steps was published as pictures only, so the headings are looked for in several spellings and
-whatever the text leaves open is found on the page. Nothing is guessed: a text without the three steps is refused with
-a reason. Reading files is *not* here, see ``released.py``. Standard library and ``align`` only; boxes 0-1000.
+How the authors wrote the steps was published as pictures only. So the headings are looked for in several
+spellings (``released_text.toml``), and what the text leaves open is found on the page. Nothing is guessed: a
+text without the three steps is refused with a reason. Boxes 0-1000.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, cast
 
 from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import SCALE, Box, Page
-from layoutllm_tool.training.align import Place, box_of, find, similarity
-from layoutllm_tool.training.grounding import fits, key_places, named, occurrences, problem
+from layoutllm_tool.training.align import Place, find, similarity
+from layoutllm_tool.training.grounding import copied, copied_alone, fits, key_beside, occurrences, problem
 from layoutllm_tool.training.keys import EDGES, key_of
 from layoutllm_tool.training.schema import QA, Instruction, Task
 
-MOST_LINES = 24
-"""Lines that the area of a formed answer may have."""
 Wanted = Literal["layoutcot", "pretraining"]
 """What a stage learns from: questions with their three steps, or the seven tasks."""
+MOST_LINES = 24
+"""Lines that the area of a formed answer may have."""
 LONGEST = 8_000
-"""Characters of a question or an answer. The patterns below have bounded repeats: strangers write these texts."""
-_STEP = r"(?:^|\n)[ \t#*>-]{{0,9}}(?:step ?{n} ?[:.)-]? ?)?[*(]{{0,3}}(?:{name})[)*]{{0,3}} ?(?:[:.\n]|\*\*)"
-_HEADINGS = (
-    (r"question analysis|question type", "1"),
-    (r"relevant area(?: concentration)?|area concentration", "2"),
-    (r"answer formation|answer reasoning", "3"),
-)
-_NUMBERED = r"(?:^|\n)[ \t#*>-]{{0,9}}step ?{n}\b[*)]{{0,3}} ?[:.)-]?"
-_ANSWER = re.compile(
-    r"(?:^|[\n.;,])[ \t#*>-]{0,9}(?:so|thus|therefore|hence|finally)?,? ?(?:the )?(?:final |correct )?answer(?: to the question)?[*]{0,2} ?(?:is|:|=)[*]{0,2} ?(?:: ?)?",
-    re.I,
-)
+"""Characters of a question or an answer."""
+_PATTERNS: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_ANSWER = re.compile(_PATTERNS["answer"], re.I)
+_ABSENT, _REASONING = (re.compile(_PATTERNS[name], re.I) for name in ("absent", "reasoning"))
+_STEPS = [(re.compile(step["name"], re.I), re.compile(step["number"], re.I)) for step in _PATTERNS["steps"]]
 _VALUE = r" {0,3}(-?\d{1,9}(?:\.\d{1,9})?) {0,3}"
 _BOX = re.compile(rf"[\[({{<]{_VALUE},{_VALUE},{_VALUE},{_VALUE}[\])}}>]")
 _QUOTED = re.compile(r"[\"“”]([^\"“”\n]{1,80})[\"“”]|(?<!\w)'([^'\n]{1,80})'(?!\w)")
-_ABSENT = re.compile(r"\b(?:not (?:in|mentioned|given|found|specified|provided|stated|present)|no answer|cannot be (?:found|determined|answered)|unanswerable)\b", re.I)  # fmt: skip
-_REASONS = re.compile(r"\breason|\binfer|\bcalculat|\bcomput|\bcompar|\bcount|\bsumm", re.I)
-_KINDS: tuple[tuple[str, Kind], ...] = (
-    (r"\btable|\btabular", "table"), (r"key[- ]?value|\bform\b|\bfield", "key-value"), (r"\btitle|\bheading|\bheader", "title"),
-    (r"\blist\b|bullet", "list"), (r"\bparagraph|\bpassage|\bsentence|plain text", "paragraph"),
-)  # fmt: skip
-_RELATIONS: tuple[tuple[str, Relation], ...] = (
-    (r"right (?:side )?of|to the right|next to|beside|followed by", "right of"), (r"\bbelow|\bunder|\bbeneath", "below"),
-    (r"top of", "top of page"), (r"\binside|\bwithin the same|same line|same text", "inside"),
-)  # fmt: skip
-_TASKS: tuple[tuple[str, Task], ...] = (
-    (r"<mask>|\[mask\]|masked", "MVLM"),
-    (r"original b(?:ounding )?box|bbox(?:es)? set to 0", "MPI"),
-    (r"direction and distance|distance (?:from|between)", "GLI"),
-    (r"number of (?:rows|columns)|how many (?:rows|columns)|values? in the (?:column|row)|\bcells?\b|table structure", "TU"),
-    (r"document layout type|layout type|where can we find the|where is the (?:figure|table|title|caption|list)|layout analysis", "DLA"),
-    (r"text and (?:its )?layout|reconstruct|transcribe|\bocr\b", "TLR"),
-    (r"describe|description|caption|summari[sz]e|what does (?:this|the) (?:document|image|page) show", "DDD"),
-)  # fmt: skip
+_HIDDEN = ("MVLM", "MPI")
+"""Tasks that can't be used: what they hide is not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +48,22 @@ class Steps:
 
 
 def steps_of(text: str) -> Steps | None:
-    """The steps, by their names or numbers; None where one of them or the answer is not there."""
-    cuts: list[tuple[int, int]] = []
-    for name, number in _HEADINGS:
-        start = cuts[-1][1] if cuts else 0
-        pattern = re.compile(_STEP.format(name=name, n=number), re.I)
-        found = pattern.search(text, start) or re.compile(_NUMBERED.format(n=number), re.I).search(text, start)
+    """The steps, by their names or numbers; None where one of them or the answer is missing."""
+    headings: list[tuple[int, int]] = []
+    for name, number in _STEPS:
+        start = headings[-1][1] if headings else 0
+        found = name.search(text, start) or number.search(text, start)
         if found is None:
             return None
-        cuts.append(found.span())
-    first, second, third = cuts
+        headings.append(found.span())
+    first, second, third = headings
     rest = text[third[1] :]
-    said = list(_ANSWER.finditer(rest))
-    if not said:
+    answers = list(_ANSWER.finditer(rest))
+    if not answers:
         return None
-    answer = rest[said[-1].end() :].strip().split("\n")[0]
-    formation = rest[: said[-1].start()]
-    return Steps(text[first[1] : second[0]].strip(), text[second[1] : third[0]].strip(), formation.strip(), answer)
+    answer = rest[answers[-1].end() :].strip().split("\n")[0]
+    formation = rest[: answers[-1].start()].strip()
+    return Steps(text[first[1] : second[0]].strip(), text[second[1] : third[0]].strip(), formation, answer)
 
 
 def question_of(question: str, text: str, page: Page) -> QA | Instruction | str:
@@ -100,22 +77,22 @@ def question_of(question: str, text: str, page: Page) -> QA | Instruction | str:
     if steps := steps_of(text):
         found = _qa(question, steps, page)
         return found if isinstance(found, str) else problem(found, page) or found
-    if task := task_of(question):
-        return Instruction(task, question, text.strip()) if task not in ("MVLM", "MPI") else "a task whose hidden words are not given"  # fmt: skip
-    return "no LayoutCoT in the answer"
+    task = task_of(question)
+    if task in _HIDDEN:
+        return "a task whose hidden words are not given"
+    return Instruction(task, question, text.strip()) if task else "no LayoutCoT in the answer"
 
 
 def kind_of(question: str, text: str) -> Wanted | None:
-    """What ``question_of`` would make of it if it fits the page: a QA, an Instruction or neither."""
+    """What ``question_of`` would make of it if it fits the page."""
     if len(text) <= LONGEST and steps_of(text):
         return "layoutcot"
-    return "pretraining" if task_of(question) not in (None, "MVLM", "MPI") else None
+    return "pretraining" if task_of(question) not in (None, *_HIDDEN) else None
 
 
 def task_of(question: str) -> Task | None:
     """The pre-training task that a question belongs to by its phrasing."""
-    text = " ".join(question.split())
-    return next((task for pattern, task in _TASKS if re.search(pattern, text, re.I)), None)
+    return cast("Task | None", _first("tasks", " ".join(question.split())))
 
 
 def area_of(text: str) -> Box | str:
@@ -123,58 +100,52 @@ def area_of(text: str) -> Box | str:
     found = [tuple(map(float, match.groups())) for match in _BOX.finditer(text)]
     if not found:
         return "no box in step 2"
-    if max(max(box) for box in found) <= 1:
-        found = [tuple(SCALE * value for value in box) for box in found]
+    scale = SCALE if max(max(box) for box in found) <= 1 else 1
     try:
-        return Box.union(Box(*box) for box in found)
+        return Box.union(Box(*(scale * value for value in box)) for box in found)
     except ValueError:
         return "a box in step 2 that is none"
 
 
 def _qa(question: str, steps: Steps, page: Page) -> QA | str:
     answer = _bare(steps.answer)
-    kind = _kind(steps.analysis)
+    if not answer:
+        return "no answer"
+    reasoning = bool(_REASONING.search(steps.analysis))
+    kind = cast(Kind, _first("kinds", steps.analysis) or "other")
     key = next(iter(_quotes(steps.analysis) or _quotes(question)), "") or question.strip(" ?")[:80]
-    if not answer or _ABSENT.search(steps.answer):
-        return QA(question, QuestionAnalysis(kind, "extraction", key), (), AnswerFormation("none", ""), None) if answer else "no answer"  # fmt: skip
+    extraction = QuestionAnalysis(kind, "extraction", key)
+    if _ABSENT.search(steps.answer):
+        return QA(question, extraction, (), AnswerFormation("none", ""), None)
     area = area_of(steps.area)
     if isinstance(area, str):
         return area
     lines = page.lines_in(area)
     if not lines:
         return "no line of the page in the area"
-    place = next((p for text in (_bare(steps.answer), answer.rstrip(".")) for p in occurrences(text, page, lines)), None)  # fmt: skip
-    if place is not None and not _REASONS.search(steps.analysis):
-        return _copied(question, QuestionAnalysis(kind, "extraction", key), steps.formation, place, page)
+    place = next((p for text in (answer, answer.rstrip(".")) for p in occurrences(text, page, lines)), None)
+    if place and not reasoning:
+        return _copied(question, extraction, steps.formation, place, page)
     if len(lines) > MOST_LINES:
         return "an area of too many lines for a formed answer"
-    if place is None and not _REASONS.search(steps.analysis) and _like(answer, page, lines):
+    area_text = " ".join((page.lines or ())[i].text for i in lines)
+    if not place and not reasoning and similarity(answer, area_text) >= 0.8:  # copied from another OCR
         return "the answer is written differently on the page"
-    beside = _named_key(steps.formation, answer, page, lines)
-    return QA(question, QuestionAnalysis(kind, "reasoning", key), lines, AnswerFormation("none", beside), answer)
+    formation = AnswerFormation("none", _named_key(steps.formation, answer, page, lines))
+    return QA(question, QuestionAnalysis(kind, "reasoning", key), lines, formation, answer)
 
 
 def _copied(question: str, analysis: QuestionAnalysis, formation: str, place: Place, page: Page) -> QA:
-    """With the key and relation that step 3 names where the page shows them, else with those the page itself suggests."""
-    said = next((relation for pattern, relation in _RELATIONS if re.search(pattern, formation, re.I)), None)
-    for text in _quotes(formation):
-        for key in key_places(text, page, box_of(page, place.words)):
-            relations: tuple[Relation, ...] = (said,) if said else ("inside", "right of", "below")
-            for relation in relations:
-                other = (key.words, key.start) != (place.words, place.start)
-                if relation != "top of page" and other and fits(relation, key, place, page):
-                    beside = AnswerFormation(relation, key.answer.strip(EDGES))
-                    return QA(question, analysis, named(key, place), beside, place.answer, place.words)
-    if said == "top of page" and fits(said, None, place, page):
-        return QA(question, analysis, place.lines, AnswerFormation(said, ""), place.answer, place.words)
-    own = key_of(page, place)
-    lines = place.lines if own.line is None or own.line in place.lines else (own.line, *place.lines)
-    return QA(question, analysis, lines, own.formation, place.answer, place.words)
-
-
-def _like(answer: str, page: Page, lines: tuple[int, ...]) -> bool:
-    """Whether the answer stands in the lines nearly so: it was copied from another reading of the page."""
-    return similarity(answer, " ".join((page.lines or ())[i].text for i in lines)) >= 0.8
+    """With the key and relation that step 3 names if the page shows them, else with the page's own."""
+    named = cast("Relation | None", _first("relations", formation))
+    relations: tuple[Relation, ...] = (named,) if named else ("inside", "right of", "below")
+    for text in _quotes(formation) if named != "top of page" else ():
+        if found := key_beside(text, relations, place, page):
+            return copied(place, question, analysis, found)
+    if named == "top of page" and fits(named, None, place, page):
+        return copied_alone(place, question, analysis, named)
+    key = key_of(page, place)
+    return QA(question, analysis, key.lines(place), key.formation, place.answer, place.words)
 
 
 def _named_key(formation: str, answer: str, page: Page, lines: tuple[int, ...]) -> str:
@@ -186,8 +157,9 @@ def _named_key(formation: str, answer: str, page: Page, lines: tuple[int, ...]) 
     return ""
 
 
-def _kind(text: str) -> Kind:
-    return next((kind for pattern, kind in _KINDS if re.search(pattern, text, re.I)), "other")
+def _first(table: str, text: str) -> str | None:
+    """The name beside the first of the table's patterns that the text matches."""
+    return next((name for pattern, name in _PATTERNS[table] if re.search(pattern, text, re.I)), None)
 
 
 def _quotes(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""JSON in what a chat model writes: fenced, with words around it, cut off, one item spoilt. What is whole is kept.
+"""JSON in a chat model's reply: fenced, with words around it, cut off, one item spoilt.
 
 What the items mean is *not* looked at here. Standard library only.
 """
@@ -14,9 +14,9 @@ MOST_CHARACTERS = 80_000
 """Of a reply that are read."""
 MOST_ITEMS = 100
 _LIST = re.compile(r"\[\s*(?=[{\]])")
-_NAMED = re.compile(r'"(?:items|questions)"\s*:\s*(?=\[)')
+_NAMED = re.compile(r'"(?:items|questions)"\s*:\s*\[')
 _OBJECT = re.compile(r'\{\s*"')
-_BETWEEN = re.compile(r"[\s,]*")
+_DECODER = json.JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,10 @@ class Items:
 
 
 def text_of(reply: Any) -> str:
-    """A chat model's message as text, cut to MOST_CHARACTERS: ``.content`` as a string or as blocks, else ``.text``, else a string itself."""
+    """A chat model's message as text, cut to MOST_CHARACTERS.
+
+    ``.content`` as a string or as blocks, else ``.text``, else a string itself.
+    """
     content = reply if isinstance(reply, str) else getattr(reply, "content", None)
     if isinstance(content, list):
         content = "".join(map(_block, content))
@@ -39,24 +42,22 @@ def text_of(reply: Any) -> str:
 
 
 def items_of(text: str) -> Items | None:
-    """The items of the list called so, else of the first list of objects, else a single object; None where the text holds none."""
+    """The items of the list called so, else of the first list of objects, else a single object."""
     text = text[:MOST_CHARACTERS]
-    if named := _NAMED.search(text):
-        return _read(text, named.end() + 1)
-    start = _LIST.search(text)
-    if start is None:
-        single = _OBJECT.search(text)  # an object that is no list: the one item there is
-        value, _ = _decoded(text, single.start()) if single else (None, 0)
-        return Items((value,)) if isinstance(value, dict) else None
-    return _read(text, start.end())
+    if start := _NAMED.search(text) or _LIST.search(text):
+        return _read(text, start.end())
+    single = _OBJECT.search(text)
+    value, _ = _decoded(text, single.start()) if single else (None, 0)
+    return Items((value,)) if isinstance(value, dict) else None
 
 
 def _read(text: str, at: int) -> Items:
+    """The list's items. After one that can't be read, the next object is looked for."""
     found: list[Any] = []
     spoilt = 0
     while len(found) + spoilt < MOST_ITEMS:
-        gap = _BETWEEN.match(text, at)
-        at = gap.end() if gap else at
+        while at < len(text) and (text[at].isspace() or text[at] == ","):
+            at += 1
         if at >= len(text) or text[at] == "]":
             break
         value, end = _decoded(text, at)
@@ -81,10 +82,5 @@ def _decoded(text: str, at: int) -> tuple[Any, int]:
 
 
 def _block(block: Any) -> str:
-    if isinstance(block, str):
-        return block
-    text = block.get("text") if isinstance(block, dict) else None
+    text = block.get("text") if isinstance(block, dict) else block
     return text if isinstance(text, str) else ""
-
-
-_DECODER = json.JSONDecoder(strict=False)

@@ -1,7 +1,7 @@
 """A whole run: from a recipe to a folder of weights, stage after stage, resumable at any point.
 
-A run's folder holds a folder a stage (``1-pretraining``, ``2-sft``) with its checkpoint and metrics, ``loss.png``, and
-``recipe.json``. What the weights are written with is ``model/weights.py``.
+A run's folder holds a folder a stage (``1-pretraining``, ``2-sft``) with its checkpoint and metrics,
+``loss.png``, and ``recipe.json``. What the weights are written with is ``model/weights.py``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -21,8 +21,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
 from layoutllm_tool.model.processing import LayoutLLMProcessor
 from layoutllm_tool.training import metrics
-from layoutllm_tool.training.data import Rehearsed, Sources, fingerprint, sized, stage_examples
-from layoutllm_tool.training.recipe import Recipe, Stage
+from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
+from layoutllm_tool.training.recipe import Recipe
+from layoutllm_tool.training.sampling import Rehearsed
 from layoutllm_tool.training.trainer import Trainer, make_accelerator, prepare
 
 Report = Callable[[Trainer, dict[str, float]], None]
@@ -31,7 +32,7 @@ Report = Callable[[Trainer, dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``finished`` is False where time ended before the recipe did. ``facts`` go into the weights' metadata."""
+    """``finished``: False where time ran out. ``facts`` go into the weights' metadata."""
 
     model: LayoutLLMForConditionalGeneration
     processor: LayoutLLMProcessor
@@ -71,14 +72,16 @@ def run(
         stage = sized(stage, examples)
         data = fingerprint(examples)
         trainer = Trainer(
-            model, processor, examples, stage, folder / f"{number}-{stage.name}", seed=recipe.seed * 101 + number,
-            workers=recipe.workers, identity={"data_sha256": data}, accelerator=accelerator,
+            model, processor, examples, stage, folder / f"{number}-{stage.name}",
+            seed=recipe.seed * 101 + number, workers=recipe.workers, identity={"data_sha256": data},
+            accelerator=accelerator,
         )  # fmt: skip
         if train:
-            finished = trainer.run(until=until, report=_bound(report, trainer))
+            finished = trainer.run(until=until, report=partial(report, trainer) if report else None)
         else:
             finished = trainer.resume() and trainer.step >= stage.steps
-        facts |= _facts(number, stage, trainer, data)
+        steps = f"{trainer.step} of {stage.steps} steps of {stage.pages_per_step} pages"
+        facts |= {f"stage_{number}": f"{stage.name}, {steps}", f"stage_{number}_data_sha256": data}
         if isinstance(examples, Rehearsed):
             facts |= examples.reviewed.facts
         if not finished:
@@ -89,7 +92,8 @@ def run(
 
 
 def export(outcome: Outcome, folder: Path) -> None:
-    """The trained parts as a weights folder (shipped shape), or the whole model and its processor (paper's shape).
+    """The trained parts as a weights folder (shipped shape), or the whole model and its processor (paper's
+    shape).
 
     The parent's calibration comes along: near enough until ``layoutllm eval fit`` has made another.
     """
@@ -136,24 +140,14 @@ def begin(recipe: Recipe) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMP
         model, processor = load_weights(start, merge=False)
         return model, processor
     base = base_model(quiet=False)
-    model = LayoutLLMForConditionalGeneration.around(AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16))
+    language_model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+    model = LayoutLLMForConditionalGeneration.around(language_model)
     return model, LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base))
 
 
 def _paper_shape(recipe: Recipe) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
-    model = LayoutLLMForConditionalGeneration.from_parts(recipe.encoder, recipe.language_model, dtype=torch.bfloat16)
-    tokenizers = [AutoTokenizer.from_pretrained(name) for name in (recipe.language_model, recipe.encoder)]
+    encoder, language_model = recipe.encoder, recipe.language_model
+    model = LayoutLLMForConditionalGeneration.from_parts(encoder, language_model, dtype=torch.bfloat16)
+    tokenizers = [AutoTokenizer.from_pretrained(name) for name in (language_model, encoder)]
     model.document_encoder.float()  # AdamW's small steps are lost in bfloat16
     return model, LayoutLLMProcessor.for_config(model.config, *tokenizers)
-
-
-def _facts(number: int, stage: Stage, trainer: Trainer, data: str) -> dict[str, str]:
-    name = f"stage_{number}"
-    return {
-        f"{name}": f"{stage.name}, {trainer.step} of {stage.steps} steps of {stage.pages_per_step} pages",
-        f"{name}_data_sha256": data,
-    }
-
-
-def _bound(report: Report | None, trainer: Trainer) -> Callable[[dict[str, float]], Any] | None:
-    return None if report is None else lambda row: report(trainer, row)

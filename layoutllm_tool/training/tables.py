@@ -1,19 +1,16 @@
-"""Two question sets on Wikipedia tables: FeTaQA and WikiTableQuestions, as far as a page and the fonts hold them.
+"""Two question sets on Wikipedia tables: FeTaQA and WikiTableQuestions, as far as they fit a page.
 
 - FeTaQA (development split, CC BY-SA 4.0): free answers with the cells that they come from.
-- WikiTableQuestions (CC BY-SA 4.0): only questions whose answer is the text of exactly one cell, and none that count or
-  calculate: their answer may equal a cell by chance.
+- WikiTableQuestions (CC BY-SA 4.0): only questions whose answer is the text of exactly one cell, and none
+  that count or calculate: their answer may equal a cell by chance.
 
 Where the tables stand on a page is *not* here. Standard library only.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import unicodedata
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable
+from layoutllm_tool.training.pretraining import files
 
 MAX_WORDS = 350
 """Of a page: what one window holds."""
 MAX_COLUMNS = 9
-MAX_BYTES = 200_000_000
-"""Of an unpacked file."""
 _COUNTED = re.compile(
-    r"how (?:many|much|long|old|far|often)|\b(?:number|total|difference|average|combined|sum|amount|count|times|percent)\b",
+    r"how (?:many|much|long|old|far|often)"
+    r"|\b(?:number|total|difference|average|combined|sum|amount|count|times|percent)\b",
     re.I,
 )
 _SIGNS = "\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026\u20ac\u2122\u2212"
@@ -71,7 +68,8 @@ def fetaqa(data: Path) -> tuple[Item, ...]:
         rows = _rows(entry.get("table_array"))
         cells = _cells(entry.get("highlighted_cell_ids"), rows)
         question, answer = _clean(entry.get("question")), _clean(entry.get("answer"))
-        heading = tuple(filter(None, (_clean(entry.get("table_page_title")), _clean(entry.get("table_section_title")))))
+        titles = (_clean(entry.get(name)) for name in ("table_page_title", "table_section_title"))
+        heading = tuple(filter(None, titles))
         if cells and question and answer and _fits(rows, heading):
             asked = Asked(question, answer, cells, free=True)
             items.append(Item(f"fetaqa/{int(entry.get('feta_id', 0))}", heading, rows, (asked,)))
@@ -98,7 +96,8 @@ def wiki_tables(data: Path) -> tuple[Item, ...]:
 
 def _copied(question: str, answer: str, rows: Rows) -> Asked | None:
     """None unless exactly one cell says the answer, and the question does not ask for a count."""
-    where = [(y, x) for y, row in enumerate(rows) for x, text in enumerate(row) if text.lower() == answer.lower()]
+    texts = [((y, x), text.lower()) for y, row in enumerate(rows) for x, text in enumerate(row)]
+    where = [cell for cell, text in texts if text == answer.lower()]
     if not question or not answer or len(where) != 1 or where[0][0] == 0:
         return None
     if _COUNTED.search(question) and _NUMERAL.fullmatch(answer):
@@ -108,7 +107,8 @@ def _copied(question: str, answer: str, rows: Rows) -> Asked | None:
 
 def _fits(rows: Rows, heading: tuple[str, ...]) -> bool:
     texts = [text for row in rows for text in row] + list(heading)
-    if len(rows) < 2 or not 1 < len(rows[0]) <= MAX_COLUMNS or sum(len(text.split()) for text in texts) > MAX_WORDS:
+    words = sum(len(text.split()) for text in texts)
+    if len(rows) < 2 or not 1 < len(rows[0]) <= MAX_COLUMNS or words > MAX_WORDS:
         return False
     letters = Counter(_drawable(c) for text in texts for c in text)
     return not letters[False] and max(Counter(rows[0]).values()) < 3
@@ -133,10 +133,8 @@ def _cells(data: Any, rows: Rows) -> tuple[CellIndex, ...]:
     """Those of the highlighted cells that the table has, in reading order."""
     if not rows or not isinstance(data, list):
         return ()
-    pairs = [
-        tuple(pair) for pair in data if isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)
-    ]
-    return tuple(sorted({(y, x) for y, x in pairs if 0 <= y < len(rows) and 0 <= x < len(rows[0]) and rows[y][x]}))
+    cells = ((y, x) for y, row in enumerate(rows) for x, text in enumerate(row) if text)
+    return tuple(cell for cell in cells if list(cell) in data)
 
 
 def _clean(text: Any) -> str:
@@ -149,26 +147,15 @@ def _clean(text: Any) -> str:
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
     """The file's JSON objects, one a line."""
-    try:
-        with gzip.open(path, "rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise DocumentUnreadable(
-                f"{path.name} unpacks to more than {MAX_BYTES:,} bytes.", hint="Give a smaller file."
-            )
-        found = [json.loads(line) for line in raw.decode("utf-8").splitlines() if line.strip()]
-    except FileNotFoundError as error:
-        raise DocumentNotFound(
-            f"{path} is missing.", hint="Give the folder of tables, or set the weight `mrc` to 0."
-        ) from error
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise DocumentUnreadable(f"{path.name} is not gzipped JSON lines ({error}).", hint="Fetch it again.") from error
+    if not path.is_file():
+        hint = "Give the folder of tables, or set the weight `mrc` to 0."
+        raise DocumentNotFound(f"{path} is missing.", hint=hint)
+    found = [files.parsed(line, path.name) for line in files.gunzipped(path).splitlines() if line.strip()]
     return (entry for entry in found if isinstance(entry, dict))
 
 
 def _some(items: list[Item], data: Path) -> tuple[Item, ...]:
     if not items:
-        raise DocumentUnreadable(
-            f"no usable table in {data}.", hint="Give the folder of FeTaQA and WikiTableQuestions."
-        )
+        hint = "Give the folder of FeTaQA and WikiTableQuestions."
+        raise DocumentUnreadable(f"no usable table in {data}.", hint=hint)
     return tuple(items)

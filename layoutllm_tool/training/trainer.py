@@ -1,8 +1,8 @@
-"""One stage of training: a stream of examples, a folder of checkpoints. Resumable to the step, on one process or many.
+"""One stage of training: a stream of examples, a folder of checkpoints. Resumable to the step.
 
-Which parts learn is the stage's name (``freeze_for``). accelerate spreads a step's pages over the processes it was
-launched with; on one CPU or GPU it does nothing. What the pages are is *not* here: see ``data.py``; nor are whole runs
-of several stages: see ``run.py``.
+Which parts learn is the stage's name (``freeze_for``). accelerate spreads a step's pages over the processes
+it was launched with; on one CPU or GPU it does nothing. What the pages are is *not* here: see ``data.py``;
+nor are whole runs of several stages: see ``run.py``.
 """
 
 from __future__ import annotations
@@ -27,23 +27,25 @@ from torch.utils.data import DataLoader, Dataset
 from layoutllm_tool.errors import CheckpointMismatch, RecipeError, TrainingError
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
 from layoutllm_tool.model.processing import LayoutLLMProcessor
-from layoutllm_tool.training import lean, metrics
+from layoutllm_tool.training import fused_llama, metrics
 from layoutllm_tool.training.packing import Packed, collate, pack
 from layoutllm_tool.training.recipe import FRESH, Stage
 from layoutllm_tool.training.schema import Example
 
+Report = Callable[[dict[str, float]], None]
+"""Called after every step with its metrics."""
+PAGE_INPUTS = ("pixel_values", "page_ids", "page_bbox", "page_mask", "masked")
 ADAPTED = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 """The language model's linear layers."""
 
 
 def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
-    """Freezes what the stage leaves alone, and gives the language model its adapter where the stage has one."""
+    """Freeze what the stage leaves alone, and add the language model's adapter where it has one."""
     if stage.lora_rank and stage.name != "pretraining" and not hasattr(model.language_model, "peft_config"):
         from peft import LoraConfig, get_peft_model
 
-        adapter = LoraConfig(
-            r=stage.lora_rank, lora_alpha=stage.lora_alpha, target_modules=ADAPTED, task_type="CAUSAL_LM"
-        )
+        shape = {"r": stage.lora_rank, "lora_alpha": stage.lora_alpha}
+        adapter = LoraConfig(target_modules=ADAPTED, task_type="CAUSAL_LM", **shape)
         model.language_model = get_peft_model(model.language_model, adapter)
     model.freeze_for(stage.name)
     adapted = hasattr(model.language_model, "peft_config")
@@ -52,11 +54,8 @@ def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
     if adapted and stage.name != "pretraining":
         (rank,) = {config.r for config in model.language_model.peft_config.values()}
         if rank != stage.lora_rank:
-            raise RecipeError(
-                f"the weights' adapter has rank {rank}, the recipe says {stage.lora_rank}.",
-                hint=f"Set lora_rank={rank}.",
-            )
-    if adapted and stage.name != "pretraining":
+            reason = f"the weights' adapter has rank {rank}, the recipe says {stage.lora_rank}."
+            raise RecipeError(reason, hint=f"Set lora_rank={rank}.")
         for name, parameter in model.language_model.named_parameters():
             parameter.requires_grad_("lora_" in name)
     elif stage.name == "sft":
@@ -67,8 +66,8 @@ def prepare(model: LayoutLLMForConditionalGeneration, stage: Stage) -> None:
 
 def without_features(model: LayoutLLMForConditionalGeneration) -> None:
     """The text-only model of the ablation: encoder features add nothing, visual tokens are zero, for good."""
-    for part in (model.document_encoder, model.visual_projector, model.layout_projector, model.word_projection):
-        part.requires_grad_(False)
+    for part in ("document_encoder", "visual_projector", "layout_projector", "word_projection"):
+        getattr(model, part).requires_grad_(False)
     with torch.no_grad():
         for parameter in (model.gate, *model.visual_projector[2].parameters()):
             parameter.zero_()
@@ -76,26 +75,26 @@ def without_features(model: LayoutLLMForConditionalGeneration) -> None:
 
 
 class Learner(nn.Module):
-    """What is trained: a batch in, its loss out, through the fast forward where that covers the language model."""
+    """A batch in, its loss out, through ``fused_llama`` where that covers the language model."""
 
     def __init__(
         self, model: LayoutLLMForConditionalGeneration, *, fast: bool | None = None, autocast: bool = True
     ) -> None:
         super().__init__()
         self.model, self.autocast = model, autocast
-        self.fast = lean.covers(model.language_model) if fast is None else fast
+        self.fast = fused_llama.covers(model.language_model) if fast is None else fast
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         device = inputs["input_ids"].device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.autocast):
             if not self.fast:
-                loss: Tensor = self.model(**inputs, use_cache=False).loss
-                return loss
-            page = {name: inputs.get(name) for name in ("pixel_values", "page_ids", "page_bbox", "page_mask", "masked")}
+                return self.model(**inputs, use_cache=False).loss  # type: ignore[no-any-return]
+            page = {name: inputs.get(name) for name in PAGE_INPUTS}
             has_page = page["pixel_values"] is not None or page["page_ids"] is not None
             features = self.model.encode_page(**page) if has_page else None
             embeds = self.model.embed(inputs["input_ids"], features, inputs["page_tokens"])
-            hidden = lean.decode(self.model.language_model, embeds, inputs["attention_mask"], inputs["position_ids"])
+            mask, positions = inputs["attention_mask"], inputs["position_ids"]
+            hidden = fused_llama.decode(self.model.language_model, embeds, mask, positions)
             return self.model.loss(hidden, inputs["labels"], inputs["segment_ids"])
 
 
@@ -104,7 +103,8 @@ def parameter_groups(model: nn.Module, stage: Stage) -> list[dict[str, Any]]:
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = next((f for part, f in FRESH.items() if name.startswith(part)), 1.0) if stage.fresh else 1.0
+            fresh = FRESH.items() if stage.fresh else ()
+            factor = next((f for part, f in fresh if name.startswith(part)), 1.0)
             decay = stage.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
     return [
@@ -122,7 +122,7 @@ def rate(stage: Stage, step: int) -> float:
 
 
 class _Batches(Dataset[Packed]):
-    """The micro-batches of one process, by number. Pages of which nothing can be asked are replaced by later ones."""
+    """The micro-batches of one process. Pages without questions are replaced by later ones."""
 
     def __init__(self, trainer: Trainer, first: int) -> None:
         self.at, self.stage, self.seed = trainer.examples, trainer.stage, trainer.seed
@@ -150,7 +150,7 @@ class _Batches(Dataset[Packed]):
 
 
 class Trainer:
-    """``examples(index)`` gives the index-th page of the stage, always the same one: that is what makes resuming exact.
+    """``examples(index)`` gives the index-th page of the stage, always the same one: resuming is exact.
 
     ``identity`` names recipe and data: a checkpoint of another identity is refused.
     """
@@ -168,32 +168,32 @@ class Trainer:
         identity: dict[str, Any] | None = None,
         accelerator: Accelerator | None = None,
     ) -> None:
-        self.model, self.processor, self.examples, self.stage, self.folder = model, processor, examples, stage, folder
-        self.seed, self.workers = seed, workers
+        self.model, self.processor, self.examples = model, processor, examples
+        self.stage, self.folder, self.seed, self.workers = stage, folder, seed, workers
         self.identity = {"stage": asdict(stage), "seed": seed, **(identity or {})}
         self.accelerator = accelerator or make_accelerator()
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         if (stage.pages_per_step // stage.batch) % self.world:
-            raise RecipeError(
-                f"{stage.pages_per_step} pages a step in batches of {stage.batch} do not spread over {self.world} processes."
-            )
+            pages = f"{stage.pages_per_step} pages a step in batches of {stage.batch}"
+            raise RecipeError(f"{pages} do not spread over {self.world} processes.")
         self.learner = self.accelerator.prepare_model(Learner(model))
         self.optimizer = AdamW(parameter_groups(model, stage), betas=(0.9, stage.beta2), fused=True)
         self.step = 0
         self.log: list[dict[str, float]] = []
 
-    def run(self, *, until: float = math.inf, report: Callable[[dict[str, float]], None] | None = None) -> bool:
-        """To the stage's end (True), or to the step during which ``until`` (``time.monotonic``) passes. Ends on a checkpoint."""
+    def run(self, *, until: float = math.inf, report: Report | None = None) -> bool:
+        """Train to the stage's end (True) or to ``until`` (``time.monotonic``); end on a checkpoint."""
         self.resume()
-        batches, saved = self._batches(), (self.step, time.monotonic())
+        batches, saved_step, saved_at = self._batches(), self.step, time.monotonic()
         while self.step < self.stage.steps and time.monotonic() < until:
             row = self.train_step(batches)
             self.log.append(row)
             if report:
                 report(row)
-            if self.step - saved[0] >= self.stage.checkpoint_steps and time.monotonic() - saved[1] >= self.stage.checkpoint_seconds:  # fmt: skip
+            waited = time.monotonic() - saved_at >= self.stage.checkpoint_seconds
+            if waited and self.step - saved_step >= self.stage.checkpoint_steps:
                 self.save()
-                saved = self.step, time.monotonic()
+                saved_step, saved_at = self.step, time.monotonic()
         self.save()
         return self.step >= self.stage.steps
 
@@ -224,10 +224,12 @@ class Trainer:
                 self.accelerator.backward(share)
             loss += share.detach()
             tokens, questions = tokens + packed.tokens, questions + packed.questions
-        # Clipped group by group: the gate's gradient, a sum over all page tokens, must not shrink everybody else's.
-        norm = max(nn.utils.clip_grad_norm_(g["params"], self.stage.clip) for g in self.optimizer.param_groups)
+        # Group by group: the gate's gradient, a sum over all page tokens, must not shrink the others'.
+        groups = self.optimizer.param_groups
+        norm = max(nn.utils.clip_grad_norm_(group["params"], self.stage.clip) for group in groups)
         if not math.isfinite(float(norm)):
-            raise TrainingError(f"the gradient at step {self.step + 1} is not finite.", hint="Lower the learning rate.")
+            hint = "Lower the learning rate."
+            raise TrainingError(f"the gradient at step {self.step + 1} is not finite.", hint=hint)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
@@ -241,13 +243,13 @@ class Trainer:
             "seconds": time.perf_counter() - started,
         }
 
-    # -- checkpoints ------------------------------------------------------------------------------------------------
+    # -- checkpoints -----------------------------------------------------------
 
     def trainable(self) -> dict[str, nn.Parameter]:
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def save(self) -> None:
-        """Written beside the last one and renamed over it: a kill leaves the old or the new, never half of one."""
+        """Write beside the last one and rename: a kill leaves the old or the new one whole."""
         from safetensors.torch import save_file
 
         self.accelerator.wait_for_everyone()
@@ -265,7 +267,7 @@ class Trainer:
         metrics.append(self.folder / "metrics.csv", self.log)
 
     def resume(self) -> bool:
-        """Continue from the folder's checkpoint; False where there is none. CheckpointMismatch if it is another run's."""
+        """Continue from the folder's checkpoint; False without one. CheckpointMismatch for another run's."""
         from safetensors import safe_open
 
         path = self.folder / "checkpoint.safetensors"
@@ -274,10 +276,9 @@ class Trainer:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             if json.loads(metadata["identity"]) != json.loads(json.dumps(self.identity)):
-                raise CheckpointMismatch(
-                    f"{self.folder} was made with another recipe or other data: {metadata['identity']}.",
-                    hint="Choose another folder, or the recipe it was made with.",
-                )
+                reason = f"{self.folder} was made with another recipe or other data: {metadata['identity']}."
+                hint = "Choose another folder, or the recipe it was made with."
+                raise CheckpointMismatch(reason, hint=hint)
             state: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         with torch.no_grad():
             for name, parameter in self.trainable().items():
@@ -287,7 +288,8 @@ class Trainer:
             if name.startswith("optimizer."):
                 _, number, key = name.split(".")
                 slots.setdefault(int(number), {})[key] = value
-        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
         self.step = int(metadata["step"])
         return True
 

@@ -17,7 +17,6 @@ from typing import Self
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, RecipeError, TrainingError
-from layoutllm_tool.training.mixture import TRAINING_RECEIPTS
 from layoutllm_tool.training.pretraining.document import ddd, tlr
 from layoutllm_tool.training.pretraining.drawn import Drawn
 from layoutllm_tool.training.pretraining.known import Known, Limits, Source, cut
@@ -27,6 +26,7 @@ from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet
 from layoutllm_tool.training.pretraining.region import dla, tu
 from layoutllm_tool.training.pretraining.segment import Mask, gli, mpi, mvlm
 from layoutllm_tool.training.pretraining.wikitables import WikiTables
+from layoutllm_tool.training.sampling import TRAINING_RECEIPTS
 from layoutllm_tool.training.schema import Example, Instruction
 
 _ATTEMPTS = 60

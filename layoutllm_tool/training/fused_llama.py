@@ -1,11 +1,12 @@
-"""The language model's forward and backward for training adapters: transformers' Llama, the same numbers, fewer passes.
+"""The language model's forward and backward for training adapters: transformers' Llama in fewer passes.
 
-With the base weights frozen, most of a training step outside the matrix products is casts and elementwise passes that
-autograd records one by one: LoRA's scale and sum, two dtype changes a layer, rotations, norms. Here each of these is one
-operation with a hand-written backward. Equal to transformers' forward and gradients (tested).
+With the base weights frozen, most of a training step outside the matrix products is casts and elementwise
+passes that autograd records one by one: LoRA's scale and sum, two dtype changes a layer, rotations, norms.
+Here each of these is one operation with a hand-written backward. Equal to transformers' forward and gradients
+(tested).
 
-Covered: Llama-architecture models without biases whose own weights are frozen and whose linear layers are plain or carry one
-peft LoRA adapter without dropout. Anything else goes through the model's own forward.
+Covered: Llama-architecture models without biases whose own weights are frozen and whose linear layers are
+plain or carry one peft LoRA adapter without dropout. Anything else goes through the model's own forward.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def decode(language_model: PreTrainedModel, embeds: Tensor, mask: Tensor, positi
         for layer in decoder.layers:
             x = x + _attend(layer.self_attn, _norm(x, layer.input_layernorm), mask, cos, sin)
             mlp, normed = layer.mlp, _norm(x, layer.post_attention_layernorm)
-            x = x + linear(_run(_SwiGLU, linear(normed, mlp.gate_proj), linear(normed, mlp.up_proj)), mlp.down_proj)
+            gated = _run(_SwiGLU, linear(normed, mlp.gate_proj), linear(normed, mlp.up_proj))
+            x = x + linear(gated, mlp.down_proj)
         return _norm(x, decoder.norm)
 
 
@@ -93,11 +95,11 @@ def _attend(attention: Any, x: Tensor, mask: Tensor, cos: Tensor, sin: Tensor) -
 def _mix(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """Scaled queries (B, H, L, E), keys and values (B, G, L, E), additive mask (B, 1, L, L) -> (B, H, L, E).
 
-    On CPU the fused attention with a mask takes three times as long as the products written out; heads that share a key
-    are one long query.
+    On CPU the fused attention with a mask takes three times as long as the products written out; heads that
+    share a key are one long query.
     """
     if q.device.type != "cpu":
-        share = q.shape[1] // k.shape[1]  # written out: no fused kernel takes a mask and grouped heads together
+        share = q.shape[1] // k.shape[1]  # no fused kernel takes a mask and grouped heads together
         k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
     rows, heads, length, size = q.shape
