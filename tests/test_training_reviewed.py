@@ -181,7 +181,7 @@ def test_documents_of_a_registrys_validation_set_are_not_trained_on(batch: Path,
     found = stage_examples(recipe, recipe.stages[0], sources)
     assert isinstance(found, Rehearsed)
     assert [example.source for example in found.reviewed.examples] == ["002.pdf/1"]
-    assert found.reviewed.left_out == {"its document is in the frozen set": 2}
+    assert found.reviewed.left_out == {"its document is in the validation set": 2}
     assert _validated_documents(None) == frozenset()
 
 

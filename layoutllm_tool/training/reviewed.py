@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
-from layoutllm_tool.batch.store import Store
+from layoutllm_tool.batch.store import ReviewRecord, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentError, RecipeError
