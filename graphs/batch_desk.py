@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from dataclasses import field as default
 from typing import Any
 
-from graphs.plan import Plan
-from graphs.planner import plan_task
+from graphs.planning.plan import Plan
+from graphs.planning.planner import plan_task
 from graphs.runs import carry_out
 from graphs.serde import DataSaver
 from graphs.state import Answer, Context, Request

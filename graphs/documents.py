@@ -12,7 +12,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Overwrite, Send
 from typing_extensions import TypedDict
 
-from graphs import asking
+from graphs import tool_calls
 from graphs.state import Context, Outcome, Request
 from graphs.workflow import build_workflow
 
@@ -43,11 +43,11 @@ def build_documents() -> StateGraph[_All, Context, Several, Outcomes]:
     workflow = build_workflow().compile()
 
     def document(request: Request) -> dict[str, Any]:
-        done = workflow.invoke(request, context=asking.context())
+        done = workflow.invoke(request, context=tool_calls.context())
         return {"outcomes": {request["document"]: done}}
 
     async def adocument(request: Request) -> dict[str, Any]:
-        done = await workflow.ainvoke(request, context=asking.context())
+        done = await workflow.ainvoke(request, context=tool_calls.context())
         return {"outcomes": {request["document"]: done}}
 
     graph = StateGraph(_All, context_schema=Context, input_schema=Several, output_schema=Outcomes)

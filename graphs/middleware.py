@@ -18,10 +18,10 @@ from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import ToolMessage
 from langgraph.types import Command
 
-from graphs.planner import question_of
+from graphs.planning.planner import question_of
 from graphs.question import best_of
-from graphs.reflection import Attempt
-from graphs.reflector import MOST_ROUNDS, reflect
+from graphs.reflection.reflector import MOST_ROUNDS, reflect
+from graphs.reflection.types import Attempt
 from graphs.state import Attempted
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.tool import LayoutLLMTool

@@ -18,13 +18,13 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict
 
-from graphs import asking
-from graphs.columns import column_of
+from graphs import tool_calls
 from graphs.events import CheckEvent, CorrectionEvent, QuestionEvent, VerdictEvent, tell
-from graphs.plan import Constraint, PlannedQuestion
-from graphs.reflection import Attempt, Reflection
-from graphs.reflector import best, reflect
-from graphs.second_look import Look, build_second_look
+from graphs.planning.plan import Constraint, PlannedQuestion
+from graphs.reflection.columns import column_of
+from graphs.reflection.reflector import best, reflect
+from graphs.reflection.second_opinion import Look, build_second_look
+from graphs.reflection.types import Attempt, Reflection
 from graphs.state import Attempted, Context, Found, Job
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -69,11 +69,11 @@ def build_question() -> CompiledStateGraph[Any, Context, Job, Dealt]:
 
 
 def _ask(state: QuestionState) -> dict[str, Any]:
-    return _asked(state, asking.ask(state["name"], _arguments(state)))
+    return _asked(state, tool_calls.ask(state["name"], _arguments(state)))
 
 
 async def _aask(state: QuestionState) -> dict[str, Any]:
-    return _asked(state, await asking.aask(state["name"], _arguments(state)))
+    return _asked(state, await tool_calls.aask(state["name"], _arguments(state)))
 
 
 def _arguments(state: QuestionState) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _arguments(state: QuestionState) -> dict[str, Any]:
     return arguments | {"correction": state["correction"]} if state["correction"] else arguments
 
 
-def _asked(state: QuestionState, reply: asking.Reply) -> dict[str, Any]:
+def _asked(state: QuestionState, reply: tool_calls.Reply) -> dict[str, Any]:
     attempts, calls = _attempts(state), _calls(state) + 1
     if reply.cot is None:
         found = _settled(state, attempts, calls, error=reply.error)
@@ -109,7 +109,7 @@ def _reflect(state: QuestionState) -> dict[str, Any]:
     if reflection.correction is not None:
         return {"attempts": attempts, "correction": reflection.correction.to_json()}
     found = {"attempts": attempts, "correction": None}
-    if reflection.verdict != "satisfied" and state["by"] == "reader" and asking.context().second_look:
+    if reflection.verdict != "satisfied" and state["by"] == "reader" and tool_calls.context().second_look:
         return found
     return found | {"found": {state["name"]: _settled(state, attempts, _calls(state))}}
 
@@ -123,7 +123,7 @@ def _after_reflecting(state: QuestionState) -> str:
 
 
 def _document(state: QuestionState) -> Document:
-    return asking.tool().look(state["document"], _question(state).page or state["page"])
+    return tool_calls.tool().look(state["document"], _question(state).page or state["page"])
 
 
 def _widened(state: QuestionState, document: Document) -> QuestionState:
@@ -146,8 +146,8 @@ def _reflection(state: QuestionState, document: Document) -> Reflection:
         tried=tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"]),
         others=_others(state), constraints=_constraints(state),
     )  # fmt: skip
-    rounds = 1 if state["by"] == "person" else asking.context().rounds
-    return reflect(attempt, checks=asking.checks(), rounds=rounds, judge=asking.context().judge)
+    rounds = 1 if state["by"] == "person" else tool_calls.context().rounds
+    return reflect(attempt, checks=tool_calls.checks(), rounds=rounds, judge=tool_calls.context().judge)
 
 
 def report(name: str, cot: dict[str, Any], reflection: Reflection) -> None:

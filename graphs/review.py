@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from graphs.plan import Plan
+from graphs.planning.plan import Plan
 from graphs.state import Attempted, Found, Job
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.tool import CorrectionArgs

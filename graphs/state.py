@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict  # the schemas served are made by pydantic, which refuses typing's on 3.11
 
-from graphs.plan import Plan
-from graphs.reflection import Reflection
-from graphs.reflector import MOST_ROUNDS
+from graphs.planning.plan import Plan
+from graphs.reflection.reflector import MOST_ROUNDS
+from graphs.reflection.types import Reflection
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.tool import LayoutLLMTool
 

@@ -18,13 +18,13 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Overwrite, Send, interrupt
 
-from graphs import asking
+from graphs import tool_calls
 from graphs.events import PlanEvent, tell
-from graphs.plan import Plan, PlannedQuestion
-from graphs.planner import Planned, aplan_task, plan_task, render
+from graphs.planning.plan import Plan, PlannedQuestion
+from graphs.planning.planner import Planned, aplan_task, plan_task, render
 from graphs.question import build_question
+from graphs.reflection.cross_field import asettle, constrained, settle
 from graphs.review import Approval, Review, decided, read_reply, shown
-from graphs.settling import asettle, constrained, settle
 from graphs.state import Answer, Context, Found, Job, Outcome, Request, State, correction_in, cots_in, plan_in
 from layoutllm_tool.cot import Correction, LayoutCoT
 
@@ -58,11 +58,11 @@ def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
 
 def plan(state: State) -> dict[str, Any]:
     """The task as a plan. LayoutLLMError where nothing can be made of it."""
-    return _planned(plan_task(state["task"], model=asking.context().planner))
+    return _planned(plan_task(state["task"], model=tool_calls.context().planner))
 
 
 async def aplan(state: State) -> dict[str, Any]:
-    return _planned(await aplan_task(state["task"], model=asking.context().planner))
+    return _planned(await aplan_task(state["task"], model=tool_calls.context().planner))
 
 
 def _planned(planned: Planned) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _planned(planned: Planned) -> dict[str, Any]:
 
 
 def _to_approve(state: State) -> str:
-    return "approve" if asking.context().approve else "dispatch"
+    return "approve" if tool_calls.context().approve else "dispatch"
 
 
 def approve(state: State) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _to_mend(state: State) -> list[Send] | str:
     if mends:
         jobs = {name: _job(state, plan, cots, name, settling=True) for name in mends}
         return [Send("question", {**jobs[name], "correction": mend}) for name, mend in mends.items()]
-    doubtful = [name for name in found if _doubtful(found[name])] if asking.context().review else []
+    doubtful = [name for name in found if _doubtful(found[name])] if tool_calls.context().review else []
     return [Send("review", _job(state, plan, cots, name)) for name in doubtful] or "finish"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphs.plan import Constraint, PlannedQuestion
-from graphs.reflection import Attempt, Finding
+from graphs.planning.plan import Constraint, PlannedQuestion
+from graphs.reflection.types import Attempt, Finding
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Operation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document
 from layoutllm_tool.testing import document_from_text

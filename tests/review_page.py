@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from graphs.planner import plan_task
+from graphs.planning.planner import plan_task
 from graphs.runs import carry_out, checkpoints
 from graphs.state import Context, Request
 from graphs.workflow import build_workflow

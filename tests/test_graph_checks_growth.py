@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from graphs.checks import CHECKS, Check
-from graphs.columns import column_of
-from graphs.reflection import Attempt
+from graphs.reflection.checks import CHECKS, Check
+from graphs.reflection.columns import column_of
+from graphs.reflection.types import Attempt
 from layoutllm_tool._lookup import MOST_KEY_LINES, places
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word

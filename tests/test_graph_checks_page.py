@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from graphs.checks import CHECKS
-from graphs.checks.grounding import doubt, grounding, refusal
-from graphs.checks.kinds import choices, key, kind, label, quoted_field
-from graphs.checks.look import spots
-from graphs.checks.places import agreement, ambiguity, spatial, where_asked
+from graphs.reflection.checks import CHECKS
+from graphs.reflection.checks.context import spots
+from graphs.reflection.checks.grounding import doubt, grounding, refusal
+from graphs.reflection.checks.location import agreement, ambiguity, spatial, where_asked
+from graphs.reflection.checks.types import choices, key, kind, label, quoted_field
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.testing import document_from_text, page_from_text

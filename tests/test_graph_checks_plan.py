@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from graphs.checks.constraints import alike, constraints
-from graphs.plan import Constraint
-from graphs.reflection import Attempt
+from graphs.planning.plan import Constraint
+from graphs.reflection.checks.constraints import alike, constraints
+from graphs.reflection.types import Attempt
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.testing import document_from_text

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from graphs.parked import answer, attempts
-from graphs.planner import plan_task
+from graphs.planning.planner import plan_task
 from graphs.review import Review
 from graphs.runs import carry_out, checkpoints
 from graphs.state import Context, Request

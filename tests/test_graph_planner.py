@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, Field
 
-from graphs.plan import Constraint, Plan, PlannedQuestion
-from graphs.planner import LONGEST_TASK, Planned, aplan_task, plan_task, question_of, render
-from graphs.planning.tasks import draft_text
+from graphs.planning.plan import Constraint, Plan, PlannedQuestion
+from graphs.planning.planner import LONGEST_TASK, Planned, aplan_task, plan_task, question_of, render
+from graphs.planning.text_rules import draft_text
 from graphs.testing import ScriptedChatModel, Turn, call_tool
 from layoutllm_tool.errors import PlanError
 
@@ -657,7 +657,7 @@ async def test_the_rules_leave_the_event_loop_alone(monkeypatch: pytest.MonkeyPa
         threads.append(threading.current_thread().name)
         return draft_text(text)
 
-    monkeypatch.setattr("graphs.planner.draft_text", noted)
+    monkeypatch.setattr("graphs.planning.planner.draft_text", noted)
     assert (await aplan_task("Extract the total")).plan.questions
     assert threads and threads != [threading.current_thread().name]
 
@@ -823,6 +823,6 @@ def test_no_model_is_asked_about_what_is_no_task(task: Any) -> None:
 
 
 def test_importing_brings_in_no_graph_and_no_chat_model() -> None:
-    code = "import sys, graphs.planner\nprint(*[m for m in ('torch', 'transformers', 'langgraph', 'langchain_core') if m in sys.modules])"
+    code = "import sys, graphs.planning.planner\nprint(*[m for m in ('torch', 'transformers', 'langgraph', 'langchain_core') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []

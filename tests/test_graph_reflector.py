@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from langchain_core.messages import BaseMessage
 
-from graphs.checks import CHECKS
-from graphs.judge import prompt
-from graphs.plan import PlannedQuestion
-from graphs.reflection import Attempt, Finding, Reflection
-from graphs.reflector import MOST_ROUNDS, Tried, areflect, best, decide, reflect
+from graphs.planning.plan import PlannedQuestion
+from graphs.reflection.checks import CHECKS
+from graphs.reflection.judge import prompt
+from graphs.reflection.reflector import MOST_ROUNDS, Tried, areflect, best, decide, reflect
+from graphs.reflection.types import Attempt, Finding, Reflection
 from graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document

@@ -29,7 +29,7 @@ WHERE = "What is the vendor at the bottom left?"
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from graphs.plan import Plan, PlannedQuestion
+from graphs.planning.plan import Plan, PlannedQuestion
 from graphs.runs import carry_out, checkpoints
 from graphs.state import Context
 from graphs.workflow import build_workflow

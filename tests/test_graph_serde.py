@@ -20,7 +20,7 @@ from langgraph.types import Interrupt, Overwrite, Send
 
 from graphs.batch_desk import Desk, Settings
 from graphs.parked import answer, attempts
-from graphs.planner import plan_task
+from graphs.planning.planner import plan_task
 from graphs.review import Review
 from graphs.runs import carry_out, checkpoints
 from graphs.serde import MOST_BYTES, DataSerializer

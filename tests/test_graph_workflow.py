@@ -14,7 +14,7 @@ from langgraph.types import Command
 from PIL import Image, ImageDraw
 
 from graphs.documents import build_documents
-from graphs.plan import Constraint, Plan, PlannedQuestion
+from graphs.planning.plan import Constraint, Plan, PlannedQuestion
 from graphs.state import Answer, Context
 from graphs.testing import ScriptedChatModel, call_tool
 from graphs.workflow import build_workflow, make_graph

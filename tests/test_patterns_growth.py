@@ -10,9 +10,9 @@ from typing import Any, get_args
 
 import pytest
 
-from graphs.checks.values import amounts, dates
-from graphs.reflection import Attempt, Finding
-from graphs.reflector import areflect
+from graphs.reflection.checks.values import amounts, dates
+from graphs.reflection.reflector import areflect
+from graphs.reflection.types import Attempt, Finding
 from layoutllm_tool._lookup import _TYPES
 from layoutllm_tool.amounts import amount, spans
 from layoutllm_tool.answer_types import spans_of

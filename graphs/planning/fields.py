@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from graphs.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
+from graphs.planning.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.errors import PlanError
 

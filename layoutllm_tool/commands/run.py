@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """0 where every answer is satisfied or a person's, else 3: something stays doubtful. LayoutLLMError."""
     task = task_of(options)
     if options.plan:
-        from graphs.planner import plan_task, render
+        from graphs.planning.planner import plan_task, render
 
         sys.stdout.write(f"{render(plan_task(task).plan)}\n")
         return 0

@@ -19,7 +19,7 @@ from layoutllm_tool.evaluation.rows import Question, Row, score
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
-    from graphs.plan import Plan
+    from graphs.planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def deal(
 
 def plan_of(questions: Sequence[Question]) -> Plan:
     """The questions as they stand; what they should be answered with is guessed from their words, as for any user's question."""
-    from graphs.plan import Plan
-    from graphs.planner import question_of
+    from graphs.planning.plan import Plan
+    from graphs.planning.planner import question_of
 
     return Plan(
         questions=[question_of(q.text).model_copy(update={"name": f"q{n}"}) for n, q in enumerate(questions, start=1)]

@@ -86,7 +86,7 @@ def run_set(setting: Setting) -> int:
 
 def _run_loop(setting: Setting, items: Sequence[asking.Item]) -> int:
     """The workflow on a set: whole, and without each check where that is wanted."""
-    from graphs.checks import CHECKS
+    from graphs.reflection.checks import CHECKS
 
     chosen = setting.arguments
     left_out = [(), *((check.__name__,) for check in CHECKS)] if chosen.each_check else [()]

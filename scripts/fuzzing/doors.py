@@ -153,7 +153,7 @@ def _is_list(data: bytes, door: str) -> bool:
 
 
 def _task(data: bytes) -> Outcome:
-    from graphs.planner import plan_task, render
+    from graphs.planning.planner import plan_task, render
 
     planned = plan_task(json.loads(data))
     _printable(render(planned.plan))
@@ -163,7 +163,7 @@ def _task(data: bytes) -> Outcome:
 
 def _model(data: bytes) -> Outcome:
     """A chat model's plan for a task that rules don't understand: it is taken, or the rules' is."""
-    from graphs.planner import plan_task, render
+    from graphs.planning.planner import plan_task, render
     from graphs.testing import ScriptedChatModel, call_tool
 
     said = json.loads(data)

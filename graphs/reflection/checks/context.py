@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from graphs.checks.values import dates
-from graphs.plan import SEPARATOR
-from graphs.reflection import Attempt
+from graphs.planning.plan import SEPARATOR
+from graphs.reflection.checks.values import dates
+from graphs.reflection.types import Attempt
 from layoutllm_tool._lookup import Found, places
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of

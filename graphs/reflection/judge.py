@@ -12,8 +12,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from graphs.checks.look import area_lines, read_pages
-from graphs.reflection import Attempt, Finding
+from graphs.reflection.checks.context import area_lines, read_pages
+from graphs.reflection.types import Attempt, Finding
 from layoutllm_tool.cot import StepName
 from layoutllm_tool.tool_content import quote
 

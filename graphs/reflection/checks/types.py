@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from graphs.checks.look import (
+from graphs.reflection.checks.context import (
     area_lines,
     asked,
     at_place,
@@ -23,8 +23,8 @@ from graphs.checks.look import (
     values,
     words_of,
 )
-from graphs.checks.values import dates
-from graphs.reflection import Attempt, Finding
+from graphs.reflection.checks.values import dates
+from graphs.reflection.types import Attempt, Finding
 from layoutllm_tool._lookup import places
 from layoutllm_tool.amounts import spans as amounts
 from layoutllm_tool.answer_types import spans_of

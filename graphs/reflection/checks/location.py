@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from graphs.checks.grounding import SURE
-from graphs.checks.look import (
+from graphs.reflection.checks.context import (
     answer_page,
     asked,
     at_place,
@@ -21,7 +20,8 @@ from graphs.checks.look import (
     standing,
     words_of,
 )
-from graphs.reflection import Attempt, Finding
+from graphs.reflection.checks.grounding import SURE
+from graphs.reflection.types import Attempt, Finding
 from layoutllm_tool._lookup import Found, places
 from layoutllm_tool.cot import SPATIAL_WORDS, Correction
 from layoutllm_tool.documents import search

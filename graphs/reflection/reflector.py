@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graphs.checks import CHECKS, Check
-from graphs.judge import ajudged, judged
-from graphs.reflection import Attempt, Finding, Reflection
+from graphs.reflection.checks import CHECKS, Check
+from graphs.reflection.judge import ajudged, judged
+from graphs.reflection.types import Attempt, Finding, Reflection
 from layoutllm_tool.cot import STEPS, Correction, LayoutCoT
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langgraph.prebuilt import ToolNode
 from langgraph.runtime import get_runtime
 
-from graphs.checks import CHECKS, Check
+from graphs.reflection.checks import CHECKS, Check
 from graphs.state import Context
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.tool import LayoutLLMTool

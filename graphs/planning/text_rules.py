@@ -9,9 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from graphs.plan import MOST_QUESTIONS
-from graphs.planning.checks import PREFIX, Check, parse_checks
 from graphs.planning.clauses import AND_CHECK, Clause, apart, clauses_of
+from graphs.planning.constraint_rules import PREFIX, Check, parse_checks
 from graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Draft, ask, known, one_line
 from graphs.planning.phrases import (
     DOC,
@@ -23,6 +22,7 @@ from graphs.planning.phrases import (
     release_quotes,
     take_pages,
 )
+from graphs.planning.plan import MOST_QUESTIONS
 from graphs.planning.questions import ASKING, LONGEST_QUESTION, WHAT_IS, read_question
 from layoutllm_tool.errors import PlanError
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from graphs.checks.values import amounts
-from graphs.plan import SEPARATOR, Constraint, PlannedQuestion
+from graphs.planning.plan import SEPARATOR, Constraint, PlannedQuestion
+from graphs.reflection.checks.values import amounts
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from graphs.plan import SEPARATOR, Constraint
+from graphs.planning.plan import SEPARATOR, Constraint
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.cot import Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Document

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphs import asking
-from graphs.checks.constraints import constraints
-from graphs.checks.grounding import grounding
+from graphs import tool_calls
 from graphs.question import report
-from graphs.reflection import Attempt, Reflection
-from graphs.reflector import decide, reflect
-from graphs.rereading import mend_sum
+from graphs.reflection.checks.constraints import constraints
+from graphs.reflection.checks.grounding import grounding
+from graphs.reflection.reflector import decide, reflect
+from graphs.reflection.rereading import mend_sum
+from graphs.reflection.types import Attempt, Reflection
 from graphs.state import Attempted, Found, State, correction_in, cots_in, plan_in
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -49,8 +49,8 @@ def _with_attempt(state: State, name: str, cots: Mapping[str, LayoutCoT], docume
     """What was read again stands: the sum speaks for it. Among the page's words it does not: those were misread."""
     found, cot = state["found"][name], cots[name]
     attempt = _attempt(state, name, cots, document)
-    checks = [check for check in asking.checks() if check is not grounding]
-    reflection = reflect(attempt, checks=checks, rounds=asking.context().rounds)
+    checks = [check for check in tool_calls.checks() if check is not grounding]
+    reflection = reflect(attempt, checks=checks, rounds=tool_calls.context().rounds)
     report(name, cot.to_json(), reflection)
     attempts = [*found["attempts"], Attempted(cot=cot.to_json(), correction=None, reflection=reflection.to_json())]
     return Found(**{**found, "attempts": attempts, "best": len(attempts) - 1, "verdict": reflection.verdict})
@@ -81,8 +81,8 @@ def _held(state: State, name: str) -> Found | None:
     known = Reflection.from_json(attempts[best]["reflection"])
     attempt = _attempt(state, name, cots, document)
     findings = [finding for finding in known.findings if finding.check != constraints.__name__]
-    findings += constraints(attempt) if constraints in asking.checks() else ()
-    reflection = decide(attempt, findings, rounds=asking.context().rounds)
+    findings += constraints(attempt) if constraints in tool_calls.checks() else ()
+    reflection = decide(attempt, findings, rounds=tool_calls.context().rounds)
     if reflection == known:
         return None
     report(name, attempts[best]["cot"], reflection)
@@ -95,7 +95,7 @@ def _document(state: State, names: Sequence[str]) -> Document | None:
     """The pages that these questions look at: the one they all name, else all."""
     pages = {plan_in(state).question(name).page or state.get("page") for name in names}
     try:
-        return asking.tool().look(state["document"], pages.pop() if len(pages) == 1 else None)
+        return tool_calls.tool().look(state["document"], pages.pop() if len(pages) == 1 else None)
     except LayoutLLMError:
         return None
 

@@ -18,7 +18,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict
 
-from graphs import asking
+from graphs import tool_calls
 from graphs.state import Context
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import LayoutLLMError
@@ -61,11 +61,11 @@ def build_second_look() -> CompiledStateGraph[Any, Context, Look, Seen]:
 
 def _reading(*, again: bool) -> RunnableLambda[LookState, dict[str, Any]]:
     def read(state: LookState) -> dict[str, Any]:
-        reader = asking.tool().reader
+        reader = tool_calls.tool().reader
         first = LayoutCoT.from_json(state["cot"])
         if reader is None or not first.areas:
             return {"readings": []}
-        document = asking.tool().look(state["document"], state["page"])
+        document = tool_calls.tool().look(state["document"], state["page"])
         try:
             found = CropReader(reader, again=again).ask_area(document, state["text"], first)
         except LayoutLLMError:  # a part that can't be read is no second opinion
@@ -83,7 +83,7 @@ def _critic(state: LookState) -> dict[str, Any]:
     readings = [LayoutCoT.from_json(data) for data in state.get("readings", [])]
     if not readings or first.page is None:
         return {"other": None, "looks": len(readings)}
-    page = asking.tool().look(state["document"], state["page"]).page(first.page)
+    page = tool_calls.tool().look(state["document"], state["page"]).page(first.page)
     found = compare(first, readings, page)
     other = found.preferred.to_json() if found.settled and found.preferred is not first else None
     return {"other": other, "looks": len(readings)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from graphs.checks.look import (
+from graphs.reflection.checks.context import (
     Copied,
     Spot,
     Written,
@@ -18,7 +18,7 @@ from graphs.checks.look import (
     shown,
     values,
 )
-from graphs.reflection import Attempt, Finding
+from graphs.reflection.types import Attempt, Finding
 from layoutllm_tool._lookup import Found
 from layoutllm_tool.cot import Correction
 

@@ -14,10 +14,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from graphs.checks.look import area_lines, look_at, read_pages, shown
-from graphs.checks.values import amounts, dates, misreading, to_the_cent
-from graphs.plan import Constraint
-from graphs.reflection import Attempt, Finding
+from graphs.planning.plan import Constraint
+from graphs.reflection.checks.context import area_lines, look_at, read_pages, shown
+from graphs.reflection.checks.values import amounts, dates, misreading, to_the_cent
+from graphs.reflection.types import Attempt, Finding
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT

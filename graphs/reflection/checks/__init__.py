@@ -27,11 +27,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from graphs.checks.constraints import constraints
-from graphs.checks.grounding import doubt, grounding, refusal
-from graphs.checks.kinds import choices, key, kind, label
-from graphs.checks.places import agreement, ambiguity, spatial
-from graphs.reflection import Attempt, Finding
+from graphs.reflection.checks.constraints import constraints
+from graphs.reflection.checks.grounding import doubt, grounding, refusal
+from graphs.reflection.checks.location import agreement, ambiguity, spatial
+from graphs.reflection.checks.types import choices, key, kind, label
+from graphs.reflection.types import Attempt, Finding
 
 Check = Callable[[Attempt], Iterable[Finding]]
 """Pure: the same attempt always gets the same findings, and nothing is changed. Its ``__name__`` is its findings' ``check``."""

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
-from graphs.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
 from graphs.planning.fields import Draft, first_error, one_line
 from graphs.planning.phrases import hold_quotes
+from graphs.planning.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
 from graphs.planning.questions import ask_question
 from graphs.planning.schemas import draft_schema, is_schema
 from graphs.planning.size import check_size
-from graphs.planning.tasks import draft_list, draft_text
+from graphs.planning.text_rules import draft_list, draft_text
 from layoutllm_tool.errors import PlanError
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _as_plan(task: Mapping[str, Any]) -> Plan:
     try:
         return Plan.model_validate(dict(task))
     except ValidationError as error:
-        raise PlanError(f"this is no plan: {first_error(error)}.", hint="See graphs.plan.Plan.") from error
+        raise PlanError(f"this is no plan: {first_error(error)}.", hint="See graphs.planning.plan.Plan.") from error
 
 
 def _schema_of(task: type[BaseModel]) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from graphs.plan import Constraint, PlannedQuestion
+from graphs.planning.plan import Constraint, PlannedQuestion
 from layoutllm_tool.cot import Correction, LayoutCoT, StepName
 from layoutllm_tool.documents.geometry import Document
 
