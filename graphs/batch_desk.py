@@ -18,11 +18,12 @@ from dataclasses import asdict, dataclass, replace
 from dataclasses import field as default
 from typing import Any
 
+from graphs.context import Context
 from graphs.planning.plan import Plan
 from graphs.planning.planner import plan_task
 from graphs.runs import carry_out
 from graphs.serde import DataSaver
-from graphs.state import Answer, Context, Request
+from graphs.state import Answer, Request
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import Done, Field, worst
@@ -179,7 +180,7 @@ class Desk:
     def _carried_out(self, opened: _Opened, document: Document) -> Result:
         begun, given, work = time.monotonic(), self._settings, opened.work
         tool = LayoutLLMTool(reader=_InOrder(self._reader, given.plan, work.page), documents={work.name: document})
-        context = Context(tool=tool, rounds=given.rounds, second_look=given.second_look, review=True)
+        context = Context(tool=tool, max_attempts=given.rounds, second_opinion=given.second_look, review=True)
         request = Request(document=work.name, task=given.plan, page=work.page)
         outcome = carry_out(self._graph, request, thread=work.key, context=context, concurrency=1)
         interrupts = self._graph.get_state({"configurable": {"thread_id": work.key}}).interrupts
@@ -203,7 +204,7 @@ class _InOrder(ReaderAround):
         super().__init__(reader)
         self._open: dict[int | None, list[str]] = {}
         for question in Plan.model_validate(plan).questions:
-            if not question.needs:
+            if not question.depends_on:
                 self._open.setdefault(question.page or page, []).append(question.text)
         self._known: dict[tuple[str, int | None, str], LayoutCoT] = {}
 

@@ -16,11 +16,13 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from graphs.context import Context
 from graphs.question import build_question
+from graphs.reflection.types import Attempt, QuestionResult
 from graphs.review import Review, decided
 from graphs.runs import carry_out
 from graphs.serde import refusing_foreign
-from graphs.state import Attempted, Context, Found, Job, Request, check_cot, check_state, cots_in, plan_in
+from graphs.state import QuestionInput, Request, check_cot, check_state, cots_in, plan_in
 from graphs.workflow import build_workflow, standing
 from layoutllm_tool.batch.store import Field, Input, Store, worst
 from layoutllm_tool.cot import Area, Correction, Evidence, LayoutCoT
@@ -53,7 +55,7 @@ def answer(
     tool = LayoutLLMTool(reader=following, documents={source.name: document}, access=Access(roots=()))
     settings = store.settings
     context = Context(
-        tool=tool, rounds=settings.get("rounds", 3), second_look=settings.get("second_look", True), review=True
+        tool=tool, max_attempts=settings.get("rounds", 3), second_opinion=settings.get("second_look", True), review=True
     )
     graph = build_workflow().compile(checkpointer=saver)
     config: Any = {"configurable": {"thread_id": key}}
@@ -90,15 +92,15 @@ def _same(document: Document, sha256: str | None) -> Document:
     return document
 
 
-def _said(known: Mapping[str, Any], name: str, said: Review, context: Context, tool: LayoutLLMTool) -> Found:
+def _said(known: Mapping[str, Any], name: str, said: Review, context: Context, tool: LayoutLLMTool) -> QuestionResult:
     """Where the question stands after the word."""
     job = _job(known, name)
     if said.correction is None:
         found = decided(job, said)
         return _placed(found, job, tool) if said.answer is not None else found
     mend = Correction.from_json(_plain(said))
-    asked = Job(**{**job, "correction": mend.to_json()})
-    read: Found = build_question().invoke(asked, context=context)["found"][name]
+    asked = QuestionInput(**{**job, "correction": mend.to_json()})
+    read: QuestionResult = build_question().invoke(asked, context=context)["found"][name]
     if read["error"]:
         raise CorrectionError(read["error"])
     return read
@@ -115,14 +117,14 @@ def _plain(said: Review) -> dict[str, Any]:
     return data
 
 
-def _job(state: Mapping[str, Any], name: str) -> Job:
+def _job(state: Mapping[str, Any], name: str) -> QuestionInput:
     plan = plan_in(state)
     question, cots = plan.question(name), cots_in(state)
     answers = {other: cot.answer for other, cot in cots.items() if cot.answer is not None}
     constraints = [c for c in plan.constraints if name in c.names]
     others = {n: cots[n].to_json() for c in constraints for n in c.names if n in cots and n != name}
     mine = cots.get(name)
-    return Job(
+    return QuestionInput(
         document=state["document"], page=state.get("page"), name=name, question=question.model_dump(mode="json"),
         text=mine.question if mine else question.filled(answers), others=others,
         constraints=[c.model_dump(mode="json") for c in constraints], correction=None, by="person",
@@ -163,14 +165,14 @@ def _made(store: Store, fields: Sequence[Field], source: Input) -> dict[str, Any
     }  # fmt: skip
 
 
-def _found(answer: Mapping[str, Any]) -> Found:
+def _found(answer: Mapping[str, Any]) -> QuestionResult:
     findings = [
         {"check": "batch", "step": "answer", "reason": reason, "correction": None, "weight": 1.0}
         for reason in answer["reasons"]
     ]
     reflection = {"verdict": answer["verdict"], "findings": findings, "correction": None}
-    tried = [Attempted(cot=answer["cot"], correction=None, reflection=reflection)] if answer["cot"] else []
-    return Found(
+    tried = [Attempt(cot=answer["cot"], correction=None, reflection=reflection)] if answer["cot"] else []
+    return QuestionResult(
         attempts=tried, best=0 if tried else None, verdict=answer["verdict"], error=answer["error"], by=answer["by"],
         calls=answer["calls"],
     )  # fmt: skip
@@ -179,7 +181,7 @@ def _found(answer: Mapping[str, Any]) -> Found:
 # -- an answer by hand --------------------------------------------------------------------------------------------------
 
 
-def _placed(found: Found, job: Job, tool: LayoutLLMTool) -> Found:
+def _placed(found: QuestionResult, job: QuestionInput, tool: LayoutLLMTool) -> QuestionResult:
     """With its place on the page, where its words stand in one place only, or in the area that was looked at."""
     *before, last = found["attempts"]
     cot = LayoutCoT.from_json(last["cot"])
@@ -192,7 +194,7 @@ def _placed(found: Found, job: Job, tool: LayoutLLMTool) -> Found:
         return found
     lines = tuple(sorted({line for line, _ in one[0].words}))
     cot = replace(cot, evidence=tuple(one), areas=(Area(one[0].page, one[0].box, lines),))
-    return Found(**{**found, "attempts": [*before, Attempted(**{**last, "cot": cot.to_json()})]})
+    return QuestionResult(**{**found, "attempts": [*before, Attempt(**{**last, "cot": cot.to_json()})]})
 
 
 def _places(document: Document, text: str) -> list[Evidence]:

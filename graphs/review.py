@@ -7,7 +7,8 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from graphs.planning.plan import Plan
-from graphs.state import Attempted, Found, Job
+from graphs.reflection.types import Attempt, QuestionResult
+from graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.tool import CorrectionArgs
 
@@ -47,7 +48,7 @@ class Review(BaseModel):
         return self
 
 
-def shown(job: Job) -> dict[str, Any]:
+def shown(job: QuestionInput) -> dict[str, Any]:
     """The question, where its best answer stands, and what speaks against it."""
     found = _known(job)
     best = found["attempts"][found["best"]] if found["best"] is not None else None
@@ -60,19 +61,19 @@ def shown(job: Job) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def decided(job: Job, said: Review) -> Found:
+def decided(job: QuestionInput, said: Review) -> QuestionResult:
     """Where the question stands once a person has accepted the answer or written it: satisfied, by them."""
     found = _known(job)
-    done = Found(**{**found, "verdict": "satisfied", "by": "person", "error": None})
+    done = QuestionResult(**{**found, "verdict": "satisfied", "by": "person", "error": None})
     if said.accept:
         return done
     nothing: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
-    written = Attempted(cot=_written(job, found, said.answer), correction=None, reflection=nothing)
+    written = Attempt(cot=_written(job, found, said.answer), correction=None, reflection=nothing)
     attempts = [*found["attempts"], written]
-    return Found(**{**done, "attempts": attempts, "best": len(attempts) - 1})
+    return QuestionResult(**{**done, "attempts": attempts, "best": len(attempts) - 1})
 
 
-def _written(job: Job, found: Found, answer: str | None) -> dict[str, Any]:
+def _written(job: QuestionInput, found: QuestionResult, answer: str | None) -> dict[str, Any]:
     """A chain whose answer is a person's: certain, and copied from nowhere."""
     before = found["attempts"][-1]["cot"]["analysis"] if found["attempts"] else None
     analysis = before or {"kind": "other", "operation": "extraction", "key": ""}
@@ -80,7 +81,7 @@ def _written(job: Job, found: Found, answer: str | None) -> dict[str, Any]:
     return cot.to_json()
 
 
-def _known(job: Job) -> Found:
+def _known(job: QuestionInput) -> QuestionResult:
     if job["known"] is None:
         raise ValueError(f"the question {job['name']!r} has not been asked yet")
     return job["known"]

@@ -17,8 +17,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Interrupt
 
+from graphs.context import Context
 from graphs.serde import Checked, DataSaver, DataSerializer, refusing_foreign
-from graphs.state import Context, Outcome, Request, check_state
+from graphs.state import Outcome, Request, check_state
 from layoutllm_tool.errors import LayoutLLMError
 
 Reply = Callable[[dict[str, Any]], Any]

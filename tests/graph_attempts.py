@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphs.planning.plan import Constraint, PlannedQuestion
-from graphs.reflection.types import Attempt, Finding
+from graphs.reflection.types import CheckInput, Finding
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Operation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document
 from layoutllm_tool.testing import document_from_text
@@ -44,8 +44,8 @@ def _evidence(document: Document, text: str, *, whole: bool = False) -> tuple[Ev
     return tuple(found)
 
 
-def attempt(page: str | Document, answer: str | LayoutCoT | None = None, **fields: Any) -> Attempt:
-    """``fields`` of the Attempt, of its question (``text``, ``type``, ``many``, ...) and of its ``cot``."""
+def attempt(page: str | Document, answer: str | LayoutCoT | None = None, **fields: Any) -> CheckInput:
+    """``fields`` of the CheckInput, of its question (``text``, ``type``, ``many``, ...) and of its ``cot``."""
     document = document_from_text(page) if isinstance(page, str) else page
     own = {name: fields.pop(name) for name in ("earlier", "tried", "others", "constraints") if name in fields}
     asked = {
@@ -54,7 +54,7 @@ def attempt(page: str | Document, answer: str | LayoutCoT | None = None, **field
     text = fields.pop("text", "What is the total?")
     chain = answer if isinstance(answer, LayoutCoT) else cot(document, answer, question=text, **fields)
     question = planned(**{"name": "total", "text": text} | asked)
-    return Attempt(question, chain, document, **own)
+    return CheckInput(question, chain, document, **own)
 
 
 def planned(**fields: Any) -> PlannedQuestion:
@@ -67,7 +67,7 @@ def only(findings: Any) -> Finding:
     return finding
 
 
-def texts_in(tried: Attempt, finding: Finding) -> list[str]:
+def texts_in(tried: CheckInput, finding: Finding) -> list[str]:
     """The lines that the finding's boxes point at."""
     assert finding.correction is not None
     page = tried.document.page(finding.correction.page or 1)

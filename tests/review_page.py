@@ -12,9 +12,10 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from graphs.context import Context
 from graphs.planning.planner import plan_task
 from graphs.runs import carry_out, checkpoints
-from graphs.state import Context, Request
+from graphs.state import Request
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import Done, Field, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
@@ -52,7 +53,7 @@ def doubtful_batch(tmp_path: Path) -> tuple[Path, FakeReader]:
     with Store.open(folder, {"plan": plan, "rounds": 1}) as store, checkpoints(folder / "runs.sqlite") as saver:
         graph = build_workflow().compile(checkpointer=saver)
         tool = LayoutLLMTool(reader=reader, documents={str(file): document})
-        context = Context(tool=tool, rounds=1, second_look=False, review=True)
+        context = Context(tool=tool, max_attempts=1, second_opinion=False, review=True)
         outcome = carry_out(graph, Request(document=str(file), task=plan), thread=KEY, context=context)
         waiting = {i.value["name"] for i in graph.get_state({"configurable": {"thread_id": KEY}}).interrupts}
         store.enter([Input(0, str(file), None, KEY)])

@@ -18,8 +18,9 @@ import pytest
 from graphs.batch import RUNS, Batch, here
 from graphs.batch_desk import Settings
 from graphs.batch_pool import Shape, pool
+from graphs.context import Context
 from graphs.runs import carry_out, checkpoints
-from graphs.state import Context, Request
+from graphs.state import Request
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.sources import open_document, rows
 from layoutllm_tool.batch.tables import TIMINGS, write_tables
@@ -120,7 +121,7 @@ def test_what_waits_is_parked_and_goes_on_with_a_reply(tmp_path: Path) -> None:
         tool = LayoutLLMTool(reader=FakeReader(), documents={name: open_document(name)})
         outcome = carry_out(
             build_workflow().compile(checkpointer=saver), Request(document=name, task=task, page=None),
-            thread=parked["key"], context=Context(tool=tool, rounds=1, second_look=False, review=True),
+            thread=parked["key"], context=Context(tool=tool, max_attempts=1, second_opinion=False, review=True),
             reply=lambda _: {"correction": {"step": "area", "spatial": "bottom"}},
         )  # fmt: skip
     answer = next(answer for answer in outcome["answers"] if answer["name"] == parked["field"])

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from graphs.context import Context
 from graphs.parked import answer, attempts
 from graphs.planning.planner import plan_task
 from graphs.review import Review
 from graphs.runs import carry_out, checkpoints
-from graphs.state import Context, Request
+from graphs.state import Request
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import Done, Field, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
@@ -64,7 +65,7 @@ def parked(tmp_path: Path) -> Iterator[tuple[Store, object, Document, FakeReader
     with Store.open(tmp_path, {"plan": data, "rounds": 1}) as store, checkpoints(tmp_path / "runs.sqlite") as saver:
         tool = LayoutLLMTool(reader=reader, documents={"a.png": document})
         graph = build_workflow().compile(checkpointer=saver)
-        context = Context(tool=tool, rounds=1, second_look=False, review=True)
+        context = Context(tool=tool, max_attempts=1, second_opinion=False, review=True)
         outcome = carry_out(graph, Request(document="a.png", task=data), thread=KEY, context=context)
         waiting = {i.value["name"] for i in graph.get_state({"configurable": {"thread_id": KEY}}).interrupts}
         store.enter([Input(0, "a.png", None, KEY)])
@@ -180,7 +181,7 @@ def test_a_word_after_the_end_counts_where_it_makes_others_doubtful(tmp_path: Pa
     with Store.open(tmp_path, {"plan": data, "rounds": 1}) as store, checkpoints(tmp_path / "runs.sqlite") as saver:
         tool = LayoutLLMTool(reader=reader, documents={"a.png": document})
         graph = build_workflow().compile(checkpointer=saver)
-        context = Context(tool=tool, rounds=1, second_look=False, review=True)
+        context = Context(tool=tool, max_attempts=1, second_opinion=False, review=True)
         answers = carry_out(graph, Request(document="a.png", task=data), thread=KEY, context=context)["answers"]
         assert {a["verdict"] for a in answers} == {"satisfied"}
         store.enter([Input(0, "a.png", None, KEY)])

@@ -46,7 +46,7 @@ class PlannedQuestion(BaseModel):
     required: bool = Field(default=True, description="False where the document may well not say.")
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def depends_on(self) -> tuple[str, ...]:
         """The questions whose answers stand in the text."""
         return tuple(dict.fromkeys(_SLOT.findall(self.text)))
 
@@ -102,12 +102,12 @@ class Plan(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         known = {question.name for question in self.questions}
-        used = {name for question in self.questions for name in question.needs}
+        used = {name for question in self.questions for name in question.depends_on}
         used |= {name for constraint in self.constraints for name in constraint.names}
         if unknown := sorted(used - known):
             raise ValueError(f"no question is called {', '.join(unknown)}; known: {', '.join(sorted(known))}")
         try:
-            self.waves()
+            self.stages()
         except CycleError as error:
             raise ValueError(f"these questions wait for one another: {', '.join(map(str, error.args[1]))}") from None
         return self
@@ -116,9 +116,9 @@ class Plan(BaseModel):
         """KeyError where there is none of that name."""
         return {question.name: question for question in self.questions}[name]
 
-    def waves(self) -> list[list[str]]:
+    def stages(self) -> list[list[str]]:
         """Names by when they can be asked: everything in a wave at once, each wave after the ones before it."""
-        order = TopologicalSorter({question.name: question.needs for question in self.questions})
+        order = TopologicalSorter({question.name: question.depends_on for question in self.questions})
         order.prepare()
         found: list[list[str]] = []
         while order.is_active():

@@ -6,7 +6,6 @@ checked; a plan that won't do gives way to the rules' plan, with a note. Carryin
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -71,19 +70,6 @@ def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
     try:
         reply = model.with_structured_output(Plan).invoke(_messages(ready.said))
     except Exception as error:  # noqa: BLE001  a chat model's client raises what it likes, and the rules' plan is there
-        return ready.fall_back(f"it raised {type(error).__name__}: {_short(error)}")
-    return ready.judge(reply)
-
-
-async def aplan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
-    """As ``plan_task``, without blocking the event loop."""
-    ready = await asyncio.to_thread(_without_model, task, model)
-    if isinstance(ready, Planned):
-        return ready
-    assert model is not None
-    try:
-        reply = await model.with_structured_output(Plan).ainvoke(_messages(ready.said))
-    except Exception as error:  # noqa: BLE001  as above
         return ready.fall_back(f"it raised {type(error).__name__}: {_short(error)}")
     return ready.judge(reply)
 
@@ -246,7 +232,7 @@ def _question_line(number: int, question: PlannedQuestion) -> str:
         *([f"page {question.page}"] if question.page else []),
         *([] if question.required else ["may be missing"]),
         *([f"one of {', '.join(map(one_line, question.choices))}"] if question.choices else []),
-        *([f"after {', '.join(question.needs)}"] if question.needs else []),
+        *([f"after {', '.join(question.depends_on)}"] if question.depends_on else []),
     ]
     return f"{number}. {question.name} ({'; '.join(marks)}): {one_line(question.text)}"
 

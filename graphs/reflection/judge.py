@@ -1,19 +1,17 @@
-"""A chat model's opinion of an answer, kept apart from what corrects it: it marks, it mends nothing, and it may be wrong.
+"""A chat model's opinion of an answer: it marks, it corrects nothing, and it may be wrong.
 
-Any LangChain chat model with structured output will do. What the page and the answer say goes into the prompt as quoted, bounded
-data. A judge that fails or talks nonsense is noted and otherwise ignored.
+Any LangChain chat model with structured output will do. What the page and the answer say goes into the prompt as quoted,
+bounded data. A judge that fails or replies with no opinion is noted and otherwise ignored.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from graphs.reflection.checks.context import area_lines, read_pages
-from graphs.reflection.types import Attempt, Finding
+from graphs.reflection.types import CheckInput, Finding
 from layoutllm_tool.cot import StepName
 from layoutllm_tool.tool_content import quote
 
@@ -38,46 +36,30 @@ class Opinion(BaseModel):
     reason: str = Field("", max_length=500, description="One sentence.")
 
 
-def judged(model: BaseChatModel, attempt: Attempt) -> list[Finding]:
+def judged(model: BaseChatModel, given: CheckInput) -> list[Finding]:
     """Nothing where the judge agrees, a mark where it objects, a note of weight 0 where it gave no opinion."""
     try:
-        return _findings(model.with_structured_output(Opinion).invoke(prompt(attempt)))
+        opinion = Opinion.model_validate(model.with_structured_output(Opinion).invoke(prompt(given)))
     except Exception as error:  # noqa: BLE001  whatever a provider raises: an opinion must not cost the answer
-        return [_ignored(error)]
-
-
-async def ajudged(model: BaseChatModel, attempt: Attempt) -> list[Finding]:
-    """As ``judged``."""
-    try:
-        return _findings(await model.with_structured_output(Opinion).ainvoke(prompt(attempt)))
-    except Exception as error:  # noqa: BLE001  as above
-        return [_ignored(error)]
-
-
-def prompt(attempt: Attempt) -> list[BaseMessage]:
-    """The rules, then question, answer and lines, each quoted: the area's lines first, then the pages' until the bound."""
-    cot = attempt.cot
-    answer = "not in the document" if cot.answer is None else quote(cot.answer, 500)
-    lines = "\n".join(quote(text, _LONGEST_LINE) for text in _lines(attempt))
-    said = f"Question: {quote(cot.question, 500)}\nAnswer: {answer}\nLines of the document:\n{lines or 'none'}"
-    return [SystemMessage(_RULES), HumanMessage(said)]
-
-
-def _lines(attempt: Attempt) -> list[str]:
-    pages = read_pages(attempt)
-    area = area_lines(attempt.cot, pages)
-    everything = [((page.number, i), line.text) for page in pages for i, line in enumerate(page.lines or ())]
-    everything.sort(key=lambda entry: entry[0] not in area)  # stable: reading order within both parts
-    return [text for _, text in everything[:_MOST_LINES]]
-
-
-def _findings(said: Any) -> list[Finding]:
-    opinion = said if isinstance(said, Opinion) else Opinion.model_validate(said)
+        what = "its opinion could not be read" if isinstance(error, ValidationError) else type(error).__name__
+        return [Finding("judge", "answer", f"The judge was ignored: {what}.", weight=0.0)]
     if opinion.right:
         return []
     return [Finding("judge", opinion.step, f"The judge objects: {quote(opinion.reason, 300)}", weight=WEIGHT)]
 
 
-def _ignored(error: Exception) -> Finding:
-    what = "its opinion could not be read" if isinstance(error, ValidationError) else type(error).__name__
-    return Finding("judge", "answer", f"The judge was ignored: {what}.", weight=0.0)
+def prompt(given: CheckInput) -> list[BaseMessage]:
+    """The rules, then question, answer and lines, each quoted: the area's lines first, then the pages' until the bound."""
+    cot = given.cot
+    answer = "not in the document" if cot.answer is None else quote(cot.answer, 500)
+    lines = "\n".join(quote(text, _LONGEST_LINE) for text in _lines(given))
+    said = f"Question: {quote(cot.question, 500)}\nAnswer: {answer}\nLines of the document:\n{lines or 'none'}"
+    return [SystemMessage(_RULES), HumanMessage(said)]
+
+
+def _lines(given: CheckInput) -> list[str]:
+    pages = read_pages(given)
+    area = area_lines(given.cot, pages)
+    everything = [((page.number, i), line.text) for page in pages for i, line in enumerate(page.lines or ())]
+    everything.sort(key=lambda entry: entry[0] not in area)  # stable: reading order within both parts
+    return [text for _, text in everything[:_MOST_LINES]]

@@ -30,7 +30,7 @@ class _Place:
     """1 for what is added, -1 for the total."""
 
 
-def mend_sum(
+def reread_sum(
     constraint: Constraint, cots: Mapping[str, LayoutCoT], document: Document, *, engine: OCREngine | None = None
 ) -> tuple[str, LayoutCoT] | None:
     """(name, the answer as read again) where exactly one other reading of one amount makes the sum hold; else None.

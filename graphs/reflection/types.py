@@ -1,4 +1,4 @@
-"""What reflection says of one answer: findings, each naming the step at fault, and a verdict. The checks are ``reflector``."""
+"""The records of reflection: attempts at a question, what the checks are given, their findings, and the verdict."""
 
 from __future__ import annotations
 
@@ -6,25 +6,51 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from typing_extensions import TypedDict  # pydantic refuses typing's on 3.11
+
 from graphs.planning.plan import Constraint, PlannedQuestion
 from layoutllm_tool.cot import Correction, LayoutCoT, StepName
 from layoutllm_tool.documents.geometry import Document
 
 Verdict = Literal["satisfied", "needs_revision", "failed", "max_iterations_reached"]
-"""satisfied: nothing heavy speaks against the answer, though marks may be there. needs_revision: a correction is worth a try. failed: something speaks against it
-and no correction is left. max_iterations_reached: one is left, but the rounds are used up."""
+"""satisfied: no finding is heavy, though marks may be there. needs_revision: a correction is worth a try.
+failed: a finding is heavy and no correction is left. max_iterations_reached: one is left, but no attempt."""
+
+
+class Attempt(TypedDict):
+    """One attempt at a question, as plain JSON: the graph's state, the middleware and the batch keep it."""
+
+    cot: dict[str, Any]
+    correction: dict[str, Any] | None
+    """The correction that led to it."""
+    reflection: dict[str, Any]
+    """{} until it has been reflected on."""
+
+
+class QuestionResult(TypedDict):
+    """Where a question stands, as plain JSON."""
+
+    attempts: list[Attempt]
+    best: int | None
+    """An index of ``attempts``; without any, ``error`` says why."""
+    verdict: str
+    error: str | None
+    by: str
+    """Who decided last: "reader" or "person"."""
+    calls: int
+    """Calls of the tool, in all attempts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One answer and all that may be held against it. Nothing here is changed by a check."""
+class CheckInput:
+    """An answer and what it is checked against. Checks change nothing in it."""
 
     question: PlannedQuestion
     cot: LayoutCoT
     document: Document
-    """With its words; pixels only where a check looks at them."""
+    """With its words; checks look at no pixels."""
     earlier: tuple[LayoutCoT, ...] = ()
-    """Attempts at the same question before this one, first to last."""
+    """The other attempts at the same question, first to last."""
     tried: tuple[Correction, ...] = ()
     """The corrections that led from each attempt to the next."""
     others: Mapping[str, LayoutCoT] = field(default_factory=dict)
@@ -32,40 +58,45 @@ class Attempt:
     constraints: Sequence[Constraint] = ()
     """Those of the plan that name this question."""
 
+    @classmethod
+    def of(
+        cls, attempts: Sequence[Attempt], question: PlannedQuestion, document: Document, *, index: int = -1, **more: Any
+    ) -> CheckInput:
+        """The attempt at ``index`` (default: the last) beside the others. ``more``: ``others``, ``constraints``."""
+        cots = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]
+        cot = cots.pop(index)
+        tried = tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"])
+        return cls(question, cot, document, tuple(cots), tried, **more)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check holds against an answer."""
+    """What one check finds wrong with an answer."""
 
     check: str
     step: StepName
-    """Where it went wrong."""
+    """The step that went wrong."""
     reason: str
     """For a person; text from the page is quoted."""
     correction: Correction | None = None
-    """What might mend it; None where the check knows of nothing."""
+    """What might correct it; None where the check knows of nothing."""
     weight: float = 1.0
-    """0-1: how much it should count. Under 0.5 it marks an answer and never undoes a satisfied verdict."""
+    """0-1. Under 0.5 the finding marks an answer and never undoes a satisfied verdict."""
 
     def to_json(self) -> dict[str, Any]:
-        mend = self.correction.to_json() if self.correction else None
-        return {
-            "check": self.check,
-            "step": self.step,
-            "reason": self.reason,
-            "correction": mend,
-            "weight": self.weight,
-        }
+        correction = self.correction.to_json() if self.correction else None
+        named = {"check": self.check, "step": self.step, "reason": self.reason}
+        return {**named, "correction": correction, "weight": self.weight}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Finding:
-        mend = Correction.from_json(data["correction"]) if data["correction"] else None
-        return cls(data["check"], data["step"], data["reason"], mend, data["weight"])
+        correction = Correction.from_json(data["correction"]) if data["correction"] else None
+        return cls(data["check"], data["step"], data["reason"], correction, data["weight"])
 
 
 @dataclass(frozen=True, slots=True)
 class Reflection:
-    """All findings, and what follows from them."""
+    """All findings on an answer, and the verdict that follows."""
 
     verdict: Verdict
     findings: tuple[Finding, ...] = ()
@@ -73,10 +104,11 @@ class Reflection:
     """The one to try next; only with ``needs_revision``."""
 
     def to_json(self) -> dict[str, Any]:
-        mend = self.correction.to_json() if self.correction else None
-        return {"verdict": self.verdict, "findings": [f.to_json() for f in self.findings], "correction": mend}
+        correction = self.correction.to_json() if self.correction else None
+        findings = [finding.to_json() for finding in self.findings]
+        return {"verdict": self.verdict, "findings": findings, "correction": correction}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Reflection:
-        mend = Correction.from_json(data["correction"]) if data["correction"] else None
-        return cls(data["verdict"], tuple(map(Finding.from_json, data["findings"])), mend)
+        correction = Correction.from_json(data["correction"]) if data["correction"] else None
+        return cls(data["verdict"], tuple(map(Finding.from_json, data["findings"])), correction)

@@ -64,7 +64,7 @@ def deal(
     tick: Tick | None = None,
 ) -> list[Dealt]:
     """Every question of every document through the workflow. LayoutLLMError where a document can't be loaded."""
-    from graphs.state import Context
+    from graphs.context import Context
     from graphs.workflow import make_graph
     from layoutllm_tool.tool import LayoutLLMTool
 
@@ -72,7 +72,7 @@ def deal(
     for item in items:
         document = reader.load(item.path, words=item.words() if item.words else None)
         tool = LayoutLLMTool(reader=reader, documents={"document": document})
-        context = Context(tool=tool, rounds=rounds, second_look=second_look, without=tuple(without))
+        context = Context(tool=tool, max_attempts=rounds, second_opinion=second_look, disabled_checks=tuple(without))
         begun = time.perf_counter()
         task = plan_of(item.questions).model_dump(mode="json")
         state = graph.invoke({"document": "document", "task": task}, context=context)

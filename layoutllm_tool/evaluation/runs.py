@@ -89,7 +89,7 @@ def _run_loop(setting: Setting, items: Sequence[asking.Item]) -> int:
     from graphs.reflection.checks import CHECKS
 
     chosen = setting.arguments
-    left_out = [(), *((check.__name__,) for check in CHECKS)] if chosen.each_check else [()]
+    left_out = [(), *((name,) for name in CHECKS)] if chosen.each_check else [()]
     questions = sum(len(item.questions) for item in items)
     with report.progress("Asking", questions * (1 + len(left_out))) as tick:
         once = loop.deal(setting.reader, items, rounds=1, second_look=False, tick=tick)

@@ -180,7 +180,8 @@ def _printable(shown: str) -> None:
 
 def _carried_out(plan: Any) -> None:
     """Small plans, over a page that answers some of it."""
-    from graphs.state import Context, Request
+    from graphs.context import Context
+    from graphs.state import Request
     from graphs.workflow import build_workflow
     from layoutllm_tool import LayoutLLMTool
 
@@ -189,7 +190,7 @@ def _carried_out(plan: Any) -> None:
     page = document_from_text("Vendor:  Shop\nTotal:  12.50\nDate:  2 May 2024\nItems  4.00\n       8.50")
     tool = LayoutLLMTool(reader=FakeReader(), documents={"page": page})
     request = Request(document="page", task=plan.model_dump(mode="json"))
-    context = Context(tool=tool, rounds=2, second_look=False)
+    context = Context(tool=tool, max_attempts=2, second_opinion=False)
     json.dumps(build_workflow().compile().invoke(request, context=context)["answers"])
 
 

@@ -8,11 +8,11 @@
 | | area | it stands on a page, but not in the area | 0.6 beside the key, else a mark |
 | ``constraints`` | answer | a sum, equality or order of the plan does not hold, and this reading is most at fault | 0.9 where its area has the fitting value, else 0.6 |
 | | area | ... and the pages have the fitting value in one other place | 0.6 |
-| ``kind`` | answer | it does not look like the expected type; the area holds what does | 0.8 |
+| ``type`` | answer | it does not look like the expected type; the area holds what does | 0.8 |
 | | area | ... the place beside the key does | 0.6, else a mark |
 | ``choices`` | answer, area | it is none of the plan's choices | 0.8 or 0.6 |
 | ``label`` | analysis, area, answer | it is the key or another label | 0.8 to 0.5; a mark for titles |
-| ``doubt`` | answer | the calibrated confidence is under the threshold | 0.6, mends nothing |
+| ``confidence`` | answer | the calibrated confidence is under the threshold | 0.6, mends nothing |
 | ``agreement`` | area | the value beside the key, by coordinates alone, has no word in common with it | 0.55 at most |
 | ``refusal`` | area | no answer, though a value stands beside the key; or none and the plan requires one | 0.55 at most |
 | ``ambiguity`` | area | the key has several values and the question doesn't say which | a mark |
@@ -27,25 +27,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from graphs.reflection.checks.constraints import constraints
-from graphs.reflection.checks.grounding import doubt, grounding, refusal
-from graphs.reflection.checks.location import agreement, ambiguity, spatial
-from graphs.reflection.checks.types import choices, key, kind, label
-from graphs.reflection.types import Attempt, Finding
+from graphs.reflection.checks.constraints import check_constraints
+from graphs.reflection.checks.grounding import check_confidence, check_grounding, check_refusal
+from graphs.reflection.checks.location import check_agreement, check_ambiguity, check_spatial
+from graphs.reflection.checks.types import check_choices, check_key, check_label, check_type
+from graphs.reflection.types import CheckInput, Finding
 
-Check = Callable[[Attempt], Iterable[Finding]]
-"""Pure: the same attempt always gets the same findings, and nothing is changed. Its ``__name__`` is its findings' ``check``."""
+Check = Callable[[CheckInput], Iterable[Finding]]
+"""Pure: the same input always gets the same findings."""
 
-CHECKS: tuple[Check, ...] = (
-    key,
-    spatial,
-    grounding,
-    constraints,
-    kind,
-    choices,
-    label,
-    doubt,
-    agreement,
-    refusal,
-    ambiguity,
-)
+CHECKS: dict[str, Check] = {
+    "key": check_key,
+    "spatial": check_spatial,
+    "grounding": check_grounding,
+    "constraints": check_constraints,
+    "type": check_type,
+    "choices": check_choices,
+    "label": check_label,
+    "confidence": check_confidence,
+    "agreement": check_agreement,
+    "refusal": check_refusal,
+    "ambiguity": check_ambiguity,
+}
+"""In the order they run, by the name that their findings carry as ``check``."""

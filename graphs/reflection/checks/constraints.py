@@ -2,7 +2,7 @@
 
 Of a violated constraint one reading is most at fault: the one for which the page has, in its own area, the value that would mend
 it; else the one that a single misread digit would mend; else the least confident. Only that one is held to it, and only when it
-is the attempt's own question; the others get a mark. A constraint with an answer that is missing or can't be read says nothing.
+is the given's own question; the others get a mark. A constraint with an answer that is missing or can't be read says nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from graphs.planning.plan import Constraint
 from graphs.reflection.checks.context import area_lines, look_at, read_pages, shown
 from graphs.reflection.checks.values import amounts, dates, misreading, to_the_cent
-from graphs.reflection.types import Attempt, Finding
+from graphs.reflection.types import CheckInput, Finding
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT
@@ -45,40 +45,40 @@ class _Fault:
     """Only one value would do, so that the place where it stands speaks for itself."""
 
 
-def constraints(attempt: Attempt) -> Iterator[Finding]:
+def check_constraints(given: CheckInput) -> Iterator[Finding]:
     """Every constraint that names the question. Of a question for many values the answer is a column joined by "; "."""
-    said = {**attempt.others, attempt.question.name: attempt.cot}
-    for constraint in attempt.constraints:
+    said = {**given.others, given.question.name: given.cot}
+    for constraint in given.constraints:
         answers = {
             name: cot.answer for name, cot in said.items() if name in constraint.names and cot.answer is not None
         }
-        if attempt.question.name in answers and set(answers) == set(constraint.names):
+        if given.question.name in answers and set(answers) == set(constraint.names):
             reason, faults = _JUDGES[constraint.kind](constraint, answers)
             if faults:
-                yield _finding(attempt, said, reason, faults)
+                yield _finding(given, said, reason, faults)
 
 
-def _finding(attempt: Attempt, said: Mapping[str, LayoutCoT], reason: str, faults: Sequence[_Fault]) -> Finding:
+def _finding(given: CheckInput, said: Mapping[str, LayoutCoT], reason: str, faults: Sequence[_Fault]) -> Finding:
     taken = _taken(said)
-    offers = {f.name: _offered(attempt, said[f.name], taken, f) for f in faults}
+    offers = {f.name: _offered(given, said[f.name], taken, f) for f in faults}
     slips = {fault.name: _slip(said[fault.name].answer or "", fault.fitting) for fault in faults}
     # The first in the plan's order at a tie.
     most = min(faults, key=lambda f: (not offers[f.name], not slips[f.name], said[f.name].confidence))
     slip = f" ({slips[most.name]})" if slips[most.name] else ""
     reason = f"{reason} Most at fault is {most.name}: {most.fitting} would fit{slip}."
-    if most.name != attempt.question.name:
+    if most.name != given.question.name:
         return Finding("constraints", "answer", reason, weight=0.3)
     if offers[most.name]:
-        mend = Correction(step="answer", wrong=(attempt.cot.answer or "",))
+        mend = Correction(step="answer", wrong=(given.cot.answer or "",))
         return Finding("constraints", "answer", reason, mend, weight=0.9)
-    return _from_elsewhere(attempt, reason, most, taken)
+    return _from_elsewhere(given, reason, most, taken)
 
 
-def _from_elsewhere(attempt: Attempt, reason: str, fault: _Fault, taken: Taken) -> Finding:
+def _from_elsewhere(given: CheckInput, reason: str, fault: _Fault, taken: Taken) -> Finding:
     """Where the pages have the one fitting value just once, that is the place to look; else a person has to."""
-    lines = ((page, i, line) for page in read_pages(attempt) for i, line in enumerate(page.lines or ()))
+    lines = ((page, i, line) for page in read_pages(given) for i, line in enumerate(page.lines or ()))
     found = [(page, i) for page, i, line in lines if _free(taken, (page.number, i), fault) and _says(line, fault)]
-    if fault.exact and len(found) == 1 and not attempt.question.many:
+    if fault.exact and len(found) == 1 and not given.question.many:
         page, line = found[0]
         return Finding("constraints", "area", reason, look_at(page, (line,)), weight=0.6)
     return Finding("constraints", "answer", reason, weight=0.6)
@@ -99,9 +99,9 @@ def _free(taken: Taken, at: tuple[int, int], fault: _Fault) -> bool:
     return at not in taken or taken[at] <= {fault.name}
 
 
-def _offered(attempt: Attempt, cot: LayoutCoT, taken: Taken, fault: _Fault) -> bool:
+def _offered(given: CheckInput, cot: LayoutCoT, taken: Taken, fault: _Fault) -> bool:
     """Whether a reading's own area has a text that would mend the constraint."""
-    pages = {page.number: page for page in attempt.document.pages if page.lines is not None}
+    pages = {page.number: page for page in given.document.pages if page.lines is not None}
     area = [at for at in area_lines(cot, pages.values()) if _free(taken, at, fault)]
     return any(_says((pages[page].lines or ())[line], fault) for page, line in area)
 

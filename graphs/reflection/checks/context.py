@@ -13,7 +13,7 @@ from itertools import islice
 
 from graphs.planning.plan import SEPARATOR
 from graphs.reflection.checks.values import dates
-from graphs.reflection.types import Attempt
+from graphs.reflection.types import CheckInput
 from layoutllm_tool._lookup import Found, places
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of
@@ -49,38 +49,38 @@ def shown(text: str) -> str:
     return quote(text, _SHOWN)
 
 
-def asked(attempt: Attempt) -> str:
+def asked(given: CheckInput) -> str:
     """The question's own words: what other answers put into it is the document's and says nothing of where to look."""
-    return _SLOT.sub(" ", attempt.question.text)
+    return _SLOT.sub(" ", given.question.text)
 
 
-def values(attempt: Attempt) -> tuple[str, ...]:
+def values(given: CheckInput) -> tuple[str, ...]:
     """The answer's values: several, joined by "; ", where the question asks for many; none for None."""
-    answer = attempt.cot.answer
+    answer = given.cot.answer
     if answer is None:
         return ()
-    if not attempt.question.many:
+    if not given.question.many:
         return (answer,)
     return tuple(dict.fromkeys(part.strip() for part in answer.split(SEPARATOR) if part.strip()))
 
 
-def key_of(attempt: Attempt) -> str:
+def key_of(given: CheckInput) -> str:
     """What step 1 looks for; without its spatial words where no page has it with them ("vendor bottom left" -> "vendor")."""
-    key = attempt.cot.analysis.key
-    if any(contains(line.text, key) for page in read_pages(attempt) for line in page.lines or ()):
+    key = given.cot.analysis.key
+    if any(contains(line.text, key) for page in read_pages(given) for line in page.lines or ()):
         return key
     return " ".join(word for word in key.split() if plain(word) not in SPATIAL_WORDS)
 
 
-def read_pages(attempt: Attempt) -> tuple[Page, ...]:
+def read_pages(given: CheckInput) -> tuple[Page, ...]:
     """The pages with words that the question may look at."""
-    only = attempt.question.page
-    return tuple(p for p in attempt.document.pages if p.lines is not None and only in (None, p.number))
+    only = given.question.page
+    return tuple(p for p in given.document.pages if p.lines is not None and only in (None, p.number))
 
 
-def answer_page(attempt: Attempt) -> Page | None:
+def answer_page(given: CheckInput) -> Page | None:
     """The page that the answer, or its area, is on; None where there is none or it has no words."""
-    return next((p for p in read_pages(attempt) if p.number == attempt.cot.page), None)
+    return next((p for p in read_pages(given) if p.number == given.cot.page), None)
 
 
 def area_lines(cot: LayoutCoT, pages: Iterable[Page]) -> set[tuple[int, int]]:
@@ -141,19 +141,19 @@ def _apart(text: str, at: int) -> bool:
     return not (a.isdigit() and b.isdigit()) and not (a.isalpha() and b.isalpha())
 
 
-def standing(attempt: Attempt) -> list[Spot]:
+def standing(given: CheckInput) -> list[Spot]:
     """Where the answer was copied from; without evidence, wherever in its area it stands, or else anywhere."""
-    pages = {page.number: page for page in read_pages(attempt)}
+    pages = {page.number: page for page in read_pages(given)}
     copied = [
         Spot(pages[e.page], words)
-        for e in attempt.cot.evidence
+        for e in given.cot.evidence
         if e.page in pages and (words := _real(pages[e.page], e.words))
     ]
     if copied:
         return copied
     written = Written(pages.values())
-    anywhere = [spot for value in values(attempt) for spot in written.spots(value)]
-    area = area_lines(attempt.cot, pages.values())
+    anywhere = [spot for value in values(given) for spot in written.spots(value)]
+    area = area_lines(given.cot, pages.values())
     return [spot for spot in anywhere if within(spot, area)] or anywhere
 
 
@@ -161,10 +161,10 @@ class Copied:
     """Where values were copied from line by line, other lines left out between: an address beside a stamp. The page's own words, in
     their order, must spell a value: whole ones, but for the first's beginning and the last's end."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, given: CheckInput) -> None:
         self.spots: dict[tuple[str, ...], list[tuple[str, str, Spot]]] = defaultdict(list)
         """By the words between the first and the last."""
-        for spot in standing(attempt):
+        for spot in standing(given):
             words = _words(spot)
             if len(words) > 1 and list(spot.words) == sorted(spot.words):
                 self.spots[tuple(words[1:-1])].append((words[0], words[-1], spot))
@@ -189,17 +189,17 @@ def within(spot: Spot, area: set[tuple[int, int]]) -> bool:
     return all((spot.page.number, line) in area for line in spot.lines)
 
 
-def beside(attempt: Attempt, key: str) -> list[Found]:
+def beside(given: CheckInput, key: str) -> list[Found]:
     """What stands after, right of or under a line that holds the whole key: values of the expected type, no labels."""
-    found = [place for page in read_pages(attempt) for place in places(page, key)]
-    return [place for place in found if place.share == 1.0 and _is_value(attempt, place.text)]
+    found = [place for page in read_pages(given) for place in places(page, key)]
+    return [place for place in found if place.share == 1.0 and _is_value(given, place.text)]
 
 
-def _is_value(attempt: Attempt, text: str) -> bool:
+def _is_value(given: CheckInput, text: str) -> bool:
     if not plain(text) or any(map(is_label, text.split()[:_LABEL_WORDS])) or is_label(text):
         return False  # "DATE: May 5" beside "Code:" is the next field, and no code
-    choices = attempt.question.choices
-    return fits(attempt.question.type, text) and (not choices or any(same_words(text, choice) for choice in choices))
+    choices = given.question.choices
+    return fits(given.question.type, text) and (not choices or any(same_words(text, choice) for choice in choices))
 
 
 def is_label(text: str) -> bool:
@@ -225,9 +225,9 @@ def leads(expected: ExpectedType, text: str) -> bool:
     return any(not plain(text[:start]) for start, _ in spans_of(expected, text))
 
 
-def words_of(attempt: Attempt) -> set[tuple[int, int, int]]:
+def words_of(given: CheckInput) -> set[tuple[int, int, int]]:
     """(page, line, word) of all that the answer takes."""
-    return {(spot.page.number, *word) for spot in standing(attempt) for word in spot.words}
+    return {(spot.page.number, *word) for spot in standing(given) for word in spot.words}
 
 
 def overlaps(mine: Collection[tuple[int, int, int]], place: Found) -> bool:
@@ -235,10 +235,10 @@ def overlaps(mine: Collection[tuple[int, int, int]], place: Found) -> bool:
     return any((place.page.number, place.line, word) in mine for word in place.words)
 
 
-def others_beside(attempt: Attempt, key: str) -> list[Found]:
+def others_beside(given: CheckInput, key: str) -> list[Found]:
     """What stands beside the key, without what the answer takes."""
-    mine = words_of(attempt)
-    return [place for place in beside(attempt, key) if not overlaps(mine, place)]
+    mine = words_of(given)
+    return [place for place in beside(given, key) if not overlaps(mine, place)]
 
 
 def labelled(place: Found, key: str) -> bool:

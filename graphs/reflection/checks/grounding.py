@@ -18,7 +18,7 @@ from graphs.reflection.checks.context import (
     shown,
     values,
 )
-from graphs.reflection.types import Attempt, Finding
+from graphs.reflection.types import CheckInput, Finding
 from layoutllm_tool._lookup import Found
 from layoutllm_tool.cot import Correction
 
@@ -28,18 +28,18 @@ SURE = 0.7
 """From here on the reader, which weighs the same places among much else, is likelier right than a rule."""
 
 
-def grounding(attempt: Attempt) -> Iterator[Finding]:
+def check_grounding(given: CheckInput) -> Iterator[Finding]:
     """Each value of the answer must stand on a page, and in the area that step 2 named."""
-    pages = read_pages(attempt)
-    if not values(attempt):
+    pages = read_pages(given)
+    if not values(given):
         return
     if not pages:
         yield Finding("grounding", "answer", "The pages have no words to look the answer up in.", weight=0.3)
         return
-    written, copied = Written(pages), Copied(attempt)
-    found = {value: written.spots(value) or copied.spots_of(value) for value in values(attempt)}
+    written, copied = Written(pages), Copied(given)
+    found = {value: written.spots(value) or copied.spots_of(value) for value in values(given)}
     missing = tuple(value for value, where in found.items() if not where)
-    if attempt.cot.analysis.operation == "reasoning":
+    if given.cot.analysis.operation == "reasoning":
         if missing:
             yield Finding(
                 "grounding", "answer", f"{_list(missing)} was formed: no page says it word for word.", weight=0.2
@@ -48,14 +48,14 @@ def grounding(attempt: Attempt) -> Iterator[Finding]:
     if missing:
         mend = Correction(step="answer", wrong=missing)
         yield Finding("grounding", "answer", f"No page says {_list(missing)}.", mend)
-    yield from _outside(attempt, [where for where in found.values() if where])
+    yield from _outside(given, [where for where in found.values() if where])
 
 
-def _outside(attempt: Attempt, found: list[list[Spot]]) -> Iterator[Finding]:
-    area = area_lines(attempt.cot, read_pages(attempt))
+def _outside(given: CheckInput, found: list[list[Spot]]) -> Iterator[Finding]:
+    area = area_lines(given.cot, read_pages(given))
     for places in found:
         if area and not any(_touches(spot, area) for spot in places):
-            near = _next_to_key(attempt, places)
+            near = _next_to_key(given, places)
             count = f"{len(places)} place{'s' * (len(places) > 1)}"
             if near is None:
                 yield Finding(
@@ -73,9 +73,9 @@ def _touches(spot: Spot, area: set[tuple[int, int]]) -> bool:
     return any((spot.page.number, line) in area for line in spot.lines)
 
 
-def _next_to_key(attempt: Attempt, spots: Iterable[Spot]) -> tuple[Spot, Found] | None:
+def _next_to_key(given: CheckInput, spots: Iterable[Spot]) -> tuple[Spot, Found] | None:
     """The first of the spots that stands beside the key, and the place there."""
-    places = beside(attempt, key_of(attempt))
+    places = beside(given, key_of(given))
     by_line = {(place.page.number, place.line): at for at, place in reversed(list(enumerate(places)))}
     for spot in spots:
         near = [by_line[at] for line in spot.lines if (at := (spot.page.number, line)) in by_line]
@@ -84,34 +84,34 @@ def _next_to_key(attempt: Attempt, spots: Iterable[Spot]) -> tuple[Spot, Found] 
     return None
 
 
-def refusal(attempt: Attempt) -> Iterator[Finding]:
+def check_refusal(given: CheckInput) -> Iterator[Finding]:
     """ "Not in the document" where the page has the key with a value of the expected type beside it."""
-    if attempt.cot.answer is not None or not attempt.question.required:
+    if given.cot.answer is not None or not given.question.required:
         return
-    key = key_of(attempt)
-    found = [place for place in beside(attempt, key) if labelled(place, key)]
+    key = key_of(given)
+    found = [place for place in beside(given, key) if labelled(place, key)]
     beside_it = [place for place in found if place.relation in ("inside", "right of")]
     if not found:
         yield Finding("refusal", "area", "An answer is required and none was found.", weight=0.4)
         return
     best = (beside_it or found)[0]
-    strong = bool(beside_it) and attempt.cot.confidence < (
-        SURE if attempt.question.type in ("text", "name", "address") else 0.9
+    strong = bool(beside_it) and given.cot.confidence < (
+        SURE if given.question.type in ("text", "name", "address") else 0.9
     )
     reason = f"No answer, but {shown(best.text)} stands {best.relation} {shown(best.key)}."
     yield Finding("refusal", "area", reason, at_place(best), weight=0.55 if strong else 0.4)
 
 
-def doubt(attempt: Attempt, threshold: float = DOUBTFUL) -> Iterator[Finding]:
+def check_confidence(given: CheckInput, threshold: float = DOUBTFUL) -> Iterator[Finding]:
     """A calibrated confidence under the threshold: nothing to mend by itself, but an answer for a person to see.
 
     For another threshold put ``functools.partial(doubt, threshold=...)`` among the checks.
     """
-    confidence = attempt.cot.confidence
-    optional = attempt.cot.answer is None and not attempt.question.required
+    confidence = given.cot.confidence
+    optional = given.cot.answer is None and not given.question.required
     if not optional and not confidence >= threshold:  # a confidence that is no number is no confidence
         reason = f"The confidence is {confidence:.2f}, under {threshold:.2f}."
-        yield Finding("doubt", "answer", reason, weight=0.6)
+        yield Finding("confidence", "answer", reason, weight=0.6)
 
 
 def _list(texts: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ from graphs.reflection.checks.context import (
     words_of,
 )
 from graphs.reflection.checks.grounding import SURE
-from graphs.reflection.types import Attempt, Finding
+from graphs.reflection.types import CheckInput, Finding
 from layoutllm_tool._lookup import Found, places
 from layoutllm_tool.cot import SPATIAL_WORDS, Correction
 from layoutllm_tool.documents import search
@@ -33,80 +33,80 @@ _TYPED = ("date", "money", "number", "email", "phone")
 _REGIONS = {"top", "bottom", "left", "right", "center"}
 
 
-def spatial(attempt: Attempt) -> Iterator[Finding]:
+def check_spatial(given: CheckInput) -> Iterator[Finding]:
     """The answer stands outside of what the question's spatial words point at, and the key occurs there too."""
-    page, words = answer_page(attempt), where_asked(attempt)
-    if page is None or not words or attempt.question.many:
+    page, words = answer_page(given), where_asked(given)
+    if page is None or not words or given.question.many:
         return
-    key = key_of(attempt)
+    key = key_of(given)
     allowed = lines_at(page, words, key)
-    mine = {line for spot in standing(attempt) if spot.page.number == page.number for line in spot.lines}
+    mine = {line for spot in standing(given) if spot.page.number == page.number for line in spot.lines}
     if not allowed or not mine or mine & allowed:
         return
     keys = [i for i, line in enumerate(page.lines or ()) if contains(line.text, key)]
-    there = [place for place in beside(attempt, key) if place.page.number == page.number and place.line in allowed]
+    there = [place for place in beside(given, key) if place.page.number == page.number and place.line in allowed]
     reason = f"The question says {shown(words)}, the answer stands elsewhere; {shown(key)} occurs {len(keys)} times."
     # The reader counts occurrences of step 1's own key: where the page lacks it, "second" would tell it nothing.
-    counts = key == attempt.cot.analysis.key or not there or set(words.split()) <= _REGIONS
+    counts = key == given.cot.analysis.key or not there or set(words.split()) <= _REGIONS
     mend = Correction(step="area", page=page.number, spatial=words) if counts else at_place(there[0])
     yield Finding("spatial", "area", reason, mend, weight=0.9 if len(keys) > 1 and there else 0.3)
 
 
-def where_asked(attempt: Attempt) -> str:
+def where_asked(given: CheckInput) -> str:
     """The question's spatial words, in order, without those that are part of a label of the page ("last name", "right eye")."""
-    text = asked(attempt)
+    text = asked(given)
     words = re.findall(r"[\w'-]+", text.lower())
     if not set(words) & set(SPATIAL_WORDS):
         return ""
-    holds = holder(line.text for page in read_pages(attempt) for line in page.lines or ())
-    kept = [word for i, word in enumerate(words) if word in SPATIAL_WORDS and not _is_named(attempt, words, i, holds)]
+    holds = holder(line.text for page in read_pages(given) for line in page.lines or ())
+    kept = [word for i, word in enumerate(words) if word in SPATIAL_WORDS and not _is_named(given, words, i, holds)]
     return " ".join(kept) if kept and spatial_words(text) else ""
 
 
-def _is_named(attempt: Attempt, words: list[str], at: int, holds: Callable[[str], list[int]]) -> bool:
+def _is_named(given: CheckInput, words: list[str], at: int, holds: Callable[[str], list[int]]) -> bool:
     around = [(words[i], words[i + 1]) for i in (at - 1, at) if 0 <= i < len(words) - 1]
     pairs = [" ".join(pair) for pair in around if not any(word in SPATIAL_WORDS and word != words[at] for word in pair)]
     telling = [pair for pair in pairs if search.key_of(pair) == pair]
-    key = attempt.cot.analysis.key
+    key = given.cot.analysis.key
     return bool(contains(key, words[at]) and holds(key)) or any(holds(pair) for pair in telling)
 
 
-def ambiguity(attempt: Attempt) -> Iterator[Finding]:
+def check_ambiguity(given: CheckInput) -> Iterator[Finding]:
     """The key has different values in different places, and the question does not say which."""
-    if attempt.cot.answer is None or attempt.question.many or where_asked(attempt):
+    if given.cot.answer is None or given.question.many or where_asked(given):
         return
     first: dict[tuple[int, int], Found] = {}
-    for place in beside(attempt, key_of(attempt)):
+    for place in beside(given, key_of(given)):
         first.setdefault((place.page.number, place.key_line), place)
     texts = {plain(place.text): place.text for place in first.values()}
     if len(texts) > 1:
         few = ", ".join(shown(text) for text in list(texts.values())[:3])
-        reason = f"{shown(key_of(attempt))} stands in {len(first)} places, beside {few}."
+        reason = f"{shown(key_of(given))} stands in {len(first)} places, beside {few}."
         yield Finding("ambiguity", "area", reason, weight=0.2)
 
 
-def agreement(attempt: Attempt) -> Iterator[Finding]:
+def check_agreement(given: CheckInput) -> Iterator[Finding]:
     """A reading by coordinates alone, the value beside the key, has no word in common with the answer."""
-    key = key_of(attempt)
-    found = beside(attempt, key)
-    if attempt.cot.answer is None or attempt.question.many or not found or not standing(attempt):
+    key = key_of(given)
+    found = beside(given, key)
+    if given.cot.answer is None or given.question.many or not found or not standing(given):
         return
-    mine = words_of(attempt)
-    if any(overlaps(mine, place) or same_words(place.text, attempt.cot.answer) for place in found):
+    mine = words_of(given)
+    if any(overlaps(mine, place) or same_words(place.text, given.cot.answer) for place in found):
         return
     best = next((place for place in found if labelled(place, key)), found[0])
     reason = f"{shown(best.text)} stands {best.relation} {shown(best.key)}."
-    yield Finding("agreement", "area", reason, at_place(best), weight=_specific(attempt, best))
+    yield Finding("agreement", "area", reason, at_place(best), weight=_specific(given, best))
 
 
-def _specific(attempt: Attempt, best: Found) -> float:
+def _specific(given: CheckInput, best: Found) -> float:
     """One label on all pages and a value that only fits by chance speak loudly; a sure reader has weighed them already."""
-    key, expected = key_of(attempt), attempt.question.type
-    named = [place for page in read_pages(attempt) for place in places(page, key) if place.share == 1.0]
+    key, expected = key_of(given), given.question.type
+    named = [place for page in read_pages(given) for place in places(page, key) if place.share == 1.0]
     if len({(place.page.number, place.key_line) for place in named}) > 1 or not labelled(best, key):
         return 0.2
     open_ = expected in ("text", "address")
     if best.relation == "below" if open_ else not leads(expected, best.text):
         return 0.2
-    loud = expected in _TYPED and best.relation != "below" and attempt.cot.confidence < SURE
+    loud = expected in _TYPED and best.relation != "below" and given.cot.confidence < SURE
     return 0.55 if loud else 0.4
