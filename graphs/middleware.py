@@ -19,8 +19,9 @@ from langchain_core.messages import ToolMessage
 from langgraph.types import Command
 
 from graphs.planning.planner import question_of
+from graphs.reflection.checks.context import CheckInput
 from graphs.reflection.reflector import MAX_ATTEMPTS, best, reflect
-from graphs.reflection.types import Attempt, CheckInput
+from graphs.reflection.types import Attempt
 from layoutllm_tool.tool import LayoutLLMTool
 from layoutllm_tool.tool_content import quote
 

@@ -23,10 +23,11 @@ from langgraph.prebuilt import ToolNode
 from graphs.context import Context, checks, context, look_at_pages, page_of, tool
 from graphs.events import QuestionEvent, emit, emit_reflection
 from graphs.planning.plan import Constraint, PlannedQuestion
+from graphs.reflection.checks.context import CheckInput
 from graphs.reflection.columns import column_of
 from graphs.reflection.reflector import best, reflect
 from graphs.reflection.second_opinion import crop, enlarged, preferred
-from graphs.reflection.types import Attempt, CheckInput, QuestionResult
+from graphs.reflection.types import Attempt, QuestionResult
 from graphs.state import QuestionInput, QuestionOutput, QuestionState
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -119,7 +120,7 @@ def _route_after_reflect(state: QuestionState) -> str | list[str]:
 def _with_column(state: QuestionState, attempt: Attempt, document: Document) -> Attempt:
     """The attempt with all values of its column, where a list is asked for."""
     question = PlannedQuestion.model_validate(state["question"])
-    if not question.many:
+    if not question.is_list:
         return attempt
     cot = column_of(question, LayoutCoT.from_json(attempt["cot"]), document, **_other_fields(state))
     return Attempt(**{**attempt, "cot": cot.to_json()})

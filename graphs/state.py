@@ -152,7 +152,7 @@ def question_input(state: Mapping[str, Any], name: str, *, final: bool = False) 
     plan, cots = plan_in(state), cots_in(state)
     question = plan.question(name)
     answers = {other: cot.answer for other, cot in cots.items() if cot.answer is not None}
-    constraints = [c for c in plan.constraints if name in c.names] if final or question.many else []
+    constraints = [c for c in plan.constraints if name in c.names] if final or question.is_list else []
     others = {n: cots[n].to_json() for c in constraints for n in c.names if n in cots and n != name}
     return QuestionInput(
         document=state["document"], page=state.get("page"), name=name, question=question.model_dump(mode="json"),

@@ -97,7 +97,7 @@ def dispatch(state: State) -> Command[Any]:
     """
     plan = plan_in(state)
     needed = {name for question in plan.questions for name in question.depends_on}
-    last = [question.name for question in plan.questions if question.many and question.name not in needed]
+    last = [question.name for question in plan.questions if question.is_list and question.name not in needed]
     stages = [[name for name in stage if name not in last] for stage in plan.stages()]
     for stage in (*stages, last):
         if open_ := [name for name in stage if name not in state["found"]]:

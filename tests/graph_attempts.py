@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from graphs.planning.plan import Constraint, PlannedQuestion
-from graphs.reflection.types import CheckInput, Finding
+from graphs.reflection.checks.context import CheckInput
+from graphs.reflection.types import Finding
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Operation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document
 from layoutllm_tool.testing import document_from_text
@@ -45,11 +46,11 @@ def _evidence(document: Document, text: str, *, whole: bool = False) -> tuple[Ev
 
 
 def attempt(page: str | Document, answer: str | LayoutCoT | None = None, **fields: Any) -> CheckInput:
-    """``fields`` of the CheckInput, of its question (``text``, ``type``, ``many``, ...) and of its ``cot``."""
+    """``fields`` of the CheckInput, of its question (``text``, ``type``, ``is_list``, ...) and of its ``cot``."""
     document = document_from_text(page) if isinstance(page, str) else page
     own = {name: fields.pop(name) for name in ("earlier", "tried", "others", "constraints") if name in fields}
     asked = {
-        name: fields.pop(name) for name in ("name", "type", "page", "many", "choices", "required") if name in fields
+        name: fields.pop(name) for name in ("name", "type", "page", "is_list", "choices", "required") if name in fields
     }
     text = fields.pop("text", "What is the total?")
     chain = answer if isinstance(answer, LayoutCoT) else cot(document, answer, question=text, **fields)

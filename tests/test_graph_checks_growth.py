@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from graphs.reflection.checks import CHECKS, Check
+from graphs.reflection.checks.context import CheckInput
 from graphs.reflection.columns import column_of
-from graphs.reflection.types import CheckInput
 from layoutllm_tool._lookup import MOST_KEY_LINES, places
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
@@ -71,14 +71,14 @@ def found_elsewhere(page: Document) -> CheckInput:
 def many_values(page: Document) -> CheckInput:
     lines = page.pages[0].lines or ()
     answer = "; ".join(f"{i}.51" for i in range(len(lines)))
-    return attempt(page, answered(answer), text='What are the "Total"s?', type="money", many=True)
+    return attempt(page, answered(answer), text='What are the "Total"s?', type="money", is_list=True)
 
 
 def many_places(page: Document) -> CheckInput:
     lines = page.pages[0].lines or ()
     evidence = tuple(Evidence(1, line.box, line.text, ((i, 0),)) for i, line in enumerate(lines))
     answer = "; ".join(f"{i}.51 x" for i in range(len(lines)))
-    return attempt(page, answered(answer, evidence), text='What are the "Total"s?', type="date", many=True)
+    return attempt(page, answered(answer, evidence), text='What are the "Total"s?', type="date", is_list=True)
 
 
 def constrained(page: Document) -> CheckInput:
@@ -107,7 +107,7 @@ def test_a_column_grows_with_the_page() -> None:
         page = page_of(rows * columns, "{}.50", columns)
         first = (page.pages[0].lines or ())[0]
         cot = answered("0.50", (Evidence(1, first.box, first.text, ((0, 0),)),))
-        question = attempt(page, cot, many=True, type="money").question
+        question = attempt(page, cot, is_list=True, type="money").question
         return calls(lambda: column_of(question, cot, page, others={}, constraints=()))
 
     assert found(400, 2) < 2.4 * found(200, 2)

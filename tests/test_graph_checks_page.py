@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graphs.reflection.checks import CHECKS
-from graphs.reflection.checks.context import spots
+from graphs.reflection.checks.context import Written
 from graphs.reflection.checks.grounding import check_confidence, check_grounding, check_refusal
 from graphs.reflection.checks.location import check_agreement, check_ambiguity, check_spatial, where_asked
 from graphs.reflection.checks.types import check_choices, check_key, check_label, check_type, quoted_field
@@ -57,12 +57,12 @@ def test_an_answer_that_no_page_says_is_ruled_out() -> None:
 
 @pytest.mark.parametrize("answer", ["12.5", "2.50", "471", "ACM"])
 def test_a_piece_of_a_word_is_not_on_the_page(answer: str) -> None:
-    assert spots((page_from_text(INVOICE),), answer) == []
+    assert Written((page_from_text(INVOICE),)).spots(answer) == []
 
 
 @pytest.mark.parametrize("answer", ["12.50 eur", "acme  LTD", "Date: 2024-01-05", "12.50"])
 def test_case_blanks_and_line_ends_do_not_matter(answer: str) -> None:
-    assert len(spots((page_from_text(INVOICE),), answer)) == 1
+    assert len(Written((page_from_text(INVOICE),)).spots(answer)) == 1
 
 
 def test_an_answer_may_leave_out_a_line_between_its_own() -> None:
@@ -95,7 +95,7 @@ def test_formed_answers_need_not_stand_word_for_word() -> None:
 
 
 def test_each_value_of_a_column_is_looked_up() -> None:
-    finding = only(check_grounding(attempt(INVOICE, "10.00; 77.70", many=True, area="10.00")))
+    finding = only(check_grounding(attempt(INVOICE, "10.00; 77.70", is_list=True, area="10.00")))
     assert finding.correction is not None and finding.correction.wrong == ("77.70",)
 
 

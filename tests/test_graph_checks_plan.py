@@ -7,7 +7,7 @@ import pytest
 
 from graphs.planning.plan import Constraint
 from graphs.reflection.checks.constraints import alike, check_constraints
-from graphs.reflection.types import CheckInput
+from graphs.reflection.checks.context import CheckInput
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.testing import document_from_text

@@ -38,7 +38,7 @@ def printed(name: str, words: str, kind: str = "text") -> PlannedQuestion:
 
 def column(name: str, words: str, kind: str = "text", **more: Any) -> PlannedQuestion:
     text = f'What are all the values of "{words}" in the given document?'
-    return PlannedQuestion(name=name, text=text, type=kind, many=True, **more)  # type: ignore[arg-type]
+    return PlannedQuestion(name=name, text=text, type=kind, is_list=True, **more)  # type: ignore[arg-type]
 
 
 def put(name: str, text: str, kind: str = "text", **more: Any) -> PlannedQuestion:
@@ -46,7 +46,7 @@ def put(name: str, text: str, kind: str = "text", **more: Any) -> PlannedQuestio
 
 
 def items(name: str = "items") -> PlannedQuestion:
-    return put(name, "What are the amounts of the items in the given document?", "money", many=True)
+    return put(name, "What are the amounts of the items in the given document?", "money", is_list=True)
 
 
 def adds_up(*terms: str, to: str = "total") -> Constraint:

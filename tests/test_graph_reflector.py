@@ -9,9 +9,10 @@ from langchain_core.messages import BaseMessage
 
 from graphs.planning.plan import PlannedQuestion
 from graphs.reflection.checks import CHECKS
+from graphs.reflection.checks.context import CheckInput
 from graphs.reflection.judge import prompt
 from graphs.reflection.reflector import MAX_ATTEMPTS, best, decide, reflect
-from graphs.reflection.types import Attempt, CheckInput, Finding, Reflection
+from graphs.reflection.types import Attempt, Finding, Reflection
 from graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document

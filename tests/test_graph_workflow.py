@@ -305,7 +305,7 @@ def test_items_are_the_column_that_adds_up() -> None:
     receipt = document_from_text(
         "Tea       2.00\nBread     3.50\nSubtotal  5.50\nTax       0.33\nTotal     5.83", name="invoice.pdf"
     )
-    items = PlannedQuestion(name="items", text="What are the item amounts?", type="money", many=True)
+    items = PlannedQuestion(name="items", text="What are the item amounts?", type="money", is_list=True)
     asked = plan(items, *SUMS[1:], constraints=[Constraint(kind="sum", terms=["items", "tax"], total="total")])
     state = make_graph().invoke(asked, context=context(document=receipt))
     assert plain(state["answers"]) == ["2.00; 3.50", "0.33", "5.83"]
@@ -455,7 +455,7 @@ def test_a_sum_over_several_pages_is_settled(two_pages: Context, tmp_path: Path)
 
 
 def test_a_column_on_another_page_than_its_total(two_pages: Context, tmp_path: Path) -> None:
-    items = PlannedQuestion(name="items", text="What is the Tea?", type="money", many=True, page=1)
+    items = PlannedQuestion(name="items", text="What is the Tea?", type="money", is_list=True, page=1)
     total = SUMS[2].model_copy(update={"page": 2})
     asked = plan(items, total, constraints=[Constraint(kind="sum", terms=["items"], total="total")])
     state = make_graph().invoke(asked | {"document": str(tmp_path / "invoice.pdf")}, context=two_pages)

@@ -12,8 +12,9 @@ import pytest
 
 from graphs.context import Context
 from graphs.reflection.checks import CHECKS
+from graphs.reflection.checks.context import CheckInput
 from graphs.reflection.checks.values import amounts, dates
-from graphs.reflection.types import CheckInput, Finding
+from graphs.reflection.types import Finding
 from graphs.workflow import make_graph
 from layoutllm_tool._lookup import _TYPES
 from layoutllm_tool.amounts import amount, spans

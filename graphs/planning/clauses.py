@@ -6,18 +6,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from graphs.planning.words import pattern, word_list
+
 _BULLET = re.compile(r"\s*(?:[-*•\u2013·▪◦+]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _INLINE = re.compile(r"(?:(?<=\s)|(?<=^))\(?(\d{1,2})[.)]\s")
 _END = re.compile(r"[;\n]|(?<![.!?])[.!?]+(?=\s|$)")
-_SHORT_WORDS = "no nr inv ref tel e.g i.e p.o acct st qty amt vs co inc ltd mr mrs ms dr approx max min incl excl"
-_SHORTENED = frozenset(_SHORT_WORDS.split())
-AND_CHECK = re.compile(
-    r"(?:[,;]?\s+(?:and\s+|then\s+|also\s+|please\s+){0,3})(?=(?:double-)?check (?:that|whether|if|the|all|for|every)\b|verify\b|make sure\b|ensure\b"
-    r"|confirm (?:that|whether|if)\b|validate\b)",
-    re.IGNORECASE,
-)
-_AND_VERB = re.compile(r"[,;]?\s+(?:and|then|and then)\s+(?=(?:tell|give|get|extract|return|find|list|show|summari[sz]e|describe|explain|translate|classify|compare|calculate|compute|count)\s+(?:me|us|the|all|its|it)\b)", re.IGNORECASE)  # fmt: skip
-_ASIDE = re.compile(r",\s+(?=(?:optionally|optional|if (?:present|any|available|given|there|printed|stated))\b)", re.IGNORECASE)  # fmt: skip
+_ABBREVIATIONS = word_list("abbreviations")
+AND_CHECK = pattern("and_check")
+_AND_VERB = pattern("and_verb")
+_ASIDE = pattern("aside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ def _sentences(line: str) -> Iterator[Clause]:
     for found in _END.finditer(line):
         said = line[start : found.start()].strip()
         last = said.rsplit(maxsplit=1)[-1].lower().lstrip("(") if said else ""
-        if found.group() == "." and (last in _SHORTENED or len(last) == 1) and line[found.end() :].strip():
+        if found.group() == "." and (last in _ABBREVIATIONS or len(last) == 1) and line[found.end() :].strip():
             continue
         yield Clause(said, "?" in found.group())
         start = found.end()

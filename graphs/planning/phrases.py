@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphs.planning.fields import LONGEST_FIELD, known, one_line
+from graphs.planning.words import pattern, word_list
 
 MOST_PAGES = 20
 """Of one phrase ("pages 1 to 20")."""
@@ -21,38 +22,22 @@ _OPEN, _SHUT = "\ue000", "\ue001"
 _QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|(?<![\w'])'([^'\n]{1,200})'(?!\w)")
 _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
 
-DOC = r"(?:documents?|invoices?|receipts?|forms?|pages?|files?|images?|scans?|pdfs?|bills?|letters?|contracts?|reports?|papers?|statements?|pictures?|photos?)"
-_DET = r"(?:this|the|these|each|every|a|an|my|our|your|given|attached|scanned|following|whole)"
-_TRAILING = re.compile(rf"\s+(?:from|in|on|of|for)(?: {_DET}){{1,3}} {DOC}$", re.IGNORECASE)
+_TRAILING_DOCUMENT = pattern("trailing_document")
+_DOCUMENT = pattern("document")
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
-_NUMBER = r"[1-9]\d{0,3}"
-_PAGES = re.compile(rf"\bpages?\s({_NUMBER})(?:\s?(and|to|through|until|&|-|\u2013|,)\s?(?:page\s)?({_NUMBER}))?\b", re.IGNORECASE)  # fmt: skip
-_PAGE = re.compile(
-    rf"\(?\b(?:(?:for|from|on|of|in|at)\s)?(?:the\s)?(?:page\s({_NUMBER}(?:\+{_NUMBER})*)|({'|'.join(_ORDINALS)})\spage)\b\)?:?",
-    re.IGNORECASE,
+_PAGES = pattern("pages")
+_PAGE = pattern("page")
+_OPTIONAL = pattern("optional")
+_FRONT_WORD = pattern("front_word")
+_ALL_OF = pattern("all_of")
+_DATA_TYPE = pattern("data_type")
+_PRINTED = re.compile(
+    rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$", re.IGNORECASE
 )
-_OPTIONAL = re.compile(r"[(,]?\s?\b(?:optionally|optional|if (?:present|any|available|given|there is one|there|printed|stated))\b\s?\)?", re.IGNORECASE)  # fmt: skip
-_FRONT = re.compile(
-    r"(?:the|a|an|its|their|his|her|our|my|this|that|also|then|and|both|finally|please|as well as)\s+", re.IGNORECASE
-)
-_ALL = re.compile(r"(?:all|every|each|all of|a list of|the list of)\s+", re.IGNORECASE)
-_PRINTED = re.compile(rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$", re.IGNORECASE)  # fmt: skip
-_ODD_WORDS = """
-if when unless because that which who whose whom where while until using only not is are was were be been has have had should must can could
-will would may might it they them there than into with without between but so or do does did make sure how what why i we you he she him us me
-please about anything something everything nothing und oder der das den bitte et les des du aux y el los las del por
-"""
-_ODD = frozenset(_ODD_WORDS.split())
-"""Words that names of fields do without: with one of them, the phrase says more than a name."""
+_NOT_IN_NAMES = word_list("not_in_names")
 _STRANGE = re.compile(r"[<>=\u0250-\u1fff\u2c00-\ud7ff]|\w{31}")
 """Not Latin script, or no words."""
-_TYPED = re.compile(
-    r"\s?\((?:string|str|text|number|integer|int|float|decimal|currency|boolean|date|[ymd][ymd/.\- ]{5,11})\)",
-    re.IGNORECASE,
-)
-"""How a programmer marks a field. Answers stay as they stand on the page."""
 _NO_BRACES = str.maketrans("", "", "{}")
-_DOC = re.compile(rf"{DOC}$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +49,7 @@ class Phrase:
     pages: tuple[int, ...] = ()
     printed: bool = False
     """In quotes: the words stand on the page just so."""
-    many: bool = False
+    is_list: bool = False
     required: bool = True
 
     @property
@@ -74,7 +59,7 @@ class Phrase:
         plain = (
             0 < len(words) <= MOST_WORDS
             and len(self.words) <= LONGEST_FIELD
-            and _ODD.isdisjoint(words)
+            and _NOT_IN_NAMES.isdisjoint(words)
             and not _STRANGE.search(self.words)
         )
         return self.printed or known(self.words) is not None or plain
@@ -84,7 +69,7 @@ class Phrase:
         """Whether nothing in it could stand on a page: "it", "the document"."""
         words = set(self.words.lower().split())
         return not self.printed and (
-            words <= _ODD or not any(c.isalnum() for c in self.words) or bool(_DOC.match(self.words))
+            words <= _NOT_IN_NAMES or not any(c.isalnum() for c in self.words) or bool(_DOCUMENT.match(self.words))
         )
 
 
@@ -147,21 +132,21 @@ def phrase(text: str, held: Sequence[str], *, edges: str = ",:;.!?") -> Phrase:
         return Phrase(one_line(text))
     text, pages = take_pages(" ".join(text.split()))
     text, optional = _OPTIONAL.subn("", text)
-    text = _TYPED.sub("", text.translate(_NO_BRACES))
-    text, many = _fronted(_TRAILING.sub("", text.strip(f" {edges}")))
+    text = _DATA_TYPE.sub("", text.translate(_NO_BRACES))
+    text, is_list = _fronted(_TRAILING_DOCUMENT.sub("", text.strip(f" {edges}")))
     if printed := _PRINTED.match(text):
-        return Phrase(held[int(printed.group(1))], pages, printed=True, many=many, required=not optional)
+        return Phrase(held[int(printed.group(1))], pages, printed=True, is_list=is_list, required=not optional)
     words = one_line(_HELD.sub(lambda found: held[int(found.group(1))], text)).strip(f" {edges.replace('.', '')}")
     named = words if any(c.isalnum() for c in words) else ""
-    return Phrase(named, pages, many=many, required=not optional)
+    return Phrase(named, pages, is_list=is_list, required=not optional)
 
 
 def _fronted(text: str) -> tuple[str, bool]:
     """The text without articles and the like at its front, and whether it asks for all of something."""
-    many = False
-    while found := _FRONT.match(text) or _ALL.match(text):
+    is_list = False
+    while found := _FRONT_WORD.match(text) or _ALL_OF.match(text):
         if not text[found.end() :].strip() or known(text):
             break
-        many = many or bool(_ALL.match(text) and found.re is _ALL)
+        is_list = is_list or bool(_ALL_OF.match(text) and found.re is _ALL_OF)
         text = text[found.end() :]
-    return text, many
+    return text, is_list

@@ -20,10 +20,13 @@ MOST_QUESTIONS = 200
 LAST_PAGE = 10_000
 """No document has more pages."""
 SEPARATOR = "; "
-"""Between the values of a question for many: its one answer is all of them."""
+"""Between the values of a list question: its one answer is all of them."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 Name = Annotated[str, Field(max_length=64)]
 _SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+ConstraintKind = Literal["sum", "equal", "ordered"]
 
 
 class PlannedQuestion(BaseModel):
@@ -37,7 +40,7 @@ class PlannedQuestion(BaseModel):
     page: int | None = Field(
         default=None, ge=1, le=LAST_PAGE, description="The page to look at, counting from 1. None: all pages."
     )
-    many: bool = Field(
+    is_list: bool = Field(
         default=False, description="True where the answer is a column of values, such as the items' amounts."
     )
     choices: list[Annotated[str, Field(max_length=500)]] = Field(
@@ -64,7 +67,7 @@ class Constraint(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["sum", "equal", "ordered"]
+    kind: ConstraintKind
     terms: list[Name] = Field(min_length=1, max_length=MOST_QUESTIONS, description="Names of questions.")
     total: Name | None = Field(
         default=None, description="For kind 'sum': the name of the question that the terms add up to."

@@ -8,12 +8,18 @@ from dataclasses import replace
 
 from graphs.planning.fields import Asked, guess_type, known, one_line
 from graphs.planning.phrases import Phrase, held_in, hold_quotes, join_pages, phrase
+from graphs.planning.words import pattern, word_list
 from layoutllm_tool.cot import ExpectedType
 
 LONGEST_QUESTION = 500
 """Characters, as plans have it."""
-ASKING = "what|which|who|whom|whose|when|where|how|why"
-WHAT_IS = re.compile(r"(?:what|which) (?:is|are|was|were) |what's |who (?:is|was) |who's ", re.IGNORECASE)
+WHAT_IS = pattern("what_is")
+_NOT_IN_SHORT_NAMES = word_list("not_in_short_names")
+_STARTS: dict[str, ExpectedType] = {
+    "when": "date", "on what date": "date", "on which date": "date", "who": "name", "which company": "name",
+    "how much": "money", "how many": "number",
+}  # fmt: skip
+"""The type that the beginning of a question lets expect."""
 
 
 def ask_question(text: str) -> Asked:
@@ -31,24 +37,19 @@ def read_question(text: str, written: str, held: Sequence[str]) -> tuple[Asked, 
     kind = entry.type if entry else _question_type(text, named)
     if entry and entry.family == "items" and not re.search(r"amount|price|total", named.words):
         kind = "text"
-    many = named.many or bool(entry and entry.many)
+    is_list = named.is_list or bool(entry and entry.is_list)
     quoted = held_in(text, held)
     name = quoted[0] if len(quoted) == 1 and WHAT_IS.match(text) else _short_name(named.words)
-    return Asked(name, written, kind, many=many), named.pages
+    return Asked(name, written, kind, is_list=is_list), named.pages
 
 
 def _question_type(text: str, named: Phrase) -> ExpectedType:
-    starts: tuple[tuple[str, ExpectedType], ...] = (("when", "date"), ("on what date", "date"), ("on which date", "date"), ("who", "name"), ("which company", "name"), ("how much", "money"),
-                                                    ("how many", "number"), ("what's the", guess_type(named.words)))  # fmt: skip
     lower = text.lower()
-    told = next((kind for start, kind in starts if lower.startswith(start)), None)
-    return told or (guess_type(named.words) if WHAT_IS.match(text) and named.is_name else "text")
+    told = next((kind for start, kind in _STARTS.items() if lower.startswith(start)), None)
+    if told is None and (lower.startswith("what's the") or (WHAT_IS.match(text) and named.is_name)):
+        return guess_type(named.words)
+    return told or "text"
 
 
 def _short_name(words: str) -> str:
-    said = [
-        w
-        for w in words.split()
-        if w.lower() not in ("the", "a", "an", "is", "are", "was", "were", "of", "does", "do", "did")
-    ]
-    return " ".join(said[:6])
+    return " ".join([word for word in words.split() if word.lower() not in _NOT_IN_SHORT_NAMES][:6])

@@ -38,7 +38,7 @@ class _Place:
 
     path: tuple[str, ...] = ()
     required: bool = True
-    many: bool = False
+    is_list: bool = False
     depth: int = 0
 
     def __str__(self) -> str:
@@ -90,17 +90,17 @@ class _Walk:
             if not isinstance(name, str) or not any(c.isalnum() for c in name) or len(name) > LONGEST_FIELD:
                 raise PlanError(f"{at} has a property whose name can't be asked for.", hint="Use words.")
             yield from self.values(
-                inner, _Place((*at.path, name), at.required and name in needed, at.many, at.depth + 1)
+                inner, _Place((*at.path, name), at.required and name in needed, at.is_list, at.depth + 1)
             )
 
     def _items(self, schema: Mapping[str, Any], at: _Place) -> Iterator[Asked]:
-        if at.many:
+        if at.is_list:
             raise PlanError(f"{at} is an array within an array.", hint=_SUPPORTED)
         if "prefixItems" in schema or isinstance(schema.get("items"), list):
             raise PlanError(f"{at} is a tuple.", hint=_SUPPORTED)
         if not at.path:
             raise PlanError("the schema describes no object but an array.", hint=_SUPPORTED)
-        within = replace(at, many=True, depth=at.depth + 1)
+        within = replace(at, is_list=True, depth=at.depth + 1)
         said = _own_words(schema)
         inner, within = self._plain(schema.get("items", {"type": "string"}), within)
         yield from self.values(inner if _kind(inner, within) == "object" else {**inner, **said}, within)
@@ -174,7 +174,7 @@ def _value(schema: Mapping[str, Any], kind: str, at: _Place) -> Asked:
         words,
         text,
         "text" if choices else _type(schema, kind, words, at),
-        many=at.many,
+        is_list=at.is_list,
         required=at.required and not nullable,
         choices=choices,
         name=_name(at.path),
@@ -202,8 +202,8 @@ def _wording(schema: Mapping[str, Any], at: _Place) -> tuple[str, str]:
     if told.endswith("?"):
         return words, told[:_LONGEST_HINT]
     if told and len(told.split()) <= 8 and len(told) <= LONGEST_FIELD and not inside:
-        return words, (COLUMN if at.many else MEANT).format(told.replace('"', "'"))
-    asked = ask(words, many=at.many).text
+        return words, (COLUMN if at.is_list else MEANT).format(told.replace('"', "'"))
+    asked = ask(words, is_list=at.is_list).text
     return words, f"{asked} ({told[:_LONGEST_HINT]})" if told else asked
 
 

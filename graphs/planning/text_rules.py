@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from graphs.planning.clauses import AND_CHECK, Clause, apart, clauses_of
-from graphs.planning.constraint_rules import PREFIX, Check, parse_checks
+from graphs.planning.constraint_rules import CHECK, Check, parse_checks
 from graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Draft, ask, known, one_line
 from graphs.planning.phrases import (
-    DOC,
     Phrase,
     hold_quotes,
     join_pages,
@@ -23,7 +22,8 @@ from graphs.planning.phrases import (
     take_pages,
 )
 from graphs.planning.plan import MOST_QUESTIONS
-from graphs.planning.questions import ASKING, LONGEST_QUESTION, WHAT_IS, read_question
+from graphs.planning.questions import LONGEST_QUESTION, WHAT_IS, read_question
+from graphs.planning.words import pattern
 from layoutllm_tool.errors import PlanError
 
 _MOST_SPLITS = 60
@@ -31,35 +31,23 @@ _JOINT, _COMMA = "\ue002", "\ue003"
 """Stand for " and " and "," where they join no list."""
 _INSIDE = re.compile(r"\([^()\n]{1,200}\)")
 _COLUMNS = re.compile(r"([^()]{1,80}) \(([^()]{1,200})\)$")
-_QUESTION = re.compile(rf"(?:(?:in|on|at|by|for|to|from|of) )?(?:{ASKING}|what's|who's)\b|(?:is|are|was|were|does|do|did|has|have|should|will)\s", re.IGNORECASE)  # fmt: skip
-_AND_ASKING = re.compile(rf"[,;]?\s+and\s+(?=(?:{ASKING})\b)|,\s+(?=(?:{ASKING})\b)", re.IGNORECASE)
-_AND = re.compile(r"\s*,\s*(?:and\s+|as well as\s+)?|\s+(?:and|as well as|along with|together with|plus)\s+|\s+&\s+", re.IGNORECASE)  # fmt: skip
-_POLITE = re.compile(
-    r"(?:(?:please|kindly|hi|hello|hey|thanks|can you|could you|would you|will you|i want you to|you should|i want to|i need to|i'd like to|i would like to"
-    r"|we need to|we want to|i want|i need|we need|we want|i'd like|i would like|let me|also|then|and|next|finally)\b[,:.!]?\s*)+",
-    re.IGNORECASE,
-)
-_PLACE = re.compile(rf"(?:from|for|in|on|of|given|here is)\s+(?:(?:this|the|each|every|a|an|my|our|attached|scanned|following)\s+){{1,3}}{DOC}\b\s*[,:]?\s*", re.IGNORECASE)  # fmt: skip
-_VERB = re.compile(
-    r"(?:extract|get|find|give|pull(?: out)?|fetch|capture|collect|identify|determine|look up|retrieve|tell|locate|know|have|read(?: out)?"
-    r"|(?:return|list|report|note(?: down)?|write(?: down)?|show|record)(?=\s+(?:me|us|the|all|every|each|its|their|a|an|only|both|these|following)\b|\s*:))\b"
-    r"(?:\s+(?:me|us|out))?\s*",
-    re.IGNORECASE,
-)
-_HEAD = re.compile(
-    rf"(?:(?:and|only|just|all|of|the|these|those|following|required|requested|needed|relevant|important|key|output)\s+)*"
-    rf"(?:(?:{DOC}\s+)?(?:fields?|values?|information|infos?|details?|data|questions?|things|facts|tasks?|following)\b(?!\s+(?:number|date|no|of)\b)"
-    rf"(?:\s+(?:from|in|on|of)(?:\s+(?:the|this|each|every|a|an|attached))+\s+{DOC})?(?:\s+(?:to (?:extract|find)|are|is))?|(?:these|those|following)\b|(?=:))\s*:?\s*",
-    re.IGNORECASE,
-)
-_DO = re.compile(r"(?:summari[sz]e|describe|explain|translate|classify|compare|calculate|compute|count|convert|sort|decide|answer|rewrite|redact)\b", re.IGNORECASE)  # fmt: skip
-_STATES = re.compile(r"\s(?:is|are|was|were|will|has|have|equals?|match|matches|exceeds?|adds? up)\s", re.IGNORECASE)
-_INDIRECT = re.compile(
-    r"^(?:who|what|when|where|how much|how high) ((?:the|its|their) .{1,60}) (?:is|are|was)$", re.IGNORECASE
-)
-_FORMAT = re.compile(r"(?:return|give|output|produce|as|in)?\s*(?:a\s|an\s)?(?:valid\s)?(?:json|csv|yaml|table|dict|dictionary)(?:\sobject)?\s(?:with|of|containing)\s", re.IGNORECASE)  # fmt: skip
+_QUESTION = pattern("question")
+_AND_QUESTION = pattern("and_question")
+_INDIRECT_QUESTION = pattern("indirect_question")
+_RELATIVE_PRONOUN = pattern("relative_pronoun")
+_LIST_AND = pattern("list_and")
+_POLITE = pattern("polite")
+_PLACE = pattern("place")
+_VERB = pattern("verb")
+_HEAD = pattern("head")
+_OUTPUT_FORMAT = pattern("output_format")
+_TASK_VERB = pattern("task_verb")
+_STATEMENT = pattern("statement")
+_NO_FIELD = pattern("no_field")
+_LEADING_PAGE = pattern("leading_page")
+_CLOSING_PAGE = pattern("closing_page")
+_FRONT = (_POLITE, _PLACE, _OUTPUT_FORMAT, _HEAD, _VERB)
 _MOST_WORDS = 12
-_SAID_NOTHING = re.compile(rf"(?:(?:read|look at|open|take|use|process|analy[sz]e|scan|see)(?: (?:this|the|my|our|attached|following|given))* )?(?:{DOC}|it|them|please)?$", re.IGNORECASE)  # fmt: skip
 
 
 def draft_text(text: str) -> Draft:
@@ -111,7 +99,7 @@ def _finish(draft: Draft, held: Sequence[str]) -> None:
 
 def _checks(clause: Clause, held: Sequence[str], draft: Draft) -> list[Check] | None:
     """None for a sentence that asks for a check and isn't understood, [] for one that asks for none."""
-    prefix = PREFIX.match(clause.text)
+    prefix = CHECK.match(clause.text)
     found = parse_checks(clause.text[prefix.end() :] if prefix else clause.text, held)
     wanted = prefix is not None and AND_CHECK.match(f" {clause.text}") is not None
     if found or not wanted:
@@ -128,7 +116,7 @@ def _hold(check: Check, draft: Draft) -> None:
         draft.unexplained.append(" / ".join(term.words for term in check.terms))
         return
     if check.kind == "sum" and len(terms) == 1:
-        draft.change(terms[0], many=True)
+        draft.change(terms[0], is_list=True)
     if check.strict:
         draft.notes.append(f'"{draft.asked[terms[-1]].words}" may also equal "{draft.asked[terms[0]].words}".')
     draft.checks.append((check.kind, terms, total))
@@ -148,9 +136,9 @@ def _term(term: Phrase, check: Check, draft: Draft) -> int:
 def _ask(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...], *, alone: bool) -> None:
     polite = _POLITE.match(clause.text)
     text = clause.text[polite.end() :] if polite else clause.text
-    if _QUESTION.match(text) or (clause.asked and not _VERB.match(text) and not (polite and _DO.match(text))):
+    if _QUESTION.match(text) or (clause.asked and not _VERB.match(text) and not (polite and _TASK_VERB.match(text))):
         _ask_question(replace(clause, text=text), held, draft, pages)
-    elif _DO.match(text) and not known(text):
+    elif _TASK_VERB.match(text) and not known(text):
         draft.unexplained.append(text)
         _add_question(text, text, held, draft, pages)
     elif clause.given and len(text) > LONGEST_FIELD:
@@ -168,7 +156,7 @@ def _ask_question(clause: Clause, held: Sequence[str], draft: Draft, pages: tupl
             for part in parts:
                 _add_field(part, draft, pages)
             return
-    for text in [clause.text] if clause.item else _AND_ASKING.split(clause.text, maxsplit=_MOST_SPLITS):
+    for text in [clause.text] if clause.item else _AND_QUESTION.split(clause.text, maxsplit=_MOST_SPLITS):
         _add_question(text, f"{text[:1].upper()}{text[1:]}".rstrip(" ?.!") + "?", held, draft, pages)
 
 
@@ -207,7 +195,7 @@ def _ask_fields(text: str, held: Sequence[str], draft: Draft, pages: tuple[int, 
     for part in _listed(text):
         if _add_columns(part, held, draft, of_all or pages):
             continue
-        _take(phrase(_INDIRECT.sub(r"\1", part), held), part, draft, of_all or pages, sure=verb or alone)
+        _take(phrase(_INDIRECT_QUESTION.sub(r"\1", part), held), part, draft, of_all or pages, sure=verb or alone)
 
 
 def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
@@ -215,35 +203,35 @@ def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
     pages: tuple[int, ...] = ()
     verb = False
     for _ in range(6):
-        found = (
-            _POLITE.match(text) or _PLACE.match(text) or _FORMAT.match(text) or _HEAD.match(text) or _VERB.match(text)
-        )
+        found = next((match for front in _FRONT if (match := front.match(text))), None)
+        led = _LEADING_PAGE.match(text) if not pages else None
         if found and found.end() and not known(text):
-            verb = verb or found.re in (_VERB, _FORMAT)
+            verb = verb or found.re in (_VERB, _OUTPUT_FORMAT)
             text = text[found.end() :].lstrip(" ,:")
-        elif (
-            led := re.match(
-                r"(?:(?:for|from|on|in|of) )?(?:the )?(?:page \d|\w{5,6} page\b)[^\s,:]*\s*[,:]?\s*",
-                text,
-                re.IGNORECASE,
-            )
-        ) and not pages:
+        elif led:
             _, pages = take_pages(text[: led.end()])
             text = text[led.end() :] if pages else text
         else:
             break
-    closing = re.search(r"\s(?:from|for|in) (?:the )?(?:page [\d+]+|\w{5,6} page)\s*$", text, re.IGNORECASE)
-    if closing and not pages and not take_pages(text[: closing.start()])[1]:
-        _, pages = take_pages(closing.group())
-        text = text[: closing.start()] if pages else text
+    if not pages:
+        text, pages = _closing_page(text)
     return text, pages, verb
+
+
+def _closing_page(text: str) -> tuple[str, tuple[int, ...]]:
+    """The text before a page that stands at its end, and that page; the whole text where it names another page."""
+    closing = _CLOSING_PAGE.search(text)
+    if closing is None or take_pages(text[: closing.start()])[1]:
+        return text, ()
+    _, pages = take_pages(closing.group())
+    return (text[: closing.start()] if pages else text), pages
 
 
 def _listed(text: str) -> list[str]:
     for name in NAMES_WITH_AND:
         text = re.sub(rf"\b{name}\b", name.replace(" and ", _JOINT), text, flags=re.IGNORECASE)
     text = _INSIDE.sub(lambda found: found.group().replace(",", _COMMA).replace(" and ", _JOINT), text)
-    parts = _AND.split(text, maxsplit=2 * MOST_QUESTIONS)
+    parts = _LIST_AND.split(text, maxsplit=2 * MOST_QUESTIONS)
     if len(parts) > 2 * MOST_QUESTIONS:
         raise PlanError(f"the task lists more than {MOST_QUESTIONS} things.", hint="Split it.")
     return [part.replace(_JOINT, " and ").replace(_COMMA, ",") for part in parts if part.strip(" .,:")]
@@ -251,14 +239,12 @@ def _listed(text: str) -> list[str]:
 
 def _statement(text: str) -> bool:
     """ "The vendor is Acme", which names a field and asks for nothing."""
-    return bool(_STATES.search(f" {text} ")) and not re.search(
-        r"\b(?:that|which|who|whose|what)\b", text, re.IGNORECASE
-    )
+    return bool(_STATEMENT.search(f" {text} ")) and not _RELATIVE_PRONOUN.search(text)
 
 
 def _take(part: Phrase, text: str, draft: Draft, pages: tuple[int, ...], *, sure: bool) -> None:
     """The part as a field; what is no name is asked for too where the task surely asks for it, and marked."""
-    if not part.printed and _SAID_NOTHING.match(part.words):
+    if not part.printed and _NO_FIELD.match(part.words):
         return
     if part.is_empty:
         draft.unexplained.append(text)
@@ -279,9 +265,9 @@ def _add_columns(text: str, held: Sequence[str], draft: Draft, pages: tuple[int,
     table = known(phrase(found.group(1), held).words) if found else None
     if found is None or table is None or table.family != "items":
         return False
-    for part in (phrase(column, held) for column in _AND.split(found.group(2))):
+    for part in (phrase(column, held) for column in _LIST_AND.split(found.group(2))):
         if part.is_name:
-            columns = replace(ask(f"item {part.words}", many=True), type=ask(part.words).type)
+            columns = replace(ask(f"item {part.words}", is_list=True), type=ask(part.words).type)
             for page in pages or (None,):
                 draft.add(replace(columns, page=page))
         else:
@@ -291,4 +277,6 @@ def _add_columns(text: str, held: Sequence[str], draft: Draft, pages: tuple[int,
 
 def _add_field(part: Phrase, draft: Draft, pages: tuple[int, ...]) -> None:
     for page in part.pages or pages or (None,):
-        draft.add(replace(ask(part.words, printed=part.printed, many=part.many, page=page), required=part.required))
+        draft.add(
+            replace(ask(part.words, printed=part.printed, is_list=part.is_list, page=page), required=part.required)
+        )

@@ -1,4 +1,4 @@
-"""A question for many values ("the items' amounts"): the reader points at one place, the page's own columns give the rest. Pure."""
+"""A list question ("the items' amounts"): the reader points at one place, the page's own columns give the rest. Pure."""
 
 from __future__ import annotations
 

@@ -9,9 +9,10 @@ from typing import Any
 from graphs.context import checks, context, tool
 from graphs.events import emit_reflection
 from graphs.reflection.checks.constraints import check_constraints
+from graphs.reflection.checks.context import CheckInput
 from graphs.reflection.reflector import decide, reflect
 from graphs.reflection.rereading import reread_sum
-from graphs.reflection.types import Attempt, CheckInput, QuestionResult, Reflection
+from graphs.reflection.types import Attempt, QuestionResult, Reflection
 from graphs.state import State, cots_in, next_correction, plan_in
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document

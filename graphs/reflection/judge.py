@@ -10,8 +10,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from graphs.reflection.checks.context import area_lines, read_pages
-from graphs.reflection.types import CheckInput, Finding
+from graphs.reflection.checks.context import CheckInput
+from graphs.reflection.types import Finding
 from layoutllm_tool.cot import StepName
 from layoutllm_tool.tool_content import quote
 
@@ -58,8 +58,7 @@ def prompt(given: CheckInput) -> list[BaseMessage]:
 
 
 def _lines(given: CheckInput) -> list[str]:
-    pages = read_pages(given)
-    area = area_lines(given.cot, pages)
-    everything = [((page.number, i), line.text) for page in pages for i, line in enumerate(page.lines or ())]
+    area = given.area
+    everything = [((page.number, i), line.text) for page in given.pages for i, line in enumerate(page.lines or ())]
     everything.sort(key=lambda entry: entry[0] not in area)  # stable: reading order within both parts
     return [text for _, text in everything[:_MOST_LINES]]

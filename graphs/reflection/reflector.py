@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphs.reflection.checks import CHECKS, Check
+from graphs.reflection.checks.context import CheckInput
 from graphs.reflection.judge import judged
-from graphs.reflection.types import Attempt, CheckInput, Finding, Reflection
+from graphs.reflection.types import Attempt, Finding, Reflection
 from layoutllm_tool.cot import STEPS, Correction, LayoutCoT
 
 if TYPE_CHECKING:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic refuses typing's on 3.11
 
-from graphs.planning.plan import Constraint, PlannedQuestion
-from layoutllm_tool.cot import Correction, LayoutCoT, StepName
-from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.cot import Correction, StepName
 
 Verdict = Literal["satisfied", "needs_revision", "failed", "max_iterations_reached"]
 """satisfied: no finding is heavy, though marks may be there. needs_revision: a correction is worth a try.
@@ -39,34 +37,6 @@ class QuestionResult(TypedDict):
     """Who decided last: "reader" or "person"."""
     calls: int
     """Calls of the tool, in all attempts."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckInput:
-    """An answer and what it is checked against. Checks change nothing in it."""
-
-    question: PlannedQuestion
-    cot: LayoutCoT
-    document: Document
-    """With its words; checks look at no pixels."""
-    earlier: tuple[LayoutCoT, ...] = ()
-    """The other attempts at the same question, first to last."""
-    tried: tuple[Correction, ...] = ()
-    """The corrections that led from each attempt to the next."""
-    others: Mapping[str, LayoutCoT] = field(default_factory=dict)
-    """The present answers of the plan's other questions, by name."""
-    constraints: Sequence[Constraint] = ()
-    """Those of the plan that name this question."""
-
-    @classmethod
-    def of(
-        cls, attempts: Sequence[Attempt], question: PlannedQuestion, document: Document, *, index: int = -1, **more: Any
-    ) -> CheckInput:
-        """The attempt at ``index`` (default: the last) beside the others. ``more``: ``others``, ``constraints``."""
-        cots = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]
-        cot = cots.pop(index)
-        tried = tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"])
-        return cls(question, cot, document, tuple(cots), tried, **more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@
 
 Under 0.5 a finding is a mark: it is shown, and its correction is tried only where something heavier speaks against the answer
 and the mark weighs 0.3 at least.
-A question for many values has one answer, the values joined by "; ". What to do about findings is ``reflector``. Pictures are
+A list question has one answer, the values joined by "; ". What to do about findings is ``reflector``. Pictures are
 not looked at.
 """
 
@@ -28,10 +28,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from graphs.reflection.checks.constraints import check_constraints
+from graphs.reflection.checks.context import CheckInput
 from graphs.reflection.checks.grounding import check_confidence, check_grounding, check_refusal
 from graphs.reflection.checks.location import check_agreement, check_ambiguity, check_spatial
 from graphs.reflection.checks.types import check_choices, check_key, check_label, check_type
-from graphs.reflection.types import CheckInput, Finding
+from graphs.reflection.types import Finding
 
 Check = Callable[[CheckInput], Iterable[Finding]]
 """Pure: the same input always gets the same findings."""

@@ -1,7 +1,7 @@
 """Do the answers agree with one another? Sums, equal values and orders between the plan's questions.
 
-Of a violated constraint one reading is most at fault: the one for which the page has, in its own area, the value that would mend
-it; else the one that a single misread digit would mend; else the least confident. Only that one is held to it, and only when it
+Of a violated constraint one reading is most at fault: the one for which the page has, in its own area, the value that would correction
+it; else the one that a single misread digit would correction; else the least confident. Only that one is held to it, and only when it
 is the given's own question; the others get a mark. A constraint with an answer that is missing or can't be read says nothing.
 """
 
@@ -15,9 +15,9 @@ from decimal import Decimal
 from typing import Any
 
 from graphs.planning.plan import Constraint
-from graphs.reflection.checks.context import area_lines, look_at, read_pages, shown
+from graphs.reflection.checks.context import CheckInput, area_lines, look_at, shown
 from graphs.reflection.checks.values import amounts, dates, misreading, to_the_cent
-from graphs.reflection.types import CheckInput, Finding
+from graphs.reflection.types import Finding
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT
@@ -46,7 +46,7 @@ class _Fault:
 
 
 def check_constraints(given: CheckInput) -> Iterator[Finding]:
-    """Every constraint that names the question. Of a question for many values the answer is a column joined by "; "."""
+    """Every constraint that names the question. Of a list question the answer is a column joined by "; "."""
     said = {**given.others, given.question.name: given.cot}
     for constraint in given.constraints:
         answers = {
@@ -69,16 +69,16 @@ def _finding(given: CheckInput, said: Mapping[str, LayoutCoT], reason: str, faul
     if most.name != given.question.name:
         return Finding("constraints", "answer", reason, weight=0.3)
     if offers[most.name]:
-        mend = Correction(step="answer", wrong=(given.cot.answer or "",))
-        return Finding("constraints", "answer", reason, mend, weight=0.9)
+        correction = Correction(step="answer", wrong=(given.cot.answer or "",))
+        return Finding("constraints", "answer", reason, correction, weight=0.9)
     return _from_elsewhere(given, reason, most, taken)
 
 
 def _from_elsewhere(given: CheckInput, reason: str, fault: _Fault, taken: Taken) -> Finding:
     """Where the pages have the one fitting value just once, that is the place to look; else a person has to."""
-    lines = ((page, i, line) for page in read_pages(given) for i, line in enumerate(page.lines or ()))
+    lines = ((page, i, line) for page in given.pages for i, line in enumerate(page.lines or ()))
     found = [(page, i) for page, i, line in lines if _free(taken, (page.number, i), fault) and _says(line, fault)]
-    if fault.exact and len(found) == 1 and not given.question.many:
+    if fault.exact and len(found) == 1 and not given.question.is_list:
         page, line = found[0]
         return Finding("constraints", "area", reason, look_at(page, (line,)), weight=0.6)
     return Finding("constraints", "answer", reason, weight=0.6)
@@ -100,7 +100,7 @@ def _free(taken: Taken, at: tuple[int, int], fault: _Fault) -> bool:
 
 
 def _offered(given: CheckInput, cot: LayoutCoT, taken: Taken, fault: _Fault) -> bool:
-    """Whether a reading's own area has a text that would mend the constraint."""
+    """Whether a reading's own area has a text that would correction the constraint."""
     pages = {page.number: page for page in given.document.pages if page.lines is not None}
     area = [at for at in area_lines(cot, pages.values()) if _free(taken, at, fault)]
     return any(_says((pages[page].lines or ())[line], fault) for page, line in area)

@@ -1,24 +1,22 @@
-"""What all checks look things up with: where a text stands on the pages, what stands beside a key, what looks like a type. Pure.
-
-Artifacts come from outside: page numbers and line or word indices that the document lacks are passed over, never followed.
-"""
+"""What checks are given, and what they look things up with: texts on pages, values beside a key, types. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
-from graphs.planning.plan import SEPARATOR
+from graphs.planning.plan import SEPARATOR, Constraint, PlannedQuestion
 from graphs.reflection.checks.values import dates
-from graphs.reflection.types import CheckInput
+from graphs.reflection.types import Attempt
 from layoutllm_tool._lookup import Found, places
 from layoutllm_tool.amounts import amount
 from layoutllm_tool.answer_types import spans_of
 from layoutllm_tool.cot import SPATIAL_WORDS, Correction, ExpectedType, LayoutCoT
-from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.search import plain
 from layoutllm_tool.spatial import contains
 from layoutllm_tool.tool_content import quote
@@ -49,38 +47,115 @@ def shown(text: str) -> str:
     return quote(text, _SHOWN)
 
 
-def asked(given: CheckInput) -> str:
-    """The question's own words: what other answers put into it is the document's and says nothing of where to look."""
-    return _SLOT.sub(" ", given.question.text)
+@dataclass(frozen=True, slots=True)
+class CheckInput:
+    """An answer and what it is checked against. Checks change nothing in it.
 
+    Page numbers and line or word indices come from outside: those that the document lacks are passed over.
+    """
 
-def values(given: CheckInput) -> tuple[str, ...]:
-    """The answer's values: several, joined by "; ", where the question asks for many; none for None."""
-    answer = given.cot.answer
-    if answer is None:
-        return ()
-    if not given.question.many:
-        return (answer,)
-    return tuple(dict.fromkeys(part.strip() for part in answer.split(SEPARATOR) if part.strip()))
+    question: PlannedQuestion
+    cot: LayoutCoT
+    document: Document
+    """With its words; checks look at no pixels."""
+    earlier: tuple[LayoutCoT, ...] = ()
+    """The other attempts at the same question, first to last."""
+    tried: tuple[Correction, ...] = ()
+    """The corrections that led from each attempt to the next."""
+    others: Mapping[str, LayoutCoT] = field(default_factory=dict)
+    """The present answers of the plan's other questions, by name."""
+    constraints: Sequence[Constraint] = ()
+    """Those of the plan that name this question."""
 
+    @classmethod
+    def of(
+        cls, attempts: Sequence[Attempt], question: PlannedQuestion, document: Document, *, index: int = -1, **more: Any
+    ) -> CheckInput:
+        """The attempt at ``index`` (default: the last) beside the others. ``more``: ``others``, ``constraints``."""
+        cots = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]
+        cot = cots.pop(index)
+        tried = tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"])
+        return cls(question, cot, document, tuple(cots), tried, **more)
 
-def key_of(given: CheckInput) -> str:
-    """What step 1 looks for; without its spatial words where no page has it with them ("vendor bottom left" -> "vendor")."""
-    key = given.cot.analysis.key
-    if any(contains(line.text, key) for page in read_pages(given) for line in page.lines or ()):
-        return key
-    return " ".join(word for word in key.split() if plain(word) not in SPATIAL_WORDS)
+    @property
+    def pages(self) -> tuple[Page, ...]:
+        """The pages with words that the question may look at."""
+        only = self.question.page
+        return tuple(p for p in self.document.pages if p.lines is not None and only in (None, p.number))
 
+    @property
+    def page(self) -> Page | None:
+        """The page that the answer, or its area, is on; None where there is none or it has no words."""
+        return next((page for page in self.pages if page.number == self.cot.page), None)
 
-def read_pages(given: CheckInput) -> tuple[Page, ...]:
-    """The pages with words that the question may look at."""
-    only = given.question.page
-    return tuple(p for p in given.document.pages if p.lines is not None and only in (None, p.number))
+    def line_texts(self) -> Iterator[str]:
+        """The text of every line of the pages."""
+        return (line.text for page in self.pages for line in page.lines or ())
 
+    @property
+    def asked(self) -> str:
+        """The question without the other answers filled in: those are the document's words."""
+        return _SLOT.sub(" ", self.question.text)
 
-def answer_page(given: CheckInput) -> Page | None:
-    """The page that the answer, or its area, is on; None where there is none or it has no words."""
-    return next((p for p in read_pages(given) if p.number == given.cot.page), None)
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The answer's values: several, joined by "; ", where the question asks for a list; none for None."""
+        answer = self.cot.answer
+        if answer is None:
+            return ()
+        if not self.question.is_list:
+            return (answer,)
+        return tuple(dict.fromkeys(part.strip() for part in answer.split(SEPARATOR) if part.strip()))
+
+    @property
+    def key(self) -> str:
+        """What step 1 looks for; without its spatial words where no page has it with them ("vendor bottom left")."""
+        key = self.cot.analysis.key
+        if any(contains(text, key) for text in self.line_texts()):
+            return key
+        return " ".join(word for word in key.split() if plain(word) not in SPATIAL_WORDS)
+
+    @property
+    def area(self) -> set[tuple[int, int]]:
+        """(page, line) of everything in the relevant areas."""
+        return area_lines(self.cot, self.pages)
+
+    @property
+    def spots(self) -> list[Spot]:
+        """Where the answer was copied from; without evidence, wherever in its area it stands, or else anywhere."""
+        pages = {page.number: page for page in self.pages}
+        evidence = [(pages[e.page], e.words) for e in self.cot.evidence if e.page in pages]
+        copied = [Spot(page, known) for page, words in evidence if (known := _known_words(page, words))]
+        if copied:
+            return copied
+        written = Written(self.pages)
+        anywhere = [spot for value in self.values for spot in written.spots(value)]
+        area = self.area
+        return [spot for spot in anywhere if all((spot.page.number, line) in area for line in spot.lines)] or anywhere
+
+    @property
+    def words(self) -> set[tuple[int, int, int]]:
+        """(page, line, word) of all that the answer takes."""
+        return {(spot.page.number, *word) for spot in self.spots for word in spot.words}
+
+    @property
+    def beside_key(self) -> list[Found]:
+        """What stands after, right of or under a line that holds the whole key: values of the expected type, no labels."""
+        key = self.key
+        found = [place for page in self.pages for place in places(page, key)]
+        return [place for place in found if place.share == 1.0 and self._is_value(place.text)]
+
+    @property
+    def others_beside_key(self) -> list[Found]:
+        """What stands beside the key, without what the answer takes."""
+        mine = self.words
+        return [place for place in self.beside_key if not overlaps(mine, place)]
+
+    def _is_value(self, text: str) -> bool:
+        if not plain(text) or any(map(is_label, text.split()[:_LABEL_WORDS])) or is_label(text):
+            return False  # "DATE: May 5" beside "Code:" is the next field, and no code
+        choices = self.question.choices
+        return fits(self.question.type, text) and (not choices or any(same_words(text, c) for c in choices))
 
 
 def area_lines(cot: LayoutCoT, pages: Iterable[Page]) -> set[tuple[int, int]]:
@@ -92,11 +167,6 @@ def area_lines(cot: LayoutCoT, pages: Iterable[Page]) -> set[tuple[int, int]]:
                 lines = area.lines or page.lines_in(area.box)
                 found |= {(page.number, line) for line in lines if 0 <= line < len(page.lines or ())}
     return found
-
-
-def spots(pages: Iterable[Page], text: str) -> list[Spot]:
-    """Every place where the pages spell the text, whatever the case and the line breaks, but not inside a word or number."""
-    return Written(pages).spots(text)
 
 
 class Written:
@@ -141,22 +211,6 @@ def _apart(text: str, at: int) -> bool:
     return not (a.isdigit() and b.isdigit()) and not (a.isalpha() and b.isalpha())
 
 
-def standing(given: CheckInput) -> list[Spot]:
-    """Where the answer was copied from; without evidence, wherever in its area it stands, or else anywhere."""
-    pages = {page.number: page for page in read_pages(given)}
-    copied = [
-        Spot(pages[e.page], words)
-        for e in given.cot.evidence
-        if e.page in pages and (words := _real(pages[e.page], e.words))
-    ]
-    if copied:
-        return copied
-    written = Written(pages.values())
-    anywhere = [spot for value in values(given) for spot in written.spots(value)]
-    area = area_lines(given.cot, pages.values())
-    return [spot for spot in anywhere if within(spot, area)] or anywhere
-
-
 class Copied:
     """Where values were copied from line by line, other lines left out between: an address beside a stamp. The page's own words, in
     their order, must spell a value: whole ones, but for the first's beginning and the last's end."""
@@ -164,7 +218,7 @@ class Copied:
     def __init__(self, given: CheckInput) -> None:
         self.spots: dict[tuple[str, ...], list[tuple[str, str, Spot]]] = defaultdict(list)
         """By the words between the first and the last."""
-        for spot in standing(given):
+        for spot in given.spots:
             words = _words(spot)
             if len(words) > 1 and list(spot.words) == sorted(spot.words):
                 self.spots[tuple(words[1:-1])].append((words[0], words[-1], spot))
@@ -180,26 +234,9 @@ def _words(spot: Spot) -> list[str]:
     return [word for line, i in spot.words for word in lines[line].words[i].text.lower().split()]
 
 
-def _real(page: Page, words: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def _known_words(page: Page, words: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     lines = page.lines or ()
     return tuple((line, i) for line, i in words if 0 <= line < len(lines) and 0 <= i < len(lines[line].words))
-
-
-def within(spot: Spot, area: set[tuple[int, int]]) -> bool:
-    return all((spot.page.number, line) in area for line in spot.lines)
-
-
-def beside(given: CheckInput, key: str) -> list[Found]:
-    """What stands after, right of or under a line that holds the whole key: values of the expected type, no labels."""
-    found = [place for page in read_pages(given) for place in places(page, key)]
-    return [place for place in found if place.share == 1.0 and _is_value(given, place.text)]
-
-
-def _is_value(given: CheckInput, text: str) -> bool:
-    if not plain(text) or any(map(is_label, text.split()[:_LABEL_WORDS])) or is_label(text):
-        return False  # "DATE: May 5" beside "Code:" is the next field, and no code
-    choices = given.question.choices
-    return fits(given.question.type, text) and (not choices or any(same_words(text, choice) for choice in choices))
 
 
 def is_label(text: str) -> bool:
@@ -225,20 +262,9 @@ def leads(expected: ExpectedType, text: str) -> bool:
     return any(not plain(text[:start]) for start, _ in spans_of(expected, text))
 
 
-def words_of(given: CheckInput) -> set[tuple[int, int, int]]:
-    """(page, line, word) of all that the answer takes."""
-    return {(spot.page.number, *word) for spot in standing(given) for word in spot.words}
-
-
 def overlaps(mine: Collection[tuple[int, int, int]], place: Found) -> bool:
     """Whether any word of the place is among these."""
     return any((place.page.number, place.line, word) in mine for word in place.words)
-
-
-def others_beside(given: CheckInput, key: str) -> list[Found]:
-    """What stands beside the key, without what the answer takes."""
-    mine = words_of(given)
-    return [place for place in beside(given, key) if not overlaps(mine, place)]
 
 
 def labelled(place: Found, key: str) -> bool:

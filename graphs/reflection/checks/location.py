@@ -1,4 +1,4 @@
-"""Is it the right place? The question's spatial words, keys that occur more than once, and a second reading by geometry."""
+"""Whether the answer stands in the right place: spatial words, keys that occur twice, a reading by geometry."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ import re
 from collections.abc import Callable, Iterator
 
 from graphs.reflection.checks.context import (
-    answer_page,
-    asked,
+    CheckInput,
     at_place,
-    beside,
-    key_of,
     labelled,
     leads,
     overlaps,
-    read_pages,
     same_words,
     shown,
-    standing,
-    words_of,
 )
 from graphs.reflection.checks.grounding import SURE
-from graphs.reflection.types import CheckInput, Finding
+from graphs.reflection.types import Finding
 from layoutllm_tool._lookup import Found, places
 from layoutllm_tool.cot import SPATIAL_WORDS, Correction
 from layoutllm_tool.documents import search
@@ -35,30 +29,30 @@ _REGIONS = {"top", "bottom", "left", "right", "center"}
 
 def check_spatial(given: CheckInput) -> Iterator[Finding]:
     """The answer stands outside of what the question's spatial words point at, and the key occurs there too."""
-    page, words = answer_page(given), where_asked(given)
-    if page is None or not words or given.question.many:
+    page, words = given.page, where_asked(given)
+    if page is None or not words or given.question.is_list:
         return
-    key = key_of(given)
+    key = given.key
     allowed = lines_at(page, words, key)
-    mine = {line for spot in standing(given) if spot.page.number == page.number for line in spot.lines}
+    mine = {line for spot in given.spots if spot.page.number == page.number for line in spot.lines}
     if not allowed or not mine or mine & allowed:
         return
     keys = [i for i, line in enumerate(page.lines or ()) if contains(line.text, key)]
-    there = [place for place in beside(given, key) if place.page.number == page.number and place.line in allowed]
+    there = [place for place in given.beside_key if place.page.number == page.number and place.line in allowed]
     reason = f"The question says {shown(words)}, the answer stands elsewhere; {shown(key)} occurs {len(keys)} times."
     # The reader counts occurrences of step 1's own key: where the page lacks it, "second" would tell it nothing.
     counts = key == given.cot.analysis.key or not there or set(words.split()) <= _REGIONS
-    mend = Correction(step="area", page=page.number, spatial=words) if counts else at_place(there[0])
-    yield Finding("spatial", "area", reason, mend, weight=0.9 if len(keys) > 1 and there else 0.3)
+    correction = Correction(step="area", page=page.number, spatial=words) if counts else at_place(there[0])
+    yield Finding("spatial", "area", reason, correction, weight=0.9 if len(keys) > 1 and there else 0.3)
 
 
 def where_asked(given: CheckInput) -> str:
     """The question's spatial words, in order, without those that are part of a label of the page ("last name", "right eye")."""
-    text = asked(given)
+    text = given.asked
     words = re.findall(r"[\w'-]+", text.lower())
     if not set(words) & set(SPATIAL_WORDS):
         return ""
-    holds = holder(line.text for page in read_pages(given) for line in page.lines or ())
+    holds = holder(given.line_texts())
     kept = [word for i, word in enumerate(words) if word in SPATIAL_WORDS and not _is_named(given, words, i, holds)]
     return " ".join(kept) if kept and spatial_words(text) else ""
 
@@ -73,25 +67,25 @@ def _is_named(given: CheckInput, words: list[str], at: int, holds: Callable[[str
 
 def check_ambiguity(given: CheckInput) -> Iterator[Finding]:
     """The key has different values in different places, and the question does not say which."""
-    if given.cot.answer is None or given.question.many or where_asked(given):
+    if given.cot.answer is None or given.question.is_list or where_asked(given):
         return
     first: dict[tuple[int, int], Found] = {}
-    for place in beside(given, key_of(given)):
+    for place in given.beside_key:
         first.setdefault((place.page.number, place.key_line), place)
     texts = {plain(place.text): place.text for place in first.values()}
     if len(texts) > 1:
         few = ", ".join(shown(text) for text in list(texts.values())[:3])
-        reason = f"{shown(key_of(given))} stands in {len(first)} places, beside {few}."
+        reason = f"{shown(given.key)} stands in {len(first)} places, beside {few}."
         yield Finding("ambiguity", "area", reason, weight=0.2)
 
 
 def check_agreement(given: CheckInput) -> Iterator[Finding]:
     """A reading by coordinates alone, the value beside the key, has no word in common with the answer."""
-    key = key_of(given)
-    found = beside(given, key)
-    if given.cot.answer is None or given.question.many or not found or not standing(given):
+    key = given.key
+    found = given.beside_key
+    if given.cot.answer is None or given.question.is_list or not found or not given.spots:
         return
-    mine = words_of(given)
+    mine = given.words
     if any(overlaps(mine, place) or same_words(place.text, given.cot.answer) for place in found):
         return
     best = next((place for place in found if labelled(place, key)), found[0])
@@ -101,8 +95,8 @@ def check_agreement(given: CheckInput) -> Iterator[Finding]:
 
 def _specific(given: CheckInput, best: Found) -> float:
     """One label on all pages and a value that only fits by chance speak loudly; a sure reader has weighed them already."""
-    key, expected = key_of(given), given.question.type
-    named = [place for page in read_pages(given) for place in places(page, key) if place.share == 1.0]
+    key, expected = given.key, given.question.type
+    named = [place for page in given.pages for place in places(page, key) if place.share == 1.0]
     if len({(place.page.number, place.key_line) for place in named}) > 1 or not labelled(best, key):
         return 0.2
     open_ = expected in ("text", "address")

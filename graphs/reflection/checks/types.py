@@ -1,4 +1,4 @@
-"""Is it the right kind of thing? The expected type, the allowed choices, and labels taken for values."""
+"""Whether the answer is the right kind of thing: its type, the allowed choices, labels taken for values, the key."""
 
 from __future__ import annotations
 
@@ -7,24 +7,18 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from graphs.reflection.checks.context import (
-    area_lines,
-    asked,
+    CheckInput,
     at_place,
     fits,
     is_label,
-    key_of,
     labelled,
     leads,
-    others_beside,
     overlaps,
-    read_pages,
     same_words,
     shown,
-    values,
-    words_of,
 )
 from graphs.reflection.checks.values import dates
-from graphs.reflection.types import CheckInput, Finding
+from graphs.reflection.types import Finding
 from layoutllm_tool._lookup import places
 from layoutllm_tool.amounts import spans as amounts
 from layoutllm_tool.answer_types import spans_of
@@ -47,15 +41,15 @@ def check_type(given: CheckInput) -> Iterator[Finding]:
     """Each value must look like the type that the plan expects. What nearly does is marked, never corrected."""
     expected = given.question.type
     bare = _bare_amounts(given) if expected == "money" else ()
-    strange = tuple(value for value in values(given) if value in bare or not _suits(expected, value))
+    strange = tuple(value for value in given.values if value in bare or not _suits(expected, value))
     if not strange:
         return
     reason = f"{shown(strange[0])} does not look like a {expected}."
     if all(_nearly(expected, value) and value not in bare for value in strange):
         yield Finding("type", "answer", reason, weight=0.3)
     elif _in_area(given, lambda line: bool(spans_of(expected, line)), strange):
-        mend = Correction(step="answer", expected_type=expected)
-        yield Finding("type", "answer", f"{reason} The area holds one.", mend, weight=0.8)
+        correction = Correction(step="answer", expected_type=expected)
+        yield Finding("type", "answer", f"{reason} The area holds one.", correction, weight=0.8)
     else:
         yield _elsewhere(given, "type", reason, 0.45)
 
@@ -69,10 +63,10 @@ def _suits(expected: ExpectedType, value: str) -> bool:
 def _bare_amounts(given: CheckInput) -> tuple[str, ...]:
     """Values without decimals or a currency where the pages write their amounts with them: a "5" among "4.50" and "12.00" is a piece of
     one, or a quantity."""
-    bare = tuple(value for value in values(given) if not amounts(value))
+    bare = tuple(value for value in given.values if not amounts(value))
     if not bare:
         return ()
-    lines = (line.text for page in read_pages(given) for line in page.lines or ())
+    lines = given.line_texts()
     written = (amount for line in lines for amount in amounts(line))
     return bare if len(list(islice(written, _ENOUGH_AMOUNTS))) == _ENOUGH_AMOUNTS else ()
 
@@ -97,8 +91,8 @@ def _nearly(expected: ExpectedType, value: str) -> bool:
 
 def _in_area(given: CheckInput, says: Callable[[str], bool], wrong: tuple[str, ...]) -> bool:
     """Whether a line of the area says what is wanted, the wrong values taken out of it."""
-    pages = {page.number: page for page in read_pages(given)}
-    for number, line in sorted(area_lines(given.cot, pages.values())):
+    pages = {page.number: page for page in given.pages}
+    for number, line in sorted(given.area):
         text = (pages[number].lines or ())[line].text
         for value in wrong:
             text = text.replace(value, " ")
@@ -109,11 +103,11 @@ def _in_area(given: CheckInput, says: Callable[[str], bool], wrong: tuple[str, .
 
 def _elsewhere(given: CheckInput, check: str, reason: str, without: float) -> Finding:
     """With the boxes of a fitting value beside the key, or as a mark of the weight ``without``."""
-    other = others_beside(given, key_of(given))
+    other = given.others_beside_key
     if not other:
         return Finding(check, "answer", reason, weight=without)
     place, question = other[0], given.question
-    clear = labelled(place, key_of(given)) and (bool(question.choices) or leads(question.type, place.text))
+    clear = labelled(place, given.key) and (bool(question.choices) or leads(question.type, place.text))
     reason = f"{reason} {shown(place.text)} beside the key does."
     return Finding(check, "area", reason, at_place(place), weight=0.6 if clear else 0.45)
 
@@ -121,15 +115,15 @@ def _elsewhere(given: CheckInput, check: str, reason: str, without: float) -> Fi
 def check_choices(given: CheckInput) -> Iterator[Finding]:
     """Each value must be one of the plan's choices, whatever the case and punctuation."""
     allowed = given.question.choices
-    strange = tuple(v for v in values(given) if allowed and not any(same_words(v, choice) for choice in allowed))
+    strange = tuple(v for v in given.values if allowed and not any(same_words(v, choice) for choice in allowed))
     if not strange:
         return
     reason = f"{shown(strange[0])} is none of the values allowed."
     if all(any(contains(value, choice) or contains(choice, value) for choice in allowed) for value in strange):
         yield Finding("choices", "answer", f"{reason} It is near one.", weight=0.3)
     elif _in_area(given, lambda line: any(contains(line, choice) for choice in allowed), strange):
-        mend = Correction(step="answer", wrong=strange)
-        yield Finding("choices", "answer", f"{reason} The area holds one.", mend, weight=0.8)
+        correction = Correction(step="answer", wrong=strange)
+        yield Finding("choices", "answer", f"{reason} The area holds one.", correction, weight=0.8)
     else:
         yield _elsewhere(given, "choices", reason, 0.6)
 
@@ -137,7 +131,7 @@ def check_choices(given: CheckInput) -> Iterator[Finding]:
 def check_label(given: CheckInput) -> Iterator[Finding]:
     """The answer is the key itself or another label of the page, not a value."""
     answer, analysis = given.cot.answer, given.cot.analysis
-    if answer is None or given.question.many:
+    if answer is None or given.question.is_list:
         return
     its_key = same_words(answer, analysis.key)
     if not its_key and not _label_of_page(given, answer):
@@ -147,7 +141,7 @@ def check_label(given: CheckInput) -> Iterator[Finding]:
         yield Finding("label", "answer", reason, weight=0.3)
     elif (field := quoted_field(given)) and not same_words(field, analysis.key):
         yield Finding("label", "analysis", reason, Correction(step="analysis", text=field), weight=0.8)
-    elif other := others_beside(given, key_of(given)):
+    elif other := given.others_beside_key:
         yield Finding("label", "area", f"{reason} {shown(other[0].text)} is.", at_place(other[0]), weight=0.7)
     else:
         yield Finding("label", "answer", reason, Correction(step="answer", wrong=(answer,)), weight=0.5)
@@ -156,7 +150,7 @@ def check_label(given: CheckInput) -> Iterator[Finding]:
 def _label_of_page(given: CheckInput, answer: str) -> bool:
     if is_label(answer):
         return True
-    lines = (line.text for page in read_pages(given) for line in page.lines or ())
+    lines = given.line_texts()
     return any(is_label(line) and same_words(line, answer) for line in lines)
 
 
@@ -165,20 +159,20 @@ def check_key(given: CheckInput) -> Iterator[Finding]:
     field, looked_for = quoted_field(given), given.cot.analysis.key
     if not field or _terms(field) & _terms(looked_for):
         return
-    found = [place for page in read_pages(given) for place in places(page, field) if place.share == 1.0]
-    there = any(contains(line.text, field) for page in read_pages(given) for line in page.lines or ())
-    mine = words_of(given)
+    found = [place for page in given.pages for place in places(page, field) if place.share == 1.0]
+    there = any(contains(line.text, field) for page in given.pages for line in page.lines or ())
+    mine = given.words
     harmless = any(overlaps(mine, place) for place in found)
     reason = f"The question asks for {shown(field)}, step 1 looks for {shown(looked_for)}."
-    mend = Correction(step="analysis", text=field)
-    yield Finding("key", "analysis", reason, mend, weight=0.2 if harmless else 0.9 if there else 0.3)
+    correction = Correction(step="analysis", text=field)
+    yield Finding("key", "analysis", reason, correction, weight=0.2 if harmless else 0.9 if there else 0.3)
 
 
 def quoted_field(given: CheckInput) -> str:
     """The first field name that the question quotes and a page has, else the first it quotes, else ""."""
-    found: list[str] = [a or b for a, b in _QUOTED.findall(asked(given))]
+    found: list[str] = [a or b for a, b in _QUOTED.findall(given.asked)]
     found = [text.strip() for text in found if plain(text)]
-    holds = holder(line.text for page in read_pages(given) for line in page.lines or ())
+    holds = holder(given.line_texts())
     there = (text for text in found if holds(text))
     return next(there, (found or [""])[0])
 
