@@ -6,15 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from graphs.planning.words import pattern, word_list
+from graphs.planning.words import PATTERNS, WORD_LISTS
 
 _BULLET = re.compile(r"\s*(?:[-*•\u2013·▪◦+]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _INLINE = re.compile(r"(?:(?<=\s)|(?<=^))\(?(\d{1,2})[.)]\s")
 _END = re.compile(r"[;\n]|(?<![.!?])[.!?]+(?=\s|$)")
-_ABBREVIATIONS = word_list("abbreviations")
-AND_CHECK = pattern("and_check")
-_AND_VERB = pattern("and_verb")
-_ASIDE = pattern("aside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,8 @@ def _sentences(line: str) -> Iterator[Clause]:
     for found in _END.finditer(line):
         said = line[start : found.start()].strip()
         last = said.rsplit(maxsplit=1)[-1].lower().lstrip("(") if said else ""
-        if found.group() == "." and (last in _ABBREVIATIONS or len(last) == 1) and line[found.end() :].strip():
+        shortened = last in WORD_LISTS["abbreviations"] or len(last) == 1
+        if found.group() == "." and shortened and line[found.end() :].strip():
             continue
         yield Clause(said, "?" in found.group())
         start = found.end()
@@ -54,5 +51,7 @@ def _sentences(line: str) -> Iterator[Clause]:
 
 def apart(clause: Clause) -> list[Clause]:
     """What is to be extracted, and what is to be checked."""
-    parts = (part for whole in AND_CHECK.split(_ASIDE.sub(" ", clause.text)) for part in _AND_VERB.split(whole))
-    return [replace(clause, text=part.strip()) for part in parts if part.strip()]
+    kept = PATTERNS["aside"].sub(" ", clause.text)
+    wholes = PATTERNS["and_check"].split(kept)
+    parts = [part.strip() for whole in wholes for part in PATTERNS["and_verb"].split(whole)]
+    return [replace(clause, text=part) for part in parts if part]

@@ -12,28 +12,15 @@ from dataclasses import dataclass
 
 from graphs.planning.phrases import Phrase, phrase
 from graphs.planning.plan import ConstraintKind
-from graphs.planning.words import pattern
+from graphs.planning.words import PATTERNS
 
-CHECK = pattern("check")
-"""The beginning of a sentence that asks for a check."""
-_AND_THAT = pattern("and_that")
-_ADDS_UP_TO = pattern("adds_up_to")
-_EQUALS = pattern("equals")
-_IS = pattern("is")
 _ORDERS = (
-    (pattern("not_before"), True, False),
-    (pattern("not_after"), False, False),
-    (pattern("before"), False, True),
-    (pattern("after"), True, True),
+    (PATTERNS["not_before"], True, False),
+    (PATTERNS["not_after"], False, False),
+    (PATTERNS["before"], False, True),
+    (PATTERNS["after"], True, True),
 )
 """(verb, whether its sides are in reverse order, whether it is strict)"""
-_BOTH_SAME = pattern("both_same")
-_SAME_ON_PAGE = pattern("same_on_page")
-_SUM_OF = pattern("sum_of")
-_PLUS = pattern("plus")
-_MINUS = pattern("minus")
-_AND = pattern("term_and")
-_INVERTED = pattern("inverted")
 _MOST_TERMS = 12
 _LONGEST = 600
 
@@ -51,7 +38,7 @@ class Check:
 
 def split_checks(text: str) -> list[str]:
     """ "X and that Y" -> X, Y."""
-    return [part for part in _AND_THAT.split(text) if part.strip()]
+    return [part for part in PATTERNS["and_that"].split(text) if part.strip()]
 
 
 def parse_checks(text: str, held: Sequence[str]) -> list[Check]:
@@ -60,7 +47,7 @@ def parse_checks(text: str, held: Sequence[str]) -> list[Check]:
         return []
     found: list[Check] = []
     for part in split_checks(text):
-        checks = _one_or_two(_INVERTED.sub("", part.strip(" ,.;:!?"), count=1), held)
+        checks = _one_or_two(PATTERNS["inverted"].sub("", part.strip(" ,.;:!?"), count=1), held)
         if not checks:
             return []
         found += checks
@@ -84,15 +71,15 @@ def parse_check(text: str, held: Sequence[str]) -> Check | None:
 
 
 def _sums(text: str, held: Sequence[str]) -> Check | None:
-    if sides := _sides(_ADDS_UP_TO, text):
-        return _sum(_AND.split(sides[0]), sides[1], held)
-    sides = _sides(_EQUALS, text) or _sides(_IS, text)
+    if sides := _sides(PATTERNS["adds_up_to"], text):
+        return _sum(PATTERNS["term_and"].split(sides[0]), sides[1], held)
+    sides = _sides(PATTERNS["equals"], text) or _sides(PATTERNS["is"], text)
     for left, right in (sides, sides[::-1]) if sides else ():
-        if summed := _SUM_OF.match(left):
-            return _sum(_AND.split(left[summed.end() :]), right, held)
-        if len(terms := _PLUS.split(left)) > 1:
-            return _sum([part for term in terms for part in _AND.split(term)], right, held)
-        if len(terms := _MINUS.split(left)) == 2:
+        if summed := PATTERNS["sum_of"].match(left):
+            return _sum(PATTERNS["term_and"].split(left[summed.end() :]), right, held)
+        if len(terms := PATTERNS["plus"].split(left)) > 1:
+            return _sum([part for term in terms for part in PATTERNS["term_and"].split(term)], right, held)
+        if len(terms := PATTERNS["minus"].split(left)) == 2:
             return _sum([right, terms[1]], terms[0], held)
     return None
 
@@ -111,15 +98,17 @@ def _orders(text: str, held: Sequence[str]) -> Check | None:
 
 
 def _equals(text: str, held: Sequence[str]) -> Check | None:
-    if sides := _sides(_SAME_ON_PAGE, text):
+    if sides := _sides(PATTERNS["same_on_page"], text):
         one = _names([" ".join(sides)], held)
         pages = one[0].pages if one else ()
         words = sides[0]
         return _equal([f"{words} on page {page}" for page in pages], held)
-    if ends := _BOTH_SAME.search(text):
-        return _equal(_AND.split(text[: ends.start()]), held)
-    sides = _sides(_EQUALS, text)
-    if sides and not any(len(_AND.split(side)) > 1 for side in sides):  # "a and b equal c": a sum, or all the same?
+    if ends := PATTERNS["both_same"].search(text):
+        return _equal(PATTERNS["term_and"].split(text[: ends.start()]), held)
+    sides = _sides(PATTERNS["equals"], text)
+    if sides and not any(
+        len(PATTERNS["term_and"].split(side)) > 1 for side in sides
+    ):  # "a and b equal c": a sum, or all the same?
         return _equal(sides, held)
     return None
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from graphs.planning.plan import MOST_QUESTIONS, Constraint, ConstraintKind, Plan, PlannedQuestion
-from graphs.planning.words import WORDS, pattern
+from graphs.planning.words import PATTERNS, WORDS
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.errors import PlanError
 
@@ -48,7 +48,6 @@ def _known_fields() -> dict[str, KnownField]:
 
 KNOWN: Mapping[str, KnownField] = _known_fields()
 NAMES_WITH_AND = tuple(name for name in KNOWN if " and " in name)
-_PLURAL = pattern("plural")
 _TYPES: dict[ExpectedType, re.Pattern[str]] = {
     kind: re.compile(rf"\b(?:{words})\b".replace("\n", "")) for kind, words in WORDS["types"].items()
 }
@@ -103,7 +102,7 @@ def ask(words: str, *, printed: bool = False, is_list: bool = False, page: int |
         return Asked(words, PRINTED.format(words), guess_type(words), page, is_list)
     entry = known(words)
     if entry is None:
-        is_list = is_list or bool(_PLURAL.search(normal(words)))
+        is_list = is_list or bool(PATTERNS["plural"].search(normal(words)))
         return Asked(words, (COLUMN if is_list else MEANT).format(words), guess_type(words), page, is_list)
     if entry.family == "items":
         return Asked(words, AMOUNTS, entry.type, page, is_list=True)
@@ -180,15 +179,9 @@ def _unused(name: str, used: list[str]) -> str:
 
 
 def _planned(item: Asked, name: str) -> PlannedQuestion:
-    return PlannedQuestion(
-        name=name,
-        text=item.text,
-        type=item.type,
-        page=item.page,
-        is_list=item.is_list,
-        choices=list(item.choices),
-        required=item.required,
-    )
+    fields = asdict(item) | {"name": name}
+    del fields["words"]
+    return PlannedQuestion(**fields)
 
 
 def _slots_checked(questions: list[PlannedQuestion]) -> list[PlannedQuestion]:

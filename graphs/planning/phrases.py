@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphs.planning.fields import LONGEST_FIELD, known, one_line
-from graphs.planning.words import pattern, word_list
+from graphs.planning.words import PATTERNS, WORD_LISTS
 
 MOST_PAGES = 20
 """Of one phrase ("pages 1 to 20")."""
@@ -22,19 +22,10 @@ _OPEN, _SHUT = "\ue000", "\ue001"
 _QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|(?<![\w'])'([^'\n]{1,200})'(?!\w)")
 _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
 
-_TRAILING_DOCUMENT = pattern("trailing_document")
-_DOCUMENT = pattern("document")
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
-_PAGES = pattern("pages")
-_PAGE = pattern("page")
-_OPTIONAL = pattern("optional")
-_FRONT_WORD = pattern("front_word")
-_ALL_OF = pattern("all_of")
-_DATA_TYPE = pattern("data_type")
 _PRINTED = re.compile(
     rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$", re.IGNORECASE
 )
-_NOT_IN_NAMES = word_list("not_in_names")
 _STRANGE = re.compile(r"[<>=\u0250-\u1fff\u2c00-\ud7ff]|\w{31}")
 """Not Latin script, or no words."""
 _NO_BRACES = str.maketrans("", "", "{}")
@@ -59,7 +50,7 @@ class Phrase:
         plain = (
             0 < len(words) <= MOST_WORDS
             and len(self.words) <= LONGEST_FIELD
-            and _NOT_IN_NAMES.isdisjoint(words)
+            and WORD_LISTS["not_in_names"].isdisjoint(words)
             and not _STRANGE.search(self.words)
         )
         return self.printed or known(self.words) is not None or plain
@@ -67,10 +58,10 @@ class Phrase:
     @property
     def is_empty(self) -> bool:
         """Whether nothing in it could stand on a page: "it", "the document"."""
-        words = set(self.words.lower().split())
-        return not self.printed and (
-            words <= _NOT_IN_NAMES or not any(c.isalnum() for c in self.words) or bool(_DOCUMENT.match(self.words))
-        )
+        if self.printed:
+            return False
+        common = set(self.words.lower().split()) <= WORD_LISTS["not_in_names"]
+        return common or not any(c.isalnum() for c in self.words) or bool(PATTERNS["document"].match(self.words))
 
 
 def hold_quotes(text: str) -> tuple[str, list[str]]:
@@ -99,7 +90,7 @@ def held_in(text: str, held: Sequence[str]) -> list[str]:
 
 def join_pages(text: str) -> str:
     """ "pages 1 and 2" as "page 1+2", which lists don't split; ranges are written out."""
-    return _PAGES.sub(_joined, text)
+    return PATTERNS["pages"].sub(_joined, text)
 
 
 def _joined(found: re.Match[str]) -> str:
@@ -120,10 +111,10 @@ def take_pages(text: str) -> tuple[str, tuple[int, ...]]:
     """The text without the pages it names, and those."""
     pages = [
         page
-        for numbers, ordinal in _PAGE.findall(text)
+        for numbers, ordinal in PATTERNS["page"].findall(text)
         for page in (map(int, numbers.split("+")) if numbers else (_ORDINALS[ordinal.lower()],))
     ]
-    return " ".join(_PAGE.sub(" ", text).split()) if pages else text, tuple(dict.fromkeys(pages))
+    return " ".join(PATTERNS["page"].sub(" ", text).split()) if pages else text, tuple(dict.fromkeys(pages))
 
 
 def phrase(text: str, held: Sequence[str], *, edges: str = ",:;.!?") -> Phrase:
@@ -131,9 +122,9 @@ def phrase(text: str, held: Sequence[str], *, edges: str = ",:;.!?") -> Phrase:
     if len(text) > _LONGEST:
         return Phrase(one_line(text))
     text, pages = take_pages(" ".join(text.split()))
-    text, optional = _OPTIONAL.subn("", text)
-    text = _DATA_TYPE.sub("", text.translate(_NO_BRACES))
-    text, is_list = _fronted(_TRAILING_DOCUMENT.sub("", text.strip(f" {edges}")))
+    text, optional = PATTERNS["optional"].subn("", text)
+    text = PATTERNS["data_type"].sub("", text.translate(_NO_BRACES))
+    text, is_list = _fronted(PATTERNS["trailing_document"].sub("", text.strip(f" {edges}")))
     if printed := _PRINTED.match(text):
         return Phrase(held[int(printed.group(1))], pages, printed=True, is_list=is_list, required=not optional)
     words = one_line(_HELD.sub(lambda found: held[int(found.group(1))], text)).strip(f" {edges.replace('.', '')}")
@@ -144,9 +135,9 @@ def phrase(text: str, held: Sequence[str], *, edges: str = ",:;.!?") -> Phrase:
 def _fronted(text: str) -> tuple[str, bool]:
     """The text without articles and the like at its front, and whether it asks for all of something."""
     is_list = False
-    while found := _FRONT_WORD.match(text) or _ALL_OF.match(text):
+    while found := PATTERNS["front_word"].match(text) or PATTERNS["all_of"].match(text):
         if not text[found.end() :].strip() or known(text):
             break
-        is_list = is_list or bool(_ALL_OF.match(text) and found.re is _ALL_OF)
+        is_list = is_list or bool(PATTERNS["all_of"].match(text) and found.re is PATTERNS["all_of"])
         text = text[found.end() :]
     return text, is_list

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -20,7 +21,6 @@ from graphs.planning.phrases import hold_quotes
 from graphs.planning.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
 from graphs.planning.questions import ask_question
 from graphs.planning.schemas import draft_schema, is_schema
-from graphs.planning.size import check_size
 from graphs.planning.text_rules import draft_list, draft_text
 from layoutllm_tool.errors import PlanError
 
@@ -140,7 +140,7 @@ def _drafted(task: Task) -> tuple[Draft, str]:
     if isinstance(task, Mapping):
         if not is_schema(task):
             raise PlanError("this mapping is neither a JSON Schema of an object nor a plan.", hint=_EXAMPLE)
-        check_size(task, "the schema", parts=10_000, characters=200_000)
+        _check_size(task, "the schema", 200_000)
         return draft_schema(task), ""
     if isinstance(task, str):
         _check_length(len(task), LONGEST_TASK)
@@ -162,12 +162,23 @@ def _check_length(length: int, most: int) -> None:
         raise PlanError(f"the task has {length:,} characters.", hint=f"At most {most:,}: say it shorter, or split it.")
 
 
+def _check_size(data: Mapping[str, Any], what: str, most: int) -> None:
+    """PlanError where the data takes more characters than this as JSON, holds itself or is no JSON. Reads no further."""
+    pieces = json.JSONEncoder(default=lambda value: dict(value) if isinstance(value, Mapping) else str(value)).iterencode(data)
+    try:
+        small = all(length <= most for length in accumulate(map(len, pieces)))
+    except (TypeError, ValueError, RecursionError):
+        small = False
+    if not small:
+        raise PlanError(f"{what} is too large, or no JSON.", hint=f"At most {most:,} characters: split it.")
+
+
 def _empty() -> PlanError:
     return PlanError("the task is empty.", hint=_EXAMPLE)
 
 
 def _as_plan(task: Mapping[str, Any]) -> Plan:
-    check_size(task, "the plan", parts=100_000, characters=2_000_000)
+    _check_size(task, "the plan", 2_000_000)
     try:
         return Plan.model_validate(dict(task))
     except ValidationError as error:

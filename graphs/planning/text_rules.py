@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from graphs.planning.clauses import AND_CHECK, Clause, apart, clauses_of
-from graphs.planning.constraint_rules import CHECK, Check, parse_checks
+from graphs.planning.clauses import Clause, apart, clauses_of
+from graphs.planning.constraint_rules import Check, parse_checks
 from graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Draft, ask, known, one_line
 from graphs.planning.phrases import (
     Phrase,
@@ -22,8 +22,8 @@ from graphs.planning.phrases import (
     take_pages,
 )
 from graphs.planning.plan import MOST_QUESTIONS
-from graphs.planning.questions import LONGEST_QUESTION, WHAT_IS, read_question
-from graphs.planning.words import pattern
+from graphs.planning.questions import LONGEST_QUESTION, read_question
+from graphs.planning.words import PATTERNS
 from layoutllm_tool.errors import PlanError
 
 _MOST_SPLITS = 60
@@ -31,22 +31,7 @@ _JOINT, _COMMA = "\ue002", "\ue003"
 """Stand for " and " and "," where they join no list."""
 _INSIDE = re.compile(r"\([^()\n]{1,200}\)")
 _COLUMNS = re.compile(r"([^()]{1,80}) \(([^()]{1,200})\)$")
-_QUESTION = pattern("question")
-_AND_QUESTION = pattern("and_question")
-_INDIRECT_QUESTION = pattern("indirect_question")
-_RELATIVE_PRONOUN = pattern("relative_pronoun")
-_LIST_AND = pattern("list_and")
-_POLITE = pattern("polite")
-_PLACE = pattern("place")
-_VERB = pattern("verb")
-_HEAD = pattern("head")
-_OUTPUT_FORMAT = pattern("output_format")
-_TASK_VERB = pattern("task_verb")
-_STATEMENT = pattern("statement")
-_NO_FIELD = pattern("no_field")
-_LEADING_PAGE = pattern("leading_page")
-_CLOSING_PAGE = pattern("closing_page")
-_FRONT = (_POLITE, _PLACE, _OUTPUT_FORMAT, _HEAD, _VERB)
+_FRONT = (PATTERNS["polite"], PATTERNS["place"], PATTERNS["output_format"], PATTERNS["head"], PATTERNS["verb"])
 _MOST_WORDS = 12
 
 
@@ -99,9 +84,9 @@ def _finish(draft: Draft, held: Sequence[str]) -> None:
 
 def _checks(clause: Clause, held: Sequence[str], draft: Draft) -> list[Check] | None:
     """None for a sentence that asks for a check and isn't understood, [] for one that asks for none."""
-    prefix = CHECK.match(clause.text)
+    prefix = PATTERNS["check"].match(clause.text)
     found = parse_checks(clause.text[prefix.end() :] if prefix else clause.text, held)
-    wanted = prefix is not None and AND_CHECK.match(f" {clause.text}") is not None
+    wanted = prefix is not None and PATTERNS["and_check"].match(f" {clause.text}") is not None
     if found or not wanted:
         return found
     draft.unexplained.append(clause.text)
@@ -134,11 +119,13 @@ def _term(term: Phrase, check: Check, draft: Draft) -> int:
 
 
 def _ask(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...], *, alone: bool) -> None:
-    polite = _POLITE.match(clause.text)
+    polite = PATTERNS["polite"].match(clause.text)
     text = clause.text[polite.end() :] if polite else clause.text
-    if _QUESTION.match(text) or (clause.asked and not _VERB.match(text) and not (polite and _TASK_VERB.match(text))):
+    if PATTERNS["question"].match(text) or (
+        clause.asked and not PATTERNS["verb"].match(text) and not (polite and PATTERNS["task_verb"].match(text))
+    ):
         _ask_question(replace(clause, text=text), held, draft, pages)
-    elif _TASK_VERB.match(text) and not known(text):
+    elif PATTERNS["task_verb"].match(text) and not known(text):
         draft.unexplained.append(text)
         _add_question(text, text, held, draft, pages)
     elif clause.given and len(text) > LONGEST_FIELD:
@@ -150,13 +137,13 @@ def _ask(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ..
 
 
 def _ask_question(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
-    if (named := WHAT_IS.match(clause.text)) and not clause.item:
+    if (named := PATTERNS["what_is"].match(clause.text)) and not clause.item:
         parts = [phrase(part, held) for part in _listed(clause.text[named.end() :])]
         if len(parts) > 1 and all(known(part.words) or part.printed for part in parts):
             for part in parts:
                 _add_field(part, draft, pages)
             return
-    for text in [clause.text] if clause.item else _AND_QUESTION.split(clause.text, maxsplit=_MOST_SPLITS):
+    for text in [clause.text] if clause.item else PATTERNS["and_question"].split(clause.text, maxsplit=_MOST_SPLITS):
         _add_question(text, f"{text[:1].upper()}{text[1:]}".rstrip(" ?.!") + "?", held, draft, pages)
 
 
@@ -195,7 +182,13 @@ def _ask_fields(text: str, held: Sequence[str], draft: Draft, pages: tuple[int, 
     for part in _listed(text):
         if _add_columns(part, held, draft, of_all or pages):
             continue
-        _take(phrase(_INDIRECT_QUESTION.sub(r"\1", part), held), part, draft, of_all or pages, sure=verb or alone)
+        _take(
+            phrase(PATTERNS["indirect_question"].sub(r"\1", part), held),
+            part,
+            draft,
+            of_all or pages,
+            sure=verb or alone,
+        )
 
 
 def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
@@ -204,9 +197,9 @@ def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
     verb = False
     for _ in range(6):
         found = next((match for front in _FRONT if (match := front.match(text))), None)
-        led = _LEADING_PAGE.match(text) if not pages else None
+        led = PATTERNS["leading_page"].match(text) if not pages else None
         if found and found.end() and not known(text):
-            verb = verb or found.re in (_VERB, _OUTPUT_FORMAT)
+            verb = verb or found.re in (PATTERNS["verb"], PATTERNS["output_format"])
             text = text[found.end() :].lstrip(" ,:")
         elif led:
             _, pages = take_pages(text[: led.end()])
@@ -220,7 +213,7 @@ def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
 
 def _closing_page(text: str) -> tuple[str, tuple[int, ...]]:
     """The text before a page that stands at its end, and that page; the whole text where it names another page."""
-    closing = _CLOSING_PAGE.search(text)
+    closing = PATTERNS["closing_page"].search(text)
     if closing is None or take_pages(text[: closing.start()])[1]:
         return text, ()
     _, pages = take_pages(closing.group())
@@ -231,7 +224,7 @@ def _listed(text: str) -> list[str]:
     for name in NAMES_WITH_AND:
         text = re.sub(rf"\b{name}\b", name.replace(" and ", _JOINT), text, flags=re.IGNORECASE)
     text = _INSIDE.sub(lambda found: found.group().replace(",", _COMMA).replace(" and ", _JOINT), text)
-    parts = _LIST_AND.split(text, maxsplit=2 * MOST_QUESTIONS)
+    parts = PATTERNS["list_and"].split(text, maxsplit=2 * MOST_QUESTIONS)
     if len(parts) > 2 * MOST_QUESTIONS:
         raise PlanError(f"the task lists more than {MOST_QUESTIONS} things.", hint="Split it.")
     return [part.replace(_JOINT, " and ").replace(_COMMA, ",") for part in parts if part.strip(" .,:")]
@@ -239,19 +232,19 @@ def _listed(text: str) -> list[str]:
 
 def _statement(text: str) -> bool:
     """ "The vendor is Acme", which names a field and asks for nothing."""
-    return bool(_STATEMENT.search(f" {text} ")) and not _RELATIVE_PRONOUN.search(text)
+    return bool(PATTERNS["statement"].search(f" {text} ")) and not PATTERNS["relative_pronoun"].search(text)
 
 
 def _take(part: Phrase, text: str, draft: Draft, pages: tuple[int, ...], *, sure: bool) -> None:
     """The part as a field; what is no name is asked for too where the task surely asks for it, and marked."""
-    if not part.printed and _NO_FIELD.match(part.words):
+    if not part.printed and PATTERNS["no_field"].match(part.words):
         return
     if part.is_empty:
         draft.unexplained.append(text)
         return
     if not part.is_name:
         draft.unexplained.append(text)
-        if _QUESTION.match(part.words) and len(part.words.split()) > 1:
+        if PATTERNS["question"].match(part.words) and len(part.words.split()) > 1:
             _add_question(part.words, f"{part.words[:1].upper()}{part.words[1:]}?", (), draft, pages)
             return
         if not sure or len(part.words) > LONGEST_FIELD or len(part.words.split()) > _MOST_WORDS:
@@ -265,7 +258,7 @@ def _add_columns(text: str, held: Sequence[str], draft: Draft, pages: tuple[int,
     table = known(phrase(found.group(1), held).words) if found else None
     if found is None or table is None or table.family != "items":
         return False
-    for part in (phrase(column, held) for column in _LIST_AND.split(found.group(2))):
+    for part in (phrase(column, held) for column in PATTERNS["list_and"].split(found.group(2))):
         if part.is_name:
             columns = replace(ask(f"item {part.words}", is_list=True), type=ask(part.words).type)
             for page in pages or (None,):

@@ -10,14 +10,11 @@ from typing import Any
 WORDS: dict[str, Any] = tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
 
 
-def pattern(name: str) -> re.Pattern[str]:
-    """The case-blind pattern of this name, its parts filled in."""
-    text = WORDS["patterns"][name].replace("\n", "")
+def _pattern(text: str) -> re.Pattern[str]:
     for part, words in WORDS["parts"].items():
-        text = text.replace(f"%{part}%", words.replace("\n", ""))
-    return re.compile(text, re.IGNORECASE)
+        text = text.replace(f"%{part}%", words)
+    return re.compile(text.replace("\n", ""), re.IGNORECASE)
 
 
-def word_list(name: str) -> frozenset[str]:
-    """The words of a list."""
-    return frozenset(WORDS["lists"][name].split())
+PATTERNS: dict[str, re.Pattern[str]] = {name: _pattern(text) for name, text in WORDS["patterns"].items()}
+WORD_LISTS: dict[str, frozenset[str]] = {name: frozenset(text.split()) for name, text in WORDS["lists"].items()}
