@@ -1,1 +1,2 @@
-"""LangGraph workflows around the tool. LangGraph lives here, torch never does: models come in by the graph's context."""
+"""LangGraph workflows around the tool. LangGraph lives here, torch never does: models come in by the graph's
+context."""

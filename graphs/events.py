@@ -1,8 +1,8 @@
 """What a run streams to whoever watches it (``stream_mode="custom"``): typed events beside the tool's own.
 
-The tool streams each step of each question (``question_analysis``, ``relevant_area_concentration`` with the area's
-boxes, ``answer_formation``) with its ``tool_call_id``, which begins with the question's name. The graphs add these, told
-apart by ``event``.
+The tool streams each step of each question (``question_analysis``, ``relevant_area_concentration`` with the
+area's boxes, ``answer_formation``) with its ``tool_call_id``, which begins with the question's name. The
+graphs add these, told apart by ``event``.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     agent = create_agent(model, [LayoutLLMTool()], middleware=[LayoutReflectionMiddleware()])
 
-Whenever the agent asks a document, the answer is checked against the page before the agent sees it, and asked for again
-from the step that failed. The agent gets the best attempt, with the findings on it. Other tools' calls pass untouched.
-Needs the ``langchain`` package.
+Whenever the agent asks a document, the answer is checked against the page before the agent sees it, and asked
+for again from the step that failed. The agent gets the best attempt, with the findings on it. Other tools'
+calls pass untouched. Needs the ``langchain`` package.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ Outcome = ToolMessage | Command[Any]
 
 
 class LayoutReflectionMiddleware(AgentMiddleware[Any, Any]):
-    """Checks and corrects what the LayoutLLM tool answers, in at most ``max_attempts`` attempts at one question."""
+    """Checks and corrects what the LayoutLLM tool answers, in at most ``max_attempts`` attempts at one
+    question."""
 
     def __init__(self, *, max_attempts: int = MAX_ATTEMPTS) -> None:
         super().__init__()
@@ -105,7 +106,8 @@ class _Loop:
 
 
 def _with_verdict(content: Any, reflection: dict[str, Any]) -> Any:
-    """What the chat model reads: the tool's own text, then the verdict. Reasons quote the page: they are untrusted."""
+    """What the chat model reads: the tool's own text, then the verdict. Reasons quote the page: they are
+    untrusted."""
     reasons = "; ".join(quote(finding["reason"], 200) for finding in reflection["findings"])
     doubtful = f"Doubtful: {reasons or 'no reason'}."
     said = "Checked against the page." if reflection["verdict"] == "satisfied" else doubtful

@@ -2,8 +2,8 @@
 
     ask -> reflect -> ask | (crop, enlarged -> vote) | END
 
-Each question has a graph of its own, so that a slow one blocks no other. ``reflector`` bounds the attempts and tries no
-correction twice. What counts in the end is the best attempt, not the last.
+Each question has a graph of its own, so that a slow one blocks no other. ``reflector`` bounds the attempts
+and tries no correction twice. What counts in the end is the best attempt, not the last.
 """
 
 from __future__ import annotations
@@ -50,11 +50,9 @@ def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, Question
     return graph.compile()
 
 
-# -- ask ----------------------------------------------------------------------------------------------------------------
-
-
 def _ask(state: QuestionState) -> dict[str, Any]:
-    """Call the tool through a ToolNode, which gives it its runtime. Errors that are not the package's own raise."""
+    """Call the tool through a ToolNode, which gives it its runtime. Errors that are not the package's own
+    raise."""
     call = _call(state)
     try:
         return _asked(state, ToolNode([tool()]).invoke(call)["messages"][-1])
@@ -96,9 +94,6 @@ def _route_after_ask(state: QuestionState) -> str:
     return END if state.get("found") else "reflect"
 
 
-# -- reflect ------------------------------------------------------------------------------------------------------------
-
-
 def _reflect(state: QuestionState) -> dict[str, Any]:
     document = look_at_pages(state)
     *before, last = state["attempts"]
@@ -127,7 +122,8 @@ def _with_column(state: QuestionState, attempt: Attempt, document: Document) -> 
 
 
 def _reflected(state: QuestionState, attempts: Sequence[Attempt], document: Document) -> list[Attempt]:
-    """The attempts, the last of them with its reflection. A person's correction is final: it is not sent back."""
+    """The attempts, the last of them with its reflection. A person's correction is final: it is not sent
+    back."""
     question = PlannedQuestion.model_validate(state["question"])
     given = CheckInput.of(attempts, question, document, **_other_fields(state))
     limit = 1 if state["by"] == "person" else context().max_attempts
@@ -142,9 +138,6 @@ def _other_fields(state: QuestionState) -> dict[str, Any]:
     return {"others": others, "constraints": [Constraint.model_validate(data) for data in state["constraints"]]}
 
 
-# -- finish -------------------------------------------------------------------------------------------------------------
-
-
 def _vote(state: QuestionState) -> dict[str, Any]:
     """What two readings agree on is one more attempt, reflected on like any."""
     attempts = state["attempts"]
@@ -155,7 +148,8 @@ def _vote(state: QuestionState) -> dict[str, Any]:
 
 
 def _finished(state: QuestionState, attempts: list[Attempt], calls: int, *, error: str | None = None) -> dict[str, Any]:
-    """The result: the best attempt; after a person's correction the last. A correction that failed changes nothing."""
+    """The result: the best attempt; after a person's correction the last. A correction that failed changes
+    nothing."""
     chosen, verdict = None, "failed"
     if attempts:
         chosen = len(attempts) - 1 if state["by"] == "person" and not error else best(attempts)

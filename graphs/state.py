@@ -18,8 +18,8 @@ from layoutllm_tool.cot import LayoutCoT
 class Answer(TypedDict):
     """One question's answer; None means "not in the document", or ``error`` says what failed.
 
-    ``box`` is [x0, y0, x1, y1], 0-1000 on ``page`` (1-based); ``cot`` the LayoutCoT as JSON, for ``from_json``. An
-    answer whose ``verdict`` is not "satisfied" is doubtful: ``reasons`` say why.
+    ``box`` is [x0, y0, x1, y1], 0-1000 on ``page`` (1-based); ``cot`` the LayoutCoT as JSON, for
+    ``from_json``. An answer whose ``verdict`` is not "satisfied" is doubtful: ``reasons`` say why.
     """
 
     name: str
@@ -37,7 +37,8 @@ class Answer(TypedDict):
 
 
 class Request(TypedDict):
-    """The graph's input. ``task``: free text, a list of fields or questions, a JSON Schema, or a plan as JSON.
+    """The graph's input. ``task``: free text, a list of fields or questions, a JSON Schema, or a plan as
+    JSON.
 
     ``page`` (1-based) restricts every question that names no page itself.
     """
@@ -106,7 +107,8 @@ _STATE, _COT = TypeAdapter(State), TypeAdapter(LayoutCoT)
 
 
 def check_state(values: Mapping[str, Any]) -> None:
-    """Check that stored values are a run's, down to each attempt. Raises what decoding raises, e.g. ValueError."""
+    """Check that stored values are a run's, down to each attempt. Raises what decoding raises, e.g.
+    ValueError."""
     _STATE.validate_python(values, strict=True)
     for result in values["found"].values():
         for attempt in result["attempts"]:
@@ -146,8 +148,8 @@ def next_correction(result: QuestionResult) -> dict[str, Any] | None:
 def question_input(state: Mapping[str, Any], name: str, *, final: bool = False) -> QuestionInput:
     """Build the question's input.
 
-    Constraints and the answers they name are included when ``final`` is set, and for list questions, which need
-    them to locate the column.
+    Constraints and the answers they name are included when ``final`` is set, and for list questions, which
+    need them to locate the column.
     """
     plan, cots = plan_in(state), cots_in(state)
     question = plan.question(name)

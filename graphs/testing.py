@@ -15,12 +15,14 @@ from langchain_core.tools import BaseTool
 from pydantic import Field, SkipValidation
 
 Turn = AIMessage | str | Callable[[Sequence[BaseMessage]], AIMessage]
-"""What the model says: a message, a text, or a function of the conversation so far, which may look at tool results."""
+"""What the model says: a message, a text, or a function of the conversation so far, which may look at tool
+results."""
 
 
 class ScriptedChatModel(BaseChatModel):
-    """Says ``turns`` one after another: the turn is counted by the AI messages of the conversation, so that the same
-    conversation always gets the same reply, on every thread and after a checkpoint. IndexError past the last turn.
+    """Says ``turns`` one after another: the turn is counted by the AI messages of the conversation, so that
+    the same conversation always gets the same reply, on every thread and after a checkpoint. IndexError
+    past the last turn.
 
     ``bound`` holds the tools that it was bound to, ``seen`` the conversations that it was asked to continue.
     """

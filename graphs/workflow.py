@@ -3,10 +3,11 @@
     plan -> approve? -> dispatch -> question (a graph of its own, in parallel) -> dispatch ... -> reconcile -> review?
     -> finish
 
-``dispatch`` sends every question whose dependencies are answered; ``reconcile`` checks the answers against one another
-(the plan's constraints) and sends back the one most at fault. ``approve`` and ``review`` wait for a person: nodes of
-their own without a model call, since each resume runs pending nodes anew. A question that fails becomes an answer with
-an ``error``; the others are answered. Errors that are not the package's own are bugs, and crash.
+``dispatch`` sends every question whose dependencies are answered; ``reconcile`` checks the answers against
+one another (the plan's constraints) and sends back the one most at fault. ``approve`` and ``review`` wait for
+a person: nodes of their own without a model call, since each resume runs pending nodes anew. A question that
+fails becomes an answer with an ``error``; the others are answered. Errors that are not the package's own are
+bugs, and crash.
 """
 
 from __future__ import annotations
@@ -65,9 +66,6 @@ def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
     return build_workflow().compile()
 
 
-# -- plan ---------------------------------------------------------------------------------------------------------------
-
-
 def plan(state: State) -> dict[str, Any]:
     """The task as a plan. LayoutLLMError where nothing can be made of it."""
     planned = plan_task(state["task"], model=context().planner)
@@ -87,13 +85,12 @@ def approve(state: State) -> dict[str, Any]:
     return {"plan": edited.model_dump(mode="json")} if edited else {}
 
 
-# -- ask ----------------------------------------------------------------------------------------------------------------
-
-
 def dispatch(state: State) -> Command[Any]:
-    """Send every question of the first stage that is not answered to its own graph; where none is left, reconcile.
+    """Send every question of the first stage that is not answered to its own graph; where none is left,
+    reconcile.
 
-    List questions come last unless another question depends on them: a known total makes a column easier to locate.
+    List questions come last unless another question depends on them: a known total makes a column easier to
+    locate.
     """
     plan = plan_in(state)
     needed = {name for question in plan.questions for name in question.depends_on}
@@ -103,9 +100,6 @@ def dispatch(state: State) -> Command[Any]:
         if open_ := [name for name in stage if name not in state["found"]]:
             return Command(goto=[Send("question", question_input(state, name)) for name in open_])
     return Command(goto="reconcile")
-
-
-# -- reconcile, review --------------------------------------------------------------------------------------------------
 
 
 def route_after_reconcile(state: State) -> list[Send] | str:
@@ -128,15 +122,13 @@ def _is_doubtful(result: QuestionResult) -> bool:
 
 
 def review(question: QuestionInput) -> Command[Any]:
-    """Wait for a person's decision on a doubtful answer: accepted, corrected (read again from that step), or written."""
+    """Wait for a person's decision on a doubtful answer: accepted, corrected (read again from that step), or
+    written."""
     decision = read_reply(Review, interrupt(shown(question), response_schema=Review))
     if decision.correction is not None:
         correction = Correction.from_json(decision.correction.model_dump()).to_json()
         return Command(goto=[Send("question", {**question, "correction": correction, "by": "person"})])
     return Command(update={"found": {question["name"]: decided(question, decision)}}, goto="dispatch")
-
-
-# -- finish -------------------------------------------------------------------------------------------------------------
 
 
 def finish(state: State) -> dict[str, Any]:

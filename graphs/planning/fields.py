@@ -1,8 +1,8 @@
 """Fields by their names: how each is asked for, what its answer looks like, and drafts of plans made of them.
 
-The wording is what the shipped model was trained on: a field named by its meaning is asked for as ``What is the "company" in
-the given document?``, one named as it is printed as ``What is the content in the "PO No." field?``. Reading tasks is *not* here:
-see ``tasks`` and ``schemas``.
+The wording is what the shipped model was trained on: a field named by its meaning is asked for as ``What is
+the "company" in the given document?``, one named as it is printed as ``What is the content in the "PO No."
+field?``. Reading tasks is *not* here: see ``text_rules`` and ``schemas``.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def ask(words: str, *, printed: bool = False, is_list: bool = False, page: int |
 
 @dataclass(slots=True)
 class Draft:
-    """A plan in the making: questions still without names, checks by their indices, and what was not understood."""
+    """A plan in the making: questions still without names, checks by their indices, and what was not
+    understood."""
 
     asked: list[Asked] = field(default_factory=list)
     checks: list[tuple[ConstraintKind, tuple[int, ...], int | None]] = field(default_factory=list)

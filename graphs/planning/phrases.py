@@ -1,4 +1,5 @@
-"""Noun phrases of a task ("all the item amounts on page 2 (optional)"): their words, pages and marks. No grammar beyond that.
+"""Noun phrases of a task ("all the item amounts on page 2 (optional)"): their words, pages and marks. No
+grammar beyond that.
 
 Every pattern here is anchored or made of plain words, so that a text of any kind is read in linear time.
 """

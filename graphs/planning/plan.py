@@ -1,7 +1,9 @@
-"""A document task as data: questions with expected types, pages and dependencies, and constraints between their answers.
+"""A document task as data: questions with types, pages and dependencies, and constraints between their
+answers.
 
-Plain JSON both ways (``model_dump(mode="json")``, ``Plan.model_validate``), so that a plan can be shown, edited by a person,
-checkpointed and made by a language model. Making plans is ``planner``, carrying them out ``workflow``.
+Plain JSON both ways (``model_dump(mode="json")``, ``Plan.model_validate``), so that a plan can be shown,
+edited by a person, checkpointed and made by a language model. ``planner`` makes plans, ``workflow`` runs
+them.
 """
 
 from __future__ import annotations
@@ -61,8 +63,8 @@ class PlannedQuestion(BaseModel):
 class Constraint(BaseModel):
     """What must hold between answers.
 
-    ``sum``: the terms add up to the total, to the cent. ``equal``: all terms say the same. ``ordered``: dates or numbers, none
-    before the one that stands before it in ``terms``.
+    ``sum``: the terms add up to the total, to the cent. ``equal``: all terms say the same. ``ordered``: dates
+    or numbers, none before the one that stands before it in ``terms``.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -120,7 +122,7 @@ class Plan(BaseModel):
         return {question.name: question for question in self.questions}[name]
 
     def stages(self) -> list[list[str]]:
-        """Names by when they can be asked: everything in a wave at once, each wave after the ones before it."""
+        """Names by when they can be asked: a stage's questions at once, each stage after the ones before it."""
         order = TopologicalSorter({question.name: question.depends_on for question in self.questions})
         order.prepare()
         found: list[list[str]] = []

@@ -1,7 +1,8 @@
-"""Document tasks -> plans: words by rules (``tasks``), schemas (``schemas``), and, where the rules fall short, a chat model.
+"""Document tasks -> plans: words by rules (``text_rules``), JSON Schemas (``schemas``), or a chat model.
 
-The model is asked only when the rules leave a part of the task unexplained or find nothing at all, and what it replies is
-checked; a plan that won't do gives way to the rules' plan, with a note. Carrying plans out is ``workflow``.
+The model is asked only when the rules leave a part of the task unexplained or find nothing at all, and what
+it replies is checked; a plan that won't do gives way to the rules' plan, with a note. Carrying plans out is
+``workflow``.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
 
 
 def question_of(text: str, *, page: int | None = None) -> PlannedQuestion:
-    """One question as it was put, with the type, page and name that its words let expect. PlanError where it is blank."""
+    """One question as it was put, with the type, page and name that its words let expect. PlanError where it
+    is blank."""
     if not one_line(text):
         raise PlanError("the question is empty.", hint='Ask something, for instance "What is the total?".')
     asked = ask_question(text)
@@ -85,14 +87,12 @@ def question_of(text: str, *, page: int | None = None) -> PlannedQuestion:
 
 
 def render(plan: Plan) -> str:
-    """The plan as a person reads it before it runs: a line for each question and each check. No control characters."""
+    """The plan as a person reads it before it runs: a line for each question and each check. No control
+    characters."""
     lines = [_question_line(number, question) for number, question in enumerate(plan.questions, start=1)]
     if plan.constraints:
         lines += ["Checks:", *(f"  - {_constraint_line(constraint)}" for constraint in plan.constraints)]
     return "\n".join(lines)
-
-
-# -- by rules ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +163,11 @@ def _check_length(length: int, most: int) -> None:
 
 
 def _check_size(data: Mapping[str, Any], what: str, most: int) -> None:
-    """PlanError where the data takes more characters than this as JSON, holds itself or is no JSON. Reads no further."""
-    pieces = json.JSONEncoder(default=lambda value: dict(value) if isinstance(value, Mapping) else str(value)).iterencode(data)
+    """PlanError where the data takes more characters than this as JSON, holds itself or is no JSON. Reads no
+    further."""
+    pieces = json.JSONEncoder(
+        default=lambda value: dict(value) if isinstance(value, Mapping) else str(value)
+    ).iterencode(data)
     try:
         small = all(length <= most for length in accumulate(map(len, pieces)))
     except (TypeError, ValueError, RecursionError):
@@ -198,9 +201,6 @@ def _nothing(draft: Draft, more: str = "") -> PlanError:
     return PlanError(f"nothing to ask of the document was found in the task{missed}.", hint=hint)
 
 
-# -- by a model -------------------------------------------------------------------------------------------------------
-
-
 def _messages(said: str) -> list[tuple[str, str]]:
     """The task as a JSON string without angle brackets, so that nothing in it ends the marks around it."""
     quoted = json.dumps(said, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
@@ -231,9 +231,6 @@ def _unquoted(plan: Plan, said: str) -> str:
 
 def _short(error: Exception) -> str:
     return one_line(first_error(error) if isinstance(error, ValidationError) else str(error))[:160].rstrip(".")
-
-
-# -- for people -------------------------------------------------------------------------------------------------------
 
 
 def _question_line(number: int, question: PlannedQuestion) -> str:

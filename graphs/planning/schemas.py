@@ -1,9 +1,10 @@
 """JSON Schemas -> drafts of plans: one question for each value that the schema describes.
 
-Covered: objects (nested ones flattened: ``vendor_address``), strings, numbers, integers, booleans, ``enum`` and ``const``, arrays
-of values or of objects (a column for each field), ``required``, ``title``, ``description``, ``format``, nullable values, and
-``$ref`` within the schema. *Not* covered: free keys, tuples, arrays in arrays, alternatives of different shapes, and limits on
-values such as ``pattern``, which are left to whoever validates the result.
+Covered: objects (nested ones flattened: ``vendor_address``), strings, numbers, integers, booleans, ``enum``
+and ``const``, arrays of values or of objects (a column for each field), ``required``, ``title``,
+``description``, ``format``, nullable values, and ``$ref`` within the schema. *Not* covered: free keys,
+tuples, arrays in arrays, alternatives of different shapes, and limits on values such as ``pattern``, which
+are left to whoever validates the result.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Tasks in words -> drafts of plans, by rules: lists of fields, questions, and checks between them. English only.
+"""Tasks in words -> drafts of plans, by rules: lists of fields, questions, and checks between them. English
+only.
 
-What the rules don't understand is kept in ``Draft.unexplained``, word for word: a language model may do better (``planner``).
+What the rules don't understand is kept in ``Draft.unexplained``, word for word: a language model may do
+better (``planner``).
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ def draft_text(text: str) -> Draft:
 
 
 def draft_list(items: Sequence[str]) -> Draft:
-    """A draft with one question for each field or question; entries may be checks too. PlanError names a bad entry."""
+    """A draft with one question for each field or question; entries may be checks too. PlanError names a bad
+    entry."""
     for number, item in enumerate(items, start=1):
         if not isinstance(item, str) or not any(c.isalnum() for c in item) or len(item) > LONGEST_QUESTION:
             raise PlanError(
@@ -79,9 +82,6 @@ def _finish(draft: Draft, held: Sequence[str]) -> None:
     draft.notes += [f'Not understood by the rules: "{words[:200]}".' for words in draft.unexplained[:20]]
 
 
-# -- checks -----------------------------------------------------------------------------------------------------------
-
-
 def _checks(clause: Clause, held: Sequence[str], draft: Draft) -> list[Check] | None:
     """None for a sentence that asks for a check and isn't understood, [] for one that asks for none."""
     prefix = PATTERNS["check"].match(clause.text)
@@ -113,9 +113,6 @@ def _term(term: Phrase, check: Check, draft: Draft) -> int:
     if check.kind == "sum" and draft.asked[index].type == "text":
         draft.change(index, type="money")
     return index
-
-
-# -- fields and questions ---------------------------------------------------------------------------------------------
 
 
 def _ask(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...], *, alone: bool) -> None:
@@ -212,7 +209,8 @@ def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
 
 
 def _closing_page(text: str) -> tuple[str, tuple[int, ...]]:
-    """The text before a page that stands at its end, and that page; the whole text where it names another page."""
+    """The text before a page that stands at its end, and that page; the whole text where it names another
+    page."""
     closing = PATTERNS["closing_page"].search(text)
     if closing is None or take_pages(text[: closing.start()])[1]:
         return text, ()

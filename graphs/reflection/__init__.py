@@ -1,1 +1,2 @@
-"""Reflection on answers: the checks, what follows from their findings, second opinions, and constraints across fields."""
+"""Reflection on answers: the checks, what follows from their findings, second opinions, and constraints
+across fields."""

@@ -1,4 +1,5 @@
-"""A list question ("the items' amounts"): the reader points at one place, the page's own columns give the rest. Pure."""
+"""A list question ("the items' amounts"): the reader points at one place, the page's own columns give the
+rest. Pure."""
 
 from __future__ import annotations
 
@@ -29,8 +30,9 @@ def column_of(
 ) -> LayoutCoT:
     """The answer with all the values of its column, joined by "; ", each with its evidence.
 
-    Amounts that should add up to a known total are those of the total's column that do; where none do, all of it that other answers
-    did not take. Else the column of the table, or under the header, that the reader pointed at. Nothing found: ``cot`` as it is.
+    Amounts that should add up to a known total are those of the total's column that do; where none do, all of
+    it that other answers did not take. Else the column of the table, or under the header, that the reader
+    pointed at. Nothing found: ``cot`` as it is.
     """
     pages = {page.number for page in document.pages}  # a question that names its page sees no other
     for constraint in constraints:
@@ -49,8 +51,8 @@ def column_of(
 def _adding_up(
     page: Page, total: LayoutCoT, terms: Collection[LayoutCoT], others: Iterable[LayoutCoT]
 ) -> Sequence[Cell]:
-    """Of the total's column the run that makes the sum hold beside the other terms, or the one amount that does; none: all that nobody
-    took."""
+    """Of the total's column the run that makes the sum hold beside the other terms, or the one amount that
+    does; none: all that nobody took."""
     words = total.evidence[0].words
     taken = {word for cot in others for e in cot.evidence if e.page == page.number for word in e.words}
     known = [value for cot in terms for value in amounts(cot.answer or "") or ()]

@@ -1,4 +1,5 @@
-"""Cross-field constraints: what the plan says must hold between answers, and the re-reading of amounts that break a sum."""
+"""Cross-field constraints: what the plan says must hold between answers, and the re-reading of amounts that
+break a sum."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from layoutllm_tool.errors import LayoutLLMError
 
 
 def reconcile(state: State) -> dict[str, Any]:
-    """Run the cross-field constraints, add their findings to each reflection, and re-read the amounts of sums that fail.
+    """Run the cross-field constraints, add their findings to each reflection, and re-read the amounts of sums
+    that fail.
 
     Amounts are read again only where no correction is left to try.
     """
@@ -84,7 +86,8 @@ def _reread_sums(state: State) -> dict[str, QuestionResult]:
 
 
 def _with_reread(state: State, name: str, cots: Mapping[str, LayoutCoT], document: Document) -> QuestionResult:
-    """The re-read answer becomes the best attempt: the sum confirms it. The page's own words don't: they were misread."""
+    """The re-read answer becomes the best attempt: the sum confirms it. The page's own words don't: they were
+    misread."""
     result, cot = state["found"][name], cots[name]
     given = replace(_check_input(state, name, document, cots), cot=cot)
     kept = {check: run for check, run in checks().items() if check != "grounding"}

@@ -1,7 +1,7 @@
 """A chat model's opinion of an answer: it marks, it corrects nothing, and it may be wrong.
 
-Any LangChain chat model with structured output will do. What the page and the answer say goes into the prompt as quoted,
-bounded data. A judge that fails or replies with no opinion is noted and otherwise ignored.
+Any LangChain chat model with structured output will do. What the page and the answer say goes into the prompt
+as quoted, bounded data. A judge that fails or replies with no opinion is noted and otherwise ignored.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def judged(model: BaseChatModel, given: CheckInput) -> list[Finding]:
 
 
 def prompt(given: CheckInput) -> list[BaseMessage]:
-    """The rules, then question, answer and lines, each quoted: the area's lines first, then the pages' until the bound."""
+    """The rules, then question, answer and lines, each quoted: the area's lines first, then the pages' until
+    the bound."""
     cot = given.cot
     answer = "not in the document" if cot.answer is None else quote(cot.answer, 500)
     lines = "\n".join(quote(text, _LONGEST_LINE) for text in _lines(given))

@@ -1,7 +1,8 @@
 """Decides what findings mean: the verdict, the correction to try next, the attempt to keep. No model needed.
 
-Every finding that corrects an answer comes from a check against the page (``checks``). A chat model may be asked for its
-opinion too (``judge``), which only ever marks. Asking again is the question's graph or the middleware.
+Every finding that corrects an answer comes from a check against the page (``checks``). A chat model may be
+asked for its opinion too (``judge``), which only ever marks. Asking again is the question's graph or the
+middleware.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def reflect(
 ) -> Reflection:
     """Run the checks and decide on their findings.
 
-    ``max_attempts`` counts all attempts at the question, this one and the earlier ones; more than three count as three.
-    Pure without a judge, whose failures are notes of weight 0.
+    ``max_attempts`` counts all attempts at the question, this one and the earlier ones; more than three count
+    as three. Pure without a judge, whose failures are notes of weight 0.
     """
     findings = [finding for check in checks.values() for finding in check(given)]
     return decide(given, findings + (judged(judge, given) if judge else []), max_attempts=max_attempts)
@@ -46,8 +47,8 @@ def reflect(
 def decide(given: CheckInput, findings: Sequence[Finding], *, max_attempts: int = MAX_ATTEMPTS) -> Reflection:
     """The verdict on findings that are known already.
 
-    No heavy finding: satisfied. Else the heaviest correction that is new, at a tie the earliest step's; a mark's
-    correction counts here too. An answer that came back a second time is not asked for again.
+    No heavy finding: satisfied. Else the heaviest correction that is new, at a tie the earliest step's; a
+    mark's correction counts here too. An answer that came back a second time is not asked for again.
     """
     found = tuple(findings)
     if not any(finding.weight >= HEAVY for finding in found):
@@ -81,7 +82,8 @@ def _new_corrections(given: CheckInput, findings: Sequence[Finding]) -> Iterator
 
 
 def _with_memory(correction: Correction, given: CheckInput) -> Correction:
-    """Answers that were ruled out once stay ruled out, or a second correction would bring the first wrong answer back."""
+    """Answers that were ruled out once stay ruled out, or a second correction would bring the first wrong
+    answer back."""
     if correction.step != "answer":
         return correction
     before = [text for tried in given.tried for text in tried.wrong]
@@ -103,9 +105,9 @@ def _leads_back(correction: Correction, given: CheckInput) -> bool:
 def best(attempts: Sequence[Attempt]) -> int:
     """Which attempt to keep, by index: the one with the least against it, the earlier at a tie.
 
-    Where two have as much against them, a later one needs lighter marks or more confidence, and not less of either. A
-    grounded answer never gives way to one that no page says, nor "not in the document" to an answer that is not
-    satisfactory. ValueError where there are no attempts.
+    Where two have as much against them, a later one needs lighter marks or more confidence, and not less of
+    either. A grounded answer never gives way to one that no page says, nor "not in the document" to an answer
+    that is not satisfactory. ValueError where there are no attempts.
     """
     if not attempts:
         raise ValueError("no attempts to choose from: reflect on at least one answer first")

@@ -1,6 +1,8 @@
-"""A sum that does not hold, and one misread amount that would mend it: the words are read again, enlarged, and the sum decides.
+"""A sum that does not hold, and one misread amount that would mend it: the words are read again, enlarged,
+and the sum decides.
 
-Nothing is computed into an answer: what comes back was read from the page, in one of several ways of looking at the same words.
+Nothing is computed into an answer: what comes back was read from the page, in one of several ways of looking
+at the same words.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class _Place:
 def reread_sum(
     constraint: Constraint, cots: Mapping[str, LayoutCoT], document: Document, *, engine: OCREngine | None = None
 ) -> tuple[str, LayoutCoT] | None:
-    """(name, the answer as read again) where exactly one other reading of one amount makes the sum hold; else None.
+    """(name, the answer as read again) where exactly one other reading of one amount makes the sum hold; else
+    None.
 
     Only what has evidence on a page with a picture can be read again. Blocks while text recognition works.
     """

@@ -1,7 +1,9 @@
-"""A second opinion on a doubtful answer: the question is asked again of the answer's surroundings alone, twice.
+"""A second opinion on a doubtful answer: the question is asked again of the answer's surroundings alone,
+twice.
 
-``crop`` reads the page's own words around the answer; ``enlarged`` recognises the same part anew from the picture.
-``preferred`` lets another answer stand only where two of the three readings agree. Nodes of the question's graph.
+``crop`` reads the page's own words around the answer; ``enlarged`` recognises the same part anew from the
+picture. ``preferred`` lets another answer stand only where two of the three readings agree. Nodes of the
+question's graph.
 """
 
 from __future__ import annotations

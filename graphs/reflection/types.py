@@ -1,4 +1,5 @@
-"""The records of reflection: attempts at a question, what the checks are given, their findings, and the verdict."""
+"""The records of reflection: attempts at a question, what the checks are given, their findings, and the
+verdict."""
 
 from __future__ import annotations
 

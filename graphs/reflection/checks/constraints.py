@@ -1,8 +1,9 @@
-"""Do the answers agree with one another? Sums, equal values and orders between the plan's questions.
+"""Cross-field constraints: sums, equal values and orders between the answers to the plan's questions.
 
-Of a violated constraint one reading is most at fault: the one for which the page has, in its own area, the value that would correction
-it; else the one that a single misread digit would correction; else the least confident. Only that one is held to it, and only when it
-is the given's own question; the others get a mark. A constraint with an answer that is missing or can't be read says nothing.
+Of the answers of a violated constraint one is most at fault: the one whose own area has the value that would
+fit; else the one that a single misread digit explains; else the least confident. Only that one gets a heavy
+finding, and only when it answers the checked question; the others get a mark. A constraint is skipped while
+one of its answers is missing or can't be read.
 """
 
 from __future__ import annotations
@@ -94,13 +95,13 @@ def _taken(said: Mapping[str, LayoutCoT]) -> Taken:
 
 
 def _free(taken: Taken, at: tuple[int, int], fault: _Fault) -> bool:
-    """Whether no other answer was copied from the line: a reading that took another field's value would satisfy any equality and be
+    """Whether no other answer was copied from the line: another field's value may satisfy a constraint and be
     wrong."""
     return at not in taken or taken[at] <= {fault.name}
 
 
 def _offered(given: CheckInput, cot: LayoutCoT, taken: Taken, fault: _Fault) -> bool:
-    """Whether a reading's own area has a text that would correction the constraint."""
+    """Whether a reading's own area has a text that would satisfy the constraint."""
     pages = {page.number: page for page in given.document.pages if page.lines is not None}
     area = [at for at in area_lines(cot, pages.values()) if _free(taken, at, fault)]
     return any(_says((pages[page].lines or ())[line], fault) for page, line in area)
@@ -184,7 +185,8 @@ class _Said:
 
 
 def alike(a: str, b: str) -> bool:
-    """Whether two answers say the same: the same amount, a day that both may mean, or the same letters and digits."""
+    """Whether two answers say the same: the same amount, a day that both may mean, or the same letters and
+    digits."""
     return _Said.of(a).agrees(_Said.of(b))
 
 

@@ -71,7 +71,8 @@ class CheckInput:
     def of(
         cls, attempts: Sequence[Attempt], question: PlannedQuestion, document: Document, *, index: int = -1, **more: Any
     ) -> CheckInput:
-        """The attempt at ``index`` (default: the last) beside the others. ``more``: ``others``, ``constraints``."""
+        """The attempt at ``index`` (default: the last) beside the others. ``more``: ``others``,
+        ``constraints``."""
         cots = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]
         cot = cots.pop(index)
         tried = tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"])
@@ -109,7 +110,8 @@ class CheckInput:
 
     @property
     def key(self) -> str:
-        """What step 1 looks for; without its spatial words where no page has it with them ("vendor bottom left")."""
+        """What step 1 looks for; without its spatial words where no page has it with them ("vendor bottom
+        left")."""
         key = self.cot.analysis.key
         if any(contains(text, key) for text in self.line_texts()):
             return key
@@ -122,7 +124,8 @@ class CheckInput:
 
     @property
     def spots(self) -> list[Spot]:
-        """Where the answer was copied from; without evidence, wherever in its area it stands, or else anywhere."""
+        """Where the answer was copied from; without evidence, wherever in its area it stands, or else
+        anywhere."""
         pages = {page.number: page for page in self.pages}
         evidence = [(pages[e.page], e.words) for e in self.cot.evidence if e.page in pages]
         copied = [Spot(page, known) for page, words in evidence if (known := _known_words(page, words))]
@@ -140,7 +143,8 @@ class CheckInput:
 
     @property
     def beside_key(self) -> list[Found]:
-        """What stands after, right of or under a line that holds the whole key: values of the expected type, no labels."""
+        """What stands after, right of or under a line that holds the whole key: values of the expected type,
+        no labels."""
         key = self.key
         found = [place for page in self.pages for place in places(page, key)]
         return [place for place in found if place.share == 1.0 and self._is_value(place.text)]
@@ -212,8 +216,11 @@ def _apart(text: str, at: int) -> bool:
 
 
 class Copied:
-    """Where values were copied from line by line, other lines left out between: an address beside a stamp. The page's own words, in
-    their order, must spell a value: whole ones, but for the first's beginning and the last's end."""
+    """Values copied line by line with other lines left out: an address beside a stamp.
+
+    The page's own words, in their order, must spell a value: whole words, but for the first's beginning and
+    the last's end.
+    """
 
     def __init__(self, given: CheckInput) -> None:
         self.spots: dict[tuple[str, ...], list[tuple[str, str, Spot]]] = defaultdict(list)
@@ -258,7 +265,8 @@ def fits(expected: ExpectedType, text: str) -> bool:
 
 
 def leads(expected: ExpectedType, text: str) -> bool:
-    """Whether the text begins with a value of the type: "12.50 EUR" does, "incl. tax 12.50" is likelier the end of another label."""
+    """Whether the text begins with a value of the type: "12.50 EUR" does, "incl. tax 12.50" is likelier the
+    end of another label."""
     return any(not plain(text[:start]) for start, _ in spans_of(expected, text))
 
 
@@ -268,8 +276,8 @@ def overlaps(mine: Collection[tuple[int, int, int]], place: Found) -> bool:
 
 
 def labelled(place: Found, key: str) -> bool:
-    """Whether the key's line is a label and not a sentence that happens to hold its words: it begins with the key, and where the
-    value stands elsewhere it has at most one more word."""
+    """Whether the key's line is a label and not a sentence that happens to hold its words: it begins with the
+    key, and where the value stands elsewhere it has at most one more word."""
     words = [term for word in (place.page.lines or ())[place.key_line].words if (term := plain(word.text))]
     terms = [term for word in key.split() if (term := plain(word))]
     return words[: len(terms)] == terms and (place.relation == "inside" or len(words) <= len(terms) + 1)

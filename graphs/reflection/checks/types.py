@@ -1,4 +1,5 @@
-"""Whether the answer is the right kind of thing: its type, the allowed choices, labels taken for values, the key."""
+"""Whether the answer is the right kind of thing: its type, the allowed choices, labels taken for values, the
+key."""
 
 from __future__ import annotations
 
@@ -61,8 +62,8 @@ def _suits(expected: ExpectedType, value: str) -> bool:
 
 
 def _bare_amounts(given: CheckInput) -> tuple[str, ...]:
-    """Values without decimals or a currency where the pages write their amounts with them: a "5" among "4.50" and "12.00" is a piece of
-    one, or a quantity."""
+    """Values without decimals or a currency where the pages write their amounts with them: a "5" among
+    "4.50"."""
     bare = tuple(value for value in given.values if not amounts(value))
     if not bare:
         return ()

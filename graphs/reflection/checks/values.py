@@ -1,6 +1,7 @@
 """Dates as answers spell them, columns of amounts, and how digits are misread. Pure, standard library only.
 
-A single amount is read by ``layoutllm_tool.amounts``. Relative dates ("yesterday"), times and dates without a year are not read.
+A single amount is read by ``layoutllm_tool.amounts``. Relative dates ("yesterday"), times and dates without a
+year are not read.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def to_the_cent(value: Decimal) -> Decimal:
 
 
 def dates(text: str) -> frozenset[date]:
-    """All days that the one date in the text may mean: two where day and month may be exchanged. Empty for none, or several dates."""
+    """All days that the one date in the text may mean: two where day and month may be exchanged. Empty for
+    none, or several dates."""
     if len(text) > LONGEST:
         return frozenset()
     plain = " ".join(unicodedata.normalize("NFKC", text).lower().split())
@@ -88,7 +90,8 @@ def _day(year: str, month: str, number: str) -> date | None:
 
 
 def misreading(read: Decimal, meant: Decimal) -> str:
-    """How one slip turns ``meant`` into what was read: "3 read as 8", "a lost decimal point"; "" where no single slip does."""
+    """How one slip turns ``meant`` into what was read: "3 read as 8", "a lost decimal point"; "" where no
+    single slip does."""
     if to_the_cent(read) == to_the_cent(-meant) != 0:
         return "a lost minus"
     if meant and read in (meant * 100, meant * 10):
