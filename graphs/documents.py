@@ -1,5 +1,4 @@
-"""One task for several documents in one run: a workflow for each, side by side. Batches with results on disk
-are *not* here."""
+"""One task for several documents in one run, side by side. Batches with results on disk are *not* here."""
 
 from __future__ import annotations
 

@@ -30,8 +30,7 @@ Outcome = ToolMessage | Command[Any]
 
 
 class LayoutReflectionMiddleware(AgentMiddleware[Any, Any]):
-    """Checks and corrects what the LayoutLLM tool answers, in at most ``max_attempts`` attempts at one
-    question."""
+    """Checks and corrects what the LayoutLLM tool answers, in at most ``max_attempts`` attempts."""
 
     def __init__(self, *, max_attempts: int = MAX_ATTEMPTS) -> None:
         super().__init__()
@@ -106,8 +105,7 @@ class _Loop:
 
 
 def _with_verdict(content: Any, reflection: dict[str, Any]) -> Any:
-    """What the chat model reads: the tool's own text, then the verdict. Reasons quote the page: they are
-    untrusted."""
+    """What the chat model reads: the tool's text, then the verdict. Reasons quote the page: untrusted."""
     reasons = "; ".join(quote(finding["reason"], 200) for finding in reflection["findings"])
     doubtful = f"Doubtful: {reasons or 'no reason'}."
     said = "Checked against the page." if reflection["verdict"] == "satisfied" else doubtful

@@ -51,8 +51,7 @@ def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, Question
 
 
 def _ask(state: QuestionState) -> dict[str, Any]:
-    """Call the tool through a ToolNode, which gives it its runtime. Errors that are not the package's own
-    raise."""
+    """Call the tool through a ToolNode, which gives it its runtime. Foreign errors are bugs, and raise."""
     call = _call(state)
     try:
         return _asked(state, ToolNode([tool()]).invoke(call)["messages"][-1])
@@ -122,8 +121,7 @@ def _with_column(state: QuestionState, attempt: Attempt, document: Document) -> 
 
 
 def _reflected(state: QuestionState, attempts: Sequence[Attempt], document: Document) -> list[Attempt]:
-    """The attempts, the last of them with its reflection. A person's correction is final: it is not sent
-    back."""
+    """The attempts, the last one reflected on. A person's correction is final: it is not sent back."""
     question = PlannedQuestion.model_validate(state["question"])
     given = CheckInput.of(attempts, question, document, **_other_fields(state))
     limit = 1 if state["by"] == "person" else context().max_attempts
@@ -148,8 +146,7 @@ def _vote(state: QuestionState) -> dict[str, Any]:
 
 
 def _finished(state: QuestionState, attempts: list[Attempt], calls: int, *, error: str | None = None) -> dict[str, Any]:
-    """The result: the best attempt; after a person's correction the last. A correction that failed changes
-    nothing."""
+    """The best attempt; after a person's correction the last. A correction that failed changes nothing."""
     chosen, verdict = None, "failed"
     if attempts:
         chosen = len(attempts) - 1 if state["by"] == "person" and not error else best(attempts)

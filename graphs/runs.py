@@ -22,6 +22,7 @@ from langgraph.types import Command, Interrupt
 from graphs.context import Context
 from graphs.serde import Checked, DataSaver, DataSerializer, refusing_foreign
 from graphs.state import Outcome, Request, check_state
+from graphs.workflow import standing
 from layoutllm_tool.errors import LayoutLLMError
 
 Reply = Callable[[dict[str, Any]], Any]
@@ -149,7 +150,5 @@ def _replies(waiting: tuple[Interrupt, ...], reply: Reply | None) -> Command[Any
 
 def _outcome(values: Mapping[str, Any]) -> Outcome:
     """Where the run waits for a person, the answers as they stand."""
-    from graphs.workflow import standing
-
     answers = values.get("answers") or standing(values)
     return Outcome(plan=values.get("plan", {}), answers=answers, notes=values.get("notes", []))

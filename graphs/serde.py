@@ -54,8 +54,7 @@ def _record(code: int, data: bytes) -> Any:
 
 
 class DataSerializer(JsonPlusSerializer):
-    """Writes as LangGraph does; reads plain data, ``Send``, ``Interrupt`` and ``Overwrite``. StoreMismatch
-    for all else."""
+    """Writes as LangGraph does; reads plain data, ``Send``, ``Interrupt`` and ``Overwrite``, or StoreMismatch."""
 
     def __init__(self) -> None:
         super().__init__(allowed_msgpack_modules=None, __unpack_ext_hook__=_record)

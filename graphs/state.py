@@ -107,8 +107,7 @@ _STATE, _COT = TypeAdapter(State), TypeAdapter(LayoutCoT)
 
 
 def check_state(values: Mapping[str, Any]) -> None:
-    """Check that stored values are a run's, down to each attempt. Raises what decoding raises, e.g.
-    ValueError."""
+    """Check that stored values are a run's, down to each attempt. Raises what decoding raises."""
     _STATE.validate_python(values, strict=True)
     for result in values["found"].values():
         for attempt in result["attempts"]:

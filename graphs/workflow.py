@@ -122,8 +122,7 @@ def _is_doubtful(result: QuestionResult) -> bool:
 
 
 def review(question: QuestionInput) -> Command[Any]:
-    """Wait for a person's decision on a doubtful answer: accepted, corrected (read again from that step), or
-    written."""
+    """Wait for a person's decision on a doubtful answer: accepted, corrected (read again), or written."""
     decision = read_reply(Review, interrupt(shown(question), response_schema=Review))
     if decision.correction is not None:
         correction = Correction.from_json(decision.correction.model_dump()).to_json()

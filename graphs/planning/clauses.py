@@ -1,5 +1,4 @@
-"""A task in words -> its clauses: sentences, list entries, and what is asked for apart from what is to be
-checked."""
+"""A task in words -> its clauses: sentences, list entries, what is asked for and what is to be checked."""
 
 from __future__ import annotations
 

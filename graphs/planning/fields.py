@@ -113,8 +113,7 @@ def ask(words: str, *, printed: bool = False, is_list: bool = False, page: int |
 
 @dataclass(slots=True)
 class Draft:
-    """A plan in the making: questions still without names, checks by their indices, and what was not
-    understood."""
+    """A plan in the making: questions without names yet, constraints by index, what was not understood."""
 
     asked: list[Asked] = field(default_factory=list)
     checks: list[tuple[ConstraintKind, tuple[int, ...], int | None]] = field(default_factory=list)

@@ -64,20 +64,33 @@ class Planned:
 
 def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
     """The plan for a task. PlanError where none can be made of it, or where it is no task at all."""
-    ready = _without_model(task, model)
-    if isinstance(ready, Planned):
-        return ready
-    assert model is not None
+    if isinstance(task, Plan):
+        return Planned(task, "given")
+    if isinstance(task, Mapping) and "questions" in task and not is_schema(task):
+        return Planned(_as_plan(task), "given")
+    draft, said = _drafted(task)
+    plan, note = draft.plan() if draft.asked else None, ""
+    if model is not None and (draft.unexplained or plan is None):
+        reply = _ask_model(model, said)
+        if isinstance(reply, Plan):
+            return Planned(reply, "model")
+        note = f"The language model's plan was not used: {reply}."
+    if plan is None:
+        raise _nothing(draft, note)
+    return Planned(plan, "rules", (*draft.notes, note) if note else tuple(draft.notes))
+
+
+def _ask_model(model: BaseChatModel, said: str) -> Plan | str:
+    """The model's plan, or why it is not used."""
     try:
-        reply = model.with_structured_output(Plan).invoke(_messages(ready.said))
-    except Exception as error:  # noqa: BLE001  a chat model's client raises what it likes, and the rules' plan is there
-        return ready.fall_back(f"it raised {type(error).__name__}: {_short(error)}")
-    return ready.judge(reply)
+        reply = model.with_structured_output(Plan).invoke(_messages(said))
+    except Exception as error:  # noqa: BLE001  a client raises what it likes, and the rules' plan is there
+        return f"it raised {type(error).__name__}: {_short(error)}"
+    return (_absurd(reply, said) or reply) if isinstance(reply, Plan) else "it made none"
 
 
 def question_of(text: str, *, page: int | None = None) -> PlannedQuestion:
-    """One question as it was put, with the type, page and name that its words let expect. PlanError where it
-    is blank."""
+    """One question as it was put, with its type, page and name. PlanError where it is blank."""
     if not one_line(text):
         raise PlanError("the question is empty.", hint='Ask something, for instance "What is the total?".')
     asked = ask_question(text)
@@ -87,50 +100,11 @@ def question_of(text: str, *, page: int | None = None) -> PlannedQuestion:
 
 
 def render(plan: Plan) -> str:
-    """The plan as a person reads it before it runs: a line for each question and each check. No control
-    characters."""
+    """The plan for a person to read: a line for each question and constraint. No control characters."""
     lines = [_question_line(number, question) for number, question in enumerate(plan.questions, start=1)]
     if plan.constraints:
         lines += ["Checks:", *(f"  - {_constraint_line(constraint)}" for constraint in plan.constraints)]
     return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A task that the rules understood in part, or not at all: then ``plan`` is None."""
-
-    said: str
-    draft: Draft
-    plan: Plan | None
-
-    def judge(self, reply: object) -> Planned:
-        """The model's plan if it will do, else the rules'."""
-        if not isinstance(reply, Plan):
-            return self.fall_back("it made none")
-        wrong = _absurd(reply, self.said)
-        return self.fall_back(wrong) if wrong else Planned(reply, "model")
-
-    def fall_back(self, reason: str) -> Planned:
-        """The rules' plan; PlanError where there is none either."""
-        note = f"The language model's plan was not used: {reason}."
-        if self.plan is None:
-            raise _nothing(self.draft, note)
-        return Planned(self.plan, "rules", (*self.draft.notes, note))
-
-
-def _without_model(task: Task, model: BaseChatModel | None) -> Planned | _Open:
-    """What is planned already, and what a model should be asked."""
-    if isinstance(task, Plan):
-        return Planned(task, "given")
-    if isinstance(task, Mapping) and "questions" in task and not is_schema(task):
-        return Planned(_as_plan(task), "given")
-    draft, said = _drafted(task)
-    plan = draft.plan() if draft.asked else None
-    if model is not None and (draft.unexplained or plan is None):
-        return _Open(said, draft, plan)
-    if plan is None:
-        raise _nothing(draft)
-    return Planned(plan, "rules", tuple(draft.notes))
 
 
 def _drafted(task: Task) -> tuple[Draft, str]:
@@ -163,8 +137,7 @@ def _check_length(length: int, most: int) -> None:
 
 
 def _check_size(data: Mapping[str, Any], what: str, most: int) -> None:
-    """PlanError where the data takes more characters than this as JSON, holds itself or is no JSON. Reads no
-    further."""
+    """PlanError where the data is no JSON, holds itself, or has more characters. Reads no further."""
     pieces = json.JSONEncoder(
         default=lambda value: dict(value) if isinstance(value, Mapping) else str(value)
     ).iterencode(data)
@@ -195,10 +168,12 @@ def _schema_of(task: type[BaseModel]) -> Mapping[str, Any]:
         raise PlanError(f"{task.__name__} has no JSON Schema: {_short(error)}.", hint="Use plain types.") from error
 
 
-def _nothing(draft: Draft, more: str = "") -> PlanError:
-    missed = f"; not understood: {json.dumps(draft.unexplained[0][:200], ensure_ascii=False)}" if draft.unexplained else ""  # fmt: skip
-    hint = f"{more} {_EXAMPLE}".strip()
-    return PlanError(f"nothing to ask of the document was found in the task{missed}.", hint=hint)
+def _nothing(draft: Draft, note: str) -> PlanError:
+    missed = ""
+    if draft.unexplained:
+        missed = f"; not understood: {json.dumps(draft.unexplained[0][:200], ensure_ascii=False)}"
+    reason = f"nothing to ask of the document was found in the task{missed}."
+    return PlanError(reason, hint=f"{note} {_EXAMPLE}".strip())
 
 
 def _messages(said: str) -> list[tuple[str, str]]:

@@ -21,8 +21,7 @@ _STARTS: dict[str, ExpectedType] = {
 
 
 def ask_question(text: str) -> Asked:
-    """One question, word for word up to its 500th character, with the type and page that its words let
-    expect."""
+    """One question, word for word up to its 500th character, with its type and page."""
     written = one_line(text)[:LONGEST_QUESTION].strip()
     held_text, held = hold_quotes(written)
     asked, pages = read_question(join_pages(held_text), written, held)

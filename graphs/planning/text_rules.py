@@ -47,8 +47,7 @@ def draft_text(text: str) -> Draft:
 
 
 def draft_list(items: Sequence[str]) -> Draft:
-    """A draft with one question for each field or question; entries may be checks too. PlanError names a bad
-    entry."""
+    """One question for each field or question; entries may be checks too. PlanError names a bad entry."""
     for number, item in enumerate(items, start=1):
         if not isinstance(item, str) or not any(c.isalnum() for c in item) or len(item) > LONGEST_QUESTION:
             raise PlanError(
@@ -209,8 +208,7 @@ def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
 
 
 def _closing_page(text: str) -> tuple[str, tuple[int, ...]]:
-    """The text before a page that stands at its end, and that page; the whole text where it names another
-    page."""
+    """The text before a page that it ends with, and that page; all of it where it names another page."""
     closing = PATTERNS["closing_page"].search(text)
     if closing is None or take_pages(text[: closing.start()])[1]:
         return text, ()

@@ -1,2 +1,1 @@
-"""Reflection on answers: the checks, what follows from their findings, second opinions, and constraints
-across fields."""
+"""Reflection on answers: checks, what follows from their findings, and constraints across fields."""

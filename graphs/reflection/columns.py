@@ -1,5 +1,4 @@
-"""A list question ("the items' amounts"): the reader points at one place, the page's own columns give the
-rest. Pure."""
+"""Answers to list questions: the reader points at one place, the page's columns give the rest. Pure."""
 
 from __future__ import annotations
 
@@ -51,8 +50,7 @@ def column_of(
 def _adding_up(
     page: Page, total: LayoutCoT, terms: Collection[LayoutCoT], others: Iterable[LayoutCoT]
 ) -> Sequence[Cell]:
-    """Of the total's column the run that makes the sum hold beside the other terms, or the one amount that
-    does; none: all that nobody took."""
+    """The run of the total's column that makes the sum hold, or one amount; else all that is not taken."""
     words = total.evidence[0].words
     taken = {word for cot in others for e in cot.evidence if e.page == page.number for word in e.words}
     known = [value for cot in terms for value in amounts(cot.answer or "") or ()]

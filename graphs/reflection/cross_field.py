@@ -1,5 +1,4 @@
-"""Cross-field constraints: what the plan says must hold between answers, and the re-reading of amounts that
-break a sum."""
+"""Cross-field constraints: what the plan says must hold between answers, and sums read again."""
 
 from __future__ import annotations
 
@@ -86,8 +85,7 @@ def _reread_sums(state: State) -> dict[str, QuestionResult]:
 
 
 def _with_reread(state: State, name: str, cots: Mapping[str, LayoutCoT], document: Document) -> QuestionResult:
-    """The re-read answer becomes the best attempt: the sum confirms it. The page's own words don't: they were
-    misread."""
+    """The re-read answer becomes the best attempt: the sum confirms it; the page's own words were misread."""
     result, cot = state["found"][name], cots[name]
     given = replace(_check_input(state, name, document, cots), cot=cot)
     kept = {check: run for check, run in checks().items() if check != "grounding"}

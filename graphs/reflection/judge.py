@@ -49,8 +49,7 @@ def judged(model: BaseChatModel, given: CheckInput) -> list[Finding]:
 
 
 def prompt(given: CheckInput) -> list[BaseMessage]:
-    """The rules, then question, answer and lines, each quoted: the area's lines first, then the pages' until
-    the bound."""
+    """The rules, then question, answer and lines, each quoted: the area's lines first, then the pages'."""
     cot = given.cot
     answer = "not in the document" if cot.answer is None else quote(cot.answer, 500)
     lines = "\n".join(quote(text, _LONGEST_LINE) for text in _lines(given))

@@ -82,8 +82,7 @@ def _new_corrections(given: CheckInput, findings: Sequence[Finding]) -> Iterator
 
 
 def _with_memory(correction: Correction, given: CheckInput) -> Correction:
-    """Answers that were ruled out once stay ruled out, or a second correction would bring the first wrong
-    answer back."""
+    """The correction with the answers ruled out before: else the first wrong answer could come back."""
     if correction.step != "answer":
         return correction
     before = [text for tried in given.tried for text in tried.wrong]

@@ -1,8 +1,6 @@
-"""A sum that does not hold, and one misread amount that would mend it: the words are read again, enlarged,
-and the sum decides.
+"""Reads the amounts of a sum that does not hold again, enlarged: one misread amount may explain it.
 
-Nothing is computed into an answer: what comes back was read from the page, in one of several ways of looking
-at the same words.
+Nothing is computed into an answer: what comes back was read from the page.
 """
 
 from __future__ import annotations

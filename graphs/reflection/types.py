@@ -1,5 +1,4 @@
-"""The records of reflection: attempts at a question, what the checks are given, their findings, and the
-verdict."""
+"""The records of reflection: attempts at a question, findings on them, and the verdict."""
 
 from __future__ import annotations
 

@@ -9,9 +9,8 @@ one of its answers is missing or can't be read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +28,7 @@ _KINDS: tuple[ExpectedType, ...] = ("money", "number", "date")
 
 Taken = Mapping[tuple[int, int], Set[str]]
 """The questions whose answers were copied from a line, by (page, line)."""
-Row = Sequence[Sequence[Any]]
+Row = Sequence[Collection[Any]]
 """What each of several answers may mean: dates or numbers."""
 
 
@@ -50,9 +49,8 @@ def check_constraints(given: CheckInput) -> Iterator[Finding]:
     """Every constraint that names the question. Of a list question the answer is a column joined by "; "."""
     said = {**given.others, given.question.name: given.cot}
     for constraint in given.constraints:
-        answers = {
-            name: cot.answer for name, cot in said.items() if name in constraint.names and cot.answer is not None
-        }
+        known = {name: cot.answer for name, cot in said.items() if name in constraint.names}
+        answers = {name: answer for name, answer in known.items() if answer is not None}
         if given.question.name in answers and set(answers) == set(constraint.names):
             reason, faults = _JUDGES[constraint.kind](constraint, answers)
             if faults:
@@ -95,8 +93,7 @@ def _taken(said: Mapping[str, LayoutCoT]) -> Taken:
 
 
 def _free(taken: Taken, at: tuple[int, int], fault: _Fault) -> bool:
-    """Whether no other answer was copied from the line: another field's value may satisfy a constraint and be
-    wrong."""
+    """Whether no other answer was copied from the line: another field's value may fit and be wrong."""
     return at not in taken or taken[at] <= {fault.name}
 
 
@@ -147,86 +144,62 @@ def _never(text: str) -> bool:
 def _equal(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:
     """What most terms say is right; where none has a majority each may be wrong, by what another says."""
     names = list(dict.fromkeys(constraint.terms))
-    read = {name: _Said.of(answers[name]) for name in names}
-    agreeing = {name: {other for other in names if read[name].agrees(read[other])} for name in names}
+    read = {name: _meanings(answers[name]) for name in names}
+    agreeing = {name: {other for other in names if read[name] & read[other]} for name in names}
     most = max(names, key=lambda name: len(agreeing[name]))
     if len(agreeing[most]) == len(names):
         return "", []
-    reason = f"{', '.join(names)} should say the same, but say {', '.join(shown(answers[name]) for name in names[:4])}."
+    reason = f"{', '.join(names)} should say the same, but say {_first_few(names, answers)}."
     if 2 * len(agreeing[most]) > len(names):
-        wrong = [name for name in names if name not in agreeing[most]]
-        return reason, [_equal_fault(name, answers[most]) for name in wrong]
-    return reason, [
-        _equal_fault(name, next(answers[other] for other in names if other not in agreeing[name])) for name in names
-    ]
+        return reason, [_equal_fault(name, answers[most]) for name in names if name not in agreeing[most]]
+    differing = {name: next(other for other in names if other not in agreeing[name]) for name in names}
+    return reason, [_equal_fault(name, answers[other]) for name, other in differing.items()]
+
+
+def _first_few(names: Sequence[str], answers: Mapping[str, str]) -> str:
+    return ", ".join(shown(answers[name]) for name in names[:4])
 
 
 def _equal_fault(name: str, fitting: str) -> _Fault:
-    meant = _Said.of(fitting)
-    return _Fault(name, shown(fitting), lambda text: _Said.of(text).agrees(meant))
+    meant = _meanings(fitting)
+    return _Fault(name, shown(fitting), lambda text: bool(_meanings(text) & meant))
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What an answer may mean."""
-
-    letters: str
-    days: frozenset[date]
-    value: Decimal | None
-
-    @classmethod
-    def of(cls, text: str) -> _Said:
-        return cls(plain(text), dates(text), amount(text))
-
-    def agrees(self, other: _Said) -> bool:
-        if self.letters == other.letters or self.days & other.days:
-            return True
-        return self.value is not None and self.value == other.value
-
-
-def alike(a: str, b: str) -> bool:
-    """Whether two answers say the same: the same amount, a day that both may mean, or the same letters and
-    digits."""
-    return _Said.of(a).agrees(_Said.of(b))
+def _meanings(text: str) -> set[Any]:
+    """What a text may mean: its letters and digits, days, an amount. Texts that share one say the same."""
+    return {plain(text), *dates(text), amount(text)} - {None}
 
 
 def _ordered(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:
-    names = constraint.terms
-    readings: tuple[Callable[[str], Sequence[Any]], ...] = (_days, _numbers)
-    for read in readings:
-        row = [read(answers[name]) for name in names]
+    for read in (dates, _numbers):
+        row = [read(answers[name]) for name in constraint.terms]
         if all(row):
-            return _out_of_order(names, answers, row, read)
+            return _out_of_order(constraint.terms, answers, row, read)
     return "", []
 
 
-def _days(text: str) -> list[date]:
-    return sorted(dates(text))
-
-
-def _numbers(text: str) -> list[Decimal]:
+def _numbers(text: str) -> frozenset[Decimal]:
     value = amount(text)
-    return [] if value is None else [value]
+    return frozenset() if value is None else frozenset({value})
 
 
 def _out_of_order(
-    names: Sequence[str], answers: Mapping[str, str], row: Row, read: Callable[[str], Sequence[Any]]
+    names: Sequence[str], answers: Mapping[str, str], row: Row, read: Callable[[str], Collection[Any]]
 ) -> tuple[str, list[_Fault]]:
     if _can_rise(row):
         return "", []
     faults: list[_Fault] = []
     for at, name in enumerate(names):
         if _can_rise([*row[:at], *row[at + 1 :]]):
-            before = (
-                f"not before {shown(answers[names[at - 1]])}" if at else f"not after {shown(answers[names[at + 1]])}"
-            )
+            neighbour = shown(answers[names[at - 1 if at else at + 1]])
+            fitting = f"something not {'before' if at else 'after'} {neighbour}"
 
-            def mends(text: str, at: int = at) -> bool:
+            def fits(text: str, at: int = at) -> bool:
                 other = read(text)
                 return bool(other) and _can_rise([*row[:at], other, *row[at + 1 :]])
 
-            faults.append(_Fault(name, f"something {before}", mends, exact=False))
-    reason = f"{', '.join(names)} should come in this order, but say {', '.join(shown(answers[name]) for name in names[:4])}."
+            faults.append(_Fault(name, fitting, fits, exact=False))
+    reason = f"{', '.join(names)} should come in this order, but say {_first_few(names, answers)}."
     return reason, faults or [_Fault(name, "something earlier or later", _never, exact=False) for name in names]
 
 
@@ -241,8 +214,4 @@ def _can_rise(row: Row) -> bool:
     return True
 
 
-_JUDGES: dict[str, Callable[[Constraint, Mapping[str, str]], tuple[str, list[_Fault]]]] = {
-    "sum": _sum,
-    "equal": _equal,
-    "ordered": _ordered,
-}
+_JUDGES = {"sum": _sum, "equal": _equal, "ordered": _ordered}

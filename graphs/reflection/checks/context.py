@@ -71,8 +71,7 @@ class CheckInput:
     def of(
         cls, attempts: Sequence[Attempt], question: PlannedQuestion, document: Document, *, index: int = -1, **more: Any
     ) -> CheckInput:
-        """The attempt at ``index`` (default: the last) beside the others. ``more``: ``others``,
-        ``constraints``."""
+        """The attempt at ``index`` beside the others."""
         cots = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]
         cot = cots.pop(index)
         tried = tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"])
@@ -110,8 +109,7 @@ class CheckInput:
 
     @property
     def key(self) -> str:
-        """What step 1 looks for; without its spatial words where no page has it with them ("vendor bottom
-        left")."""
+        """What step 1 looks for; without its spatial words where no page has it with them."""
         key = self.cot.analysis.key
         if any(contains(text, key) for text in self.line_texts()):
             return key
@@ -124,8 +122,7 @@ class CheckInput:
 
     @property
     def spots(self) -> list[Spot]:
-        """Where the answer was copied from; without evidence, wherever in its area it stands, or else
-        anywhere."""
+        """Where the answer was copied from; without evidence, where it stands in its area, or anywhere."""
         pages = {page.number: page for page in self.pages}
         evidence = [(pages[e.page], e.words) for e in self.cot.evidence if e.page in pages]
         copied = [Spot(page, known) for page, words in evidence if (known := _known_words(page, words))]
@@ -143,8 +140,7 @@ class CheckInput:
 
     @property
     def beside_key(self) -> list[Found]:
-        """What stands after, right of or under a line that holds the whole key: values of the expected type,
-        no labels."""
+        """What stands after, right of or under a whole key: values of the expected type, no labels."""
         key = self.key
         found = [place for page in self.pages for place in places(page, key)]
         return [place for place in found if place.share == 1.0 and self._is_value(place.text)]
@@ -265,8 +261,7 @@ def fits(expected: ExpectedType, text: str) -> bool:
 
 
 def leads(expected: ExpectedType, text: str) -> bool:
-    """Whether the text begins with a value of the type: "12.50 EUR" does, "incl. tax 12.50" is likelier the
-    end of another label."""
+    """Whether the text begins with a value of the type: "12.50 EUR" does, "incl. tax 12.50" doesn't."""
     return any(not plain(text[:start]) for start, _ in spans_of(expected, text))
 
 

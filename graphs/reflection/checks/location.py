@@ -47,8 +47,7 @@ def check_spatial(given: CheckInput) -> Iterator[Finding]:
 
 
 def where_asked(given: CheckInput) -> str:
-    """The question's spatial words, in order, without those that are part of a label of the page ("last
-    name", "right eye")."""
+    """The question's spatial words, in order, without those of a label of the page ("last name")."""
     text = given.asked
     words = re.findall(r"[\w'-]+", text.lower())
     if not set(words) & set(SPATIAL_WORDS):
@@ -95,8 +94,7 @@ def check_agreement(given: CheckInput) -> Iterator[Finding]:
 
 
 def _specific(given: CheckInput, best: Found) -> float:
-    """One label on all pages and a value that only fits by chance speak loudly; a sure reader has weighed
-    them already."""
+    """Heaviest for one label on all pages, a value that seldom fits by chance, and an unsure reader."""
     key, expected = given.key, given.question.type
     named = [place for page in given.pages for place in places(page, key) if place.share == 1.0]
     if len({(place.page.number, place.key_line) for place in named}) > 1 or not labelled(best, key):

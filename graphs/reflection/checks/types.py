@@ -1,5 +1,4 @@
-"""Whether the answer is the right kind of thing: its type, the allowed choices, labels taken for values, the
-key."""
+"""Whether the answer is of the right kind: type, allowed choices, labels taken for values, the key."""
 
 from __future__ import annotations
 
@@ -62,8 +61,7 @@ def _suits(expected: ExpectedType, value: str) -> bool:
 
 
 def _bare_amounts(given: CheckInput) -> tuple[str, ...]:
-    """Values without decimals or a currency where the pages write their amounts with them: a "5" among
-    "4.50"."""
+    """Values without decimals or a currency, on pages whose amounts have them: a "5" among "4.50"."""
     bare = tuple(value for value in given.values if not amounts(value))
     if not bare:
         return ()

@@ -49,8 +49,7 @@ def to_the_cent(value: Decimal) -> Decimal:
 
 
 def dates(text: str) -> frozenset[date]:
-    """All days that the one date in the text may mean: two where day and month may be exchanged. Empty for
-    none, or several dates."""
+    """All days that the one date in the text may mean: day and month may be exchanged. Empty: none or several."""
     if len(text) > LONGEST:
         return frozenset()
     plain = " ".join(unicodedata.normalize("NFKC", text).lower().split())
@@ -90,8 +89,7 @@ def _day(year: str, month: str, number: str) -> date | None:
 
 
 def misreading(read: Decimal, meant: Decimal) -> str:
-    """How one slip turns ``meant`` into what was read: "3 read as 8", "a lost decimal point"; "" where no
-    single slip does."""
+    """How one slip turns ``meant`` into ``read``: "3 read as 8", "a lost decimal point"; else ""."""
     if to_the_cent(read) == to_the_cent(-meant) != 0:
         return "a lost minus"
     if meant and read in (meant * 100, meant * 10):
