@@ -1,26 +1,24 @@
-"""What an answer is held against: pure checks, each of which compares it with the page and names the step at fault.
+"""The checks: each compares an answer with the page and names the step at fault. Pure; pictures are not looked at.
 
-| check | step | what it looks at | counts |
+| check | step | finds | weight |
 |---|---|---|---|
-| ``key`` | analysis | step 1's key has no word of the field that the question quotes | 0.9 where the page has the field |
-| ``spatial`` | area | the answer is not where the question's "bottom left", "below" or "second" points | 0.9 where the key is there too |
+| ``key`` | analysis | step 1's key shares no word with the field the question quotes | 0.9 if on the page |
+| ``spatial`` | area | the answer is not where "bottom left", "below" or "second" points | 0.9 if the key is there |
 | ``grounding`` | answer | no page says the answer | 1; 0.2 where it was formed |
 | | area | it stands on a page, but not in the area | 0.6 beside the key, else a mark |
-| ``constraints`` | answer | a sum, equality or order of the plan does not hold, and this reading is most at fault | 0.9 where its area has the fitting value, else 0.6 |
+| ``constraints`` | answer | a sum, equality or order fails, mostly by this answer | 0.9 if its area has what fits, else 0.6 |
 | | area | ... and the pages have the fitting value in one other place | 0.6 |
 | ``type`` | answer | it does not look like the expected type; the area holds what does | 0.8 |
 | | area | ... the place beside the key does | 0.6, else a mark |
 | ``choices`` | answer, area | it is none of the plan's choices | 0.8 or 0.6 |
 | ``label`` | analysis, area, answer | it is the key or another label | 0.8 to 0.5; a mark for titles |
-| ``confidence`` | answer | the calibrated confidence is under the threshold | 0.6, mends nothing |
-| ``agreement`` | area | the value beside the key, by coordinates alone, has no word in common with it | 0.55 at most |
-| ``refusal`` | area | no answer, though a value stands beside the key; or none and the plan requires one | 0.55 at most |
+| ``confidence`` | answer | the calibrated confidence is under the threshold | 0.6, corrects nothing |
+| ``agreement`` | area | the value beside the key shares no word with it | 0.55 at most |
+| ``refusal`` | area | no answer, though one is required or a value stands beside the key | 0.55 at most |
 | ``ambiguity`` | area | the key has several values and the question doesn't say which | a mark |
 
-Under 0.5 a finding is a mark: it is shown, and its correction is tried only where something heavier speaks against the answer
-and the mark weighs 0.3 at least.
-A list question has one answer, the values joined by "; ". What to do about findings is ``reflector``. Pictures are
-not looked at.
+Under 0.5 a finding is a mark: it is shown, and its correction is tried only where another finding is heavy and the
+mark weighs 0.3 at least (``reflector``). The answer to a list question is its values joined by "; ".
 """
 
 from __future__ import annotations

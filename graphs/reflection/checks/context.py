@@ -170,13 +170,13 @@ def area_lines(cot: LayoutCoT, pages: Iterable[Page]) -> set[tuple[int, int]]:
 
 
 class Written:
-    """Pages as they are written, for several texts to be looked for."""
+    """The text of pages, prepared once to look several texts up."""
 
     def __init__(self, pages: Iterable[Page]) -> None:
         self.pages = [(page, *_written(page)) for page in pages]
 
     def spots(self, text: str) -> list[Spot]:
-        """As the function of this name."""
+        """Where the pages spell the text, whatever the case and line breaks, but not inside a word or number."""
         wanted = " ".join(text.lower().split())
         found = (spot for page in self.pages for spot in _spots(*page, wanted))
         return list(islice(found, _MOST_PLACES)) if wanted else []
@@ -271,8 +271,7 @@ def overlaps(mine: Collection[tuple[int, int, int]], place: Found) -> bool:
 
 
 def labelled(place: Found, key: str) -> bool:
-    """Whether the key's line is a label and not a sentence that happens to hold its words: it begins with the
-    key, and where the value stands elsewhere it has at most one more word."""
+    """Whether the key's line is a label: it begins with the key, and has at most one more word, or the value."""
     words = [term for word in (place.page.lines or ())[place.key_line].words if (term := plain(word.text))]
     terms = [term for word in key.split() if (term := plain(word))]
     return words[: len(terms)] == terms and (place.relation == "inside" or len(words) <= len(terms) + 1)
