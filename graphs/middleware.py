@@ -95,7 +95,7 @@ class _Loop:
         return reflection.correction.to_json() if reflection.correction else None
 
     def outcome(self, last: Outcome) -> Outcome:
-        """The best attempt's message with the verdict; the last message as it is where none could be checked."""
+        """The best attempt's message with the verdict; where none could be checked, the last as it is."""
         if not self.attempts or not isinstance(last, ToolMessage):
             return last
         chosen = best(self.attempts)

@@ -16,7 +16,11 @@ from typing import Any, cast
 import ormsgpack
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
-from langgraph.checkpoint.serde.jsonplus import EXT_CONSTRUCTOR_KW_ARGS, EXT_CONSTRUCTOR_POS_ARGS, JsonPlusSerializer
+from langgraph.checkpoint.serde.jsonplus import (
+    EXT_CONSTRUCTOR_KW_ARGS,
+    EXT_CONSTRUCTOR_POS_ARGS,
+    JsonPlusSerializer,
+)
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.errors import InvalidUpdateError
 from langgraph.types import Interrupt, Overwrite, Send
@@ -54,7 +58,7 @@ def _record(code: int, data: bytes) -> Any:
 
 
 class DataSerializer(JsonPlusSerializer):
-    """Writes as LangGraph does; reads plain data, ``Send``, ``Interrupt`` and ``Overwrite``, or StoreMismatch."""
+    """Writes as LangGraph does; reads plain data and ``_RECORDS``, StoreMismatch for all else."""
 
     def __init__(self) -> None:
         super().__init__(allowed_msgpack_modules=None, __unpack_ext_hook__=_record)

@@ -78,7 +78,7 @@ def slug(phrase: str, otherwise: str = "field") -> str:
 
 
 def one_line(text: str) -> str:
-    """Single blanks instead of line breaks and whatever can't be printed, which may be orders to a terminal."""
+    """The text with single blanks for line breaks and for what can't be printed."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -185,7 +185,7 @@ def _planned(item: Asked, name: str) -> PlannedQuestion:
 
 
 def _slots_checked(questions: list[PlannedQuestion]) -> list[PlannedQuestion]:
-    """Braces that name no question, or make questions wait for one another, are the page's or the user's own."""
+    """Braces that name no question, or make a circle, become parentheses: they are the user's own."""
     try:
         Plan(questions=questions)
     except ValidationError:

@@ -25,7 +25,8 @@ _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
 
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
 _PRINTED = re.compile(
-    rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$", re.IGNORECASE
+    rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$",
+    re.IGNORECASE,
 )
 _STRANGE = re.compile(r"[<>=\u0250-\u1fff\u2c00-\ud7ff]|\w{31}")
 """Not Latin script, or no words."""

@@ -122,7 +122,7 @@ class Plan(BaseModel):
         return {question.name: question for question in self.questions}[name]
 
     def stages(self) -> list[list[str]]:
-        """Names by when they can be asked: a stage's questions at once, each stage after the ones before it."""
+        """Names by when they can be asked: a stage's questions at once, stage after stage."""
         order = TopologicalSorter({question.name: question.depends_on for question in self.questions})
         order.prepare()
         found: list[list[str]] = []

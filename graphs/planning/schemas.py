@@ -14,7 +14,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphs.planning.fields import COLUMN, LONGEST_FIELD, MEANT, Asked, Draft, ask, guess_type, known, one_line, slug
+from graphs.planning.fields import (
+    COLUMN,
+    LONGEST_FIELD,
+    MEANT,
+    Asked,
+    Draft,
+    ask,
+    guess_type,
+    known,
+    one_line,
+    slug,
+)
 from graphs.planning.plan import MOST_QUESTIONS, NAME
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.errors import PlanError
@@ -51,7 +62,7 @@ def is_schema(task: Mapping[str, Any]) -> bool:
 
 
 def draft_schema(schema: Mapping[str, Any]) -> Draft:
-    """One question for each value. PlanError where the schema says something that no question can be made of."""
+    """One question for each value. PlanError where no question can be made of a part."""
     draft = Draft()
     for item in _Walk(schema).values(schema, _Place()):
         draft.asked.append(item)
@@ -193,7 +204,7 @@ def _type(schema: Mapping[str, Any], kind: str, words: str, at: _Place) -> Expec
 
 
 def _wording(schema: Mapping[str, Any], at: _Place) -> tuple[str, str]:
-    """The field's words, and its question: the description is what says most, a title next, then the names."""
+    """The field's words and its question: from the description, else a title, else the names."""
     names = [_spaced(name) for name in at.path]
     title, told = _said(schema, "title"), _said(schema, "description").rstrip(".")
     made = title.replace(" ", "").lower() == at.path[-1].replace("_", "").lower()  # by pydantic, of the name

@@ -33,7 +33,13 @@ _JOINT, _COMMA = "\ue002", "\ue003"
 """Stand for " and " and "," where they join no list."""
 _INSIDE = re.compile(r"\([^()\n]{1,200}\)")
 _COLUMNS = re.compile(r"([^()]{1,80}) \(([^()]{1,200})\)$")
-_FRONT = (PATTERNS["polite"], PATTERNS["place"], PATTERNS["output_format"], PATTERNS["head"], PATTERNS["verb"])
+_FRONT = (
+    PATTERNS["polite"],
+    PATTERNS["place"],
+    PATTERNS["output_format"],
+    PATTERNS["head"],
+    PATTERNS["verb"],
+)
 _MOST_WORDS = 12
 
 

@@ -16,5 +16,5 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text.replace("\n", ""), re.IGNORECASE)
 
 
-PATTERNS: dict[str, re.Pattern[str]] = {name: _pattern(text) for name, text in WORDS["patterns"].items()}
-WORD_LISTS: dict[str, frozenset[str]] = {name: frozenset(text.split()) for name, text in WORDS["lists"].items()}
+PATTERNS = {name: _pattern(text) for name, text in WORDS["patterns"].items()}
+WORD_LISTS = {name: frozenset(text.split()) for name, text in WORDS["lists"].items()}

@@ -37,7 +37,7 @@ class Opinion(BaseModel):
 
 
 def judged(model: BaseChatModel, given: CheckInput) -> list[Finding]:
-    """Nothing where the judge agrees, a mark where it objects, a note of weight 0 where it gave no opinion."""
+    """Nothing where the judge agrees, a mark where it objects, a note of weight 0 where it fails."""
     try:
         opinion = Opinion.model_validate(model.with_structured_output(Opinion).invoke(prompt(given)))
     except Exception as error:  # noqa: BLE001  whatever a provider raises: an opinion must not cost the answer

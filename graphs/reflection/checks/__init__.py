@@ -1,4 +1,4 @@
-"""The checks: each compares an answer with the page and names the step at fault. Pure; pictures are not looked at.
+"""The checks: each compares an answer with the page and names the step at fault. Pure, and without pictures.
 
 | check | step | finds | weight |
 |---|---|---|---|
@@ -17,8 +17,8 @@
 | ``refusal`` | area | no answer, though one is required or a value stands beside the key | 0.55 at most |
 | ``ambiguity`` | area | the key has several values and the question doesn't say which | a mark |
 
-Under 0.5 a finding is a mark: it is shown, and its correction is tried only where another finding is heavy and the
-mark weighs 0.3 at least (``reflector``). The answer to a list question is its values joined by "; ".
+Under 0.5 a finding is a mark: it is shown, and its correction is tried only where another finding is heavy
+and the mark weighs 0.3 at least (``reflector``). The answer to a list question is its values joined by "; ".
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _finding(given: CheckInput, said: Mapping[str, LayoutCoT], reason: str, faul
 
 
 def _from_elsewhere(given: CheckInput, reason: str, fault: _Fault, taken: Taken) -> Finding:
-    """Where the pages have the one fitting value just once, that is the place to look; else a person has to."""
+    """Points at the one fitting value where the pages have it just once; else a person has to look."""
     lines = ((page, i, line) for page in given.pages for i, line in enumerate(page.lines or ()))
     found = [(page, i) for page, i, line in lines if _free(taken, (page.number, i), fault) and _says(line, fault)]
     if fault.exact and len(found) == 1 and not given.question.is_list:

@@ -1,4 +1,4 @@
-"""What checks are given, and what they look things up with: texts on pages, values beside a key, types. Pure."""
+"""What checks are given, and look-ups: texts on pages, values beside a key, types. Pure."""
 
 from __future__ import annotations
 
@@ -69,7 +69,13 @@ class CheckInput:
 
     @classmethod
     def of(
-        cls, attempts: Sequence[Attempt], question: PlannedQuestion, document: Document, *, index: int = -1, **more: Any
+        cls,
+        attempts: Sequence[Attempt],
+        question: PlannedQuestion,
+        document: Document,
+        *,
+        index: int = -1,
+        **more: Any,
     ) -> CheckInput:
         """The attempt at ``index`` beside the others."""
         cots = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]
@@ -176,7 +182,7 @@ class Written:
         self.pages = [(page, *_written(page)) for page in pages]
 
     def spots(self, text: str) -> list[Spot]:
-        """Where the pages spell the text, whatever the case and line breaks, but not inside a word or number."""
+        """Where the pages spell the text, whatever case and line breaks, but not inside a word or number."""
         wanted = " ".join(text.lower().split())
         found = (spot for page in self.pages for spot in _spots(*page, wanted))
         return list(islice(found, _MOST_PLACES)) if wanted else []
@@ -271,7 +277,7 @@ def overlaps(mine: Collection[tuple[int, int, int]], place: Found) -> bool:
 
 
 def labelled(place: Found, key: str) -> bool:
-    """Whether the key's line is a label: it begins with the key, and has at most one more word, or the value."""
+    """Whether the key's line is a label: it begins with the key and has one more word at most, or the value."""
     words = [term for word in (place.page.lines or ())[place.key_line].words if (term := plain(word.text))]
     terms = [term for word in key.split() if (term := plain(word))]
     return words[: len(terms)] == terms and (place.relation == "inside" or len(words) <= len(terms) + 1)

@@ -1,4 +1,4 @@
-"""Whether the answer stands in the right place: spatial words, keys that occur twice, a reading by geometry."""
+"""Whether the answer stands in the right place: spatial words, repeated keys, a reading by geometry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REGIONS = {"top", "bottom", "left", "right", "center"}
 
 
 def check_spatial(given: CheckInput) -> Iterator[Finding]:
-    """The answer stands outside of what the question's spatial words point at, and the key occurs there too."""
+    """The answer stands outside what the question's spatial words point at; the key occurs there too."""
     page, words = given.page, where_asked(given)
     if page is None or not words or given.question.is_list:
         return
@@ -40,7 +40,7 @@ def check_spatial(given: CheckInput) -> Iterator[Finding]:
     keys = [i for i, line in enumerate(page.lines or ()) if contains(line.text, key)]
     there = [place for place in given.beside_key if place.page.number == page.number and place.line in allowed]
     reason = f"The question says {shown(words)}, the answer stands elsewhere; {shown(key)} occurs {len(keys)} times."
-    # The reader counts occurrences of step 1's own key: where the page lacks it, "second" would tell it nothing.
+    # The reader counts occurrences of step 1's own key: "second" says nothing where the page lacks it.
     counts = key == given.cot.analysis.key or not there or set(words.split()) <= _REGIONS
     correction = Correction(step="area", page=page.number, spatial=words) if counts else at_place(there[0])
     yield Finding("spatial", "area", reason, correction, weight=0.9 if len(keys) > 1 and there else 0.3)

@@ -33,12 +33,13 @@ _QUOTED = re.compile(
 _ENOUGH_AMOUNTS = 3
 """On the pages, to say how they are written."""
 _LOOKS_DATED = re.compile(
-    r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9] ?[-/] ?[0-9]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", re.I
+    r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9] ?[-/] ?[0-9]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec",
+    re.I,
 )
 
 
 def check_type(given: CheckInput) -> Iterator[Finding]:
-    """Each value must look like the type that the plan expects. What nearly does is marked, never corrected."""
+    """Each value must look like the expected type. What nearly does is marked, never corrected."""
     expected = given.question.type
     bare = _bare_amounts(given) if expected == "money" else ()
     strange = tuple(value for value in given.values if value in bare or not _suits(expected, value))

@@ -49,7 +49,7 @@ def to_the_cent(value: Decimal) -> Decimal:
 
 
 def dates(text: str) -> frozenset[date]:
-    """All days that the one date in the text may mean: day and month may be exchanged. Empty: none or several."""
+    """All days that the one date in the text may mean, day and month exchanged. Empty: none or several."""
     if len(text) > LONGEST:
         return frozenset()
     plain = " ".join(unicodedata.normalize("NFKC", text).lower().split())
