@@ -133,10 +133,7 @@ def _reflected(state: QuestionState, attempts: Sequence[Attempt], document: Docu
 
 def _other_fields(state: QuestionState) -> dict[str, Any]:
     others = {name: LayoutCoT.from_json(cot) for name, cot in state["others"].items()}
-    return {
-        "others": others,
-        "constraints": [Constraint.model_validate(data) for data in state["constraints"]],
-    }
+    return {"others": others, "constraints": [Constraint.model_validate(data) for data in state["constraints"]]}
 
 
 def _vote(state: QuestionState) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, NotRequired
 
 from pydantic import TypeAdapter
-from typing_extensions import (
-    TypedDict,
-)  # pydantic refuses typing's on 3.11
+from typing_extensions import TypedDict  # pydantic refuses typing's on 3.11
 
 from graphs.planning.plan import Plan
 from graphs.reflection.types import Attempt, QuestionResult, Reflection

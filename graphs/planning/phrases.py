@@ -1,5 +1,4 @@
-"""Noun phrases of a task ("all the item amounts on page 2 (optional)"): their words, pages and marks. No
-grammar beyond that.
+"""Noun phrases and questions of a task ("all the item amounts on page 2 (optional)"): words, pages and marks.
 
 Every pattern here is anchored or made of plain words, so that a text of any kind is read in linear time.
 """
@@ -8,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from graphs.planning.fields import LONGEST_FIELD, known, one_line
+from graphs.planning.fields import LONGEST_FIELD, Asked, guess_type, known, one_line
 from graphs.planning.words import PATTERNS, WORD_LISTS
+from layoutllm_tool.cot import ExpectedType
 
 MOST_PAGES = 20
 """Of one phrase ("pages 1 to 20")."""
@@ -25,11 +25,17 @@ _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
 
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
 _PRINTED = re.compile(
-    rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$",
-    re.IGNORECASE,
+    rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$", re.IGNORECASE
 )
 _STRANGE = re.compile(r"[<>=\u0250-\u1fff\u2c00-\ud7ff]|\w{31}")
 """Not Latin script, or no words."""
+LONGEST_QUESTION = 500
+"""Characters, as plans have it."""
+_STARTS: dict[str, ExpectedType] = {
+    "when": "date", "on what date": "date", "on which date": "date", "who": "name", "which company": "name",
+    "how much": "money", "how many": "number",
+}  # fmt: skip
+"""The type that the beginning of a question lets expect."""
 _NO_BRACES = str.maketrans("", "", "{}")
 
 
@@ -143,3 +149,36 @@ def _fronted(text: str) -> tuple[str, bool]:
         is_list = is_list or bool(PATTERNS["all_of"].match(text) and found.re is PATTERNS["all_of"])
         text = text[found.end() :]
     return text, is_list
+
+
+def ask_question(text: str) -> Asked:
+    """One question, word for word up to its 500th character, with its type and page."""
+    written = one_line(text)[:LONGEST_QUESTION].strip()
+    held_text, held = hold_quotes(written)
+    asked, pages = read_question(join_pages(held_text), written, held)
+    return replace(asked, page=pages[0] if len(pages) == 1 else None)
+
+
+def read_question(text: str, written: str, held: Sequence[str]) -> tuple[Asked, tuple[int, ...]]:
+    """The question and the pages that it names."""
+    named = phrase(PATTERNS["what_is"].sub("", text, count=1), held)
+    entry = known(named.words)
+    kind = entry.type if entry else _question_type(text, named)
+    if entry and entry.family == "items" and not re.search(r"amount|price|total", named.words):
+        kind = "text"
+    is_list = named.is_list or bool(entry and entry.is_list)
+    quoted = held_in(text, held)
+    name = quoted[0] if len(quoted) == 1 and PATTERNS["what_is"].match(text) else _short_name(named.words)
+    return Asked(name, written, kind, is_list=is_list), named.pages
+
+
+def _question_type(text: str, named: Phrase) -> ExpectedType:
+    lower = text.lower()
+    told = next((kind for start, kind in _STARTS.items() if lower.startswith(start)), None)
+    if told is None and (lower.startswith("what's the") or (PATTERNS["what_is"].match(text) and named.is_name)):
+        return guess_type(named.words)
+    return told or "text"
+
+
+def _short_name(words: str) -> str:
+    return " ".join([word for word in words.split() if word.lower() not in WORD_LISTS["not_in_short_names"]][:6])

@@ -18,9 +18,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
 from graphs.planning.fields import Draft, first_error, one_line
-from graphs.planning.phrases import hold_quotes
+from graphs.planning.phrases import ask_question, hold_quotes
 from graphs.planning.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
-from graphs.planning.questions import ask_question
 from graphs.planning.schemas import draft_schema, is_schema
 from graphs.planning.text_rules import draft_list, draft_text
 from layoutllm_tool.errors import PlanError

@@ -14,18 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphs.planning.fields import (
-    COLUMN,
-    LONGEST_FIELD,
-    MEANT,
-    Asked,
-    Draft,
-    ask,
-    guess_type,
-    known,
-    one_line,
-    slug,
-)
+from graphs.planning.fields import COLUMN, LONGEST_FIELD, MEANT, Asked, Draft, ask, guess_type, known, one_line, slug
 from graphs.planning.plan import MOST_QUESTIONS, NAME
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.errors import PlanError

@@ -15,16 +15,17 @@ from graphs.planning.clauses import Clause, apart, clauses_of
 from graphs.planning.constraint_rules import Check, parse_checks
 from graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Draft, ask, known, one_line
 from graphs.planning.phrases import (
+    LONGEST_QUESTION,
     Phrase,
     hold_quotes,
     join_pages,
     part_pages,
     phrase,
+    read_question,
     release_quotes,
     take_pages,
 )
 from graphs.planning.plan import MOST_QUESTIONS
-from graphs.planning.questions import LONGEST_QUESTION, read_question
 from graphs.planning.words import PATTERNS
 from layoutllm_tool.errors import PlanError
 
@@ -33,13 +34,7 @@ _JOINT, _COMMA = "\ue002", "\ue003"
 """Stand for " and " and "," where they join no list."""
 _INSIDE = re.compile(r"\([^()\n]{1,200}\)")
 _COLUMNS = re.compile(r"([^()]{1,80}) \(([^()]{1,200})\)$")
-_FRONT = (
-    PATTERNS["polite"],
-    PATTERNS["place"],
-    PATTERNS["output_format"],
-    PATTERNS["head"],
-    PATTERNS["verb"],
-)
+_FRONT = (PATTERNS["polite"], PATTERNS["place"], PATTERNS["output_format"], PATTERNS["head"], PATTERNS["verb"])
 _MOST_WORDS = 12
 
 

@@ -31,11 +31,7 @@ class _Place:
 
 
 def reread_sum(
-    constraint: Constraint,
-    cots: Mapping[str, LayoutCoT],
-    document: Document,
-    *,
-    engine: OCREngine | None = None,
+    constraint: Constraint, cots: Mapping[str, LayoutCoT], document: Document, *, engine: OCREngine | None = None
 ) -> tuple[str, LayoutCoT] | None:
     """(name, the answer as read again) where exactly one other reading of one amount makes the sum hold; else
     None.

@@ -69,13 +69,7 @@ class CheckInput:
 
     @classmethod
     def of(
-        cls,
-        attempts: Sequence[Attempt],
-        question: PlannedQuestion,
-        document: Document,
-        *,
-        index: int = -1,
-        **more: Any,
+        cls, attempts: Sequence[Attempt], question: PlannedQuestion, document: Document, *, index: int = -1, **more: Any
     ) -> CheckInput:
         """The attempt at ``index`` beside the others."""
         cots = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from graphs.reflection.checks.context import (
-    CheckInput,
-    Copied,
-    Spot,
-    Written,
-    at_place,
-    labelled,
-    look_at,
-    shown,
-)
+from graphs.reflection.checks.context import CheckInput, Copied, Spot, Written, at_place, labelled, look_at, shown
 from graphs.reflection.types import Finding
 from layoutllm_tool._lookup import Found
 from layoutllm_tool.cot import Correction

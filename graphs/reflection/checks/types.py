@@ -33,8 +33,7 @@ _QUOTED = re.compile(
 _ENOUGH_AMOUNTS = 3
 """On the pages, to say how they are written."""
 _LOOKS_DATED = re.compile(
-    r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9] ?[-/] ?[0-9]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec",
-    re.I,
+    r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9] ?[-/] ?[0-9]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", re.I
 )
 
 
