@@ -43,8 +43,8 @@ def draft_text(text: str) -> Draft:
     held_text, held = hold_quotes(text)
     # Of a run of blanks one is left: the patterns try every way to share a run among them.
     lines = (" ".join(line.split()) for line in held_text.splitlines())
-    held_text = "\n".join(filter(None, lines))
-    return _draft(list(clauses_of(join_pages(held_text))), held)
+    clauses = list(clauses_of(join_pages("\n".join(filter(None, lines)))))
+    return _TaskReader(held, alone=len(clauses) == 1).read(clauses)
 
 
 def draft_list(items: Sequence[str]) -> Draft:
@@ -57,135 +57,165 @@ def draft_list(items: Sequence[str]) -> Draft:
             )
     held_text, held = hold_quotes("\n".join(one_line(item) for item in items))
     parts = [part.strip() for part in join_pages(held_text).split("\n")]
-    return _draft([Clause(part, part.endswith("?"), item=True, given=True) for part in parts], held)
+    clauses = [Clause(part, part.endswith("?"), item=True, given=True) for part in parts]
+    return _TaskReader(held, alone=len(clauses) == 1).read(clauses)
 
 
-def _draft(clauses: list[Clause], held: list[str]) -> Draft:
-    draft, checks = Draft(), list[Check]()
-    pages: tuple[int, ...] = ()
-    for clause in clauses:
-        if clause.text.endswith(":"):  # the heading of what follows
-            _, pages = take_pages(clause.text)
-        for part in [clause] if clause.asked or clause.given else apart(clause):
-            found = _checks(part, held, draft)
-            checks += found or ()
-            if found == []:
-                _ask(part, held, draft, pages, alone=len(clauses) == 1)
-    for check in checks:
-        _hold(check, draft)
-    _finish(draft, held)
-    return draft
+class _TaskReader:
+    """Reads the clauses of a task into a draft."""
 
+    def __init__(self, held: Sequence[str], *, alone: bool) -> None:
+        self.held, self.alone, self.draft = held, alone, Draft()
+        self.pages: tuple[int, ...] = ()
+        """That the last heading names."""
 
-def _finish(draft: Draft, held: Sequence[str]) -> None:
-    draft.unexplained = [one_line(release_quotes(words, held)) for words in draft.unexplained]
-    draft.notes += [f'Not understood by the rules: "{words[:200]}".' for words in draft.unexplained[:20]]
+    def read(self, clauses: Sequence[Clause]) -> Draft:
+        draft, checks = self.draft, list[Check]()
+        for clause in clauses:
+            if clause.text.endswith(":"):  # the heading of what follows
+                _, self.pages = take_pages(clause.text)
+            for part in [clause] if clause.asked or clause.given else apart(clause):
+                found = self._checks(part)
+                checks += found or ()
+                if found == []:
+                    self._ask(part)
+        for check in checks:
+            self._add_check(check)
+        draft.unexplained = [one_line(release_quotes(words, self.held)) for words in draft.unexplained]
+        draft.notes += [f'Not understood by the rules: "{words[:200]}".' for words in draft.unexplained[:20]]
+        return draft
 
+    def _checks(self, clause: Clause) -> list[Check] | None:
+        """None for a sentence that asks for a check and isn't understood, [] for one that asks for none."""
+        prefix = PATTERNS["check"].match(clause.text)
+        found = parse_checks(clause.text[prefix.end() :] if prefix else clause.text, self.held)
+        wanted = prefix is not None and PATTERNS["and_check"].match(f" {clause.text}") is not None
+        if found or not wanted:
+            return found
+        self.draft.unexplained.append(clause.text)
+        return None
 
-def _checks(clause: Clause, held: Sequence[str], draft: Draft) -> list[Check] | None:
-    """None for a sentence that asks for a check and isn't understood, [] for one that asks for none."""
-    prefix = PATTERNS["check"].match(clause.text)
-    found = parse_checks(clause.text[prefix.end() :] if prefix else clause.text, held)
-    wanted = prefix is not None and PATTERNS["and_check"].match(f" {clause.text}") is not None
-    if found or not wanted:
-        return found
-    draft.unexplained.append(clause.text)
-    return None
-
-
-def _hold(check: Check, draft: Draft) -> None:
-    """The check's terms are asked for, where they aren't yet."""
-    terms = tuple(dict.fromkeys(_term(term, check, draft) for term in check.terms))
-    total = _term(check.total, check, draft) if check.total else None
-    if total in terms or (total is None and len(terms) < 2):
-        draft.unexplained.append(" / ".join(term.words for term in check.terms))
-        return
-    if check.kind == "sum" and len(terms) == 1:
-        draft.change(terms[0], is_list=True)
-    if check.strict:
-        draft.notes.append(f'"{draft.asked[terms[-1]].words}" may also equal "{draft.asked[terms[0]].words}".')
-    draft.checks.append((check.kind, terms, total))
-
-
-def _term(term: Phrase, check: Check, draft: Draft) -> int:
-    page = term.pages[0] if term.pages else None
-    index = draft.find(ask(term.words, printed=term.printed, page=page))
-    if check.kind == "sum" and draft.asked[index].type == "text":
-        draft.change(index, type="money")
-    return index
-
-
-def _ask(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...], *, alone: bool) -> None:
-    polite = PATTERNS["polite"].match(clause.text)
-    text = clause.text[polite.end() :] if polite else clause.text
-    if PATTERNS["question"].match(text) or (
-        clause.asked and not PATTERNS["verb"].match(text) and not (polite and PATTERNS["task_verb"].match(text))
-    ):
-        _ask_question(replace(clause, text=text), held, draft, pages)
-    elif PATTERNS["task_verb"].match(text) and not known(text):
-        draft.unexplained.append(text)
-        _add_question(text, text, held, draft, pages)
-    elif clause.given and len(text) > LONGEST_FIELD:
-        _add_question(text, text, held, draft, pages)
-    elif clause.item:
-        _ask_item(replace(clause, text=text), held, draft, pages)
-    else:
-        _ask_fields(text, held, draft, pages, alone=alone)
-
-
-def _ask_question(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
-    if (named := PATTERNS["what_is"].match(clause.text)) and not clause.item:
-        parts = [phrase(part, held) for part in _listed(clause.text[named.end() :])]
-        if len(parts) > 1 and all(known(part.words) or part.printed for part in parts):
-            for part in parts:
-                _add_field(part, draft, pages)
+    def _add_check(self, check: Check) -> None:
+        """Ask for the check's terms, where they aren't asked for yet."""
+        draft = self.draft
+        terms = tuple(dict.fromkeys(self._term(term, check) for term in check.terms))
+        total = self._term(check.total, check) if check.total else None
+        if total in terms or (total is None and len(terms) < 2):
+            draft.unexplained.append(" / ".join(term.words for term in check.terms))
             return
-    for text in [clause.text] if clause.item else PATTERNS["and_question"].split(clause.text, maxsplit=_MOST_SPLITS):
-        _add_question(text, f"{text[:1].upper()}{text[1:]}".rstrip(" ?.!") + "?", held, draft, pages)
+        if check.kind == "sum" and len(terms) == 1:
+            draft.change(terms[0], is_list=True)
+        if check.strict:
+            draft.notes.append(f'"{draft.asked[terms[-1]].words}" may also equal "{draft.asked[terms[0]].words}".')
+        draft.checks.append((check.kind, terms, total))
 
+    def _term(self, term: Phrase, check: Check) -> int:
+        page = term.pages[0] if term.pages else None
+        index = self.draft.find(ask(term.words, printed=term.printed, page=page))
+        if check.kind == "sum" and self.draft.asked[index].type == "text":
+            self.draft.change(index, type="money")
+        return index
 
-def _add_question(text: str, written: str, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
-    written = one_line(release_quotes(part_pages(written), held))
-    if len(written) > LONGEST_QUESTION or not any(c.isalnum() for c in written):
-        draft.unexplained.append(text)
-        return
-    asked, own = read_question(text, written, held)
-    for page in own or pages or (None,):
-        draft.add(replace(asked, page=page))
-
-
-def _ask_item(clause: Clause, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> None:
-    parts = [phrase(part, held) for part in _listed(clause.text)]
-    together = phrase(clause.text, held, edges="" if clause.given else ",:;.!?")
-    if clause.given or known(together.words) or not all(known(part.words) or part.printed for part in parts):
-        parts = [together]
-    for part in parts:
-        if clause.given:
-            _add_field(part, draft, pages)
+    def _ask(self, clause: Clause) -> None:
+        polite = PATTERNS["polite"].match(clause.text)
+        text = clause.text[polite.end() :] if polite else clause.text
+        task = PATTERNS["task_verb"].match(text)
+        asked = clause.asked and not PATTERNS["verb"].match(text) and not (polite and task)
+        if asked or PATTERNS["question"].match(text):
+            self._ask_question(replace(clause, text=text))
+        elif task and not known(text):
+            self.draft.unexplained.append(text)
+            self._add_question(text, text)
+        elif clause.given and len(text) > LONGEST_FIELD:
+            self._add_question(text, text)
+        elif clause.item:
+            self._ask_item(replace(clause, text=text))
         else:
-            _take(part, clause.text, draft, pages, sure=True)
+            self._ask_fields(text)
 
+    def _ask_question(self, clause: Clause) -> None:
+        if (named := PATTERNS["what_is"].match(clause.text)) and not clause.item:
+            parts = [phrase(part, self.held) for part in _listed(clause.text[named.end() :])]
+            if len(parts) > 1 and all(known(part.words) or part.printed for part in parts):
+                for part in parts:
+                    self._add_field(part, self.pages)
+                return
+        asked = [clause.text]
+        if not clause.item:
+            asked = PATTERNS["and_question"].split(clause.text, maxsplit=_MOST_SPLITS)
+        for text in asked:
+            self._add_question(text, f"{text[:1].upper()}{text[1:]}".rstrip(" ?.!") + "?")
 
-def _ask_fields(text: str, held: Sequence[str], draft: Draft, pages: tuple[int, ...], *, alone: bool) -> None:
-    heading = text.endswith(":")
-    text, of_all, verb = _front(text)
-    if heading and not known(text):
-        if text.strip(" :") and not phrase(text, held).is_name:
-            draft.unexplained.append(text)
-        return
-    if _statement(text):
-        draft.unexplained.append(text)
-        return
-    for part in _listed(text):
-        if _add_columns(part, held, draft, of_all or pages):
-            continue
-        _take(
-            phrase(PATTERNS["indirect_question"].sub(r"\1", part), held),
-            part,
-            draft,
-            of_all or pages,
-            sure=verb or alone,
-        )
+    def _add_question(self, text: str, written: str, pages: tuple[int, ...] | None = None) -> None:
+        written = one_line(release_quotes(part_pages(written), self.held))
+        if len(written) > LONGEST_QUESTION or not any(c.isalnum() for c in written):
+            self.draft.unexplained.append(text)
+            return
+        asked, own = read_question(text, written, self.held)
+        for page in own or pages or self.pages or (None,):
+            self.draft.add(replace(asked, page=page))
+
+    def _ask_item(self, clause: Clause) -> None:
+        parts = [phrase(part, self.held) for part in _listed(clause.text)]
+        together = phrase(clause.text, self.held, edges="" if clause.given else ",:;.!?")
+        if clause.given or known(together.words) or not all(known(part.words) or part.printed for part in parts):
+            parts = [together]
+        for part in parts:
+            if clause.given:
+                self._add_field(part, self.pages)
+            else:
+                self._take(part, clause.text, self.pages, sure=True)
+
+    def _ask_fields(self, text: str) -> None:
+        heading = text.endswith(":")
+        text, pages, verb = _front(text)
+        if heading and not known(text):
+            if text.strip(" :") and not phrase(text, self.held).is_name:
+                self.draft.unexplained.append(text)
+        elif _is_statement(text):
+            self.draft.unexplained.append(text)
+        else:
+            for part in _listed(text):
+                if not self._add_columns(part, pages or self.pages):
+                    named = phrase(PATTERNS["indirect_question"].sub(r"\1", part), self.held)
+                    self._take(named, part, pages or self.pages, sure=verb or self.alone)
+
+    def _take(self, part: Phrase, text: str, pages: tuple[int, ...], *, sure: bool) -> None:
+        """Add the part as a field; what is no name is added where the task surely asks for it, and marked."""
+        if not part.printed and PATTERNS["no_field"].match(part.words):
+            return
+        if part.is_empty:
+            self.draft.unexplained.append(text)
+            return
+        if not part.is_name:
+            self.draft.unexplained.append(text)
+            words = part.words.split()
+            if PATTERNS["question"].match(part.words) and len(words) > 1:
+                self._add_question(part.words, f"{part.words[:1].upper()}{part.words[1:]}?", pages)
+                return
+            if not sure or len(part.words) > LONGEST_FIELD or len(words) > _MOST_WORDS:
+                return
+        self._add_field(part, pages)
+
+    def _add_columns(self, text: str, pages: tuple[int, ...]) -> bool:
+        """ "line items (description, quantity, amount)": a column for each."""
+        found = _COLUMNS.match(text)
+        table = known(phrase(found.group(1), self.held).words) if found else None
+        if found is None or table is None or table.family != "items":
+            return False
+        for part in (phrase(column, self.held) for column in PATTERNS["list_and"].split(found.group(2))):
+            if part.is_name:
+                column = replace(ask(f"item {part.words}", is_list=True), type=ask(part.words).type)
+                for page in pages or (None,):
+                    self.draft.add(replace(column, page=page))
+            else:
+                self.draft.unexplained.append(part.words)
+        return True
+
+    def _add_field(self, part: Phrase, pages: tuple[int, ...]) -> None:
+        for page in part.pages or pages or (None,):
+            asked = ask(part.words, printed=part.printed, is_list=part.is_list, page=page)
+            self.draft.add(replace(asked, required=part.required))
 
 
 def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
@@ -227,46 +257,6 @@ def _listed(text: str) -> list[str]:
     return [part.replace(_JOINT, " and ").replace(_COMMA, ",") for part in parts if part.strip(" .,:")]
 
 
-def _statement(text: str) -> bool:
+def _is_statement(text: str) -> bool:
     """ "The vendor is Acme", which names a field and asks for nothing."""
     return bool(PATTERNS["statement"].search(f" {text} ")) and not PATTERNS["relative_pronoun"].search(text)
-
-
-def _take(part: Phrase, text: str, draft: Draft, pages: tuple[int, ...], *, sure: bool) -> None:
-    """The part as a field; what is no name is asked for too where the task surely asks for it, and marked."""
-    if not part.printed and PATTERNS["no_field"].match(part.words):
-        return
-    if part.is_empty:
-        draft.unexplained.append(text)
-        return
-    if not part.is_name:
-        draft.unexplained.append(text)
-        if PATTERNS["question"].match(part.words) and len(part.words.split()) > 1:
-            _add_question(part.words, f"{part.words[:1].upper()}{part.words[1:]}?", (), draft, pages)
-            return
-        if not sure or len(part.words) > LONGEST_FIELD or len(part.words.split()) > _MOST_WORDS:
-            return
-    _add_field(part, draft, pages)
-
-
-def _add_columns(text: str, held: Sequence[str], draft: Draft, pages: tuple[int, ...]) -> bool:
-    """ "line items (description, quantity, amount)": a column for each."""
-    found = _COLUMNS.match(text)
-    table = known(phrase(found.group(1), held).words) if found else None
-    if found is None or table is None or table.family != "items":
-        return False
-    for part in (phrase(column, held) for column in PATTERNS["list_and"].split(found.group(2))):
-        if part.is_name:
-            columns = replace(ask(f"item {part.words}", is_list=True), type=ask(part.words).type)
-            for page in pages or (None,):
-                draft.add(replace(columns, page=page))
-        else:
-            draft.unexplained.append(part.words)
-    return True
-
-
-def _add_field(part: Phrase, draft: Draft, pages: tuple[int, ...]) -> None:
-    for page in part.pages or pages or (None,):
-        draft.add(
-            replace(ask(part.words, printed=part.printed, is_list=part.is_list, page=page), required=part.required)
-        )
