@@ -73,7 +73,8 @@ def emit_reflection(name: str, attempt: Attempt) -> None:
     """Write an attempt's findings, verdict and next correction."""
     cot, reflection = attempt["cot"], attempt["reflection"]
     for found in reflection["findings"]:
-        emit(CheckEvent(event="check", name=name, check=found["check"], step=found["step"], reason=found["reason"]))
+        check, step, reason = found["check"], found["step"], found["reason"]
+        emit(CheckEvent(event="check", name=name, check=check, step=step, reason=reason))
     verdict, answer, confidence = reflection["verdict"], cot["answer"], cot["confidence"]
     emit(VerdictEvent(event="verdict", name=name, verdict=verdict, answer=answer, confidence=confidence))
     if (chosen := reflection["correction"]) is not None:

@@ -68,7 +68,9 @@ class _Loop:
 
     def next_request(self, message: Outcome) -> ToolCallRequest | None:
         """The call to make next; None where this attempt was the last. Errors are left to the agent."""
-        if not isinstance(message, ToolMessage) or message.status == "error" or not isinstance(message.artifact, dict):
+        if not isinstance(message, ToolMessage) or message.status == "error":
+            return None
+        if not isinstance(message.artifact, dict):
             return None
         correction = self._reflect(message)
         if correction is None:
@@ -101,7 +103,8 @@ class _Loop:
         chosen = best(self.attempts)
         message, reflection = self.messages[chosen], self.attempts[chosen]["reflection"]
         artifact = {**message.artifact, "reflection": reflection, "calls": len(self.attempts)}
-        return message.model_copy(update={"content": _with_verdict(message.content, reflection), "artifact": artifact})
+        content = _with_verdict(message.content, reflection)
+        return message.model_copy(update={"content": content, "artifact": artifact})
 
 
 def _with_verdict(content: Any, reflection: dict[str, Any]) -> Any:

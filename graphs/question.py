@@ -61,7 +61,8 @@ def _ask(state: QuestionState) -> dict[str, Any]:
 
 async def _aask(state: QuestionState) -> dict[str, Any]:
     """As ``_ask``, without a thread of its own: many questions wait in the reader together."""
-    call, node = await asyncio.to_thread(lambda: (_call(state), ToolNode([tool()])))  # reads the working directory
+    # In a thread: the package's own tool reads the working directory.
+    call, node = await asyncio.to_thread(lambda: (_call(state), ToolNode([tool()])))
     try:
         return _asked(state, (await node.ainvoke(call))["messages"][-1])
     except LayoutLLMError as error:
@@ -80,13 +81,14 @@ def _call(state: QuestionState) -> dict[str, list[AIMessage]]:
 
 def _asked(state: QuestionState, message: ToolMessage) -> dict[str, Any]:
     if message.status == "error" or not isinstance(message.artifact, dict):
-        return _failed(state, message.content if isinstance(message.content, str) else json.dumps(message.content))
+        content = message.content
+        return _failed(state, content if isinstance(content, str) else json.dumps(content))
     attempt = Attempt(cot=message.artifact, correction=state["correction"], reflection={})
     return {"attempts": [*_attempts(state), attempt], "calls": _calls(state) + 1}
 
 
 def _failed(state: QuestionState, error: str) -> dict[str, Any]:
-    return _finished(state, _attempts(state), _calls(state) + 1, error=error)
+    return _finished(state, _attempts(state), _calls(state) + 1, error)
 
 
 def _route_after_ask(state: QuestionState) -> str:
@@ -133,7 +135,8 @@ def _reflected(state: QuestionState, attempts: Sequence[Attempt], document: Docu
 
 def _other_fields(state: QuestionState) -> dict[str, Any]:
     others = {name: LayoutCoT.from_json(cot) for name, cot in state["others"].items()}
-    return {"others": others, "constraints": [Constraint.model_validate(data) for data in state["constraints"]]}
+    constraints = [Constraint.model_validate(data) for data in state["constraints"]]
+    return {"others": others, "constraints": constraints}
 
 
 def _vote(state: QuestionState) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def _vote(state: QuestionState) -> dict[str, Any]:
     return _finished(state, attempts, state["calls"] + len(state["readings"]))
 
 
-def _finished(state: QuestionState, attempts: list[Attempt], calls: int, *, error: str | None = None) -> dict[str, Any]:
+def _finished(state: QuestionState, attempts: list[Attempt], calls: int, error: str | None = None) -> dict[str, Any]:
     """The best attempt; after a person's correction the last. A correction that failed changes nothing."""
     chosen, verdict = None, "failed"
     if attempts:
@@ -153,7 +156,8 @@ def _finished(state: QuestionState, attempts: list[Attempt], calls: int, *, erro
         verdict = attempts[chosen]["reflection"]["verdict"]
     if verdict == "needs_revision":  # an earlier attempt, whose correction led to nothing better
         verdict = "failed"
-    result = QuestionResult(attempts=attempts, best=chosen, verdict=verdict, error=error, by=state["by"], calls=calls)
+    by = state["by"]
+    result = QuestionResult(attempts=attempts, best=chosen, verdict=verdict, error=error, by=by, calls=calls)
     return {"attempts": attempts, "calls": calls, "found": {state["name"]: result}}
 
 

@@ -111,7 +111,7 @@ def carry_out(
     reading = refusing_foreign if before.next else nullcontext
     while True:
         with reading():
-            if on_event is None:  # LangGraph's stream takes a thread of its own, which counts as one of ``concurrency``
+            if on_event is None:  # stream() takes a thread of its own, which counts as one of ``concurrency``
                 graph.invoke(given, config, context=context, durability="sync")
             else:
                 for part in graph.stream(

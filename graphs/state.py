@@ -156,7 +156,8 @@ def question_input(state: Mapping[str, Any], name: str, *, final: bool = False) 
     constraints = [c for c in plan.constraints if name in c.names] if final or question.is_list else []
     others = {n: cots[n].to_json() for c in constraints for n in c.names if n in cots and n != name}
     return QuestionInput(
-        document=state["document"], page=state.get("page"), name=name, question=question.model_dump(mode="json"),
-        text=question.filled(answers), others=others, constraints=[c.model_dump(mode="json") for c in constraints],
+        document=state["document"], page=state.get("page"), name=name,
+        question=question.model_dump(mode="json"), text=question.filled(answers), others=others,
+        constraints=[c.model_dump(mode="json") for c in constraints],
         correction=None, by="reader", known=state["found"].get(name),
     )  # fmt: skip

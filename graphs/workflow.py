@@ -1,7 +1,6 @@
 """The workflow of one document task: plan, ask, reflect, correct, and hand over what stays doubtful.
 
-    plan -> approve? -> dispatch -> question (a graph of its own, in parallel) -> dispatch ... -> reconcile -> review?
-    -> finish
+    plan -> approve? -> dispatch -> question (in parallel) -> dispatch ... -> reconcile -> review? -> finish
 
 ``dispatch`` sends every question whose dependencies are answered; ``reconcile`` checks the answers against
 one another (the plan's constraints) and sends back the one most at fault. ``approve`` and ``review`` wait for
@@ -149,7 +148,7 @@ def _answer(question: PlannedQuestion, result: QuestionResult) -> Answer:
     if best and error:  # of a correction that could not be followed: the answer before it stands
         reasons, error = [*reasons, error], None
     return Answer(
-        name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"), page=cot.get("page"),
-        box=cot.get("box"), confidence=cot.get("confidence"), verdict=result["verdict"], reasons=reasons,
-        by=result["by"], calls=result["calls"], error=error, cot=cot or None,
+        name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"),
+        page=cot.get("page"), box=cot.get("box"), confidence=cot.get("confidence"),
+        verdict=result["verdict"], reasons=reasons, by=result["by"], calls=result["calls"], error=error, cot=cot or None,
     )  # fmt: skip

@@ -55,7 +55,8 @@ _TYPES: dict[ExpectedType, re.Pattern[str]] = {
 
 def normal(phrase: str) -> str:
     """How ``KNOWN`` spells it: lower case, "e-mail" as "email", no points, no possessives, single blanks."""
-    text = re.sub(r"['\u2019]s\b", "", phrase.lower()).replace("e-mail", "email").replace("sub-total", "subtotal")
+    text = re.sub(r"['\u2019]s\b", "", phrase.lower())
+    text = text.replace("e-mail", "email").replace("sub-total", "subtotal")
     return " ".join(text.replace("p.o.", "po").replace("_", " ").replace(".", " ").strip(" :,").split())
 
 
@@ -108,7 +109,8 @@ def ask(words: str, *, printed: bool = False, is_list: bool = False, page: int |
         return Asked(words, AMOUNTS, entry.type, page, is_list=True)
     is_list = is_list or entry.is_list
     plain = words.lower() if all(word.istitle() or word.islower() for word in words.split()) else words
-    return Asked(words, (COLUMN if is_list else MEANT).format(entry.asked or plain), entry.type, page, is_list)
+    text = (COLUMN if is_list else MEANT).format(entry.asked or plain)
+    return Asked(words, text, entry.type, page, is_list)
 
 
 @dataclass(slots=True)
@@ -138,7 +140,8 @@ class Draft:
         same = [i for i in near if slug(self.asked[i].words) == slug(new.words)]
         entry = known(new.words)
         kin = [i for i in near if entry and (k := known(self.asked[i].words)) and k.family == entry.family]
-        return min(same or kin, key=lambda i: self.asked[i].page is not None) if same or kin else self.add(new)
+        found = same or kin
+        return min(found, key=lambda i: self.asked[i].page is not None) if found else self.add(new)
 
     def change(self, index: int, **values: object) -> None:
         self.asked[index] = replace(self.asked[index], **values)  # type: ignore[arg-type]
@@ -150,7 +153,8 @@ class Draft:
             questions = [_planned(item, name) for item, name in zip(self.asked, names, strict=True)]
             return Plan(questions=_slots_checked(questions), constraints=[*self._constraints(names)])
         except ValidationError as error:
-            raise PlanError(f"the task makes no plan: {first_error(error)}.", hint="Say it in fewer words.") from error
+            reason = f"the task makes no plan: {first_error(error)}."
+            raise PlanError(reason, hint="Say it in fewer words.") from error
 
     def _constraints(self, names: list[str]) -> Iterable[Constraint]:
         for kind, terms, total in dict.fromkeys(self.checks):
@@ -190,5 +194,5 @@ def _slots_checked(questions: list[PlannedQuestion]) -> list[PlannedQuestion]:
         Plan(questions=questions)
     except ValidationError:
         table = str.maketrans("{}", "()")
-        return [question.model_copy(update={"text": question.text.translate(table)}) for question in questions]
+        return [q.model_copy(update={"text": q.text.translate(table)}) for q in questions]
     return questions

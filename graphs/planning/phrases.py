@@ -20,13 +20,14 @@ _LONGEST = 600
 MOST_WORDS = 5
 """Of a field's name that is taken as one without asking further."""
 _OPEN, _SHUT = "\ue000", "\ue001"
-_QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|(?<![\w'])'([^'\n]{1,200})'(?!\w)")
+_QUOTED = re.compile(
+    r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»"
+    r"|(?<![\w'])'([^'\n]{1,200})'(?!\w)"
+)
 _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
 
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
-_PRINTED = re.compile(
-    rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$", re.IGNORECASE
-)
+_PRINTED = re.compile(rf"(?i)^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$")
 _STRANGE = re.compile(r"[<>=\u0250-\u1fff\u2c00-\ud7ff]|\w{31}")
 """Not Latin script, or no words."""
 LONGEST_QUESTION = 500
@@ -69,7 +70,8 @@ class Phrase:
         if self.printed:
             return False
         common = set(self.words.lower().split()) <= WORD_LISTS["not_in_names"]
-        return common or not any(c.isalnum() for c in self.words) or bool(PATTERNS["document"].match(self.words))
+        says_nothing = common or not any(c.isalnum() for c in self.words)
+        return says_nothing or bool(PATTERNS["document"].match(self.words))
 
 
 def hold_quotes(text: str) -> tuple[str, list[str]]:
@@ -134,8 +136,10 @@ def phrase(text: str, held: Sequence[str], *, edges: str = ",:;.!?") -> Phrase:
     text = PATTERNS["data_type"].sub("", text.translate(_NO_BRACES))
     text, is_list = _fronted(PATTERNS["trailing_document"].sub("", text.strip(f" {edges}")))
     if printed := _PRINTED.match(text):
-        return Phrase(held[int(printed.group(1))], pages, printed=True, is_list=is_list, required=not optional)
-    words = one_line(_HELD.sub(lambda found: held[int(found.group(1))], text)).strip(f" {edges.replace('.', '')}")
+        words = held[int(printed.group(1))]
+        return Phrase(words, pages, printed=True, is_list=is_list, required=not optional)
+    words = one_line(_HELD.sub(lambda found: held[int(found.group(1))], text))
+    words = words.strip(f" {edges.replace('.', '')}")
     named = words if any(c.isalnum() for c in words) else ""
     return Phrase(named, pages, is_list=is_list, required=not optional)
 
@@ -175,10 +179,12 @@ def read_question(text: str, written: str, held: Sequence[str]) -> tuple[Asked, 
 def _question_type(text: str, named: Phrase) -> ExpectedType:
     lower = text.lower()
     told = next((kind for start, kind in _STARTS.items() if lower.startswith(start)), None)
-    if told is None and (lower.startswith("what's the") or (PATTERNS["what_is"].match(text) and named.is_name)):
+    asks_for_field = PATTERNS["what_is"].match(text) and named.is_name
+    if told is None and (asks_for_field or lower.startswith("what's the")):
         return guess_type(named.words)
     return told or "text"
 
 
 def _short_name(words: str) -> str:
-    return " ".join([word for word in words.split() if word.lower() not in WORD_LISTS["not_in_short_names"]][:6])
+    common = WORD_LISTS["not_in_short_names"]
+    return " ".join([word for word in words.split() if word.lower() not in common][:6])

@@ -37,7 +37,7 @@ class PlannedQuestion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=NAME, description="A short identifier, unique in the plan: 'invoice_number'.")
-    text: str = Field(min_length=1, max_length=500, description="The question about the document, in plain words.")
+    text: str = Field(min_length=1, max_length=500, description="The question, in plain words.")
     type: ExpectedType = Field(default="text", description="What the answer must look like.")
     page: int | None = Field(
         default=None, ge=1, le=LAST_PAGE, description="The page to look at, counting from 1. None: all pages."
@@ -114,7 +114,8 @@ class Plan(BaseModel):
         try:
             self.stages()
         except CycleError as error:
-            raise ValueError(f"these questions wait for one another: {', '.join(map(str, error.args[1]))}") from None
+            circle = ", ".join(map(str, error.args[1]))
+            raise ValueError(f"these questions wait for one another: {circle}") from None
         return self
 
     def question(self, name: str) -> PlannedQuestion:

@@ -28,7 +28,10 @@ _LONGEST_REFERENCE = 500
 _SUPPORTED = (
     "Supported: objects with properties, string, number, integer, boolean, enum, arrays of these, and $ref to $defs."
 )
-_FORMATS: dict[str, ExpectedType] = {"date": "date", "date-time": "date", "email": "email", "idn-email": "email", "phone": "phone", "tel": "phone"}  # fmt: skip
+_FORMATS: dict[str, ExpectedType] = {
+    "date": "date", "date-time": "date", "email": "email", "idn-email": "email",
+    "phone": "phone", "tel": "phone",
+}  # fmt: skip
 _WORDS = ("title", "description")
 _SCALARS = ("string", "number", "integer", "boolean")
 
@@ -70,7 +73,8 @@ class _Walk:
     def values(self, schema: Any, at: _Place) -> Iterator[Asked]:
         self.seen += 1
         if self.seen > _MOST_NODES:
-            raise PlanError("the schema is too large.", hint=f"At most {_MOST_NODES} parts, references followed.")
+            hint = f"At most {_MOST_NODES} parts, references followed."
+            raise PlanError("the schema is too large.", hint=hint)
         schema, at = self._plain(schema, at)
         match _kind(schema, at):
             case "object":
@@ -115,25 +119,30 @@ class _Walk:
             options = [schema[key] for key in ("anyOf", "oneOf", "allOf") if key in schema]
             if "$ref" in schema:
                 referred = self._referred(schema["$ref"], at)
-                kind = {key: value for key, value in referred.items() if key not in _WORDS}  # they speak of a type
+                kind = {key: value for key, value in referred.items() if key not in _WORDS}
                 schema = {**kind, **said}
             elif options:
                 chosen, nullable = _chosen(options, at)
                 schema, at = {**chosen, **said}, replace(at, required=at.required and not nullable)
             else:
                 return schema, replace(at, depth=depth)
-        raise PlanError(f"{at} nests deeper than {DEEPEST} levels, or refers to itself.", hint="Flatten the schema.")
+        reason = f"{at} nests deeper than {DEEPEST} levels, or refers to itself."
+        raise PlanError(reason, hint="Flatten the schema.")
 
     def _referred(self, reference: Any, at: _Place) -> Mapping[str, Any]:
         found: Any = self.root
         if reference == "#":
             return self.root
-        if not isinstance(reference, str) or not reference.startswith("#/") or len(reference) > _LONGEST_REFERENCE:
-            raise PlanError(f"{at} refers to another document.", hint='Only references such as "#/$defs/Address" are followed.')  # fmt: skip
+        local = isinstance(reference, str) and reference.startswith("#/")
+        if not local or len(reference) > _LONGEST_REFERENCE:
+            hint = 'Only references such as "#/$defs/Address" are followed.'
+            raise PlanError(f"{at} refers to another document.", hint=hint)
         for step in reference[2:].split("/"):
-            found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+            name = step.replace("~1", "/").replace("~0", "~")
+            found = found.get(name) if isinstance(found, Mapping) else None
         if not isinstance(found, Mapping):
-            raise PlanError(f"{at} refers to {one_line(reference)[:80]!r}, which the schema lacks.", hint=_SUPPORTED)
+            missing = one_line(reference)[:80]
+            raise PlanError(f"{at} refers to {missing!r}, which the schema lacks.", hint=_SUPPORTED)
         return found
 
 
@@ -143,7 +152,8 @@ def _own_words(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _chosen(options: list[Any], at: _Place) -> tuple[Mapping[str, Any], bool]:
     given = options[0]
-    if len(options) > 1 or not isinstance(given, list) or not all(isinstance(option, Mapping) for option in given):
+    listed = isinstance(given, list) and all(isinstance(option, Mapping) for option in given)
+    if len(options) > 1 or not listed:
         raise PlanError(f"{at} combines schemas in a way that is not supported.", hint=_SUPPORTED)
     real = [option for option in given if option.get("type") != "null"]
     if len(real) == 1:
@@ -158,7 +168,8 @@ def _chosen(options: list[Any], at: _Place) -> tuple[Mapping[str, Any], bool]:
 def _kind(schema: Mapping[str, Any], at: _Place) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
-        kind = next((k for k in kind if k != "null"), None) if len([k for k in kind if k != "null"]) == 1 else "?"
+        kinds = [k for k in kind if k != "null"]
+        kind = kinds[0] if len(kinds) == 1 else "?"
     if kind is None:
         kind = "object" if "properties" in schema else "array" if "items" in schema else "string"
     if kind not in ("object", "array", *_SCALARS):
@@ -218,8 +229,10 @@ def _choices(schema: Mapping[str, Any], kind: str, at: _Place) -> tuple[tuple[st
     if kind == "boolean":
         return ("yes", "no"), False
     given = schema.get("enum", [schema["const"]] if "const" in schema else [])
-    if not isinstance(given, list) or len(given) > _MOST_CHOICES or not all(isinstance(v, str | int | float | None) for v in given):  # fmt: skip
-        raise PlanError(f"{at} lists values that can't be offered.", hint=f"At most {_MOST_CHOICES} texts or numbers.")
+    plain = isinstance(given, list) and all(isinstance(value, str | int | float | None) for value in given)
+    if not plain or len(given) > _MOST_CHOICES:
+        hint = f"At most {_MOST_CHOICES} texts or numbers."
+        raise PlanError(f"{at} lists values that can't be offered.", hint=hint)
     return tuple(dict.fromkeys(one_line(str(v)[:200]) for v in given if v is not None)), None in given
 
 

@@ -34,7 +34,7 @@ _JOINT, _COMMA = "\ue002", "\ue003"
 """Stand for " and " and "," where they join no list."""
 _INSIDE = re.compile(r"\([^()\n]{1,200}\)")
 _COLUMNS = re.compile(r"([^()]{1,80}) \(([^()]{1,200})\)$")
-_FRONT = (PATTERNS["polite"], PATTERNS["place"], PATTERNS["output_format"], PATTERNS["head"], PATTERNS["verb"])
+_FRONT = [PATTERNS[name] for name in ("polite", "place", "output_format", "head", "verb")]
 _MOST_WORDS = 12
 
 
@@ -106,7 +106,8 @@ class _TaskReader:
         if check.kind == "sum" and len(terms) == 1:
             draft.change(terms[0], is_list=True)
         if check.strict:
-            draft.notes.append(f'"{draft.asked[terms[-1]].words}" may also equal "{draft.asked[terms[0]].words}".')
+            last, first = draft.asked[terms[-1]].words, draft.asked[terms[0]].words
+            draft.notes.append(f'"{last}" may also equal "{first}".')
         draft.checks.append((check.kind, terms, total))
 
     def _term(self, term: Phrase, check: Check) -> int:
@@ -158,7 +159,8 @@ class _TaskReader:
     def _ask_item(self, clause: Clause) -> None:
         parts = [phrase(part, self.held) for part in _listed(clause.text)]
         together = phrase(clause.text, self.held, edges="" if clause.given else ",:;.!?")
-        if clause.given or known(together.words) or not all(known(part.words) or part.printed for part in parts):
+        all_known = all(known(part.words) or part.printed for part in parts)
+        if clause.given or known(together.words) or not all_known:
             parts = [together]
         for part in parts:
             if clause.given:

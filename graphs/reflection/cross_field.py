@@ -25,7 +25,8 @@ def reconcile(state: State) -> dict[str, Any]:
 
     Amounts are read again only where no correction is left to try.
     """
-    changed = {name: found for name in constrained(state) if (found := _with_constraints(state, name)) is not None}
+    checked = {name: _with_constraints(state, name) for name in constrained(state)}
+    changed = {name: result for name, result in checked.items() if result is not None}
     after: State = {**state, "found": {**state["found"], **changed}}
     if not any(next_correction(after["found"][name]) for name in constrained(after)):
         changed |= _reread_sums(after)
@@ -74,7 +75,8 @@ def _reread_sums(state: State) -> dict[str, QuestionResult]:
     changed: dict[str, QuestionResult] = {}
     for constraint in plan.constraints:
         names = constraint.names
-        if constraint.kind != "sum" or not all(name in cots and _is_open(state["found"][name]) for name in names):
+        is_open = all(name in cots and _is_open(state["found"][name]) for name in names)
+        if constraint.kind != "sum" or not is_open:
             continue
         document = _document(state, names)
         if document and (reread := reread_sum(constraint, cots, document)):

@@ -128,7 +128,8 @@ class _Rated:
         self.heavy = round(sum(w for w in weights if w >= HEAVY), 6)
         self.marks = round(sum(w for w in weights if w < HEAVY), 6)
         # Evidence that the page does not bear out is none.
-        self.grounded = cot.grounded and not any(f.check == "grounding" and f.weight >= 1 for f in reflection.findings)
+        refuted = any(f.check == "grounding" and f.weight >= 1 for f in reflection.findings)
+        self.grounded = cot.grounded and not refuted
 
     def may_replace(self, kept: _Rated) -> bool:
         if kept.grounded and not self.grounded:

@@ -3,10 +3,10 @@
 | check | step | finds | weight |
 |---|---|---|---|
 | ``key`` | analysis | step 1's key shares no word with the field the question quotes | 0.9 if on the page |
-| ``spatial`` | area | the answer is not where "bottom left", "below" or "second" points | 0.9 if the key is there |
+| ``spatial`` | area | the answer is not where "bottom left" or "second" points | 0.9 if the key is there |
 | ``grounding`` | answer | no page says the answer | 1; 0.2 where it was formed |
 | | area | it stands on a page, but not in the area | 0.6 beside the key, else a mark |
-| ``constraints`` | answer | a sum, equality or order fails, mostly by this answer | 0.9 if its area has what fits, else 0.6 |
+| ``constraints`` | answer | a sum, equality or order fails by this answer | 0.9 if the area has it; 0.6 |
 | | area | ... and the pages have the fitting value in one other place | 0.6 |
 | ``type`` | answer | it does not look like the expected type; the area holds what does | 0.8 |
 | | area | ... the place beside the key does | 0.6, else a mark |

@@ -76,7 +76,8 @@ def _finding(given: CheckInput, said: Mapping[str, LayoutCoT], reason: str, faul
 def _from_elsewhere(given: CheckInput, reason: str, fault: _Fault, taken: Taken) -> Finding:
     """Points at the one fitting value where the pages have it just once; else a person has to look."""
     lines = ((page, i, line) for page in given.pages for i, line in enumerate(page.lines or ()))
-    found = [(page, i) for page, i, line in lines if _free(taken, (page.number, i), fault) and _says(line, fault)]
+    free = [(page, i, line) for page, i, line in lines if _free(taken, (page.number, i), fault)]
+    found = [(page, i) for page, i, line in free if _says(line, fault)]
     if fault.exact and len(found) == 1 and not given.question.is_list:
         page, line = found[0]
         return Finding("constraints", "area", reason, look_at(page, (line,)), weight=0.6)
@@ -134,7 +135,12 @@ def _sum(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[
 
 def _amount_fault(name: str, fitting: Decimal) -> _Fault:
     meant = to_the_cent(fitting)
-    return _Fault(name, str(meant), lambda text: (value := amount(text)) is not None and to_the_cent(value) == meant)
+
+    def says(text: str) -> bool:
+        value = amount(text)
+        return value is not None and to_the_cent(value) == meant
+
+    return _Fault(name, str(meant), says)
 
 
 def _never(text: str) -> bool:
@@ -200,7 +206,8 @@ def _out_of_order(
 
             faults.append(_Fault(name, fitting, fits, exact=False))
     reason = f"{', '.join(names)} should come in this order, but say {_first_few(names, answers)}."
-    return reason, faults or [_Fault(name, "something earlier or later", _never, exact=False) for name in names]
+    unknown = "something earlier or later"
+    return reason, faults or [_Fault(name, unknown, _never, exact=False) for name in names]
 
 
 def _can_rise(row: Row) -> bool:

@@ -131,7 +131,8 @@ class CheckInput:
         written = Written(self.pages)
         anywhere = [spot for value in self.values for spot in written.spots(value)]
         area = self.area
-        return [spot for spot in anywhere if all((spot.page.number, line) in area for line in spot.lines)] or anywhere
+        inside = [spot for spot in anywhere if area.issuperset((spot.page.number, line) for line in spot.lines)]
+        return inside or anywhere
 
     @property
     def words(self) -> set[tuple[int, int, int]]:
@@ -229,7 +230,7 @@ class Copied:
     def spots_of(self, value: str) -> list[Spot]:
         words = value.lower().split()
         known = self.spots.get(tuple(words[1:-1]), []) if len(words) > 1 else []
-        return [spot for first, last, spot in known if first.endswith(words[0]) and last.startswith(words[-1])]
+        return [spot for a, b, spot in known if a.endswith(words[0]) and b.startswith(words[-1])]
 
 
 def _words(spot: Spot) -> list[str]:
@@ -271,7 +272,7 @@ def overlaps(mine: Collection[tuple[int, int, int]], place: Found) -> bool:
 
 
 def labelled(place: Found, key: str) -> bool:
-    """Whether the key's line is a label: it begins with the key and has one more word at most, or the value."""
+    """Whether the key's line is a label: it begins with the key, and has one more word or the value."""
     words = [term for word in (place.page.lines or ())[place.key_line].words if (term := plain(word.text))]
     terms = [term for word in key.split() if (term := plain(word))]
     return words[: len(terms)] == terms and (place.relation == "inside" or len(words) <= len(terms) + 1)

@@ -46,7 +46,8 @@ def _outside_area(given: CheckInput, found: Iterable[Sequence[Spot]]) -> Iterato
     count = f"{len(spots)} place{'s' * (len(spots) > 1)}"
     near = _next_to_key(given, spots)
     if near is None:
-        yield Finding("grounding", "area", f"It stands in {count}, none in the area or beside the key.", weight=0.4)
+        reason = f"It stands in {count}, none in the area or beside the key."
+        yield Finding("grounding", "area", reason, weight=0.4)
         return
     spot, place = near
     correction = look_at(spot.page, (place.key_line, *sorted(spot.lines)))

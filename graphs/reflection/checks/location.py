@@ -39,7 +39,8 @@ def check_spatial(given: CheckInput) -> Iterator[Finding]:
         return
     keys = [i for i, line in enumerate(page.lines or ()) if contains(line.text, key)]
     there = [place for place in given.beside_key if place.page.number == page.number and place.line in allowed]
-    reason = f"The question says {shown(words)}, the answer stands elsewhere; {shown(key)} occurs {len(keys)} times."
+    occurs = f"{shown(key)} occurs {len(keys)} times."
+    reason = f"The question says {shown(words)}, the answer stands elsewhere; {occurs}"
     # The reader counts occurrences of step 1's own key: "second" says nothing where the page lacks it.
     counts = key == given.cot.analysis.key or not there or set(words.split()) <= _REGIONS
     correction = Correction(step="area", page=page.number, spatial=words) if counts else at_place(there[0])
@@ -53,13 +54,15 @@ def where_asked(given: CheckInput) -> str:
     if not set(words) & set(SPATIAL_WORDS):
         return ""
     holds = holder(given.line_texts())
-    kept = [word for i, word in enumerate(words) if word in SPATIAL_WORDS and not _is_named(given, words, i, holds)]
+    spatial = [i for i, word in enumerate(words) if word in SPATIAL_WORDS]
+    kept = [words[i] for i in spatial if not _is_named(given, words, i, holds)]
     return " ".join(kept) if kept and spatial_words(text) else ""
 
 
 def _is_named(given: CheckInput, words: list[str], at: int, holds: Callable[[str], list[int]]) -> bool:
     around = [(words[i], words[i + 1]) for i in (at - 1, at) if 0 <= i < len(words) - 1]
-    pairs = [" ".join(pair) for pair in around if not any(word in SPATIAL_WORDS and word != words[at] for word in pair)]
+    others = set(SPATIAL_WORDS) - {words[at]}
+    pairs = [" ".join(pair) for pair in around if others.isdisjoint(pair)]
     telling = [pair for pair in pairs if search.key_of(pair) == pair]
     key = given.cot.analysis.key
     return bool(contains(key, words[at]) and holds(key)) or any(holds(pair) for pair in telling)

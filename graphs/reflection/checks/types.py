@@ -33,7 +33,8 @@ _QUOTED = re.compile(
 _ENOUGH_AMOUNTS = 3
 """On the pages, to say how they are written."""
 _LOOKS_DATED = re.compile(
-    r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9] ?[-/] ?[0-9]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", re.I
+    r"(?i)(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9] ?[-/] ?[0-9]"
+    r"|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 )
 
 
@@ -114,11 +115,11 @@ def _elsewhere(given: CheckInput, check: str, reason: str, without: float) -> Fi
 def check_choices(given: CheckInput) -> Iterator[Finding]:
     """Each value must be one of the plan's choices, whatever the case and punctuation."""
     allowed = given.question.choices
-    strange = tuple(v for v in given.values if allowed and not any(same_words(v, choice) for choice in allowed))
+    strange = tuple(v for v in given.values if allowed and not any(same_words(v, c) for c in allowed))
     if not strange:
         return
     reason = f"{shown(strange[0])} is none of the values allowed."
-    if all(any(contains(value, choice) or contains(choice, value) for choice in allowed) for value in strange):
+    if all(any(contains(value, c) or contains(c, value) for c in allowed) for value in strange):
         yield Finding("choices", "answer", f"{reason} It is near one.", weight=0.3)
     elif _in_area(given, lambda line: any(contains(line, choice) for choice in allowed), strange):
         correction = Correction(step="answer", wrong=strange)

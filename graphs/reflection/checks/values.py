@@ -75,7 +75,8 @@ def _compact(text: str) -> list[set[date]]:
 def _named(text: str) -> list[set[date]]:
     spelt = [(year, month, number) for number, month, year in _DAY_FIRST.findall(text)]
     spelt = spelt or [(year, month, number) for month, number, year in _MONTH_FIRST.findall(text)]
-    return [{day} for year, month, number in spelt if (day := _day(year, str(_MONTHS.index(month) + 1), number))]
+    days = (_day(year, str(_MONTHS.index(month) + 1), number) for year, month, number in spelt)
+    return [{day} for day in days if day]
 
 
 def _day(year: str, month: str, number: str) -> date | None:
