@@ -128,7 +128,7 @@ def _job(state: Mapping[str, Any], name: str) -> QuestionInput:
         document=state["document"], page=state.get("page"), name=name, question=question.model_dump(mode="json"),
         text=mine.question if mine else question.filled(answers), others=others,
         constraints=[c.model_dump(mode="json") for c in constraints], correction=None, by="person",
-        known=state["found"][name],
+        previous_result=state["found"][name],
     )  # fmt: skip
 
 

@@ -162,10 +162,10 @@ def _finished(state: QuestionState, attempts: list[Attempt], calls: int, error: 
 
 
 def _attempts(state: QuestionState) -> list[Attempt]:
-    known = state["known"]
-    return state.get("attempts") or (known["attempts"] if known else [])
+    previous = state["previous_result"]
+    return state.get("attempts") or (previous["attempts"] if previous else [])
 
 
 def _calls(state: QuestionState) -> int:
-    known = state["known"]
-    return state.get("calls") or (known["calls"] if known else 0)
+    previous = state["previous_result"]
+    return state.get("calls") or (previous["calls"] if previous else 0)

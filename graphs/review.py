@@ -82,9 +82,9 @@ def _written(job: QuestionInput, found: QuestionResult, answer: str | None) -> d
 
 
 def _known(job: QuestionInput) -> QuestionResult:
-    if job["known"] is None:
+    if job["previous_result"] is None:
         raise ValueError(f"the question {job['name']!r} has not been asked yet")
-    return job["known"]
+    return job["previous_result"]
 
 
 def read_reply(model: type[_Reply], value: Any) -> _Reply:

@@ -82,7 +82,7 @@ class QuestionInput(TypedDict):
     """What the next attempt follows: a check's or a person's correction; None to begin."""
     by: str
     """Whose correction it is: "reader", or "person", whose correction is final."""
-    known: QuestionResult | None
+    previous_result: QuestionResult | None
     """The result of an earlier run of this question."""
 
 
@@ -159,5 +159,5 @@ def question_input(state: Mapping[str, Any], name: str, *, final: bool = False) 
         document=state["document"], page=state.get("page"), name=name,
         question=question.model_dump(mode="json"), text=question.filled(answers), others=others,
         constraints=[c.model_dump(mode="json") for c in constraints],
-        correction=None, by="reader", known=state["found"].get(name),
+        correction=None, by="reader", previous_result=state["found"].get(name),
     )  # fmt: skip
