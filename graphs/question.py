@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -30,7 +31,6 @@ from graphs.reflection.second_opinion import crop, enlarged, preferred
 from graphs.reflection.types import Attempt, QuestionResult
 from graphs.state import QuestionInput, QuestionOutput, QuestionState
 from layoutllm_tool.cot import LayoutCoT
-from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import LayoutLLMError
 
 
@@ -96,9 +96,12 @@ def _route_after_ask(state: QuestionState) -> str:
 
 
 def _reflect(state: QuestionState) -> dict[str, Any]:
-    document = look_at_pages(state)
     *before, last = state["attempts"]
-    attempts = _reflected(state, [*before, _with_column(state, last, document)], document)
+    given = _check_input(state, state["attempts"])
+    if given.question.is_list:
+        given = replace(given, cot=column_of(given))
+        last = Attempt(**{**last, "cot": given.cot.to_json()})
+    attempts = [*before, _reflected(state, last, given)]
     reflection = attempts[-1]["reflection"]
     if reflection["correction"] is not None:
         return {"attempts": attempts, "correction": reflection["correction"]}
@@ -113,30 +116,22 @@ def _route_after_reflect(state: QuestionState) -> str | list[str]:
     return "ask" if state["correction"] else ["crop", "enlarged"]
 
 
-def _with_column(state: QuestionState, attempt: Attempt, document: Document) -> Attempt:
-    """The attempt with all values of its column, where a list is asked for."""
+def _check_input(state: QuestionState, attempts: Sequence[Attempt]) -> CheckInput:
+    """The last attempt as the checks see it."""
     question = PlannedQuestion.model_validate(state["question"])
-    if not question.is_list:
-        return attempt
-    cot = column_of(question, LayoutCoT.from_json(attempt["cot"]), document, **_other_fields(state))
-    return Attempt(**{**attempt, "cot": cot.to_json()})
-
-
-def _reflected(state: QuestionState, attempts: Sequence[Attempt], document: Document) -> list[Attempt]:
-    """The attempts, the last one reflected on. A person's correction is final: it is not sent back."""
-    question = PlannedQuestion.model_validate(state["question"])
-    given = CheckInput.of(attempts, question, document, **_other_fields(state))
-    limit = 1 if state["by"] == "person" else context().max_attempts
-    reflection = reflect(given, checks=checks(), max_attempts=limit, judge=context().judge)
-    last = Attempt(**{**attempts[-1], "reflection": reflection.to_json()})
-    emit_reflection(state["name"], last)
-    return [*attempts[:-1], last]
-
-
-def _other_fields(state: QuestionState) -> dict[str, Any]:
     others = {name: LayoutCoT.from_json(cot) for name, cot in state["others"].items()}
     constraints = [Constraint.model_validate(data) for data in state["constraints"]]
-    return {"others": others, "constraints": constraints}
+    document = look_at_pages(state)
+    return CheckInput.of(attempts, question, document, others=others, constraints=constraints)
+
+
+def _reflected(state: QuestionState, attempt: Attempt, given: CheckInput) -> Attempt:
+    """The attempt with its reflection. A person's correction is final: it is not sent back."""
+    limit = 1 if state["by"] == "person" else context().max_attempts
+    reflection = reflect(given, checks=checks(), max_attempts=limit, judge=context().judge)
+    reflected = Attempt(**{**attempt, "reflection": reflection.to_json()})
+    emit_reflection(state["name"], reflected)
+    return reflected
 
 
 def _vote(state: QuestionState) -> dict[str, Any]:
@@ -144,7 +139,8 @@ def _vote(state: QuestionState) -> dict[str, Any]:
     attempts = state["attempts"]
     if (cot := preferred(state)) is not None:
         other = Attempt(cot=cot.to_json(), correction=None, reflection={})
-        attempts = _reflected(state, [*attempts, other], look_at_pages(state))
+        given = _check_input(state, [*attempts, other])
+        attempts = [*attempts, _reflected(state, other, given)]
     return _finished(state, attempts, state["calls"] + len(state["readings"]))
 
 

@@ -107,8 +107,8 @@ def test_a_column_grows_with_the_page() -> None:
         page = page_of(rows * columns, "{}.50", columns)
         first = (page.pages[0].lines or ())[0]
         cot = answered("0.50", (Evidence(1, first.box, first.text, ((0, 0),)),))
-        question = attempt(page, cot, is_list=True, type="money").question
-        return calls(lambda: column_of(question, cot, page, others={}, constraints=()))
+        given = attempt(page, cot, is_list=True, type="money")
+        return calls(lambda: column_of(given))
 
     assert found(400, 2) < 2.4 * found(200, 2)
 
