@@ -37,17 +37,12 @@ class Check:
     """Said as "before", not as "not after"."""
 
 
-def split_checks(text: str) -> list[str]:
-    """ "X and that Y" -> X, Y."""
-    return [part for part in PATTERNS["and_that"].split(text) if part.strip()]
-
-
 def parse_checks(text: str, held: Sequence[str]) -> list[Check]:
     """The checks of a sentence without its prefix, all of them or [] where a part of it is not understood."""
     if len(text) > _LONGEST:
         return []
     found: list[Check] = []
-    for part in split_checks(text):
+    for part in filter(str.strip, PATTERNS["and_that"].split(text)):
         checks = _one_or_two(PATTERNS["inverted"].sub("", part.strip(" ,.;:!?"), count=1), held)
         if not checks:
             return []

@@ -60,9 +60,6 @@ class Planned:
     """given: it came as a plan, and is what came."""
     notes: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        return {"plan": self.plan.model_dump(mode="json"), "source": self.source, "notes": list(self.notes)}
-
 
 def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
     """The plan for a task. PlanError where none can be made of it, or where it is no task at all."""
