@@ -450,6 +450,8 @@ def test_a_plan_is_returned_as_it_is() -> None:
     assert plan_task(plan, model=ScriptedChatModel(turns=[])) == Planned(plan, "given")
     assert plan_task(plan).plan is plan
     assert plan_task(plan.model_dump(mode="json")) == Planned(plan, "given")
+    assert PlannedQuestion.model_validate({"name": "a", "text": "a?", "many": True}).is_list  # as stored before
+    assert "is_list" in Plan.model_json_schema()["$defs"]["PlannedQuestion"]["properties"]
     with pytest.raises(PlanError, match="no question is called x"):
         plan_task({"questions": [{"name": "a", "text": "a?"}], "constraints": [{"kind": "equal", "terms": ["a", "x"]}]})
 

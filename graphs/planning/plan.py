@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from layoutllm_tool.cot import ExpectedType
 
@@ -43,7 +43,9 @@ class PlannedQuestion(BaseModel):
         default=None, ge=1, le=LAST_PAGE, description="The page to look at, counting from 1. None: all pages."
     )
     is_list: bool = Field(
-        default=False, description="True where the answer is a column of values, such as the items' amounts."
+        default=False,
+        validation_alias=AliasChoices("is_list", "many"),  # "many" in plans that were stored before
+        description="True where the answer is a column of values, such as the items' amounts.",
     )
     choices: list[Annotated[str, Field(max_length=500)]] = Field(
         default_factory=list, max_length=100, description="The only values allowed, if any."
