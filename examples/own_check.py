@@ -1,23 +1,24 @@
 """A check of your own beside the package's: python examples/own_check.py
 
-A check takes an attempt and yields findings. A finding may bring a correction: what to try next.
+A check takes an answer with its page and yields findings. A finding may bring a correction: what to try next.
 """
 
 from collections.abc import Iterator
 
-from graphs.checks import CHECKS
-from graphs.planner import question_of
-from graphs.reflection import Attempt, Finding
-from graphs.reflector import reflect
+from graphs.planning.planner import question_of
+from graphs.reflection.checks import CHECKS
+from graphs.reflection.checks.context import CheckInput
+from graphs.reflection.reflector import reflect
+from graphs.reflection.types import Finding
 from layoutllm_tool import Correction
 from layoutllm_tool.testing import FakeReader, document_from_text
 
 PAGE = document_from_text("Order no:   PO 77162\nInvoice no:   HC-2024-0318")
 
 
-def house_number(attempt: Attempt) -> Iterator[Finding]:
+def house_number(given: CheckInput) -> Iterator[Finding]:
     """Our invoice numbers begin with HC-."""
-    answer = attempt.cot.answer
+    answer = given.cot.answer
     if answer is not None and not answer.startswith("HC-"):
         correction = Correction("answer", wrong=(answer,))
         yield Finding("house_number", "answer", f"{answer!r} does not begin with HC-", correction)
@@ -27,12 +28,12 @@ def main() -> None:
     question = "What is the invoice no?"
     reader = FakeReader({question: ["PO 77162", "HC-2024-0318"]})  # wrong, then right
     cot = reader.ask(PAGE, question)
-    reflection = reflect(Attempt(question_of(question), cot, PAGE), checks=[*CHECKS, house_number])
+    reflection = reflect(CheckInput(question_of(question), cot, PAGE), checks={**CHECKS, "house_number": house_number})
     print(cot.answer, reflection.verdict, [finding.reason for finding in reflection.findings][-1])
 
     again = reader.ask(PAGE, question, correction=reflection.correction)
-    attempt = Attempt(question_of(question), again, PAGE, earlier=(cot,))
-    print(again.answer, reflect(attempt, checks=[*CHECKS, house_number]).verdict)
+    attempt = CheckInput(question_of(question), again, PAGE, earlier=(cot,))
+    print(again.answer, reflect(attempt, checks={**CHECKS, "house_number": house_number}).verdict)
 
 
 if __name__ == "__main__":

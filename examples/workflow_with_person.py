@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from graphs.state import Context
+from graphs.context import Context
 from graphs.workflow import build_workflow
 from layoutllm_tool import LayoutLLMTool
 from layoutllm_tool.testing import FakeReader, document_from_text

@@ -1,1 +1,1 @@
-"""LangGraph workflows around the tool. LangGraph lives here, torch never does: models come in by the graph's context."""
+"""LangGraph workflows around the tool. Torch never comes in here: models come by the graph's context."""

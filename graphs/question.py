@@ -1,231 +1,167 @@
-"""One question's own graph: ask, reflect, and ask again from the step that failed, until nothing speaks against the answer.
+"""One question's graph: ask, reflect, and ask again from the step that failed.
 
-    ask -> reflect -> ask | look (second_look) | END
+    ask -> reflect -> ask | (crop, enlarged -> vote) | END
 
-A subgraph for each question, so that one that needs three rounds keeps nobody waiting. The rounds are bounded, a correction that was
-tried is not tried again (both by ``reflector``), and what counts in the end is the best attempt, not the last.
+Each question has a graph of its own, so that a slow one blocks no other. ``reflector`` bounds the attempts
+and tries no correction twice. What counts in the end is the best attempt, not the last.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from typing_extensions import TypedDict
+from langgraph.prebuilt import ToolNode
 
-from graphs import asking
-from graphs.columns import column_of
-from graphs.events import CheckEvent, CorrectionEvent, QuestionEvent, VerdictEvent, tell
-from graphs.plan import Constraint, PlannedQuestion
-from graphs.reflection import Attempt, Reflection
-from graphs.reflector import best, reflect
-from graphs.second_look import Look, build_second_look
-from graphs.state import Attempted, Context, Found, Job
-from layoutllm_tool.cot import Correction, LayoutCoT
-from layoutllm_tool.documents.geometry import Document
-
-
-class QuestionState(Job):
-    """``attempts`` are all so far; the last one's reflection is {} until it has been reflected on."""
-
-    attempts: list[Attempted]
-    calls: int
-    found: dict[str, Found]
+from graphs.context import Context, checks, context, look_at_pages, page_of, tool
+from graphs.events import QuestionEvent, emit, emit_reflection
+from graphs.planning.plan import Constraint, PlannedQuestion
+from graphs.reflection.checks.context import CheckInput
+from graphs.reflection.columns import column_of
+from graphs.reflection.reflector import best, reflect
+from graphs.reflection.second_opinion import crop, enlarged, preferred
+from graphs.reflection.types import Attempt, QuestionResult
+from graphs.state import QuestionInput, QuestionOutput, QuestionState
+from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.errors import LayoutLLMError
 
 
-class Dealt(TypedDict):
-    """What the parent gets: this question's entry of its ``found``."""
-
-    found: dict[str, Found]
-
-
-def build_question() -> CompiledStateGraph[Any, Context, Job, Dealt]:
+def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, QuestionOutput]:
     """Compiled: a node of the workflow. Works sync and async."""
-    second = build_second_look()
-
-    def look(state: QuestionState) -> dict[str, Any]:
-        return _looked(state, second.invoke(_surroundings(state)))
-
-    async def alook(state: QuestionState) -> dict[str, Any]:
-        return await asyncio.to_thread(_looked, state, await second.ainvoke(_surroundings(state)))
-
-    graph = StateGraph(QuestionState, context_schema=Context, input_schema=Job, output_schema=Dealt)
+    graph = StateGraph(QuestionState, context_schema=Context, input_schema=QuestionInput, output_schema=QuestionOutput)
     graph.add_node("ask", RunnableLambda(_ask, afunc=_aask))
-    graph.add_node("reflect", RunnableLambda(_reflect, afunc=_areflect))
-    graph.add_node("look", RunnableLambda(look, afunc=alook))
+    graph.add_node("reflect", _reflect)
+    graph.add_node("crop", crop)
+    graph.add_node("enlarged", enlarged)
+    graph.add_node("vote", _vote)
     graph.add_edge(START, "ask")
-    graph.add_conditional_edges("ask", _after_asking, ["reflect", END])
-    graph.add_conditional_edges("reflect", _after_reflecting, ["ask", "look", END])
-    graph.add_edge("look", END)
+    graph.add_conditional_edges("ask", _route_after_ask, ["reflect", END])
+    graph.add_conditional_edges("reflect", _route_after_reflect, ["ask", "crop", "enlarged", END])
+    graph.add_edge(["crop", "enlarged"], "vote")
+    graph.add_edge("vote", END)
     return graph.compile()
 
 
-# -- ask ----------------------------------------------------------------------------------------------------------------
-
-
 def _ask(state: QuestionState) -> dict[str, Any]:
-    return _asked(state, asking.ask(state["name"], _arguments(state)))
+    """Call the tool through a ToolNode, which gives it its runtime. Foreign errors are bugs, and raise."""
+    call = _call(state)
+    try:
+        return _asked(state, ToolNode([tool()]).invoke(call)["messages"][-1])
+    except LayoutLLMError as error:
+        return _failed(state, str(error))
 
 
 async def _aask(state: QuestionState) -> dict[str, Any]:
-    return _asked(state, await asking.aask(state["name"], _arguments(state)))
+    """As ``_ask``, without a thread of its own: many questions wait in the reader together."""
+    # In a thread: the package's own tool reads the working directory.
+    call, node = await asyncio.to_thread(lambda: (_call(state), ToolNode([tool()])))
+    try:
+        return _asked(state, (await node.ainvoke(call))["messages"][-1])
+    except LayoutLLMError as error:
+        return _failed(state, str(error))
 
 
-def _arguments(state: QuestionState) -> dict[str, Any]:
-    question, attempt = _question(state), len(_attempts(state)) + 1
-    tell(QuestionEvent(event="question", name=state["name"], question=state["text"], attempt=attempt))
-    arguments = {"document": state["document"], "question": state["text"], "page": question.page or state["page"]}
-    return arguments | {"correction": state["correction"]} if state["correction"] else arguments
+def _call(state: QuestionState) -> dict[str, list[AIMessage]]:
+    name, text, attempt = state["name"], state["text"], len(_attempts(state)) + 1
+    emit(QuestionEvent(event="question", name=name, question=text, attempt=attempt))
+    arguments: dict[str, Any] = {"document": state["document"], "question": text, "page": page_of(state)}
+    if state["correction"]:
+        arguments["correction"] = state["correction"]
+    call = ToolCall(name=tool().name, args=arguments, id=f"{name}-{uuid4().hex}", type="tool_call")
+    return {"messages": [AIMessage("", tool_calls=[call])]}
 
 
-def _asked(state: QuestionState, reply: asking.Reply) -> dict[str, Any]:
-    attempts, calls = _attempts(state), _calls(state) + 1
-    if reply.cot is None:
-        found = _settled(state, attempts, calls, error=reply.error)
-        return {"attempts": attempts, "calls": calls, "found": {state["name"]: found}}
-    attempt = Attempted(cot=reply.cot, correction=state["correction"], reflection={})
-    return {"attempts": [*attempts, attempt], "calls": calls}
+def _asked(state: QuestionState, message: ToolMessage) -> dict[str, Any]:
+    if message.status == "error" or not isinstance(message.artifact, dict):
+        content = message.content
+        return _failed(state, content if isinstance(content, str) else json.dumps(content))
+    attempt = Attempt(cot=message.artifact, correction=state["correction"], reflection={})
+    return {"attempts": [*_attempts(state), attempt], "calls": _calls(state) + 1}
 
 
-def _after_asking(state: QuestionState) -> str:
+def _failed(state: QuestionState, error: str) -> dict[str, Any]:
+    return _finished(state, _attempts(state), _calls(state) + 1, error)
+
+
+def _route_after_ask(state: QuestionState) -> str:
     return END if state.get("found") else "reflect"
 
 
-# -- reflect ------------------------------------------------------------------------------------------------------------
-
-
 def _reflect(state: QuestionState) -> dict[str, Any]:
-    document = _document(state)
-    state = _widened(state, document)
-    reflection = _reflection(state, document)
     *before, last = state["attempts"]
-    attempts = [*before, Attempted(**{**last, "reflection": reflection.to_json()})]
-    report(state["name"], last["cot"], reflection)
-    if reflection.correction is not None:
-        return {"attempts": attempts, "correction": reflection.correction.to_json()}
-    found = {"attempts": attempts, "correction": None}
-    if reflection.verdict != "satisfied" and state["by"] == "reader" and asking.context().second_look:
-        return found
-    return found | {"found": {state["name"]: _settled(state, attempts, _calls(state))}}
+    given = _check_input(state, state["attempts"])
+    if given.question.is_list:
+        given = replace(given, cot=column_of(given))
+        last = Attempt(**{**last, "cot": given.cot.to_json()})
+    attempts = [*before, _reflected(state, last, given)]
+    reflection = attempts[-1]["reflection"]
+    if reflection["correction"] is not None:
+        return {"attempts": attempts, "correction": reflection["correction"]}
+    if reflection["verdict"] != "satisfied" and state["by"] == "reader" and context().second_opinion:
+        return {"attempts": attempts, "correction": None}
+    return _finished(state, attempts, state["calls"])
 
 
-async def _areflect(state: QuestionState) -> dict[str, Any]:
-    return await asyncio.to_thread(_reflect, state)
+def _route_after_reflect(state: QuestionState) -> str | list[str]:
+    if state.get("found"):
+        return END
+    return "ask" if state["correction"] else ["crop", "enlarged"]
 
 
-def _after_reflecting(state: QuestionState) -> str:
-    return END if state.get("found") else "ask" if state["correction"] else "look"
+def _check_input(state: QuestionState, attempts: Sequence[Attempt]) -> CheckInput:
+    """The last attempt as the checks see it."""
+    question = PlannedQuestion.model_validate(state["question"])
+    others = {name: LayoutCoT.from_json(cot) for name, cot in state["others"].items()}
+    constraints = [Constraint.model_validate(data) for data in state["constraints"]]
+    document = look_at_pages(state)
+    return CheckInput.of(attempts, question, document, others=others, constraints=constraints)
 
 
-def _document(state: QuestionState) -> Document:
-    return asking.tool().look(state["document"], _question(state).page or state["page"])
+def _reflected(state: QuestionState, attempt: Attempt, given: CheckInput) -> Attempt:
+    """The attempt with its reflection. A person's correction is final: it is not sent back."""
+    limit = 1 if state["by"] == "person" else context().max_attempts
+    reflection = reflect(given, checks=checks(), max_attempts=limit, judge=context().judge)
+    reflected = Attempt(**{**attempt, "reflection": reflection.to_json()})
+    emit_reflection(state["name"], reflected)
+    return reflected
 
 
-def _widened(state: QuestionState, document: Document) -> QuestionState:
-    """Where many values are asked for: the last attempt with all of them."""
-    question, (*before, last) = _question(state), state["attempts"]
-    if not question.many:
-        return state
-    cot = column_of(
-        question, LayoutCoT.from_json(last["cot"]), document, others=_others(state), constraints=_constraints(state)
-    )
-    return {**state, "attempts": [*before, Attempted(**{**last, "cot": cot.to_json()})]}
-
-
-def _reflection(state: QuestionState, document: Document) -> Reflection:
-    """On the last attempt. A person's correction is the last word: it is not sent back."""
+def _vote(state: QuestionState) -> dict[str, Any]:
+    """What two readings agree on is one more attempt, reflected on like any."""
     attempts = state["attempts"]
-    made = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]
-    attempt = Attempt(
-        question=_question(state), cot=made[-1], document=document, earlier=tuple(made[:-1]),
-        tried=tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"]),
-        others=_others(state), constraints=_constraints(state),
-    )  # fmt: skip
-    rounds = 1 if state["by"] == "person" else asking.context().rounds
-    return reflect(attempt, checks=asking.checks(), rounds=rounds, judge=asking.context().judge)
+    if (cot := preferred(state)) is not None:
+        other = Attempt(cot=cot.to_json(), correction=None, reflection={})
+        given = _check_input(state, [*attempts, other])
+        attempts = [*attempts, _reflected(state, other, given)]
+    return _finished(state, attempts, state["calls"] + len(state["readings"]))
 
 
-def report(name: str, cot: dict[str, Any], reflection: Reflection) -> None:
-    """The reflection as events."""
-    for finding in reflection.findings:
-        tell(CheckEvent(event="check", name=name, check=finding.check, step=finding.step, reason=finding.reason))
-    verdict, answer, confidence = reflection.verdict, cot["answer"], cot["confidence"]
-    tell(VerdictEvent(event="verdict", name=name, verdict=verdict, answer=answer, confidence=confidence))
-    if (mend := reflection.correction) is not None:
-        by = next((f.check for f in reflection.findings if f.correction and _alike(f.correction, mend)), "reflector")
-        tell(CorrectionEvent(event="correction", name=name, by=by, correction=mend.to_json()))
-
-
-def _alike(proposed: Correction, chosen: Correction) -> bool:
-    """The same but for answers that were ruled out before."""
-    return (
-        replace(proposed, wrong=chosen.wrong) == chosen
-        if proposed.step == "answer" and chosen.wrong
-        else proposed == chosen
-    )
-
-
-# -- a second look ------------------------------------------------------------------------------------------------------
-
-
-def _surroundings(state: QuestionState) -> Look:
-    attempts, page = state["attempts"], _question(state).page or state["page"]
-    return Look(document=state["document"], page=page, text=state["text"], cot=attempts[best_of(attempts)]["cot"])
-
-
-def _looked(state: QuestionState, seen: Mapping[str, Any]) -> dict[str, Any]:
-    """What two readings agree on is one more attempt, and reflected on like any."""
-    attempts = state["attempts"]
-    if seen["other"] is not None:
-        other = Attempted(cot=seen["other"], correction=None, reflection={})
-        reflection = _reflection({**state, "attempts": [*attempts, other]}, _document(state))
-        report(state["name"], other["cot"], reflection)
-        attempts = [*attempts, Attempted(cot=other["cot"], correction=None, reflection=reflection.to_json())]
-    calls = _calls(state) + seen["looks"]
-    return {"attempts": attempts, "calls": calls, "found": {state["name"]: _settled(state, attempts, calls)}}
-
-
-# -- the parts ----------------------------------------------------------------------------------------------------------
-
-
-def _question(state: QuestionState) -> PlannedQuestion:
-    return PlannedQuestion.model_validate(state["question"])
-
-
-def _attempts(state: QuestionState) -> list[Attempted]:
-    known = state["known"]
-    return state.get("attempts") or (known["attempts"] if known else [])
-
-
-def _calls(state: QuestionState) -> int:
-    known = state["known"]
-    return state.get("calls") or (known["calls"] if known else 0)
-
-
-def _others(state: QuestionState) -> dict[str, LayoutCoT]:
-    return {name: LayoutCoT.from_json(cot) for name, cot in state["others"].items()}
-
-
-def _constraints(state: QuestionState) -> list[Constraint]:
-    return [Constraint.model_validate(data) for data in state["constraints"]]
-
-
-def _settled(state: QuestionState, attempts: list[Attempted], calls: int, *, error: str | None = None) -> Found:
-    """With the best attempt in front; a person's is always the last. A correction that failed leaves what was there."""
+def _finished(state: QuestionState, attempts: list[Attempt], calls: int, error: str | None = None) -> dict[str, Any]:
+    """The best attempt; after a person's correction the last. A correction that failed changes nothing."""
     chosen, verdict = None, "failed"
     if attempts:
-        chosen = len(attempts) - 1 if state["by"] == "person" and not error else best_of(attempts)
+        chosen = len(attempts) - 1 if state["by"] == "person" and not error else best(attempts)
         verdict = attempts[chosen]["reflection"]["verdict"]
     if verdict == "needs_revision":  # an earlier attempt, whose correction led to nothing better
         verdict = "failed"
-    return Found(attempts=attempts, best=chosen, verdict=verdict, error=error, by=state["by"], calls=calls)
+    by = state["by"]
+    result = QuestionResult(attempts=attempts, best=chosen, verdict=verdict, error=error, by=by, calls=calls)
+    return {"attempts": attempts, "calls": calls, "found": {state["name"]: result}}
 
 
-def best_of(attempts: Sequence[Attempted]) -> int:
-    """Which of a question's attempts to keep, by index."""
-    return best([(LayoutCoT.from_json(a["cot"]), Reflection.from_json(a["reflection"])) for a in attempts])
+def _attempts(state: QuestionState) -> list[Attempt]:
+    previous = state["previous_result"]
+    return state.get("attempts") or (previous["attempts"] if previous else [])
+
+
+def _calls(state: QuestionState) -> int:
+    previous = state["previous_result"]
+    return state.get("calls") or (previous["calls"] if previous else 0)

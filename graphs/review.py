@@ -1,4 +1,4 @@
-"""What a reviewer is shown of a doubtful answer, and what they may decide. ``workflow`` waits for them."""
+"""What a person is shown of a doubtful answer, and what they may say to it. The waiting itself is in ``workflow``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from graphs.plan import Plan
-from graphs.state import Attempted, Found, Job
+from graphs.planning.plan import Plan
+from graphs.reflection.types import Attempt, QuestionResult
+from graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.tool import CorrectionArgs
 
@@ -15,7 +16,7 @@ _Reply = TypeVar("_Reply", bound=BaseModel)
 
 
 class Approval(BaseModel):
-    """A decision on a plan: {} carries it out as it is; ``plan`` replaces it."""
+    """To a plan: {} carries it out as it is; ``plan`` is another one in its place."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -23,16 +24,17 @@ class Approval(BaseModel):
 
 
 class ReviewDecision(BaseModel):
-    """A decision on a doubtful answer: exactly one of the four.
+    """To a doubtful answer: exactly one of the three.
 
-    A correction is the same object that a check makes; the page is read again from its step on. An answer
-    written by hand stands as it is. ``absent``: the document does not answer.
+    A correction is the same object that a check makes: other boxes, another key, a type; the page is read again from that
+    step on. An answer written by hand stands as it is, without evidence on the page; None in ``absent`` says that the page
+    does not answer.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     accept: bool = Field(default=False, description="The answer is right as it stands.")
-    correction: CorrectionArgs | None = Field(default=None, description="Which step to correct, and how.")
+    correction: CorrectionArgs | None = Field(default=None, description="Which step to mend, and how.")
     answer: str | None = Field(
         default=None, min_length=1, max_length=2000, description="The right answer, written by hand."
     )
@@ -40,14 +42,14 @@ class ReviewDecision(BaseModel):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        given = [self.accept, self.correction is not None, self.answer is not None, self.absent]
-        if sum(given) != 1:
+        said = [self.accept, self.correction is not None, self.answer is not None, self.absent]
+        if sum(said) != 1:
             raise ValueError("say exactly one of accept, correction, answer and absent")
         return self
 
 
-def shown(job: Job) -> dict[str, Any]:
-    """The value of the interrupt: the question, its best answer with its place, and the findings."""
+def shown(job: QuestionInput) -> dict[str, Any]:
+    """The question, where its best answer stands, and what speaks against it."""
     found = _known(job)
     best = found["attempts"][found["best"]] if found["best"] is not None else None
     cot = best["cot"] if best else {}
@@ -59,32 +61,32 @@ def shown(job: Job) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def decided(job: Job, decision: ReviewDecision) -> Found:
-    """The result once a person has accepted the answer or written it: satisfied, by them."""
+def decided(job: QuestionInput, said: ReviewDecision) -> QuestionResult:
+    """Where the question stands once a person has accepted the answer or written it: satisfied, by them."""
     found = _known(job)
-    done = Found(**{**found, "verdict": "satisfied", "by": "person", "error": None})
-    if decision.accept:
+    done = QuestionResult(**{**found, "verdict": "satisfied", "by": "person", "error": None})
+    if said.accept:
         return done
     nothing: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
-    written = Attempted(cot=_written(job, found, decision.answer), correction=None, reflection=nothing)
+    written = Attempt(cot=_written(job, found, said.answer), correction=None, reflection=nothing)
     attempts = [*found["attempts"], written]
-    return Found(**{**done, "attempts": attempts, "best": len(attempts) - 1})
+    return QuestionResult(**{**done, "attempts": attempts, "best": len(attempts) - 1})
 
 
-def _written(job: Job, found: Found, answer: str | None) -> dict[str, Any]:
-    """A chain whose answer is a person's, with confidence 1 and no evidence."""
+def _written(job: QuestionInput, found: QuestionResult, answer: str | None) -> dict[str, Any]:
+    """A chain whose answer is a person's: certain, and copied from nowhere."""
     before = found["attempts"][-1]["cot"]["analysis"] if found["attempts"] else None
     analysis = before or {"kind": "other", "operation": "extraction", "key": ""}
     cot = LayoutCoT(job["text"], QuestionAnalysis(**analysis), (), AnswerFormation("none", ""), answer, 1.0)
     return cot.to_json()
 
 
-def _known(job: Job) -> Found:
-    if job["known"] is None:
+def _known(job: QuestionInput) -> QuestionResult:
+    if job["previous_result"] is None:
         raise ValueError(f"the question {job['name']!r} has not been asked yet")
-    return job["known"]
+    return job["previous_result"]
 
 
 def read_reply(model: type[_Reply], value: Any) -> _Reply:
-    """Validate what the graph was resumed with."""
+    """What a person, or the program in their place, resumed with."""
     return value if isinstance(value, model) else model.model_validate(value)

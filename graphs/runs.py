@@ -1,6 +1,8 @@
-"""Carries a workflow through to its end: checkpoints, a thread for each document and task, events, and a person's replies.
+"""Carries a workflow through to its end: checkpoints, a thread for each document and task, events, and a
+person's replies.
 
-A run that was cut off goes on where it was: questions that were answered are not asked again. Batches of documents are *not* here.
+A run that was cut off goes on where it was: questions that were answered are not asked again. Batches of
+documents are *not* here.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Interrupt
 
+from graphs.context import Context
 from graphs.serde import Checked, DataSaver, DataSerializer, refusing_foreign
-from graphs.state import Context, Outcome, Request, check_state
+from graphs.state import Outcome, Request, check_state
+from graphs.workflow import standing
 from layoutllm_tool.errors import LayoutLLMError
 
 Reply = Callable[[dict[str, Any]], Any]
@@ -27,7 +31,8 @@ Reply = Callable[[dict[str, Any]], Any]
 
 @contextmanager
 def checkpoints(place: str | Path) -> Iterator[BaseCheckpointSaver[Any]]:
-    """Where runs are kept: a SQLite file, made where it is missing (":memory:" for none), or a ``postgres://`` URL (extra ``postgres``).
+    """Where runs are kept: a SQLite file, made where it is missing (":memory:" for none), or a
+    ``postgres://`` URL (extra ``postgres``).
 
     What is read is data, whoever wrote it: StoreMismatch for a file that holds anything else.
     """
@@ -85,11 +90,12 @@ def carry_out(
     reply: Reply | None = None,
     concurrency: int | None = None,
 ) -> Outcome:
-    """From where the thread stands to its end. ``reply`` answers interrupts, one after another, all of a step before it goes on;
-    without it, the answers that wait for a person come back as they stand.
+    """From where the thread stands to its end. ``reply`` answers interrupts, one after another, all of a step
+    before it goes on; without it, the answers that wait for a person come back as they stand.
 
-    A thread that is at its end is run anew. StoreMismatch for one that no run of this package left. ``concurrency`` bounds the nodes that run at once, where no events are asked for. Raises what
-    the graph raises.
+    A thread that is at its end is run anew. StoreMismatch for one that no run of this package left.
+    ``concurrency`` bounds the nodes that run at once, where no events are asked for. Raises what the graph
+    raises.
     """
     config: Any = {"configurable": {"thread_id": thread}}
     if concurrency is not None and on_event is None:
@@ -105,7 +111,7 @@ def carry_out(
     reading = refusing_foreign if before.next else nullcontext
     while True:
         with reading():
-            if on_event is None:  # LangGraph's stream takes a thread of its own, which counts as one of ``concurrency``
+            if on_event is None:  # stream() takes a thread of its own, which counts as one of ``concurrency``
                 graph.invoke(given, config, context=context, durability="sync")
             else:
                 for part in graph.stream(
@@ -120,7 +126,8 @@ def carry_out(
 
 
 def _forget_history(saver: Any, thread: str) -> None:
-    """Where the thread stands is kept, how it came there is not: ten checkpoints of a run that is parked or done are nine too many.
+    """Where the thread stands is kept, how it came there is not: ten checkpoints of a run that is parked or
+    done are nine too many.
 
     Nothing of a question's own graph is left to go on with then. SQLite only: other savers keep theirs.
     """
@@ -143,7 +150,5 @@ def _replies(waiting: tuple[Interrupt, ...], reply: Reply | None) -> Command[Any
 
 def _outcome(values: Mapping[str, Any]) -> Outcome:
     """Where the run waits for a person, the answers as they stand."""
-    from graphs.workflow import standing
-
     answers = values.get("answers") or standing(values)
     return Outcome(plan=values.get("plan", {}), answers=answers, notes=values.get("notes", []))

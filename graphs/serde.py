@@ -1,8 +1,9 @@
-"""Checkpoints as data. What a run keeps is plain JSON and three records of LangGraph's own; a file from elsewhere may hold anything.
+"""Checkpoints as data. What a run keeps is plain JSON and three records of LangGraph's own; a file from
+elsewhere may hold anything.
 
-LangGraph's own serializer imports and calls what a checkpoint names, and its allow-list still admits regular expressions, chat messages
-and, in the old "json" form, LangChain's objects. Here nothing is imported by name: what no run of this package writes is refused.
-Encryption is *not* here.
+LangGraph's own serializer imports and calls what a checkpoint names, and its allow-list still admits regular
+expressions, chat messages and, in the old "json" form, LangChain's objects. Here nothing is imported by name:
+what no run of this package writes is refused. Encryption is *not* here.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _record(code: int, data: bytes) -> Any:
 
 
 class DataSerializer(JsonPlusSerializer):
-    """Writes as LangGraph does; reads plain data, ``Send``, ``Interrupt`` and ``Overwrite``. StoreMismatch for all else."""
+    """Writes as LangGraph does; reads plain data and ``_RECORDS``, StoreMismatch for all else."""
 
     def __init__(self) -> None:
         super().__init__(allowed_msgpack_modules=None, __unpack_ext_hook__=_record)

@@ -1,49 +1,25 @@
-"""What the graphs keep and pass on. State is plain JSON, since it is checkpointed; live objects ride in the context."""
+"""What the graphs keep and pass on: plain JSON, since it is checkpointed. Live objects are in ``context``."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, NotRequired, TypeVar
+from dataclasses import asdict
+from typing import Annotated, Any, NotRequired
 
-from langchain_core.language_models import BaseChatModel
 from pydantic import TypeAdapter
-from pydantic.json_schema import SkipJsonSchema
-from typing_extensions import TypedDict  # the schemas served are made by pydantic, which refuses typing's on 3.11
+from typing_extensions import TypedDict  # pydantic refuses typing's on 3.11
 
-from graphs.plan import Plan
-from graphs.reflection import Reflection
-from graphs.reflector import MOST_ROUNDS
+from graphs.planning.plan import Plan
+from graphs.reflection.types import Attempt, QuestionResult, Reflection
 from layoutllm_tool.cot import LayoutCoT
-from layoutllm_tool.tool import LayoutLLMTool
-
-
-class Attempted(TypedDict):
-    """One attempt at a question: what came of it, what led to it, and what the checks said."""
-
-    cot: dict[str, Any]
-    correction: dict[str, Any] | None
-    reflection: dict[str, Any]
-
-
-class Found(TypedDict):
-    """Where a question stands. ``best`` is an index of ``attempts``; without any, ``error`` says why."""
-
-    attempts: list[Attempted]
-    best: int | None
-    verdict: str
-    error: str | None
-    by: str
-    """Who said the last word: "reader", or "person"."""
-    calls: int
-    """Of the tool, in all rounds."""
 
 
 class Answer(TypedDict):
-    """One question's outcome. ``answer`` is None for "not in the document" and where ``error`` says what went wrong.
+    """One question's answer; None means "not in the document", or ``error`` says what failed.
 
-    ``box`` is [x0, y0, x1, y1], 0-1000 on ``page`` (1-based); ``cot`` the whole LayoutCoT as JSON, for ``from_json``. An answer whose
-    ``verdict`` is not "satisfied" is doubtful: ``reasons`` say why.
+    ``box`` is [x0, y0, x1, y1], 0-1000 on ``page`` (1-based); ``cot`` the LayoutCoT as JSON, for
+    ``from_json``. An answer whose ``verdict`` is not "satisfied" is doubtful: ``reasons`` say why.
     """
 
     name: str
@@ -61,7 +37,8 @@ class Answer(TypedDict):
 
 
 class Request(TypedDict):
-    """The graph's input. ``task``: free text, a list of fields or questions, a JSON Schema, or a plan as JSON.
+    """The graph's input. ``task``: free text, a list of fields or questions, a JSON Schema, or a plan as
+    JSON.
 
     ``page`` (1-based) restricts every question that names no page itself.
     """
@@ -72,106 +49,115 @@ class Request(TypedDict):
 
 
 class Outcome(TypedDict):
-    """The graph's output: the plan that was carried out, its answers in their order, and what the planner had to say."""
+    """The graph's output: the plan that ran, its answers in order, and the planner's notes."""
 
     plan: dict[str, Any]
     answers: list[Answer]
     notes: list[str]
 
 
-def _merged(old: dict[str, Found], new: dict[str, Found]) -> dict[str, Found]:
+def _merged(old: dict[str, QuestionResult], new: dict[str, QuestionResult]) -> dict[str, QuestionResult]:
     return {**old, **new}
 
 
 class State(Request, Outcome):
-    """``found`` fills as questions are dealt with, in any order."""
+    """The workflow's state."""
 
-    found: Annotated[dict[str, Found], _merged]
+    found: Annotated[dict[str, QuestionResult], _merged]
+    """Filled as questions are answered, in any order."""
 
 
-class Job(TypedDict):
-    """One question on its way through the question's graph: its plan entry, its text filled in, and what is known already."""
+class QuestionInput(TypedDict):
+    """One question, as its own graph gets it."""
 
     document: str
     page: int | None
     name: str
     question: dict[str, Any]
     text: str
-    """The question as it is asked, with other answers in their places: the document's words, and nothing to judge by."""
+    """The question as asked, with other answers filled in: the document's words, which no check reads."""
     others: dict[str, dict[str, Any]]
     constraints: list[dict[str, Any]]
     correction: dict[str, Any] | None
-    """What the next attempt follows: a constraint's or a person's; None to begin."""
+    """What the next attempt follows: a check's or a person's correction; None to begin."""
     by: str
-    """Whose correction it is: "reader", or "person", whose last word it then is."""
-    known: Found | None
-    """Where the question stands already."""
+    """Whose correction it is: "reader", or "person", whose correction is final."""
+    previous_result: QuestionResult | None
+    """The result of an earlier run of this question."""
+
+
+class QuestionState(QuestionInput):
+    """The state of the question's graph."""
+
+    attempts: list[Attempt]
+    calls: int
+    readings: Annotated[list[dict[str, Any]], operator.add]
+    """LayoutCoTs of the second opinion."""
+    found: dict[str, QuestionResult]
+
+
+class QuestionOutput(TypedDict):
+    """What the workflow gets back: this question's entry of its ``found``."""
+
+    found: dict[str, QuestionResult]
 
 
 _NOT_REFLECTED: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
-_T = TypeVar("_T")
-Live = Annotated[_T, SkipJsonSchema()]
-"""An object of this process: a server's clients can't send one, so the schema that they are shown leaves it out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a run works with: ``graph.invoke(request, context=Context(tool=...))``, or as plain JSON from a server's client."""
-
-    tool: Live[LayoutLLMTool | None] = None
-    """None: the package's own ``LayoutLLMTool()``, over the files under the working directory."""
-    planner: Live[BaseChatModel | None] = None
-    """Plans what the rules don't understand."""
-    judge: Live[BaseChatModel | None] = None
-    """Looks at doubtful answers a second time; it can mark, never overrule."""
-    rounds: int = MOST_ROUNDS
-    """Most attempts at one question, the first among them; 1 asks once and only marks."""
-    without: tuple[str, ...] = ()
-    """Checks left out, by name (graphs/reflector.py)."""
-    second_look: bool = True
-    """Doubtful answers are read again from a crop of the page, and the readings compared."""
-    approve: bool = False
-    """Interrupts with the plan before it is carried out."""
-    review: bool = False
-    """Interrupts with every answer that stays doubtful."""
-
-
 _STATE, _COT = TypeAdapter(State), TypeAdapter(LayoutCoT)
 
 
 def check_state(values: Mapping[str, Any]) -> None:
-    """Whether these values, which come from a store, are a run's, down to each attempt. Raises what decoding them raises, ValueError
-    among it."""
+    """Check that stored values are a run's, down to each attempt. Raises what decoding raises."""
     _STATE.validate_python(values, strict=True)
-    for found in values["found"].values():
-        for attempt in found["attempts"]:
+    for result in values["found"].values():
+        for attempt in result["attempts"]:
             check_cot(attempt["cot"])
             Reflection.from_json(attempt["reflection"] or _NOT_REFLECTED)
-        if found["best"] is not None:
-            found["attempts"][found["best"]]
+        best_attempt(result)
     plan_in(values)
 
 
 def check_cot(data: Mapping[str, Any]) -> LayoutCoT:
-    """As ``LayoutCoT.from_json``, which takes the types for granted. Raises as ``check_state`` does."""
+    """As ``LayoutCoT.from_json``, with its types checked. Raises as ``check_state`` does."""
     return _COT.validate_python(asdict(LayoutCoT.from_json(data)))
 
 
 def plan_in(state: Mapping[str, Any]) -> Plan:
-    """The plan that is being carried out."""
+    """The plan that runs."""
     return Plan.model_validate(state["plan"])
 
 
+def best_attempt(result: QuestionResult) -> Attempt | None:
+    """The attempt that is kept, if there is one."""
+    return None if result["best"] is None else result["attempts"][result["best"]]
+
+
 def cots_in(state: Mapping[str, Any]) -> dict[str, LayoutCoT]:
-    """The best attempt at every question that has one."""
-    return {
-        name: LayoutCoT.from_json(found["attempts"][found["best"]]["cot"])
-        for name, found in state["found"].items()
-        if found["best"] is not None
-    }
+    """The best attempt's LayoutCoT of every question that has one."""
+    best = {name: best_attempt(result) for name, result in state["found"].items()}
+    return {name: LayoutCoT.from_json(attempt["cot"]) for name, attempt in best.items() if attempt}
 
 
-def correction_in(found: Found) -> dict[str, Any] | None:
+def next_correction(result: QuestionResult) -> dict[str, Any] | None:
     """What the best attempt's reflection would try next."""
-    mend: dict[str, Any] | None = found["attempts"][found["best"] or 0]["reflection"].get("correction")
-    return mend
+    attempt = best_attempt(result)
+    return attempt["reflection"].get("correction") if attempt else None
+
+
+def question_input(state: Mapping[str, Any], name: str, *, final: bool = False) -> QuestionInput:
+    """Build the question's input.
+
+    Constraints and the answers they name are included when ``final`` is set, and for list questions, which
+    need them to locate the column.
+    """
+    plan, cots = plan_in(state), cots_in(state)
+    question = plan.question(name)
+    answers = {other: cot.answer for other, cot in cots.items() if cot.answer is not None}
+    constraints = [c for c in plan.constraints if name in c.names] if final or question.is_list else []
+    others = {n: cots[n].to_json() for c in constraints for n in c.names if n in cots and n != name}
+    return QuestionInput(
+        document=state["document"], page=state.get("page"), name=name,
+        question=question.model_dump(mode="json"), text=question.filled(answers), others=others,
+        constraints=[c.model_dump(mode="json") for c in constraints],
+        correction=None, by="reader", previous_result=state["found"].get(name),
+    )  # fmt: skip

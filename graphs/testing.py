@@ -6,21 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
 from pydantic import Field, SkipValidation
 
 Turn = AIMessage | str | Callable[[Sequence[BaseMessage]], AIMessage]
-"""What the model says: a message, a text, or a function of the conversation so far, which may look at tool results."""
+"""What the model says: a message, a text, or a function of the conversation so far."""
 
 
 class ScriptedChatModel(BaseChatModel):
-    """Says ``turns`` one after another: the turn is counted by the AI messages of the conversation, so that the same
-    conversation always gets the same reply, on every thread and after a checkpoint. IndexError past the last turn.
+    """Says ``turns`` one after another: the turn is counted by the AI messages of the conversation, so that
+    the same conversation always gets the same reply, on every thread and after a checkpoint. IndexError
+    past the last turn.
 
     ``bound`` holds the tools that it was bound to, ``seen`` the conversations that it was asked to continue.
     """
@@ -34,22 +33,12 @@ class ScriptedChatModel(BaseChatModel):
         return "scripted"
 
     def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
-        *,
-        tool_choice: str | None = None,
-        **kwargs: Any,
+        self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
     ) -> Runnable[LanguageModelInput, AIMessage]:
         self.bound[:] = tools
         return self
 
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
+    def _generate(self, messages: list[BaseMessage], *unused: Any, **kwargs: Any) -> ChatResult:
         self.seen.append(list(messages))
         turn = self.turns[sum(isinstance(message, AIMessage) for message in messages)]
         if callable(turn):

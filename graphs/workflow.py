@@ -1,11 +1,12 @@
-"""The workflow of one document task: plan, ask, reflect, mend, and hand over what stays doubtful.
+"""The workflow of one document task: plan, ask, reflect, correct, and hand over what stays doubtful.
 
-    plan -> approve? -> dispatch -> question (a graph of its own, side by side) -> dispatch ... -> settle -> review? -> finish
+    plan -> approve? -> dispatch -> question (in parallel) -> dispatch ... -> reconcile -> review? -> finish
 
-``dispatch`` sends every question whose needs are met; ``settle`` holds the answers against one another (the plan's constraints) and
-sends back the one most at fault. ``approve`` and ``review`` wait for a person: nodes of their own without a model call, since each
-resume runs pending nodes anew. A question that fails becomes an answer with an ``error``; the others are answered. Errors that are
-not the package's own are bugs, and crash.
+``dispatch`` sends every question whose dependencies are answered; ``reconcile`` checks the answers against
+one another (the plan's constraints) and sends back the one most at fault. ``approve`` and ``review`` wait for
+a person: nodes of their own without a model call, since each resume runs pending nodes anew. A question that
+fails becomes an answer with an ``error``; the others are answered. Errors that are not the package's own are
+bugs, and crash.
 """
 
 from __future__ import annotations
@@ -18,32 +19,43 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Overwrite, Send, interrupt
 
-from graphs import asking
-from graphs.events import PlanEvent, tell
-from graphs.plan import Plan, PlannedQuestion
-from graphs.planner import Planned, aplan_task, plan_task, render
+from graphs.context import Context, context
+from graphs.events import PlanEvent, emit
+from graphs.planning.plan import PlannedQuestion
+from graphs.planning.planner import plan_task, render
 from graphs.question import build_question
+from graphs.reflection.cross_field import constrained, reconcile
+from graphs.reflection.types import QuestionResult
 from graphs.review import Approval, ReviewDecision, decided, read_reply, shown
-from graphs.settling import asettle, constrained, settle
-from graphs.state import Answer, Context, Found, Job, Outcome, Request, State, correction_in, cots_in, plan_in
-from layoutllm_tool.cot import Correction, LayoutCoT
+from graphs.state import (
+    Answer,
+    Outcome,
+    QuestionInput,
+    Request,
+    State,
+    best_attempt,
+    next_correction,
+    plan_in,
+    question_input,
+)
+from layoutllm_tool.cot import Correction
 
 
 def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     """The graph, not yet compiled: ``build_workflow().compile(checkpointer=...)``. Works sync and async."""
     graph = StateGraph(State, context_schema=Context, input_schema=Request, output_schema=Outcome)
-    graph.add_node("plan", RunnableLambda(plan, afunc=aplan))
+    graph.add_node("plan", plan)
     graph.add_node("approve", approve)
-    graph.add_node("dispatch", dispatch, destinations=("question", "settle"))
+    graph.add_node("dispatch", dispatch, destinations=("question", "reconcile"))
     graph.add_node("question", build_question())
-    graph.add_node("settle", RunnableLambda(settle, afunc=asettle))
+    graph.add_node("reconcile", reconcile)
     graph.add_node("review", RunnableLambda(review), destinations=("question", "dispatch"))
     graph.add_node("finish", finish)
     graph.add_edge(START, "plan")
-    graph.add_conditional_edges("plan", _to_approve, ["approve", "dispatch"])
+    graph.add_conditional_edges("plan", _route_after_plan, ["approve", "dispatch"])
     graph.add_edge("approve", "dispatch")
     graph.add_edge("question", "dispatch")
-    graph.add_conditional_edges("settle", _to_mend, ["question", "review", "finish"])
+    graph.add_conditional_edges("reconcile", route_after_reconcile, ["question", "review", "finish"])
     graph.add_edge("finish", END)
     return graph
 
@@ -53,97 +65,68 @@ def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
     return build_workflow().compile()
 
 
-# -- plan ---------------------------------------------------------------------------------------------------------------
-
-
 def plan(state: State) -> dict[str, Any]:
     """The task as a plan. LayoutLLMError where nothing can be made of it."""
-    return _planned(plan_task(state["task"], model=asking.context().planner))
+    planned = plan_task(state["task"], model=context().planner)
+    made, notes = planned.plan.model_dump(mode="json"), list(planned.notes)
+    emit(PlanEvent(event="plan", plan=made, notes=notes))
+    return {"plan": made, "notes": notes, "found": Overwrite({}), "answers": []}
 
 
-async def aplan(state: State) -> dict[str, Any]:
-    return _planned(await aplan_task(state["task"], model=asking.context().planner))
-
-
-def _planned(planned: Planned) -> dict[str, Any]:
-    found = planned.plan.model_dump(mode="json")
-    tell(PlanEvent(event="plan", plan=found, notes=list(planned.notes)))
-    return {"plan": found, "notes": list(planned.notes), "found": Overwrite({}), "answers": []}
-
-
-def _to_approve(state: State) -> str:
-    return "approve" if asking.context().approve else "dispatch"
+def _route_after_plan(state: State) -> str:
+    return "approve" if context().approve else "dispatch"
 
 
 def approve(state: State) -> dict[str, Any]:
-    """Waits for a person: the plan as it is, or as they edited it."""
+    """Wait for a person: the plan as it is, or as they edited it."""
     value = {"kind": "plan", "plan": state["plan"], "text": render(plan_in(state))}
     edited = read_reply(Approval, interrupt(value, response_schema=Approval)).plan
     return {"plan": edited.model_dump(mode="json")} if edited else {}
 
 
-# -- ask ----------------------------------------------------------------------------------------------------------------
-
-
 def dispatch(state: State) -> Command[Any]:
-    """Every question that can be asked now, each to a graph of its own; none left: on to settle."""
-    plan, found = plan_in(state), state["found"]
-    # A column is easier to find once the total that it adds up to is known: it comes last, unless another question needs it.
-    needed = {name for question in plan.questions for name in question.needs}
-    last = [question.name for question in plan.questions if question.many and question.name not in needed]
-    waves = [[name for name in wave if name not in last] for wave in plan.waves()]
-    for wave in (*waves, last):
-        if waiting := [name for name in wave if name not in found]:
-            cots = cots_in(state)
-            return Command(goto=[Send("question", _job(state, plan, cots, name)) for name in waiting])
-    return Command(goto="settle")
+    """Send every question of the first stage that is not answered to its own graph; where none is left,
+    reconcile.
+
+    List questions come last unless another question depends on them: a known total makes a column easier to
+    locate.
+    """
+    plan = plan_in(state)
+    needed = {name for question in plan.questions for name in question.depends_on}
+    last = [question.name for question in plan.questions if question.is_list and question.name not in needed]
+    stages = [[name for name in stage if name not in last] for stage in plan.stages()]
+    for stage in (*stages, last):
+        if open_ := [name for name in stage if name not in state["found"]]:
+            return Command(goto=[Send("question", question_input(state, name)) for name in open_])
+    return Command(goto="reconcile")
 
 
-def _job(state: State, plan: Plan, cots: Mapping[str, LayoutCoT], name: str, *, settling: bool = False) -> Job:
-    """With the answers that its text waits for. Its constraints, and the answers they speak of, only once all are in, or where the
-    question is for a column, which is found by them."""
-    question = plan.question(name)
-    answers = {other: cot.answer for other, cot in cots.items() if cot.answer is not None}
-    constraints = [c for c in plan.constraints if name in c.names] if settling or question.many else []
-    others = {n: cots[n].to_json() for c in constraints for n in c.names if n in cots and n != name}
-    return Job(
-        document=state["document"], page=state.get("page"), name=name, question=question.model_dump(mode="json"),
-        text=question.filled(answers), others=others, constraints=[c.model_dump(mode="json") for c in constraints],
-        correction=None, by="reader", known=state["found"].get(name),
-    )  # fmt: skip
+def route_after_reconcile(state: State) -> list[Send] | str:
+    """The questions that a constraint sends back, or those for a person to review, or the end."""
+    found = state["found"]
+    corrections = {name: next_correction(found[name]) for name in constrained(state)}
+    again = [
+        Send("question", {**question_input(state, name, final=True), "correction": correction})
+        for name, correction in corrections.items()
+        if correction
+    ]
+    if again:
+        return again
+    doubtful = [name for name in found if needs_review(found[name])] if context().review else []
+    return [Send("review", question_input(state, name)) for name in doubtful] or "finish"
 
 
-# -- settle ------------------------------------------------------------------------------------------------------------
+def needs_review(result: QuestionResult) -> bool:
+    return result["verdict"] != "satisfied" and result["by"] != "person"
 
 
-def _to_mend(state: State) -> list[Send] | str:
-    """The questions that a constraint sends back, or what a person should see, or the end."""
-    plan, cots, found = plan_in(state), cots_in(state), state["found"]
-    mends = {name: mend for name in constrained(state) if (mend := correction_in(found[name]))}
-    if mends:
-        jobs = {name: _job(state, plan, cots, name, settling=True) for name in mends}
-        return [Send("question", {**jobs[name], "correction": mend}) for name, mend in mends.items()]
-    doubtful = [name for name in found if needs_review(found[name])] if asking.context().review else []
-    return [Send("review", _job(state, plan, cots, name)) for name in doubtful] or "finish"
-
-
-def needs_review(found: Found) -> bool:
-    return found["verdict"] != "satisfied" and found["by"] != "person"
-
-
-# -- a person -----------------------------------------------------------------------------------------------------------
-
-
-def review(job: Job) -> Command[Any]:
-    """Waits for a person's word on one doubtful answer: accepted, corrected (read again from that step), or written by hand."""
-    said = read_reply(ReviewDecision, interrupt(shown(job), response_schema=ReviewDecision))
-    if said.correction is not None:
-        correction = Correction.from_json(said.correction.model_dump()).to_json()
-        return Command(goto=[Send("question", {**job, "correction": correction, "by": "person"})])
-    return Command(update={"found": {job["name"]: decided(job, said)}}, goto="dispatch")
-
-
-# -- the end ------------------------------------------------------------------------------------------------------------
+def review(question: QuestionInput) -> Command[Any]:
+    """Wait for a person's decision on a doubtful answer: accepted, corrected (read again), or written."""
+    decision = read_reply(ReviewDecision, interrupt(shown(question), response_schema=ReviewDecision))
+    if decision.correction is not None:
+        correction = Correction.from_json(decision.correction.model_dump()).to_json()
+        return Command(goto=[Send("question", {**question, "correction": correction, "by": "person"})])
+    return Command(update={"found": {question["name"]: decided(question, decision)}}, goto="dispatch")
 
 
 def finish(state: State) -> dict[str, Any]:
@@ -153,21 +136,19 @@ def finish(state: State) -> dict[str, Any]:
 
 def standing(state: Mapping[str, Any]) -> list[Answer]:
     """The answers that there are so far, in the order of the plan; none before there is one."""
+    found = state.get("found", {})
     questions = plan_in(state).questions if state.get("plan") else []
-    return [
-        _answer(question, state["found"][question.name]) for question in questions if question.name in state["found"]
-    ]
+    return [_answer(question, found[question.name]) for question in questions if question.name in found]
 
 
-def _answer(question: PlannedQuestion, found: Found) -> Answer:
-    best = found["attempts"][found["best"]] if found["best"] is not None else None
+def _answer(question: PlannedQuestion, result: QuestionResult) -> Answer:
+    best, error = best_attempt(result), result["error"]
     cot = best["cot"] if best else {}
     reasons = [finding["reason"] for finding in best["reflection"]["findings"]] if best else []
-    error = found["error"] if best is None else None
-    if best and found["error"]:  # of a correction that could not be followed: the answer before it stands
-        reasons.append(found["error"])
+    if best and error:  # of a correction that could not be followed: the answer before it stands
+        reasons, error = [*reasons, error], None
     return Answer(
-        name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"), page=cot.get("page"),
-        box=cot.get("box"), confidence=cot.get("confidence"), verdict=found["verdict"], reasons=reasons, by=found["by"],
-        calls=found["calls"], error=error, cot=cot or None,
+        name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"),
+        page=cot.get("page"), box=cot.get("box"), confidence=cot.get("confidence"),
+        verdict=result["verdict"], reasons=reasons, by=result["by"], calls=result["calls"], error=error, cot=cot or None,
     )  # fmt: skip

@@ -162,7 +162,7 @@ def _read_pool(plan: Plan, named: dict[str, deepform.Label], reader: Reader) -> 
     """One attempt at each question of every document: the choice is made from these."""
     listed = plan.out / "pool.jsonl"
     listed.write_text("".join(json.dumps({"document": name}) + "\n" for name in named), encoding="utf-8")
-    settings = Settings.of(_task(), model=reader_identity(reader), rounds=1, second_look=False)
+    settings = Settings.of(_task(), model=reader_identity(reader), max_attempts=1, second_opinion=False)
     with Batch(batch_inputs(str(listed), roots=["/"]), plan.out / "pool", settings) as batch:
         tally = batch.run(here(reader, settings))
     _say(f"pool: {tally.total} documents, {tally.failed} failed")

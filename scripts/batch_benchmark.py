@@ -193,8 +193,8 @@ def _answered(folder: Path) -> int:
 
 def _one_by_one(plan: Plan, chosen: Sequence[Any], reader: Reader) -> None:
     """The workflow as anybody would write it down: for each document its questions, nothing beside."""
-    from graphs.planner import plan_task
-    from graphs.state import Context
+    from graphs.context import Context
+    from graphs.planning.planner import plan_task
     from graphs.workflow import make_graph
     from layoutllm_tool.tool import LayoutLLMTool
 

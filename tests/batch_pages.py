@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from graphs.batch.worker import OUTPUTS, fields_of
-from graphs.state import Context, Request
+from graphs.context import Context
+from graphs.state import Request
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import Field
 from layoutllm_tool.cot import LayoutCoT
@@ -55,7 +56,7 @@ def locked() -> bytes:
 
 def answered(key: str, name: str, plan: dict[str, Any], tool: LayoutLLMTool) -> list[Field]:
     """The fields of one document, each question asked once."""
-    request, context = Request(document=name, task=plan), Context(tool=tool, rounds=1, second_look=False)
+    request, context = Request(document=name, task=plan), Context(tool=tool, max_attempts=1, second_opinion=False)
     values = build_workflow().compile().invoke(request, context=context, output_keys=OUTPUTS)
     return fields_of(key, values["answers"], values["found"])
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphs.plan import Constraint, PlannedQuestion
-from graphs.reflection import Attempt, Finding
+from graphs.planning.plan import Constraint, PlannedQuestion
+from graphs.reflection.checks.context import CheckInput
+from graphs.reflection.types import Finding
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Operation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document
 from layoutllm_tool.testing import document_from_text
@@ -44,17 +45,17 @@ def _evidence(document: Document, text: str, *, whole: bool = False) -> tuple[Ev
     return tuple(found)
 
 
-def attempt(page: str | Document, answer: str | LayoutCoT | None = None, **fields: Any) -> Attempt:
-    """``fields`` of the Attempt, of its question (``text``, ``type``, ``many``, ...) and of its ``cot``."""
+def attempt(page: str | Document, answer: str | LayoutCoT | None = None, **fields: Any) -> CheckInput:
+    """``fields`` of the CheckInput, of its question (``text``, ``type``, ``is_list``, ...) and of its ``cot``."""
     document = document_from_text(page) if isinstance(page, str) else page
     own = {name: fields.pop(name) for name in ("earlier", "tried", "others", "constraints") if name in fields}
     asked = {
-        name: fields.pop(name) for name in ("name", "type", "page", "many", "choices", "required") if name in fields
+        name: fields.pop(name) for name in ("name", "type", "page", "is_list", "choices", "required") if name in fields
     }
     text = fields.pop("text", "What is the total?")
     chain = answer if isinstance(answer, LayoutCoT) else cot(document, answer, question=text, **fields)
     question = planned(**{"name": "total", "text": text} | asked)
-    return Attempt(question, chain, document, **own)
+    return CheckInput(question, chain, document, **own)
 
 
 def planned(**fields: Any) -> PlannedQuestion:
@@ -67,7 +68,7 @@ def only(findings: Any) -> Finding:
     return finding
 
 
-def texts_in(tried: Attempt, finding: Finding) -> list[str]:
+def texts_in(tried: CheckInput, finding: Finding) -> list[str]:
     """The lines that the finding's boxes point at."""
     assert finding.correction is not None
     page = tried.document.page(finding.correction.page or 1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from graphs.planner import plan_task
+from graphs.planning.planner import plan_task
 from layoutllm_tool.batch.store import DocumentResult, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents import Access, load_document
@@ -47,7 +47,7 @@ def doubtful_batch(tmp_path: Path) -> tuple[Path, FakeReader]:
     wrong = LayoutCoT(text, analysis, (), AnswerFormation("right of", "x"), EVIL + " 99", 0.2)
     reader = FakeReader({text: wrong}, ocr=FakeOCR(words))
     document = load_document(file, access=Access.anywhere())
-    with Store.open(folder, {"plan": plan, "rounds": 1}) as store:
+    with Store.open(folder, {"plan": plan, "max_attempts": 1}) as store:
         tool = LayoutLLMTool(reader=reader, documents={str(file): document})
         store.enter([Input(0, str(file), None, KEY)])
         fields = answered(KEY, str(file), plan, tool)

@@ -26,7 +26,7 @@ from layoutllm_tool.review_app.pages import Pages
 from layoutllm_tool.testing import FakeReader
 from tests.batch_pages import TASK, fill, invoice
 
-SETTINGS = Settings.of(TASK, model={"reader": "fake"}, rounds=1, second_look=False)
+SETTINGS = Settings.of(TASK, model={"reader": "fake"}, max_attempts=1, second_opinion=False)
 
 
 def carried_out(source: str, out: Path, **options: Any) -> list[dict[str, Any]]:

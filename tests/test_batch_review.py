@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from graphs.batch.review import attempts, review_field
-from graphs.planner import plan_task
+from graphs.planning.planner import plan_task
 from graphs.review import ReviewDecision
 from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
@@ -59,7 +59,7 @@ def parked(tmp_path: Path) -> Iterator[tuple[Store, Document, FakeReader]]:
     reader = FakeReader({texts["date"]: doubtful(texts["date"], "9 June 1999")})
     reader.answers[texts["total"]] = doubtful(texts["total"], "99.99")
     data = plan.model_dump(mode="json")
-    with Store.open(tmp_path, {"plan": data, "rounds": 1}) as store:
+    with Store.open(tmp_path, {"plan": data, "max_attempts": 1}) as store:
         tool = LayoutLLMTool(reader=reader, documents={"a.png": document})
         store.enter([Input(0, "a.png", None, KEY)])
         fields = answered(KEY, "a.png", data, tool)
@@ -172,7 +172,7 @@ def test_a_word_after_the_end_counts_where_it_makes_others_doubtful(tmp_path: Pa
     document = document_from_text("Subtotal:  10.00\nTax:  2.00\nTotal:  12.00", name="a.png")
     plan = plan_task("Extract subtotal, tax and total; check that subtotal plus tax equals the total").plan
     data, reader = plan.model_dump(mode="json"), FakeReader()
-    with Store.open(tmp_path, {"plan": data, "rounds": 1}) as store:
+    with Store.open(tmp_path, {"plan": data, "max_attempts": 1}) as store:
         tool = LayoutLLMTool(reader=reader, documents={"a.png": document})
         found = answered(KEY, "a.png", data, tool)
         assert {field.answer["verdict"] for field in found} == {"satisfied"}

@@ -31,7 +31,7 @@ from layoutllm_tool.testing import FakeReader
 from tests.batch_pages import TASK, Awkward, Slow, fill, invoice, without
 
 ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = Settings.of(TASK, model={"reader": "fake"}, rounds=1, second_look=False)
+SETTINGS = Settings.of(TASK, model={"reader": "fake"}, max_attempts=1, second_opinion=False)
 _MAIN = """
 import sys
 from pathlib import Path
@@ -95,7 +95,11 @@ def test_again_does_nothing_and_other_settings_are_refused(tmp_path: Path) -> No
     again, tally = run(source, tmp_path / "out", workers=here(reader, SETTINGS))
     assert again == first and tally.answered == 0 and not reader.calls
     with pytest.raises(StoreMismatch, match="rounds"):
-        run(source, tmp_path / "out", settings=Settings.of(TASK, model={"reader": "fake"}, rounds=2, second_look=False))
+        run(
+            source,
+            tmp_path / "out",
+            settings=Settings.of(TASK, model={"reader": "fake"}, max_attempts=2, second_opinion=False),
+        )
 
 
 def test_a_source_that_changes(tmp_path: Path) -> None:
@@ -205,7 +209,7 @@ def test_what_waits_for_nothing_is_asked_together_and_the_rest_alone(tmp_path: P
 
     plan = {"questions": [{"name": "vendor", "text": "What is the vendor?"}, {"name": "total", "text": "What is the total?"},
                           {"name": "again", "text": "What is the total of {vendor}?"}]}  # fmt: skip
-    settings = Settings.of(plan, model={"reader": "fake"}, second_look=False)
+    settings = Settings.of(plan, model={"reader": "fake"}, second_opinion=False)
     with Batch(batch_inputs(str(tmp_path)), tmp_path / "out", settings) as batch:
         tally = batch.run(here(Watched(FakeReader()), settings))
         (key,) = {given.key for given in batch.store.inputs()}

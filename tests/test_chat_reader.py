@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from graphs.state import Context
+from graphs.context import Context
 from graphs.testing import ScriptedChatModel
 from graphs.workflow import make_graph
 from layoutllm_tool import LayoutLLMTool

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from graphs.state import Context
+from graphs.context import Context
 from graphs.testing import ScriptedChatModel, call_tool
 from graphs.workflow import make_graph
 from layoutllm_tool import Word, samples

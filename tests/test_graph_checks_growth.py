@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from graphs.checks import CHECKS, Check
-from graphs.columns import column_of
-from graphs.reflection import Attempt
+from graphs.reflection.checks import CHECKS, Check
+from graphs.reflection.checks.context import CheckInput
+from graphs.reflection.columns import column_of
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.documents.key_places import MOST_KEY_LINES, places
@@ -59,42 +59,42 @@ def answered(answer: str | None, evidence: tuple[Evidence, ...] = (), areas: tup
     return LayoutCoT("What is the total?", analysis, areas, AnswerFormation("right of", "Total"), answer, 0.3, evidence)
 
 
-def nothing_found(page: Document) -> Attempt:
+def nothing_found(page: Document) -> CheckInput:
     return attempt(page, answered(None), text='What is the "Total"?', type="money")
 
 
-def found_elsewhere(page: Document) -> Attempt:
+def found_elsewhere(page: Document) -> CheckInput:
     question = 'What is the second "Total" below the "left total" on the left?'
     return attempt(page, answered("12.50", areas=(Area(1, Box(0, 0, 1, 1), (0,)),)), text=question, type="money")
 
 
-def many_values(page: Document) -> Attempt:
+def many_values(page: Document) -> CheckInput:
     lines = page.pages[0].lines or ()
     answer = "; ".join(f"{i}.51" for i in range(len(lines)))
-    return attempt(page, answered(answer), text='What are the "Total"s?', type="money", many=True)
+    return attempt(page, answered(answer), text='What are the "Total"s?', type="money", is_list=True)
 
 
-def many_places(page: Document) -> Attempt:
+def many_places(page: Document) -> CheckInput:
     lines = page.pages[0].lines or ()
     evidence = tuple(Evidence(1, line.box, line.text, ((i, 0),)) for i, line in enumerate(lines))
     answer = "; ".join(f"{i}.51 x" for i in range(len(lines)))
-    return attempt(page, answered(answer, evidence), text='What are the "Total"s?', type="date", many=True)
+    return attempt(page, answered(answer, evidence), text='What are the "Total"s?', type="date", is_list=True)
 
 
-def constrained(page: Document) -> Attempt:
+def constrained(page: Document) -> CheckInput:
     rules = (rule("equal", "total", "b"), rule("sum", "b", "c", total="total"), rule("ordered", "b", "total", "c"))
     everywhere = (Area(1, Box(0, 0, 1000, 1000), ()),)
     others = {"b": answered("3.00", areas=everywhere), "c": answered("2.00", areas=everywhere)}
     return attempt(page, answered("99.00"), constraints=rules, others=others)
 
 
-def _all(check: Check, tried: Attempt) -> None:
+def _all(check: Check, tried: CheckInput) -> None:
     list(check(tried))
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
 @pytest.mark.parametrize("made", [nothing_found, found_elsewhere, many_values, many_places, constrained])
-def test_a_check_grows_with_the_page(made: Callable[[Document], Attempt], check: Check) -> None:
+def test_a_check_grows_with_the_page(made: Callable[[Document], CheckInput], check: Check) -> None:
     for text in TEXTS:
         for columns in (1, 2, None):
             small, large = (made(page_of(n, text, columns or n)) for n in (SMALL, LARGE))
@@ -107,8 +107,8 @@ def test_a_column_grows_with_the_page() -> None:
         page = page_of(rows * columns, "{}.50", columns)
         first = (page.pages[0].lines or ())[0]
         cot = answered("0.50", (Evidence(1, first.box, first.text, ((0, 0),)),))
-        question = attempt(page, cot, many=True, type="money").question
-        return calls(lambda: column_of(question, cot, page, others={}, constraints=()))
+        given = attempt(page, cot, is_list=True, type="money")
+        return calls(lambda: column_of(given))
 
     assert found(400, 2) < 2.4 * found(200, 2)
 

@@ -46,7 +46,9 @@ async def test_the_agent_gets_the_mended_answer() -> None:
 
 
 async def test_without_rounds_it_is_marked() -> None:
-    (message,) = await both(FakeReader(), call_tool("ask_document", document="letter.pdf", question=WHERE), rounds=1)
+    (message,) = await both(
+        FakeReader(), call_tool("ask_document", document="letter.pdf", question=WHERE), max_attempts=1
+    )
     assert "Acme GmbH" in message.content and "Doubtful" in message.content
 
 

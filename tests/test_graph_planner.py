@@ -17,11 +17,15 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, Field
 
-from graphs.plan import Constraint, Plan, PlannedQuestion
-from graphs.planner import LONGEST_TASK, Planned, aplan_task, plan_task, question_of, render
-from graphs.planning.tasks import draft_text
+from graphs.context import Context
+from graphs.planning.plan import Constraint, Plan, PlannedQuestion
+from graphs.planning.planner import LONGEST_TASK, Planned, plan_task, question_of, render
+from graphs.planning.text_rules import draft_text
 from graphs.testing import ScriptedChatModel, Turn, call_tool
+from graphs.workflow import make_graph
 from layoutllm_tool.errors import PlanError
+from layoutllm_tool.testing import FakeReader, document_from_text
+from layoutllm_tool.tool import LayoutLLMTool
 
 
 def meant(name: str, words: str, kind: str = "text", **more: Any) -> PlannedQuestion:
@@ -34,7 +38,7 @@ def printed(name: str, words: str, kind: str = "text") -> PlannedQuestion:
 
 def column(name: str, words: str, kind: str = "text", **more: Any) -> PlannedQuestion:
     text = f'What are all the values of "{words}" in the given document?'
-    return PlannedQuestion(name=name, text=text, type=kind, many=True, **more)  # type: ignore[arg-type]
+    return PlannedQuestion(name=name, text=text, type=kind, is_list=True, **more)  # type: ignore[arg-type]
 
 
 def put(name: str, text: str, kind: str = "text", **more: Any) -> PlannedQuestion:
@@ -42,7 +46,7 @@ def put(name: str, text: str, kind: str = "text", **more: Any) -> PlannedQuestio
 
 
 def items(name: str = "items") -> PlannedQuestion:
-    return put(name, "What are the amounts of the items in the given document?", "money", many=True)
+    return put(name, "What are the amounts of the items in the given document?", "money", is_list=True)
 
 
 def adds_up(*terms: str, to: str = "total") -> Constraint:
@@ -143,12 +147,11 @@ def plan_of(parts: Sequence[PlannedQuestion | Constraint]) -> Plan:
 
 
 @pytest.mark.parametrize(("task", "parts"), UNDERSTOOD, ids=[task[:40] for task, _ in UNDERSTOOD])
-async def test_tasks_in_words(task: str, parts: list[PlannedQuestion | Constraint]) -> None:
+def test_tasks_in_words(task: str, parts: list[PlannedQuestion | Constraint]) -> None:
     planned = plan_task(task)
     assert [q.model_dump() for q in planned.plan.questions] == [q.model_dump() for q in plan_of(parts).questions]
     assert sorted(planned.plan.constraints, key=str) == sorted(plan_of(parts).constraints, key=str)
     assert planned.source == "rules"
-    assert await aplan_task(task) == planned
 
 
 @pytest.mark.parametrize("task", [task for task, _ in UNDERSTOOD if "They are" not in task], ids=lambda t: t[:40])
@@ -236,10 +239,10 @@ def test_a_list_may_hold_checks_and_repeated_names() -> None:
 
 def test_a_question_may_wait_for_another_one() -> None:
     plan = plan_task(["vendor", "Where is {vendor} located?", "What is {this}?"]).plan
-    assert plan.question("where_vendor_located").needs == ()  # one stray brace, and none is trusted
+    assert plan.question("where_vendor_located").depends_on == ()  # one stray brace, and none is trusted
     plan = plan_task(["vendor", "Where is {vendor} located?"]).plan
-    assert plan.question("where_vendor_located").needs == ("vendor",)
-    assert plan.waves() == [["vendor"], ["where_vendor_located"]]
+    assert plan.question("where_vendor_located").depends_on == ("vendor",)
+    assert plan.stages() == [["vendor"], ["where_vendor_located"]]
 
 
 def test_names_are_identifiers_whatever_the_words() -> None:
@@ -447,15 +450,16 @@ def test_a_plan_is_returned_as_it_is() -> None:
     assert plan_task(plan, model=ScriptedChatModel(turns=[])) == Planned(plan, "given")
     assert plan_task(plan).plan is plan
     assert plan_task(plan.model_dump(mode="json")) == Planned(plan, "given")
+    assert PlannedQuestion.model_validate({"name": "a", "text": "a?", "many": True}).is_list  # as stored before
+    assert "is_list" in Plan.model_json_schema()["$defs"]["PlannedQuestion"]["properties"]
     with pytest.raises(PlanError, match="no question is called x"):
         plan_task({"questions": [{"name": "a", "text": "a?"}], "constraints": [{"kind": "equal", "terms": ["a", "x"]}]})
 
 
-def test_planned_is_plain_json() -> None:
+def test_a_plan_is_plain_json() -> None:
     planned = plan_task("the due date is after the date")
-    data = planned.to_json()
-    assert Plan.model_validate(data["plan"]) == planned.plan
-    assert data["source"] == "rules" and data["notes"] == list(planned.notes)
+    assert Plan.model_validate(planned.plan.model_dump(mode="json")) == planned.plan
+    assert planned.source == "rules" and planned.notes
 
 
 def test_render() -> None:
@@ -657,8 +661,11 @@ async def test_the_rules_leave_the_event_loop_alone(monkeypatch: pytest.MonkeyPa
         threads.append(threading.current_thread().name)
         return draft_text(text)
 
-    monkeypatch.setattr("graphs.planner.draft_text", noted)
-    assert (await aplan_task("Extract the total")).plan.questions
+    monkeypatch.setattr("graphs.planning.planner.draft_text", noted)
+    document = document_from_text("Total: 12.50", name="a.pdf")
+    context = Context(LayoutLLMTool(reader=FakeReader(), documents={"a.pdf": document}))
+    asked: Any = {"document": "a.pdf", "task": "Extract the total"}
+    assert (await make_graph().ainvoke(asked, context=context))["answers"]
     assert threads and threads != [threading.current_thread().name]
 
 
@@ -722,21 +729,19 @@ GOOD = {
 }
 
 
-async def both(task: Any, *turns: Turn) -> Planned:
-    """The same, sync and async."""
-    planned = plan_task(task, model=ScriptedChatModel(turns=turns))
-    assert await aplan_task(task, model=ScriptedChatModel(turns=turns)) == planned
-    return planned
+def planned_by(task: Any, *turns: Turn) -> Planned:
+    """The plan, with a model that says this."""
+    return plan_task(task, model=ScriptedChatModel(turns=turns))
 
 
-async def test_a_model_plans_what_the_rules_dont_understand() -> None:
-    planned = await both(HARD, call_tool("Plan", **GOOD))
+def test_a_model_plans_what_the_rules_dont_understand() -> None:
+    planned = planned_by(HARD, call_tool("Plan", **GOOD))
     assert planned == Planned(Plan.model_validate(GOOD), "model")
 
 
-async def test_a_model_may_find_a_plan_where_the_rules_find_none() -> None:
+def test_a_model_may_find_a_plan_where_the_rules_find_none() -> None:
     reply = call_tool("Plan", questions=[{"name": "signed", "text": "Who signed?", "type": "name"}])
-    planned = await both("Check the signature is valid", reply)
+    planned = planned_by("Check the signature is valid", reply)
     assert planned.source == "model" and planned.plan.questions == [put("signed", "Who signed?", "name")]
 
 
@@ -788,8 +793,8 @@ def questions(count: int, **more: Any) -> list[dict[str, Any]]:
         (call_tool("Plan", questions=questions(1), constraints=[{"kind": "exec", "terms": ["q0"]}]), "Input should be"),
     ],
 )  # fmt: skip
-async def test_a_plan_that_wont_do_gives_way_to_the_rules(turn: Turn, reason: str) -> None:
-    planned = await both(HARD, turn)
+def test_a_plan_that_wont_do_gives_way_to_the_rules(turn: Turn, reason: str) -> None:
+    planned = planned_by(HARD, turn)
     ruled = plan_task(HARD)
     assert planned.plan == ruled.plan and planned.source == "rules"
     assert planned.notes[:-1] == ruled.notes
@@ -798,11 +803,9 @@ async def test_a_plan_that_wont_do_gives_way_to_the_rules(turn: Turn, reason: st
 
 
 @pytest.mark.parametrize("turn", ["no", boom, call_tool("Plan", questions=[])])
-async def test_neither_rules_nor_model(turn: Turn) -> None:
+def test_neither_rules_nor_model(turn: Turn) -> None:
     with pytest.raises(PlanError, match="language model's plan was not used"):
         plan_task("Check the signature is valid", model=ScriptedChatModel(turns=[turn]))
-    with pytest.raises(PlanError, match="language model's plan was not used"):
-        await aplan_task("Check the signature is valid", model=ScriptedChatModel(turns=[turn]))
 
 
 def test_a_model_that_can_make_no_plans() -> None:
@@ -823,6 +826,6 @@ def test_no_model_is_asked_about_what_is_no_task(task: Any) -> None:
 
 
 def test_importing_brings_in_no_graph_and_no_chat_model() -> None:
-    code = "import sys, graphs.planner\nprint(*[m for m in ('torch', 'transformers', 'langgraph', 'langchain_core') if m in sys.modules])"
+    code = "import sys, graphs.planning.planner\nprint(*[m for m in ('torch', 'transformers', 'langgraph', 'langchain_core') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []

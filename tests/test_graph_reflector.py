@@ -1,6 +1,5 @@
 """What follows from findings: verdicts, the next correction, the attempt that is kept, and a judge that may be wrong."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,11 +7,12 @@ from typing import Any
 import pytest
 from langchain_core.messages import BaseMessage
 
-from graphs.checks import CHECKS
-from graphs.judge import prompt
-from graphs.plan import PlannedQuestion
-from graphs.reflection import Attempt, Finding, Reflection
-from graphs.reflector import MOST_ROUNDS, Tried, areflect, best, decide, reflect
+from graphs.planning.plan import PlannedQuestion
+from graphs.reflection.checks import CHECKS
+from graphs.reflection.checks.context import CheckInput
+from graphs.reflection.judge import prompt
+from graphs.reflection.reflector import MAX_ATTEMPTS, best, decide, reflect
+from graphs.reflection.types import Attempt, Finding, Reflection
 from graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
@@ -36,6 +36,12 @@ TYPED = Correction(step="answer", expected_type="date")
 LOOK = Correction(step="area", spatial="bottom")
 RENAME = Correction(step="analysis", text="Due date")
 GOOD = attempt(INVOICE, "12.50 EUR")
+Tried = tuple[LayoutCoT, Reflection]
+
+
+def kept_of(attempts: Sequence[Tried]) -> int:
+    """The index of the attempt that is kept."""
+    return best([Attempt(cot=c.to_json(), correction=None, reflection=r.to_json()) for c, r in attempts])
 
 
 def found(weight: float, mend: Correction | None = None, check: str = "any") -> Finding:
@@ -70,13 +76,13 @@ def test_nothing_left_to_try_has_failed() -> None:
 
 
 def test_rounds_count_all_attempts_and_are_bounded() -> None:
-    assert decide(GOOD, [found(0.9, LOOK)], rounds=1).verdict == "max_iterations_reached"
-    assert decide(GOOD, [found(0.9, LOOK)], rounds=2).verdict == "needs_revision"
+    assert decide(GOOD, [found(0.9, LOOK)], max_attempts=1).verdict == "max_iterations_reached"
+    assert decide(GOOD, [found(0.9, LOOK)], max_attempts=2).verdict == "needs_revision"
     others = tuple(cot(PAGE, answer) for answer in ("4711", "2024-01-05", "2024-02-05"))
-    assert decide(replace(GOOD, earlier=others[: MOST_ROUNDS - 1]), [found(0.9, LOOK)], rounds=99).verdict == (
+    assert decide(replace(GOOD, earlier=others[: MAX_ATTEMPTS - 1]), [found(0.9, LOOK)], max_attempts=99).verdict == (
         "max_iterations_reached"
     )
-    assert decide(replace(GOOD, earlier=others[:1]), [found(0.9, LOOK)], rounds=99).verdict == "needs_revision"
+    assert decide(replace(GOOD, earlier=others[:1]), [found(0.9, LOOK)], max_attempts=99).verdict == "needs_revision"
 
 
 def test_an_answer_that_comes_back_is_not_asked_for_again() -> None:
@@ -101,10 +107,10 @@ def test_answers_that_were_ruled_out_stay_ruled_out() -> None:
 
 def test_the_same_attempt_gets_the_same_reflection() -> None:
     bad = attempt(INVOICE, "4711", key="Due date", type="date", confidence=0.3)
-    assert reflect(bad) == reflect(bad) == asyncio.run(areflect(bad))
-    assert reflect(bad, checks=()).verdict == "satisfied"
+    assert reflect(bad) == reflect(bad)
+    assert reflect(bad, checks={}).verdict == "satisfied"
     names = {finding.check for finding in reflect(bad).findings}
-    assert names and names <= {check.__name__ for check in CHECKS}
+    assert names and names <= set(CHECKS)
 
 
 def test_a_doubtful_answer_that_nothing_mends_does_not_pass_as_satisfactory() -> None:
@@ -122,10 +128,10 @@ def loop(document: Document, question: PlannedQuestion, ask: Callable[..., Layou
     while True:
         last = made[-1] if made else None
         made.append(ask(correction=tried[-1] if tried else None, previous=last))
-        reflection = reflect(Attempt(question, made[-1], document, tuple(made[:-1]), tuple(tried)))
+        reflection = reflect(CheckInput(question, made[-1], document, tuple(made[:-1]), tuple(tried)))
         kept.append((made[-1], reflection))
         if reflection.correction is None:
-            return made[best(kept)], kept
+            return made[kept_of(kept)], kept
         tried.append(reflection.correction)
 
 
@@ -175,7 +181,7 @@ def test_a_reader_that_never_does_better_is_asked_a_few_times_only() -> None:
         return bad[len(asked) - 1]
 
     _, attempts = loop(PAGE, planned(name="due", text="When is it due?", type="date"), ask)
-    assert len(attempts) <= MOST_ROUNDS
+    assert len(attempts) <= MAX_ATTEMPTS
     assert attempts[-1][1].verdict in ("failed", "max_iterations_reached")
     assert len(set(asked)) == len(asked)
 
@@ -197,7 +203,7 @@ def test_right_answers_stay_right() -> None:
 
 
 def kept(*attempts: Tried) -> int:
-    return best(attempts)
+    return kept_of(attempts)
 
 
 def judged(*weights: float, check: str = "any") -> Reflection:
@@ -244,15 +250,14 @@ def judge(reply: Any) -> ScriptedChatModel:
     return ScriptedChatModel(turns=[reply])
 
 
-def both(tried: Attempt, model: Callable[[], ScriptedChatModel]) -> Reflection:
-    """Sync and async, which must agree."""
-    once = reflect(tried, judge=model())
-    assert asyncio.run(areflect(tried, judge=model())) == once
-    return once
+def reflected(tried: CheckInput, model: Callable[[], ScriptedChatModel]) -> Reflection:
+    return reflect(tried, judge=model())
 
 
 def test_a_judge_that_is_wrong_marks_and_changes_nothing() -> None:
-    reflection = both(GOOD, lambda: judge(call_tool("Opinion", right=False, step="area", reason="I don't\nlike it")))
+    reflection = reflected(
+        GOOD, lambda: judge(call_tool("Opinion", right=False, step="area", reason="I don't\nlike it"))
+    )
     assert (reflection.verdict, reflection.correction) == ("satisfied", None)
     (mark,) = reflection.findings
     assert (mark.check, mark.step, mark.weight) == ("judge", "area", 0.3)
@@ -261,8 +266,8 @@ def test_a_judge_that_is_wrong_marks_and_changes_nothing() -> None:
 
 def test_a_judge_that_agrees_says_nothing_and_clears_nothing() -> None:
     agree = call_tool("Opinion", right=True)
-    assert both(GOOD, lambda: judge(agree)) == Reflection("satisfied")
-    assert both(attempt(INVOICE, "99.00"), lambda: judge(agree)).verdict == "needs_revision"
+    assert reflected(GOOD, lambda: judge(agree)) == Reflection("satisfied")
+    assert reflected(attempt(INVOICE, "99.00"), lambda: judge(agree)).verdict == "needs_revision"
 
 
 def fails(_: Sequence[BaseMessage]) -> Any:
@@ -273,7 +278,7 @@ def fails(_: Sequence[BaseMessage]) -> Any:
     "reply", ["looks fine to me", call_tool("Opinion", step="moon"), call_tool("Opinion", right="perhaps"), call_tool("Other"), fails]
 )  # fmt: skip
 def test_a_judge_that_fails_or_talks_nonsense_is_noted(reply: Any) -> None:
-    reflection = both(GOOD, lambda: judge(reply))
+    reflection = reflected(GOOD, lambda: judge(reply))
     assert reflection.verdict == "satisfied"
     (note,) = reflection.findings
     assert (note.check, note.weight) == ("judge", 0.0)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from graphs.context import Context
 from graphs.runs import carry_out, checkpoints, thread_of
-from graphs.state import Context, Request
+from graphs.state import Request
 from graphs.workflow import build_workflow
 from layoutllm_tool.cli import main
 from layoutllm_tool.commands.live import Watch, parse
@@ -29,9 +30,9 @@ WHERE = "What is the vendor at the bottom left?"
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from graphs.plan import Plan, PlannedQuestion
+from graphs.planning.plan import Plan, PlannedQuestion
 from graphs.runs import carry_out, checkpoints
-from graphs.state import Context
+from graphs.context import Context
 from graphs.workflow import build_workflow
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
@@ -93,7 +94,7 @@ def _kill_and_go_on(place: str, log: Path, deadly: str) -> None:
 def test_two_hundred_documents_that_wait_for_a_person_take_little_room(tmp_path: Path) -> None:
     place, count = tmp_path / "runs.sqlite", 200
     tool = LayoutLLMTool(reader=FakeReader(), documents={"letter.pdf": VENDORS})
-    context = Context(tool=tool, rounds=1, review=True, second_look=False)
+    context = Context(tool=tool, max_attempts=1, review=True, second_opinion=False)
     request = Request(document="letter.pdf", task=[WHERE], page=None)
     with checkpoints(place) as saver:
         graph = build_workflow().compile(checkpointer=saver)
@@ -107,7 +108,7 @@ def test_two_hundred_documents_that_wait_for_a_person_take_little_room(tmp_path:
 
 def test_what_waits_comes_back_as_it_stands_and_goes_on_with_a_reply(tmp_path: Path) -> None:
     tool = LayoutLLMTool(reader=FakeReader(), documents={"letter.pdf": VENDORS})
-    context = Context(tool=tool, rounds=1, review=True, second_look=False)
+    context = Context(tool=tool, max_attempts=1, review=True, second_opinion=False)
     request = Request(document="letter.pdf", task=[WHERE], page=None)
     with checkpoints(tmp_path / "runs.sqlite") as saver:
         graph = build_workflow().compile(checkpointer=saver)

@@ -19,11 +19,12 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Interrupt, Overwrite, Send
 
 from graphs.batch.review import attempts, review_field
-from graphs.planner import plan_task
+from graphs.context import Context
+from graphs.planning.planner import plan_task
 from graphs.review import ReviewDecision
 from graphs.runs import carry_out, checkpoints
 from graphs.serde import MOST_BYTES, DataSerializer
-from graphs.state import Context, Request
+from graphs.state import Request
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
 from layoutllm_tool.errors import StoreMismatch
@@ -116,10 +117,10 @@ def batch(tmp_path: Path) -> Path:
     # As before the package read checkpoints as data: such folders still have to be read.
     with closing(sqlite3.connect(tmp_path / "runs.sqlite", check_same_thread=False)) as connection:
         graph = build_workflow().compile(checkpointer=SqliteSaver(connection))
-        context = Context(tool=tool, rounds=1, second_look=False, review=True, without=("grounding",))
+        context = Context(tool=tool, max_attempts=1, second_opinion=False, review=True, disabled_checks=("grounding",))
         answers = graph.invoke(REQUEST, {"configurable": {"thread_id": KEY}}, context=context)["answers"]
         connection.commit()
-    with Store.open(tmp_path, {"plan": PLAN, "rounds": 1}) as store:
+    with Store.open(tmp_path, {"plan": PLAN, "max_attempts": 1}) as store:
         store.enter([Input(0, "a.png", None, KEY)])
         fields = [Field(KEY, i, a["name"], dict(a), True) for i, a in enumerate(answers)]
         store.put(DocumentResult(KEY, "done", "failed", sha256=DOCUMENT.sha256, pages=1), fields)

@@ -13,9 +13,10 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 from PIL import Image, ImageDraw
 
+from graphs.context import Context
 from graphs.documents import build_documents
-from graphs.plan import Constraint, Plan, PlannedQuestion
-from graphs.state import Answer, Context
+from graphs.planning.plan import Constraint, Plan, PlannedQuestion
+from graphs.state import Answer
 from graphs.testing import ScriptedChatModel, call_tool
 from graphs.workflow import build_workflow, make_graph
 from layoutllm_tool.cot import LayoutCoT
@@ -39,22 +40,22 @@ graph TD;
 	approve(approve)
 	dispatch(dispatch)
 	question(question)
-	settle(settle)
+	reconcile(reconcile)
 	review(review)
 	finish(finish)
 	__end__([<p>__end__</p>]):::last
 	__start__ --> plan;
 	approve --> dispatch;
 	dispatch -.-> question;
-	dispatch -.-> settle;
+	dispatch -.-> reconcile;
 	plan -.-> approve;
 	plan -.-> dispatch;
 	question --> dispatch;
+	reconcile -.-> finish;
+	reconcile -.-> question;
+	reconcile -.-> review;
 	review -.-> dispatch;
 	review -.-> question;
-	settle -.-> finish;
-	settle -.-> question;
-	settle -.-> review;
 	finish --> __end__;
 	classDef default fill:#f2f0ff,line-height:1.2
 	classDef first fill-opacity:0
@@ -195,7 +196,7 @@ def test_the_papers_case_is_mended_at_step_two_without_a_language_model() -> Non
 
 def test_the_same_by_a_persons_box() -> None:
     graph = build_workflow().compile(checkpointer=InMemorySaver())
-    ctx = context(document=VENDORS, rounds=1, review=True, second_look=False)
+    ctx = context(document=VENDORS, max_attempts=1, review=True, second_opinion=False)
     waiting = graph.invoke(request("What is the vendor at the bottom left?"), THREAD, context=ctx)
     (interrupt,) = waiting["__interrupt__"]
     assert interrupt.value["answer"] == "Acme GmbH" and interrupt.value["reasons"]
@@ -216,7 +217,7 @@ def test_the_same_by_a_persons_box() -> None:
 )
 def test_a_person_accepts_or_writes(reply: Any, answer: str | None, verdict: str) -> None:
     graph = build_workflow().compile(checkpointer=InMemorySaver())
-    ctx = context(document=VENDORS, rounds=1, review=True, second_look=False)
+    ctx = context(document=VENDORS, max_attempts=1, review=True, second_opinion=False)
     waiting = graph.invoke(request("What is the vendor at the bottom left?"), THREAD, context=ctx)
     state = graph.invoke(Command(resume={waiting["__interrupt__"][0].id: reply}), THREAD, context=ctx)
     assert [(a["answer"], a["verdict"], a["by"]) for a in state["answers"]] == [(answer, verdict, "person")]
@@ -225,7 +226,7 @@ def test_a_person_accepts_or_writes(reply: Any, answer: str | None, verdict: str
 def test_what_nobody_mends_comes_back_marked() -> None:
     state = make_graph().invoke(
         request("What is the vendor at the bottom left?"),
-        context=context(document=VENDORS, rounds=1, second_look=False),
+        context=context(document=VENDORS, max_attempts=1, second_opinion=False),
     )
     found = state["answers"][0]
     assert found["verdict"] == "max_iterations_reached" and found["reasons"]
@@ -233,7 +234,7 @@ def test_what_nobody_mends_comes_back_marked() -> None:
 
 def test_several_wait_for_a_person_together() -> None:
     graph = build_workflow().compile(checkpointer=InMemorySaver())
-    ctx = context(document=VENDORS, rounds=1, review=True, second_look=False)
+    ctx = context(document=VENDORS, max_attempts=1, review=True, second_opinion=False)
     asked = request("What is the vendor at the bottom left?", "What is the vendor at the bottom?")
     waiting = graph.invoke(asked, THREAD, context=ctx)["__interrupt__"]
     replies = {one.id: {"answer": one.value["name"]} for one in waiting}
@@ -299,7 +300,7 @@ def test_items_are_the_column_that_adds_up() -> None:
     receipt = document_from_text(
         "Tea       2.00\nBread     3.50\nSubtotal  5.50\nTax       0.33\nTotal     5.83", name="invoice.pdf"
     )
-    items = PlannedQuestion(name="items", text="What are the item amounts?", type="money", many=True)
+    items = PlannedQuestion(name="items", text="What are the item amounts?", type="money", is_list=True)
     asked = plan(items, *SUMS[1:], constraints=[Constraint(kind="sum", terms=["items", "tax"], total="total")])
     state = make_graph().invoke(asked, context=context(document=receipt))
     assert plain(state["answers"]) == ["2.00; 3.50", "0.33", "5.83"]
@@ -329,8 +330,10 @@ def test_the_critic_prefers_what_two_readers_agree_on() -> None:
     document = document_from_text(page, name="invoice.pdf")
     asked = plan(PlannedQuestion(name="total", text="What is the total?"))
     reader = _Shortsighted()
-    without = make_graph().invoke(asked, context=context(reader=reader, document=document, rounds=1, second_look=False))
-    state = make_graph().invoke(asked, context=context(reader=reader, document=document, rounds=1))
+    without = make_graph().invoke(
+        asked, context=context(reader=reader, document=document, max_attempts=1, second_opinion=False)
+    )
+    state = make_graph().invoke(asked, context=context(reader=reader, document=document, max_attempts=1))
     assert plain(without["answers"]) == ["42"] and without["answers"][0]["verdict"] != "satisfied"
     assert plain(state["answers"]) == ["12.50"]
     assert state["answers"][0]["calls"] == 3
@@ -388,7 +391,7 @@ def test_langgraph_json_names_a_factory() -> None:
         graph = getattr(module, name)()
         assert graph.checkpointer is None
         assert set(graph.get_input_jsonschema()["properties"]) == {"document", "task", "page"}
-        settable = {"rounds", "without", "second_look", "approve", "review"}
+        settable = {"max_attempts", "disabled_checks", "second_opinion", "approve", "review"}
         assert set(graph.get_context_jsonschema()["properties"]) == settable  # a server drops what is not among them
 
 
@@ -416,7 +419,9 @@ async def test_several_documents_side_by_side() -> None:
 
 def test_people_are_asked_about_several_documents_together() -> None:
     known = {"one.pdf": VENDORS, "two.pdf": VENDORS}
-    ctx = Context(LayoutLLMTool(reader=FakeReader(), documents=known), rounds=1, review=True, second_look=False)
+    ctx = Context(
+        LayoutLLMTool(reader=FakeReader(), documents=known), max_attempts=1, review=True, second_opinion=False
+    )
     graph = build_documents().compile(checkpointer=InMemorySaver())
     asked: Any = {"documents": ["one.pdf", "two.pdf"], "task": ["What is the vendor at the bottom left?"]}
     waiting = graph.invoke(asked, THREAD, context=ctx)["__interrupt__"]
@@ -433,7 +438,7 @@ def two_pages(tmp_path: Path) -> Context:
     first = "".join(text(f"{k}:", 72, 700 - 60 * n) + text(v, 300, 700 - 60 * n) for n, (k, v) in enumerate(rows))
     second = text("Tax:", 72, 700) + text("1.00", 300, 700) + text("Total:", 72, 640) + text("7.00", 300, 640)
     (tmp_path / "invoice.pdf").write_bytes(make_pdf(first, second))
-    return Context(LayoutLLMTool(reader=FakeReader(), access=Access(roots=(tmp_path,))), second_look=False)
+    return Context(LayoutLLMTool(reader=FakeReader(), access=Access(roots=(tmp_path,))), second_opinion=False)
 
 
 def test_a_sum_over_several_pages_is_settled(two_pages: Context, tmp_path: Path) -> None:
@@ -445,7 +450,7 @@ def test_a_sum_over_several_pages_is_settled(two_pages: Context, tmp_path: Path)
 
 
 def test_a_column_on_another_page_than_its_total(two_pages: Context, tmp_path: Path) -> None:
-    items = PlannedQuestion(name="items", text="What is the Tea?", type="money", many=True, page=1)
+    items = PlannedQuestion(name="items", text="What is the Tea?", type="money", is_list=True, page=1)
     total = SUMS[2].model_copy(update={"page": 2})
     asked = plan(items, total, constraints=[Constraint(kind="sum", terms=["items"], total="total")])
     state = make_graph().invoke(asked | {"document": str(tmp_path / "invoice.pdf")}, context=two_pages)
@@ -476,6 +481,6 @@ def test_every_call_counts() -> None:
     receipt = document_from_text("Subtotal  5.00\nTax       1.00\nTotal     7.00\nTotal due  6.00", name="invoice.pdf")
     reader = FakeReader()
     state = make_graph().invoke(
-        plan(*SUMS, constraints=ADDS_UP), context=context(reader=reader, document=receipt, second_look=False)
+        plan(*SUMS, constraints=ADDS_UP), context=context(reader=reader, document=receipt, second_opinion=False)
     )
     assert sum(answer["calls"] for answer in state["answers"]) == len(reader.calls) > 3

@@ -135,7 +135,7 @@ def reviewed(tmp_path: Path) -> Path:
     for number in range(3):
         (source / f"{number:03}.pdf").write_bytes(invoice(number))
     reader = FakeReader()
-    settings = Settings.of(["vendor", "total"], model=reader_identity(reader), rounds=1, second_look=False)
+    settings = Settings.of(["vendor", "total"], model=reader_identity(reader), max_attempts=1, second_opinion=False)
     with Batch(batch_inputs(str(source)), out, settings) as made:
         made.run(here(reader, settings))
     replies: list[tuple[str, str, dict[str, Any]]] = [

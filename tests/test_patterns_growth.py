@@ -10,15 +10,19 @@ from typing import Any, get_args
 
 import pytest
 
-from graphs.checks.values import amounts, dates
-from graphs.reflection import Attempt, Finding
-from graphs.reflector import areflect
+from graphs.context import Context
+from graphs.reflection.checks import CHECKS
+from graphs.reflection.checks.context import CheckInput
+from graphs.reflection.checks.values import amounts, dates
+from graphs.reflection.types import Finding
+from graphs.workflow import make_graph
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.documents.spatial import contains, spatial_words
 from layoutllm_tool.documents.values import amount, spans, spans_of
 from layoutllm_tool.readers.lookup import _TYPES
-from tests.graph_attempts import attempt
+from layoutllm_tool.testing import FakeReader, document_from_text
+from layoutllm_tool.tool import LayoutLLMTool
 
 UNITS = (" ", "a", "9", ",000", ".", "a@", "a.", "1 ", "1-", "9.99 ", "(", "A ", "A.", "jan ", "1 jan ", "RM ", "at the top ", "a@a.", "99", "$", "'", "/")  # fmt: skip
 
@@ -68,12 +72,16 @@ def test_what_is_bounded_is_still_found() -> None:
     assert looked_up("email")("a@b@c.d") and not looked_up("email")("a@b")
 
 
-async def test_checks_leave_the_event_loop_alone() -> None:
+async def test_checks_leave_the_event_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[threading.Thread] = []
 
-    def noted(_: Attempt) -> list[Finding]:
+    def noted(_: CheckInput) -> list[Finding]:
         threads.append(threading.current_thread())
         return []
 
-    reflection: Any = await areflect(attempt("Total: 12.50", "12.50"), checks=[noted])
-    assert reflection.verdict == "satisfied" and threads != [threading.current_thread()]
+    monkeypatch.setitem(CHECKS, "noted", noted)
+    document = document_from_text("Total: 12.50", name="a.pdf")
+    context = Context(LayoutLLMTool(reader=FakeReader(), documents={"a.pdf": document}))
+    state: Any = await make_graph().ainvoke({"document": "a.pdf", "task": ["What is the total?"]}, context=context)
+    assert state["answers"][0]["verdict"] == "satisfied"
+    assert threads and threading.current_thread() not in threads

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from graphs.state import Context
+from graphs.context import Context
 from graphs.workflow import make_graph
 from layoutllm_tool import LayoutLLMTool, errors
 from layoutllm_tool.cot import Correction

@@ -24,7 +24,7 @@ from layoutllm_tool.testing import FakeReader
 from tests.batch_pages import invoice
 
 TASK = "What is the vendor? What is the total?"
-SETTINGS = Settings.of(TASK, model={"reader": "fake"}, rounds=1, second_look=False)
+SETTINGS = Settings.of(TASK, model={"reader": "fake"}, max_attempts=1, second_opinion=False)
 
 
 class Judging(ReaderAround):

@@ -134,7 +134,7 @@ def batch(tmp_path: Path) -> Path:
     for number in range(4):
         (source / f"{number:03}.pdf").write_bytes(invoice(number))
     reader = FakeReader()
-    settings = Settings.of(["vendor", "total"], model=reader_identity(reader), rounds=1, second_look=False)
+    settings = Settings.of(["vendor", "total"], model=reader_identity(reader), max_attempts=1, second_opinion=False)
     with Batch(batch_inputs(str(source)), out, settings) as made:
         made.run(here(reader, settings))
     say(out, "001.pdf", "vendor", {"answer": "Zeta"})

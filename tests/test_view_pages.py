@@ -30,7 +30,7 @@ from layoutllm_tool.review_app.pages import Pages
 from layoutllm_tool.testing import FakeOCR, FakeReader
 from tests.pdfs import make_pdf, text
 
-SETTINGS = Settings.of("What is the total?", model={"reader": "fake"}, rounds=1, second_look=False)
+SETTINGS = Settings.of("What is the total?", model={"reader": "fake"}, max_attempts=1, second_opinion=False)
 SIZE = (600, 400)
 
 

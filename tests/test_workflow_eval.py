@@ -26,7 +26,7 @@ ITEMS = [
 
 
 def compared(**options: object) -> Comparison:
-    once = ask_workflow(FakeReader(), ITEMS, rounds=1, second_look=False)
+    once = ask_workflow(FakeReader(), ITEMS, max_attempts=1, second_opinion=False)
     flow = ask_workflow(FakeReader(), ITEMS, **options)  # type: ignore[arg-type]
     return Comparison(tuple(once), tuple(flow))
 

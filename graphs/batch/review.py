@@ -14,10 +14,12 @@ from typing import Any
 from langgraph.checkpoint.memory import InMemorySaver
 
 from graphs.batch.worker import OUTPUTS, fields_of
+from graphs.context import Context
 from graphs.question import build_question
+from graphs.reflection.types import Attempt, QuestionResult
 from graphs.review import ReviewDecision, decided
 from graphs.serde import DataSerializer, refusing_foreign
-from graphs.state import Attempted, Context, Found, Job, check_cot, check_state, cots_in, plan_in
+from graphs.state import QuestionInput, check_cot, check_state, question_input
 from graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import Field, Input, Store, worst
 from layoutllm_tool.cot import Area, Correction, Evidence, LayoutCoT
@@ -53,7 +55,9 @@ def review_field(
     # What is stored may name any file: the tool opens the batch's document and no other.
     tool = LayoutLLMTool(reader=known, documents={source.name: document}, access=Access(roots=()))
     settings = store.settings
-    context = Context(tool=tool, rounds=settings.get("rounds", 3), second_look=settings.get("second_look", True))
+    context = Context(
+        tool=tool, max_attempts=settings.get("max_attempts", 3), second_opinion=settings.get("second_opinion", True)
+    )
     state["found"][name] = _decided(state, name, decision, context, tool)
     values = _continued(state, context)
     fields = fields_of(key, values["answers"], values["found"])
@@ -91,15 +95,15 @@ def _state(store: Store, source: Input) -> dict[str, Any]:
     return state
 
 
-def _result_of(answer: Mapping[str, Any]) -> Found:
+def _result_of(answer: Mapping[str, Any]) -> QuestionResult:
     """The result of a field that was stored without one."""
     findings = [
         {"check": "batch", "step": "answer", "reason": reason, "correction": None, "weight": 1.0}
         for reason in answer["reasons"]
     ]
     reflection = {"verdict": answer["verdict"], "findings": findings, "correction": None}
-    tried = [Attempted(cot=answer["cot"], correction=None, reflection=reflection)] if answer["cot"] else []
-    return Found(
+    tried = [Attempt(cot=answer["cot"], correction=None, reflection=reflection)] if answer["cot"] else []
+    return QuestionResult(
         attempts=tried, best=0 if tried else None, verdict=answer["verdict"], error=answer["error"], by=answer["by"],
         calls=answer["calls"],
     )  # fmt: skip
@@ -110,14 +114,14 @@ def _result_of(answer: Mapping[str, Any]) -> Found:
 
 def _decided(
     state: Mapping[str, Any], name: str, decision: ReviewDecision, context: Context, tool: LayoutLLMTool
-) -> Found:
+) -> QuestionResult:
     """Where the question stands after the decision."""
-    job = _job(state, name)
+    job = QuestionInput(**{**question_input(state, name, final=True), "by": "person"})
     if decision.correction is None:
         found = decided(job, decision)
         return _placed(found, job, tool) if decision.answer is not None else found
-    asked = Job(**{**job, "correction": _correction(decision).to_json()})
-    read: Found = build_question().invoke(asked, context=context)["found"][name]
+    asked = QuestionInput(**{**job, "correction": _correction(decision).to_json()})
+    read: QuestionResult = build_question().invoke(asked, context=context)["found"][name]
     if read["error"]:
         raise CorrectionError(read["error"])
     return read
@@ -134,25 +138,10 @@ def _correction(decision: ReviewDecision) -> Correction:
     return Correction.from_json(data)
 
 
-def _job(state: Mapping[str, Any], name: str) -> Job:
-    plan = plan_in(state)
-    question, cots = plan.question(name), cots_in(state)
-    answers = {other: cot.answer for other, cot in cots.items() if cot.answer is not None}
-    constraints = [c for c in plan.constraints if name in c.names]
-    others = {n: cots[n].to_json() for c in constraints for n in c.names if n in cots and n != name}
-    mine = cots.get(name)
-    return Job(
-        document=state["document"], page=state.get("page"), name=name, question=question.model_dump(mode="json"),
-        text=mine.question if mine else question.filled(answers), others=others,
-        constraints=[c.model_dump(mode="json") for c in constraints], correction=None, by="person",
-        known=state["found"][name],
-    )  # fmt: skip
-
-
 # -- an answer by hand ---------------------------------------------------------------------------------------
 
 
-def _placed(found: Found, job: Job, tool: LayoutLLMTool) -> Found:
+def _placed(found: QuestionResult, job: QuestionInput, tool: LayoutLLMTool) -> QuestionResult:
     """Add the answer's place, where its words stand in one place only, or in the area that was looked at."""
     *before, last = found["attempts"]
     cot = LayoutCoT.from_json(last["cot"])
@@ -165,7 +154,7 @@ def _placed(found: Found, job: Job, tool: LayoutLLMTool) -> Found:
         return found
     lines = tuple(sorted({line for line, _ in one[0].words}))
     cot = replace(cot, evidence=tuple(one), areas=(Area(one[0].page, one[0].box, lines),))
-    return Found(**{**found, "attempts": [*before, Attempted(**{**last, "cot": cot.to_json()})]})
+    return QuestionResult(**{**found, "attempts": [*before, Attempt(**{**last, "cot": cot.to_json()})]})
 
 
 def _places(document: Document, text: str) -> list[Evidence]:

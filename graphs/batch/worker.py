@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass
 from dataclasses import field as default
 from typing import Any
 
-from graphs.plan import Plan
-from graphs.planner import plan_task
-from graphs.state import Answer, Context, Found, Request
+from graphs.context import Context
+from graphs.planning.plan import Plan
+from graphs.planning.planner import plan_task
+from graphs.reflection.types import QuestionResult
+from graphs.state import Answer, Request
 from graphs.workflow import build_workflow, needs_review
 from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import DocumentResult, Field, worst
@@ -39,8 +41,8 @@ class Settings:
     plan: dict[str, Any]
     model: Mapping[str, str]
     """Which reader: its class, and the hashes of its weights."""
-    rounds: int = 3
-    second_look: bool = True
+    max_attempts: int = 3
+    second_opinion: bool = True
     languages: tuple[str, ...] = ("eng",)
     version: str = ""
     """The package's: checks and planning differ between versions, so their answers are not mixed."""
@@ -131,7 +133,7 @@ class BatchWorker:
     def _answered(self, item: WorkItem, document: Document) -> dict[str, Any]:
         given = self._settings
         tool = LayoutLLMTool(reader=_InOrder(self._reader, given.plan, item.page), documents={item.name: document})
-        context = Context(tool=tool, rounds=given.rounds, second_look=given.second_look)
+        context = Context(tool=tool, max_attempts=given.max_attempts, second_opinion=given.second_opinion)
         request = Request(document=item.name, task=given.plan, page=item.page)
         values: dict[str, Any] = self._graph.invoke(
             request, {"max_concurrency": 1}, context=context, output_keys=OUTPUTS
@@ -151,7 +153,7 @@ class _InOrder(ReaderAround):
         super().__init__(reader)
         self._open: dict[int | None, list[str]] = {}
         for question in Plan.model_validate(plan).questions:
-            if not question.needs:
+            if not question.depends_on:
                 self._open.setdefault(question.page or page, []).append(question.text)
         self._known: dict[tuple[str, int | None, str], LayoutCoT] = {}
 
@@ -166,7 +168,7 @@ class _InOrder(ReaderAround):
         return known or super().ask(document, question, **options)
 
 
-def fields_of(key: str, answers: Iterable[Answer], found: Mapping[str, Found]) -> list[Field]:
+def fields_of(key: str, answers: Iterable[Answer], found: Mapping[str, QuestionResult]) -> list[Field]:
     """A run's answers as the store keeps them, each with its full result."""
     return [
         Field(key, position, a["name"], dict(a), needs_review(found[a["name"]]), dict(found[a["name"]]))

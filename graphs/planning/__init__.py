@@ -1,1 +1,1 @@
-"""What ``planner`` is made of: fields, phrases, checks and clauses of tasks in words; JSON Schemas. Nothing here calls a model."""
+"""Plans and how they are made: by rules from words and JSON Schemas, or by a chat model."""

@@ -1,4 +1,4 @@
-"""A task in words -> its clauses: sentences, list entries, and what is asked for apart from what is to be checked."""
+"""A task in words -> its clauses: sentences, list entries, what is asked for and what is to be checked."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from graphs.planning.words import PATTERNS, WORD_LISTS
+
 _BULLET = re.compile(r"\s*(?:[-*•\u2013·▪◦+]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _INLINE = re.compile(r"(?:(?<=\s)|(?<=^))\(?(\d{1,2})[.)]\s")
 _END = re.compile(r"[;\n]|(?<![.!?])[.!?]+(?=\s|$)")
-_SHORT_WORDS = "no nr inv ref tel e.g i.e p.o acct st qty amt vs co inc ltd mr mrs ms dr approx max min incl excl"
-_SHORTENED = frozenset(_SHORT_WORDS.split())
-AND_CHECK = re.compile(
-    r"(?:[,;]?\s+(?:and\s+|then\s+|also\s+|please\s+){0,3})(?=(?:double-)?check (?:that|whether|if|the|all|for|every)\b|verify\b|make sure\b|ensure\b"
-    r"|confirm (?:that|whether|if)\b|validate\b)",
-    re.IGNORECASE,
-)
-_AND_VERB = re.compile(r"[,;]?\s+(?:and|then|and then)\s+(?=(?:tell|give|get|extract|return|find|list|show|summari[sz]e|describe|explain|translate|classify|compare|calculate|compute|count)\s+(?:me|us|the|all|its|it)\b)", re.IGNORECASE)  # fmt: skip
-_ASIDE = re.compile(r",\s+(?=(?:optionally|optional|if (?:present|any|available|given|there|printed|stated))\b)", re.IGNORECASE)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +41,8 @@ def _sentences(line: str) -> Iterator[Clause]:
     for found in _END.finditer(line):
         said = line[start : found.start()].strip()
         last = said.rsplit(maxsplit=1)[-1].lower().lstrip("(") if said else ""
-        if found.group() == "." and (last in _SHORTENED or len(last) == 1) and line[found.end() :].strip():
+        shortened = last in WORD_LISTS["abbreviations"] or len(last) == 1
+        if found.group() == "." and shortened and line[found.end() :].strip():
             continue
         yield Clause(said, "?" in found.group())
         start = found.end()
@@ -57,5 +51,7 @@ def _sentences(line: str) -> Iterator[Clause]:
 
 def apart(clause: Clause) -> list[Clause]:
     """What is to be extracted, and what is to be checked."""
-    parts = (part for whole in AND_CHECK.split(_ASIDE.sub(" ", clause.text)) for part in _AND_VERB.split(whole))
-    return [replace(clause, text=part.strip()) for part in parts if part.strip()]
+    kept = PATTERNS["aside"].sub(" ", clause.text)
+    wholes = PATTERNS["and_check"].split(kept)
+    parts = [part.strip() for whole in wholes for part in PATTERNS["and_verb"].split(whole)]
+    return [replace(clause, text=part) for part in parts if part]

@@ -1,4 +1,4 @@
-"""Noun phrases of a task ("all the item amounts on page 2 (optional)"): their words, pages and marks. No grammar beyond that.
+"""Noun phrases and questions of a task ("all the item amounts on page 2 (optional)"): words, pages and marks.
 
 Every pattern here is anchored or made of plain words, so that a text of any kind is read in linear time.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from graphs.planning.fields import LONGEST_FIELD, known, one_line
+from graphs.planning.fields import LONGEST_FIELD, Asked, guess_type, known, one_line
+from graphs.planning.words import PATTERNS, WORD_LISTS
+from layoutllm_tool.cot import ExpectedType
 
 MOST_PAGES = 20
 """Of one phrase ("pages 1 to 20")."""
@@ -18,41 +20,24 @@ _LONGEST = 600
 MOST_WORDS = 5
 """Of a field's name that is taken as one without asking further."""
 _OPEN, _SHUT = "\ue000", "\ue001"
-_QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|(?<![\w'])'([^'\n]{1,200})'(?!\w)")
+_QUOTED = re.compile(
+    r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»"
+    r"|(?<![\w'])'([^'\n]{1,200})'(?!\w)"
+)
 _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
 
-DOC = r"(?:documents?|invoices?|receipts?|forms?|pages?|files?|images?|scans?|pdfs?|bills?|letters?|contracts?|reports?|papers?|statements?|pictures?|photos?)"
-_DET = r"(?:this|the|these|each|every|a|an|my|our|your|given|attached|scanned|following|whole)"
-_TRAILING = re.compile(rf"\s+(?:from|in|on|of|for)(?: {_DET}){{1,3}} {DOC}$", re.IGNORECASE)
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
-_NUMBER = r"[1-9]\d{0,3}"
-_PAGES = re.compile(rf"\bpages?\s({_NUMBER})(?:\s?(and|to|through|until|&|-|\u2013|,)\s?(?:page\s)?({_NUMBER}))?\b", re.IGNORECASE)  # fmt: skip
-_PAGE = re.compile(
-    rf"\(?\b(?:(?:for|from|on|of|in|at)\s)?(?:the\s)?(?:page\s({_NUMBER}(?:\+{_NUMBER})*)|({'|'.join(_ORDINALS)})\spage)\b\)?:?",
-    re.IGNORECASE,
-)
-_OPTIONAL = re.compile(r"[(,]?\s?\b(?:optionally|optional|if (?:present|any|available|given|there is one|there|printed|stated))\b\s?\)?", re.IGNORECASE)  # fmt: skip
-_FRONT = re.compile(
-    r"(?:the|a|an|its|their|his|her|our|my|this|that|also|then|and|both|finally|please|as well as)\s+", re.IGNORECASE
-)
-_ALL = re.compile(r"(?:all|every|each|all of|a list of|the list of)\s+", re.IGNORECASE)
-_PRINTED = re.compile(rf"^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$", re.IGNORECASE)  # fmt: skip
-_ODD_WORDS = """
-if when unless because that which who whose whom where while until using only not is are was were be been has have had should must can could
-will would may might it they them there than into with without between but so or do does did make sure how what why i we you he she him us me
-please about anything something everything nothing und oder der das den bitte et les des du aux y el los las del por
-"""
-_ODD = frozenset(_ODD_WORDS.split())
-"""Words that names of fields do without: with one of them, the phrase says more than a name."""
+_PRINTED = re.compile(rf"(?i)^(?:field |column |box |value of )?{_HELD.pattern}(?: fields?| columns?| box| values?)?$")
 _STRANGE = re.compile(r"[<>=\u0250-\u1fff\u2c00-\ud7ff]|\w{31}")
 """Not Latin script, or no words."""
-_TYPED = re.compile(
-    r"\s?\((?:string|str|text|number|integer|int|float|decimal|currency|boolean|date|[ymd][ymd/.\- ]{5,11})\)",
-    re.IGNORECASE,
-)
-"""How a programmer marks a field. Answers stay as they stand on the page."""
+LONGEST_QUESTION = 500
+"""Characters, as plans have it."""
+_STARTS: dict[str, ExpectedType] = {
+    "when": "date", "on what date": "date", "on which date": "date", "who": "name", "which company": "name",
+    "how much": "money", "how many": "number",
+}  # fmt: skip
+"""The type that the beginning of a question lets expect."""
 _NO_BRACES = str.maketrans("", "", "{}")
-_DOC = re.compile(rf"{DOC}$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +49,7 @@ class Phrase:
     pages: tuple[int, ...] = ()
     printed: bool = False
     """In quotes: the words stand on the page just so."""
-    many: bool = False
+    is_list: bool = False
     required: bool = True
 
     @property
@@ -74,7 +59,7 @@ class Phrase:
         plain = (
             0 < len(words) <= MOST_WORDS
             and len(self.words) <= LONGEST_FIELD
-            and _ODD.isdisjoint(words)
+            and WORD_LISTS["not_in_names"].isdisjoint(words)
             and not _STRANGE.search(self.words)
         )
         return self.printed or known(self.words) is not None or plain
@@ -82,10 +67,11 @@ class Phrase:
     @property
     def is_empty(self) -> bool:
         """Whether nothing in it could stand on a page: "it", "the document"."""
-        words = set(self.words.lower().split())
-        return not self.printed and (
-            words <= _ODD or not any(c.isalnum() for c in self.words) or bool(_DOC.match(self.words))
-        )
+        if self.printed:
+            return False
+        common = set(self.words.lower().split()) <= WORD_LISTS["not_in_names"]
+        says_nothing = common or not any(c.isalnum() for c in self.words)
+        return says_nothing or bool(PATTERNS["document"].match(self.words))
 
 
 def hold_quotes(text: str) -> tuple[str, list[str]]:
@@ -114,7 +100,7 @@ def held_in(text: str, held: Sequence[str]) -> list[str]:
 
 def join_pages(text: str) -> str:
     """ "pages 1 and 2" as "page 1+2", which lists don't split; ranges are written out."""
-    return _PAGES.sub(_joined, text)
+    return PATTERNS["pages"].sub(_joined, text)
 
 
 def _joined(found: re.Match[str]) -> str:
@@ -135,10 +121,10 @@ def take_pages(text: str) -> tuple[str, tuple[int, ...]]:
     """The text without the pages it names, and those."""
     pages = [
         page
-        for numbers, ordinal in _PAGE.findall(text)
+        for numbers, ordinal in PATTERNS["page"].findall(text)
         for page in (map(int, numbers.split("+")) if numbers else (_ORDINALS[ordinal.lower()],))
     ]
-    return " ".join(_PAGE.sub(" ", text).split()) if pages else text, tuple(dict.fromkeys(pages))
+    return " ".join(PATTERNS["page"].sub(" ", text).split()) if pages else text, tuple(dict.fromkeys(pages))
 
 
 def phrase(text: str, held: Sequence[str], *, edges: str = ",:;.!?") -> Phrase:
@@ -146,22 +132,59 @@ def phrase(text: str, held: Sequence[str], *, edges: str = ",:;.!?") -> Phrase:
     if len(text) > _LONGEST:
         return Phrase(one_line(text))
     text, pages = take_pages(" ".join(text.split()))
-    text, optional = _OPTIONAL.subn("", text)
-    text = _TYPED.sub("", text.translate(_NO_BRACES))
-    text, many = _fronted(_TRAILING.sub("", text.strip(f" {edges}")))
+    text, optional = PATTERNS["optional"].subn("", text)
+    text = PATTERNS["data_type"].sub("", text.translate(_NO_BRACES))
+    text, is_list = _fronted(PATTERNS["trailing_document"].sub("", text.strip(f" {edges}")))
     if printed := _PRINTED.match(text):
-        return Phrase(held[int(printed.group(1))], pages, printed=True, many=many, required=not optional)
-    words = one_line(_HELD.sub(lambda found: held[int(found.group(1))], text)).strip(f" {edges.replace('.', '')}")
+        words = held[int(printed.group(1))]
+        return Phrase(words, pages, printed=True, is_list=is_list, required=not optional)
+    words = one_line(_HELD.sub(lambda found: held[int(found.group(1))], text))
+    words = words.strip(f" {edges.replace('.', '')}")
     named = words if any(c.isalnum() for c in words) else ""
-    return Phrase(named, pages, many=many, required=not optional)
+    return Phrase(named, pages, is_list=is_list, required=not optional)
 
 
 def _fronted(text: str) -> tuple[str, bool]:
     """The text without articles and the like at its front, and whether it asks for all of something."""
-    many = False
-    while found := _FRONT.match(text) or _ALL.match(text):
+    is_list = False
+    while found := PATTERNS["front_word"].match(text) or PATTERNS["all_of"].match(text):
         if not text[found.end() :].strip() or known(text):
             break
-        many = many or bool(_ALL.match(text) and found.re is _ALL)
+        is_list = is_list or bool(PATTERNS["all_of"].match(text) and found.re is PATTERNS["all_of"])
         text = text[found.end() :]
-    return text, many
+    return text, is_list
+
+
+def ask_question(text: str) -> Asked:
+    """One question, word for word up to its 500th character, with its type and page."""
+    written = one_line(text)[:LONGEST_QUESTION].strip()
+    held_text, held = hold_quotes(written)
+    asked, pages = read_question(join_pages(held_text), written, held)
+    return replace(asked, page=pages[0] if len(pages) == 1 else None)
+
+
+def read_question(text: str, written: str, held: Sequence[str]) -> tuple[Asked, tuple[int, ...]]:
+    """The question and the pages that it names."""
+    named = phrase(PATTERNS["what_is"].sub("", text, count=1), held)
+    entry = known(named.words)
+    kind = entry.type if entry else _question_type(text, named)
+    if entry and entry.family == "items" and not re.search(r"amount|price|total", named.words):
+        kind = "text"
+    is_list = named.is_list or bool(entry and entry.is_list)
+    quoted = held_in(text, held)
+    name = quoted[0] if len(quoted) == 1 and PATTERNS["what_is"].match(text) else _short_name(named.words)
+    return Asked(name, written, kind, is_list=is_list), named.pages
+
+
+def _question_type(text: str, named: Phrase) -> ExpectedType:
+    lower = text.lower()
+    told = next((kind for start, kind in _STARTS.items() if lower.startswith(start)), None)
+    asks_for_field = PATTERNS["what_is"].match(text) and named.is_name
+    if told is None and (asks_for_field or lower.startswith("what's the")):
+        return guess_type(named.words)
+    return told or "text"
+
+
+def _short_name(words: str) -> str:
+    common = WORD_LISTS["not_in_short_names"]
+    return " ".join([word for word in words.split() if word.lower() not in common][:6])

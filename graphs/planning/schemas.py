@@ -1,9 +1,10 @@
 """JSON Schemas -> drafts of plans: one question for each value that the schema describes.
 
-Covered: objects (nested ones flattened: ``vendor_address``), strings, numbers, integers, booleans, ``enum`` and ``const``, arrays
-of values or of objects (a column for each field), ``required``, ``title``, ``description``, ``format``, nullable values, and
-``$ref`` within the schema. *Not* covered: free keys, tuples, arrays in arrays, alternatives of different shapes, and limits on
-values such as ``pattern``, which are left to whoever validates the result.
+Covered: objects (nested ones flattened: ``vendor_address``), strings, numbers, integers, booleans, ``enum``
+and ``const``, arrays of values or of objects (a column for each field), ``required``, ``title``,
+``description``, ``format``, nullable values, and ``$ref`` within the schema. *Not* covered: free keys,
+tuples, arrays in arrays, alternatives of different shapes, and limits on values such as ``pattern``, which
+are left to whoever validates the result.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphs.plan import MOST_QUESTIONS, NAME
 from graphs.planning.fields import COLUMN, LONGEST_FIELD, MEANT, Asked, Draft, ask, guess_type, known, one_line, slug
+from graphs.planning.plan import MOST_QUESTIONS, NAME
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.errors import PlanError
 
@@ -27,7 +28,10 @@ _LONGEST_REFERENCE = 500
 _SUPPORTED = (
     "Supported: objects with properties, string, number, integer, boolean, enum, arrays of these, and $ref to $defs."
 )
-_FORMATS: dict[str, ExpectedType] = {"date": "date", "date-time": "date", "email": "email", "idn-email": "email", "phone": "phone", "tel": "phone"}  # fmt: skip
+_FORMATS: dict[str, ExpectedType] = {
+    "date": "date", "date-time": "date", "email": "email", "idn-email": "email",
+    "phone": "phone", "tel": "phone",
+}  # fmt: skip
 _WORDS = ("title", "description")
 _SCALARS = ("string", "number", "integer", "boolean")
 
@@ -38,7 +42,7 @@ class _Place:
 
     path: tuple[str, ...] = ()
     required: bool = True
-    many: bool = False
+    is_list: bool = False
     depth: int = 0
 
     def __str__(self) -> str:
@@ -50,7 +54,7 @@ def is_schema(task: Mapping[str, Any]) -> bool:
 
 
 def draft_schema(schema: Mapping[str, Any]) -> Draft:
-    """One question for each value. PlanError where the schema says something that no question can be made of."""
+    """One question for each value. PlanError where no question can be made of a part."""
     draft = Draft()
     for item in _Walk(schema).values(schema, _Place()):
         draft.asked.append(item)
@@ -69,7 +73,8 @@ class _Walk:
     def values(self, schema: Any, at: _Place) -> Iterator[Asked]:
         self.seen += 1
         if self.seen > _MOST_NODES:
-            raise PlanError("the schema is too large.", hint=f"At most {_MOST_NODES} parts, references followed.")
+            hint = f"At most {_MOST_NODES} parts, references followed."
+            raise PlanError("the schema is too large.", hint=hint)
         schema, at = self._plain(schema, at)
         match _kind(schema, at):
             case "object":
@@ -90,17 +95,17 @@ class _Walk:
             if not isinstance(name, str) or not any(c.isalnum() for c in name) or len(name) > LONGEST_FIELD:
                 raise PlanError(f"{at} has a property whose name can't be asked for.", hint="Use words.")
             yield from self.values(
-                inner, _Place((*at.path, name), at.required and name in needed, at.many, at.depth + 1)
+                inner, _Place((*at.path, name), at.required and name in needed, at.is_list, at.depth + 1)
             )
 
     def _items(self, schema: Mapping[str, Any], at: _Place) -> Iterator[Asked]:
-        if at.many:
+        if at.is_list:
             raise PlanError(f"{at} is an array within an array.", hint=_SUPPORTED)
         if "prefixItems" in schema or isinstance(schema.get("items"), list):
             raise PlanError(f"{at} is a tuple.", hint=_SUPPORTED)
         if not at.path:
             raise PlanError("the schema describes no object but an array.", hint=_SUPPORTED)
-        within = replace(at, many=True, depth=at.depth + 1)
+        within = replace(at, is_list=True, depth=at.depth + 1)
         said = _own_words(schema)
         inner, within = self._plain(schema.get("items", {"type": "string"}), within)
         yield from self.values(inner if _kind(inner, within) == "object" else {**inner, **said}, within)
@@ -114,25 +119,30 @@ class _Walk:
             options = [schema[key] for key in ("anyOf", "oneOf", "allOf") if key in schema]
             if "$ref" in schema:
                 referred = self._referred(schema["$ref"], at)
-                kind = {key: value for key, value in referred.items() if key not in _WORDS}  # they speak of a type
+                kind = {key: value for key, value in referred.items() if key not in _WORDS}
                 schema = {**kind, **said}
             elif options:
                 chosen, nullable = _chosen(options, at)
                 schema, at = {**chosen, **said}, replace(at, required=at.required and not nullable)
             else:
                 return schema, replace(at, depth=depth)
-        raise PlanError(f"{at} nests deeper than {DEEPEST} levels, or refers to itself.", hint="Flatten the schema.")
+        reason = f"{at} nests deeper than {DEEPEST} levels, or refers to itself."
+        raise PlanError(reason, hint="Flatten the schema.")
 
     def _referred(self, reference: Any, at: _Place) -> Mapping[str, Any]:
         found: Any = self.root
         if reference == "#":
             return self.root
-        if not isinstance(reference, str) or not reference.startswith("#/") or len(reference) > _LONGEST_REFERENCE:
-            raise PlanError(f"{at} refers to another document.", hint='Only references such as "#/$defs/Address" are followed.')  # fmt: skip
+        local = isinstance(reference, str) and reference.startswith("#/")
+        if not local or len(reference) > _LONGEST_REFERENCE:
+            hint = 'Only references such as "#/$defs/Address" are followed.'
+            raise PlanError(f"{at} refers to another document.", hint=hint)
         for step in reference[2:].split("/"):
-            found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+            name = step.replace("~1", "/").replace("~0", "~")
+            found = found.get(name) if isinstance(found, Mapping) else None
         if not isinstance(found, Mapping):
-            raise PlanError(f"{at} refers to {one_line(reference)[:80]!r}, which the schema lacks.", hint=_SUPPORTED)
+            missing = one_line(reference)[:80]
+            raise PlanError(f"{at} refers to {missing!r}, which the schema lacks.", hint=_SUPPORTED)
         return found
 
 
@@ -142,7 +152,8 @@ def _own_words(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _chosen(options: list[Any], at: _Place) -> tuple[Mapping[str, Any], bool]:
     given = options[0]
-    if len(options) > 1 or not isinstance(given, list) or not all(isinstance(option, Mapping) for option in given):
+    listed = isinstance(given, list) and all(isinstance(option, Mapping) for option in given)
+    if len(options) > 1 or not listed:
         raise PlanError(f"{at} combines schemas in a way that is not supported.", hint=_SUPPORTED)
     real = [option for option in given if option.get("type") != "null"]
     if len(real) == 1:
@@ -157,7 +168,8 @@ def _chosen(options: list[Any], at: _Place) -> tuple[Mapping[str, Any], bool]:
 def _kind(schema: Mapping[str, Any], at: _Place) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
-        kind = next((k for k in kind if k != "null"), None) if len([k for k in kind if k != "null"]) == 1 else "?"
+        kinds = [k for k in kind if k != "null"]
+        kind = kinds[0] if len(kinds) == 1 else "?"
     if kind is None:
         kind = "object" if "properties" in schema else "array" if "items" in schema else "string"
     if kind not in ("object", "array", *_SCALARS):
@@ -174,7 +186,7 @@ def _value(schema: Mapping[str, Any], kind: str, at: _Place) -> Asked:
         words,
         text,
         "text" if choices else _type(schema, kind, words, at),
-        many=at.many,
+        is_list=at.is_list,
         required=at.required and not nullable,
         choices=choices,
         name=_name(at.path),
@@ -192,7 +204,7 @@ def _type(schema: Mapping[str, Any], kind: str, words: str, at: _Place) -> Expec
 
 
 def _wording(schema: Mapping[str, Any], at: _Place) -> tuple[str, str]:
-    """The field's words, and its question: the description is what says most, a title next, then the names."""
+    """The field's words and its question: from the description, else a title, else the names."""
     names = [_spaced(name) for name in at.path]
     title, told = _said(schema, "title"), _said(schema, "description").rstrip(".")
     made = title.replace(" ", "").lower() == at.path[-1].replace("_", "").lower()  # by pydantic, of the name
@@ -202,8 +214,8 @@ def _wording(schema: Mapping[str, Any], at: _Place) -> tuple[str, str]:
     if told.endswith("?"):
         return words, told[:_LONGEST_HINT]
     if told and len(told.split()) <= 8 and len(told) <= LONGEST_FIELD and not inside:
-        return words, (COLUMN if at.many else MEANT).format(told.replace('"', "'"))
-    asked = ask(words, many=at.many).text
+        return words, (COLUMN if at.is_list else MEANT).format(told.replace('"', "'"))
+    asked = ask(words, is_list=at.is_list).text
     return words, f"{asked} ({told[:_LONGEST_HINT]})" if told else asked
 
 
@@ -217,8 +229,10 @@ def _choices(schema: Mapping[str, Any], kind: str, at: _Place) -> tuple[tuple[st
     if kind == "boolean":
         return ("yes", "no"), False
     given = schema.get("enum", [schema["const"]] if "const" in schema else [])
-    if not isinstance(given, list) or len(given) > _MOST_CHOICES or not all(isinstance(v, str | int | float | None) for v in given):  # fmt: skip
-        raise PlanError(f"{at} lists values that can't be offered.", hint=f"At most {_MOST_CHOICES} texts or numbers.")
+    plain = isinstance(given, list) and all(isinstance(value, str | int | float | None) for value in given)
+    if not plain or len(given) > _MOST_CHOICES:
+        hint = f"At most {_MOST_CHOICES} texts or numbers."
+        raise PlanError(f"{at} lists values that can't be offered.", hint=hint)
     return tuple(dict.fromkeys(one_line(str(v)[:200]) for v in given if v is not None)), None in given
 
 

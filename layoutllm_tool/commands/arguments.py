@@ -61,7 +61,7 @@ def add_task(parser: argparse.ArgumentParser) -> None:
 
 
 def task_of(options: argparse.Namespace) -> Any:
-    """What ``graphs.planner`` plans. PlanError where the schema's file holds none."""
+    """What ``graphs.planning.planner`` plans. PlanError where the schema's file holds none."""
     if options.schema is None:
         return options.task
     try:

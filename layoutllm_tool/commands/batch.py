@@ -61,7 +61,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--rounds", type=from_one, default=3, metavar="N", help="most attempts at a question (default: 3)"
     )
-    parser.add_argument("--no-second-look", action="store_true", help="don't read doubtful answers again from a crop")
+    parser.add_argument(
+        "--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop"
+    )
     add_places(parser, default="the list's folder, or the folder itself")
     add_languages(parser)
     parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
@@ -145,8 +147,8 @@ def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
     from layoutllm_tool.registry import package_version
 
     return Settings.of(
-        task_of(options), model=reader_identity(reader) if reader else _model(options.weights), rounds=options.rounds,
-        second_look=not options.no_second_look, languages=options.lang, version=package_version(),
+        task_of(options), model=reader_identity(reader) if reader else _model(options.weights), max_attempts=options.rounds,
+        second_opinion=not options.no_second_opinion, languages=options.lang, version=package_version(),
     )  # fmt: skip
 
 

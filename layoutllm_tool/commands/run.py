@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """0 where every answer is satisfied or a person's, else 3: something stays doubtful. LayoutLLMError."""
     task = task_of(options)
     if options.plan:
-        from graphs.planner import plan_task, render
+        from graphs.planning.planner import plan_task, render
 
         sys.stdout.write(f"{render(plan_task(task).plan)}\n")
         return 0
@@ -75,8 +75,9 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
 
 def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) -> Outcome:
+    from graphs.context import Context
     from graphs.runs import carry_out, checkpoints, thread_of
-    from graphs.state import Context, Request
+    from graphs.state import Request
     from graphs.workflow import build_workflow
     from layoutllm_tool.commands.live import Watch
     from layoutllm_tool.documents import Access
@@ -87,7 +88,7 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     # The checkpoints may be anybody's: a run that goes on with them opens nothing else, whatever they name.
     tool = LayoutLLMTool(reader=reader, access=Access(roots=()), documents={options.file: document})
     request = Request(document=options.file, task=task, page=options.page)
-    context = Context(tool=tool, rounds=1 if options.once else options.rounds, review=options.review)
+    context = Context(tool=tool, max_attempts=1 if options.once else options.rounds, review=options.review)
     with checkpoints(options.checkpoints or _default_place()) as saver:
         graph = build_workflow().compile(checkpointer=saver)
         with Watch(enabled=not options.json) as watch:

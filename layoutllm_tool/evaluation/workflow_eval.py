@@ -1,7 +1,7 @@
 """Compare the workflow with a single call: what its checks correct, spoil and flag, and what that costs.
 
 The same questions go through the graph twice: with one attempt each, and with the whole workflow (no language
-model in either). ``without`` leaves checks out, to measure what each of them is worth.
+model in either). ``disabled_checks`` leaves checks out, to measure what each of them is worth.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from layoutllm_tool.evaluation.run import Item, Tick
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
-    from graphs.plan import Plan
+    from graphs.planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ def ask_workflow(
     reader: Reader,
     items: Iterable[Item],
     *,
-    rounds: int = 3,
-    second_look: bool = True,
-    without: Collection[str] = (),
+    max_attempts: int = 3,
+    second_opinion: bool = True,
+    disabled_checks: Collection[str] = (),
     tick: Tick | None = None,
 ) -> list[WorkflowAnswer]:
     """Ask every question through the workflow. LayoutLLMError where a document can't be loaded."""
-    from graphs.state import Context
+    from graphs.context import Context
     from graphs.workflow import make_graph
     from layoutllm_tool.tool import LayoutLLMTool
 
@@ -66,7 +66,12 @@ def ask_workflow(
     for item in items:
         document = item.load(reader)
         tool = LayoutLLMTool(reader=reader, documents={"document": document})
-        context = Context(tool=tool, rounds=rounds, second_look=second_look, without=tuple(without))
+        context = Context(
+            tool=tool,
+            max_attempts=max_attempts,
+            second_opinion=second_opinion,
+            disabled_checks=tuple(disabled_checks),
+        )
         begun = time.perf_counter()
         task = _plan(item.questions).model_dump(mode="json")
         state = graph.invoke({"document": "document", "task": task}, context=context)
@@ -80,8 +85,8 @@ def ask_workflow(
 
 def _plan(questions: Sequence[Question]) -> Plan:
     """The questions as they stand; their types are guessed from their words, as for any user's question."""
-    from graphs.plan import Plan
-    from graphs.planner import question_of
+    from graphs.planning.plan import Plan
+    from graphs.planning.planner import question_of
 
     found = [question_of(question.text) for question in questions]
     return Plan(questions=[q.model_copy(update={"name": f"q{n}"}) for n, q in enumerate(found, start=1)])

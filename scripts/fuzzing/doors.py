@@ -104,7 +104,7 @@ def _batch(data: bytes, door: str) -> Outcome:
     from layoutllm_tool.batch.inputs import batch_inputs
     from layoutllm_tool.batch.tables import write_tables
 
-    settings = Settings.of(["vendor"], model={"reader": "fake"}, rounds=1, second_look=False)
+    settings = Settings.of(["vendor"], model={"reader": "fake"}, max_attempts=1, second_opinion=False)
     with tempfile.TemporaryDirectory(dir=folder()) as name:
         source, out = Path(name) / "in", Path(name) / "out"
         source.mkdir()
@@ -153,7 +153,7 @@ def _is_list(data: bytes, door: str) -> bool:
 
 
 def _task(data: bytes) -> Outcome:
-    from graphs.planner import plan_task, render
+    from graphs.planning.planner import plan_task, render
 
     planned = plan_task(json.loads(data))
     _printable(render(planned.plan))
@@ -163,7 +163,7 @@ def _task(data: bytes) -> Outcome:
 
 def _model(data: bytes) -> Outcome:
     """A chat model's plan for a task that rules don't understand: it is taken, or the rules' is."""
-    from graphs.planner import plan_task, render
+    from graphs.planning.planner import plan_task, render
     from graphs.testing import ScriptedChatModel, call_tool
 
     said = json.loads(data)
@@ -180,7 +180,8 @@ def _printable(shown: str) -> None:
 
 def _carried_out(plan: Any) -> None:
     """Small plans, over a page that answers some of it."""
-    from graphs.state import Context, Request
+    from graphs.context import Context
+    from graphs.state import Request
     from graphs.workflow import build_workflow
     from layoutllm_tool import LayoutLLMTool
 
@@ -189,7 +190,7 @@ def _carried_out(plan: Any) -> None:
     page = document_from_text("Vendor:  Shop\nTotal:  12.50\nDate:  2 May 2024\nItems  4.00\n       8.50")
     tool = LayoutLLMTool(reader=FakeReader(), documents={"page": page})
     request = Request(document="page", task=plan.model_dump(mode="json"))
-    context = Context(tool=tool, rounds=2, second_look=False)
+    context = Context(tool=tool, max_attempts=2, second_opinion=False)
     json.dumps(build_workflow().compile().invoke(request, context=context)["answers"])
 
 

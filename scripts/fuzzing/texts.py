@@ -214,7 +214,7 @@ _PLAN = {
         {"name": "total", "text": "What is the total?", "type": "money", "page": 1},
         {"name": "net", "text": "What is the net sum?", "required": False},
         {"name": "who", "text": "Who wrote {total}?", "choices": ["A", "B"]},
-        {"name": "items", "text": "All amounts?", "many": True},
+        {"name": "items", "text": "All amounts?", "is_list": True},
     ],
     "constraints": [
         {"kind": "sum", "terms": ["items"], "total": "total"},

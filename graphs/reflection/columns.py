@@ -1,15 +1,16 @@
-"""A question for many values ("the items' amounts"): the reader points at one place, the page's own columns give the rest. Pure."""
+"""Answers to list questions: the reader points at one place, the page's columns give the rest. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from graphs.checks.values import amounts
-from graphs.plan import SEPARATOR, Constraint, PlannedQuestion
+from graphs.planning.plan import SEPARATOR, PlannedQuestion
+from graphs.reflection.checks.context import CheckInput
+from graphs.reflection.checks.values import amounts
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT
-from layoutllm_tool.documents.geometry import Box, Document, Page
+from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.documents.tables import addends, box_of, cells_under, column, table
 from layoutllm_tool.documents.values import amount, spans_of
 
@@ -17,38 +18,33 @@ Cell = tuple[tuple[int, int], ...]
 """(line, word) indices."""
 
 
-def column_of(
-    question: PlannedQuestion,
-    cot: LayoutCoT,
-    document: Document,
-    *,
-    others: Mapping[str, LayoutCoT],
-    constraints: Sequence[Constraint],
-) -> LayoutCoT:
+def column_of(given: CheckInput) -> LayoutCoT:
     """The answer with all the values of its column, joined by "; ", each with its evidence.
 
-    Amounts that should add up to a known total are those of the total's column that do; where none do, all of it that other answers
-    did not take. Else the column of the table, or under the header, that the reader pointed at. Nothing found: ``cot`` as it is.
+    Amounts that should add up to a known total are those of the total's column that do; where none do, all of
+    it that other answers did not take. Else the column of the table, or under the header, that the reader
+    pointed at. Nothing found: ``cot`` as it is.
     """
-    pages = {page.number for page in document.pages}  # a question that names its page sees no other
-    for constraint in constraints:
+    cot, others = given.cot, given.others
+    pages = {page.number for page in given.document.pages}  # a question that names its page sees no other
+    for constraint in given.constraints:
         total = others.get(constraint.total or "")
-        if question.name in constraint.terms and total is not None and total.evidence and total.page in pages:
-            page = document.page(total.evidence[0].page)
+        named = given.question.name in constraint.terms
+        if named and total is not None and total.evidence and total.page in pages:
+            page = given.document.page(total.evidence[0].page)
             terms = [others[name] for name in constraint.terms if name in others]
             return _with(cot, page, _adding_up(page, total, terms, others.values()))
     if not cot.evidence:
         return cot
-    page = document.page(cot.evidence[0].page)
-    cells = [cell for cell in _beside(page, cot.evidence[0].words) if _fits(question, page, cell)]
+    page = given.document.page(cot.evidence[0].page)
+    cells = [cell for cell in _beside(page, cot.evidence[0].words) if _fits(given.question, page, cell)]
     return _with(cot, page, cells)
 
 
 def _adding_up(
     page: Page, total: LayoutCoT, terms: Collection[LayoutCoT], others: Iterable[LayoutCoT]
 ) -> Sequence[Cell]:
-    """Of the total's column the run that makes the sum hold beside the other terms, or the one amount that does; none: all that nobody
-    took."""
+    """The run of the total's column that makes the sum hold, or one amount; else all that is not taken."""
     words = total.evidence[0].words
     taken = {word for cot in others for e in cot.evidence if e.page == page.number for word in e.words}
     known = [value for cot in terms for value in amounts(cot.answer or "") or ()]

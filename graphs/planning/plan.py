@@ -1,7 +1,9 @@
-"""A document task as data: questions with expected types, pages and dependencies, and constraints between their answers.
+"""A document task as data: questions with types, pages and dependencies, and constraints between their
+answers.
 
-Plain JSON both ways (``model_dump(mode="json")``, ``Plan.model_validate``), so that a plan can be shown, edited by a person,
-checkpointed and made by a language model. Making plans is ``planner``, carrying them out ``workflow``.
+Plain JSON both ways (``model_dump(mode="json")``, ``Plan.model_validate``), so that a plan can be shown,
+edited by a person, checkpointed and made by a language model. ``planner`` makes plans, ``workflow`` runs
+them.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from layoutllm_tool.cot import ExpectedType
 
@@ -20,10 +22,13 @@ MOST_QUESTIONS = 200
 LAST_PAGE = 10_000
 """No document has more pages."""
 SEPARATOR = "; "
-"""Between the values of a question for many: its one answer is all of them."""
+"""Between the values of a list question: its one answer is all of them."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 Name = Annotated[str, Field(max_length=64)]
 _SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+ConstraintKind = Literal["sum", "equal", "ordered"]
 
 
 class PlannedQuestion(BaseModel):
@@ -32,13 +37,15 @@ class PlannedQuestion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=NAME, description="A short identifier, unique in the plan: 'invoice_number'.")
-    text: str = Field(min_length=1, max_length=500, description="The question about the document, in plain words.")
+    text: str = Field(min_length=1, max_length=500, description="The question, in plain words.")
     type: ExpectedType = Field(default="text", description="What the answer must look like.")
     page: int | None = Field(
         default=None, ge=1, le=LAST_PAGE, description="The page to look at, counting from 1. None: all pages."
     )
-    many: bool = Field(
-        default=False, description="True where the answer is a column of values, such as the items' amounts."
+    is_list: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("is_list", "many"),  # "many" in plans that were stored before
+        description="True where the answer is a column of values, such as the items' amounts.",
     )
     choices: list[Annotated[str, Field(max_length=500)]] = Field(
         default_factory=list, max_length=100, description="The only values allowed, if any."
@@ -46,7 +53,7 @@ class PlannedQuestion(BaseModel):
     required: bool = Field(default=True, description="False where the document may well not say.")
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def depends_on(self) -> tuple[str, ...]:
         """The questions whose answers stand in the text."""
         return tuple(dict.fromkeys(_SLOT.findall(self.text)))
 
@@ -58,13 +65,13 @@ class PlannedQuestion(BaseModel):
 class Constraint(BaseModel):
     """What must hold between answers.
 
-    ``sum``: the terms add up to the total, to the cent. ``equal``: all terms say the same. ``ordered``: dates or numbers, none
-    before the one that stands before it in ``terms``.
+    ``sum``: the terms add up to the total, to the cent. ``equal``: all terms say the same. ``ordered``: dates
+    or numbers, none before the one that stands before it in ``terms``.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["sum", "equal", "ordered"]
+    kind: ConstraintKind
     terms: list[Name] = Field(min_length=1, max_length=MOST_QUESTIONS, description="Names of questions.")
     total: Name | None = Field(
         default=None, description="For kind 'sum': the name of the question that the terms add up to."
@@ -102,23 +109,24 @@ class Plan(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         known = {question.name for question in self.questions}
-        used = {name for question in self.questions for name in question.needs}
+        used = {name for question in self.questions for name in question.depends_on}
         used |= {name for constraint in self.constraints for name in constraint.names}
         if unknown := sorted(used - known):
             raise ValueError(f"no question is called {', '.join(unknown)}; known: {', '.join(sorted(known))}")
         try:
-            self.waves()
+            self.stages()
         except CycleError as error:
-            raise ValueError(f"these questions wait for one another: {', '.join(map(str, error.args[1]))}") from None
+            circle = ", ".join(map(str, error.args[1]))
+            raise ValueError(f"these questions wait for one another: {circle}") from None
         return self
 
     def question(self, name: str) -> PlannedQuestion:
         """KeyError where there is none of that name."""
         return {question.name: question for question in self.questions}[name]
 
-    def waves(self) -> list[list[str]]:
-        """Names by when they can be asked: everything in a wave at once, each wave after the ones before it."""
-        order = TopologicalSorter({question.name: question.needs for question in self.questions})
+    def stages(self) -> list[list[str]]:
+        """Names by when they can be asked: a stage's questions at once, stage after stage."""
+        order = TopologicalSorter({question.name: question.depends_on for question in self.questions})
         order.prepare()
         found: list[list[str]] = []
         while order.is_active():

@@ -1,6 +1,6 @@
-"""A sum that does not hold, and one misread amount that would mend it: the words are read again, enlarged, and the sum decides.
+"""Reads the amounts of a sum that does not hold again, enlarged: one misread amount may explain it.
 
-Nothing is computed into an answer: what comes back was read from the page, in one of several ways of looking at the same words.
+Nothing is computed into an answer: what comes back was read from the page.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from graphs.plan import SEPARATOR, Constraint
+from graphs.planning.plan import SEPARATOR, Constraint
 from layoutllm_tool.cot import Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.values import amount
@@ -30,10 +30,11 @@ class _Place:
     """1 for what is added, -1 for the total."""
 
 
-def mend_sum(
+def reread_sum(
     constraint: Constraint, cots: Mapping[str, LayoutCoT], document: Document, *, engine: OCREngine | None = None
 ) -> tuple[str, LayoutCoT] | None:
-    """(name, the answer as read again) where exactly one other reading of one amount makes the sum hold; else None.
+    """(name, the answer as read again) where exactly one other reading of one amount makes the sum hold; else
+    None.
 
     Only what has evidence on a page with a picture can be read again. Blocks while text recognition works.
     """

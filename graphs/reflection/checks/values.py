@@ -1,6 +1,7 @@
 """Dates as answers spell them, columns of amounts, and how digits are misread. Pure, standard library only.
 
-A single amount is read by ``layoutllm_tool.documents.values``. Relative dates ("yesterday"), times and dates without a year are not read.
+A single amount is read by ``layoutllm_tool.documents.values``. Relative dates ("yesterday"), times and dates without a
+year are not read.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def to_the_cent(value: Decimal) -> Decimal:
 
 
 def dates(text: str) -> frozenset[date]:
-    """All days that the one date in the text may mean: two where day and month may be exchanged. Empty for none, or several dates."""
+    """All days that the one date in the text may mean, day and month exchanged. Empty: none or several."""
     if len(text) > LONGEST:
         return frozenset()
     plain = " ".join(unicodedata.normalize("NFKC", text).lower().split())
@@ -74,7 +75,8 @@ def _compact(text: str) -> list[set[date]]:
 def _named(text: str) -> list[set[date]]:
     spelt = [(year, month, number) for number, month, year in _DAY_FIRST.findall(text)]
     spelt = spelt or [(year, month, number) for month, number, year in _MONTH_FIRST.findall(text)]
-    return [{day} for year, month, number in spelt if (day := _day(year, str(_MONTHS.index(month) + 1), number))]
+    days = (_day(year, str(_MONTHS.index(month) + 1), number) for year, month, number in spelt)
+    return [{day} for day in days if day]
 
 
 def _day(year: str, month: str, number: str) -> date | None:
@@ -88,7 +90,7 @@ def _day(year: str, month: str, number: str) -> date | None:
 
 
 def misreading(read: Decimal, meant: Decimal) -> str:
-    """How one slip turns ``meant`` into what was read: "3 read as 8", "a lost decimal point"; "" where no single slip does."""
+    """How one slip turns ``meant`` into ``read``: "3 read as 8", "a lost decimal point"; else ""."""
     if to_the_cent(read) == to_the_cent(-meant) != 0:
         return "a lost minus"
     if meant and read in (meant * 100, meant * 10):
