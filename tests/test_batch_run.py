@@ -94,7 +94,7 @@ def test_again_does_nothing_and_other_settings_are_refused(tmp_path: Path) -> No
     first, _ = run(source, tmp_path / "out")
     again, tally = run(source, tmp_path / "out", workers=here(reader, SETTINGS))
     assert again == first and tally.answered == 0 and not reader.calls
-    with pytest.raises(StoreMismatch, match="rounds"):
+    with pytest.raises(StoreMismatch, match="max_attempts"):
         run(
             source,
             tmp_path / "out",

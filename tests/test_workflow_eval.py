@@ -42,7 +42,7 @@ def test_what_is_mended_and_what_it_costs() -> None:
 
 
 def test_without_the_check_that_sees_it_nothing_is_mended() -> None:
-    found = compared(without=("spatial",))
+    found = compared(disabled_checks=("spatial",))
     assert found.changed(False, True) == 0
 
 
@@ -52,7 +52,7 @@ def test_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
     found = compared()
     console = Console(width=120)
     console.print(report.workflow_table(found))
-    console.print(report.checks_table({"all": found, "spatial": compared(without=("spatial",))}))
+    console.print(report.checks_table({"all": found, "spatial": compared(disabled_checks=("spatial",))}))
     said = capsys.readouterr().out
     assert "1 of 1" in said and "0 of 1" in said and "spatial" in said
 

@@ -59,7 +59,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )  # fmt: skip
     parser.add_argument("--retry-failed", action="store_true", help="do again what failed, and nothing else")
     parser.add_argument(
-        "--rounds", type=from_one, default=3, metavar="N", help="most attempts at a question (default: 3)"
+        "--max-attempts", type=from_one, default=3, metavar="N", help="most attempts at a question (default: 3)"
     )
     parser.add_argument(
         "--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop"
@@ -147,7 +147,7 @@ def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
     from layoutllm_tool.registry import package_version
 
     return Settings.of(
-        task_of(options), model=reader_identity(reader) if reader else _model(options.weights), max_attempts=options.rounds,
+        task_of(options), model=reader_identity(reader) if reader else _model(options.weights), max_attempts=options.max_attempts,
         second_opinion=not options.no_second_opinion, languages=options.lang, version=package_version(),
     )  # fmt: skip
 

@@ -45,7 +45,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     parser.add_argument("--plan", action="store_true", help="show the plan and stop")
     parser.add_argument("--review", action="store_true", help="decide on doubtful answers here, in the terminal")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="most attempts at a question (default: 3)")
+    parser.add_argument("--max-attempts", type=int, default=3, metavar="N", help="most attempts at a question (default: 3)")
     parser.add_argument("--once", action="store_true", help="ask once and check, mend nothing")
     parser.add_argument(
         "--checkpoints", metavar="PLACE", help="a SQLite file or a postgres:// URL; default: with the user's state"
@@ -88,7 +88,7 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     # The checkpoints may be anybody's: a run that goes on with them opens nothing else, whatever they name.
     tool = LayoutLLMTool(reader=reader, access=Access(roots=()), documents={options.file: document})
     request = Request(document=options.file, task=task, page=options.page)
-    context = Context(tool=tool, max_attempts=1 if options.once else options.rounds, review=options.review)
+    context = Context(tool=tool, max_attempts=1 if options.once else options.max_attempts, review=options.review)
     with checkpoints(options.checkpoints or _default_place()) as saver:
         graph = build_workflow().compile(checkpointer=saver)
         with Watch(enabled=not options.json) as watch:
