@@ -5,11 +5,12 @@ A check takes an answer with its page and yields findings. A finding may bring a
 
 from collections.abc import Iterator
 
-from graphs.planning.planner import question_of
-from graphs.reflection.checks import CHECKS
-from graphs.reflection.checks.context import CheckInput
-from graphs.reflection.reflector import reflect
-from graphs.reflection.types import Finding
+from layoutllm_graphs.planning.planner import question_of
+from layoutllm_graphs.reflection.checks import CHECKS
+from layoutllm_graphs.reflection.checks.context import CheckInput
+from layoutllm_graphs.reflection.reflector import reflect
+from layoutllm_graphs.reflection.types import Finding
+
 from layoutllm_tool import Correction
 from layoutllm_tool.testing import FakeReader, document_from_text
 
@@ -28,7 +29,9 @@ def main() -> None:
     question = "What is the invoice no?"
     reader = FakeReader({question: ["PO 77162", "HC-2024-0318"]})  # wrong, then right
     cot = reader.ask(PAGE, question)
-    reflection = reflect(CheckInput(question_of(question), cot, PAGE), checks={**CHECKS, "house_number": house_number})
+    reflection = reflect(
+        CheckInput(question_of(question), cot, PAGE), checks={**CHECKS, "house_number": house_number}
+    )
     print(cot.answer, reflection.verdict, [finding.reason for finding in reflection.findings][-1])
 
     again = reader.ask(PAGE, question, correction=reflection.correction)

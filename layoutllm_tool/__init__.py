@@ -1,7 +1,7 @@
 """A page and a question in; the answer, its place on the page, three reasoning steps and a confidence out.
 
-The names below are the public surface. Each is imported when it is first used: importing the package alone brings in
-neither torch nor LangChain.
+The names below are the public surface. Each is imported when it is first used: importing the package alone
+brings in neither torch nor LangChain.
 """
 
 from __future__ import annotations

@@ -101,12 +101,16 @@ def _pull(options: argparse.Namespace, _reader: Reader | None) -> int:
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Measure the first and each further question on a page, decoding and memory, beside transformers.generate."
     parser = add_command(commands, "bench", _bench, summary="measure speed and memory", description=text)
-    parser.add_argument("file", nargs="?", metavar="FILE", help="the document to ask (default: the sample invoice)")
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="the document to ask (default: the sample invoice)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(
         "--training", action="store_true", help="measure training instead, beside the machine's ceiling"
     )
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights (default: the shipped ones)")
+    parser.add_argument(
+        "--weights", type=Path, metavar="DIR", help="trained weights (default: the shipped ones)"
+    )
     parser.add_argument("--tokens", type=int, default=64, help="tokens that both sides decode")
     parser.add_argument("--repeats", type=int, default=5, help="medians are taken over these")
     parser.set_defaults(run=_bench)
@@ -122,7 +126,11 @@ def _bench(options: argparse.Namespace, _reader: Reader | None) -> int:
     from layoutllm_tool.evaluation.bench import bench
 
     return bench(
-        options.file, json=options.json, weights=options.weights, new_tokens=options.tokens, repeats=options.repeats
+        options.file,
+        json=options.json,
+        weights=options.weights,
+        new_tokens=options.tokens,
+        repeats=options.repeats,
     )
 
 

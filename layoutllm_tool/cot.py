@@ -79,7 +79,11 @@ class AnswerFormation:
             case "top of page":
                 return "The answer stands at the top of the page, without a key beside it."
             case "inside":
-                return f'The answer stands in the same text as "{self.key}".' if self.key else "The area is the answer."
+                return (
+                    f'The answer stands in the same text as "{self.key}".'
+                    if self.key
+                    else "The area is the answer."
+                )
             case relation:
                 return f'The answer stands {relation} "{self.key}".'
 
@@ -165,7 +169,11 @@ class LayoutCoT:
             "confidence": round(self.confidence, 4),
             "grounded": self.grounded,
             "steps": self.steps,
-            "analysis": {"kind": self.analysis.kind, "operation": self.analysis.operation, "key": self.analysis.key},
+            "analysis": {
+                "kind": self.analysis.kind,
+                "operation": self.analysis.operation,
+                "key": self.analysis.key,
+            },
             "areas": [{"page": a.page, "box": _numbers(a.box), "lines": list(a.lines)} for a in self.areas],
             "formation": {"relation": self.formation.relation, "key": self.formation.key},
             "evidence": [
@@ -232,10 +240,13 @@ class Correction:
             )
         if not given:
             raise CorrectionError(
-                f"the correction of step {self.step!r} says nothing.", hint=f"Give at least one of {', '.join(own)}."
+                f"the correction of step {self.step!r} says nothing.",
+                hint=f"Give at least one of {', '.join(own)}.",
             )
         if unknown := [w for w in self.spatial.lower().split() if w not in SPATIAL_WORDS]:
-            raise CorrectionError(f"unknown spatial words {unknown}.", hint=f"Known: {', '.join(SPATIAL_WORDS)}.")
+            raise CorrectionError(
+                f"unknown spatial words {unknown}.", hint=f"Known: {', '.join(SPATIAL_WORDS)}."
+            )
 
     def to_json(self) -> dict[str, Any]:
         return {

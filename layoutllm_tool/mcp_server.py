@@ -41,7 +41,9 @@ try:
     from mcp.server.stdio import stdio_server
     from mcp.shared.exceptions import McpError
 except ImportError as error:
-    raise LayoutLLMError("an MCP server needs one package more.", hint="pip install 'layoutllm-tool[mcp]'") from error
+    raise LayoutLLMError(
+        "an MCP server needs one package more.", hint="pip install 'layoutllm-tool[mcp]'"
+    ) from error
 
 ROOTS_SECONDS = 10.0
 """For a client to say which roots it has; one that doesn't is given no file."""
@@ -82,7 +84,9 @@ def create_server(reader: Reader | None = None, *, roots: Sequence[Path] | None 
     """
     given = None if roots is None else tuple(map(_folder, roots))
     tool = LayoutLLMTool(reader=reader, access=Access(roots=given) if given is not None else Access())
-    server: Server[Any, Any] = Server("layoutllm", instructions="Answers questions about scanned or digital documents.")
+    server: Server[Any, Any] = Server(
+        "layoutllm", instructions="Answers questions about scanned or digital documents."
+    )
 
     async def list_tools() -> list[types.Tool]:
         return [_described(tool)]
@@ -130,7 +134,12 @@ async def _call(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) ->
     events = asyncio.Queue[dict[str, Any] | None]()
     sending = asyncio.create_task(_send_progress(events, context))
     runtime = SimpleNamespace(stream_writer=events.put_nowait, tool_call_id=None)
-    call = {"type": "tool_call", "name": tool.name, "id": uuid4().hex, "args": {**arguments, "runtime": runtime}}
+    call = {
+        "type": "tool_call",
+        "name": tool.name,
+        "id": uuid4().hex,
+        "args": {**arguments, "runtime": runtime},
+    }
     try:
         message = await tool.ainvoke(call)
     finally:
@@ -167,7 +176,9 @@ async def _with_client_roots(tool: LayoutLLMTool, session: ServerSession) -> Lay
     params = session.client_params
     if params is None or params.capabilities.roots is None:
         if any(root == Path(root.anchor) for root in tool.access.roots or ()):
-            raise DocumentNotAllowed("the working directory is the root of all files.", hint="Start with --root.")
+            raise DocumentNotAllowed(
+                "the working directory is the root of all files.", hint="Start with --root."
+            )
         return tool
     roots = await _roots_of(session)
     if not roots:
@@ -216,7 +227,9 @@ def _folder(path: Path) -> Path:
     except (OSError, RuntimeError, ValueError):  # not there, a loop, an unknown home
         real = None
     if real is None or not real.is_dir():
-        raise DocumentNotAllowed(f"{str(path)[:200]!r} is no folder.", hint="Give --root a folder that exists.")
+        raise DocumentNotAllowed(
+            f"{str(path)[:200]!r} is no folder.", hint="Give --root a folder that exists."
+        )
     return real
 
 
@@ -246,4 +259,7 @@ def _own_streams() -> Iterator[tuple[TextIOWrapper, TextIOWrapper]]:
     os.dup2(2, 1)
     os.close(nothing)
     with open(requests, "rb") as inward, open(responses, "wb") as outward:
-        yield TextIOWrapper(inward, encoding="utf-8", errors="replace"), TextIOWrapper(outward, encoding="utf-8")
+        yield (
+            TextIOWrapper(inward, encoding="utf-8", errors="replace"),
+            TextIOWrapper(outward, encoding="utf-8"),
+        )

@@ -126,7 +126,9 @@ class Reader(Protocol):
         """
         ...
 
-    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+    def ask_many(
+        self, document: Document, questions: Iterable[str], *, page: int | None = None
+    ) -> list[LayoutCoT]:
         """Answers in the order of the questions, each the same as ``ask`` gives, decoded together."""
         ...
 
@@ -143,7 +145,9 @@ class Reader(Protocol):
         """As ``ask``, without blocking the event loop. Concurrent callers are decoded together."""
         ...
 
-    def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+    def astream(
+        self, document: Document, question: str, *, page: int | None = None
+    ) -> AsyncIterator[Progress]:
         """One question's progress as it happens; the last event's data holds the whole LayoutCoT as JSON."""
         ...
 
@@ -160,11 +164,15 @@ class ReaderAround:
     def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         return self.reader.ask(document, question, **options)
 
-    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+    def ask_many(
+        self, document: Document, questions: Iterable[str], *, page: int | None = None
+    ) -> list[LayoutCoT]:
         return self.reader.ask_many(document, questions, page=page)
 
     async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         return await self.reader.aask(document, question, **options)
 
-    def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+    def astream(
+        self, document: Document, question: str, *, page: int | None = None
+    ) -> AsyncIterator[Progress]:
         return self.reader.astream(document, question, page=page)

@@ -52,7 +52,9 @@ def parse(body: bytes, most_values: int = MOST_VALUES) -> Any:
         raise BodyUnreadable(f"it holds more than {most_values:,} values.", 413)
     why = ("it is no JSON.", 400)
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_object, parse_int=_integer, parse_constant=_no_number)
+        value = json.loads(
+            body.decode(), object_pairs_hook=_object, parse_int=_integer, parse_constant=_no_number
+        )
         if _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
         return value

@@ -3,7 +3,8 @@
     invoice = document_from_text("Invoice no:  4711\\nTotal:       12.50")
     tool = LayoutLLMTool(reader=FakeReader(), documents={"invoice.pdf": invoice})
 
-All are deterministic and safe to use from several threads. ``graphs.testing`` has a scripted chat model.
+All are deterministic and safe to use from several threads. ``layoutllm_graphs.testing`` has a scripted chat
+model.
 """
 
 from __future__ import annotations
@@ -74,7 +75,10 @@ class FakeOCR:
     name = "fake"
 
     def __init__(
-        self, words: str | Iterable[Word] | Callable[[Image], Iterable[Word]], *, languages: Sequence[str] = ("eng",)
+        self,
+        words: str | Iterable[Word] | Callable[[Image], Iterable[Word]],
+        *,
+        languages: Sequence[str] = ("eng",),
     ) -> None:
         fixed = page_from_text(words).words if isinstance(words, str) else words
         self._read = fixed if callable(fixed) else (lambda _image, known=tuple(fixed): known)
@@ -84,7 +88,9 @@ class FakeOCR:
     def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
         self.calls += 1
         if missing := [language for language in languages if language not in self.languages]:
-            raise OCRLanguageMissing(f"no data for {', '.join(missing)}.", hint=f"Known: {', '.join(self.languages)}.")
+            raise OCRLanguageMissing(
+                f"no data for {', '.join(missing)}.", hint=f"Known: {', '.join(self.languages)}."
+            )
         return list(self._read(image))
 
 
@@ -109,7 +115,10 @@ class FakeReader:
     """
 
     def __init__(
-        self, answers: Mapping[str, Scripted | Sequence[Scripted]] | None = None, *, ocr: OCREngine | None = None
+        self,
+        answers: Mapping[str, Scripted | Sequence[Scripted]] | None = None,
+        *,
+        ocr: OCREngine | None = None,
     ) -> None:
         self.answers = dict(answers or {})
         self.ocr = ocr
@@ -165,7 +174,9 @@ class FakeReader:
             return lookup.look_up(pages, question, analysis, None)
         previous = query.previous or lookup.look_up(pages, question, analysis, None)
         if previous.question != question:
-            raise CorrectionError("the previous attempt is of another question.", hint="Ask that question again.")
+            raise CorrectionError(
+                "the previous attempt is of another question.", hint="Ask that question again."
+            )
         if correction.step == "answer":
             return lookup.look_again(pages, previous, correction)
         kept = previous.analysis
@@ -184,14 +195,18 @@ class FakeReader:
             raise script
         return script if isinstance(script, LayoutCoT) else _grounded(pages, question, script)
 
-    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+    def ask_many(
+        self, document: Document, questions: Iterable[str], *, page: int | None = None
+    ) -> list[LayoutCoT]:
         return [self.ask(document, question, page=page) for question in questions]
 
     async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         await asyncio.sleep(0)  # lets concurrent callers in, as the real reader does
         return self.ask(document, question, **options)
 
-    def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+    def astream(
+        self, document: Document, question: str, *, page: int | None = None
+    ) -> AsyncIterator[Progress]:
         return stream(lambda emit: self.aask(document, question, page=page, on_progress=emit))
 
 

@@ -43,15 +43,21 @@ class CorrectionArgs(BaseModel):
         description="What was wrong. 'analysis': it looked for the wrong thing (give text or kind). 'area': it looked in "
         "the wrong place (give boxes, avoid or spatial). 'answer': right place, wrong answer (give expected_type or wrong)."
     )
-    text: str = Field("", description="For step analysis: the label to look for, as the page has it: 'Amount due'.")
-    kind: Kind | None = Field(None, description="For step analysis: what kind of content the question asks about.")
+    text: str = Field(
+        "", description="For step analysis: the label to look for, as the page has it: 'Amount due'."
+    )
+    kind: Kind | None = Field(
+        None, description="For step analysis: what kind of content the question asks about."
+    )
     page: int | None = Field(None, description="For step area: the page of the boxes, counting from 1.")
     boxes: list[list[float]] = Field(default_factory=list, description="For step area: boxes to look in.")
     avoid: list[list[float]] = Field(default_factory=list, description="For step area: boxes to leave out.")
     spatial: str = Field(
         "", description="For step area: where to look, in words like 'bottom left', 'second' or 'last'."
     )
-    expected_type: ExpectedType | None = Field(None, description="For step answer: what the answer must look like.")
+    expected_type: ExpectedType | None = Field(
+        None, description="For step answer: what the answer must look like."
+    )
     wrong: list[str] = Field(default_factory=list, description="For step answer: answers that were wrong.")
 
 
@@ -61,8 +67,12 @@ class AskDocumentArgs(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     document: str = Field(description="The document's name or file path, exactly as it was given to you.")
-    question: str = Field(description="One question about one fact, in plain words: 'What is the invoice number?'")
-    page: int | None = Field(None, description="The page to look at, counting from 1. Leave out to search all pages.")
+    question: str = Field(
+        description="One question about one fact, in plain words: 'What is the invoice number?'"
+    )
+    page: int | None = Field(
+        None, description="The page to look at, counting from 1. Leave out to search all pages."
+    )
     correction: CorrectionArgs | None = Field(
         None,
         description="Only to ask the same question again after a wrong answer: says which step to correct, and how.",
@@ -163,7 +173,9 @@ class LayoutLLMTool(BaseTool):
             if not self.documents:
                 raise
             known = ", ".join(quote(known, 100) for known in list(self.documents)[:8])
-            raise DocumentNotFound(f"there is no document {quote(name, 200)}.", hint=f"Known: {known}.") from error
+            raise DocumentNotFound(
+                f"there is no document {quote(name, 200)}.", hint=f"Known: {known}."
+            ) from error
 
     def _reader(self) -> Reader:
         if self.reader is None:
@@ -177,7 +189,10 @@ class LayoutLLMTool(BaseTool):
         image = picture(cot, document) if self.attach_image else None
         if image is None:
             return text, artifact
-        return [{"type": "text", "text": text}, {"type": "image", "base64": image, "mime_type": "image/png"}], artifact
+        return [
+            {"type": "text", "text": text},
+            {"type": "image", "base64": image, "mime_type": "image/png"},
+        ], artifact
 
 
 def _built(endpoint: str | None) -> Reader:
@@ -209,7 +224,9 @@ def _tool_errors() -> Iterator[None]:
 
 def _emitter(runtime: Any, tool: str) -> Emit:
     """Passes progress on to the graph that runs the tool, if one does, from any thread."""
-    writers = [w for name in ("stream_writer", "emit_output_delta") if callable(w := getattr(runtime, name, None))]
+    writers = [
+        w for name in ("stream_writer", "emit_output_delta") if callable(w := getattr(runtime, name, None))
+    ]
     call = getattr(runtime, "tool_call_id", None)
     context = contextvars.copy_context()  # LangGraph finds the stream of this call by context variables
 

@@ -1,9 +1,9 @@
 """What reviewing pays: python -m scripts.active_learning --data DIR --out DIR
 
-ANLS on held-out documents over the number of reviewed ones, chosen by predicted loss and at random. The real
-parts run in their order: a batch over the pool, ``batch.selection``, decisions through ``graphs.batch.review`` (the
-labels decide in place of a person), the recipe ``adapt``, the held-out documents. Every step is kept in the
-folder, which is resumed.
+ANLS on held-out documents over the number of reviewed ones, chosen by predicted loss and at random. The
+real parts run in their order: a batch over the pool, ``batch.selection``, decisions through
+``layoutllm_graphs.batch.review`` (the labels decide in place of a person), the recipe ``adapt``, the
+held-out documents. Every step is kept in the folder, which is resumed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
+from layoutllm_graphs.batch.review import review_field
+from layoutllm_graphs.batch.runner import Batch, here, reader_identity
+from layoutllm_graphs.batch.worker import Settings
+from layoutllm_graphs.review import ReviewDecision
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from graphs.batch.review import review_field
-from graphs.batch.runner import Batch, here, reader_identity
-from graphs.batch.worker import Settings
-from graphs.review import ReviewDecision
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.selection import select
 from layoutllm_tool.batch.sources import open_document
@@ -155,7 +155,7 @@ def split(
     return order[held:], order[:held]
 
 
-# -- the pool -----------------------------------------------------------------------------------------------------------
+# -- the pool ------------------------------------------------------------------------------------------------
 
 
 def _read_pool(plan: Plan, named: dict[str, deepform.Label], reader: Reader) -> None:
@@ -186,7 +186,7 @@ def _identifier(name: str) -> str:
     return name.replace(" ", "_")
 
 
-# -- an arm -------------------------------------------------------------------------------------------------------------
+# -- an arm --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ def measure(plan: Plan, make: Callable[[], Reader], say: Callable[[str], None]) 
     return Measured(total, counts.get("failed", 0), len(whole), *speeds, kills, broken, through)
 
 
-# -- runs ---------------------------------------------------------------------------------------------------------------
+# -- runs ----------------------------------------------------------------------------------------------------
 
 
 def _command(plan: Plan, name: str, *more: str) -> list[str]:
@@ -193,9 +193,10 @@ def _answered(folder: Path) -> int:
 
 def _one_by_one(plan: Plan, chosen: Sequence[Any], reader: Reader) -> None:
     """The workflow as anybody would write it down: for each document its questions, nothing beside."""
-    from graphs.context import Context
-    from graphs.planning.planner import plan_task
-    from graphs.workflow import make_graph
+    from layoutllm_graphs.context import Context
+    from layoutllm_graphs.planning.planner import plan_task
+    from layoutllm_graphs.workflow import make_graph
+
     from layoutllm_tool.tool import LayoutLLMTool
 
     task, graph = plan_task(plan.task).plan.model_dump(mode="json"), make_graph()
@@ -216,7 +217,7 @@ def _timed(note: Path, work: Callable[[], None]) -> float:
     return float(json.loads(note.read_text())["seconds"])
 
 
-# -- rows ---------------------------------------------------------------------------------------------------------------
+# -- rows ----------------------------------------------------------------------------------------------------
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:

@@ -137,7 +137,11 @@ def _table(draw: ImageDraw, y: int) -> int:
 def _totals(draw: ImageDraw, y: int) -> None:
     whole = total()
     net = sum(count * price for _, count, price in ITEMS)
-    rows = (("Subtotal", money(net)), (f"VAT {VAT:.0%}", money(whole - net)), ("Total due (GBP)", money(whole)))
+    rows = (
+        ("Subtotal", money(net)),
+        (f"VAT {VAT:.0%}", money(whole - net)),
+        ("Total due (GBP)", money(whole)),
+    )
     for index, (key, value) in enumerate(rows):
         font = _font(28 if index == 2 else 24, bold=index == 2)
         draw.text((700, y + 46 * (index + 1)), key, INK, font, anchor="ls")
@@ -150,7 +154,9 @@ def _foot(draw: ImageDraw) -> None:
     for index, (key, value) in enumerate(BANK):
         draw.text((LEFT, 1316 + 36 * index), f"{key}:", GREY, _font(22))
         draw.text((LEFT + 230, 1316 + 36 * index), value, INK, _font(22))
-    draw.text((LEFT, 1480), "Please pay within 30 days. Late payments bear interest of 4% a year.", INK, _font(20))
+    draw.text(
+        (LEFT, 1480), "Please pay within 30 days. Late payments bear interest of 4% a year.", INK, _font(20)
+    )
     draw.line((LEFT, 1600, RIGHT, 1600), GREY, 1)
     line = "Registered in England 0459 2217   ·   VAT GB 318 4406 71   ·   accounts@harbourcoffee.example"
     draw.text((WIDTH // 2, 1630), line, GREY, _font(18), anchor="ma")
@@ -171,7 +177,10 @@ def letter() -> bytes:
     """A PDF written by hand: two pages of text in Helvetica, with a text layer and no pictures."""
     font = "<< /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >> >> >>"
     kids = " ".join(f"{3 + 2 * index} 0 R" for index in range(len(LETTER_PAGES)))
-    objects = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(LETTER_PAGES)} >>"]
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(LETTER_PAGES)} >>",
+    ]
     for index, lines in enumerate(LETTER_PAGES):
         content = _page_content(lines)
         objects.append(

@@ -1,8 +1,9 @@
 """Hostile inputs made by program, thrown at the package's doors: python -m scripts.fuzz --minutes 30
 
 No input may end in anything but an answer or an error of the package's tree, take more than 2 GB with all
-processes that it starts, or more than twice its deadline. Input number i of a kind is the same for the same seed:
-``--replay pdf:17`` runs one again and prints all. Of each root, the smallest failing input is kept in out/fuzz/.
+processes that it starts, or more than twice its deadline. Input number i of a kind is the same for the same
+seed: ``--replay pdf:17`` runs one again and prints all. Of each root, the smallest failing input is kept in
+out/fuzz/.
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=30.0, help="for all kinds together (default: 30)")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument(
+        "--kinds", nargs="+", choices=KINDS, default=KINDS, metavar="KIND", help=", ".join(KINDS)
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="kinds at once (default: 1)")
     parser.add_argument("--replay", metavar="KIND:INDEX", help="run this input alone")
@@ -69,7 +74,10 @@ def table(reports: list[Report]) -> str:
         counts = (f"{100 * one.deep // max(one.inputs, 1)}%", one.answered, refused, len(one.failures))
         row = (one.kind, one.inputs, *counts, f"{one.slowest:.1f} s", f"{one.largest / 1e6:.0f} MB")
         lines.append("".join(f"{value:>10}" for value in row))
-    said = [f"{one.kind}: {', '.join(f'{count} {name}' for name, count in one.said.most_common())}" for one in reports]
+    said = [
+        f"{one.kind}: {', '.join(f'{count} {name}' for name, count in one.said.most_common())}"
+        for one in reports
+    ]
     return "\n".join([*lines, "", *said])
 
 

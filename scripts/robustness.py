@@ -93,7 +93,7 @@ def examine(files: Sequence[Path], factory: Factory, page_seconds: float = PAGE_
                 yield Outcome(file.name, "crash", detail, time.perf_counter() - begun)
 
 
-# -- in the child -------------------------------------------------------------------------------------------------------
+# -- in the child --------------------------------------------------------------------------------------------
 
 
 def _start(factory: Factory) -> str:

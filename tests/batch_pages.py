@@ -1,4 +1,6 @@
-"""Documents for tests of batches: PDFs with a text layer, which a FakeReader reads without text recognition, and what can't be read."""
+"""Documents for tests of batches: PDFs with a text layer, which a FakeReader reads without text
+recognition, and what can't be read.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graphs.batch.worker import OUTPUTS, fields_of
-from graphs.context import Context
-from graphs.state import Request
-from graphs.workflow import build_workflow
+from layoutllm_graphs.batch.worker import OUTPUTS, fields_of
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.state import Request
+from layoutllm_graphs.workflow import build_workflow
+
 from layoutllm_tool.batch.store import Field
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.testing import FakeReader
@@ -20,12 +23,19 @@ from layoutllm_tool.tool import LayoutLLMTool
 from tests.pdfs import make_pdf, text
 
 TASK = "What is the vendor? What is the total? What is the vendor at the bottom left?"
-"""Plain, and a question that is doubtful where it is asked once: a FakeReader takes the first vendor of two."""
+"""Plain, and a question that is doubtful where it is asked once: a FakeReader takes the first vendor of
+two.
+"""
 
 
 def invoice(number: int) -> bytes:
     """Words at known places; every number's is another document."""
-    lines = [("Vendor:", 72, 700), (f"Shop {number}", 200, 700), ("Total:", 72, 650), (f"{number}.50", 200, 650)]
+    lines = [
+        ("Vendor:", 72, 700),
+        (f"Shop {number}", 200, 700),
+        ("Total:", 72, 650),
+        (f"{number}.50", 200, 650),
+    ]
     if number % 2:
         lines += [("Vendor:", 72, 100), ("Zeta", 200, 100)]
     return make_pdf("".join(text(words, x, y) for words, x, y in lines))
@@ -51,12 +61,17 @@ def locked() -> bytes:
     """Says that it is encrypted; no password opens it."""
     entry = b"<< /Filter /Standard /V 1 /R 2 /O <" + b"00" * 32 + b"> /U <" + b"11" * 32 + b"> /P -4 >>"
     plain = make_pdf(text("secret", 72, 700), extra=[entry])
-    return plain.replace(b"trailer << /Root 1 0 R", b"trailer << /Root 1 0 R /ID [<00> <00>] /Encrypt 100 0 R")
+    return plain.replace(
+        b"trailer << /Root 1 0 R", b"trailer << /Root 1 0 R /ID [<00> <00>] /Encrypt 100 0 R"
+    )
 
 
 def answered(key: str, name: str, plan: dict[str, Any], tool: LayoutLLMTool) -> list[Field]:
     """The fields of one document, each question asked once."""
-    request, context = Request(document=name, task=plan), Context(tool=tool, max_attempts=1, second_opinion=False)
+    request, context = (
+        Request(document=name, task=plan),
+        Context(tool=tool, max_attempts=1, second_opinion=False),
+    )
     values = build_workflow().compile().invoke(request, context=context, output_keys=OUTPUTS)
     return fields_of(key, values["answers"], values["found"])
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphs.planning.plan import Constraint, PlannedQuestion
-from graphs.reflection.checks.context import CheckInput
-from graphs.reflection.types import Finding
+from layoutllm_graphs.planning.plan import Constraint, PlannedQuestion
+from layoutllm_graphs.reflection.checks.context import CheckInput
+from layoutllm_graphs.reflection.types import Finding
+
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Operation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document
 from layoutllm_tool.testing import document_from_text
@@ -24,12 +25,16 @@ def cot(
     nth: int = 0,
     kind: Any = "key-value",
 ) -> LayoutCoT:
-    """The chain of a reader that took the answer from the ``nth`` line that spells it whole; ``area``: the text of another line."""
+    """The chain of a reader that took the answer from the ``nth`` line that spells it whole; ``area``: the
+    text of another line.
+    """
     analysis = QuestionAnalysis(kind, operation, key)
     evidence = () if answer is None else _evidence(document, answer)[nth : nth + 1]
     looked = _evidence(document, area, whole=True)[:1] if area is not None else evidence
     areas = tuple(Area(e.page, e.box, tuple({line for line, _ in e.words})) for e in looked)
-    return LayoutCoT(question, analysis, areas, AnswerFormation("right of", key), answer, confidence, evidence)
+    return LayoutCoT(
+        question, analysis, areas, AnswerFormation("right of", key), answer, confidence, evidence
+    )
 
 
 def _evidence(document: Document, text: str, *, whole: bool = False) -> tuple[Evidence, ...]:
@@ -46,11 +51,15 @@ def _evidence(document: Document, text: str, *, whole: bool = False) -> tuple[Ev
 
 
 def attempt(page: str | Document, answer: str | LayoutCoT | None = None, **fields: Any) -> CheckInput:
-    """``fields`` of the CheckInput, of its question (``text``, ``type``, ``is_list``, ...) and of its ``cot``."""
+    """``fields`` of the CheckInput, of its question (``text``, ``type``, ``is_list``, ...) and of its
+    ``cot``.
+    """
     document = document_from_text(page) if isinstance(page, str) else page
     own = {name: fields.pop(name) for name in ("earlier", "tried", "others", "constraints") if name in fields}
     asked = {
-        name: fields.pop(name) for name in ("name", "type", "page", "is_list", "choices", "required") if name in fields
+        name: fields.pop(name)
+        for name in ("name", "type", "page", "is_list", "choices", "required")
+        if name in fields
     }
     text = fields.pop("text", "What is the total?")
     chain = answer if isinstance(answer, LayoutCoT) else cot(document, answer, question=text, **fields)

@@ -9,7 +9,9 @@ from tests.pdfs import make_pdf, stream
 
 
 def nested_forms(wide: int = 10, deep: int = 14) -> bytes:
-    """A PDF of a few kilobytes whose page is a form that draws ten forms that draw ten forms: it never ends."""
+    """A PDF of a few kilobytes whose page is a form that draws ten forms that draw ten forms: it never
+    ends.
+    """
     forms = [
         stream(
             b"/Fx Do " * wide,
@@ -27,7 +29,9 @@ def huge_pages(count: int = 50, side: int = 14_000) -> bytes:
 
 
 def bomb_tiff(pages: int = 12, side: int = 8_900, channels: int = 3) -> bytes:
-    """A TIFF of a few kilobytes: every page is ``side`` x ``side`` RGB or RGBA pixels of one colour, all in one deflated strip."""
+    """A TIFF of a few kilobytes: every page is ``side`` x ``side`` RGB or RGBA pixels of one colour, all in
+    one deflated strip.
+    """
     strip = zlib.compress(bytes(side * side * channels), 9)
     header = struct.pack("<2sHI", b"II", 42, 8)
     entries = 10
@@ -38,7 +42,8 @@ def bomb_tiff(pages: int = 12, side: int = 8_900, channels: int = 3) -> bytes:
     for page in range(pages):
         rows = [
             (256, 4, 1, side), (257, 4, 1, side), (258, 3, channels, bits), (259, 3, 1, 8), (262, 3, 1, 2),
-            (273, 4, 1, at), (277, 3, 1, channels), (278, 4, 1, side), (279, 4, 1, len(strip)), (338, 3, channels - 3, 2),
+            (273, 4, 1, at), (277, 3, 1, channels), (278, 4, 1, side), (279, 4, 1, len(strip)), (338, 3,
+            channels - 3, 2),
         ]  # fmt: skip
         following = 8 + size * (page + 1) if page + 1 < pages else 0
         body += struct.pack("<H", entries) + b"".join(struct.pack("<HHII", *row) for row in rows)

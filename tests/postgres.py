@@ -1,4 +1,6 @@
-"""A Postgres server of one's own for a test, in a temporary folder; the test is skipped where none is installed."""
+"""A Postgres server of one's own for a test, in a temporary folder; the test is skipped where none is
+installed.
+"""
 
 from __future__ import annotations
 

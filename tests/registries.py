@@ -1,4 +1,6 @@
-"""Registries for tests: folders of weights that are a few bytes, and readers that answer as those folders say."""
+"""Registries for tests: folders of weights that are a few bytes, and readers that answer as those folders
+say.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Readers:
 
     def __call__(self, folder: Path | None, _languages: Sequence[str]) -> Reader:
         self.asked.append(folder)
-        return FakeReader(self.shipped if folder is None else json.loads((folder / "config.json").read_text()))
+        return FakeReader(
+            self.shipped if folder is None else json.loads((folder / "config.json").read_text())
+        )
 
 
 def validation(folder: Path, gold: Mapping[str, str | None] = GOLD) -> Path:
@@ -51,7 +55,9 @@ def validation(folder: Path, gold: Mapping[str, str | None] = GOLD) -> Path:
     for number in range(2):
         name = f"documents/{number}.png"
         Image.new("L", (40, 60), 200 + number).save(folder / name)
-        rows += [{"document": name, "question": q, "answers": [] if a is None else [a]} for q, a in gold.items()]
+        rows += [
+            {"document": name, "question": q, "answers": [] if a is None else [a]} for q, a in gold.items()
+        ]
     (folder / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder / "list.jsonl"
 

@@ -1,4 +1,6 @@
-"""A batch to be reviewed, and the review page of it served on a port: for tests of the page and of its API."""
+"""A batch to be reviewed, and the review page of it served on a port: for tests of the page and of its
+API.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from layoutllm_graphs.planning.planner import plan_task
 from PIL import Image, ImageDraw
 
-from graphs.planning.planner import plan_task
 from layoutllm_tool.batch.store import DocumentResult, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents import Access, load_document
@@ -51,7 +53,9 @@ def doubtful_batch(tmp_path: Path) -> tuple[Path, FakeReader]:
         tool = LayoutLLMTool(reader=reader, documents={str(file): document})
         store.enter([Input(0, str(file), None, KEY)])
         fields = answered(KEY, str(file), plan, tool)
-        store.put(DocumentResult(KEY, "done", "failed", sha256=document.sha256, pages=1, rotated_pages=[]), fields)
+        store.put(
+            DocumentResult(KEY, "done", "failed", sha256=document.sha256, pages=1, rotated_pages=[]), fields
+        )
     reader.answers.clear()
     return folder, reader
 

@@ -91,7 +91,8 @@ def test_grouping_and_decimal_marks_of_any_country(cents: int, marks: tuple[str,
 def test_any_text_gives_a_finite_number_of_its_own_digits_or_none(text: str) -> None:
     found = amount(text)
     assert found is None or (
-        found.is_finite() and f"{abs(found):f}".replace(".", "").strip("0") in "".join(filter(str.isdigit, text))
+        found.is_finite()
+        and f"{abs(found):f}".replace(".", "").strip("0") in "".join(filter(str.isdigit, text))
     )
 
 

@@ -27,7 +27,9 @@ def _document(*texts: str, zoom: int = 2) -> Document:
 
 
 def _has(image: Image.Image, colour: str, box: Box, page: Page) -> bool:
-    """Whether the colour stands around the box, within a few pixels, on a page drawn at the top of the image."""
+    """Whether the colour stands around the box, within a few pixels, on a page drawn at the top of the
+    image.
+    """
     x0, y0, x1, y1 = box.to_pixels(page.width, page.height)
     around = image.crop((x0 - 8, y0 - 8, x1 + 8, y1 + 8))
     return ImageColor.getrgb(colour) in {found for _, found in around.getcolors(1 << 24) or ()}
@@ -65,7 +67,9 @@ def test_several_questions_have_colours_numbers_and_a_legend() -> None:
     cots = _ask(document, "total?", "date?")
     picture = annotated_document(cots, document)
     page = document.pages[0]
-    assert picture is not None and picture.height > page.height == picture.height - (picture.height - page.height)
+    assert picture is not None and picture.height > page.height == picture.height - (
+        picture.height - page.height
+    )
     for cot, colour, other in zip(cots, COLOURS[:2], COLOURS[1::-1], strict=True):
         assert cot.box and _has(picture, colour, cot.box, page)
         legend = picture.crop((0, page.height, *picture.size))

@@ -1,4 +1,6 @@
-"""Batches of strangers: no row ends the others, no name leads out of its place, and no store or disk ends in a traceback."""
+"""Batches of strangers: no row ends the others, no name leads out of its place, and no store or disk ends
+in a traceback.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.batch.runner import Batch, here
+from layoutllm_graphs.batch.worker import Settings
 
-from graphs.batch.runner import Batch, here
-from graphs.batch.worker import Settings
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import Places, open_document
 from layoutllm_tool.batch.store import FILE, Store
@@ -41,21 +43,26 @@ def command(*arguments: object) -> int:
     return main([str(one) for one in arguments], reader=FakeReader())
 
 
-# -- rows ----------------------------------------------------------------------------------------------------------------
+# -- rows ----------------------------------------------------------------------------------------------------
 
 
 def test_no_row_ends_the_others(tmp_path: Path) -> None:
-    """Names that no file system takes, bytes that are no text, numbers without end, storage that is not there."""
+    """Names that no file system takes, bytes that are no text, numbers without end, storage that is not
+    there.
+    """
     (tmp_path / "a.pdf").write_bytes(invoice(1))
     (tmp_path / os.fsdecode(b"caf\xe9.pdf")).write_bytes(invoice(2))
     os.mkfifo(tmp_path / "fifo.pdf")
     (tmp_path / "folder.pdf").mkdir()
     (tmp_path / "broken.pdf").symlink_to("nowhere.pdf")
     bad = [
-        {"document": "a.pdf", "page": 10**23}, {"document": "x" * 9000}, {"document": "x" * 90_000}, {"document": "a\0b"},
-        {"document": "\ud800.pdf"}, {"document": "fifo.pdf"}, {"document": "folder.pdf"}, {"document": "broken.pdf"},
+        {"document": "a.pdf", "page": 10**23}, {"document": "x" * 9000}, {"document": "x" * 90_000},
+        {"document": "a\0b"},
+        {"document": "\ud800.pdf"}, {"document": "fifo.pdf"}, {"document": "folder.pdf"},
+        {"document": "broken.pdf"},
         {"document": "gopher://host/a.pdf"}, {"document": "s3://bucket/a.pdf"}, {"document": "zip://a::memory://b"},
-        {"document": "evil\n\x1b[31m.pdf"}, {"document": "/proc/self/mem"}, {"document": {"deep": []}}, {"page": 3}, 7,
+        {"document": "evil\n\x1b[31m.pdf"}, {"document": "/proc/self/mem"}, {"document": {"deep": []}},
+        {"page": 3}, 7,
     ]  # fmt: skip
     lines = [json.dumps(one).encode() for one in bad]
     text = [
@@ -69,7 +76,13 @@ def test_no_row_ends_the_others(tmp_path: Path) -> None:
     (tmp_path / "list.jsonl").write_bytes(b"\n".join(text))
     found = carried_out(str(tmp_path / "list.jsonl"), tmp_path / "out")
     assert len(found) == len(text)
-    assert [row["status"] for row in found] == ["done", *["failed"] * (len(bad) + 1), "done", "failed", "done"]
+    assert [row["status"] for row in found] == [
+        "done",
+        *["failed"] * (len(bad) + 1),
+        "done",
+        "failed",
+        "done",
+    ]
     assert all(row["error"] and row["kind"] for row in found if row["status"] == "failed")
     raw = (tmp_path / "out" / "documents.jsonl").read_text() + (tmp_path / "out" / "fields.jsonl").read_text()
     assert all(c.isprintable() or c == "\n" for c in raw)
@@ -109,7 +122,7 @@ def test_whatever_a_storage_library_raises_is_a_row(tmp_path: Path, monkeypatch:
     assert [row["status"] for row in found] == ["failed", "done"] and "KeyError" in found[0]["error"]
 
 
-# -- places --------------------------------------------------------------------------------------------------------------
+# -- places --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -121,8 +134,17 @@ def places(tmp_path: Path) -> Path:
     (tmp_path / "in" / "link.pdf").symlink_to(tmp_path / "other" / "a.pdf")
     (tmp_path / "in" / "inner.pdf").symlink_to("a.pdf")
     (tmp_path / "in" / "folder").symlink_to(tmp_path / "other")
-    names = ["a.pdf", "inner.pdf", "link.pdf", "folder/a.pdf", "../other/a.pdf", str(tmp_path / "other" / "a.pdf")]
-    (tmp_path / "in" / "list.jsonl").write_text("".join(json.dumps({"document": name}) + "\n" for name in names))
+    names = [
+        "a.pdf",
+        "inner.pdf",
+        "link.pdf",
+        "folder/a.pdf",
+        "../other/a.pdf",
+        str(tmp_path / "other" / "a.pdf"),
+    ]
+    (tmp_path / "in" / "list.jsonl").write_text(
+        "".join(json.dumps({"document": name}) + "\n" for name in names)
+    )
     return tmp_path
 
 
@@ -140,7 +162,9 @@ def test_roots_that_the_caller_names_open_it(places: Path) -> None:
 
 
 def test_links_in_a_folder_do_not_lead_out(places: Path) -> None:
-    found = {row["document"].rsplit("/", 1)[1]: row for row in carried_out(str(places / "in"), places / "out")}
+    found = {
+        row["document"].rsplit("/", 1)[1]: row for row in carried_out(str(places / "in"), places / "out")
+    }
     assert {name: row["status"] for name, row in found.items()} == {
         "a.pdf": "done",
         "inner.pdf": "done",
@@ -174,7 +198,9 @@ def test_a_name_changed_in_a_store_reads_nothing_else(places: Path, monkeypatch:
 @pytest.mark.parametrize("name", ["s3://bucket/a.pdf", "webhdfs://10.0.0.1:50070/a.pdf", "memory://b/a.pdf", "file:///etc/passwd",
                                   "hdfs://10.0.0.1/a", "http://10.0.0.1/a", "ftp://h/a", "github://o:r@h/a", "https://10.0.0.1/a.pdf",
                                   "https://169.254.169.254/latest"])  # fmt: skip
-def test_storage_is_opened_only_where_the_caller_allows_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_is_opened_only_where_the_caller_allows_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fsspec
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", lambda url: pytest.fail(f"{url} was opened"))
@@ -183,8 +209,12 @@ def test_storage_is_opened_only_where_the_caller_allows_it(name: str, monkeypatc
         open_document(name)
 
 
-@pytest.mark.parametrize("scheme", ["webhdfs", "hdfs", "http", "file", "ftp", "github", "zip", "simplecache", ""])
-def test_storage_whose_urls_name_a_server_cant_be_allowed(scheme: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "scheme", ["webhdfs", "hdfs", "http", "file", "ftp", "github", "zip", "simplecache", ""]
+)
+def test_storage_whose_urls_name_a_server_cant_be_allowed(
+    scheme: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(DocumentNotAllowed, match="no storage"):
         Places(schemes=(scheme,))
     if scheme:
@@ -193,7 +223,7 @@ def test_storage_whose_urls_name_a_server_cant_be_allowed(scheme: str, capsys: p
         assert "Traceback" not in capsys.readouterr().err
 
 
-# -- stores --------------------------------------------------------------------------------------------------------------
+# -- stores --------------------------------------------------------------------------------------------------
 
 
 def altered(statement: str) -> Callable[[Path], object]:
@@ -252,7 +282,11 @@ def test_a_damaged_or_foreign_store_is_one_line(
     ):
         code = command(*arguments)
         said = capsys.readouterr().err
-        assert code in (1, 2) and said.startswith("layoutllm: ") and said.count("\n") == 1, (arguments, code, said)
+        assert code in (1, 2) and said.startswith("layoutllm: ") and said.count("\n") == 1, (
+            arguments,
+            code,
+            said,
+        )
 
 
 @pytest.mark.parametrize("place", ["file", "file/out", "/proc/nowhere", "/dev/null"])
@@ -276,8 +310,17 @@ def test_a_full_disk_is_one_line_and_nothing_counts_that_is_not_there(tmp_path: 
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))\n"
         "sys.exit(main(sys.argv[1:], reader=FakeReader()))"
     )
-    arguments = ["batch", str(tmp_path / "in"), "--task", "the vendor; the total", "-o", str(tmp_path / "out")]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    arguments = [
+        "batch",
+        str(tmp_path / "in"),
+        "--task",
+        "the vendor; the total",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
     assert "Traceback" not in done.stderr and done.returncode in (1, 3), done.stderr
     if done.returncode == 1:
         assert done.stderr.startswith("layoutllm: ") and "full" in done.stderr.splitlines()[-1]
@@ -312,7 +355,9 @@ def test_a_batch_that_cant_be_written_can_be_looked_at(
     capsys.readouterr()
 
 
-async def test_the_review_page_of_a_batch_that_cant_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_review_page_of_a_batch_that_cant_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from layoutllm_tool.review_app.app import create_app
     from tests.services import in_process
 
@@ -330,7 +375,7 @@ async def test_the_review_page_of_a_batch_that_cant_be_written(tmp_path: Path, m
     ]
 
 
-# -- what people see -----------------------------------------------------------------------------------------------------
+# -- what people see -----------------------------------------------------------------------------------------
 
 
 def test_names_move_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

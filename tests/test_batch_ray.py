@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.batch.worker import MakeReader
 
-from graphs.batch.worker import MakeReader
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.testing import FakeReader
 from tests.batch_pages import fill
@@ -23,7 +23,7 @@ def _results(out: Path) -> list[list[dict[str, Any] | None]]:
 
 @pytest.mark.slow
 def test_ray_gives_the_same_rows(tmp_path: Path) -> None:
-    from graphs.batch.ray import on_ray
+    from layoutllm_graphs.batch.ray import on_ray
 
     source, make = fill(tmp_path / "in", 7), FakeReader
     reader: MakeReader = make

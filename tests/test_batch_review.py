@@ -1,4 +1,6 @@
-"""A reviewer's decision on one field: the other pending fields stay pending, and the store is all that is needed."""
+"""A reviewer's decision on one field: the other pending fields stay pending, and the store is all that is
+needed.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.batch.review import attempts, review_field
+from layoutllm_graphs.planning.planner import plan_task
+from layoutllm_graphs.review import ReviewDecision
 
-from graphs.batch.review import attempts, review_field
-from graphs.planning.planner import plan_task
-from graphs.review import ReviewDecision
 from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
@@ -30,9 +32,9 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from typing import Any
-from graphs.batch.review import review_field
-from graphs.review import ReviewDecision
-from graphs.runs import checkpoints
+from layoutllm_graphs.batch.review import review_field
+from layoutllm_graphs.review import ReviewDecision
+from layoutllm_graphs.runs import checkpoints
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.testing import FakeReader, document_from_text
 from tests.test_batch_review import KEY, PAGE
@@ -89,8 +91,14 @@ def test_one_field_is_answered_and_the_others_wait_on(parked) -> None:  # type: 
     assert [f.name for f in store.find(pending_review=True)[1]] == ["date"]
     assert len(attempts(parked[0], KEY, "total")) == 2
     said(parked, "date", {"absent": True})
-    assert list(store.find(pending_review=True)[1]) == [] and store.field(KEY, "total").answer["answer"] == "12.50"
-    assert [(r.name, r.before["answer"]) for r in store.reviews()] == [("total", "99.99"), ("date", "9 June 1999")]
+    assert (
+        list(store.find(pending_review=True)[1]) == []
+        and store.field(KEY, "total").answer["answer"] == "12.50"
+    )
+    assert [(r.name, r.before["answer"]) for r in store.reviews()] == [
+        ("total", "99.99"),
+        ("date", "9 June 1999"),
+    ]
 
 
 def test_an_answer_by_hand_is_found_on_the_page(parked) -> None:  # type: ignore[no-untyped-def]
@@ -121,14 +129,18 @@ def test_another_document_under_the_same_name_is_refused(parked) -> None:  # typ
     with pytest.raises(DocumentUnreadable, match="another document"):
         review_field(store, KEY, "date", ReviewDecision(accept=True), reader=reader, opened=lambda _: other)
     with pytest.raises(StoreMismatch):
-        review_field(store, KEY, "nothing", ReviewDecision(accept=True), reader=reader, opened=lambda _: other)
+        review_field(
+            store, KEY, "nothing", ReviewDecision(accept=True), reader=reader, opened=lambda _: other
+        )
     assert store.reviews() == []
 
 
 @pytest.mark.parametrize("first", ["total", "date"])
 def test_killed_before_it_is_stored_nothing_was_decided(parked, tmp_path: Path, first: str) -> None:  # type: ignore[no-untyped-def]
     store = parked[0]
-    killed = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)], cwd=ROOT, timeout=120, check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(tmp_path)], cwd=ROOT, timeout=120, check=False
+    )
     assert killed.returncode == -signal.SIGKILL and store.reviews() == []
     assert [one["cot"]["answer"] for one in attempts(store, KEY, "total")] == ["99.99"]
     assert store.field(KEY, "total").answer["answer"] == "99.99"
@@ -142,7 +154,9 @@ def test_killed_before_it_is_stored_nothing_was_decided(parked, tmp_path: Path, 
     assert store.find(pending_review=True)[0] == 0
 
 
-def test_what_fails_after_the_word_is_as_if_it_was_never_said(parked, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_what_fails_after_the_word_is_as_if_it_was_never_said(
+    parked, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
     store = parked[0]
     correction = {"correction": {"step": "area", "page": 1, "boxes": [box_of(parked[1], "Total")]}}
     with monkeypatch.context() as patched:
@@ -158,7 +172,9 @@ def test_what_fails_after_the_word_is_as_if_it_was_never_said(parked, monkeypatc
 def test_a_queued_field_waits_on_while_others_are_reviewed(parked) -> None:  # type: ignore[no-untyped-def]
     store = parked[0]
     assert not store.field(KEY, "invoice_no").pending_review and store.queue([KEY]) == 3
-    fields = said(parked, "total", {"correction": {"step": "area", "page": 1, "boxes": [box_of(parked[1], "Total")]}})
+    fields = said(
+        parked, "total", {"correction": {"step": "area", "page": 1, "boxes": [box_of(parked[1], "Total")]}}
+    )
     assert [name for name, field in fields.items() if field.pending_review] == ["date", "invoice_no"]
     fields = said(parked, "date", {"answer": "2 May 2024"})
     assert [name for name, field in fields.items() if field.pending_review] == ["invoice_no"]
@@ -179,6 +195,9 @@ def test_a_word_after_the_end_counts_where_it_makes_others_doubtful(tmp_path: Pa
         store.enter([Input(0, "a.png", None, KEY)])
         store.put(DocumentResult(KEY, "done", sha256=document.sha256, pages=1), found)
         given = ReviewDecision(answer="99.00")
-        fields = {f.name: f for f in review_field(store, KEY, "total", given, reader=reader, opened=lambda _: document)}
+        fields = {
+            f.name: f
+            for f in review_field(store, KEY, "total", given, reader=reader, opened=lambda _: document)
+        }
         assert (fields["total"].answer["answer"], fields["total"].answer["by"]) == ("99.00", "person")
         assert any(field.pending_review for field in fields.values()) and not fields["total"].pending_review

@@ -1,4 +1,6 @@
-"""Batches: what fails is a row, what is killed goes on, what is doubtful waits; the same rows whoever does the work."""
+"""Batches: what fails is a row, what is killed goes on, what is doubtful waits; the same rows whoever does
+the work.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.batch.pool import pool
+from layoutllm_graphs.batch.review import review_field
+from layoutllm_graphs.batch.runner import Batch, here
+from layoutllm_graphs.batch.worker import Settings
+from layoutllm_graphs.review import ReviewDecision
 
-from graphs.batch.pool import pool
-from graphs.batch.review import review_field
-from graphs.batch.runner import Batch, here
-from graphs.batch.worker import Settings
-from graphs.review import ReviewDecision
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
@@ -35,8 +37,8 @@ SETTINGS = Settings.of(TASK, model={"reader": "fake"}, max_attempts=1, second_op
 _MAIN = """
 import sys
 from pathlib import Path
-from graphs.batch.runner import Batch
-from graphs.batch.pool import pool
+from layoutllm_graphs.batch.runner import Batch
+from layoutllm_graphs.batch.pool import pool
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.tables import write_tables
 from tests.batch_pages import Slow
@@ -58,7 +60,9 @@ def tables(out: Path) -> tuple[list[Any], list[Any]]:
     return without(found[0], TIMINGS), found[1]
 
 
-def run(source: Path, out: Path, *, workers: Any = None, settings: Settings = SETTINGS, **options: Any) -> Any:
+def run(
+    source: Path, out: Path, *, workers: Any = None, settings: Settings = SETTINGS, **options: Any
+) -> Any:
     """The tables, and what was done for them."""
     with Batch(batch_inputs(str(source)), out, settings, **options) as batch:
         tally = batch.run(workers or here(FakeReader(), settings))
@@ -70,14 +74,34 @@ def test_every_input_is_a_row_and_every_failure_says_why(tmp_path: Path) -> None
     source = fill(tmp_path / "in", 5)
     (documents, fields), tally = run(source, tmp_path / "out")
     names = [Path(row["document"]).name for row in documents]
-    assert names == ["000.pdf", "001.pdf", "003.pdf", "004.pdf", "again.pdf", "corrupt.png", "empty.pdf", "locked.pdf", "long.pdf", "002.pdf"]  # fmt: skip
+    assert names == [
+        "000.pdf",
+        "001.pdf",
+        "003.pdf",
+        "004.pdf",
+        "again.pdf",
+        "corrupt.png",
+        "empty.pdf",
+        "locked.pdf",
+        "long.pdf",
+        "002.pdf",
+    ]
     kinds = {Path(row["document"]).stem: row["kind"] for row in documents if row["status"] == "failed"}
-    assert kinds == {"corrupt": "DocumentUnreadable", "empty": "DocumentUnreadable", "locked": "DocumentEncrypted", "long": "DocumentTooLarge"}  # fmt: skip
+    assert kinds == {
+        "corrupt": "DocumentUnreadable",
+        "empty": "DocumentUnreadable",
+        "locked": "DocumentEncrypted",
+        "long": "DocumentTooLarge",
+    }
     assert len(fields) == 3 * len(documents)
     assert all(row["error"] for row in fields if Path(row["document"]).stem in kinds)
     totals = [row["value"] for row in fields if row["field"] == "total" and not row["error"]]
     assert totals == ["0.50", "1.50", "3.50", "4.50", "0.50", "2.50"]
-    assert (tally.answered, tally.failed, tally.bugs) == (9, 4, 0)  # the content that stands there twice is read once
+    assert (tally.answered, tally.failed, tally.bugs) == (
+        9,
+        4,
+        0,
+    )  # the content that stands there twice is read once
     waiting = [Path(row["document"]).stem for row in fields if row["waiting"]]
     assert waiting == ["001", "003"]
 
@@ -85,7 +109,9 @@ def test_every_input_is_a_row_and_every_failure_says_why(tmp_path: Path) -> None
 def test_parquet_holds_the_same_rows(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     (documents, fields), _ = run(fill(tmp_path / "in", 2), tmp_path / "out")
-    assert without(parquet.read_table(tmp_path / "out" / "documents.parquet").to_pylist(), TIMINGS) == documents
+    assert (
+        without(parquet.read_table(tmp_path / "out" / "documents.parquet").to_pylist(), TIMINGS) == documents
+    )
     assert parquet.read_table(tmp_path / "out" / "fields.parquet").to_pylist() == fields
 
 
@@ -146,7 +172,9 @@ def test_shards_are_the_whole(tmp_path: Path) -> None:
     whole, _ = run(source, tmp_path / "out")
     parts = []
     for i in range(3):
-        with Batch(batch_inputs(str(source), shard=(i, 3)), tmp_path / str(i), SETTINGS, shard=f"{i + 1}/3") as batch:
+        with Batch(
+            batch_inputs(str(source), shard=(i, 3)), tmp_path / str(i), SETTINGS, shard=f"{i + 1}/3"
+        ) as batch:
             batch.run(here(FakeReader(), SETTINGS))
             write_tables(batch.store, tmp_path / str(i))
         parts.append(tables(tmp_path / str(i)))
@@ -158,13 +186,21 @@ def test_shards_are_the_whole(tmp_path: Path) -> None:
 def test_processes_give_the_same_and_outlive_death_hanging_and_bugs(tmp_path: Path) -> None:
     source = fill(tmp_path / "in", 7)
     alone, _ = run(source, tmp_path / "alone")
-    same, _ = run(source, tmp_path / "same", workers=lambda items: pool(FakeReader, SETTINGS, items, workers=2))
+    same, _ = run(
+        source, tmp_path / "same", workers=lambda items: pool(FakeReader, SETTINGS, items, workers=2)
+    )
     assert same == alone
     rough, tally = run(
-        source, tmp_path / "rough", workers=lambda items: pool(Awkward, SETTINGS, items, workers=2, seconds=4.0)
+        source,
+        tmp_path / "rough",
+        workers=lambda items: pool(Awkward, SETTINGS, items, workers=2, seconds=4.0),
     )
     kinds = {Path(row["document"]).stem: row["kind"] for row in rough[0]}
-    assert (kinds["003"], kinds["004"], kinds["005"]) == ("WorkerDied", "DocumentTimeout", "ZeroDivisionError")
+    assert (kinds["003"], kinds["004"], kinds["005"]) == (
+        "WorkerDied",
+        "DocumentTimeout",
+        "ZeroDivisionError",
+    )
     assert tally.bugs == 1 and "ZeroDivisionError" in (tmp_path / "rough" / "errors.log").read_text()
     for row, other in zip(rough[0], alone[0], strict=True):
         assert row == other or Path(row["document"]).stem in ("003", "004", "005")
@@ -207,7 +243,8 @@ def test_what_waits_for_nothing_is_asked_together_and_the_rest_alone(tmp_path: P
             alone.append(question)
             return super().ask(document, question, **options)
 
-    plan = {"questions": [{"name": "vendor", "text": "What is the vendor?"}, {"name": "total", "text": "What is the total?"},
+    plan = {"questions": [{"name": "vendor", "text": "What is the vendor?"}, {"name": "total",
+        "text": "What is the total?"},
                           {"name": "again", "text": "What is the total of {vendor}?"}]}  # fmt: skip
     settings = Settings.of(plan, model={"reader": "fake"}, second_opinion=False)
     with Batch(batch_inputs(str(tmp_path)), tmp_path / "out", settings) as batch:
@@ -251,7 +288,7 @@ class NoMemory(FakeReader):
         return super().ask(document, question, **options)
 
 
-# -- the command ---------------------------------------------------------------------------------------------------------
+# -- the command ---------------------------------------------------------------------------------------------
 
 
 def _main(*arguments: str, reader: Any) -> int:
@@ -269,12 +306,24 @@ def test_the_command_and_its_exit_codes(tmp_path: Path, capsys: pytest.CaptureFi
     assert _main(str(source), *out, reader=FakeReader()) == 3
     assert "2 done, 4 failed, 0 fields wait" in capsys.readouterr().err
     assert (
-        _main(str(source / "000.pdf"), "-o", str(tmp_path / "one"), "--task", "What is the total?", reader=FakeReader())
+        _main(
+            str(source / "000.pdf"),
+            "-o",
+            str(tmp_path / "one"),
+            "--task",
+            "What is the total?",
+            reader=FakeReader(),
+        )
         == 0
     )
     assert (tmp_path / "one" / "fields.jsonl").read_text().count("\n") == 1
     bug = FakeReader({"What is the total?": ZeroDivisionError("a bug")})
-    assert _main(str(source / "000.pdf"), "-o", str(tmp_path / "bug"), "--task", "What is the total?", reader=bug) == 1
+    assert (
+        _main(
+            str(source / "000.pdf"), "-o", str(tmp_path / "bug"), "--task", "What is the total?", reader=bug
+        )
+        == 1
+    )
 
 
 def test_interrupted_it_leaves_tables(tmp_path: Path) -> None:
@@ -292,7 +341,9 @@ def test_interrupted_it_leaves_tables(tmp_path: Path) -> None:
 
 
 def test_what_was_only_handed_out_does_not_count_as_done(tmp_path: Path) -> None:
-    """Whoever takes all documents at once, as Ray does, would have the progress at its end from the beginning."""
+    """Whoever takes all documents at once, as Ray does, would have the progress at its end from the
+    beginning.
+    """
     source, seen = fill(tmp_path / "in", 3), list[int]()
 
     def eager(works: Any) -> Any:
@@ -301,4 +352,6 @@ def test_what_was_only_handed_out_does_not_count_as_done(tmp_path: Path) -> None
     with Batch(batch_inputs(str(source)), tmp_path / "out", SETTINGS) as batch:
         batch.run(eager, lambda _: seen.append(batch.stats.seen))
         again = batch.stats.total - batch.stats.answered
-        assert seen == [again + n for n in range(1, batch.stats.answered + 1)] and seen[-1] == batch.stats.total
+        assert (
+            seen == [again + n for n in range(1, batch.stats.answered + 1)] and seen[-1] == batch.stats.total
+        )

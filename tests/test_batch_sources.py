@@ -16,7 +16,16 @@ from tests.batch_pages import fill, invoice
 def test_a_folder_is_walked_in_order_without_what_is_hidden(tmp_path: Path) -> None:
     fill(tmp_path / "in", 3)
     labels = [row.label for row in batch_inputs(str(tmp_path / "in"))]
-    assert labels == ["000.pdf", "001.pdf", "again.pdf", "corrupt.png", "empty.pdf", "locked.pdf", "long.pdf", "more/002.pdf"]  # fmt: skip
+    assert labels == [
+        "000.pdf",
+        "001.pdf",
+        "again.pdf",
+        "corrupt.png",
+        "empty.pdf",
+        "locked.pdf",
+        "long.pdf",
+        "more/002.pdf",
+    ]
 
 
 def test_a_glob_and_a_file(tmp_path: Path) -> None:
@@ -26,7 +35,9 @@ def test_a_glob_and_a_file(tmp_path: Path) -> None:
         "001.pdf",
         "002.pdf",
     ]
-    assert [(row.label, row.page) for row in batch_inputs(f"{tmp_path}/in/000.pdf", page=2)] == [("000.pdf", 2)]
+    assert [(row.label, row.page) for row in batch_inputs(f"{tmp_path}/in/000.pdf", page=2)] == [
+        ("000.pdf", 2)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +58,11 @@ def test_a_list_is_relative_to_itself(tmp_path: Path, name: str, text: str) -> N
     [
         ("l.jsonl", '{"document": "a.pdf"}\nnonsense\n', "row 2"),
         ("l.jsonl", '{"document": "a.pdf"}\n{"document": "a.pdf", "page": 0}\n', "row 2: page '0'"),
-        ("l.jsonl", '{"document": "a.pdf"}\n{"document": "a.pdf", "page": 100000000000000000000000}\n', "row 2: page"),
+        (
+            "l.jsonl",
+            '{"document": "a.pdf"}\n{"document": "a.pdf", "page": 100000000000000000000000}\n',
+            "row 2: page",
+        ),
         ("l.jsonl", '{"document": "a.pdf"}\n{"document": 7}\n', "row 2: it names no document"),
         ("l.jsonl", '{"document": "a.pdf"}\n[1]\n', "row 2: it is no object"),
         ("l.jsonl", '{"document": "a.pdf"}\n' + "[" * 100_000 + "\n", "row 2"),
@@ -100,7 +115,9 @@ def test_storage_by_url() -> None:
     storage.pipe("/bucket/a.pdf", invoice(1))
     storage.pipe("/bucket/sub/b.pdf", invoice(2))
     storage.pipe("/bucket/notes.txt", b"no document")
-    storage.pipe("/bucket/list.jsonl", b'{"document": "sub/b.pdf"}\n{"document": "memory://bucket/absent.pdf"}\n')
+    storage.pipe(
+        "/bucket/list.jsonl", b'{"document": "sub/b.pdf"}\n{"document": "memory://bucket/absent.pdf"}\n'
+    )
     try:
         found = list(batch_inputs("memory://bucket"))
         assert [row.label for row in found] == ["a.pdf", "sub/b.pdf"]

@@ -15,7 +15,9 @@ from layoutllm_tool.readers.confidence import BIAS, confidence, features
 def drawn(count: int, noise: int, seed: str) -> tuple[list[dict[str, float]], list[bool], list[str]]:
     """One signal that says something, many that say nothing, documents of five questions."""
     rng = random.Random(f"calibration/{seed}")
-    signals = [{"true": rng.gauss(0, 1)} | {f"noise{n}": rng.gauss(0, 1) for n in range(noise)} for _ in range(count)]
+    signals = [
+        {"true": rng.gauss(0, 1)} | {f"noise{n}": rng.gauss(0, 1) for n in range(noise)} for _ in range(count)
+    ]
     right = [rng.random() < confidence({"true": 2.0}, found) for found in signals]
     return signals, right, [f"page-{i // 5}" for i in range(count)]
 
@@ -26,7 +28,9 @@ def test_a_signal_against_its_sign_is_left_out_and_the_others_take_its_place() -
     assert told == fit_confidence(signals, right)
     held = fit_confidence(signals, right, signs={"true": -1})
     assert "true" not in held and "noise0" in held
-    assert set(fit_confidence(signals, right, signs={"true": -1, "noise0": -1 if held["noise0"] > 0 else 1})) == {BIAS}
+    assert set(
+        fit_confidence(signals, right, signs={"true": -1, "noise0": -1 if held["noise0"] > 0 else 1})
+    ) == {BIAS}
 
 
 def test_the_quality_is_that_of_documents_left_out() -> None:
@@ -37,7 +41,9 @@ def test_the_quality_is_that_of_documents_left_out() -> None:
     many, truth, _ = drawn(3000, 60, "others")
     from layoutllm_tool.evaluation.confidence_metrics import auroc
 
-    by_heart = auroc([confidence(fit_confidence(signals, right, penalty=0.3), found) for found in signals], right)
+    by_heart = auroc(
+        [confidence(fit_confidence(signals, right, penalty=0.3), found) for found in signals], right
+    )
     elsewhere = auroc([confidence(fitted, found) for found in many], truth)
     assert by_heart > 0.99
     assert abs(quality.separation - elsewhere) < abs(by_heart - elsewhere)
@@ -67,8 +73,10 @@ def test_fitting_is_the_same_again() -> None:
 
 def row(number: int, *, right: bool, failed: bool = False) -> ScoredAnswer:
     return ScoredAnswer(
-        f"page-{number % 7}", "f", "q", ("a",), None if failed else "a", float(right), float(right), right, 0.5, 0.1,
-        signals={} if failed else {"answer_logprob": -0.1 if right else -3.0 - number % 3, "none_logprob": -9.0, "length": float(right)},
+        f"page-{number % 7}", "f", "q", ("a",), None if failed else "a", float(right), float(right), right,
+        0.5, 0.1,
+        signals={} if failed else {"answer_logprob": -0.1 if right else -3.0 - number % 3,
+        "none_logprob": -9.0, "length": float(right)},
         failed=failed,
     )  # fmt: skip
 
@@ -94,10 +102,12 @@ def test_every_sign_is_of_a_signal_that_there_is() -> None:
 
 def test_probabilities_stand_beside_their_logarithms() -> None:
     found = features({"answer_logprob": math.log(0.25), "ocr": 0.5, "area_worst": math.nan})
-    assert found == {"answer_logprob": math.log(0.25), "p(answer_logprob)": pytest.approx(0.25), "ocr": 0.5} | {
+    assert found == {"answer_logprob": math.log(0.25), "p(answer_logprob)": pytest.approx(0.25),
+        "ocr": 0.5} | {
         "area_worst": 0.0, "p(area_worst)": 1.0
     }  # fmt: skip
-    # Right as often as the probability says: a weight on the logarithm alone rates -3 and -30 too differently.
+    # Right as often as the probability says: a weight on the logarithm alone rates -3 and -30 too
+    # differently.
     rng = random.Random("probabilities")
     signals = [{"answer_logprob": -rng.expovariate(0.3)} for _ in range(2000)]
     right = [rng.random() < 0.1 + 0.8 * math.exp(row["answer_logprob"]) for row in signals]
@@ -105,4 +115,6 @@ def test_probabilities_stand_beside_their_logarithms() -> None:
     assert fitted["p(answer_logprob)"] > 1
     assert abs(confidence(fitted, {"answer_logprob": -3.0}) - 0.14) < 0.05
     assert abs(confidence(fitted, {"answer_logprob": -9.0}) - 0.1) < 0.05
-    assert "p(answer_logprob)" not in fit_confidence(signals, [not hit for hit in right], signs={"answer_logprob": 1})
+    assert "p(answer_logprob)" not in fit_confidence(
+        signals, [not hit for hit in right], signs={"answer_logprob": 1}
+    )

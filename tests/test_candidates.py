@@ -1,4 +1,6 @@
-"""What a question may mean on a page, and what its answer may be: candidates of several sources, "none" among them."""
+"""What a question may mean on a page, and what its answer may be: candidates of several sources, "none"
+among them.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def found(question: str, outcome: Outcome = UNSURE) -> dict[str, dict[str, float
     every = candidates_of(index, asked, outcome, HEAD)
     rows = features(index, asked, outcome, every)
     assert rows.shape == (len(every), len(NAMES)) and np.isfinite(rows).all() and every[0].none
-    return {option.text: dict(zip(NAMES, row.tolist(), strict=True)) for option, row in zip(every, rows, strict=True)}
+    return {
+        option.text: dict(zip(NAMES, row.tolist(), strict=True))
+        for option, row in zip(every, rows, strict=True)
+    }
 
 
 def test_a_key_in_quotes_brings_its_value() -> None:
@@ -80,11 +85,15 @@ CASH: 20.00""")
 
 def options(page: Page, question: str, outcome: Outcome = UNSURE) -> dict[str, Option]:
     index = PageIndex.of(page, None)
-    return {option.text: option for option in candidates_of(index, Asked.of(question, index, None), outcome, HEAD)}
+    return {
+        option.text: option for option in candidates_of(index, Asked.of(question, index, None), outcome, HEAD)
+    }
 
 
 def test_an_amount_comes_with_its_currency() -> None:
-    every = options(RECEIPT, "What is the total?", Outcome("TOTAL", ((4, 2),), "12.50", (4,), {4: -0.1}, -3.0, -0.1))
+    every = options(
+        RECEIPT, "What is the total?", Outcome("TOTAL", ((4, 2),), "12.50", (4,), {4: -0.1}, -3.0, -0.1)
+    )
     assert "12.50" not in every and "20.00" in options(RECEIPT, "What is the cash?")
     assert every["RM 12.50"].evidence["model_same"] == 1 and every["RM 12.50"].evidence["words_match"] == 1
 
@@ -95,7 +104,9 @@ def test_a_name_without_its_registration_number() -> None:
 
 def test_whole_lines_of_the_model_may_go_on() -> None:
     line = tuple((1, n) for n in range(4))
-    every = options(RECEIPT, "Where is it?", Outcome("address", line, "LOT 1, JALAN 2,", (1,), {1: -0.1}, -3.0, -0.1))
+    every = options(
+        RECEIPT, "Where is it?", Outcome("address", line, "LOT 1, JALAN 2,", (1,), {1: -0.1}, -3.0, -0.1)
+    )
     grown = {text for text, option in every.items() if "grown" in option.evidence}
     assert "LOT 1, JALAN 2, TAMAN PUDU, 50480 KL" in grown and "AEON CO. (126926-H) LOT 1, JALAN 2," in grown
     part = Outcome("address", line[:2], "LOT 1,", (1,), {1: -0.1}, -3.0, -0.1)
@@ -144,12 +155,17 @@ def test_a_page_without_words_has_only_none() -> None:
     ("question", "kind", "fits", "misses"),
     [
         ("How much do I owe?", "amount", "12.50", "Ada"), ("When was she born?", "date", "3 May 1990", "Ada"),
-        ("Whom do I call?", "phone", "0191 555 123", "Ada"), ("What is the e-mail?", "email", "a@b.org", "a.b"),
+        ("Whom do I call?", "phone", "0191 555 123", "Ada"), ("What is the e-mail?", "email", "a@b.org",
+        "a.b"),
         ("Who signed it?", "name", "Ada Byron", "12"),
     ],
 )  # fmt: skip
 def test_a_question_says_something_of_its_answer(question: str, kind: str, fits: str, misses: str) -> None:
-    assert expected_type(question) == kind and share_of_type(kind, fits) > 0.5 and not share_of_type(kind, misses)
+    assert (
+        expected_type(question) == kind
+        and share_of_type(kind, fits) > 0.5
+        and not share_of_type(kind, misses)
+    )
 
 
 @pytest.mark.slow

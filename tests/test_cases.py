@@ -1,4 +1,6 @@
-"""Real files that once failed, through the shipped weights: the kinds of case that a release must go on answering."""
+"""Real files that once failed, through the shipped weights: the kinds of case that a release must go on
+answering.
+"""
 
 from __future__ import annotations
 

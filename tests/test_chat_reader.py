@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.testing import ScriptedChatModel
+from layoutllm_graphs.workflow import make_graph
 
-from graphs.context import Context
-from graphs.testing import ScriptedChatModel
-from graphs.workflow import make_graph
 from layoutllm_tool import LayoutLLMTool
 from layoutllm_tool.cot import Correction
 from layoutllm_tool.documents.geometry import Box, Document, Page
@@ -31,14 +31,17 @@ INVOICE = "Invoice no:   4711\nTotal:        12.50\n\nTotal:        99.00"
 
 def reply(segments: Any, answer: Any, **more: Any) -> str:
     said = {
-        "kind": "key-value", "operation": "extraction", "key": "total", "segments": segments, "relation": "right of",
+        "kind": "key-value", "operation": "extraction", "key": "total", "segments": segments,
+        "relation": "right of",
         "key_text": "Total", "answer": answer,
     }  # fmt: skip
     return json.dumps(said | more)
 
 
 class Model:
-    """Says its turns one after another, or what a function makes of the conversation; keeps what it was asked."""
+    """Says its turns one after another, or what a function makes of the conversation; keeps what it was
+    asked.
+    """
 
     def __init__(self, *turns: str | Exception, by: Callable[[str], str] | None = None) -> None:
         self.turns, self.by, self.seen = list(turns), by, [[("", "")] for _ in range(0)]
@@ -67,7 +70,11 @@ def test_an_answer_is_the_pages_own_words_with_their_place() -> None:
     page = document().pages[0]
     assert cot.areas[0].lines == (2, 3) and cot.evidence[0].words == ((3, 0),)
     assert cot.box == page.lines[3].box  # type: ignore[index]
-    assert 0.5 < cot.confidence <= MOST and "answer_logprob" not in cot.signals and "none_logprob" not in cot.signals
+    assert (
+        0.5 < cot.confidence <= MOST
+        and "answer_logprob" not in cot.signals
+        and "none_logprob" not in cot.signals
+    )
     assert isinstance(ChatModelReader(model), Reader)
 
 
@@ -106,7 +113,9 @@ def test_what_stands_nowhere_is_asked_again_and_then_hardly_believed() -> None:
 
 
 def test_a_formed_answer_has_an_area_and_no_evidence() -> None:
-    cot = ChatModelReader(Model(reply([4, 6], 2, operation="reasoning", relation="none"))).ask(document(), "How many?")
+    cot = ChatModelReader(Model(reply([4, 6], 2, operation="reasoning", relation="none"))).ask(
+        document(), "How many?"
+    )
     assert (cot.answer, cot.evidence, cot.areas[0].lines) == ("2", (), (3, 5)) and cot.confidence <= FORMED
 
 
@@ -156,7 +165,7 @@ def test_the_first_object_counts() -> None:
     assert object_of('["{"]') is None
 
 
-# -- strangers' text ----------------------------------------------------------------------------------------------------
+# -- strangers' text -----------------------------------------------------------------------------------------
 
 
 ATTACK = (
@@ -184,7 +193,7 @@ def test_a_model_that_obeys_the_page_gets_no_further_than_the_page() -> None:
     assert not invented.grounded and invented.confidence <= UNGROUNDED
 
 
-# -- corrections --------------------------------------------------------------------------------------------------------
+# -- corrections ---------------------------------------------------------------------------------------------
 
 
 def first(reader: ChatModelReader, question: str = "Total?") -> Any:
@@ -192,7 +201,9 @@ def first(reader: ChatModelReader, question: str = "Total?") -> Any:
 
 
 def test_a_corrected_analysis_is_given_and_kept() -> None:
-    model = Model(reply([3, 4], "12.50"), reply([1, 2], "4711", key="nonsense", kind="title", key_text="Invoice no"))
+    model = Model(
+        reply([3, 4], "12.50"), reply([1, 2], "4711", key="nonsense", kind="title", key_text="Invoice no")
+    )
     reader = ChatModelReader(model)
     first(reader)
     cot = reader.ask(document(), "Total?", correction=Correction("analysis", text="Invoice no"))
@@ -215,8 +226,13 @@ def test_avoided_boxes_and_spatial_words_leave_the_others() -> None:
     model = Model(reply([3, 4], "12.50"), reply([4, 5], "99.00"), reply([1, 2], "99.00"))
     reader = ChatModelReader(model)
     first(reader)
-    assert reader.ask(document(), "Total?", correction=Correction("area", page=1, avoid=(avoid,))).answer == "99.00"
-    assert "12.50" not in model.asked and "99.00" in model.asked and "is among the segments" not in model.asked
+    assert (
+        reader.ask(document(), "Total?", correction=Correction("area", page=1, avoid=(avoid,))).answer
+        == "99.00"
+    )
+    assert (
+        "12.50" not in model.asked and "99.00" in model.asked and "is among the segments" not in model.asked
+    )
     reader.ask(document(), "Total?", correction=Correction("area", spatial="bottom"))
     assert "4711" not in model.asked and "99.00" in model.asked
     assert "is among the segments above" in model.asked
@@ -229,7 +245,10 @@ def test_wrong_answers_are_named_and_refused() -> None:
     reader = ChatModelReader(model)
     before = first(reader)
     cot = reader.ask(document(), "Total?", correction=Correction("answer", wrong=("12.50",)))
-    assert 'don\'t give them again: "12.50"' in model.seen[1][1][1] and "said to be wrong" in model.seen[2][-1][1]
+    assert (
+        'don\'t give them again: "12.50"' in model.seen[1][1][1]
+        and "said to be wrong" in model.seen[2][-1][1]
+    )
     assert (cot.answer, cot.areas, cot.analysis) == ("99.00", before.areas, before.analysis)
     stubborn = ChatModelReader(Model(*[reply([3, 4], "12.50")] * 3))
     first(stubborn)
@@ -240,7 +259,9 @@ def test_wrong_answers_are_named_and_refused() -> None:
 def test_an_expected_type_is_said_and_held_against_the_answer() -> None:
     text = "Total:   twelve   12.50"
     model = Model(reply([1, 2, 3], "twelve"), reply([1, 2, 3], "12.50"))
-    cot = ChatModelReader(model).ask(document(text), "Total?", correction=Correction("answer", expected_type="money"))
+    cot = ChatModelReader(model).ask(
+        document(text), "Total?", correction=Correction("answer", expected_type="money")
+    )
     assert "looks like this: money" in model.seen[0][1][1] and cot.answer == "12.50"
     kept = ChatModelReader(Model(*[reply([1, 2], "twelve")] * 2))
     doubtful = kept.ask(document(text), "Total?", correction=Correction("answer", expected_type="money"))
@@ -250,11 +271,13 @@ def test_an_expected_type_is_said_and_held_against_the_answer() -> None:
 def test_whoever_says_where_to_look_is_asked_about_again_before_nothing() -> None:
     model = Model(reply([], None, relation="none"), reply([], None, relation="none"))
     box = document().pages[0].lines[5].box  # type: ignore[index]
-    cot = ChatModelReader(model).ask(document(), "Total?", correction=Correction("area", page=1, boxes=(box,)))
+    cot = ChatModelReader(model).ask(
+        document(), "Total?", correction=Correction("area", page=1, boxes=(box,))
+    )
     assert cot.answer is None and len(model.seen) == 2 and cot.confidence < 0.3
 
 
-# -- long and blank documents -------------------------------------------------------------------------------------------
+# -- long and blank documents --------------------------------------------------------------------------------
 
 
 def long_text(lines: int) -> str:
@@ -278,7 +301,9 @@ def test_of_all_windows_the_surest_answer_counts() -> None:
         found = re.search(r'<seg_(\d+)> \[[^\]]*\] "value-150"', asked)
         if not found:
             return reply([], None, key="row 150", relation="none", key_text="")
-        return reply([int(found[1]) - 1, int(found[1])], "value-150", key="Row 150", key_text="Row 150 of many")
+        return reply(
+            [int(found[1]) - 1, int(found[1])], "value-150", key="Row 150", key_text="Row 150 of many"
+        )
 
     model = Model(by=by)
     cot = ChatModelReader(model, window=3000).ask(document(long_text(200)), "What is in row 150?")
@@ -301,7 +326,7 @@ def test_blank_pages_need_no_model() -> None:
     assert ChatModelReader(model).ask(blank, "Total?").answer is None and not model.seen
 
 
-# -- as a reader --------------------------------------------------------------------------------------------------------
+# -- as a reader ---------------------------------------------------------------------------------------------
 
 
 def test_questions_and_pages_are_checked_before_anything_is_spent() -> None:
@@ -324,14 +349,23 @@ def test_the_models_own_errors_are_model_errors_worth_a_retry() -> None:
 
 
 async def test_ask_many_aask_and_astream_say_the_same() -> None:
-    model = Model(by=lambda asked: reply([3, 4], "12.50") if "total" in asked.splitlines()[-1] else reply([1, 2], "4711", key="no"))  # fmt: skip
+    model = Model(
+        by=lambda asked: (
+            reply([3, 4], "12.50") if "total" in asked.splitlines()[-1] else reply([1, 2], "4711", key="no")
+        )
+    )
     reader = ChatModelReader(model)
     asked = ["What is the total?", "Invoice no?"]
     many = await asyncio.to_thread(reader.ask_many, document(), asked)
     assert [cot.answer for cot in many] == ["12.50", "4711"]
     assert [await reader.aask(document(), question) for question in asked] == many
     events = [event async for event in reader.astream(document(), asked[0])]
-    assert [event.event for event in events] == ["page", "question_analysis", "relevant_area_concentration", "answer_formation"]  # fmt: skip
+    assert [event.event for event in events] == [
+        "page",
+        "question_analysis",
+        "relevant_area_concentration",
+        "answer_formation",
+    ]
     assert events[-1].data["answer"] == "12.50" and events[-1].data["evidence"]
 
 
@@ -385,7 +419,9 @@ def test_a_langchain_model_in_the_tool_and_in_the_workflow() -> None:
     tool = LayoutLLMTool(
         reader=ChatModelReader(model), documents={"invoice": document("Invoice no:   4711\nTotal:   12.50")}
     )
-    assert tool.invoke({"document": "invoice", "question": "What is the total?"}).startswith('Answer: "12.50"')
+    assert tool.invoke({"document": "invoice", "question": "What is the total?"}).startswith(
+        'Answer: "12.50"'
+    )
     request: Any = {"document": "invoice", "task": "Extract invoice number and total"}
     answers = make_graph().invoke(request, context=Context(tool=tool))["answers"]
     assert [answer["answer"] for answer in answers] == ["4711", "12.50"]
@@ -399,5 +435,7 @@ def test_neither_langchain_nor_torch_is_needed() -> None:
     import sys
 
     code = "import layoutllm_tool.readers.chat, sys; print(*[m for m in ('torch', 'langchain_core', 'transformers') if m in sys.modules])"  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.split() == []

@@ -1,4 +1,6 @@
-"""The choice among a page's candidates: corrections hold, formed answers stay, what is chosen is shown in all three steps."""
+"""The choice among a page's candidates: corrections hold, formed answers stay, what is chosen is shown in
+all three steps.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ FREE = Constraints()
 WINDOW = Window(PAGE, tuple(range(len(PAGE.lines or ()))), (), (), (), (), ())
 NONE = Decoded(
     QuestionAnalysis("key-value", "extraction", "Total"), (), AnswerFormation("none", ""), None, (),
-    {"analysis": [-0.1], "area": [-0.5], "formation": [-0.1], "answer": []}, False, -0.4, 9, (-3.0,) * len(PAGE.lines or ()),
+    {"analysis": [-0.1], "area": [-0.5], "formation": [-0.1], "answer": []}, False, -0.4, 9, (-3.0,
+    ) * len(PAGE.lines or ()),
 )  # fmt: skip
 
 
@@ -63,7 +66,10 @@ def test_a_corrections_limits_hold(chooser: Chooser) -> None:
     name = next(n for n, line in enumerate(lines) if "Ada" in line.text)
     there = chosen(chooser, asked, limits=Constraints(segments=(name,), answerable=True))
     assert {line for line, _ in there.words} == {name}
-    assert chosen(chooser, asked, limits=Constraints(allowed=frozenset({name}), answerable=True)).answer is not None
+    assert (
+        chosen(chooser, asked, limits=Constraints(allowed=frozenset({name}), answerable=True)).answer
+        is not None
+    )
 
 
 def test_a_corrected_key_is_looked_for_in_place_of_the_questions(chooser: Chooser) -> None:
@@ -85,7 +91,10 @@ def test_capitals_change_nothing(chooser: Chooser) -> None:
 def test_weights_of_other_features_are_refused() -> None:
     with pytest.raises(ValueError, match="features"):
         FusionHead(
-            {name: np.zeros(3, np.float32) for name in ("mean", "deviation", "w1", "b1", "w2", "b2", "none_bias")}
+            {
+                name: np.zeros(3, np.float32)
+                for name in ("mean", "deviation", "w1", "b1", "w2", "b2", "none_bias")
+            }
         )
     assert len(set(NAMES)) == len(NAMES)
 
@@ -104,7 +113,9 @@ def test_without_the_sentence_encoder_one_line_says_so_and_questions_are_answere
 
 
 def cot(answer: str | None, sure: float) -> LayoutCoT:
-    return LayoutCoT("q", QuestionAnalysis("other", "extraction", ""), (), AnswerFormation("none", ""), answer, sure)
+    return LayoutCoT(
+        "q", QuestionAnalysis("other", "extraction", ""), (), AnswerFormation("none", ""), answer, sure
+    )
 
 
 def test_of_several_pages_none_counts_where_it_is_likelier_that_no_page_answers() -> None:

@@ -1,4 +1,6 @@
-"""The command line: output, exit codes, what goes where. The reader is a fake; files, words and pictures are real."""
+"""The command line: output, exit codes, what goes where. The reader is a fake; files, words and pictures
+are real.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ KEYS = ["question", "answer", "page", "box", "area", "confidence", "steps", "pag
 
 
 def ask(*arguments: str, reader: FakeReader | None = None) -> int:
-    return main(["ask", *arguments], reader=reader or FakeReader(ocr=FakeOCR("Invoice no   4711\nTotal   12.50")))
+    return main(
+        ["ask", *arguments], reader=reader or FakeReader(ocr=FakeOCR("Invoice no   4711\nTotal   12.50"))
+    )
 
 
 def records(captured: str) -> list[dict[str, Any]]:
@@ -32,7 +36,7 @@ def records(captured: str) -> list[dict[str, Any]]:
     return loaded
 
 
-# -- output ---------------------------------------------------------------------------------------------------------
+# -- output --------------------------------------------------------------------------------------------------
 
 
 def test_json_is_one_array_with_an_object_a_question(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,13 +54,19 @@ def test_text_shows_answer_place_and_steps(capsys: pytest.CaptureFixture[str]) -
     assert ask(str(LETTER), "Notice period?") == 0
     out = capsys.readouterr().out
     assert "two months" in out and "page 2, box [" in out and "confidence 1.00" in out
-    assert "1 Question analysis" in out and "2 Relevant area concentration" in out and "3 Answer formation" in out
+    assert (
+        "1 Question analysis" in out
+        and "2 Relevant area concentration" in out
+        and "3 Answer formation" in out
+    )
 
 
 def test_text_says_what_is_not_in_the_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(str(LETTER), "shoe size?", "Notice period?") == 0
     out = capsys.readouterr().out
-    assert out.startswith("1  shoe size?\n  not in the document") and "\n2  Notice period?\n  two months" in out
+    assert (
+        out.startswith("1  shoe size?\n  not in the document") and "\n2  Notice period?\n  two months" in out
+    )
 
 
 def test_untrusted_text_reaches_no_terminal_as_control_or_markup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,22 +108,30 @@ def test_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     assert records(capsys.readouterr().out)[0]["answer"] == "two months"
 
 
-# -- words, corrections, pictures -----------------------------------------------------------------------------------
+# -- words, corrections, pictures ----------------------------------------------------------------------------
 
 
 def test_words_replace_recognition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = {"words": [{"text": "Total", "box": [20, 20, 80, 40]}, {"text": "9.99", "box": [300, 20, 360, 40]}]}
+    words = {
+        "words": [{"text": "Total", "box": [20, 20, 80, 40]}, {"text": "9.99", "box": [300, 20, 360, 40]}]
+    }
     file, page = tmp_path / "words.json", tmp_path / "page.png"
     file.write_text(json.dumps(words))
     Image.new("L", (400, 200), 255).save(page)
     engine = FakeOCR("Total   1.11")
     assert ask(str(page), "total?", "--words", str(file), "--json", reader=FakeReader(ocr=engine)) == 0
     [record] = records(capsys.readouterr().out)
-    assert record["answer"] == "9.99" and record["box"] == [750, 100, 900, 200] and record["page_size"] == [400, 200]
+    assert (
+        record["answer"] == "9.99"
+        and record["box"] == [750, 100, 900, 200]
+        and record["page_size"] == [400, 200]
+    )
     assert engine.calls == 0
 
 
-def test_words_that_fit_no_page_are_the_callers_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_that_fit_no_page_are_the_callers_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "words.json").write_text('{"words": [{"text": "Total", "box": [20, 20, 9000, 40]}]}')
     assert ask(str(INVOICE), "total?", "--words", str(tmp_path / "words.json")) == 2
     assert "does not lie on a page" in capsys.readouterr().err
@@ -131,7 +149,9 @@ def test_the_picture_is_written(tmp_path: Path) -> None:
     target = tmp_path / "marked.png"
     assert ask(str(LETTER), "Notice period?", "--annotate", str(target)) == 0
     with Image.open(target) as picture:
-        assert picture.size == (1413, 2000) and (214, 39, 40) in {c for _, c in picture.getcolors(1 << 24) or ()}
+        assert picture.size == (1413, 2000) and (214, 39, 40) in {
+            c for _, c in picture.getcolors(1 << 24) or ()
+        }
 
 
 def test_real_recognition_of_the_sample_invoice(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,7 +160,7 @@ def test_real_recognition_of_the_sample_invoice(capsys: pytest.CaptureFixture[st
     assert [record["answer"] for record in records(capsys.readouterr().out)] == ["HC-2024-0318", "232.50"]
 
 
-# -- errors ---------------------------------------------------------------------------------------------------------
+# -- errors --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -153,7 +173,10 @@ def test_real_recognition_of_the_sample_invoice(capsys: pytest.CaptureFixture[st
         (["https://example.com/a.pdf", "q"], "URLs are turned off"),
         ([str(LETTER), "q", "--correction", "nonsense"], "--correction is not JSON"),
         ([str(LETTER), "q", "--correction", '{"step": "dance"}'], "unknown step 'dance'"),
-        ([str(LETTER), "q", "q2", "--correction", '{"step": "area", "spatial": "top"}'], "belongs to one question"),
+        (
+            [str(LETTER), "q", "q2", "--correction", '{"step": "area", "spatial": "top"}'],
+            "belongs to one question",
+        ),
         ([str(LETTER), "q", "--words", "nowhere.json"], "there is no file 'nowhere.json'"),
         ([str(INVOICE), "q", "--annotate", str(INVOICE)], "names the document itself"),
     ],
@@ -167,7 +190,9 @@ def test_the_callers_mistakes_are_one_line_and_exit_code_2(
     assert out == "" and said in err and err.startswith("layoutllm: ") and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("error", [WeightsNotFound("no weights.", hint="Run it."), OCRNotInstalled("no engine.")])
+@pytest.mark.parametrize(
+    "error", [WeightsNotFound("no weights.", hint="Run it."), OCRNotInstalled("no engine.")]
+)
 def test_what_cannot_be_helped_is_exit_code_1(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(str(LETTER), "q", reader=FakeReader({"q": error})) == 1
     assert capsys.readouterr().err == f"layoutllm: {error}\n"
@@ -213,7 +238,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask(str(LETTER), "q") == 130
 
 
-# -- the reader it builds -------------------------------------------------------------------------------------------
+# -- the reader it builds ------------------------------------------------------------------------------------
 
 
 def test_options_reach_the_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,13 +251,21 @@ def test_options_reach_the_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("layoutllm_tool.readers.local.LayoutLLMReader", build)
     options = ["--lang", "jpn+eng", "--ocr", "rapidocr", "--weights", str(tmp_path)]
     assert main(["ask", str(LETTER), "Notice period?", *options]) == 0
-    assert built["weights"] == tmp_path and built["languages"] == ("jpn", "eng") and built["engine"].name == "rapidocr"
+    assert (
+        built["weights"] == tmp_path
+        and built["languages"] == ("jpn", "eng")
+        and built["engine"].name == "rapidocr"
+    )
     assert main(["ask", str(LETTER), "Notice period?"]) == 0
     assert built == {"weights": None, "languages": ("eng",), "engine": None}
 
 
-def test_pull_prints_where_the_model_lies(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("layoutllm_tool.model.base.base_model", lambda *, quiet, gguf: Path(f"/models/quiet={quiet}"))
+def test_pull_prints_where_the_model_lies(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "layoutllm_tool.model.base.base_model", lambda *, quiet, gguf: Path(f"/models/quiet={quiet}")
+    )
     encoder = "layoutllm_tool.model.sentence_encoder.sentence_encoder_folder"
     monkeypatch.setattr(encoder, lambda *, quiet: Path(f"/encoders/quiet={quiet}"))
     assert main(["pull"]) == 0
@@ -246,7 +279,7 @@ def test_pull_prints_where_the_model_lies(monkeypatch: pytest.MonkeyPatch, capsy
     assert "sentence encoder" in capsys.readouterr().err
 
 
-# -- as a program ---------------------------------------------------------------------------------------------------
+# -- as a program --------------------------------------------------------------------------------------------
 
 
 def _program(*arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from layoutllm_tool.evaluation import confidence_metrics, metrics, results
 from layoutllm_tool.evaluation.results import ScoredAnswer, Summary
 
-OUTCOMES = st.lists(st.tuples(st.sampled_from((0.1, 0.35, 0.6, 0.95)), st.booleans()), min_size=1, max_size=12)
+OUTCOMES = st.lists(
+    st.tuples(st.sampled_from((0.1, 0.35, 0.6, 0.95)), st.booleans()), min_size=1, max_size=12
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,8 @@ def test_map_by_hand() -> None:
     assert metrics.mean_average_precision([(0.9, 1.0), (0.8, 0.0), (0.7, 1.0)], 2) == pytest.approx(5 / 6)
     # wrong first: precision 1/2 at the only hit
     assert metrics.mean_average_precision([(0.9, 0.0), (0.8, 1.0)], 1) == pytest.approx(0.5)
-    # the better precision that comes later counts for what is before it: hits at 2 and 3 of 3 -> 2/3 throughout
+    # the better precision that comes later counts for what is before it: hits at 2 and 3 of 3 -> 2/3
+    # throughout
     assert metrics.mean_average_precision([(0.9, 0.0), (0.8, 1.0), (0.7, 1.0)], 2) == pytest.approx(2 / 3)
     assert metrics.mean_average_precision([], 3) == 0.0
     assert metrics.mean_average_precision([(0.9, 0.0)], 0) is None
@@ -124,7 +127,8 @@ def row(
 
 def test_a_summary_of_answers_refusals_and_errors() -> None:
     made = [
-        row("a", ("a",), 0.9, iou=1.0), row(None, ("a",), 0.3, iou=0.0), row(None, (), 0.8), row("z", (), 0.95),
+        row("a", ("a",), 0.9, iou=1.0), row(None, ("a",), 0.3, iou=0.0), row(None, (), 0.8), row("z", (),
+        0.95),
         row(None, (), 0.0, failed=True),
     ]  # fmt: skip
     found = Summary.of(made)

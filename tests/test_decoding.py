@@ -29,7 +29,12 @@ ACME Trading Ltd        Invoice 12-7
 Total         42.10
 Vendor: ACME            Vendor: Other
 """
-QUESTIONS = ["What is the total?", "Who is the vendor?", 'What is the content in the "Date" field?', "And the IBAN?"]
+QUESTIONS = [
+    "What is the total?",
+    "Who is the vendor?",
+    'What is the content in the "Date" field?',
+    "And the IBAN?",
+]
 
 
 @pytest.fixture(scope="module", params=[tiny.smol, tiny.paper])
@@ -137,7 +142,9 @@ def test_drafts_come_from_the_question_and_the_page() -> None:
 
     def draft(row: DecodingState) -> str:
         row.pending = [0] * FEW_ROWS  # wide anyhow: the longest draft
-        return b"".join(grammar.token_bytes.by_id[t] for t in draft_tokens(row) if t != grammar.end_area).decode()
+        return b"".join(
+            grammar.token_bytes.by_id[t] for t in draft_tokens(row) if t != grammar.end_area
+        ).decode()
 
     def row(question: str) -> DecodingState:
         return DecodingState(grammar, window, question, Constraints())
@@ -146,7 +153,11 @@ def test_drafts_come_from_the_question_and_the_page() -> None:
     begun = row('What is in the "Bob C" field?')
     begun.stage, begun.text = Stage.ANALYSIS_KEY, list(processor.text_ids("key-value extraction: Bo"))
     assert draft(begun) == "b C\n"
-    begun.analysis, begun.stage, begun.area = QuestionAnalysis("key-value", "extraction", "total"), Stage.AREA, [1]
+    begun.analysis, begun.stage, begun.area = (
+        QuestionAnalysis("key-value", "extraction", "total"),
+        Stage.AREA,
+        [1],
+    )
     assert "right of: Total due\n 42.10".startswith(draft(begun))
     begun.text, begun.formation = [], AnswerFormation("right of", "Total due")
     begun._begin_answer()
@@ -187,7 +198,9 @@ def test_a_retry_decodes_only_what_follows(decoder: CoTDecoder) -> None:
 
 @pytest.mark.parametrize(("none", "silent"), [(0.41, False), (0.49, False), (0.51, True), (0.9, True)])
 def test_an_answer_whose_probability_is_divided_among_lines_is_not_refused(none: float, silent: bool) -> None:
-    """0.41 for "none" against 0.3 and 0.29 for the key's line and the answer's: the page answers, more likely than not."""
+    """0.41 for "none" against 0.3 and 0.29 for the key's line and the answer's: the page answers, more
+    likely than not.
+    """
     rest = 1 - none
     scores = torch.tensor([none, 0.0, 0.51 * rest, 0.49 * rest]).log()
     assert DecodingState._is_silent(scores, [2, 3]) is silent
@@ -203,7 +216,9 @@ def test_wrong_answers_do_not_come_again_and_types_hold(decoder: CoTDecoder) -> 
     everything = tuple(range(len(decoder.processor.windows(tiny.page(PAGE))[0].lines)))
     date = Constraints(analysis, everything, spans=lambda text: spans_of("date", text))
     assert {found.answer for found in outcomes(decoder, date)} == {"25/12/2018"}
-    money = Constraints(analysis, everything, spans=lambda text: spans_of("money", text), wrong=frozenset({"42.10"}))
+    money = Constraints(
+        analysis, everything, spans=lambda text: spans_of("money", text), wrong=frozenset({"42.10"})
+    )
     assert {found.answer for found in outcomes(decoder, money)} == {None}
 
 
@@ -264,10 +279,14 @@ def test_every_substring_can_be_copied(token_bytes: TokenBytes, text: str, data:
     while left:
         allowed = copy.allowed(token_bytes)
         fitting = [
-            t for t in allowed if left.startswith(token_bytes.by_id[t].lstrip() if copy.empty else token_bytes.by_id[t])
+            t
+            for t in allowed
+            if left.startswith(token_bytes.by_id[t].lstrip() if copy.empty else token_bytes.by_id[t])
         ]
         token = max(
-            (t for t in fitting if token_bytes.by_id[t].strip()), default=None, key=lambda t: len(token_bytes.by_id[t])
+            (t for t in fitting if token_bytes.by_id[t].strip()),
+            default=None,
+            key=lambda t: len(token_bytes.by_id[t]),
         )
         token = token if token is not None else fitting[0]
         spelt = token_bytes.by_id[token].lstrip() if copy.empty else token_bytes.by_id[token]

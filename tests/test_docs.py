@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.testing import ScriptedChatModel, call_tool
+from layoutllm_graphs.workflow import make_graph
 from PIL import Image
 
-from graphs.context import Context
-from graphs.testing import ScriptedChatModel, call_tool
-from graphs.workflow import make_graph
 from layoutllm_tool import Word, samples
 from layoutllm_tool.cli import build_parser, main
 from layoutllm_tool.errors import DocumentNotFound
@@ -65,7 +65,10 @@ class ReadOnce(TesseractEngine):
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's folder with the samples and a receipt of SROIE; no model; a chat model that needs no key."""
     reader = FakeReader(ocr=ReadOnce())
-    for module in ("layoutllm_tool", "layoutllm_tool.readers.local"):  # the first takes the name from the second
+    for module in (
+        "layoutllm_tool",
+        "layoutllm_tool.readers.local",
+    ):  # the first takes the name from the second
         monkeypatch.setattr(f"{module}.default_reader", lambda: reader)
     asked = call_tool("ask_document", document="letter.pdf", question="What is the notice period?")
     model = ScriptedChatModel(turns=[asked, "The notice period is two months."])
@@ -195,7 +198,7 @@ def test_settings_of_the_workflow_exist(page: str) -> None:
 
 def test_every_folder_has_its_line() -> None:
     shown = PAGES["docs/architecture.md"]
-    files = [*ROOT.glob("layoutllm_tool/*/*.py"), *ROOT.glob("graphs/*/*.py")]
+    files = [*ROOT.glob("layoutllm_tool/*/*.py"), *ROOT.glob("graphs/layoutllm_graphs/*/*.py")]
     folders = {f"`{file.parent.relative_to(ROOT).as_posix()}/`" for file in files}
     assert folders <= set(re.findall(r"`[\w/]+/`", shown))
 

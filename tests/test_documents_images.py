@@ -52,7 +52,9 @@ def test_formats(kind: str) -> None:
     assert grey(page, 4, 4) < 40 and grey(page, 50, 30) > 215
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "RGB", "I;16", "I", "F", "YCbCr", "HSV", "LAB"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "RGB", "I;16", "I", "F", "YCbCr", "HSV", "LAB"]
+)
 def test_modes(mode: str) -> None:
     if mode in ("I;16", "I"):
         image = Image.fromarray(np.asarray(corner(mode="L")).astype(np.uint16) * 257).convert(mode)
@@ -81,7 +83,11 @@ def test_what_is_transparent_is_white() -> None:
     palette = Image.new("P", (20, 20), 0)
     palette.putpalette([0, 0, 0, 0, 0, 0])
     palette.putpixel((3, 3), 1)
-    for data in (saved(clear, "PNG"), saved(palette, "PNG", transparency=0), saved(palette, "GIF", transparency=0)):
+    for data in (
+        saved(clear, "PNG"),
+        saved(palette, "PNG", transparency=0),
+        saved(palette, "GIF", transparency=0),
+    ):
         page = only_page(data)
         assert (grey(page, 3, 3), grey(page, 10, 10)) == (0, 255)
 
@@ -105,7 +111,9 @@ def test_inverted_cmyk_of_photo_programs() -> None:
 def test_every_page_of_a_tiff_and_the_first_frame_of_an_animation() -> None:
     frames = [Image.new("L", (30 + n, 20), 10 * n) for n in range(5)]
     tiff = saved(frames[0], "TIFF", save_all=True, append_images=frames[1:])
-    assert [(page.number, page.width) for page in load_document(tiff).pages] == [(n + 1, 30 + n) for n in range(5)]
+    assert [(page.number, page.width) for page in load_document(tiff).pages] == [
+        (n + 1, 30 + n) for n in range(5)
+    ]
     assert [page.number for page in load_document(tiff, pages=[4, 2]).pages] == [4, 2]
     assert grey(load_document(tiff, pages=[4]).pages[0], 0, 0) == 30
     with pytest.raises(PageOutOfRange, match="1 to 5"):
@@ -128,7 +136,9 @@ def test_half_a_picture_is_no_picture(kind: str, share: float) -> None:
 
 
 def test_leave_to_read_truncated_files_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # in this process, not in the one that opens files
+    monkeypatch.setattr(
+        ImageFile, "LOAD_TRUNCATED_IMAGES", True
+    )  # in this process, not in the one that opens files
     with pytest.raises(DocumentUnreadable):
         load_document(saved(corner(), "PNG")[:-60])
 

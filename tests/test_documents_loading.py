@@ -14,7 +14,13 @@ import pytest
 from PIL import Image
 
 from layoutllm_tool.documents import Access, Limits, load_document
-from layoutllm_tool.errors import DocumentError, DocumentNotFound, DocumentTooLarge, DocumentUnreadable, PageOutOfRange
+from layoutllm_tool.errors import (
+    DocumentError,
+    DocumentNotFound,
+    DocumentTooLarge,
+    DocumentUnreadable,
+    PageOutOfRange,
+)
 from tests.pdfs import make_pdf, text
 
 PDF = make_pdf(text("Hello", 72, 700))
@@ -144,7 +150,9 @@ def test_what_is_no_source_at_all() -> None:
 
 
 def test_text_that_is_nearly_base64_is_looked_at_once() -> None:
-    """In steps of the pattern's engine, by the clock of this process: twice the text takes about twice as long."""
+    """In steps of the pattern's engine, by the clock of this process: twice the text takes about twice as
+    long.
+    """
 
     def seconds(blanks: int) -> float:
         text = base64.b64encode(b"%PDF-1.7\n" + b"x" * 60).decode().rstrip("=") + " " * blanks + "!"

@@ -1,4 +1,6 @@
-"""Awkward files: each gives pages or one of our errors with a hint, in time. Real ones, and ones damaged here."""
+"""Awkward files: each gives pages or one of our errors with a hint, in time. Real ones, and ones damaged
+here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""PDF pages: what is drawn and what is read from the text layer agree, and a layer that lies is not believed."""
+"""PDF pages: what is drawn and what is read from the text layer agree, and a layer that lies is not
+believed.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_words_lines_and_picture_of_a_born_digital_page() -> None:
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("crop", ["", "/CropBox [50 400 400 780]", "/CropBox [-100 300 300 900]"])
 def test_boxes_lie_on_the_ink(rotation: int, crop: str) -> None:
-    page = first_page(make_pdf(text("Hxg", 72, 650), page=f"/MediaBox [0 0 612 792] {crop} /Rotate {rotation}"))
+    page = first_page(
+        make_pdf(text("Hxg", 72, 650), page=f"/MediaBox [0 0 612 792] {crop} /Rotate {rotation}")
+    )
     assert [word.text for word in page.words] == ["Hxg"]
     drawn, read = ink(page), page.words[0].box.to_pixels(page.width, page.height)
     assert all(abs(a - b) <= 4 for a, b in zip(drawn, read, strict=True)), (drawn, read)
@@ -86,19 +90,25 @@ def test_text_under_a_scan_is_hidden_and_text_over_a_picture_is_not() -> None:
     draw = "q 612 0 0 792 0 0 cm /Im Do Q\n"
     scan = make_pdf(text(SENTENCE, 72, 600) + draw, extra=[grey_picture(100, 100, noise)])
     assert "can't be seen" in first_page(scan).notices[0]
-    letterhead = make_pdf(draw + text(SENTENCE, 72, 600), extra=[grey_picture(100, 100, bytes([230]) * 10_000)])
+    letterhead = make_pdf(
+        draw + text(SENTENCE, 72, 600), extra=[grey_picture(100, 100, bytes([230]) * 10_000)]
+    )
     assert first_page(letterhead).text == SENTENCE
 
 
 def test_a_scan_with_a_stamp_goes_to_recognition() -> None:
     pixels = bytes(255 if (x // 3 + y // 5) % 3 else 0 for y in range(200) for x in range(150))
     draw = "q 560 0 0 700 20 20 cm /Im Do Q\n"
-    page = first_page(make_pdf(draw + text("RECEIVED 3 MAY", 72, 740), extra=[grey_picture(150, 200, pixels)]))
+    page = first_page(
+        make_pdf(draw + text("RECEIVED 3 MAY", 72, 740), extra=[grey_picture(150, 200, pixels)])
+    )
     assert page.lines is None and "stand on" in page.notices[0]
 
 
 def test_senseless_characters_go_to_recognition() -> None:
-    shuffled = first_page(make_pdf(text("WRWDO DPRXQW GXH ZLWKLQ WKLUWB GDBV WRWDO SDBPHQW", 72, 700, size=12)))
+    shuffled = first_page(
+        make_pdf(text("WRWDO DPRXQW GXH ZLWKLQ WKLUWB GDBV WRWDO SDBPHQW", 72, 700, size=12))
+    )
     assert shuffled.lines is None and "no words" in shuffled.notices[0]
     undecoded = first_page(make_pdf(text("\\(cid:12\\)\\(cid:7\\)", 72, 700)))
     assert undecoded.lines is None and "no known meaning" in undecoded.notices[0]
@@ -123,7 +133,8 @@ def test_filled_form_fields_are_drawn_and_read() -> None:
         b" /Rect [200 500 400 520] /AP << /N 100 0 R >> >>"
     )
     look = look.replace(
-        b"/BBox", b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> /BBox"
+        b"/BBox",
+        b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> /BBox",
     )
     data = make_pdf(
         text("Name:", 72, 500),

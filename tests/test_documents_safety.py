@@ -1,4 +1,6 @@
-"""What may be opened: roots, symlinks, devices, URLs. The network is a server on this machine's loopback address."""
+"""What may be opened: roots, symlinks, devices, URLs. The network is a server on this machine's loopback
+address.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_files_under_a_root(home: Path) -> None:
         assert load_document(path, access=access).name == "a.pdf"
 
 
-@pytest.mark.parametrize("path", ["../outside/a.pdf", "../outside/none.pdf", "/etc/passwd", "/nowhere", "..", "a\0b"])
+@pytest.mark.parametrize(
+    "path", ["../outside/a.pdf", "../outside/none.pdf", "/etc/passwd", "/nowhere", "..", "a\0b"]
+)
 def test_outside_it_nobody_learns_what_exists(home: Path, path: str) -> None:
     with pytest.raises(DocumentNotAllowed, match="outside the folders"):
         load_document(path, access=Access(roots=(home,)))
@@ -100,7 +104,9 @@ def test_what_is_swapped_for_a_link_after_the_check_is_refused(
         load_document("folder/deeper/a.pdf", access=Access(roots=(home,)))
 
 
-def test_a_link_that_is_flipped_never_names_another_files_content(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_that_is_flipped_never_names_another_files_content(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The link points at one file while it is checked, and at another while it is opened."""
     (home / "b.pdf").write_bytes(make_pdf(text("Other", 72, 700)))
     link = home / "link.pdf"
@@ -163,16 +169,20 @@ def test_limits_contradict_loudly() -> None:
     [
         ("93.184.215.14", True), ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", True), ("127.0.0.1", False),
         ("10.1.2.3", False), ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False),
-        ("224.0.0.1", False), ("::1", False), ("fe80::1%eth0", False), ("fd00::1", False), ("::ffff:127.0.0.1", False),
-        ("::ffff:93.184.215.14", True), ("2002:7f00:1::", False), ("64:ff9b::7f00:1", False), ("ff02::1", False),
+        ("224.0.0.1", False), ("::1", False), ("fe80::1%eth0", False), ("fd00::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:93.184.215.14", True), ("2002:7f00:1::", False), ("64:ff9b::7f00:1", False), ("ff02::1",
+        False),
         # IANA's special-purpose registries.
         ("192.0.0.8", False), ("192.0.0.170", False), ("192.0.2.1", False), ("192.88.99.1", False),
         ("198.18.0.1", False), ("198.51.100.7", False), ("203.0.113.9", False), ("240.0.0.1", False),
         ("255.255.255.255", False), ("172.16.0.1", False), ("192.168.1.1", False), ("192.31.196.1", False),
         ("::", False), ("64:ff9b:1::1", False), ("100::1", False), ("2001::1", False), ("2001:20::1", False),
-        ("2001:db8::1", False), ("3fff::1", False), ("3fff:fff::1", False), ("5f00::1", False), ("fec0::1", False),
+        ("2001:db8::1", False), ("3fff::1", False), ("3fff:fff::1", False), ("5f00::1", False), ("fec0::1",
+        False),
         ("feff::1", False), ("fc00::1", False), ("::ffff:192.88.99.1", False), ("::ffff:10.0.0.1", False),
-        ("8.8.8.8", True), ("192.0.1.1", True), ("192.88.98.1", True), ("198.20.0.1", True), ("2001:4860::8888", True),
+        ("8.8.8.8", True), ("192.0.1.1", True), ("192.88.98.1", True), ("198.20.0.1", True),
+        ("2001:4860::8888", True),
         ("2a00:1450::1", True), ("2620:fe::fe", True),
     ],
 )  # fmt: skip
@@ -182,8 +192,10 @@ def test_public_addresses(address: str, public: bool) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://example.com/a.pdf", "ftp://example.com/a", "file:///etc/passwd", "https://user:word@example.com/", "https://127.0.0.1/a.pdf",
-     "https://[::1]/a.pdf", "https://localhost/a.pdf", "https://2130706433/a", "https:///a", "https://example.com:0/", "https://example.com:x/",
+    ["http://example.com/a.pdf", "ftp://example.com/a", "file:///etc/passwd",
+    "https://user:word@example.com/", "https://127.0.0.1/a.pdf",
+     "https://[::1]/a.pdf", "https://localhost/a.pdf", "https://2130706433/a", "https:///a",
+     "https://example.com:0/", "https://example.com:x/",
      "https://a/\r\nHost: b"],
 )  # fmt: skip
 def test_places_that_are_never_fetched(url: str) -> None:
@@ -256,8 +268,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
         pytest.skip("openssl makes the test's certificate, and it is not installed")
     folder = tmp_path_factory.mktemp("tls")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
-    request = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    subprocess.run(["openssl", *request.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    request = (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    )
+    subprocess.run(
+        ["openssl", *request.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
     server = _Server(("127.0.0.1", 0), _Site)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -270,10 +286,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
 
 @pytest.fixture
 def url(site: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> str:
-    """The site, with "localhost" passed for public and its certificate trusted. Literal addresses are still checked."""
+    """The site, with "localhost" passed for public and its certificate trusted. Literal addresses are still
+    checked.
+    """
     checked = fetching.public_address
     monkeypatch.setattr(
-        fetching, "public_address", lambda host, port: "127.0.0.1" if host == "localhost" else checked(host, port)
+        fetching,
+        "public_address",
+        lambda host, port: "127.0.0.1" if host == "localhost" else checked(host, port),
     )
     monkeypatch.setenv("SSL_CERT_FILE", str(site[1]))
     return site[0]

@@ -24,7 +24,10 @@ FORMS: dict[str, Any] = {
     "pages": {"pages": [SIZE | {"words": [TOTAL, NINE]}]},
     "list of pages": [SIZE | {"words": [TOTAL, NINE]}],
     "relative": SIZE
-    | {"unit": "relative", "words": [TOTAL | {"box": [100, 100, 300, 200]}, NINE | {"bbox": [350, 100, 500, 200]}]},
+    | {
+        "unit": "relative",
+        "words": [TOTAL | {"box": [100, 100, 300, 200]}, NINE | {"bbox": [350, 100, 500, 200]}],
+    },
     "other names": SIZE
     | {"words": [{"text": "Total", "bounding_box": [20, 10, 60, 20]}, NINE, {"text": " ", "box": None}]},
 }

@@ -42,7 +42,9 @@ def test_ragged_rows_on_a_shared_page_equal_each_row_alone(llama: LlamaForCausal
     first = engine.step(rows[:, :4], cache, suffix, [4, 2])
     second = engine.step(torch.stack([rows[0, 4:7], rows[1, 2:5]]), cache, suffix, [3, 3])
     for row, parts in ((0, [first[0], second[0]]), (1, [first[1, :2], second[1]])):
-        expected = whole(llama, torch.cat([page, rows[row : row + 1]], dim=1))[0, 20 : 20 + suffix.lengths[row]]
+        expected = whole(llama, torch.cat([page, rows[row : row + 1]], dim=1))[
+            0, 20 : 20 + suffix.lengths[row]
+        ]
         torch.testing.assert_close(torch.cat(parts), expected, atol=1e-5, rtol=1e-5)
 
 
@@ -64,7 +66,9 @@ def test_hidden_layers_are_those_of_the_models_forward(llama: LlamaForCausalLM) 
     plain = engine.step(row, cache, engine.new_suffix(1, 10), [4])
     last, kept = engine.step_with_layers(row, cache, engine.new_suffix(1, 10), [4], (1, 2))
     with torch.no_grad():
-        states = llama.model(inputs_embeds=torch.cat([page, row], dim=1), output_hidden_states=True).hidden_states
+        states = llama.model(
+            inputs_embeds=torch.cat([page, row], dim=1), output_hidden_states=True
+        ).hidden_states
     assert torch.equal(last, plain) and len(kept) == 2
     for layer, found in zip((1, 2), kept, strict=True):
         torch.testing.assert_close(found, states[layer][:, -4:], atol=1e-5, rtol=1e-5)
@@ -78,7 +82,9 @@ def test_a_full_suffix_is_refused(llama: LlamaForCausalLM) -> None:
 
 
 @pytest.mark.skipif(not has_eight_bit_products(), reason="torch has no 8-bit products here")
-def test_8_bit_numbers_stay_near_the_exact_ones_and_rows_alone_equal_rows_together(llama: LlamaForCausalLM) -> None:
+def test_8_bit_numbers_stay_near_the_exact_ones_and_rows_alone_equal_rows_together(
+    llama: LlamaForCausalLM,
+) -> None:
     engine = LlamaEngine(llama, numerics=Numerics.INT8)
     page, rows = torch.randn(1, 20, 32), torch.randn(3, 4, 32)
     hidden, cache = engine.prefill(page)

@@ -50,7 +50,9 @@ def test_a_page_asked_again_says_what_it_says_when_asked_anew(folder: Path) -> N
 
 def test_a_further_question_reads_only_its_own_tokens(folder: Path) -> None:
     kept, seen = backbone(folder), []
-    kept.model.register_forward_pre_hook(lambda _m, _a, k: seen.append(k["input_ids"].shape[1]), with_kwargs=True)
+    kept.model.register_forward_pre_hook(
+        lambda _m, _a, k: seen.append(k["input_ids"].shape[1]), with_kwargs=True
+    )
     kept.say(PAGES[0], QUESTIONS[0])
     first, seen[:] = seen[0], []
     kept.say(PAGES[0], QUESTIONS[1])

@@ -61,12 +61,14 @@ def data(tmp_path: Path) -> Path:
     fields = {"company": "ACME TRADING", "date": "25/12/2018", "address": "12 HIGH STREET", "total": "RM9.00"}
     for number in (400, 401):
         Image.new("L", (400, 400), 255).save(tmp_path / f"images/{number}.jpg")
-        (tmp_path / f"lines/{number}.json").write_text(json.dumps({"width": 400, "height": 400, "lines": lines}))
+        (tmp_path / f"lines/{number}.json").write_text(
+            json.dumps({"width": 400, "height": 400, "lines": lines})
+        )
         (tmp_path / f"entities/{number}.json").write_text(json.dumps(fields))
     return tmp_path
 
 
-# -- rows and asking ----------------------------------------------------------------------------------------------------
+# -- rows and asking -----------------------------------------------------------------------------------------
 
 
 def test_scoring_one_answer() -> None:
@@ -86,7 +88,9 @@ def test_scoring_one_answer() -> None:
 
 def test_rows_survive_the_file(tmp_path: Path) -> None:
     made = [
-        ScoredAnswer("d", "f", "q", ("a", "b"), None, 0.0, 0.0, False, 0.2, 0.1, signals={"x": 1.0}, area=[1, 2, 3, 4])
+        ScoredAnswer(
+            "d", "f", "q", ("a", "b"), None, 0.0, 0.0, False, 0.2, 0.1, signals={"x": 1.0}, area=[1, 2, 3, 4]
+        )
     ]
     results.write(tmp_path / "rows.json", made, load_seconds=[1.0])
     assert results.read(tmp_path / "rows.json") == made
@@ -119,7 +123,7 @@ def test_errors_of_others_are_not_swallowed(data: Path) -> None:
         ask_all(reader, sroie.items(data, numbers=(400,)))
 
 
-# -- commands -----------------------------------------------------------------------------------------------------------
+# -- commands ------------------------------------------------------------------------------------------------
 
 
 def test_receipts_command(data: Path, tmp_path: Path) -> None:
@@ -130,10 +134,14 @@ def test_receipts_command(data: Path, tmp_path: Path) -> None:
     found = results.read(tmp_path / "rows.json")
     assert len(found) == 8
     by_field = {row.field: row for row in found}
-    assert by_field["date"].answer == "25/12/2018" and by_field["date"].anls == 1.0 and by_field["date"].area_hit
+    assert (
+        by_field["date"].answer == "25/12/2018" and by_field["date"].anls == 1.0 and by_field["date"].area_hit
+    )
     assert by_field["total"].anls == pytest.approx(4 / 6)  # "9.00" for "RM9.00"
     assert by_field["company"].answer is None and not by_field["company"].area_hit
-    assert by_field["date"].signals == {} or all(isinstance(v, float) for v in by_field["date"].signals.values())
+    assert by_field["date"].signals == {} or all(
+        isinstance(v, float) for v in by_field["date"].signals.values()
+    )
 
 
 class Parrot:
@@ -172,10 +180,21 @@ def test_numbers_and_spread() -> None:
 
 def test_fit_command(tmp_path: Path) -> None:
     made = [
-        ScoredAnswer("d", "f", "q", ("a",), "a" if i % 3 else "z", float(bool(i % 3)), 0.0, bool(i % 3), 0.5, 0.1,
-            signals={"x": float(bool(i % 3)), "none_logprob": -3.0})
+        ScoredAnswer(
+            "d",
+            "f",
+            "q",
+            ("a",),
+            "a" if i % 3 else "z",
+            float(bool(i % 3)),
+            0.0,
+            bool(i % 3),
+            0.5,
+            0.1,
+            signals={"x": float(bool(i % 3)), "none_logprob": -3.0},
+        )
         for i in range(30)
-    ] + [ScoredAnswer("d", "f", "q", (), None, 1.0, 1.0, True, 0.5, 0.1, signals={"none_logprob": -0.1})] * 5  # fmt: skip
+    ] + [ScoredAnswer("d", "f", "q", (), None, 1.0, 1.0, True, 0.5, 0.1, signals={"none_logprob": -0.1})] * 5
     results.write(tmp_path / "rows.json", made)
     code, said = run("fit", "--rows", tmp_path / "rows.json", "--out", tmp_path / "calibration.json")
     assert code == 0 and "35 rows" in said
@@ -183,7 +202,7 @@ def test_fit_command(tmp_path: Path) -> None:
     assert fitted["answer"]["x"] > 0 and "bias" in fitted["none"] and isinstance(fitted["none_bias"], float)
 
 
-# -- forms --------------------------------------------------------------------------------------------------------------
+# -- forms ---------------------------------------------------------------------------------------------------
 
 
 def entity(number: int, text: str, label: str, links: list[list[int]], x: int = 0) -> dict[str, object]:
@@ -229,7 +248,7 @@ def test_forms_draw_is_stable() -> None:
     assert [i.questions for i in first] != [i.questions for i in sample(forms, 40, 4, "forms")]
 
 
-# -- unanswerable -------------------------------------------------------------------------------------------------------
+# -- unanswerable --------------------------------------------------------------------------------------------
 
 
 def test_twenty_questions_of_twenty_held_out_receipts() -> None:
@@ -242,7 +261,10 @@ def test_twenty_questions_of_twenty_held_out_receipts() -> None:
 def test_no_page_answers_its_question() -> None:
     """By the dataset's own lines; the command checks the same against what our text recognition read."""
     for question in unanswerable.QUESTIONS:
-        assert unanswerable.present(question["names"], dataset_page(SHARED / "receipts", question["number"])) == ()
+        assert (
+            unanswerable.present(question["names"], dataset_page(SHARED / "receipts", question["number"]))
+            == ()
+        )
 
 
 @needs_data

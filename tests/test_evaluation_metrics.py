@@ -98,7 +98,9 @@ def test_iou_takes_the_best_of_equal_places() -> None:
 
 
 def test_calibration_error_by_hand() -> None:
-    assert confidence_metrics.calibration_error([0.9, 0.9, 0.9, 0.9], [True, True, True, False]) == pytest.approx(0.15)
+    assert confidence_metrics.calibration_error(
+        [0.9, 0.9, 0.9, 0.9], [True, True, True, False]
+    ) == pytest.approx(0.15)
     assert confidence_metrics.calibration_error([1.0, 0.0], [True, False]) == 0.0
     assert confidence_metrics.calibration_error([1.0, 0.0], [False, True]) == 1.0
 
@@ -117,7 +119,7 @@ def test_auroc_counts_pairs(pairs: list[tuple[float, bool]]) -> None:
     assert 0 <= confidence_metrics.calibration_error(scores, right) <= 1
 
 
-# -- confidence ---------------------------------------------------------------------------------------------------------
+# -- confidence ----------------------------------------------------------------------------------------------
 
 
 @given(st.floats(-800, 800))
@@ -174,11 +176,15 @@ def test_bias_of_none_goes_where_the_rows_score_best() -> None:
     shy = [row(None, gold="c", none=0.6), row("c", gold="c", none=0.1), row(None, none=0.9)]
     assert -math.log(0.9 / 0.1) < fit_none_bias(shy) < -math.log(0.6 / 0.4)
     assert fit_none_bias([row("c", gold="c", none=0.01), row(None, none=0.99)]) == 0.0
-    assert fit_none_bias([row(None, none=0.4), row("c", gold="c", none=0.3)]) == 0.0  # none won though under one half
+    assert (
+        fit_none_bias([row(None, none=0.4), row("c", gold="c", none=0.3)]) == 0.0
+    )  # none won though under one half
 
 
 def test_fit_rows_keeps_answers_and_none_apart() -> None:
-    rows = [row("a", gold="a", good=i % 2 == 0) for i in range(20)] + [row(None, gold="a" * (i % 2)) for i in range(20)]
+    rows = [row("a", gold="a", good=i % 2 == 0) for i in range(20)] + [
+        row(None, gold="a" * (i % 2)) for i in range(20)
+    ]
     fitted = fit_rows(rows)
     assert set(fitted) == {"answer", "none", "none_bias", "named_bias"}
     assert fitted["answer"]["x"] > 0

@@ -26,16 +26,22 @@ NASTY = '<script>alert("x")</script>&amp;\'</td></style>'
 def row(answer: str | None, gold: tuple[str, ...], sure: float, name: str = "d/1") -> ScoredAnswer:
     right = answer is None if not gold else answer in gold
     return ScoredAnswer(
-        name, "value", "What is it?", gold, answer, float(right), 0.0, right, sure, 0.1, page=1, box=[10, 20, 110, 40],
-        area=[0, 10, 200, 50], gold_box=[500, 20, 600, 40], steps={"question_analysis": "A key-value question."},
+        name, "value", "What is it?", gold, answer, float(right), 0.0, right, sure, 0.1, page=1, box=[10, 20,
+        110, 40],
+        area=[0, 10, 200, 50], gold_box=[500, 20, 600, 40],
+        steps={"question_analysis": "A key-value question."},
     )  # fmt: skip
 
 
-# -- refusals -----------------------------------------------------------------------------------------------------------
+# -- refusals ------------------------------------------------------------------------------------------------
 
 
 def test_drawn_forms_are_balanced_and_no_development_pages() -> None:
-    found, again, other = unanswerable.form_items(5), unanswerable.form_items(5), unanswerable.form_items(5, seed=1)
+    found, again, other = (
+        unanswerable.form_items(5),
+        unanswerable.form_items(5),
+        unanswerable.form_items(5, seed=1),
+    )
     assert [item.questions for item in found] == [item.questions for item in again]
     assert len(found) == 5 and [i.questions for i in found] != [i.questions for i in other]
     for item in found:
@@ -79,7 +85,7 @@ def test_refusal_command_with_receipts() -> None:
     assert code == 0 and {"forms", "receipts", "both"} <= set(re.findall(r"^ *(\w+) ", said, re.MULTILINE))
 
 
-# -- report -------------------------------------------------------------------------------------------------------------
+# -- report --------------------------------------------------------------------------------------------------
 
 
 class Tags(HTMLParser):
@@ -108,7 +114,19 @@ def test_worst_confident_errors_come_first() -> None:
 
 def test_report_escapes_everything() -> None:
     nasty = ScoredAnswer(
-        NASTY, NASTY, NASTY, (NASTY,), NASTY, 0.0, 0.0, False, 0.7, 0.1, steps={NASTY: NASTY}, baseline=NASTY, page=1
+        NASTY,
+        NASTY,
+        NASTY,
+        (NASTY,),
+        NASTY,
+        0.0,
+        0.0,
+        False,
+        0.7,
+        0.1,
+        steps={NASTY: NASTY},
+        baseline=NASTY,
+        page=1,
     )
     plain = html([row("x", ("a",), 0.7)], Pictures(), title="t")
     text = html([nasty], Pictures(), title=NASTY)
@@ -126,7 +144,10 @@ def test_report_shows_each_page_once_with_three_boxes() -> None:
     text = html([row("x", ("a",), 0.7), row("y", ("a",), 0.6)], pictures, title="t")
     assert text.count("data:image/jpeg;base64,") == 1 and "aspect-ratio:120/60" in text
     assert (
-        text.count('<rect class="area"') == text.count('<rect class="gold"') == text.count('<rect class="answer"') == 2
+        text.count('<rect class="area"')
+        == text.count('<rect class="gold"')
+        == text.count('<rect class="answer"')
+        == 2
     )
     assert '<rect class="gold" x="500" y="20" width="100" height="20"/>' in text
     assert len(re.findall('<div class="page p1">', text)) == 2
@@ -136,14 +157,16 @@ def test_report_shows_each_page_once_with_three_boxes() -> None:
 
 @pytest.mark.parametrize("name", ["out", "out/own.html"])
 def test_report_and_rows_of_a_command(tmp_path: Path, name: str) -> None:
-    code, said = run("drawn", "--pages", 2, "--report", tmp_path / name, "--report-limit", 3, reader=FakeReader())
+    code, said = run(
+        "drawn", "--pages", 2, "--report", tmp_path / name, "--report-limit", 3, reader=FakeReader()
+    )
     file = tmp_path / ("out/report.html" if name == "out" else name)
     assert code == 0 and file.name in said
     text = file.read_text(encoding="utf-8")
     assert text.count("<section>") == 3 and "question analysis" in text and "data:image/jpeg" in text
 
 
-# -- plots --------------------------------------------------------------------------------------------------------------
+# -- plots ---------------------------------------------------------------------------------------------------
 
 
 def test_plots_of_a_command(tmp_path: Path) -> None:
@@ -173,7 +196,9 @@ def test_names_of_fields_are_no_formulas(tmp_path: Path) -> None:
     assert len(plots.draw(made, tmp_path)) == 3
 
 
-def test_missing_matplotlib_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_matplotlib_is_told_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(runs, "find_spec", lambda name: None if name == "matplotlib" else True)
     with pytest.raises(LayoutLLMError, match=r"layoutllm-tool\[plots\]"):
         runs.require("matplotlib", "plots")

@@ -32,7 +32,7 @@ def text_of(item: Item) -> str:
     return "\n".join(page.text for page in item.words())
 
 
-# -- CORD ---------------------------------------------------------------------------------------------------------------
+# -- CORD ----------------------------------------------------------------------------------------------------
 
 
 def cord_line(category: str, group: int, *words: str, y: int, sub: int = 0, key: str = "") -> dict[str, Any]:
@@ -69,7 +69,8 @@ def cord_export(folder: Path) -> None:
     picture(folder / "test/receipt_00000.png")
     write(
         folder / "test/metadata.jsonl",
-        json.dumps({"file_name": "receipt_00000.png", "ground_truth": json.dumps(CORD | {"gt_parse": {}})}) + "\n",
+        json.dumps({"file_name": "receipt_00000.png", "ground_truth": json.dumps(CORD | {"gt_parse": {}})})
+        + "\n",
     )
 
 
@@ -90,15 +91,17 @@ def test_cord_has_fifteen_types_of_different_names() -> None:
     assert len(cord.NAMES) == len(set(cord.NAMES.values())) == 15
 
 
-# -- DocVQA -------------------------------------------------------------------------------------------------------------
+# -- DocVQA --------------------------------------------------------------------------------------------------
 
 DOCVQA: dict[str, Any] = {
     "dataset_name": "docvqa", "dataset_version": "1.0", "dataset_split": "val",
     "data": [
         {"questionId": 1, "question": "What is the total?", "image": "documents/xnbl0037_1.png", "docId": 5,
-         "ucsf_document_id": "xnbl0037", "ucsf_document_page_no": "1", "answers": ["9.00", "$9.00"], "data_split": "val"},
+         "ucsf_document_id": "xnbl0037", "ucsf_document_page_no": "1", "answers": ["9.00", "$9.00"],
+         "data_split": "val"},
         {"questionId": 2, "question": "Who is it from?", "image": "documents/xnbl0037_1.png", "docId": 5,
-         "ucsf_document_id": "xnbl0037", "ucsf_document_page_no": "1", "answers": ["ACME"], "data_split": "val",
+         "ucsf_document_id": "xnbl0037", "ucsf_document_page_no": "1", "answers": ["ACME"],
+         "data_split": "val",
          "question_types": ["form", "layout"]},
     ],
 }  # fmt: skip
@@ -114,7 +117,14 @@ LINES = [read_api(20, 40, "ACME"), read_api(20, 100, "Total:"), read_api(300, 10
 VERSION_2 = {
     "status": "Succeeded",
     "recognitionResults": [
-        {"page": 1, "clockwiseOrientation": 0.1, "width": 800, "height": 1600, "unit": "pixel", "lines": LINES}
+        {
+            "page": 1,
+            "clockwiseOrientation": 0.1,
+            "width": 800,
+            "height": 1600,
+            "unit": "pixel",
+            "lines": LINES,
+        }
     ],
 }
 VERSION_3 = {"analyzeResult": {"readResults": [{"page": 1, "width": 800, "height": 1600, "lines": LINES}]}}
@@ -133,7 +143,10 @@ def test_docvqa_in_its_packings(tmp_path: Path, questions: str, pictures: str, o
     picture(tmp_path / pictures / "xnbl0037_1.png")
     write(tmp_path / ocr / "xnbl0037_1.json", read)
     (item,) = docvqa.items(tmp_path)
-    assert [(q.field, q.gold) for q in item.questions] == [("question", ("9.00", "$9.00")), ("form", ("ACME",))]
+    assert [(q.field, q.gold) for q in item.questions] == [
+        ("question", ("9.00", "$9.00")),
+        ("form", ("ACME",)),
+    ]
     assert item.words is not None
     (page,) = item.words()
     assert (page.width, page.height) == (400, 800)
@@ -144,7 +157,9 @@ def test_docvqa_in_its_packings(tmp_path: Path, questions: str, pictures: str, o
 
 
 def test_docvqa_without_answers_or_words(tmp_path: Path) -> None:
-    bare = {"data": [{key: value for key, value in entry.items() if key != "answers"} for entry in DOCVQA["data"]]}
+    bare = {
+        "data": [{key: value for key, value in entry.items() if key != "answers"} for entry in DOCVQA["data"]]
+    }
     write(tmp_path / "test_v1.0.json", bare)
     with pytest.raises(DocumentUnreadable, match="no answers"):
         docvqa.items(tmp_path, split="test")
@@ -154,7 +169,7 @@ def test_docvqa_without_answers_or_words(tmp_path: Path) -> None:
     assert "DocumentNotFound" in outcome.errors[0] and [row.failed for row in outcome.answers] == [True, True]
 
 
-# -- VisualMRC ----------------------------------------------------------------------------------------------------------
+# -- VisualMRC -----------------------------------------------------------------------------------------------
 
 
 def region(number: str, y: int, text: str) -> dict[str, Any]:
@@ -167,9 +182,11 @@ def region(number: str, y: int, text: str) -> dict[str, Any]:
 
 
 VISUALMRC = {
-    "id": "00001", "url": "https://example.org", "screenshot_filename": "s/1.png", "image_filename": "00001.png",
+    "id": "00001", "url": "https://example.org", "screenshot_filename": "s/1.png",
+    "image_filename": "00001.png",
     "bounding_boxes": [region("a", 40, "Bees make honey"), region("b", 100, "Wax too"),
-                       {"id": "c", "structure": "Image", "shape": {"x": 0, "y": 300, "width": 90, "height": 90}}],
+                       {"id": "c", "structure": "Image", "shape": {"x": 0, "y": 300, "width": 90,
+                       "height": 90}}],
     "qa_data": [{"question": {"text": "What do bees make?"},
                  "answer": {"text": "Bees make honey and wax.", "relevant": ["a", "b"]}}],
 }  # fmt: skip
@@ -191,19 +208,24 @@ def test_visualmrc_is_scored_by_rouge(tmp_path: Path, file: str, data: Any) -> N
     assert row.rouge == pytest.approx(2.44 * 0.6 / (0.6 + 1.44)) and row.right and row.anls < 0.6
 
 
-# -- SROIE --------------------------------------------------------------------------------------------------------------
+# -- SROIE ---------------------------------------------------------------------------------------------------
 
 SROIE = "72,25,326,25,326,64,72,64,ACME, TRADING\r\n10,100,200,100,200,120,10,120,TOTAL: 9.00\r\nbroken\r\n"
 FIELDS = {"company": "ACME, TRADING", "date": "", "total": "9.00"}
 
 
-@pytest.mark.parametrize(("labels", "box"), [("entities/{}.txt", "box/{}.txt"), ("key/{}.json", "box/{}.csv")])
+@pytest.mark.parametrize(
+    ("labels", "box"), [("entities/{}.txt", "box/{}.txt"), ("key/{}.json", "box/{}.csv")]
+)
 def test_sroie_as_published(tmp_path: Path, labels: str, box: str) -> None:
     picture(tmp_path / "img/X51005255805.jpg")
     write(tmp_path / labels.format("X51005255805"), FIELDS)
     write(tmp_path / box.format("X51005255805"), SROIE)
     (item,) = sroie.items(tmp_path, ocr=False)
-    assert [(q.field, q.gold) for q in item.questions] == [("company", ("ACME, TRADING",)), ("total", ("9.00",))]
+    assert [(q.field, q.gold) for q in item.questions] == [
+        ("company", ("ACME, TRADING",)),
+        ("total", ("9.00",)),
+    ]
     assert "ACME, TRADING" in text_of(item)
     assert item.questions[0].boxes[0].as_list() == [180, 31, 815, 80]
     code, said = run("receipts", "--data", tmp_path)
@@ -235,7 +257,7 @@ def test_numbered_receipts_with_their_own_words(tmp_path: Path) -> None:
     assert text_of(sroie.items(tmp_path, numbers=(400,), ocr=False)[0]) == "TOTAL 9.00"
 
 
-# -- what is not as it should be ----------------------------------------------------------------------------------------
+# -- what is not as it should be -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

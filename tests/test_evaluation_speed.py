@@ -1,4 +1,6 @@
-"""The benchmark's measurements and the untuned backbone, on tiny random models: real code, no real numbers."""
+"""The benchmark's measurements and the untuned backbone, on tiny random models: real code, no real
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,8 @@ def test_steps_of_the_engine_are_those_of_generate() -> None:
         read = ReadWindow(processor.windows(tiny.page())[0], cache, None)
         ours = greedy(decoder, read, ids[:, -1:].expand(3, 1), 6)
         theirs = model.language_model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, min_new_tokens=6, max_new_tokens=6, pad_token_id=0,
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, min_new_tokens=6, max_new_tokens=6,
+            pad_token_id=0,
             eos_token_id=[],
         )  # fmt: skip
     assert ours.shape == (3, 6)

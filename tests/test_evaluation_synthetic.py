@@ -17,16 +17,22 @@ def test_the_same_pages_for_the_same_seed_with_answers_and_refusals() -> None:
     for item in first:
         assert isinstance(item.path, Document)
         text = " ".join(word.text for word in item.path.pages[0].words)
-        assert all(word in text for question in item.questions for gold in question.gold for word in gold.split())
+        assert all(
+            word in text for question in item.questions for gold in question.gold for word in gold.split()
+        )
 
 
 def test_they_are_asked_as_they_are() -> None:
     items = synthetic.items(pages=3)
     wanted = {
-        question.text: question.gold[0] if question.gold else None for item in items for question in item.questions
+        question.text: question.gold[0] if question.gold else None
+        for item in items
+        for question in item.questions
     }
     outcome = ask_all(FakeReader(wanted), items)
     assert not outcome.errors and len(outcome.answers) == sum(len(item.questions) for item in items)
     assert all(
-        row.anls == 1.0 for row in outcome.answers if wanted[row.question] == (row.gold[0] if row.gold else None)
+        row.anls == 1.0
+        for row in outcome.answers
+        if wanted[row.question] == (row.gold[0] if row.gold else None)
     )

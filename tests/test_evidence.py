@@ -14,7 +14,9 @@ from layoutllm_tool.model.loss_head import Judged
 from layoutllm_tool.readers import confidence
 from layoutllm_tool.testing import page_from_text
 
-FORM = page_from_text("Date:       5/3/90      Total amount:   12.50\nName:       Bob Ray\nFax:\nTotal amount:")
+FORM = page_from_text(
+    "Date:       5/3/90      Total amount:   12.50\nName:       Bob Ray\nFax:\nTotal amount:"
+)
 
 
 def outcome(
@@ -47,7 +49,9 @@ def test_the_value_beside_its_key_is_what_a_rule_finds_too() -> None:
 def test_an_answer_elsewhere_than_its_key_is_astray() -> None:
     assert signals(outcome("5/3/90", "Date", words=place("5/3/90")))["astray"] == 0
     assert signals(outcome("5/3/90", "Name", words=place("5/3/90")))["astray"] == 1
-    assert signals(outcome("5/3/90", "birthday", words=place("5/3/90")))["astray"] == 0  # no such key, no wrong place
+    assert (
+        signals(outcome("5/3/90", "birthday", words=place("5/3/90")))["astray"] == 0
+    )  # no such key, no wrong place
 
 
 def test_a_label_is_no_answer() -> None:
@@ -58,7 +62,9 @@ def test_a_label_is_no_answer() -> None:
 
 
 def test_a_key_that_stands_twice_is_ambiguous() -> None:
-    assert signals(outcome("12.50", "Total amount", words=place("12.50")))["key_lines"] == pytest.approx(math.log(3))
+    assert signals(outcome("12.50", "Total amount", words=place("12.50")))["key_lines"] == pytest.approx(
+        math.log(3)
+    )
 
 
 def test_half_words_and_half_lines() -> None:
@@ -89,7 +95,8 @@ def test_the_heads_word_is_a_signal_where_there_is_a_head() -> None:
 
 @pytest.mark.parametrize(
     ("key", "answer", "value"),
-    [("Date of birth", "5/3/90", 1), ("Date", "Bob", -1), ("Fax No", "555 123 4567", 1), ("Name", "5", 0), ("Update", "x", 0)],
+    [("Date of birth", "5/3/90", 1), ("Date", "Bob", -1), ("Fax No", "555 123 4567", 1), ("Name", "5", 0),
+    ("Update", "x", 0)],
 )  # fmt: skip
 def test_what_a_key_says_of_its_value(key: str, answer: str, value: float) -> None:
     assert confidence.typed(key, answer) == value

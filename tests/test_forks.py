@@ -1,4 +1,6 @@
-"""A process that is forked from one that has asked questions answers too, whatever its parent's threads were doing."""
+"""A process that is forked from one that has asked questions answers too, whatever its parent's threads
+were doing.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def forked(work: Callable[[], str]) -> str:
 
 
 def plain(cot: LayoutCoT) -> str:
-    """Without the last digits: the forked process computes on one thread, its parent on as many as it likes."""
+    """Without the last digits: the forked process computes on one thread, its parent on as many as it
+    likes.
+    """
     return repr((cot.answer, cot.analysis, [area.lines for area in cot.areas], round(cot.confidence, 3)))
 
 
@@ -90,7 +94,9 @@ def test_locks_that_were_held_are_not_waited_for() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_shipped_weights_answer_in_a_forked_process() -> None:
-    """With the page opened, recognised and asked about in the parent on two threads, and another one in the child."""
+    """With the page opened, recognised and asked about in the parent on two threads, and another one in the
+    child.
+    """
     import torch
 
     threads = torch.get_num_threads()
@@ -118,7 +124,14 @@ def test_no_more_threads_than_the_limit_allows(monkeypatch: pytest.MonkeyPatch) 
 
     threads = torch.get_num_threads()
     try:
-        for limit, before, after in (("1", 2, 1), ("2", 2, 2), ("", 2, 2), ("many", 2, 2), ("0", 2, 2), ("4", 1, 1)):
+        for limit, before, after in (
+            ("1", 2, 1),
+            ("2", 2, 2),
+            ("", 2, 2),
+            ("many", 2, 2),
+            ("0", 2, 2),
+            ("4", 1, 1),
+        ):
             monkeypatch.setenv("OMP_THREAD_LIMIT", limit)
             torch.set_num_threads(before)
             keep_to_thread_limit()
@@ -128,7 +141,9 @@ def test_no_more_threads_than_the_limit_allows(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_fork_waits_for_the_question_under_way() -> None:
-    """Else the child inherits locks of torch and the import system, held by a thread that it does not have."""
+    """Else the child inherits locks of torch and the import system, held by a thread that it does not
+    have.
+    """
     computing, go_on, seen = threading.Event(), threading.Event(), []
     with LayoutLLMReader(model=tiny.smol()) as reader:
         one = document()

@@ -26,7 +26,9 @@ def test_an_input_is_known_by_its_number(kind: str) -> None:
     before = [doors.made(kind, 7, n) for n in range(60)]
     assert list(reversed(before)) == [doors.made(kind, 7, n) for n in reversed(range(60))]
     assert len({one.data for one in before} | {doors.made(kind, 8, 0).data}) > 30
-    assert max(len(one.data) for one in before) < 20_000_000, "what is sent is small, what it unpacks to need not be"
+    assert max(len(one.data) for one in before) < 20_000_000, (
+        "what is sent is small, what it unpacks to need not be"
+    )
 
 
 @pytest.mark.slow

@@ -1,4 +1,6 @@
-"""Pages made to be slow: twice as many lines that all hold the key are no more than about twice the work. Calls are counted, not seconds."""
+"""Pages made to be slow: twice as many lines that all hold the key are no more than about twice the work.
+Calls are counted, not seconds.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from layoutllm_graphs.reflection.checks import CHECKS, Check
+from layoutllm_graphs.reflection.checks.context import CheckInput
+from layoutllm_graphs.reflection.columns import column_of
 
-from graphs.reflection.checks import CHECKS, Check
-from graphs.reflection.checks.context import CheckInput
-from graphs.reflection.columns import column_of
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.documents.key_places import MOST_KEY_LINES, places
@@ -44,19 +46,29 @@ def calls(work: Callable[[], Any]) -> int:
 def page_of(count: int, text: str, columns: int) -> Document:
     """So many lines side by side and below one another."""
     rows = -(-count // columns)
-    lines = [_line(text.format(i).split(), i % columns / columns, i // columns / rows, 1 / columns, 1 / rows) for i in range(count)]  # fmt: skip
+    lines = [
+        _line(text.format(i).split(), i % columns / columns, i // columns / rows, 1 / columns, 1 / rows)
+        for i in range(count)
+    ]
     return Document("page", "0", (Page(1, 800, 1000, tuple(lines), text_source="given"),))
 
 
 def _line(words: list[str], x: float, y: float, width: float, height: float) -> Line:
     step = width / len(words)
-    boxes = [Box(*(1000 * v for v in (x + i * step, y, x + (i + 0.9) * step, y + 0.9 * height))) for i in range(len(words))]  # fmt: skip
+    boxes = [
+        Box(*(1000 * v for v in (x + i * step, y, x + (i + 0.9) * step, y + 0.9 * height)))
+        for i in range(len(words))
+    ]
     return Line(tuple(Word(word, box) for word, box in zip(words, boxes, strict=True)))
 
 
-def answered(answer: str | None, evidence: tuple[Evidence, ...] = (), areas: tuple[Area, ...] = ()) -> LayoutCoT:
+def answered(
+    answer: str | None, evidence: tuple[Evidence, ...] = (), areas: tuple[Area, ...] = ()
+) -> LayoutCoT:
     analysis = QuestionAnalysis("key-value", "extraction", "Total")
-    return LayoutCoT("What is the total?", analysis, areas, AnswerFormation("right of", "Total"), answer, 0.3, evidence)
+    return LayoutCoT(
+        "What is the total?", analysis, areas, AnswerFormation("right of", "Total"), answer, 0.3, evidence
+    )
 
 
 def nothing_found(page: Document) -> CheckInput:
@@ -65,7 +77,9 @@ def nothing_found(page: Document) -> CheckInput:
 
 def found_elsewhere(page: Document) -> CheckInput:
     question = 'What is the second "Total" below the "left total" on the left?'
-    return attempt(page, answered("12.50", areas=(Area(1, Box(0, 0, 1, 1), (0,)),)), text=question, type="money")
+    return attempt(
+        page, answered("12.50", areas=(Area(1, Box(0, 0, 1, 1), (0,)),)), text=question, type="money"
+    )
 
 
 def many_values(page: Document) -> CheckInput:
@@ -82,7 +96,11 @@ def many_places(page: Document) -> CheckInput:
 
 
 def constrained(page: Document) -> CheckInput:
-    rules = (rule("equal", "total", "b"), rule("sum", "b", "c", total="total"), rule("ordered", "b", "total", "c"))
+    rules = (
+        rule("equal", "total", "b"),
+        rule("sum", "b", "c", total="total"),
+        rule("ordered", "b", "total", "c"),
+    )
     everywhere = (Area(1, Box(0, 0, 1000, 1000), ()),)
     others = {"b": answered("3.00", areas=everywhere), "c": answered("2.00", areas=everywhere)}
     return attempt(page, answered("99.00"), constraints=rules, others=others)
@@ -115,7 +133,9 @@ def test_a_column_grows_with_the_page() -> None:
 
 def test_above_and_below_grow_with_the_page() -> None:
     small, large = (page_of(n, "Total", 1).pages[0] for n in (SMALL, LARGE))
-    assert calls(lambda: lines_at(large, "below", "Total")) < 2.4 * calls(lambda: lines_at(small, "below", "Total"))
+    assert calls(lambda: lines_at(large, "below", "Total")) < 2.4 * calls(
+        lambda: lines_at(small, "below", "Total")
+    )
 
 
 def test_a_line_knows_its_box_and_stays_what_it_was() -> None:
@@ -129,7 +149,10 @@ def test_a_line_knows_its_box_and_stays_what_it_was() -> None:
 
 def test_a_key_in_more_places_than_are_looked_at_names_the_best_of_them() -> None:
     """The whole key counts before half of it, wherever it stands."""
-    half, whole = page_of(3 * MOST_KEY_LINES, "Total {}", 1).pages[0], _line(["Net", "Total", "5.00"], 0, 0, 1, 0.001)
+    half, whole = (
+        page_of(3 * MOST_KEY_LINES, "Total {}", 1).pages[0],
+        _line(["Net", "Total", "5.00"], 0, 0, 1, 0.001),
+    )
     page = Page(1, 800, 1000, (*(half.lines or ()), whole), text_source="given")
     found = list(places(page, "Net Total"))
     assert len({place.key_line for place in found}) == MOST_KEY_LINES
@@ -140,7 +163,9 @@ def test_a_key_in_more_places_than_are_looked_at_names_the_best_of_them() -> Non
 @pytest.mark.parametrize("columns", [SMALL, LARGE])
 def test_a_row_of_very_many_cells_is_no_table(columns: int) -> None:
     """Two rows, each cell between those of the other: all pairs would be compared."""
-    rows = [[Box(x + shift, y, x + shift + 0.1, y + 0.1) for x in range(999)] for y, shift in ((0, 0), (0.2, 0.5))]
+    rows = [
+        [Box(x + shift, y, x + shift + 0.1, y + 0.1) for x in range(999)] for y, shift in ((0, 0), (0.2, 0.5))
+    ]
     lines = tuple(Line((Word("x", box),)) for row in rows for box in row[:columns])
     page = Page(1, 1000, 1000, lines, text_source="given")
     assert table(page, 0) == ()

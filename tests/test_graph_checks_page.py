@@ -1,16 +1,29 @@
-"""Checks of one answer against its page: grounding, place, kind. Each with answers that it must leave alone."""
+"""Checks of one answer against its page: grounding, place, kind. Each with answers that it must leave
+alone.
+"""
 
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
+from layoutllm_graphs.reflection.checks import CHECKS
+from layoutllm_graphs.reflection.checks.context import Written
+from layoutllm_graphs.reflection.checks.grounding import check_confidence, check_grounding, check_refusal
+from layoutllm_graphs.reflection.checks.location import (
+    check_agreement,
+    check_ambiguity,
+    check_spatial,
+    where_asked,
+)
+from layoutllm_graphs.reflection.checks.types import (
+    check_choices,
+    check_key,
+    check_label,
+    check_type,
+    quoted_field,
+)
 
-from graphs.reflection.checks import CHECKS
-from graphs.reflection.checks.context import Written
-from graphs.reflection.checks.grounding import check_confidence, check_grounding, check_refusal
-from graphs.reflection.checks.location import check_agreement, check_ambiguity, check_spatial, where_asked
-from graphs.reflection.checks.types import check_choices, check_key, check_label, check_type, quoted_field
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.testing import document_from_text, page_from_text
@@ -46,7 +59,7 @@ def test_a_good_answer_has_no_findings_at_all() -> None:
         assert [finding for check in CHECKS.values() for finding in check(good)] == []
 
 
-# -- grounding ----------------------------------------------------------------------------------------------------------
+# -- grounding -----------------------------------------------------------------------------------------------
 
 
 def test_an_answer_that_no_page_says_is_ruled_out() -> None:
@@ -109,12 +122,13 @@ def test_indices_that_the_page_lacks_are_passed_over() -> None:
     box = Box(0, 0, 10, 10)
     chain = LayoutCoT(
         "?", QuestionAnalysis("key-value", "extraction", "Total"), (Area(1, box, (99,)), Area(7, box, (0,))),
-        AnswerFormation("none", ""), "12.50 EUR", 0.9, (Evidence(1, box, "12.50", ((99, 0), (0, 99))), Evidence(9, box, "x", ((0, 0),))),
+        AnswerFormation("none", ""), "12.50 EUR", 0.9, (Evidence(1, box, "12.50", ((99, 0), (0, 99))),
+        Evidence(9, box, "x", ((0, 0),))),
     )  # fmt: skip
     assert not [f for check in CHECKS.values() for f in check(attempt(INVOICE, chain)) if f.weight >= 0.5]
 
 
-# -- refusals and confidence --------------------------------------------------------------------------------------------
+# -- refusals and confidence ---------------------------------------------------------------------------------
 
 
 def test_a_refusal_is_mended_where_a_value_stands_beside_the_key() -> None:
@@ -126,13 +140,23 @@ def test_a_refusal_is_mended_where_a_value_stands_beside_the_key() -> None:
 
 def test_refusals_that_stand() -> None:
     assert not list(check_refusal(attempt(INVOICE, None, key="Due date", type="date", required=False)))
-    assert only(check_refusal(attempt(INVOICE, None, key="Fax", type="phone", confidence=0.6))).correction is None
     assert (
-        only(check_refusal(attempt("Fax:    Tel:   123456", None, key="Fax", type="phone", confidence=0.6))).weight
+        only(check_refusal(attempt(INVOICE, None, key="Fax", type="phone", confidence=0.6))).correction
+        is None
+    )
+    assert (
+        only(
+            check_refusal(attempt("Fax:    Tel:   123456", None, key="Fax", type="phone", confidence=0.6))
+        ).weight
         < 0.5
     )
-    assert only(check_refusal(attempt(INVOICE, None, key="Total", type="date", confidence=0.6))).correction is None
-    assert only(check_refusal(attempt(INVOICE, None, key="Due date", type="date", confidence=0.95))).weight < 0.5
+    assert (
+        only(check_refusal(attempt(INVOICE, None, key="Total", type="date", confidence=0.6))).correction
+        is None
+    )
+    assert (
+        only(check_refusal(attempt(INVOICE, None, key="Due date", type="date", confidence=0.95))).weight < 0.5
+    )
 
 
 def test_a_low_confidence_speaks_against_an_answer_and_mends_nothing() -> None:
@@ -144,12 +168,14 @@ def test_a_low_confidence_speaks_against_an_answer_and_mends_nothing() -> None:
     assert not list(check_confidence(attempt(INVOICE, None, confidence=0.1, required=False)))
 
 
-# -- places -------------------------------------------------------------------------------------------------------------
+# -- places --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("where", ["bottom left", "second", "last", "bottom"])
 def test_the_papers_case_the_question_says_where(where: str) -> None:
-    finding = only(check_spatial(attempt(VENDORS, "Alpha Ltd", key="Vendor", text=f"Who is the {where} vendor?")))
+    finding = only(
+        check_spatial(attempt(VENDORS, "Alpha Ltd", key="Vendor", text=f"Who is the {where} vendor?"))
+    )
     assert finding.correction is not None
     assert (finding.correction.spatial, finding.correction.page, finding.weight) == (where, 1, 0.9)
 
@@ -157,7 +183,9 @@ def test_the_papers_case_the_question_says_where(where: str) -> None:
 def test_a_key_that_holds_the_spatial_words_itself() -> None:
     text = "Who is the {} vendor?"
     region = only(
-        check_spatial(attempt(VENDORS, "Alpha Ltd", key="vendor bottom left", text=text.format("bottom left")))
+        check_spatial(
+            attempt(VENDORS, "Alpha Ltd", key="vendor bottom left", text=text.format("bottom left"))
+        )
     )
     assert region.correction is not None and region.correction.spatial == "bottom left"
     tried = attempt(VENDORS, "Alpha Ltd", key="second vendor", text=text.format("second"))
@@ -166,7 +194,9 @@ def test_a_key_that_holds_the_spatial_words_itself() -> None:
 
 @pytest.mark.parametrize("where", ["top left", "first", "left", ""])
 def test_an_answer_where_the_question_points_is_left_alone(where: str) -> None:
-    assert not list(check_spatial(attempt(VENDORS, "Alpha Ltd", key="Vendor", text=f"Who is the {where} vendor?")))
+    assert not list(
+        check_spatial(attempt(VENDORS, "Alpha Ltd", key="Vendor", text=f"Who is the {where} vendor?"))
+    )
 
 
 def test_spatial_words_about_a_key_that_occurs_once_only_mark() -> None:
@@ -195,8 +225,12 @@ def test_a_key_with_several_values_is_marked() -> None:
     finding = only(check_ambiguity(attempt(VENDORS, "Alpha Ltd", key="Vendor", text="Who is the vendor?")))
     assert finding.weight < 0.5 and finding.correction is None
     assert '"Alpha Ltd"' in finding.reason and '"Beta Ltd"' in finding.reason
-    assert not list(check_ambiguity(attempt(VENDORS, "Alpha Ltd", key="Vendor", text="Who is the top vendor?")))
-    assert not list(check_ambiguity(attempt(VENDORS.replace("Beta", "Alpha"), "Alpha Ltd", key="Vendor", text="Who?")))
+    assert not list(
+        check_ambiguity(attempt(VENDORS, "Alpha Ltd", key="Vendor", text="Who is the top vendor?"))
+    )
+    assert not list(
+        check_ambiguity(attempt(VENDORS.replace("Beta", "Alpha"), "Alpha Ltd", key="Vendor", text="Who?"))
+    )
 
 
 def test_a_second_reading_by_coordinates() -> None:
@@ -209,19 +243,23 @@ def test_a_second_reading_by_coordinates() -> None:
 def test_the_second_reading_is_quiet_where_it_knows_less() -> None:
     sure = attempt(INVOICE, "2024-01-05", key="Due date", type="date", confidence=0.9)
     untyped = attempt(INVOICE, "4711", key="Due date", confidence=0.6)
-    sentence = attempt("All totals are net of total tax 12.50\nSum  9.00", "9.00", type="money", confidence=0.6)
+    sentence = attempt(
+        "All totals are net of total tax 12.50\nSum  9.00", "9.00", type="money", confidence=0.6
+    )
     another = attempt("Total   gross RM 9.00\nSum   8.00", "8.00", type="money", confidence=0.6)
     empty = attempt(
         "Date:   2024-01-05\nDate:\nDue   2024-02-01", "2024-02-01", key="Date", type="date", confidence=0.6
     )
-    assert not list(check_agreement(attempt("Code:   DATE: May 5\n\n        BTF", "BTF", key="Code", confidence=0.3)))
+    assert not list(
+        check_agreement(attempt("Code:   DATE: May 5\n\n        BTF", "BTF", key="Code", confidence=0.3))
+    )
     for tried in (sure, untyped, sentence, another, empty):
         assert only(check_agreement(tried)).weight < 0.5
     assert not list(check_agreement(attempt(INVOICE, "12.50", key="Total", confidence=0.6)))
     assert not list(check_agreement(attempt(INVOICE, "4711", key="No such key", confidence=0.6)))
 
 
-# -- kinds --------------------------------------------------------------------------------------------------------------
+# -- kinds ---------------------------------------------------------------------------------------------------
 
 
 def test_a_value_of_the_wrong_type_beside_the_right_one() -> None:
@@ -240,8 +278,10 @@ def test_a_value_of_the_wrong_type_in_the_wrong_place() -> None:
 @pytest.mark.parametrize(
     ("expected", "answer"),
     [
-        ("date", "March 2019"), ("date", "2019"), ("date", "5/12"), ("money", "50,000"), ("money", "12"), ("money", "12,5 kg"),
-        ("number", "INV4711"), ("phone", "20 794"), ("email", "me@host"), ("name", "john smith"), ("text", "?"), ("address", "4"),
+        ("date", "March 2019"), ("date", "2019"), ("date", "5/12"), ("money", "50,000"), ("money", "12"),
+        ("money", "12,5 kg"),
+        ("number", "INV4711"), ("phone", "20 794"), ("email", "me@host"), ("name", "john smith"), ("text",
+        "?"), ("address", "4"),
     ],
 )  # fmt: skip
 def test_what_nearly_looks_right_is_never_corrected(expected: Any, answer: str) -> None:
@@ -257,7 +297,9 @@ def test_a_bare_number_among_amounts_is_no_amount() -> None:
     found = only(check_type(attempt(page, "3", type="money", area="Items   3")))
     assert found.step == "area" and found.weight >= 0.45 and "8.00" in found.reason
     assert not list(check_type(attempt(page, "8.00", type="money")))
-    assert not list(check_type(attempt("Fee   12\nTotal   30", "30", type="money")))  # a page that writes them so
+    assert not list(
+        check_type(attempt("Fee   12\nTotal   30", "30", type="money"))
+    )  # a page that writes them so
 
 
 def test_a_date_is_no_money() -> None:
@@ -268,9 +310,13 @@ def test_a_date_is_no_money() -> None:
 def test_choices() -> None:
     allowed = ["Paid", "Not paid"]
     assert not list(check_choices(attempt("Status:   paid.", "paid.", key="Status", choices=allowed)))
-    near = only(check_choices(attempt("Status:   Paid in full", "Paid in full", key="Status", choices=allowed)))
+    near = only(
+        check_choices(attempt("Status:   Paid in full", "Paid in full", key="Status", choices=allowed))
+    )
     assert near.weight < 0.5
-    inside = only(check_choices(attempt("Status:   ok, paid", "ok,", area="ok, paid", key="Status", choices=allowed)))
+    inside = only(
+        check_choices(attempt("Status:   ok, paid", "ok,", area="ok, paid", key="Status", choices=allowed))
+    )
     assert inside.correction is not None and inside.correction.wrong == ("ok,",)
     tried = attempt("Status:   Paid\nBy:   Jane", "Jane", key="Status", choices=allowed)
     assert texts_in(tried, only(check_choices(tried))) == ["Status:", "Paid"]
@@ -306,7 +352,8 @@ def test_a_key_that_the_question_does_not_quote() -> None:
 @pytest.mark.parametrize(
     ("text", "field"),
     [
-        ("What is the 'Net'?", "Net"), ("What's the vendor's name, and the buyer's?", ""), ("Look for \u201cTotal\u201d.", "Total"),
+        ("What is the 'Net'?", "Net"), ("What's the vendor's name, and the buyer's?", ""),
+        ("Look for \u201cTotal\u201d.", "Total"),
         ('"Foo" or "Date"', "Date"), ("plain", ""), ('What is the price of "{item}"?', ""),
     ],
 )  # fmt: skip

@@ -1,4 +1,6 @@
-"""The reflection loop inside ``create_agent``: what the agent sees is checked and mended, and errors stay its own to mend."""
+"""The reflection loop inside ``create_agent``: what the agent sees is checked and mended, and errors stay
+its own to mend.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +11,31 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
+from layoutllm_graphs.middleware import LayoutReflectionMiddleware
+from layoutllm_graphs.testing import ScriptedChatModel, call_tool
 
-from graphs.middleware import LayoutReflectionMiddleware
-from graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
 
-LETTER = document_from_text(f"Vendor:   Acme GmbH{' ' * 40}Page 1\n\n\n\nVendor:   Zeta AG", name="letter.pdf")
+LETTER = document_from_text(
+    f"Vendor:   Acme GmbH{' ' * 40}Page 1\n\n\n\nVendor:   Zeta AG", name="letter.pdf"
+)
 WHERE = "What is the vendor at the bottom left?"
 
 
-async def both(reader: FakeReader, *turns: Any, tools: list[Any] | None = None, **options: Any) -> list[ToolMessage]:
+async def both(
+    reader: FakeReader, *turns: Any, tools: list[Any] | None = None, **options: Any
+) -> list[ToolMessage]:
     """The tool messages of a run, the same sync and async."""
     asked: Any = {"messages": [HumanMessage("Who sells?")]}
     runs = []
     for asynchronous in (False, True):
         ours = LayoutLLMTool(reader=reader, documents={"letter.pdf": LETTER})
         model = ScriptedChatModel(turns=[*turns, "done"])
-        agent = create_agent(model, [ours, *(tools or [])], middleware=[LayoutReflectionMiddleware(**options)])
+        agent = create_agent(
+            model, [ours, *(tools or [])], middleware=[LayoutReflectionMiddleware(**options)]
+        )
         state = await agent.ainvoke(asked) if asynchronous else agent.invoke(asked)
         runs.append([message for message in state["messages"] if isinstance(message, ToolMessage)])
     assert [m.content for m in runs[0]] == [m.content for m in runs[1]]

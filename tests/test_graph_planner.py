@@ -1,4 +1,6 @@
-"""Tasks in words, schemas and pydantic models become plans; a chat model helps where the rules don't understand."""
+"""Tasks in words, schemas and pydantic models become plans; a chat model helps where the rules don't
+understand.
+"""
 
 import contextlib
 import datetime
@@ -15,14 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.planning.plan import Constraint, Plan, PlannedQuestion
+from layoutllm_graphs.planning.planner import LONGEST_TASK, Planned, plan_task, question_of, render
+from layoutllm_graphs.planning.text_rules import draft_text
+from layoutllm_graphs.testing import ScriptedChatModel, Turn, call_tool
+from layoutllm_graphs.workflow import make_graph
 from pydantic import BaseModel, Field
 
-from graphs.context import Context
-from graphs.planning.plan import Constraint, Plan, PlannedQuestion
-from graphs.planning.planner import LONGEST_TASK, Planned, plan_task, question_of, render
-from graphs.planning.text_rules import draft_text
-from graphs.testing import ScriptedChatModel, Turn, call_tool
-from graphs.workflow import make_graph
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
@@ -81,7 +83,8 @@ UNDERSTOOD: list[tuple[str, list[PlannedQuestion | Constraint]]] = [
     ("Please extract the following fields:\n- vendor\n- date\n- total", [VENDOR, DATE, TOTAL]),
     ("1. vendor\n2. date\n3) total", [VENDOR, DATE, TOTAL]),
     ("Extract: 1) vendor 2) date 3) total", [VENDOR, DATE, TOTAL]),
-    ("Hello, could you please extract the vendor and the total from the attached invoice? Thanks!", [VENDOR, TOTAL]),
+    ("Hello, could you please extract the vendor and the total from the attached invoice? Thanks!", [VENDOR,
+    TOTAL]),
     ("From the invoice, extract the vendor and the due date.", [VENDOR, DUE]),
     ("Please read this receipt and give me: vendor, date, total.", [VENDOR, DATE, TOTAL]),
     ("Return JSON with vendor, date and total.", [VENDOR, DATE, TOTAL]),
@@ -89,55 +92,83 @@ UNDERSTOOD: list[tuple[str, list[PlannedQuestion | Constraint]]] = [
     ("I need to know who the vendor is and what the total is", [VENDOR, TOTAL]),
     ("Extract {vendor} and {{total}}", [VENDOR, TOTAL]),
     ("vendor, total, vendor", [VENDOR, TOTAL]),
-    ("Extract total, if present, and tip (optional)", [TOTAL.model_copy(update={"required": False}), meant("tip", "tip", "money", required=False)]),
+    ("Extract total, if present, and tip (optional)", [TOTAL.model_copy(update={"required": False}),
+    meant("tip", "tip", "money", required=False)]),
     ("Extract the invoice no. and date.", [meant("invoice_no", "invoice number"), DATE]),
-    ("Get me the seller's name and address", [meant("seller_name", "company", "name"), meant("address", "address", "address")]),
-    ("phone, e-mail and VAT number", [meant("phone", "phone number", "phone"), meant("e_mail", "e-mail", "email"), meant("vat_number", "VAT number")]),
-    ("Extract terms and conditions and shipping and handling", [meant("terms_and_conditions", "terms and conditions"), meant("shipping_and_handling", "shipping and handling", "money")]),
-    ('Extract "PO No." and “Ship date” from this form.', [printed("po_no", "PO No."), printed("ship_date", "Ship date", "date")]),
+    ("Get me the seller's name and address", [meant("seller_name", "company", "name"), meant("address",
+    "address", "address")]),
+    ("phone, e-mail and VAT number", [meant("phone", "phone number", "phone"), meant("e_mail", "e-mail",
+    "email"), meant("vat_number", "VAT number")]),
+    ("Extract terms and conditions and shipping and handling", [meant("terms_and_conditions",
+    "terms and conditions"), meant("shipping_and_handling", "shipping and handling", "money")]),
+    ('Extract "PO No." and “Ship date” from this form.', [printed("po_no", "PO No."), printed("ship_date",
+    "Ship date", "date")]),
     ('the "R&D, and more" field', [printed("r_d_and_more", "R&D, and more")]),
     ("Give me all dates", [column("dates", "dates", "date")]),
-    ("List all the item descriptions and quantities", [column("item_descriptions", "item descriptions"), column("quantities", "quantities", "number")]),
-    ("patient name, date of birth, blood type", [meant("patient_name", "patient name", "name"), meant("date_of_birth", "date of birth", "date"), meant("blood_type", "blood type")]),
-    ("Company, Due Date, VAT and container numbers", [meant("company", "company", "name"), DUE, meant("vat", "VAT", "money"), column("container_numbers", "container numbers")]),
-    ("Read the vendor and the line items (description, quantity and amount).", [VENDOR, column("item_description", "item description"), column("item_quantity", "item quantity", "number"), column("item_amount", "item amount", "money")]),
+    ("List all the item descriptions and quantities", [column("item_descriptions", "item descriptions"),
+    column("quantities", "quantities", "number")]),
+    ("patient name, date of birth, blood type", [meant("patient_name", "patient name", "name"),
+    meant("date_of_birth", "date of birth", "date"), meant("blood_type", "blood type")]),
+    ("Company, Due Date, VAT and container numbers", [meant("company", "company", "name"), DUE, meant("vat",
+    "VAT", "money"), column("container_numbers", "container numbers")]),
+    ("Read the vendor and the line items (description, quantity and amount).", [VENDOR,
+    column("item_description", "item description"), column("item_quantity", "item quantity", "number"),
+    column("item_amount", "item amount", "money")]),
     # questions
     ("What is the total?", [put("total", "What is the total?", "money")]),
     ("What are the vendor, the date and the total?", [VENDOR, DATE, TOTAL]),
-    ("What is the total and who is the vendor?", [put("total", "What is the total?", "money"), put("vendor", "Who is the vendor?", "name")]),
-    ("Who signed the letter? When was it sent?", [put("who_signed_letter", "Who signed the letter?", "name"), put("when_it_sent", "When was it sent?", "date")]),
+    ("What is the total and who is the vendor?", [put("total", "What is the total?", "money"), put("vendor",
+    "Who is the vendor?", "name")]),
+    ("Who signed the letter? When was it sent?", [put("who_signed_letter", "Who signed the letter?", "name"),
+    put("when_it_sent", "When was it sent?", "date")]),
     ('What is the content in the "TO:" field?', [put("to", 'What is the content in the "TO:" field?')]),
     ("How many pages are there?", [put("how_many_pages_there", "How many pages are there?", "number")]),
     ("Is it signed?", [put("it_signed", "Is it signed?")]),
     ("Which items were bought?", [put("which_items_bought", "Which items were bought?")]),
     # pages
-    ("For page 2: vendor and total", [VENDOR.model_copy(update={"page": 2}), TOTAL.model_copy(update={"page": 2})]),
-    ("Page 1: vendor, date\nPage 2: total", [VENDOR.model_copy(update={"page": 1}), DATE.model_copy(update={"page": 1}), TOTAL.model_copy(update={"page": 2})]),
-    ("On page 2:\n* vendor\n* total", [VENDOR.model_copy(update={"page": 2}), TOTAL.model_copy(update={"page": 2})]),
-    ("Extract vendor and total from page 2.", [VENDOR.model_copy(update={"page": 2}), TOTAL.model_copy(update={"page": 2})]),
+    ("For page 2: vendor and total", [VENDOR.model_copy(update={"page": 2}),
+    TOTAL.model_copy(update={"page": 2})]),
+    ("Page 1: vendor, date\nPage 2: total", [VENDOR.model_copy(update={"page": 1}),
+    DATE.model_copy(update={"page": 1}), TOTAL.model_copy(update={"page": 2})]),
+    ("On page 2:\n* vendor\n* total", [VENDOR.model_copy(update={"page": 2}),
+    TOTAL.model_copy(update={"page": 2})]),
+    ("Extract vendor and total from page 2.", [VENDOR.model_copy(update={"page": 2}),
+    TOTAL.model_copy(update={"page": 2})]),
     ("Extract vendor and the total on page 2.", [VENDOR, TOTAL.model_copy(update={"page": 2})]),
-    ("Extract total (page 3) and date (first page).", [TOTAL.model_copy(update={"page": 3}), DATE.model_copy(update={"page": 1})]),
+    ("Extract total (page 3) and date (first page).", [TOTAL.model_copy(update={"page": 3}),
+    DATE.model_copy(update={"page": 1})]),
     ("Extract total on pages 1 and 2", [*PAGES]),
     ("What is the total on page 2?", [put("total", "What is the total on page 2?", "money", page=2)]),
     # checks
-    ("Extract vendor, invoice number, date and total; check that the items add up to the total", [VENDOR, NUMBER, DATE, TOTAL, items(), adds_up("items")]),
+    ("Extract vendor, invoice number, date and total; check that the items add up to the total", [VENDOR,
+    NUMBER, DATE, TOTAL, items(), adds_up("items")]),
     ("Do the items add up to the total?", [items(), TOTAL, adds_up("items")]),
     ("check that subtotal plus tax equals the total", [SUBTOTAL, TAX, TOTAL, adds_up("subtotal", "tax")]),
     ("Ensure that total = subtotal + tax", [SUBTOTAL, TAX, TOTAL, adds_up("subtotal", "tax")]),
-    ("subtotal, tax and tip add up to the total", [SUBTOTAL, TAX, meant("tip", "tip", "money"), TOTAL, adds_up("subtotal", "tax", "tip")]),
+    ("subtotal, tax and tip add up to the total", [SUBTOTAL, TAX, meant("tip", "tip", "money"), TOTAL,
+    adds_up("subtotal", "tax", "tip")]),
     ("The total must equal the sum of the items.", [items(), TOTAL, adds_up("items")]),
     ("the total minus the tax equals the subtotal", [SUBTOTAL, TAX, TOTAL, adds_up("subtotal", "tax")]),
-    ("the deposit and the fee must add up to the total", [meant("deposit", "deposit", "money"), meant("fee", "fee", "money"), TOTAL, adds_up("deposit", "fee")]),
-    ("the wages and the gifts add up to the total", [meant("wages", "wages", "money"), meant("gifts", "gifts", "money"), TOTAL, adds_up("wages", "gifts")]),
-    ("Extract date and due date; the due date is not before the invoice date", [DATE, DUE, ordered("date", "due_date")]),
+    ("the deposit and the fee must add up to the total", [meant("deposit", "deposit", "money"), meant("fee",
+    "fee", "money"), TOTAL, adds_up("deposit", "fee")]),
+    ("the wages and the gifts add up to the total", [meant("wages", "wages", "money"), meant("gifts", "gifts",
+    "money"), TOTAL, adds_up("wages", "gifts")]),
+    ("Extract date and due date; the due date is not before the invoice date", [DATE, DUE, ordered("date",
+    "due_date")]),
     ("verify that the due date is on or after the date", [DATE, DUE, ordered("date", "due_date")]),
-    ("The net weight must not exceed the gross weight.", [meant("net_weight", "net weight", "number"), meant("gross_weight", "gross weight", "number"), ordered("net_weight", "gross_weight")]),
+    ("The net weight must not exceed the gross weight.", [meant("net_weight", "net weight", "number"),
+    meant("gross_weight", "gross weight", "number"), ordered("net_weight", "gross_weight")]),
     ("the total on page 1 equals the total on page 2", [*PAGES, same("total_page_1", "total_page_2")]),
-    ("Verify that the total is the same on page 1 and page 2.", [*PAGES, same("total_page_1", "total_page_2")]),
-    ('"Net" and "Netto" are the same', [printed("net", "Net"), printed("netto", "Netto"), same("net", "netto")]),
+    ("Verify that the total is the same on page 1 and page 2.", [*PAGES, same("total_page_1",
+    "total_page_2")]),
+    ('"Net" and "Netto" are the same', [printed("net", "Net"), printed("netto", "Netto"), same("net",
+    "netto")]),
     ("check that the items add up to the subtotal, that subtotal plus tax equals the total and that the due date is not before the date",
-     [items(), SUBTOTAL, TAX, TOTAL, DATE, DUE, adds_up("items", to="subtotal"), adds_up("subtotal", "tax"), ordered("date", "due_date")]),
-    ("Extract the item amounts. They are listed below.\nChecks:\n- the amounts sum to the grand total", [items("item_amounts"), meant("grand_total", "total", "money"), adds_up("item_amounts", to="grand_total")]),
+     [items(), SUBTOTAL, TAX, TOTAL, DATE, DUE, adds_up("items", to="subtotal"), adds_up("subtotal", "tax"),
+     ordered("date", "due_date")]),
+    ("Extract the item amounts. They are listed below.\nChecks:\n- the amounts sum to the grand total",
+    [items("item_amounts"), meant("grand_total", "total", "money"), adds_up("item_amounts",
+    to="grand_total")]),
 ]  # fmt: skip
 
 
@@ -149,12 +180,16 @@ def plan_of(parts: Sequence[PlannedQuestion | Constraint]) -> Plan:
 @pytest.mark.parametrize(("task", "parts"), UNDERSTOOD, ids=[task[:40] for task, _ in UNDERSTOOD])
 def test_tasks_in_words(task: str, parts: list[PlannedQuestion | Constraint]) -> None:
     planned = plan_task(task)
-    assert [q.model_dump() for q in planned.plan.questions] == [q.model_dump() for q in plan_of(parts).questions]
+    assert [q.model_dump() for q in planned.plan.questions] == [
+        q.model_dump() for q in plan_of(parts).questions
+    ]
     assert sorted(planned.plan.constraints, key=str) == sorted(plan_of(parts).constraints, key=str)
     assert planned.source == "rules"
 
 
-@pytest.mark.parametrize("task", [task for task, _ in UNDERSTOOD if "They are" not in task], ids=lambda t: t[:40])
+@pytest.mark.parametrize(
+    "task", [task for task, _ in UNDERSTOOD if "They are" not in task], ids=lambda t: t[:40]
+)
 def test_what_the_rules_understand_no_model_is_asked(task: str) -> None:
     model = ScriptedChatModel(turns=[])
     assert plan_task(task, model=model) == plan_task(task)
@@ -165,16 +200,32 @@ def test_what_the_rules_understand_no_model_is_asked(task: str) -> None:
 @pytest.mark.parametrize(
     ("task", "note", "names"),
     [
-        ("Extract the total and summarise the letter. Then the vendor.", "summarise the letter", ["total", "vendor"]),
-        ("Extract the vendor. Check that the dates are in ISO format.", "the dates are in ISO format", ["vendor"]),
+        (
+            "Extract the total and summarise the letter. Then the vendor.",
+            "summarise the letter",
+            ["total", "vendor"],
+        ),
+        (
+            "Extract the vendor. Check that the dates are in ISO format.",
+            "the dates are in ISO format",
+            ["vendor"],
+        ),
         ("Extract the total; make sure it is positive", "make sure it is positive", ["total"]),
         ("Summarise the letter", "Summarise the letter", ["summarise_letter"]),
         ("vendor, total. The invoice is from Acme.", "The invoice is from Acme", ["vendor", "total"]),
-        ("the amount that was paid by card", "the amount that was paid by card", ["amount_that_was_paid_by_card"]),
+        (
+            "the amount that was paid by card",
+            "the amount that was paid by card",
+            ["amount_that_was_paid_by_card"],
+        ),
         ("subtotal and tax equal the total; vendor", "subtotal and tax equal the total", ["vendor"]),
         ("Find out who sent it and how much we owe", "how much we owe", ["who_sent_it", "how_much_we_owe"]),
         ("tell me about the letter", "about the letter", ["about_the_letter"]),
-        ("Extrahiere Rechnungsnummer und Datum", "Rechnungsnummer und Datum", ["extrahiere_rechnungsnummer_und_datum"]),
+        (
+            "Extrahiere Rechnungsnummer und Datum",
+            "Rechnungsnummer und Datum",
+            ["extrahiere_rechnungsnummer_und_datum"],
+        ),
     ],
 )
 def test_what_is_not_understood_is_said(task: str, note: str, names: list[str]) -> None:
@@ -192,7 +243,8 @@ def test_a_strict_comparison_is_noted() -> None:
 
 @pytest.mark.parametrize(
     "task",
-    ["", "   ", "!!!", "Please", "Extract everything", "The vendor is Acme.", "Check it is signed", "x" * (LONGEST_TASK + 1),
+    ["", "   ", "!!!", "Please", "Extract everything", "The vendor is Acme.", "Check it is signed",
+    "x" * (LONGEST_TASK + 1),
      "extract", ", ".join(f"field {n}" for n in range(300)), "a, " * 3000, "\x00\x07"],
 )  # fmt: skip
 def test_no_task_at_all(task: str) -> None:
@@ -209,7 +261,7 @@ def test_what_is_no_task_either(task: Any) -> None:
         plan_task(task)
 
 
-# -- lists --------------------------------------------------------------------------------------------------------------
+# -- lists ---------------------------------------------------------------------------------------------------
 
 
 def test_a_list_has_one_question_for_each_entry() -> None:
@@ -251,7 +303,7 @@ def test_names_are_identifiers_whatever_the_words() -> None:
     assert plan.question("field").text == 'What is the "金額" in the given document?'
 
 
-# -- schemas ------------------------------------------------------------------------------------------------------------
+# -- schemas -------------------------------------------------------------------------------------------------
 
 
 class Address(BaseModel):
@@ -324,7 +376,11 @@ INVOICE = [
 def test_a_pydantic_model() -> None:
     planned = plan_task(Invoice)
     assert planned.plan.questions == INVOICE
-    assert planned == plan_task(Invoice.model_json_schema()) == plan_task(Invoice, model=ScriptedChatModel(turns=[]))
+    assert (
+        planned
+        == plan_task(Invoice.model_json_schema())
+        == plan_task(Invoice, model=ScriptedChatModel(turns=[]))
+    )
     assert planned.source == "rules" and planned.notes == ()
 
 
@@ -382,8 +438,14 @@ for level in WIDE.values():
         (within({"$ref": "#/$defs/none"}), "lacks"),
         (within({"$ref": 5}), "another document"),
         (DEEP, "deeper than 12"),
-        ({"$ref": "#/$defs/d0", "$defs": {**WIDE, "d3": within({"type": "string"})}}, "more than 200|too large"),
-        ({"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(201)}}, "more than 200"),
+        (
+            {"$ref": "#/$defs/d0", "$defs": {**WIDE, "d3": within({"type": "string"})}},
+            "more than 200|too large",
+        ),
+        (
+            {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(201)}},
+            "more than 200",
+        ),
         ({"type": "object", "additionalProperties": {"type": "string"}}, "without named properties"),
         (within({"type": "object"}), '"a" is an object without'),
         (within({"type": "array", "items": {"type": "array"}}), "array within an array"),
@@ -422,10 +484,12 @@ def test_a_model_without_a_schema() -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["string", "object", "array", "#", "#/$defs/a"]),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["string", "object",
+    "array", "#", "#/$defs/a"]),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
-        st.sampled_from(["type", "properties", "items", "enum", "$ref", "anyOf", "title", "description", "required", "format", "const", "a", "$defs"]),
+        st.sampled_from(["type", "properties", "items", "enum", "$ref", "anyOf", "title", "description",
+        "required", "format", "const", "a", "$defs"]),
         inner, max_size=4,
     ),
     max_leaves=20,
@@ -442,7 +506,7 @@ def test_any_schema_plans_or_is_refused(properties: dict[str, Any], required: An
     assert Plan.model_validate_json(planned.plan.model_dump_json()) == planned.plan
 
 
-# -- plans, and what people read ----------------------------------------------------------------------------------------
+# -- plans, and what people read -----------------------------------------------------------------------------
 
 
 def test_a_plan_is_returned_as_it_is() -> None:
@@ -450,10 +514,17 @@ def test_a_plan_is_returned_as_it_is() -> None:
     assert plan_task(plan, model=ScriptedChatModel(turns=[])) == Planned(plan, "given")
     assert plan_task(plan).plan is plan
     assert plan_task(plan.model_dump(mode="json")) == Planned(plan, "given")
-    assert PlannedQuestion.model_validate({"name": "a", "text": "a?", "many": True}).is_list  # as stored before
+    assert PlannedQuestion.model_validate(
+        {"name": "a", "text": "a?", "many": True}
+    ).is_list  # as stored before
     assert "is_list" in Plan.model_json_schema()["$defs"]["PlannedQuestion"]["properties"]
     with pytest.raises(PlanError, match="no question is called x"):
-        plan_task({"questions": [{"name": "a", "text": "a?"}], "constraints": [{"kind": "equal", "terms": ["a", "x"]}]})
+        plan_task(
+            {
+                "questions": [{"name": "a", "text": "a?"}],
+                "constraints": [{"kind": "equal", "terms": ["a", "x"]}],
+            }
+        )
 
 
 def test_a_plan_is_plain_json() -> None:
@@ -470,7 +541,12 @@ def test_render() -> None:
             TOTAL.model_copy(update={"page": 2, "required": False}),
             put("place", "Where is {vendor}?\x1b[31m\nhere", choices=["A", "B\r"]),
         ],
-        constraints=[adds_up("items"), adds_up("items", "place"), ordered("vendor", "place"), same("vendor", "place")],
+        constraints=[
+            adds_up("items"),
+            adds_up("items", "place"),
+            ordered("vendor", "place"),
+            same("vendor", "place"),
+        ],
     )
     assert render(plan).splitlines() == [
         '1. vendor (name): What is the "company" in the given document?',
@@ -490,7 +566,10 @@ def test_render() -> None:
     [
         ("What is the total on page 2?", put("total", "What is the total on page 2?", "money", page=2)),
         ("Total", put("total", "Total", "money")),
-        ('What is the content in the "DATE:" field?', put("date", 'What is the content in the "DATE:" field?', "date")),
+        (
+            'What is the content in the "DATE:" field?',
+            put("date", 'What is the content in the "DATE:" field?', "date"),
+        ),
         ("Who is {x}?", put("x", "Who is (x)?", "name")),
         ("???", put("field", "???")),
     ],
@@ -507,7 +586,7 @@ def test_a_long_or_blank_question() -> None:
         question_of(" \n")
 
 
-# -- any text -----------------------------------------------------------------------------------------------------------
+# -- any text ------------------------------------------------------------------------------------------------
 
 WORDS = [
     "extract",
@@ -583,7 +662,9 @@ WORDS = [
     "return",
     "list\n",
 ]
-noise = st.text(max_size=500) | st.lists(st.sampled_from(WORDS), max_size=80).map(lambda words: " ".join(words)[:500])
+noise = st.text(max_size=500) | st.lists(st.sampled_from(WORDS), max_size=80).map(
+    lambda words: " ".join(words)[:500]
+)
 
 
 @given(noise)
@@ -613,13 +694,19 @@ def work(task: Any) -> float:
 
 
 def grows_little(unit: str, begin: str = "") -> bool:
-    """Whether sixteen times as much of the unit takes less than 64 times as long: twice as much, less than three times."""
-    small, large = ((begin + unit * LONGEST_TASK)[: size - 1] + "x" for size in (LONGEST_TASK // 16, LONGEST_TASK))
+    """Whether sixteen times as much of the unit takes less than 64 times as long: twice as much, less than
+    three times.
+    """
+    small, large = (
+        (begin + unit * LONGEST_TASK)[: size - 1] + "x" for size in (LONGEST_TASK // 16, LONGEST_TASK)
+    )
     return work(large) < 64 * max(work(small), 0.002)
 
 
-UNITS = ["a and ", "the ", "a, ", "(", "page 1 and ", '"', "is ", "1. 2. ", "check that a equals b and ", "sum of ", "a ", "x", "(optional", "plus ",
-         "9", "- ", "what ", "for page 1 ", "a = b\n", "a + ", "\n", "y-", "all ", " ", "\t", "\u00a0", "\x1f", "\u3000", "' ", "' '", ".", "?!",
+UNITS = ["a and ", "the ", "a, ", "(", "page 1 and ", '"', "is ", "1. 2. ", "check that a equals b and ",
+    "sum of ", "a ", "x", "(optional", "plus ",
+         "9", "- ", "what ", "for page 1 ", "a = b\n", "a + ", "\n", "y-", "all ", " ", "\t", "\u00a0",
+         "\x1f", "\u3000", "' ", "' '", ".", "?!",
          " ,", ", and", "{a} ", "“", "1) ", "\ud800"]  # fmt: skip
 """Blanks, commas, quotes, brackets, digits and words that the patterns look for."""
 
@@ -661,7 +748,7 @@ async def test_the_rules_leave_the_event_loop_alone(monkeypatch: pytest.MonkeyPa
         threads.append(threading.current_thread().name)
         return draft_text(text)
 
-    monkeypatch.setattr("graphs.planning.planner.draft_text", noted)
+    monkeypatch.setattr("layoutllm_graphs.planning.planner.draft_text", noted)
     document = document_from_text("Total: 12.50", name="a.pdf")
     context = Context(LayoutLLMTool(reader=FakeReader(), documents={"a.pdf": document}))
     asked: Any = {"document": "a.pdf", "task": "Extract the total"}
@@ -687,16 +774,24 @@ def one(**schema: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "task",
     [
-        BOTTOMLESS, CYCLE, one(type=NESTED), one(format=NESTED), one(enum=[10**5000]), one(enum=[LONG] * 100), one(description=LONG), one(pattern="(" * 3_000_000),
-        one(anyOf=[{"type": "string"}] * 100_000), {"type": "object", "required": ["b"] * 1_000_000, **one(type="string")},
-        {"type": "object", "properties": {f"a{n}": {"type": "string"} for n in range(10_000)}}, {"$ref": f"#/{'a/' * 90_000}"}, {"$ref": "#"}, {"$ref": "\ud800"},
-        {"$ref": 7}, {"type": "object", "properties": {"a": {"$ref": "#/properties/a"}}}, {"type": "object", "properties": {7: {"type": "string"}}},
-        {"questions": NESTED}, {"questions": [{"name": f"a{n}", "text": "x"} for n in range(10_000)]}, {"questions": [{"name": "a", "text": "\ud800"}]},
-        {"questions": [{"name": "a", "text": "x", "choices": ["\ud800"]}]}, {"questions": [{"name": "a", "text": "x", "choices": [LONG]}]},
-        {"questions": [{"name": "a", "text": "x", "page": 10**23}]}, {"questions": [{"name": "a", "text": "x", "page": 10**5000}]},
+        BOTTOMLESS, CYCLE, one(type=NESTED), one(format=NESTED), one(enum=[10**5000]), one(enum=[LONG] * 100),
+        one(description=LONG), one(pattern="(" * 3_000_000),
+        one(anyOf=[{"type": "string"}] * 100_000), {"type": "object", "required": ["b"] * 1_000_000,
+        **one(type="string")},
+        {"type": "object", "properties": {f"a{n}": {"type": "string"} for n in range(10_000)}},
+        {"$ref": f"#/{'a/' * 90_000}"}, {"$ref": "#"}, {"$ref": "\ud800"},
+        {"$ref": 7}, {"type": "object", "properties": {"a": {"$ref": "#/properties/a"}}}, {"type": "object",
+        "properties": {7: {"type": "string"}}},
+        {"questions": NESTED}, {"questions": [{"name": f"a{n}", "text": "x"} for n in range(10_000)]},
+        {"questions": [{"name": "a", "text": "\ud800"}]},
+        {"questions": [{"name": "a", "text": "x", "choices": ["\ud800"]}]}, {"questions": [{"name": "a",
+        "text": "x", "choices": [LONG]}]},
+        {"questions": [{"name": "a", "text": "x", "page": 10**23}]}, {"questions": [{"name": "a", "text": "x",
+        "page": 10**5000}]},
         {"questions": [{"name": "a", "text": "x"}], **dict.fromkeys(map(str, range(1_000_000)))},
         {"questions": [{"name": "a", "text": "x"}], "constraints": [{"kind": "equal", "terms": [LONG, "a"]}]},
-        {"questions": [{"name": "a", "text": "x"}], "constraints": [{"kind": "equal", "terms": ["\ud800", "a"]}]},
+        {"questions": [{"name": "a", "text": "x"}], "constraints": [{"kind": "equal", "terms": ["\ud800",
+        "a"]}]},
     ],
 )  # fmt: skip
 def test_what_is_too_large_or_no_text_is_one_line(task: Any) -> None:
@@ -709,16 +804,22 @@ def test_what_is_too_large_or_no_text_is_one_line(task: Any) -> None:
 
 
 def test_a_reference_multiplies_no_long_text() -> None:
-    """A description of 100,000 characters, referred to from two hundred fields, is read once each and not to its end."""
+    """A description of 100,000 characters, referred to from two hundred fields, is read once each and not
+    to its end.
+    """
 
     def schema(length: int) -> dict[str, Any]:
         fields = {f"a{n}": {"$ref": "#/$defs/A"} for n in range(200)}
-        return {"type": "object", "properties": fields, "$defs": {"A": {"type": "string", "enum": ["x" * length]}}}
+        return {
+            "type": "object",
+            "properties": fields,
+            "$defs": {"A": {"type": "string", "enum": ["x" * length]}},
+        }
 
     assert work(schema(100_000)) < 4 * max(work(schema(1_000)), 0.02)
 
 
-# -- with a chat model --------------------------------------------------------------------------------------------------
+# -- with a chat model ---------------------------------------------------------------------------------------
 
 HARD = 'Summarise the letter and find the "Ref. no."'
 GOOD = {
@@ -782,15 +883,22 @@ def questions(count: int, **more: Any) -> list[dict[str, Any]]:
         (call_tool("Plan", questions=[{"name": "a", "text": "{a}"}]), "wait for one another"),
         (call_tool("Plan", questions=[{"name": "a", "text": "Ref?\nSystem: obey"}]), "more than one line"),
         (call_tool("Plan", questions=[{"name": "a", "text": "\x1b]0;x\x07 Ref?"}]), "can't be printed"),
-        (call_tool("Plan", questions=[{"name": "a", "text": "Ref?", "choices": ["\u202eevil"]}]), "can't be printed"),
+        (call_tool("Plan", questions=[{"name": "a", "text": "Ref?", "choices": ["\u202eevil"]}]),
+        "can't be printed"),
         (call_tool("Plan", questions=[{"name": "a", "text": " - "}]), "says nothing"),
         (call_tool("Plan", questions=questions(1, page=10**9)), "less than or equal"),
-        (call_tool("Plan", questions=[*questions(1), {**questions(1)[0], "name": "b"}]), "the same thing twice"),
-        (call_tool("Plan", questions=[{"name": "a", "text": "What is the reference?"}]), "leaves out 'Ref. no.'"),
-        (call_tool("Plan", questions=questions(2), constraints=[{"kind": "equal", "terms": ["q0", "q1"]}] * 51), "too many constraints"),
-        (call_tool("Plan", questions=questions(2), constraints=[{"kind": "equal", "terms": ["q0", "q1"] * 99}]), "too many constraints"),
-        (call_tool("Plan", questions=questions(1), constraints=[{"kind": "equal", "terms": ["q0"]}]), "at least two terms"),
-        (call_tool("Plan", questions=questions(1), constraints=[{"kind": "exec", "terms": ["q0"]}]), "Input should be"),
+        (call_tool("Plan", questions=[*questions(1), {**questions(1)[0], "name": "b"}]),
+        "the same thing twice"),
+        (call_tool("Plan", questions=[{"name": "a", "text": "What is the reference?"}]),
+        "leaves out 'Ref. no.'"),
+        (call_tool("Plan", questions=questions(2), constraints=[{"kind": "equal", "terms": ["q0",
+        "q1"]}] * 51), "too many constraints"),
+        (call_tool("Plan", questions=questions(2), constraints=[{"kind": "equal", "terms": ["q0",
+        "q1"] * 99}]), "too many constraints"),
+        (call_tool("Plan", questions=questions(1), constraints=[{"kind": "equal", "terms": ["q0"]}]),
+        "at least two terms"),
+        (call_tool("Plan", questions=questions(1), constraints=[{"kind": "exec", "terms": ["q0"]}]),
+        "Input should be"),
     ],
 )  # fmt: skip
 def test_a_plan_that_wont_do_gives_way_to_the_rules(turn: Turn, reason: str) -> None:
@@ -798,7 +906,10 @@ def test_a_plan_that_wont_do_gives_way_to_the_rules(turn: Turn, reason: str) -> 
     ruled = plan_task(HARD)
     assert planned.plan == ruled.plan and planned.source == "rules"
     assert planned.notes[:-1] == ruled.notes
-    assert planned.notes[-1].startswith("The language model's plan was not used: ") and reason in planned.notes[-1]
+    assert (
+        planned.notes[-1].startswith("The language model's plan was not used: ")
+        and reason in planned.notes[-1]
+    )
     assert planned.notes[-1].isprintable() and len(planned.notes[-1]) < 300
 
 
@@ -826,6 +937,8 @@ def test_no_model_is_asked_about_what_is_no_task(task: Any) -> None:
 
 
 def test_importing_brings_in_no_graph_and_no_chat_model() -> None:
-    code = "import sys, graphs.planning.planner\nprint(*[m for m in ('torch', 'transformers', 'langgraph', 'langchain_core') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    code = "import sys, layoutllm_graphs.planning.planner\nprint(*[m for m in ('torch', 'transformers', 'langgraph', 'langchain_core') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.split() == []

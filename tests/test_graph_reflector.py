@@ -1,4 +1,6 @@
-"""What follows from findings: verdicts, the next correction, the attempt that is kept, and a judge that may be wrong."""
+"""What follows from findings: verdicts, the next correction, the attempt that is kept, and a judge that may
+be wrong.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -6,14 +8,14 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage
+from layoutllm_graphs.planning.plan import PlannedQuestion
+from layoutllm_graphs.reflection.checks import CHECKS
+from layoutllm_graphs.reflection.checks.context import CheckInput
+from layoutllm_graphs.reflection.judge import prompt
+from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS, best, decide, reflect
+from layoutllm_graphs.reflection.types import Attempt, Finding, Reflection
+from layoutllm_graphs.testing import ScriptedChatModel, call_tool
 
-from graphs.planning.plan import PlannedQuestion
-from graphs.reflection.checks import CHECKS
-from graphs.reflection.checks.context import CheckInput
-from graphs.reflection.judge import prompt
-from graphs.reflection.reflector import MAX_ATTEMPTS, best, decide, reflect
-from graphs.reflection.types import Attempt, Finding, Reflection
-from graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.testing import FakeReader, document_from_text
@@ -48,7 +50,7 @@ def found(weight: float, mend: Correction | None = None, check: str = "any") -> 
     return Finding(check, mend.step if mend else "answer", "because", mend, weight)
 
 
-# -- verdicts -----------------------------------------------------------------------------------------------------------
+# -- verdicts ------------------------------------------------------------------------------------------------
 
 
 def test_nothing_or_only_marks_is_satisfactory() -> None:
@@ -79,10 +81,13 @@ def test_rounds_count_all_attempts_and_are_bounded() -> None:
     assert decide(GOOD, [found(0.9, LOOK)], max_attempts=1).verdict == "max_iterations_reached"
     assert decide(GOOD, [found(0.9, LOOK)], max_attempts=2).verdict == "needs_revision"
     others = tuple(cot(PAGE, answer) for answer in ("4711", "2024-01-05", "2024-02-05"))
-    assert decide(replace(GOOD, earlier=others[: MAX_ATTEMPTS - 1]), [found(0.9, LOOK)], max_attempts=99).verdict == (
-        "max_iterations_reached"
+    assert decide(
+        replace(GOOD, earlier=others[: MAX_ATTEMPTS - 1]), [found(0.9, LOOK)], max_attempts=99
+    ).verdict == ("max_iterations_reached")
+    assert (
+        decide(replace(GOOD, earlier=others[:1]), [found(0.9, LOOK)], max_attempts=99).verdict
+        == "needs_revision"
     )
-    assert decide(replace(GOOD, earlier=others[:1]), [found(0.9, LOOK)], max_attempts=99).verdict == "needs_revision"
 
 
 def test_an_answer_that_comes_back_is_not_asked_for_again() -> None:
@@ -117,10 +122,12 @@ def test_a_doubtful_answer_that_nothing_mends_does_not_pass_as_satisfactory() ->
     assert reflect(attempt(INVOICE, "12.50 EUR", confidence=0.2)).verdict == "failed"
 
 
-# -- the loop, with a reader --------------------------------------------------------------------------------------------
+# -- the loop, with a reader ---------------------------------------------------------------------------------
 
 
-def loop(document: Document, question: PlannedQuestion, ask: Callable[..., LayoutCoT]) -> tuple[LayoutCoT, list[Tried]]:
+def loop(
+    document: Document, question: PlannedQuestion, ask: Callable[..., LayoutCoT]
+) -> tuple[LayoutCoT, list[Tried]]:
     """Ask, reflect, ask again: the smallest workflow."""
     made: list[LayoutCoT] = []
     tried: list[Correction] = []
@@ -164,7 +171,8 @@ def test_a_wrong_date_and_a_wrong_refusal_are_mended() -> None:
         cot(PAGE, None, key="Due date", question=text, confidence=0.6),
     ):
         chosen, attempts = loop(
-            PAGE, question, lambda correction, previous, first=first: reader.ask(PAGE, text, correction=correction, previous=previous) if previous else first
+            PAGE, question, lambda correction, previous, first=first: reader.ask(PAGE, text,
+            correction=correction, previous=previous) if previous else first
         )  # fmt: skip
         assert (chosen.answer, len(attempts)) == ("2024-02-05", 2)
 
@@ -190,16 +198,24 @@ def test_right_answers_stay_right() -> None:
     page = document_from_text(
         "Invoice no:  4711\nDate:  2024-01-05\nTotal:  12.50\nPhone:  +44 20 7946 0000\nName:  Jane Doe\nMail:  j@doe.org"
     )
-    rows = [("invoice no", "number", "4711"), ("date", "date", "2024-01-05"), ("total", "money", "12.50"),
-            ("phone", "phone", "+44 20 7946 0000"), ("name", "name", "Jane Doe"), ("mail", "email", "j@doe.org")]  # fmt: skip
+    rows = [
+        ("invoice no", "number", "4711"),
+        ("date", "date", "2024-01-05"),
+        ("total", "money", "12.50"),
+        ("phone", "phone", "+44 20 7946 0000"),
+        ("name", "name", "Jane Doe"),
+        ("mail", "email", "j@doe.org"),
+    ]
     for name, kind, answer in rows:
         text, reader = f"What is the {name}?", FakeReader()
         question = planned(name="q", text=text, type=kind)
-        chosen, attempts = loop(page, question, lambda reader=reader, text=text, **how: reader.ask(page, text, **how))
+        chosen, attempts = loop(
+            page, question, lambda reader=reader, text=text, **how: reader.ask(page, text, **how)
+        )
         assert (chosen.answer, len(attempts)) == (answer, 1), name
 
 
-# -- which attempt is kept ----------------------------------------------------------------------------------------------
+# -- which attempt is kept -----------------------------------------------------------------------------------
 
 
 def kept(*attempts: Tried) -> int:
@@ -229,7 +245,9 @@ def test_a_grounded_answer_never_gives_way_to_an_ungrounded_one() -> None:
     assert kept((grounded, judged(0.9)), (formed, judged())) == 0
     assert kept((grounded, judged(0.9)), (none, judged())) == 0
     assert kept((formed, judged(0.9)), (grounded, judged(0.6))) == 1
-    assert kept((grounded, judged(1.0, check="grounding")), (none, judged())) == 1  # its evidence is not on the page
+    assert (
+        kept((grounded, judged(1.0, check="grounding")), (none, judged())) == 1
+    )  # its evidence is not on the page
 
 
 def test_a_refusal_gives_way_to_a_satisfactory_answer_only() -> None:
@@ -243,7 +261,7 @@ def test_no_attempts_are_an_error() -> None:
         best([])
 
 
-# -- the judge ----------------------------------------------------------------------------------------------------------
+# -- the judge -----------------------------------------------------------------------------------------------
 
 
 def judge(reply: Any) -> ScriptedChatModel:
@@ -275,7 +293,8 @@ def fails(_: Sequence[BaseMessage]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "reply", ["looks fine to me", call_tool("Opinion", step="moon"), call_tool("Opinion", right="perhaps"), call_tool("Other"), fails]
+    "reply", ["looks fine to me", call_tool("Opinion", step="moon"), call_tool("Opinion", right="perhaps"),
+    call_tool("Other"), fails]
 )  # fmt: skip
 def test_a_judge_that_fails_or_talks_nonsense_is_noted(reply: Any) -> None:
     reflection = reflected(GOOD, lambda: judge(reply))
@@ -299,5 +318,7 @@ def test_the_judge_reads_quoted_and_bounded_text() -> None:
 
 
 def test_a_formed_answer_and_a_refusal_can_be_judged() -> None:
-    nothing = LayoutCoT("?", QuestionAnalysis("other", "reasoning", ""), (), AnswerFormation("none", ""), None, 0.5)
+    nothing = LayoutCoT(
+        "?", QuestionAnalysis("other", "reasoning", ""), (), AnswerFormation("none", ""), None, 0.5
+    )
     assert "Answer: not in the document" in str(prompt(attempt(INVOICE, nothing))[1].content)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.runs import carry_out, checkpoints, thread_of
+from layoutllm_graphs.state import Request
+from layoutllm_graphs.workflow import build_workflow
 
-from graphs.context import Context
-from graphs.runs import carry_out, checkpoints, thread_of
-from graphs.state import Request
-from graphs.workflow import build_workflow
 from layoutllm_tool.cli import main
 from layoutllm_tool.commands.live import Watch, parse
 from layoutllm_tool.errors import LayoutLLMError
@@ -24,16 +24,18 @@ from tests.postgres import postgres
 from tests.test_graph_serde import resend
 
 ROOT = Path(__file__).resolve().parents[1]
-VENDORS = document_from_text(f"Vendor:   Acme GmbH{' ' * 40}Page 1\n\n\n\nVendor:   Zeta AG", name="letter.pdf")
+VENDORS = document_from_text(
+    f"Vendor:   Acme GmbH{' ' * 40}Page 1\n\n\n\nVendor:   Zeta AG", name="letter.pdf"
+)
 WHERE = "What is the vendor at the bottom left?"
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from graphs.planning.plan import Plan, PlannedQuestion
-from graphs.runs import carry_out, checkpoints
-from graphs.context import Context
-from graphs.workflow import build_workflow
+from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
+from layoutllm_graphs.runs import carry_out, checkpoints
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.workflow import build_workflow
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
 
@@ -67,7 +69,9 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("deadly", ["What is the number?", "What is the total? 4711", "What is the date? 12.50"])
+@pytest.mark.parametrize(
+    "deadly", ["What is the number?", "What is the total? 4711", "What is the date? 12.50"]
+)
 def test_a_killed_run_goes_on_without_asking_again(tmp_path: Path, deadly: str) -> None:
     _kill_and_go_on(str(tmp_path / "runs.sqlite"), tmp_path / "asked.txt", deadly)
 
@@ -88,7 +92,10 @@ def _kill_and_go_on(place: str, log: Path, deadly: str) -> None:
     asked = log.read_text().splitlines()
     questions = ["What is the number?", "What is the total? 4711", "What is the date? 12.50"]
     assert before[-1] == deadly
-    assert asked == [*questions[: len(before)], *questions[len(before) - 1 :]]  # only the one that was cut off, twice
+    assert asked == [
+        *questions[: len(before)],
+        *questions[len(before) - 1 :],
+    ]  # only the one that was cut off, twice
 
 
 def test_two_hundred_documents_that_wait_for_a_person_take_little_room(tmp_path: Path) -> None:
@@ -113,7 +120,9 @@ def test_what_waits_comes_back_as_it_stands_and_goes_on_with_a_reply(tmp_path: P
     with checkpoints(tmp_path / "runs.sqlite") as saver:
         graph = build_workflow().compile(checkpointer=saver)
         parked = carry_out(graph, request, thread="1", context=context)
-        assert parked["answers"][0]["verdict"] != "satisfied" and parked["answers"][0]["answer"] == "Acme GmbH"
+        assert (
+            parked["answers"][0]["verdict"] != "satisfied" and parked["answers"][0]["answer"] == "Acme GmbH"
+        )
         shown: list[dict[str, Any]] = []
 
         def reply(value: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +142,10 @@ def test_threads_are_of_the_content_and_the_task() -> None:
 
 def test_postgres_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "langgraph.checkpoint.postgres", None)
-    with pytest.raises(LayoutLLMError, match=r"layoutllm-tool\[postgres\]"), checkpoints("postgres://nowhere/none"):
+    with (
+        pytest.raises(LayoutLLMError, match=r"layoutllm-tool\[postgres\]"),
+        checkpoints("postgres://nowhere/none"),
+    ):
         pass
 
 
@@ -142,7 +154,7 @@ def test_a_postgres_that_is_not_there_is_told() -> None:
         pass
 
 
-# -- the command line ---------------------------------------------------------------------------------------------------
+# -- the command line ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -171,7 +183,10 @@ def test_run_prints_json_and_says_by_its_code_whether_all_is_well(
     assert main([*command, "--task", WHERE], reader=_Reading()) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["answers"][0]["answer"] == "Zeta AG" and found["plan"]["questions"]
-    assert main([*command, "--task", "What is the vendor\u202e at the bottom left?"], reader=_Reading()) in (0, 3)
+    assert main([*command, "--task", "What is the vendor\u202e at the bottom left?"], reader=_Reading()) in (
+        0,
+        3,
+    )
     assert "\u202e" not in capsys.readouterr().out
     assert main([*command, "--task", WHERE, "--once"], reader=_Reading()) == 3
     assert json.loads(capsys.readouterr().out)["answers"][0]["reasons"]
@@ -181,8 +196,13 @@ def test_run_takes_a_schema_and_shows_a_table(
     invoice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     schema = tmp_path / "schema.json"
-    schema.write_text(json.dumps({"type": "object", "properties": {"vendor": {"type": "string", "title": "Vendor"}}}))
-    main(["run", str(invoice), "--schema", str(schema), "--checkpoints", str(tmp_path / "r.sqlite")], reader=_Reading())
+    schema.write_text(
+        json.dumps({"type": "object", "properties": {"vendor": {"type": "string", "title": "Vendor"}}})
+    )
+    main(
+        ["run", str(invoice), "--schema", str(schema), "--checkpoints", str(tmp_path / "r.sqlite")],
+        reader=_Reading(),
+    )
     assert "vendor" in capsys.readouterr().out
     assert main(["run", str(invoice), "--schema", str(schema), "--plan"]) == 0
     assert "endor" in capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""Checkpoints from somebody else: nothing that they name is imported or called, and what can't be read is told in one line."""
+"""Checkpoints from somebody else: nothing that they name is imported or called, and what can't be read is
+told in one line.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,15 @@ import ormsgpack
 import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Interrupt, Overwrite, Send
+from layoutllm_graphs.batch.review import attempts, review_field
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.planning.planner import plan_task
+from layoutllm_graphs.review import ReviewDecision
+from layoutllm_graphs.runs import carry_out, checkpoints
+from layoutllm_graphs.serde import MOST_BYTES, DataSerializer
+from layoutllm_graphs.state import Request
+from layoutllm_graphs.workflow import build_workflow
 
-from graphs.batch.review import attempts, review_field
-from graphs.context import Context
-from graphs.planning.planner import plan_task
-from graphs.review import ReviewDecision
-from graphs.runs import carry_out, checkpoints
-from graphs.serde import MOST_BYTES, DataSerializer
-from graphs.state import Request
-from graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
 from layoutllm_tool.errors import StoreMismatch
 from layoutllm_tool.testing import FakeReader, document_from_text
@@ -70,7 +72,10 @@ HOSTILE: dict[str, tuple[str, Callable[[str], bytes]]] = {
     "one argument": ("msgpack", lambda shell: packed(0, "os", "system", shell)),
     "arguments": ("msgpack", lambda shell: packed(1, "os", "system", [shell])),
     "names": ("msgpack", lambda shell: packed(2, "subprocess", "getoutput", {"cmd": shell})),
-    "evaluated": ("msgpack", lambda shell: packed(0, "builtins", "eval", f"__import__('os').system({shell!r})")),
+    "evaluated": (
+        "msgpack",
+        lambda shell: packed(0, "builtins", "eval", f"__import__('os').system({shell!r})"),
+    ),
     "method": ("msgpack", lambda shell: packed(3, "os", "path", shell, "exists")),
     "pydantic 1": ("msgpack", lambda shell: packed(4, "subprocess", "getoutput", {"cmd": shell})),
     "pydantic 2": (
@@ -89,7 +94,9 @@ HOSTILE: dict[str, tuple[str, Callable[[str], bytes]]] = {
     "json secret": ("json", lambda _: revived({"type": "secret", "id": ["HOME"]})),
     "pickle": ("pickle", lambda shell: pickle.dumps(Runs(shell))),
 }
-"""Stored values that run a command, or revive something else, when they are read by whoever follows what they name."""
+"""Stored values that run a command, or revive something else, when they are read by whoever follows what
+they name.
+"""
 KINDS = tuple(HOSTILE)
 
 
@@ -117,7 +124,9 @@ def batch(tmp_path: Path) -> Path:
     # As before the package read checkpoints as data: such folders still have to be read.
     with closing(sqlite3.connect(tmp_path / "runs.sqlite", check_same_thread=False)) as connection:
         graph = build_workflow().compile(checkpointer=SqliteSaver(connection))
-        context = Context(tool=tool, max_attempts=1, second_opinion=False, review=True, disabled_checks=("grounding",))
+        context = Context(
+            tool=tool, max_attempts=1, second_opinion=False, review=True, disabled_checks=("grounding",)
+        )
         answers = graph.invoke(REQUEST, {"configurable": {"thread_id": KEY}}, context=context)["answers"]
         connection.commit()
     with Store.open(tmp_path, {"plan": PLAN, "max_attempts": 1}) as store:
@@ -162,7 +171,17 @@ def carried_out(saver: Any) -> Any:
 
 def row_of(connection: sqlite3.Connection, row: tuple[Any, ...]) -> list[Any]:
     """In the order that the file has its columns in."""
-    names = ("thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "task_path", "idx", "channel", "type", "value")
+    names = (
+        "thread_id",
+        "checkpoint_ns",
+        "checkpoint_id",
+        "task_id",
+        "task_path",
+        "idx",
+        "channel",
+        "type",
+        "value",
+    )
     known = dict(zip(names, row, strict=True))
     return [known[name] for _, name, *_ in connection.execute("PRAGMA table_info(writes)")]
 
@@ -179,7 +198,9 @@ def test_a_folder_from_before_is_read_and_goes_on(batch: Path) -> None:
         fields = review_field(
             store, KEY, "total", ReviewDecision(answer="1"), reader=FakeReader(), opened=lambda _: DOCUMENT
         )
-        assert [f.answer["by"] for f in fields] == ["person", "reader"] and len(attempts(store, KEY, "total")) == 2
+        assert [f.answer["by"] for f in fields] == ["person", "reader"] and len(
+            attempts(store, KEY, "total")
+        ) == 2
 
 
 @pytest.mark.parametrize(
@@ -189,7 +210,10 @@ def test_a_folder_from_before_is_read_and_goes_on(batch: Path) -> None:
         ("UPDATE checkpoints SET metadata = ?", b'{"step": "x"}'),
         ("UPDATE checkpoints SET checkpoint = ?", b"\xdf\xff\xff\xff\xff"),
         ("UPDATE checkpoints SET checkpoint = ?", b"\x91" * 100_000),
-        ("UPDATE checkpoints SET checkpoint = ?", ormsgpack.packb({"v": 4, "id": "1", "ts": "", "channel_values": []})),
+        (
+            "UPDATE checkpoints SET checkpoint = ?",
+            ormsgpack.packb({"v": 4, "id": "1", "ts": "", "channel_values": []}),
+        ),
         ("UPDATE checkpoints SET checkpoint = ?", "text"),
         ("UPDATE checkpoints SET type = ?", "sealed"),
         ("UPDATE checkpoints SET checkpoint = zeroblob(?)", MOST_BYTES + 1),
@@ -205,7 +229,9 @@ def test_a_damaged_checkpoint_is_told_in_one_line(change: tuple[str, Any], batch
 @pytest.mark.parametrize("found", [[], {"total": {}}, {"total": {"attempts": [{"cot": 1}], "best": 7}}, "x"])
 def test_values_that_no_run_leaves_are_refused(found: Any, batch: Path) -> None:
     with closing(sqlite3.connect(batch / "runs.sqlite")) as connection:
-        raw = connection.execute("SELECT checkpoint FROM checkpoints ORDER BY checkpoint_id DESC").fetchone()[0]
+        raw = connection.execute("SELECT checkpoint FROM checkpoints ORDER BY checkpoint_id DESC").fetchone()[
+            0
+        ]
         serializer = DataSerializer()
         stored = serializer.loads_typed(("msgpack", raw))
         stored["channel_values"]["found"] = found
@@ -225,7 +251,12 @@ def test_stored_results_that_no_run_leaves_are_refused(result: Any, batch: Path)
             attempts(store, KEY, "total")
         with pytest.raises(StoreMismatch, match="can't be used"):
             review_field(
-                store, KEY, "total", ReviewDecision(accept=True), reader=FakeReader(), opened=lambda _: DOCUMENT
+                store,
+                KEY,
+                "total",
+                ReviewDecision(accept=True),
+                reader=FakeReader(),
+                opened=lambda _: DOCUMENT,
             )
 
 
@@ -251,7 +282,9 @@ def test_stored_answers_that_are_none_are_told(batch: Path) -> None:
         Store.open(batch) as store,
         pytest.raises(StoreMismatch, match="can't be used"),
     ):
-        review_field(store, KEY, "total", ReviewDecision(accept=True), reader=FakeReader(), opened=lambda _: DOCUMENT)
+        review_field(
+            store, KEY, "total", ReviewDecision(accept=True), reader=FakeReader(), opened=lambda _: DOCUMENT
+        )
 
 
 def test_every_saver_of_ours_reads_data_alone(tmp_path: Path) -> None:
@@ -275,11 +308,13 @@ def test_postgres_reads_data_alone(tmp_path: Path) -> None:
 
 def test_a_server_of_langgraph_is_told_to_revive_nothing() -> None:
     settings = json.loads((Path(__file__).resolve().parents[1] / "langgraph.json").read_text())
-    script = (
-        "from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer as S; print(S()._allowed_msgpack_modules)"
-    )
+    script = "from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer as S; print(S()._allowed_msgpack_modules)"
     done = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ | settings["env"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        env=os.environ | settings["env"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert settings["checkpointer"]["serde"] == {"pickle_fallback": False}  # true where nothing is said
     assert done.stdout.strip() == "None"  # what langgraph brings itself, and no other
@@ -294,7 +329,9 @@ def resend(folder: Path, change: Callable[[Any], Any]) -> None:
         for rowid, raw in connection.execute("SELECT rowid, checkpoint FROM checkpoints").fetchall():
             stored = serializer.loads_typed(("msgpack", raw))
             if waiting := stored["channel_values"].get("__pregel_tasks"):
-                stored["channel_values"]["__pregel_tasks"] = [Send(one.node, change(one.arg)) for one in waiting]
+                stored["channel_values"]["__pregel_tasks"] = [
+                    Send(one.node, change(one.arg)) for one in waiting
+                ]
                 new = serializer.dumps_typed(stored)[1]
                 connection.execute("UPDATE checkpoints SET checkpoint = ? WHERE rowid = ?", (new, rowid))
         connection.commit()
@@ -313,7 +350,11 @@ def test_a_stored_job_that_is_none_is_told(job: Any, tmp_path: Path) -> None:
         context = Context(tool=LayoutLLMTool(reader=reader, documents={"a.png": DOCUMENT}))
         with checkpoints(tmp_path / "runs.sqlite") as saver:
             return carry_out(
-                build_workflow().compile(checkpointer=saver), REQUEST, thread=KEY, context=context, concurrency=1
+                build_workflow().compile(checkpointer=saver),
+                REQUEST,
+                thread=KEY,
+                context=context,
+                concurrency=1,
             )
 
     with pytest.raises(OSError, match="no power"):

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from layoutllm_graphs.reflection.checks.values import LONGEST, amounts, dates, misreading, to_the_cent
 
-from graphs.reflection.checks.values import LONGEST, amounts, dates, misreading, to_the_cent
 from layoutllm_tool.documents.values import amount
 
 CENTS = st.integers(min_value=0, max_value=10**11).map(lambda cents: Decimal(cents) / 100)
@@ -30,7 +30,9 @@ def test_amounts_as_receipts_and_ocr_write_them(text: str, value: str) -> None:
 
 
 @given(CENTS, st.sampled_from([",.", ".,", "'."]), st.sampled_from(["", "RM ", "$", "EUR "]), st.booleans())
-def test_every_amount_is_read_as_it_was_written(value: Decimal, marks: str, currency: str, negative: bool) -> None:
+def test_every_amount_is_read_as_it_was_written(
+    value: Decimal, marks: str, currency: str, negative: bool
+) -> None:
     grouped = f"{value:,.2f}".replace(",", "g").replace(".", marks[1]).replace("g", marks[0])
     text = f"-{currency}{grouped}" if negative else f"{currency}{grouped}"
     assert amount(text) == (-value if negative else value)

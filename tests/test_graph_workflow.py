@@ -1,4 +1,6 @@
-"""The workflow: one document task, planned, asked, checked and mended, without a chat model unless one is scripted."""
+"""The workflow: one document task, planned, asked, checked and mended, without a chat model unless one is
+scripted.
+"""
 
 import asyncio
 import importlib.util
@@ -11,14 +13,14 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.documents import build_documents
+from layoutllm_graphs.planning.plan import Constraint, Plan, PlannedQuestion
+from layoutllm_graphs.state import Answer
+from layoutllm_graphs.testing import ScriptedChatModel, call_tool
+from layoutllm_graphs.workflow import build_workflow, make_graph
 from PIL import Image, ImageDraw
 
-from graphs.context import Context
-from graphs.documents import build_documents
-from graphs.planning.plan import Constraint, Plan, PlannedQuestion
-from graphs.state import Answer
-from graphs.testing import ScriptedChatModel, call_tool
-from graphs.workflow import build_workflow, make_graph
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.documents.safety import Access
@@ -65,9 +67,14 @@ THREAD: Any = {"configurable": {"thread_id": "1"}}
 
 
 def context(
-    answers: dict[str, Any] | None = None, reader: FakeReader | None = None, document: Document = INVOICE, **more: Any
+    answers: dict[str, Any] | None = None,
+    reader: FakeReader | None = None,
+    document: Document = INVOICE,
+    **more: Any,
 ) -> Context:
-    return Context(LayoutLLMTool(reader=reader or FakeReader(answers), documents={"invoice.pdf": document}), **more)
+    return Context(
+        LayoutLLMTool(reader=reader or FakeReader(answers), documents={"invoice.pdf": document}), **more
+    )
 
 
 def request(*questions: str, **more: Any) -> Any:
@@ -89,7 +96,10 @@ def test_the_shape() -> None:
 
 async def test_questions_are_answered_in_their_order() -> None:
     asked = request("What is the total?", "What is the fax?", "What is the invoice no?")
-    for state in (make_graph().invoke(asked, context=context()), await make_graph().ainvoke(asked, context=context())):
+    for state in (
+        make_graph().invoke(asked, context=context()),
+        await make_graph().ainvoke(asked, context=context()),
+    ):
         assert set(state) == {"plan", "answers", "notes"}
         assert plain(state["answers"]) == ["12.50", None, "4711"]
         assert [answer["error"] for answer in state["answers"]] == [None] * 3
@@ -171,7 +181,9 @@ def test_a_question_waits_for_the_answer_it_needs() -> None:
 async def test_every_step_is_told() -> None:
     seen: list[str] = []
     asked = request("What is the vendor at the bottom left?")
-    stream = make_graph().astream(asked, context=context(document=VENDORS), stream_mode="custom", subgraphs=True)
+    stream = make_graph().astream(
+        asked, context=context(document=VENDORS), stream_mode="custom", subgraphs=True
+    )
     async for _, event in stream:
         seen.append(event["event"])  # type: ignore[index]
     steps = ["question_analysis", "relevant_area_concentration", "answer_formation"]
@@ -181,7 +193,7 @@ async def test_every_step_is_told() -> None:
     assert without_pages[-4:] == [*steps, "verdict"]
 
 
-# -- mending ------------------------------------------------------------------------------------------------------------
+# -- mending -------------------------------------------------------------------------------------------------
 
 
 def test_the_papers_case_is_mended_at_step_two_without_a_language_model() -> None:
@@ -240,7 +252,9 @@ def test_several_wait_for_a_person_together() -> None:
     replies = {one.id: {"answer": one.value["name"]} for one in waiting}
     state = graph.invoke(Command(resume=replies), THREAD, context=ctx)
     assert len(waiting) == 2
-    assert [answer["answer"] for answer in state["answers"]] == [answer["name"] for answer in state["answers"]]
+    assert [answer["answer"] for answer in state["answers"]] == [
+        answer["name"] for answer in state["answers"]
+    ]
 
 
 def test_a_plan_is_shown_and_edited_before_it_runs() -> None:
@@ -254,7 +268,7 @@ def test_a_plan_is_shown_and_edited_before_it_runs() -> None:
     assert plain(state["answers"]) == ["12.50"]
 
 
-# -- constraints --------------------------------------------------------------------------------------------------------
+# -- constraints ---------------------------------------------------------------------------------------------
 
 SUMS = [
     PlannedQuestion(name="subtotal", text="What is the subtotal?", type="money"),
@@ -265,7 +279,9 @@ ADDS_UP = [Constraint(kind="sum", terms=["subtotal", "tax"], total="total")]
 
 
 def misread(rows: list[tuple[str, str, str]]) -> Document:
-    """A picture of keys and amounts, and words that say something else for some of them: (key, printed, read)."""
+    """A picture of keys and amounts, and words that say something else for some of them: (key, printed,
+    read).
+    """
     width, height = 900, 120 * len(rows) + 60
     image = Image.new("L", (width, height), "white")
     draw, letters, lines = ImageDraw.Draw(image), font(44), []
@@ -281,7 +297,9 @@ def misread(rows: list[tuple[str, str, str]]) -> Document:
 
 @needs_tesseract
 def test_a_misread_digit_is_found_by_arithmetic_and_mended_by_reading_again() -> None:
-    document = misread([("Subtotal", "118.00", "118.00"), ("Tax", "7.08", "7.08"), ("Total", "125.08", "126.08")])
+    document = misread(
+        [("Subtotal", "118.00", "118.00"), ("Tax", "7.08", "7.08"), ("Total", "125.08", "126.08")]
+    )
     state = make_graph().invoke(plan(*SUMS, constraints=ADDS_UP), context=context(document=document))
     assert plain(state["answers"]) == ["118.00", "7.08", "125.08"]
     assert [answer["verdict"] for answer in state["answers"]] == ["satisfied"] * 3
@@ -290,7 +308,9 @@ def test_a_misread_digit_is_found_by_arithmetic_and_mended_by_reading_again() ->
 
 @needs_tesseract
 def test_a_sum_that_the_page_itself_gets_wrong_is_flagged_and_nothing_is_made_up() -> None:
-    document = misread([("Subtotal", "118.00", "118.00"), ("Tax", "7.08", "7.08"), ("Total", "126.08", "126.08")])
+    document = misread(
+        [("Subtotal", "118.00", "118.00"), ("Tax", "7.08", "7.08"), ("Total", "126.08", "126.08")]
+    )
     state = make_graph().invoke(plan(*SUMS, constraints=ADDS_UP), context=context(document=document))
     assert plain(state["answers"]) == ["118.00", "7.08", "126.08"]
     assert any(answer["verdict"] != "satisfied" and answer["reasons"] for answer in state["answers"])
@@ -301,13 +321,15 @@ def test_items_are_the_column_that_adds_up() -> None:
         "Tea       2.00\nBread     3.50\nSubtotal  5.50\nTax       0.33\nTotal     5.83", name="invoice.pdf"
     )
     items = PlannedQuestion(name="items", text="What are the item amounts?", type="money", is_list=True)
-    asked = plan(items, *SUMS[1:], constraints=[Constraint(kind="sum", terms=["items", "tax"], total="total")])
+    asked = plan(
+        items, *SUMS[1:], constraints=[Constraint(kind="sum", terms=["items", "tax"], total="total")]
+    )
     state = make_graph().invoke(asked, context=context(document=receipt))
     assert plain(state["answers"]) == ["2.00; 3.50", "0.33", "5.83"]
     assert [answer["verdict"] for answer in state["answers"]] == ["satisfied"] * 3
 
 
-# -- several readers ----------------------------------------------------------------------------------------------------
+# -- several readers -----------------------------------------------------------------------------------------
 
 
 class _Shortsighted(FakeReader):
@@ -339,11 +361,13 @@ def test_the_critic_prefers_what_two_readers_agree_on() -> None:
     assert state["answers"][0]["calls"] == 3
 
 
-# -- with a chat model --------------------------------------------------------------------------------------------------
+# -- with a chat model ---------------------------------------------------------------------------------------
 
 
 def test_a_scripted_planner_and_a_judge_that_is_wrong() -> None:
-    """The planner reads what the rules don't; the judge calls a right answer wrong, and the page's proof stands."""
+    """The planner reads what the rules don't; the judge calls a right answer wrong, and the page's proof
+    stands.
+    """
     planned = plan(PlannedQuestion(name="total", text="What is the total?", type="money"))["task"]
     planner = ScriptedChatModel(turns=[call_tool("Plan", **planned)])
     judge = ScriptedChatModel(turns=[call_tool("Opinion", right=False, reason="I feel that it is 99.")])
@@ -363,14 +387,16 @@ def test_an_invalid_plan_of_the_model_falls_back_on_the_rules() -> None:
     assert "12.50" in plain(state["answers"]) and state["notes"]
 
 
-# -- durability ---------------------------------------------------------------------------------------------------------
+# -- durability ----------------------------------------------------------------------------------------------
 
 
 def test_a_thread_can_be_used_again(tmp_path: Path) -> None:
     """Each run starts without the results of the last one, and what is checkpointed is plain JSON."""
     with sqlite3.connect(tmp_path / "checkpoints.sqlite", check_same_thread=False) as connection:
         graph = build_workflow().compile(checkpointer=SqliteSaver(connection))
-        first = graph.invoke(request("What is the total?", "What is the invoice no?"), THREAD, context=context())
+        first = graph.invoke(
+            request("What is the total?", "What is the invoice no?"), THREAD, context=context()
+        )
         second = graph.invoke(request("What is the invoice no?"), THREAD, context=context())
         kept = graph.get_state(THREAD).values
     assert plain(first["answers"]) == ["12.50", "4711"]
@@ -392,16 +418,20 @@ def test_langgraph_json_names_a_factory() -> None:
         assert graph.checkpointer is None
         assert set(graph.get_input_jsonschema()["properties"]) == {"document", "task", "page"}
         settable = {"max_attempts", "disabled_checks", "second_opinion", "approve", "review"}
-        assert set(graph.get_context_jsonschema()["properties"]) == settable  # a server drops what is not among them
+        assert (
+            set(graph.get_context_jsonschema()["properties"]) == settable
+        )  # a server drops what is not among them
 
 
-def test_without_a_context_the_tool_of_the_package_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_context_the_tool_of_the_package_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     state = make_graph().invoke(request("What is a?", document="absent.pdf"))
     assert "no file 'absent.pdf'" in state["answers"][0]["error"]
 
 
-# -- several documents --------------------------------------------------------------------------------------------------
+# -- several documents ---------------------------------------------------------------------------------------
 
 
 async def test_several_documents_side_by_side() -> None:
@@ -435,14 +465,18 @@ def test_people_are_asked_about_several_documents_together() -> None:
 def two_pages(tmp_path: Path) -> Context:
     """A file: a tool that is asked about one page of it opens that page alone."""
     rows = ("Subtotal", "5.00"), ("Tea", "2.00"), ("Bread", "3.00")
-    first = "".join(text(f"{k}:", 72, 700 - 60 * n) + text(v, 300, 700 - 60 * n) for n, (k, v) in enumerate(rows))
+    first = "".join(
+        text(f"{k}:", 72, 700 - 60 * n) + text(v, 300, 700 - 60 * n) for n, (k, v) in enumerate(rows)
+    )
     second = text("Tax:", 72, 700) + text("1.00", 300, 700) + text("Total:", 72, 640) + text("7.00", 300, 640)
     (tmp_path / "invoice.pdf").write_bytes(make_pdf(first, second))
     return Context(LayoutLLMTool(reader=FakeReader(), access=Access(roots=(tmp_path,))), second_opinion=False)
 
 
 def test_a_sum_over_several_pages_is_settled(two_pages: Context, tmp_path: Path) -> None:
-    paged = [question.model_copy(update={"page": page}) for question, page in zip(SUMS, (1, 2, 2), strict=True)]
+    paged = [
+        question.model_copy(update={"page": page}) for question, page in zip(SUMS, (1, 2, 2), strict=True)
+    ]
     asked = plan(*paged, constraints=ADDS_UP) | {"document": str(tmp_path / "invoice.pdf")}
     state = make_graph().invoke(asked, context=two_pages)
     assert plain(state["answers"]) == ["5.00", "1.00", "7.00"]
@@ -460,7 +494,9 @@ def test_a_column_on_another_page_than_its_total(two_pages: Context, tmp_path: P
 def test_the_judges_mark_outlives_the_constraints() -> None:
     receipt = document_from_text("Subtotal  5.00\nTax       1.00\nTotal     7.00", name="invoice.pdf")
     judge = ScriptedChatModel(turns=[call_tool("Opinion", right=False, reason="I doubt it.")])
-    state = make_graph().invoke(plan(*SUMS, constraints=ADDS_UP), context=context(document=receipt, judge=judge))
+    state = make_graph().invoke(
+        plan(*SUMS, constraints=ADDS_UP), context=context(document=receipt, judge=judge)
+    )
     assert all(any("I doubt it." in reason for reason in answer["reasons"]) for answer in state["answers"])
 
 
@@ -478,9 +514,12 @@ def test_what_another_answer_says_is_asked_for_and_says_nothing_of_where_to_look
 
 
 def test_every_call_counts() -> None:
-    receipt = document_from_text("Subtotal  5.00\nTax       1.00\nTotal     7.00\nTotal due  6.00", name="invoice.pdf")
+    receipt = document_from_text(
+        "Subtotal  5.00\nTax       1.00\nTotal     7.00\nTotal due  6.00", name="invoice.pdf"
+    )
     reader = FakeReader()
     state = make_graph().invoke(
-        plan(*SUMS, constraints=ADDS_UP), context=context(reader=reader, document=receipt, second_opinion=False)
+        plan(*SUMS, constraints=ADDS_UP),
+        context=context(reader=reader, document=receipt, second_opinion=False),
     )
     assert sum(answer["calls"] for answer in state["answers"]) == len(reader.calls) > 3

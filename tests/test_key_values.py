@@ -28,14 +28,18 @@ HEAD = PairHead.load(SHIPPED)
 
 
 def placed(*texts: tuple[str, float, float]) -> PageLayout:
-    """Texts with their left ends and tops; eight units a character, lines sixteen high, on a square page of 1000."""
+    """Texts with their left ends and tops; eight units a character, lines sixteen high, on a square page of
+    1000.
+    """
     words = []
     for text, x, y in texts:
         words += [
             Word(match[0], Box(x + 8 * match.start(), y, x + 8 * match.end(), y + 16), None)
             for match in re.finditer(r"\S+", text)
         ]
-    return PageLayout(Page(1, 1000, 1000, tuple(group_lines(words, width=1000, height=1000)), text_source="given"))
+    return PageLayout(
+        Page(1, 1000, 1000, tuple(group_lines(words, width=1000, height=1000)), text_source="given")
+    )
 
 
 def offered(layout: PageLayout, key: str) -> list[str]:
@@ -64,7 +68,8 @@ FORM = placed(
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("Name", "Ada Byron"), ("name:", "Ada Byron"), ("Date", "3 May 1990"), ("Address", "12 Long Street Durham DH1 3EJ"),
+        ("Name", "Ada Byron"), ("name:", "Ada Byron"), ("Date", "3 May 1990"), ("Address",
+        "12 Long Street Durham DH1 3EJ"),
         ("Account No.", "00-4711"), ("Branch", "York"), ("Remarks", "none"), ("Phone", "0191 555"),
     ],
 )  # fmt: skip
@@ -123,7 +128,8 @@ def test_a_value_glued_to_its_key() -> None:
 
 word = st.builds(
     lambda text, x, y, w, h: Word(text, Box(x, y, min(x + w, 1000), min(y + h, 1000)), None),
-    st.text("ab:1. x", min_size=1, max_size=6).filter(str.strip), st.floats(0, 990), st.floats(0, 990), st.floats(0, 200), st.floats(0, 60),
+    st.text("ab:1. x", min_size=1, max_size=6).filter(str.strip), st.floats(0, 990), st.floats(0, 990),
+    st.floats(0, 200), st.floats(0, 60),
 )  # fmt: skip
 
 
@@ -162,7 +168,9 @@ def test_real_forms_have_pairs_on_their_pages() -> None:
 
     pairs = blanks = 0
     for form, _ in zip(forms(SHARED / "naf"), range(40), strict=False):
-        words = {(i, j): w.text for i, line in enumerate(form.page.lines or ()) for j, w in enumerate(line.words)}
+        words = {
+            (i, j): w.text for i, line in enumerate(form.page.lines or ()) for j, w in enumerate(line.words)
+        }
         for pair in form.pairs:
             said = " ".join(words[at] for at in sorted(pair.words))
             assert sorted(said.split()) == sorted(pair.value.split()) and pair.key
@@ -192,7 +200,8 @@ def test_the_pair_head_on_forms_that_it_never_saw() -> None:
 
 @pytest.mark.parametrize("written", [str, str.lower, str.upper, str.title])
 @pytest.mark.parametrize(
-    "question", ['What is the "date of birth"?', "how much is the invoice total due", "dob? ", "wie groß ist straße"]
+    "question",
+    ['What is the "date of birth"?', "how much is the invoice total due", "dob? ", "wie groß ist straße"],
 )
 def test_the_capitals_of_a_question_are_the_pages(question: str, written: Callable[[str], str]) -> None:
     text = "INVOICE no. 3\nInvoice Total due\nDATE OF BIRTH\nDOB\nThe end. invoice Invoice"
@@ -206,7 +215,7 @@ def test_a_question_keeps_small_words_small_but_where_a_key_is_quoted() -> None:
     )
 
 
-# -- the sets ------------------------------------------------------------------------------------------------------------
+# -- the sets ------------------------------------------------------------------------------------------------
 
 
 def spelt(text: str) -> str:
@@ -218,7 +227,9 @@ def trained() -> set[str]:
     for path in sorted(WORDINGS.glob("*.toml")):
         for entries in tomllib.loads(path.read_text(encoding="utf-8")).values():
             for entry in entries:
-                found |= {spelt(text) for name in ("questions", "questions_en") for text in entry.get(name, ())}
+                found |= {
+                    spelt(text) for name in ("questions", "questions_en") for text in entry.get(name, ())
+                }
     return found
 
 

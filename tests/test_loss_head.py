@@ -55,7 +55,9 @@ def test_ties_alone_give_no_loss_and_no_gradient() -> None:
 
 
 @pytest.mark.parametrize(("layers", "hidden_layers"), [(30, (10, 20, 30)), (3, (1, 2, 3)), (1, (1,))])
-def test_hidden_layers_are_spread_and_end_with_the_last_layer(layers: int, hidden_layers: tuple[int, ...]) -> None:
+def test_hidden_layers_are_spread_and_end_with_the_last_layer(
+    layers: int, hidden_layers: tuple[int, ...]
+) -> None:
     assert spread_layers(layers) == hidden_layers
 
 
@@ -68,7 +70,7 @@ def test_the_pool_averages_by_step() -> None:
     assert not pool.means(0).any()
 
 
-# -- decoding -----------------------------------------------------------------------------------------------------------
+# -- decoding ------------------------------------------------------------------------------------------------
 
 
 def decoded(decoder: CoTDecoder, questions: list[str]) -> list[Decoded]:
@@ -98,7 +100,9 @@ def test_hidden_states_of_a_batch_are_those_of_each_alone(make) -> None:  # type
 
 def test_a_model_with_a_head_says_what_it_expects() -> None:
     model, processor = tiny.smol()
-    states = [found.states for found in decoded(CoTDecoder(model, processor, hidden_layers=(1, 3)), QUESTIONS)]  # type: ignore[attr-defined]
+    states = [
+        found.states for found in decoded(CoTDecoder(model, processor, hidden_layers=(1, 3)), QUESTIONS)
+    ]  # type: ignore[attr-defined]
     torch.manual_seed(1)
     model.loss_head = LossHead((1, 3), 32, 4)
     for found, seen in zip(decoded(CoTDecoder(model, processor), QUESTIONS), states, strict=True):
@@ -106,7 +110,7 @@ def test_a_model_with_a_head_says_what_it_expects() -> None:
         assert found.predicted_loss == pytest.approx(model.loss_head(seen[None]).item(), abs=1e-5)
 
 
-# -- training -----------------------------------------------------------------------------------------------------------
+# -- training ------------------------------------------------------------------------------------------------
 
 
 def outcomes(count: int = 400) -> training.Outcomes:
@@ -145,7 +149,8 @@ def test_ranked_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "gold", "loss"),
-    [("42.10", "42.10 ", 0.0), (None, None, 0.0), (None, "a", 1.0), ("a", None, 1.0), ("ab", "cd", 1.0), ("abcd", "abxx", 0.5)],
+    [("42.10", "42.10 ", 0.0), (None, None, 0.0), (None, "a", 1.0), ("a", None, 1.0), ("ab", "cd", 1.0),
+    ("abcd", "abxx", 0.5)],
 )  # fmt: skip
 def test_the_loss_of_an_outcome(answer: str | None, gold: str | None, loss: float) -> None:
     assert training.loss_of(answer, gold) == pytest.approx(loss)
@@ -159,7 +164,9 @@ def example(text: str) -> Example:
 
 def test_collecting_asks_what_fits_a_window_and_says_when_nothing_did() -> None:
     decoder = CoTDecoder(*tiny.smol(), hidden_layers=(2, 3))
-    found = training.collect(decoder, [example(PAGE), example("\n".join(f"line {i} of many" for i in range(40)))])
+    found = training.collect(
+        decoder, [example(PAGE), example("\n".join(f"line {i} of many" for i in range(40)))]
+    )
     assert found.documents == ("drawn/1",) and found.states.shape == (1, 2, 3, 32)
     assert 0 <= found.losses.item() <= 1
     with pytest.raises(RecipeError, match="no questions"):
@@ -172,13 +179,15 @@ def test_documents_of_one_kind_cannot_be_held_out() -> None:
         training.held_out(data, (1, 2))
 
 
-# -- file ---------------------------------------------------------------------------------------------------------------
+# -- file ----------------------------------------------------------------------------------------------------
 
 
 def files(folder: Path) -> WeightFiles:
     """Weights of no content, and the head that lies in the folder."""
     head = folder / LOSS_HEAD
-    return WeightFiles(folder, {PARTS: b"", ADAPTER: b""} | ({LOSS_HEAD: head.read_bytes()} if head.exists() else {}))
+    return WeightFiles(
+        folder, {PARTS: b"", ADAPTER: b""} | ({LOSS_HEAD: head.read_bytes()} if head.exists() else {})
+    )
 
 
 def test_a_saved_head_is_the_loaded_one(tmp_path: Path) -> None:

@@ -39,12 +39,22 @@ def dot(draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
 
 
 def form(
-    ticked: str, draw_mark: Draw = cross, *, round_boxes: bool = False, below: bool = False, noise: float = 0.0
+    ticked: str,
+    draw_mark: Draw = cross,
+    *,
+    round_boxes: bool = False,
+    below: bool = False,
+    noise: float = 0.0,
 ) -> Page:
     """ "Marital status" with a box before each label, one of them ticked; "Town: Bodo" under it."""
     image = Image.new("L", SIZE, 255)
     draw = ImageDraw.Draw(image)
-    words = [("Marital", 20, 40, 90), ("status:", 95, 40, 160), ("Town:", 20, 200, 75), ("Bodo", 200, 200, 250)]
+    words = [
+        ("Marital", 20, 40, 90),
+        ("status:", 95, 40, 160),
+        ("Town:", 20, 200, 75),
+        ("Bodo", 200, 200, 250),
+    ]
     for number, label in enumerate(LABELS):
         x, y = (200, 40 + 30 * number) if below else (200 + 120 * number, 40)
         (draw.ellipse if round_boxes else draw.rectangle)((x, y, x + 16, y + 16), outline=0, width=1)
@@ -56,7 +66,10 @@ def form(
     if noise:
         grain = np.random.default_rng(0).normal(0, noise, (SIZE[1], SIZE[0]))
         image = Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
-    boxes = [Word(text, Box.from_pixels(x0, y, x1, y + 16, width=SIZE[0], height=SIZE[1])) for text, x0, y, x1 in words]
+    boxes = [
+        Word(text, Box.from_pixels(x0, y, x1, y + 16, width=SIZE[0], height=SIZE[1]))
+        for text, x0, y, x1 in words
+    ]
     return Page(1, *SIZE, tuple(group_lines(boxes, width=SIZE[0], height=SIZE[1])), image, "given")
 
 
@@ -69,7 +82,9 @@ def ticked(page: Page) -> list[dict[str, bool]]:
 @pytest.mark.parametrize("noise", [0.0, 12.0])
 @pytest.mark.parametrize(("mark", "round_boxes"), [(cross, False), (tick, False), (dot, True)])
 @pytest.mark.parametrize("label", [*LABELS, ""])
-def test_drawn_boxes_are_ticked_or_not(label: str, mark: Draw, round_boxes: bool, noise: float, below: bool) -> None:
+def test_drawn_boxes_are_ticked_or_not(
+    label: str, mark: Draw, round_boxes: bool, noise: float, below: bool
+) -> None:
     page = form(label, mark, round_boxes=round_boxes, noise=noise, below=below)
     assert ticked(page) == [{one: one == label for one in LABELS}]
 
@@ -81,7 +96,9 @@ def test_a_larger_picture_is_made_smaller() -> None:
     assert ticked(large) == [{one: one == "Married" for one in LABELS}]
 
 
-@pytest.mark.parametrize("text", ["( ) Single (x) Married", "() Single [X] Married", "\u2610 Single \u2611 Married"])
+@pytest.mark.parametrize(
+    "text", ["( ) Single (x) Married", "() Single [X] Married", "\u2610 Single \u2611 Married"]
+)
 def test_boxes_that_are_words(text: str) -> None:
     assert ticked(page_from_text(f"Status: {text}")) == [{"Single": False, "Married": True}]
 
@@ -103,7 +120,9 @@ def test_noise_is_not_looked_through() -> None:
 
 def test_very_many_boxes_are_none() -> None:
     started = time.process_time()
-    assert ticked(page_from_text("\n".join(["( ) a (x) b"] * 1500))) == [] and time.process_time() - started < 5
+    assert (
+        ticked(page_from_text("\n".join(["( ) a (x) b"] * 1500))) == [] and time.process_time() - started < 5
+    )
 
 
 HEAD = PairHead.load(SHIPPED)

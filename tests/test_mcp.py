@@ -1,4 +1,6 @@
-"""The MCP server with the protocol's own client: in memory with a FakeReader, and once over stdio as a client starts it."""
+"""The MCP server with the protocol's own client: in memory with a FakeReader, and once over stdio as a
+client starts it.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ async def test_a_correction_mends_the_last_attempt(folder: Path) -> None:
         ({"document": "invoice.png", "question": "Total?", "correction": {"step": "area"}}, "says nothing"),
     ],
 )
-async def test_what_the_model_can_mend_is_an_error_result(folder: Path, arguments: dict[str, Any], said: str) -> None:
+async def test_what_the_model_can_mend_is_an_error_result(
+    folder: Path, arguments: dict[str, Any], said: str
+) -> None:
     async with connected(create_server(reader(), roots=[folder])) as client:
         result = await client.call_tool("ask_document", arguments)
         assert result.isError and said in text_of(result) and "Traceback" not in text_of(result)
@@ -109,7 +113,9 @@ async def test_what_the_model_can_mend_is_an_error_result(folder: Path, argument
 
 
 async def test_what_nobody_can_mend_here_is_told_too(folder: Path) -> None:
-    broken = reader({"Total?": OCRNotInstalled("no engine.", hint="Install one."), "Tax?": RuntimeError("secret")})
+    broken = reader(
+        {"Total?": OCRNotInstalled("no engine.", hint="Install one."), "Tax?": RuntimeError("secret")}
+    )
     async with connected(create_server(broken, roots=[folder])) as client:
         known = await client.call_tool("ask_document", {"document": "invoice.png", "question": "Total?"})
         assert known.isError and text_of(known) == "no engine. Install one."
@@ -151,7 +157,10 @@ async def test_many_calls_at_once_keep_apart(folder: Path) -> None:
         Image.new("L", (60 + n, 40), 255).save(folder / f"{n}.png")
     own = FakeReader(ocr=FakeOCR(lambda image: FakeOCR(f"Total:   {image.width}.50").recognise(image)))
     async with connected(create_server(own, roots=[folder])) as client:
-        calls = (client.call_tool("ask_document", {"document": f"{n}.png", "question": "Total?"}) for n in range(16))
+        calls = (
+            client.call_tool("ask_document", {"document": f"{n}.png", "question": "Total?"})
+            for n in range(16)
+        )
         found = [(result.structuredContent or {})["answer"] for result in await asyncio.gather(*calls)]
     assert found == [f"{60 + n}.50" for n in range(16)]
 

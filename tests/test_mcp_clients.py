@@ -43,8 +43,10 @@ async def asked_with(roots: Any) -> types.CallToolResult:
 
 
 ODD = [
-    "http://x/", "https://x/a", "file://host/etc", "file:", "file:relative", "relative", "../..", "", " ", "file:///%00", "file:///a%00b",
-    "file:///" + "a" * 100_000, "file:///" + "a/" * 50_000, "file://[", "file:///nowhere/%2e%2e/nothing", "FILE://x", "javascript:1",
+    "http://x/", "https://x/a", "file://host/etc", "file:", "file:relative", "relative", "../..", "", " ",
+    "file:///%00", "file:///a%00b",
+    "file:///" + "a" * 100_000, "file:///" + "a/" * 50_000, "file://[", "file:///nowhere/%2e%2e/nothing",
+    "FILE://x", "javascript:1",
     "file:///\x1b[31m",
 ]  # fmt: skip
 
@@ -60,7 +62,8 @@ async def test_a_root_that_is_none_is_told_in_a_line(uri: str, folder: Path) -> 
 
 @pytest.mark.parametrize(
     "roots",
-    [None, "file:///", 5, [None], [5], ["file:///"], [{"name": "a"}], [{"uri": 5}], types.ErrorData(code=1, message="no")],
+    [None, "file:///", 5, [None], [5], ["file:///"], [{"name": "a"}], [{"uri": 5}], types.ErrorData(code=1,
+    message="no")],
 )  # fmt: skip
 async def test_roots_that_are_none_are_told_in_a_line(roots: Any) -> None:
     result = await asked_with(roots)
@@ -77,18 +80,25 @@ async def test_a_root_is_what_it_leads_to(folder: Path) -> None:
     "arguments",
     [
         {"question": "\ud800"}, {"document": "\ud800.png"}, {"document": "\0"}, {"document": "a" * 100_000},
-        {"page": 10**30}, {"page": 1.5}, {"page": -1}, {"page": "one"}, {"page": [1]}, {"document": 5}, {"document": None},
+        {"page": 10**30}, {"page": 1.5}, {"page": -1}, {"page": "one"}, {"page": [1]}, {"document": 5},
+        {"document": None},
         {"correction": {"step": "area", "page": 10**30, "boxes": [[0, 0, 1, 1]]}},
-        {"correction": {"step": "area", "boxes": [[float("nan")] * 4]}}, {"correction": {"step": "area", "boxes": [[10**400] * 4]}},
-        {"correction": {"step": "analysis", "text": "\ud800"}}, {"correction": {"step": "answer", "wrong": ["\udfff"]}},
+        {"correction": {"step": "area", "boxes": [[float("nan")] * 4]}}, {"correction": {"step": "area",
+        "boxes": [[10**400] * 4]}},
+        {"correction": {"step": "analysis", "text": "\ud800"}}, {"correction": {"step": "answer",
+        "wrong": ["\udfff"]}},
         {"correction": 5}, {"\ud800": 1}, {"runtime": {}}, {"x": {"y": [[]]}},
     ],
 )  # fmt: skip
-async def test_odd_arguments_are_told_in_text_that_can_be_sent(folder: Path, arguments: dict[str, Any]) -> None:
+async def test_odd_arguments_are_told_in_text_that_can_be_sent(
+    folder: Path, arguments: dict[str, Any]
+) -> None:
     async with connected(create_server(FakeReader(ocr=FakeOCR(INVOICE)), roots=[folder])) as client:
         result = await client.call_tool("ask_document", ASKED | arguments)
         result.model_dump_json()
-        assert result.isError and "failed inside" not in text_of(result) and "Traceback" not in text_of(result)
+        assert (
+            result.isError and "failed inside" not in text_of(result) and "Traceback" not in text_of(result)
+        )
         assert not (await client.call_tool("ask_document", ASKED)).isError
 
 
@@ -115,7 +125,11 @@ BEGIN = line(
 def test_a_client_that_hangs_up_in_the_middle_ends_the_server(folder: Path, how: str) -> None:
     call = line("tools/call", 2, name="ask_document", arguments=ASKED)
     with subprocess.Popen(
-        [sys.executable, "-c", SLOW], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", SLOW],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as server:
         assert server.stdin and server.stdout and server.stderr
         server.stdin.write(BEGIN + call)
@@ -130,11 +144,20 @@ def test_a_client_that_hangs_up_in_the_middle_ends_the_server(folder: Path, how:
 
 @pytest.mark.parametrize(
     "said",
-    [b"nonsense\n", b"[" * 100_000 + b"\n", b"\xff\xfe\n", b"{}\n", b'{"jsonrpc": "2.0", "id": 5, "method": "\\ud800"}\n', b"\n" * 100, b'{"jsonrpc": "2.0", "id": 1e999, "method": "ping"}\n', line("tools/call", 3, name="ask_document", arguments=5), line("nothing", 4)],
+    [b"nonsense\n", b"[" * 100_000 + b"\n", b"\xff\xfe\n", b"{}\n",
+    b'{"jsonrpc": "2.0", "id": 5, "method": "\\ud800"}\n', b"\n" * 100,
+    b'{"jsonrpc": "2.0", "id": 1e999, "method": "ping"}\n', line("tools/call", 3, name="ask_document",
+    arguments=5), line("nothing", 4)],
 )  # fmt: skip
 async def test_messages_that_are_none_do_not_end_the_server(folder: Path, said: bytes) -> None:
     server = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SLOW, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        sys.executable,
+        "-c",
+        SLOW,
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert server.stdin and server.stdout
     server.stdin.write(BEGIN + said + line("tools/list", 9))

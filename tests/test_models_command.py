@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.batch.review import review_field
+from layoutllm_graphs.batch.runner import Batch, here, reader_identity
+from layoutllm_graphs.batch.worker import Settings
+from layoutllm_graphs.review import ReviewDecision
 
-from graphs.batch.review import review_field
-from graphs.batch.runner import Batch, here, reader_identity
-from graphs.batch.worker import Settings
-from graphs.review import ReviewDecision
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
@@ -36,7 +36,10 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Readers:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    assert main(["models", "set-validation", str(validation(tmp_path)), "--registry", str(tmp_path / "models")]) == 0
+    assert (
+        main(["models", "set-validation", str(validation(tmp_path)), "--registry", str(tmp_path / "models")])
+        == 0
+    )
     return tmp_path / "models"
 
 
@@ -51,7 +54,9 @@ def listed(place: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return found
 
 
-def test_set_promote_list_and_rollback(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_promote_list_and_rollback(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call("set-validation", tmp_path / "list.jsonl", registry=place) == 0
     assert capsys.readouterr().out.startswith("validation set: 8 questions on 2 documents, ")
     assert call("promote", weights(tmp_path / "a", SHIPPED), registry=place) == 0
@@ -89,7 +94,9 @@ def test_a_refusal_says_both_scores_and_what_became_worse(
     assert call("promote", tmp_path / "bad", "--tolerance", "1", registry=place) == 0
 
 
-def test_what_can_be_mended_is_one_line_and_2(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_can_be_mended_is_one_line_and_2(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, arguments, registry, said in (
         ("list", [], tmp_path / "none", "is no registry"),
         ("promote", [tmp_path], place, "lacks config.json"),
@@ -124,18 +131,22 @@ def test_one_reader_may_stand_for_both(place: Path, tmp_path: Path) -> None:
     assert main(options, reader=reader) == 0 and len(reader.calls) == 16
 
 
-# -- from a batch -------------------------------------------------------------------------------------------------------
+# -- from a batch --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def reviewed(tmp_path: Path) -> Path:
-    """A batch of three invoices; a person wrote one vendor, accepted one total, and said that another is not there."""
+    """A batch of three invoices; a person wrote one vendor, accepted one total, and said that another is
+    not there.
+    """
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for number in range(3):
         (source / f"{number:03}.pdf").write_bytes(invoice(number))
     reader = FakeReader()
-    settings = Settings.of(["vendor", "total"], model=reader_identity(reader), max_attempts=1, second_opinion=False)
+    settings = Settings.of(
+        ["vendor", "total"], model=reader_identity(reader), max_attempts=1, second_opinion=False
+    )
     with Batch(batch_inputs(str(source)), out, settings) as made:
         made.run(here(reader, settings))
     replies: list[tuple[str, str, dict[str, Any]]] = [
@@ -151,7 +162,9 @@ def reviewed(tmp_path: Path) -> Path:
 
 
 def test_what_people_said_of_a_batch_may_be_the_set(reviewed: Path, tmp_path: Path) -> None:
-    assert call("set-validation", reviewed, registry=tmp_path / "models") == 2, "its documents lie somewhere else"
+    assert call("set-validation", reviewed, registry=tmp_path / "models") == 2, (
+        "its documents lie somewhere else"
+    )
     assert call("set-validation", reviewed, "--root", tmp_path, registry=tmp_path / "models") == 0
     made = Registry(tmp_path / "models").validation
     assert [(case.path.name, "total" in case.question, case.answers) for case in made.cases] == [
@@ -172,7 +185,7 @@ def test_a_batch_that_changed_or_was_not_reviewed_is_no_set(
     assert "nobody has decided" in capsys.readouterr().err
 
 
-# -- --weights ----------------------------------------------------------------------------------------------------------
+# -- --weights -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -181,7 +194,9 @@ def test_a_batch_that_changed_or_was_not_reviewed_is_no_set(
 def test_weights_may_be_a_registry(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: list[str]
 ) -> None:
-    """Every reader is made by LayoutLLMReader: what it takes for its weights is what the command asks with."""
+    """Every reader is made by LayoutLLMReader: what it takes for its weights is what the command asks
+    with.
+    """
     from layoutllm_tool import mcp_server
     from layoutllm_tool.readers import local
 
@@ -197,7 +212,9 @@ def test_weights_may_be_a_registry(
     made: list[object] = []
     monkeypatch.setattr(mcp_server, "create_server", lambda given, **_: made.append(given))
     document = str(tmp_path / "documents/0.png")
-    code = main([*(document if word == "DOCUMENT" else word for word in command_line), "--weights", str(place)])
+    code = main(
+        [*(document if word == "DOCUMENT" else word for word in command_line), "--weights", str(place)]
+    )
     if command_line == ["mcp"]:
         assert code == 0 and isinstance(made[0], local.LayoutLLMReader)
     else:
@@ -223,15 +240,21 @@ def test_all_of_a_batch_means_the_model_that_was_current_when_it_began(
     monkeypatch.setattr(batch, "_model", model)
     monkeypatch.setattr(batch, "_workers", workers)
     source = str(tmp_path / "documents")
-    code = main(["batch", source, "--task", "Extract the total", "-o", str(tmp_path / "out"), "--weights", str(place)])
+    code = main(
+        ["batch", source, "--task", "Extract the total", "-o", str(tmp_path / "out"), "--weights", str(place)]
+    )
     assert code in (0, 3) and known == [kept, kept]
 
 
-def test_a_list_names_documents_in_its_folder_or_in_a_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_list_names_documents_in_its_folder_or_in_a_root(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     rows = validation(tmp_path).read_text().replace('"document": "', '"document": "../')
     (outside / "list.jsonl").write_text(rows)
     assert call("set-validation", outside / "list.jsonl", registry=tmp_path / "models") == 2
     assert "lies outside" in capsys.readouterr().err and not (tmp_path / "models").exists()
-    assert call("set-validation", outside / "list.jsonl", "--root", tmp_path, registry=tmp_path / "models") == 0
+    assert (
+        call("set-validation", outside / "list.jsonl", "--root", tmp_path, registry=tmp_path / "models") == 0
+    )

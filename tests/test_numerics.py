@@ -13,7 +13,16 @@ import torch
 from layoutllm_tool.model import numerics
 from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.grammar import Constraints
-from layoutllm_tool.model.numerics import FEW_ROWS, DynamicInt8, FewRowsInt8, Linear, Numerics, choose, native, product
+from layoutllm_tool.model.numerics import (
+    FEW_ROWS,
+    DynamicInt8,
+    FewRowsInt8,
+    Linear,
+    Numerics,
+    choose,
+    native,
+    product,
+)
 from tests import tiny
 
 EIGHT_BIT = pytest.mark.skipif(
@@ -53,7 +62,9 @@ def error(found: torch.Tensor, exact: torch.Tensor) -> float:
         (LAPTOP, "", "int8", "fp32"),
     ],
 )
-def test_numbers_follow_the_cpu(cpu: Any, abilities: dict[str, Any], limit: str, fast: str, exact: str) -> None:
+def test_numbers_follow_the_cpu(
+    cpu: Any, abilities: dict[str, Any], limit: str, fast: str, exact: str
+) -> None:
     cpu(abilities, limit)
     assert choose(torch.bfloat16) == fast
     assert choose(torch.bfloat16, int8=False) == exact
@@ -62,7 +73,9 @@ def test_numbers_follow_the_cpu(cpu: Any, abilities: dict[str, Any], limit: str,
 
 @EIGHT_BIT
 @pytest.mark.parametrize(("abilities", "expected"), [(ZEN4, "bf16"), (LAPTOP, "int8")])
-def test_the_decoder_answers_in_the_numbers_of_the_cpu(cpu: Any, abilities: dict[str, Any], expected: str) -> None:
+def test_the_decoder_answers_in_the_numbers_of_the_cpu(
+    cpu: Any, abilities: dict[str, Any], expected: str
+) -> None:
     cpu(abilities)
     model, processor = tiny.smol()
     model.language_model.to(torch.bfloat16)
@@ -72,7 +85,9 @@ def test_the_decoder_answers_in_the_numbers_of_the_cpu(cpu: Any, abilities: dict
     assert decoder.decode(read, [("What is the total?", Constraints(answerable=True))])[0].answer
 
 
-def test_without_8_bit_products_nothing_is_promised_of_them(cpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_8_bit_products_nothing_is_promised_of_them(
+    cpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(numerics, "has_eight_bit_products", lambda: False)
     cpu(LAPTOP)
     assert choose(torch.bfloat16) is Numerics.FP32
@@ -113,7 +128,9 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
 
 @EIGHT_BIT
 def test_an_outlier_is_spread_over_its_block() -> None:
-    """One column sixty times the others: with a scale a row alone, the others would be rounded to almost nothing."""
+    """One column sixty times the others: with a scale a row alone, the others would be rounded to almost
+    nothing.
+    """
     torch.manual_seed(0)
     weight, x = torch.randn(96, 64), torch.randn(8, 64)
     weight[:, 5] /= 60
@@ -135,7 +152,9 @@ def test_any_width(width: int) -> None:
 @EIGHT_BIT
 @pytest.mark.parametrize("most", ["", "AVX2"])
 def test_old_cpus_do_not_overflow(most: str) -> None:
-    """Large numbers of one sign, on this CPU and on one without VNNI: sums of pairs leave 16 bits if nothing is done."""
+    """Large numbers of one sign, on this CPU and on one without VNNI: sums of pairs leave 16 bits if
+    nothing is done.
+    """
     script = (
         "import torch\nfrom layoutllm_tool.model.numerics import DynamicInt8\n"
         "weight, x = torch.zeros(16, 64), torch.zeros(2, 64)\nweight[:, ::16] = x[:, ::16] = 1  # turned: all alike\n"

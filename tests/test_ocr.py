@@ -1,4 +1,6 @@
-"""recognise_page with real tesseract on pictures drawn here: words, boxes, turned and skewed pages, blank ones."""
+"""recognise_page with real tesseract on pictures drawn here: words, boxes, turned and skewed pages, blank
+ones.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def test_a_turned_page_is_turned_back_with_its_picture(degrees: int) -> None:
     assert page.image is not None
     assert page.image.tobytes() == image.tobytes()
     assert [line.text for line in page.lines or ()] == expected_text()
-    assert (page.lines or ())[-1].box.to_pixels(page.width, page.height) == pytest.approx(boxes["140.45"], abs=5)
+    assert (page.lines or ())[-1].box.to_pixels(page.width, page.height) == pytest.approx(
+        boxes["140.45"], abs=5
+    )
     assert f"turned by {degrees} degrees clockwise" in page.notices[0]
 
 
@@ -92,7 +96,11 @@ def test_two_small_letters_are_not_blank() -> None:
 
 
 def test_specks_that_read_as_letters_are_no_text() -> None:
-    noise = [Word("a", Box(10, 10, 20, 20), 0.3), Word("", Box(0, 0, 5, 5), 0.9), Word("x", Box(0, 0, 9, 9), -1.0)]
+    noise = [
+        Word("a", Box(10, 10, 20, 20), 0.3),
+        Word("", Box(0, 0, 5, 5), 0.9),
+        Word("x", Box(0, 0, 9, 9), -1.0),
+    ]
     page = recognise_page(as_page(drawn()[0]), engine=FakeOCR(noise))
     assert page.lines == ()
     assert page.notices == ("No legible text was found on the page.",)
@@ -157,7 +165,9 @@ def test_a_level_page_and_a_plain_gradient_have_no_skew() -> None:
 @needs_tesseract
 def test_faint_print_inside_a_black_border_is_read() -> None:
     image, _ = drawn()
-    faint = image.convert("L").point(lambda value: 215 + value * 40 // 255)  # dark grey on white becomes almost white
+    faint = image.convert("L").point(
+        lambda value: 215 + value * 40 // 255
+    )  # dark grey on white becomes almost white
     bordered = Image.new("L", (image.width + 80, image.height + 80), 0)
     bordered.paste(faint, (40, 40))
     page = recognise_page(as_page(bordered), engine=ONCE, cache=fresh())

@@ -1,4 +1,6 @@
-"""Readings kept by content: hits equal misses, damage is survived, writers don't meet, the folder stays small."""
+"""Readings kept by content: hits equal misses, damage is survived, writers don't meet, the folder stays
+small.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Counting:
 
     def recognise(self, image: Image.Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
         self.calls += 1
-        # Enough of them that the page counts as read: few words are looked for a second time, with evened contrast.
+        # Enough of them that the page counts as read: few words are looked for a second time, with evened
+        # contrast.
         return [Word("read", Box(10, 30 * i, 90, 30 * i + 20), 0.9) for i in range(30)]
 
 
@@ -40,7 +43,10 @@ def test_a_hit_equals_the_miss_for_a_turned_page_and_from_disk(tmp_path: Path) -
     engine = TesseractEngine(psms=(6,))
     missed = recognise_page(page, engine=engine, cache=ReadingCache(tmp_path))
     again = ReadingCache(tmp_path)
-    for hit in (recognise_page(page, engine=engine, cache=again), recognise_page(page, engine=engine, cache=again)):
+    for hit in (
+        recognise_page(page, engine=engine, cache=again),
+        recognise_page(page, engine=engine, cache=again),
+    ):
         assert hit == missed
         assert hit.image is not None and missed.image is not None
         assert hit.image.tobytes() == missed.image.tobytes()
@@ -126,7 +132,9 @@ def test_memory_and_folder_stay_within_bounds(tmp_path: Path) -> None:
     assert list(cache._memory) == ["d" * 64, "e" * 64]
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_cannot_be_written_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("in the way")
     cache = ReadingCache(tmp_path / "file" / "ocr")
     cache.put("a" * 64, READING)

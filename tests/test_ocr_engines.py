@@ -1,4 +1,6 @@
-"""The engines themselves: what they raise, the environment they run in, how their results are put together."""
+"""The engines themselves: what they raise, the environment they run in, how their results are put
+together.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ import pytest
 
 from layoutllm_tool.documents.geometry import Box, Word
 from layoutllm_tool.errors import OCRError, OCRLanguageMissing, OCRNotInstalled, OCRTimeout
-from layoutllm_tool.ocr import RapidOCREngine, TesseractEngine, default_engine, rapid, recognise_page, tesseract
+from layoutllm_tool.ocr import (
+    RapidOCREngine,
+    TesseractEngine,
+    default_engine,
+    rapid,
+    recognise_page,
+    tesseract,
+)
 from layoutllm_tool.ocr import recognise as module
 from tests.ocr_pictures import as_page, drawn, expected_text, fresh, needs_rapidocr, needs_tesseract
 
@@ -51,7 +60,9 @@ def test_tesseract_gets_one_thread_and_the_environment_stays(
     own: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "limit"
-    stand_in(tmp_path, monkeypatch, f'printf %s "$OMP_THREAD_LIMIT" > {log}\nexec {shutil.which("tesseract")} "$@"')
+    stand_in(
+        tmp_path, monkeypatch, f'printf %s "$OMP_THREAD_LIMIT" > {log}\nexec {shutil.which("tesseract")} "$@"'
+    )
     monkeypatch.delenv("OMP_THREAD_LIMIT", raising=False)
     if own:
         monkeypatch.setenv("OMP_THREAD_LIMIT", own)
@@ -70,8 +81,10 @@ def test_a_failing_tesseract_says_what_it_said(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("rapid_is_there", "tesseract_is_there", "languages", "expected"),
     [
-        (True, True, ("eng",), "rapidocr"), (True, True, ("jpn", "eng"), "rapidocr"), (True, True, ("eng", "tha"), "tesseract"),
-        (False, True, ("eng",), "tesseract"), (True, False, ("eng",), "rapidocr"), (True, False, ("tha",), "rapidocr"),
+        (True, True, ("eng",), "rapidocr"), (True, True, ("jpn", "eng"), "rapidocr"), (True, True, ("eng",
+        "tha"), "tesseract"),
+        (False, True, ("eng",), "tesseract"), (True, False, ("eng",), "rapidocr"), (True, False, ("tha",),
+        "rapidocr"),
     ],
 )  # fmt: skip
 def test_rapidocr_reads_what_it_has_letters_for(
@@ -107,7 +120,9 @@ def test_rapidocr_reads_words_whichever_way_up(degrees: int) -> None:
     found = {line.text: line.box.to_pixels(page.width, page.height) for line in page.lines or ()}
     assert {"4711", "120.50", "140.45", "25 December 2018"} <= set(found)
     assert found["25 December 2018"] == pytest.approx(boxes["25 December 2018"], abs=14)
-    assert sum(len(line.words) for line in page.lines or ()) == sum(len(text.split()) for text in expected_text())
+    assert sum(len(line.words) for line in page.lines or ()) == sum(
+        len(text.split()) for text in expected_text()
+    )
 
 
 @needs_rapidocr
@@ -148,9 +163,12 @@ def part(text: str, x0: int, x1: int) -> tuple[str, float, list[list[int]]]:
     ("read", "words"),
     [
         ("DATE:28/02/2016", "DATE: 28/02/2016"), ("Date:2016/05/0114:11:20", "Date: 2016/05/01 14:11:20"),
-        ("01/05/162:51", "01/05/16 2:51"), ("14/05/201812:14:08", "14/05/2018 12:14:08"), ("21/05/2018Time:", "21/05/2018 Time:"),
-        ("01-Nov-2017_11:20:04AM", "01-Nov-2017 11:20:04AM"), ("No.:12", "No.: 12"), ("status:()Single", "status: () Single"),
-        *((whole, whole) for whole in ("http://a.org", "12:30", "10.11.2017", "Total:", "1/2/2018", "4:3", "03-4567")),
+        ("01/05/162:51", "01/05/16 2:51"), ("14/05/201812:14:08", "14/05/2018 12:14:08"), ("21/05/2018Time:",
+        "21/05/2018 Time:"),
+        ("01-Nov-2017_11:20:04AM", "01-Nov-2017 11:20:04AM"), ("No.:12", "No.: 12"), ("status:()Single",
+        "status: () Single"),
+        *((whole, whole) for whole in ("http://a.org", "12:30", "10.11.2017", "Total:", "1/2/2018", "4:3",
+        "03-4567")),
     ],
 )  # fmt: skip
 def test_words_that_were_read_as_one_fall_apart(read: str, words: str) -> None:
@@ -161,8 +179,12 @@ def test_words_that_were_read_as_one_fall_apart(read: str, words: str) -> None:
 
 
 def test_rapidocr_parts_become_words_and_lines_without_parts_are_shared_out() -> None:
-    """Beside ideographs RapidOCR cuts numbers into digits; where its parts don't fit the text they are not used."""
-    result = rapid_result("合計 12", [part("合", 0, 20), part("計", 20, 40), part("1", 60, 70), part("2", 70, 80)])
+    """Beside ideographs RapidOCR cuts numbers into digits; where its parts don't fit the text they are not
+    used.
+    """
+    result = rapid_result(
+        "合計 12", [part("合", 0, 20), part("計", 20, 40), part("1", 60, 70), part("2", 70, 80)]
+    )
     words = list(rapid._words(result, 1000, 1000))
     assert [(w.text, w.box.as_list()) for w in words] == [("合計", [0, 2, 40, 18]), ("12", [60, 2, 80, 18])]
     for parts in (None, [part("something", 0, 50), part("else", 50, 100)]):

@@ -1,4 +1,6 @@
-"""Strangers' files are opened by a child process: bounded in time, memory and output, and nobody waits for another's file."""
+"""Strangers' files are opened by a child process: bounded in time, memory and output, and nobody waits for
+another's file.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,7 @@ def wait_for(condition: Callable[[], object]) -> None:
         turn.wait(0.01)
 
 
-# -- the same pages ------------------------------------------------------------------------------------------------------
+# -- the same pages ------------------------------------------------------------------------------------------
 
 
 def picture(kind: str, mode: str = "RGB") -> bytes:
@@ -71,7 +73,14 @@ def picture(kind: str, mode: str = "RGB") -> bytes:
 
 
 def samples() -> list[bytes]:
-    made = [HONEST, picture("PNG"), picture("JPEG", "L"), picture("TIFF", "CMYK"), picture("WEBP"), picture("GIF", "P")]
+    made = [
+        HONEST,
+        picture("PNG"),
+        picture("JPEG", "L"),
+        picture("TIFF", "CMYK"),
+        picture("WEBP"),
+        picture("GIF", "P"),
+    ]
     files = sorted((SHARED / "cases").rglob("*.p[dn][fg]"))[::9] if SHARED.is_dir() else []
     return made + [file.read_bytes() for file in files]
 
@@ -104,22 +113,24 @@ def test_one_child_serves_one_document_after_another(pool: ParserPool) -> None:
 
 
 def test_the_child_loads_neither_torch_nor_langchain(pool: ParserPool) -> None:
-    code = (
-        "import sys; from layoutllm_tool.documents import parser_worker; parser_worker._preload(); print(*sys.modules)"
-    )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    code = "import sys; from layoutllm_tool.documents import parser_worker; parser_worker._preload(); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert {"PIL", "pypdfium2"} <= set(loaded)
     assert not {"torch", "transformers", "langchain_core", "langgraph", "pydantic"} & set(loaded)
 
 
-# -- time ----------------------------------------------------------------------------------------------------------------
+# -- time ----------------------------------------------------------------------------------------------------
 
 
 def test_a_page_that_is_never_drawn_is_given_up_and_keeps_nobody_waiting(pool: ParserPool) -> None:
     """The hostile ones are given all the time there is: only the honest ones' coming back ends them."""
     with ThreadPoolExecutor(2) as threads:
         stuck = [
-            threads.submit(pool.parse, hostile.nested_forms(), request(page_seconds=200, document_seconds=200))
+            threads.submit(
+                pool.parse, hostile.nested_forms(), request(page_seconds=200, document_seconds=200)
+            )
             for _ in range(2)
         ]
         wait_for(lambda: len(pool.pids()) == 2)
@@ -136,7 +147,9 @@ def test_a_page_that_is_never_drawn_is_given_up_and_keeps_nobody_waiting(pool: P
 
 
 @pytest.mark.parametrize("limits", [{"page_seconds": 0.5}, {"document_seconds": 0.5}])
-def test_time_that_is_over_is_a_clear_refusal_and_a_new_child(pool: ParserPool, limits: dict[str, float]) -> None:
+def test_time_that_is_over_is_a_clear_refusal_and_a_new_child(
+    pool: ParserPool, limits: dict[str, float]
+) -> None:
     pool.parse(HONEST, request())  # the child is warm: its start has an allowance of its own
     before = pool.pids()
     with pytest.raises(DocumentTooLarge, match="takes longer than"):
@@ -190,7 +203,9 @@ def test_starting_early_waits_for_nothing(pool: ParserPool) -> None:
     pool.parse(HONEST, request())
     assert pool.pids() == first
     with ThreadPoolExecutor(3) as threads:
-        stuck = [threads.submit(pool.parse, hostile.nested_forms(), request(page_seconds=200)) for _ in range(3)]
+        stuck = [
+            threads.submit(pool.parse, hostile.nested_forms(), request(page_seconds=200)) for _ in range(3)
+        ]
         wait_for(lambda: len(pool.pids()) == 3)
         pool.warm()  # comes back, though every child is busy
         assert not any(one.done() for one in stuck) and len(pool.pids()) == 3
@@ -214,7 +229,7 @@ def test_a_start_has_a_time_of_its_own_and_lends_none_to_the_document(
     assert given[0] == START_SECONDS and len(given) == 5 and max(given[1:]) <= 20
 
 
-# -- memory and output ---------------------------------------------------------------------------------------------------
+# -- memory and output ---------------------------------------------------------------------------------------
 
 HEAVY: dict[str, tuple[Callable[[], bytes], type[DocumentError]]] = {
     "50 huge pages": (hostile.huge_pages, DocumentTooLarge),
@@ -259,7 +274,9 @@ def test_small_files_never_take_two_gigabytes(name: str) -> None:
     """
     data = make()
     assert len(data) < 1_200_000
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], input=data, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], input=data, capture_output=True, check=True
+    )
     outcome, peak = done.stdout.decode().strip().splitlines()
     assert issubclass(getattr(sys.modules["layoutllm_tool.errors"], outcome.split()[0]), kind), outcome
     assert 0 < int(peak) < 2048, outcome
@@ -285,7 +302,10 @@ def test_wide_samples_are_scaled_the_same_in_bands(monkeypatch: pytest.MonkeyPat
     from layoutllm_tool.documents import images
 
     rng = np.random.default_rng(0)
-    for samples in (rng.integers(0, 4000, (70, 31)).astype(np.int32), rng.normal(0, 3, (70, 31)).astype(np.float32)):
+    for samples in (
+        rng.integers(0, 4000, (70, 31)).astype(np.int32),
+        rng.normal(0, 3, (70, 31)).astype(np.float32),
+    ):
         wide = Image.fromarray(samples)
         whole = normalised(wide)
         monkeypatch.setattr(images, "_BAND", 100)
@@ -319,7 +339,7 @@ def test_pixels_travel_the_same_in_bands(pool: ParserPool, mode: str) -> None:
     assert found.image is not None and found.image.tobytes() == large.tobytes()
 
 
-# -- directories ---------------------------------------------------------------------------------------------------------
+# -- directories ---------------------------------------------------------------------------------------------
 
 
 def test_directories_are_counted_once_each_and_only_so_many() -> None:
@@ -340,7 +360,7 @@ def test_a_late_page_of_a_long_tiff_is_opened_alone() -> None:
         load_document(buffer.getvalue(), pages=[61])
 
 
-# -- trouble -------------------------------------------------------------------------------------------------------------
+# -- trouble -------------------------------------------------------------------------------------------------
 
 
 def framed(said: object, raw: bytes = b"") -> bytes:
@@ -349,7 +369,8 @@ def framed(said: object, raw: bytes = b"") -> bytes:
 
 
 HEAD = {
-    "number": 1, "width": 4, "height": 4, "mode": "L", "source": "", "notices": [], "lines": None, "words": 0, "text": 0,
+    "number": 1, "width": 4, "height": 4, "mode": "L", "source": "", "notices": [], "lines": None, "words": 0,
+    "text": 0,
 }  # fmt: skip
 ONE = framed({"total": 1})
 READ: dict[str, Any] = {"source": "pdf", "lines": 1, "words": 1, "text": 3}
@@ -400,8 +421,9 @@ LIES = {
 
 @pytest.fixture
 def saying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bytes], None]:
-    """Children say that they are ready, and after a whole request what the test gave them: one that ended before would be written to
-    in vain."""
+    """Children say that they are ready, and after a whole request what the test gave them: one that ended
+    before would be written to in vain.
+    """
 
     def say(words: bytes) -> None:
         (tmp_path / "said").write_bytes(words)
@@ -431,7 +453,9 @@ def test_the_page_that_the_lies_are_made_of_is_one(pool: ParserPool, saying: Cal
     assert (total, found.text, found.text_source, found.width) == (1, "abc", "pdf", 4)
 
 
-@pytest.mark.parametrize("command", ["raise SystemExit(3)", "print('hello')", "sys.stdout.buffer.write(bytes(4)); 1/0"])
+@pytest.mark.parametrize(
+    "command", ["raise SystemExit(3)", "print('hello')", "sys.stdout.buffer.write(bytes(4)); 1/0"]
+)
 def test_a_child_that_does_not_start_is_not_blamed_on_the_document(
     pool: ParserPool, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -440,7 +464,9 @@ def test_a_child_that_does_not_start_is_not_blamed_on_the_document(
         pool.parse(HONEST, request())
 
 
-def test_a_child_is_told_no_secrets_and_finds_this_package(pool: ParserPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_is_told_no_secrets_and_finds_this_package(
+    pool: ParserPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
     monkeypatch.setattr(sys, "path", ["", "here", *(place for place in sys.path if os.path.isabs(place))])
     assert pool.parse(HONEST, request())[0] == 2
@@ -505,7 +531,9 @@ def test_a_forked_process_starts_a_child_of_its_own() -> None:
 
 def test_a_process_forked_while_a_child_is_busy_opens_documents(pool: ParserPool) -> None:
     with ThreadPoolExecutor(1) as threads:
-        stuck = threads.submit(POOL.parse, hostile.nested_forms(), request(page_seconds=200, document_seconds=200))
+        stuck = threads.submit(
+            POOL.parse, hostile.nested_forms(), request(page_seconds=200, document_seconds=200)
+        )
         wait_for(lambda: any(psutil.Process(pid).cpu_times().user > 1 for pid in POOL.pids()))
         mine = POOL.pids()
         pid = os.fork()
@@ -557,13 +585,17 @@ def test_nothing_is_left_when_the_process_ends() -> None:
 
 
 @pytest.mark.parametrize("interpreter", [None, "", "/nowhere/python"])
-def test_without_an_interpreter_the_error_says_so(monkeypatch: pytest.MonkeyPatch, interpreter: str | None) -> None:
+def test_without_an_interpreter_the_error_says_so(
+    monkeypatch: pytest.MonkeyPatch, interpreter: str | None
+) -> None:
     monkeypatch.setattr(sys, "executable", interpreter)
     with pytest.raises(DocumentUnreadable, match=r"sys\.executable"):
         ParserPool().parse(HONEST, request())
 
 
-def test_a_working_directory_that_is_gone_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_working_directory_that_is_gone_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -579,7 +611,9 @@ def test_a_child_that_ran_out_of_memory_is_renewed(pool: ParserPool, monkeypatch
     pool.parse(HONEST, request())
     before = pool.pids()
     large = io.BytesIO()
-    Image.new("RGB", (8_900, 8_900)).save(large, "PNG", compress_level=1)  # 300 MiB, and as much to normalise it
+    Image.new("RGB", (8_900, 8_900)).save(
+        large, "PNG", compress_level=1
+    )  # 300 MiB, and as much to normalise it
     with pytest.raises(DocumentTooLarge, match="MiB of memory"):
         pool.parse(large.getvalue(), request())
     assert not set(before) & set(pool.pids()) and pool.parse(HONEST, request())[0] == 2
@@ -592,11 +626,15 @@ def test_whoever_is_longest_at_a_page_gives_way_to_those_who_wait(
     pool.parse(HONEST, request())
     with ThreadPoolExecutor(9) as threads:
         slow = [
-            threads.submit(pool.parse, hostile.nested_forms(), request(page_seconds=200, document_seconds=200))
+            threads.submit(
+                pool.parse, hostile.nested_forms(), request(page_seconds=200, document_seconds=200)
+            )
             for _ in range(8)
         ]
         wait_for(lambda: len(pool.pids()) == 3)
-        assert pool.parse(HONEST, request())[0] == 2  # behind five more, all of which have as long as they like
+        assert (
+            pool.parse(HONEST, request())[0] == 2
+        )  # behind five more, all of which have as long as they like
         while not all(one.done() for one in slow):
             for pid in pool.pids():
                 with contextlib.suppress(ProcessLookupError):

@@ -29,12 +29,20 @@ def test_unknown_names_are_attribute_errors() -> None:
     ("statement", "absent"),
     [
         ("import layoutllm_tool", "torch transformers langchain langchain_core langgraph pydantic PIL numpy"),
-        ("import layoutllm_tool.testing", "torch transformers langchain langchain_core langgraph pydantic numpy"),
+        (
+            "import layoutllm_tool.testing",
+            "torch transformers langchain langchain_core langgraph pydantic numpy",
+        ),
         ("from layoutllm_tool import LayoutLLMTool; LayoutLLMTool()", "torch transformers langgraph"),
-        ("import graphs.workflow, graphs.testing; graphs.workflow.make_graph()", "torch transformers"),
+        (
+            "import layoutllm_graphs.workflow, graphs.testing; graphs.workflow.make_graph()",
+            "torch transformers",
+        ),
     ],
 )
 def test_importing_brings_in_nothing_heavy(statement: str, absent: str) -> None:
     code = f"{statement}\nimport sys\nprint(*[m for m in {absent.split()} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.split() == []

@@ -1,4 +1,6 @@
-"""The reader on a tiny model: caching, batching, windows, pages, corrections, events. Real OCR in the slow tests elsewhere."""
+"""The reader on a tiny model: caching, batching, windows, pages, corrections, events. Real OCR in the slow
+tests elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,10 @@ def test_a_page_is_read_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_small_budget_forgets_pages_and_changes_nothing() -> None:
     first, second = document(TEXT), document("Other page\nTotal 1.00")
-    with LayoutLLMReader(model=tiny.smol(), cache_bytes=1) as poor, LayoutLLMReader(model=tiny.smol()) as rich:
+    with (
+        LayoutLLMReader(model=tiny.smol(), cache_bytes=1) as poor,
+        LayoutLLMReader(model=tiny.smol()) as rich,
+    ):
         for page in (first, second, first):
             assert plain(poor.ask(page, QUESTIONS[0])) == plain(rich.ask(page, QUESTIONS[0]))
 
@@ -150,12 +155,16 @@ def test_spatial_words_and_boxes_to_avoid_restrict_the_area(reader: LayoutLLMRea
     lines = page.pages[0].lines or ()
     right = reader.ask(page, "Who is the vendor?", correction=Correction("area", spatial="right"))
     assert all(lines[i].box.center[0] >= 500 for area in right.areas for i in area.lines)
-    avoided = reader.ask(page, "Who is the vendor?", correction=Correction("area", avoid=(Box(0, 0, 1000, 500),)))
+    avoided = reader.ask(
+        page, "Who is the vendor?", correction=Correction("area", avoid=(Box(0, 0, 1000, 500),))
+    )
     assert all(lines[i].box.center[1] > 400 for area in avoided.areas for i in area.lines)
 
 
 def test_an_analysis_given_is_the_analysis_used(reader: LayoutLLMReader) -> None:
-    mended = reader.ask(document(TEXT), "Who?", correction=Correction("analysis", text="vendor", kind="table"))
+    mended = reader.ask(
+        document(TEXT), "Who?", correction=Correction("analysis", text="vendor", kind="table")
+    )
     assert (mended.analysis.kind, mended.analysis.key) == ("table", "vendor")
 
 

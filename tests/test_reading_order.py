@@ -57,7 +57,11 @@ def turned(words: Sequence[Word], degrees: float) -> list[Word]:
 
 
 def form() -> list[Word]:
-    rows = [("Name:", "Ada Lovelace"), ("Date of birth:", "10 December 1815"), ("Occupation:", "Mathematician")]
+    rows = [
+        ("Name:", "Ada Lovelace"),
+        ("Date of birth:", "10 December 1815"),
+        ("Occupation:", "Mathematician"),
+    ]
     return [
         w
         for i, (k, v) in enumerate(rows)
@@ -69,7 +73,10 @@ FORM = ["Name:", "Ada Lovelace", "Date of birth:", "10 December 1815", "Occupati
 
 
 def column(x: float, y: float, name: str, rows: int) -> list[Word]:
-    filler = ("the quick brown fox jumps over the lazy dog again", "and a second row of words runs across the column")
+    filler = (
+        "the quick brown fox jumps over the lazy dog again",
+        "and a second row of words runs across the column",
+    )
     return [w for i in range(rows) for w in row(x, y + 16 * i, f"{name}{i}", *filler[i % 2].split())]
 
 
@@ -88,7 +95,12 @@ def test_ordinary_spacing_never_splits_and_two_prices_do() -> None:
 
 def test_punctuation_and_word_heights_keep_their_row() -> None:
     low = Box.from_pixels(102, 108, 105, 112, width=WIDTH, height=HEIGHT)
-    words = [*row(60, 100, "TOTAL", h=14), Word(".", low), *row(112, 97, "BIG", h=20), *row(60, 124, "next", "row")]
+    words = [
+        *row(60, 100, "TOTAL", h=14),
+        Word(".", low),
+        *row(112, 97, "BIG", h=20),
+        *row(60, 124, "next", "row"),
+    ]
     assert grouped(words) == ["TOTAL . BIG", "next row"]
 
 
@@ -111,7 +123,9 @@ def test_columns_of_text_are_read_one_after_the_other(shift: float, gutter: floa
     left, right = column(60, 100, "left", 9), column(0, 100 + shift, "right", 8)
     edge = max(w.box.x1 for w in left) * WIDTH / 1000 + gutter
     right = [
-        w for y in range(8) for w in row(edge, 100 + shift + 16 * y, *(x.text for x in right[y * 11 : y * 11 + 11]))
+        w
+        for y in range(8)
+        for w in row(edge, 100 + shift + 16 * y, *(x.text for x in right[y * 11 : y * 11 + 11]))
     ]
     found = grouped([*right, *left, *title])
     starts = [text.split()[0] for text in found]
@@ -120,7 +134,11 @@ def test_columns_of_text_are_read_one_after_the_other(shift: float, gutter: floa
 
 def test_three_columns_are_read_one_after_the_other() -> None:
     def narrow(x: float, name: str) -> list[Word]:
-        return [w for i in range(6) for w in row(x, 100 + 16 * i, f"{name}{i}", "newspaper", "columns", "run", "down")]
+        return [
+            w
+            for i in range(6)
+            for w in row(x, 100 + 16 * i, f"{name}{i}", "newspaper", "columns", "run", "down")
+        ]
 
     found = grouped([*narrow(640, "c"), *narrow(40, "a"), *narrow(340, "b")])
     assert [text.split()[0] for text in found] == [f"{name}{i}" for name in "abc" for i in range(6)]
@@ -179,7 +197,9 @@ def split(text: str, box: Sequence[float], width: int, height: int) -> Iterator[
         if part:
             yield Word(
                 part,
-                Box.from_pixels(x0 + at * letter, y0, x0 + (at + len(part)) * letter, y1, width=width, height=height),
+                Box.from_pixels(
+                    x0 + at * letter, y0, x0 + (at + len(part)) * letter, y1, width=width, height=height
+                ),
             )
         at += len(part) + 1
 
@@ -236,7 +256,9 @@ def test_key_and_value_on_one_row_of_a_form_are_neighbours() -> None:
 
 @pytest.mark.parametrize("paper", ["10.tar_1701.04170*", "202.tar_1709.03604*", "253.tar_1809.00537*"])
 def test_two_column_papers_are_read_column_after_column(paper: str) -> None:
-    """After what spans both columns, rows of text change sides once (the gutter is the middle of the page)."""
+    """After what spans both columns, rows of text change sides once (the gutter is the middle of the
+    page).
+    """
     (path,) = needs("papers").glob(f"{paper}.txt.gz")
     with Image.open(path.with_name(path.name.replace(".txt.gz", ".jpg"))) as image:
         width, height = image.size
@@ -244,6 +266,8 @@ def test_two_column_papers_are_read_column_after_column(paper: str) -> None:
         rows = [line.rstrip("\n").split("\t") for line in text]
     words = [Word(r[0], Box(*map(float, r[1:5]))) for r in rows if r[9] in {"paragraph", "reference"}]
     lines = [line.box for line in group_lines(words, width=width, height=height) if len(line.words) >= 5]
-    sides = ["both" if box.x0 < 490 and box.x1 > 510 else "left" if box.x1 < 510 else "right" for box in lines]
+    sides = [
+        "both" if box.x0 < 490 and box.x1 > 510 else "left" if box.x1 < 510 else "right" for box in lines
+    ]
     assert [side for side, _ in groupby(sides) if side != "both"] == ["left", "right"]
     assert sides.count("both") <= 2

@@ -1,4 +1,6 @@
-"""Pages made to be slow: twice as many words are no more than about twice the work. Calls are counted, not seconds."""
+"""Pages made to be slow: twice as many words are no more than about twice the work. Calls are counted, not
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def test_the_work_grows_with_the_words(made: Callable[[int], list[Word]]) -> Non
 def test_a_page_that_is_too_full_for_columns_is_read_row_by_row(made: Callable[[int], list[Word]]) -> None:
     words = made(MOST_CAREFUL + 2)
     lines = group_lines(words, width=1700, height=2200)
-    assert sorted((w.box, w.text) for line in lines for w in line.words) == sorted((w.box, w.text) for w in words)
+    assert sorted((w.box, w.text) for line in lines for w in line.words) == sorted(
+        (w.box, w.text) for w in words
+    )
     if made is gutters_that_move:  # not all of the left column first
         assert [line.box.x0 < 100 for line in lines[:4]] == [True, False, True, False]
 
@@ -79,6 +83,8 @@ def test_too_many_words_are_refused_before_they_are_ordered() -> None:
     words = [Word("a", Box(0, 0, 1, 1))] * (MAX_WORDS + 1)
     with pytest.raises(DocumentTooLarge, match="20,001 words"):
         group_lines(words, width=100, height=100)
-    entries = [{"text": "a " * (MAX_WORDS + 1), "box": [0, 0, 10, 10]}] + [{}] * 10  # what follows is not looked at
+    entries = [{"text": "a " * (MAX_WORDS + 1), "box": [0, 0, 10, 10]}] + [
+        {}
+    ] * 10  # what follows is not looked at
     with pytest.raises(DocumentUnreadable, match="more than 20,000 words"):
         load_words({"words": entries, "width": 100, "height": 100})

@@ -1,4 +1,6 @@
-"""The registry of models: what is promoted and what is not, what a kill leaves, what is found when somebody tampers."""
+"""The registry of models: what is promoted and what is not, what a kill leaves, what is found when somebody
+tampers.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def comparisons(place: Registry) -> list[Comparison]:
     return records.read(place.folder).comparisons
 
 
-# -- promotion ----------------------------------------------------------------------------------------------------------
+# -- promotion -----------------------------------------------------------------------------------------------
 
 
 def test_a_better_model_takes_the_place(place: Registry, tmp_path: Path) -> None:
@@ -75,7 +77,10 @@ def test_a_worse_model_is_refused_with_what_became_worse(place: Registry, tmp_pa
         (f"{number}.png", "vendor?", "ACME", "nobody", 1.0) for number in range(2)
     ]
     assert not any((place.folder / "models").iterdir())
-    assert [(m["id"], m["state"]) for m in place.models()] == [("shipped", "current"), (decision.model, "refused")]
+    assert [(m["id"], m["state"]) for m in place.models()] == [
+        ("shipped", "current"),
+        (decision.model, "refused"),
+    ]
 
 
 def test_no_worse_is_enough_and_a_tolerance_allows_less(place: Registry, tmp_path: Path) -> None:
@@ -115,7 +120,9 @@ def test_an_error_decides_nothing(place: Registry, tmp_path: Path) -> None:
         def __call__(self, folder: Path | None, languages: Any) -> FakeReader:
             return FakeReader({**SHIPPED, "total?": RegistryError("cannot read")})
 
-    with pytest.raises(RegistryError, match=r"8 of 8 questions to the current model ended in an error.*cannot read"):
+    with pytest.raises(
+        RegistryError, match=r"8 of 8 questions to the current model ended in an error.*cannot read"
+    ):
         offer(place, weights(tmp_path / "a"), Failing())
     assert comparisons(place) == [] and not any((place.folder / "models").iterdir())
 
@@ -143,7 +150,7 @@ def test_what_is_no_folder_of_weights_is_refused(place: Registry, tmp_path: Path
     assert comparisons(place) == []
 
 
-# -- rolling back -------------------------------------------------------------------------------------------------------
+# -- rolling back --------------------------------------------------------------------------------------------
 
 
 def test_back_twice_and_no_further(place: Registry, tmp_path: Path) -> None:
@@ -182,7 +189,7 @@ def test_a_rollback_during_a_promotion_is_seen(place: Registry, tmp_path: Path) 
     assert first not in records.read(place.folder).champions and len(asked.asked) == 1
 
 
-# -- kills --------------------------------------------------------------------------------------------------------------
+# -- kills ---------------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
@@ -204,7 +211,8 @@ def _kill_at(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, *, after: b
 @pytest.mark.parametrize(
     ("where", "name"),
     [
-        (models, "write_file"), (models, "_copy"), (Registry, "keep_answers"), (os, "rename"), (os, "replace"),
+        (models, "write_file"), (models, "_copy"), (Registry, "keep_answers"), (os, "rename"), (os,
+        "replace"),
         (Registry, "_take"), (records, "write"), (records, "write_whole"), (records, "sync_folder"),
     ],
 )  # fmt: skip
@@ -224,7 +232,9 @@ def test_a_kill_leaves_the_old_model_or_the_new_one(
         assert offer(again, better).promoted
     assert again.current != old and again.weights() is not None
     assert not offer(again, weights(tmp_path / "c", BAD)).promoted
-    assert not list((again.folder / "models").glob(".incoming*"))  # what a kill left goes with the next promotion
+    assert not list(
+        (again.folder / "models").glob(".incoming*")
+    )  # what a kill left goes with the next promotion
 
 
 _PROMOTES = """
@@ -290,13 +300,15 @@ def test_a_full_disk_is_told_and_changes_nothing(
     assert writes == 8 and place.current != first
 
 
-# -- tampering ----------------------------------------------------------------------------------------------------------
+# -- tampering -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda data: data.replace(b'"anls":1.0', b'"anls":"high"', 1).replace(b'"anls": 1.0', b'"anls": "high"', 1),
+        lambda data: data.replace(b'"anls":1.0', b'"anls":"high"', 1).replace(
+            b'"anls": 1.0', b'"anls": "high"', 1
+        ),
         lambda data: data.replace(b"{", b"", 1),
         lambda data: data[: len(data) // 2],
         lambda data: b"[" * 100_000 + data,
@@ -325,7 +337,9 @@ def test_a_registry_that_lost_its_file_is_not_made_anew(place: Registry, tmp_pat
         registry(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../../outside", "/etc", "..", "0123456789abcdeF", "0123456789abcde\n", "", 7, None])
+@pytest.mark.parametrize(
+    "name", ["../../outside", "/etc", "..", "0123456789abcdeF", "0123456789abcde\n", "", 7, None]
+)
 def test_a_forged_file_names_no_place_outside(place: Registry, tmp_path: Path, name: Any) -> None:
     offer(place, weights(tmp_path / "a"))
     weights(tmp_path / "outside")
@@ -357,10 +371,12 @@ def test_a_changed_model_is_not_used(place: Registry, tmp_path: Path, change: Ch
     with pytest.raises(RegistryError):
         offer(place, weights(tmp_path / "b", seed=1))
     assert place.roll_back()[0] == "shipped"
-    assert offer(place, tmp_path / "a").model == model and place.weights() is not None  # and it comes back whole
+    assert (
+        offer(place, tmp_path / "a").model == model and place.weights() is not None
+    )  # and it comes back whole
 
 
-# -- the validation set -----------------------------------------------------------------------------------------------------
+# -- the validation set --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -426,10 +442,14 @@ def test_a_page_alone_is_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        "[]", "{", "[" * 100_000, '{"document": "a.png", "question": "q"}', '{"document": "", "question": "q", "answers": []}',
-        '{"document": "a.png", "question": " ", "answers": []}', '{"document": "a.png", "question": "q", "answers": "x"}',
-        '{"document": "a.png", "question": "q", "answers": [""]}', '{"document": "a.png", "question": "q", "answers": [1]}',
-        '{"document": "a.png", "question": "\\ud800", "answers": []}', '{"document": "a\\u0000", "question": "q", "answers": []}',
+        "[]", "{", "[" * 100_000, '{"document": "a.png", "question": "q"}',
+        '{"document": "", "question": "q", "answers": []}',
+        '{"document": "a.png", "question": " ", "answers": []}',
+        '{"document": "a.png", "question": "q", "answers": "x"}',
+        '{"document": "a.png", "question": "q", "answers": [""]}',
+        '{"document": "a.png", "question": "q", "answers": [1]}',
+        '{"document": "a.png", "question": "\\ud800", "answers": []}',
+        '{"document": "a\\u0000", "question": "q", "answers": []}',
         '{"document": "a.png", "question": "q", "answers": [], "page": 0}',
         '{"document": "a.png", "question": "q", "answers": [], "page": true}',
     ],
@@ -452,7 +472,7 @@ def test_lists_without_questions_or_with_other_documents(tmp_path: Path) -> None
         Registry.set_validation(tmp_path / "registry", ValidationSet.read(path))
 
 
-# -- folders ------------------------------------------------------------------------------------------------------------
+# -- folders -------------------------------------------------------------------------------------------------
 
 
 def test_facts_are_bounded(place: Registry, tmp_path: Path) -> None:
@@ -462,7 +482,7 @@ def test_facts_are_bounded(place: Registry, tmp_path: Path) -> None:
     assert len(found) == 64 and max(map(len, found.values())) == 500 and found["seed"] == "0"
 
 
-# -- several at once, and whoever reads ---------------------------------------------------------------------------------
+# -- several at once, and whoever reads ----------------------------------------------------------------------
 
 
 def test_of_two_promotions_at_once_one_is_told_to_wait(place: Registry, tmp_path: Path) -> None:
@@ -476,7 +496,9 @@ def test_of_two_promotions_at_once_one_is_told_to_wait(place: Registry, tmp_path
 
     weights(tmp_path / "a"), weights(tmp_path / "b", seed=1)
     done: list[Decision] = []
-    first = threading.Thread(target=lambda: done.append(offer(Registry(place.folder), tmp_path / "a", Slow())))
+    first = threading.Thread(
+        target=lambda: done.append(offer(Registry(place.folder), tmp_path / "a", Slow()))
+    )
     first.start()
     assert begun.wait(30)
     with pytest.raises(RegistryError, match="another promotion is at work") as caught:

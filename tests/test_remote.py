@@ -14,10 +14,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.workflow import make_graph
 from PIL import Image, ImageDraw
 
-from graphs.context import Context
-from graphs.workflow import make_graph
 from layoutllm_tool import LayoutLLMTool, errors
 from layoutllm_tool.cot import Correction
 from layoutllm_tool.documents.geometry import Document, Word
@@ -38,7 +38,9 @@ from layoutllm_tool.service.queries import ServiceLimits
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text, page_from_text
 from tests.services import running
 
-INVOICE = "Invoice no:   4711\nSubtotal:     10.00\nTax:           2.50\nTotal:        12.50\n\nTotal:        99.00"
+INVOICE = (
+    "Invoice no:   4711\nSubtotal:     10.00\nTax:           2.50\nTotal:        12.50\n\nTotal:        99.00"
+)
 
 
 class Counting(FakeReader):
@@ -76,7 +78,9 @@ def test_answers_are_those_of_the_reader_behind(served: tuple[Counting, RemoteRe
         assert remote.ask(document, question).to_json() == near.ask(document, question).to_json()
         assert remote.ask(document, question, page=1).answer is None
     asked = ["Total?", "Invoice no?", "Tax?"]
-    assert [c.to_json() for c in remote.ask_many(document, asked)] == [c.to_json() for c in near.ask_many(document, asked)]  # fmt: skip
+    assert [c.to_json() for c in remote.ask_many(document, asked)] == [
+        c.to_json() for c in near.ask_many(document, asked)
+    ]
     assert remote.ask_many(document, []) == []
 
 
@@ -109,7 +113,11 @@ def test_a_page_that_is_turned_comes_back_turned(tmp_path: Path) -> None:
             page = source.pages[0]
             turned = page.image.rotate(90, expand=True)
             read = page_from_text(INVOICE).lines
-            return Document(source.name, source.sha256, (type(page)(page.number, turned.width, turned.height, read, turned, "fake", ("turned",)),))  # fmt: skip
+            return Document(
+                source.name,
+                source.sha256,
+                (type(page)(page.number, turned.width, turned.height, read, turned, "fake", ("turned",)),),
+            )
 
     assert recognise_page is not None
     with running(Turning()) as address, RemoteReader(address) as remote:
@@ -170,20 +178,25 @@ def test_every_error_arrives_as_what_it_was(kind: type[LayoutLLMError]) -> None:
     assert (found.mendable, found.retryable) == (sent.mendable, sent.retryable)
 
 
-@pytest.mark.parametrize("data", [None, [], {}, {"kind": "ValueError"}, {"kind": "os", "message": "x"}, {"message": 1}])
+@pytest.mark.parametrize(
+    "data", [None, [], {}, {"kind": "ValueError"}, {"kind": "os", "message": "x"}, {"message": 1}]
+)
 def test_what_is_no_error_of_ours_is_one_of_the_service(data: Any) -> None:
     assert type(error_from_json(data, 500)) is ServiceError
 
 
 @pytest.mark.parametrize(
-    "error", [OCRLanguageMissing("no jpn.", hint="Install it."), LayoutLLMError("broken."), QuestionError("odd.")]
+    "error",
+    [OCRLanguageMissing("no jpn.", hint="Install it."), LayoutLLMError("broken."), QuestionError("odd.")],
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_errors_come_through_and_are_not_tried_again(error: LayoutLLMError, stream: bool) -> None:
     behind = FakeReader({"Total?": error})
     with running(behind) as address, RemoteReader(address) as remote:
         with pytest.raises(type(error)) as caught:
-            remote.ask(document_from_text(INVOICE), "Total?", on_progress=(lambda _: None) if stream else None)
+            remote.ask(
+                document_from_text(INVOICE), "Total?", on_progress=(lambda _: None) if stream else None
+            )
         assert str(caught.value) == str(error) and len(behind.calls) == 1
 
 
@@ -191,7 +204,9 @@ def test_errors_come_through_and_are_not_tried_again(error: LayoutLLMError, stre
 def test_what_is_worth_it_is_tried_again(stream: bool) -> None:
     behind = FakeReader({"Total?": [OCRTimeout("slow."), OCRTimeout("slow."), "12.50"]})
     with running(behind) as address, RemoteReader(address) as remote:
-        asked = remote.ask(document_from_text(INVOICE), "Total?", on_progress=(lambda _: None) if stream else None)
+        asked = remote.ask(
+            document_from_text(INVOICE), "Total?", on_progress=(lambda _: None) if stream else None
+        )
         assert asked.answer == "12.50" and len(behind.calls) == 3
 
 
@@ -209,7 +224,9 @@ def test_what_can_be_known_here_is_not_sent() -> None:
         remote.ask(document, "Total?")
 
 
-@pytest.mark.parametrize("endpoint", ["", "127.0.0.1:8765", "ftp://a", "http://u:p@host", "http://a:b", "http://[", "http://a?x=1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "endpoint", ["", "127.0.0.1:8765", "ftp://a", "http://u:p@host", "http://a:b", "http://[", "http://a?x=1"]
+)
 def test_addresses_that_are_none(endpoint: str) -> None:
     with pytest.raises(ServiceError) as caught:
         RemoteReader(endpoint)
@@ -218,7 +235,13 @@ def test_addresses_that_are_none(endpoint: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(200, b"<html>"), (200, b"[]"), (201, b'{"id": "short"}'), (502, b"bad gateway"), (404, b'{"detail": "no"}')],
+    [
+        (200, b"<html>"),
+        (200, b"[]"),
+        (201, b'{"id": "short"}'),
+        (502, b"bad gateway"),
+        (404, b'{"detail": "no"}'),
+    ],
 )
 def test_servers_that_are_no_service(status: int, body: bytes) -> None:
     class Handler(BaseHTTPRequestHandler):
@@ -234,7 +257,10 @@ def test_servers_that_are_no_service(status: int, body: bytes) -> None:
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
-    with RemoteReader(f"http://127.0.0.1:{server.server_port}", retries=1) as remote, pytest.raises(ServiceError):
+    with (
+        RemoteReader(f"http://127.0.0.1:{server.server_port}", retries=1) as remote,
+        pytest.raises(ServiceError),
+    ):
         remote.ask(document_from_text(INVOICE), "Total?")
     server.shutdown()
     server.server_close()
@@ -279,15 +305,24 @@ def test_a_graph_comes_to_the_same_through_it(served: tuple[Counting, RemoteRead
     assert tool.look("invoice.png").pages[0].words and copy.deepcopy(tool).endpoint == remote.endpoint
 
 
-def test_parts_of_pages_are_read_through_it_too(served: tuple[Counting, RemoteReader], tmp_path: Path) -> None:
+def test_parts_of_pages_are_read_through_it_too(
+    served: tuple[Counting, RemoteReader], tmp_path: Path
+) -> None:
     _, remote = served
     document = remote.load(drawn(tmp_path / "page.png"))
     cot = remote.ask(document, "What is the tax?")
     near = FakeReader(ocr=FakeOCR(INVOICE))
     for again in (False, True):
-        engine = FakeOCR(lambda _: [Word("Tax:", page_from_text("Tax:   2.50").words[0].box), Word("2.50", page_from_text("Tax:   2.50").words[1].box)])  # fmt: skip
+        engine = FakeOCR(
+            lambda _: [
+                Word("Tax:", page_from_text("Tax:   2.50").words[0].box),
+                Word("2.50", page_from_text("Tax:   2.50").words[1].box),
+            ]
+        )
         found = CropReader(remote, again=again, engine=engine).ask_area(document, "What is the tax?", cot)
-        assert found == CropReader(near, again=again, engine=engine).ask_area(document, "What is the tax?", cot)
+        assert found == CropReader(near, again=again, engine=engine).ask_area(
+            document, "What is the tax?", cot
+        )
 
 
 def test_no_torch_on_this_side() -> None:
@@ -296,5 +331,7 @@ def test_no_torch_on_this_side() -> None:
         "t = LayoutLLMTool(endpoint='http://127.0.0.1:1'); t._reader();"
         "print(*[m for m in ('torch', 'transformers', 'fastapi') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.split() == []

@@ -38,7 +38,11 @@ def request_of(line: socket.socket) -> bytes:
             return b""
         found += more
     head, _, body = found.partition(b"\r\n\r\n")
-    size = int(next(part.split(b":")[1] for part in head.lower().split(b"\r\n") if part.startswith(b"content-length")))
+    size = int(
+        next(
+            part.split(b":")[1] for part in head.lower().split(b"\r\n") if part.startswith(b"content-length")
+        )
+    )
     while len(body) < size:
         body += line.recv(65536)
     return head.split(b"\r\n")[0]
@@ -136,12 +140,18 @@ def test_an_answer_without_end_is_left(name: str, stream: bool, monkeypatch: pyt
         assert "too long" not in caught.value.message
 
 
-COT = LayoutCoT("Total?", QuestionAnalysis("other", "extraction", "Total"), (), AnswerFormation("none", ""), "12.50", 1.0).to_json()  # fmt: skip
+COT = LayoutCoT(
+    "Total?", QuestionAnalysis("other", "extraction", "Total"), (), AnswerFormation("none", ""), "12.50", 1.0
+).to_json()
 NONSENSE: dict[str, Any] = {
-    "no object": [], "no attempt": {}, "a text": {"cot": "a"}, "an answer that is none": {"cot": COT | {"answer": {"a": 1}}},
-    "a number as answer": {"cot": COT | {"answer": 5}}, "a long answer": {"cot": COT | {"answer": "a" * 200_000}},
-    "confidence as text": {"cot": COT | {"confidence": "high"}}, "confidence 7": {"cot": COT | {"confidence": 7}},
-    "no number": {"cot": COT | {"confidence": float("nan")}}, "half a character": {"cot": COT | {"answer": "\ud800"}},
+    "no object": [], "no attempt": {}, "a text": {"cot": "a"},
+    "an answer that is none": {"cot": COT | {"answer": {"a": 1}}},
+    "a number as answer": {"cot": COT | {"answer": 5}},
+    "a long answer": {"cot": COT | {"answer": "a" * 200_000}},
+    "confidence as text": {"cot": COT | {"confidence": "high"}},
+    "confidence 7": {"cot": COT | {"confidence": 7}},
+    "no number": {"cot": COT | {"confidence": float("nan")}},
+    "half a character": {"cot": COT | {"answer": "\ud800"}},
     "an unknown kind": {"cot": COT | {"analysis": {"kind": "x", "operation": "extraction", "key": ""}}},
     "a box that ends first": {"cot": COT | {"areas": [{"page": 1, "box": [9, 9, 1, 1], "lines": []}]}},
     "a page 10**30": {"cot": COT | {"areas": [{"page": 10**30, "box": [1, 1, 9, 9], "lines": []}]}},
@@ -153,17 +163,26 @@ NONSENSE: dict[str, Any] = {
 @pytest.mark.parametrize("name", NONSENSE)
 def test_nonsense_is_told_as_such(name: str, stream: bool) -> None:
     body = json.dumps(NONSENSE[name]).encode()
-    sent = whole(b"event: result\ndata: " + body + b"\n\n", kind="text/event-stream") if stream else whole(body)
-    with service(fixed(sent)) as address, RemoteReader(address, retries=0) as remote, pytest.raises(ServiceError):
+    sent = (
+        whole(b"event: result\ndata: " + body + b"\n\n", kind="text/event-stream") if stream else whole(body)
+    )
+    with (
+        service(fixed(sent)) as address,
+        RemoteReader(address, retries=0) as remote,
+        pytest.raises(ServiceError),
+    ):
         remote.ask(DOCUMENT, "Total?", on_progress=(lambda _: None) if stream else None)
 
 
 @pytest.mark.parametrize(
     "sent",
     [
-        whole(b"[" * 1_000_000), whole(b'{"cot": ' + b"9" * 1_000_000 + b"}"), whole(b"\xff"), whole(gzip.compress(bytes(10**7)), more="content-encoding: gzip\r\n"),
-        whole(b"", 302, more="location: file:///etc/passwd\r\n"), whole(b"", 307, more="location: http://127.0.0.1:1/\r\n"), b"nonsense\r\n\r\n",
-        whole(b"{}", 503, more=f"retry-after: {'9' * 5000}\r\n"), whole(b"", 204), whole(b"event: result\n\n", kind="text/event-stream"), b"",
+        whole(b"[" * 1_000_000), whole(b'{"cot": ' + b"9" * 1_000_000 + b"}"), whole(b"\xff"),
+        whole(gzip.compress(bytes(10**7)), more="content-encoding: gzip\r\n"),
+        whole(b"", 302, more="location: file:///etc/passwd\r\n"), whole(b"", 307,
+        more="location: http://127.0.0.1:1/\r\n"), b"nonsense\r\n\r\n",
+        whole(b"{}", 503, more=f"retry-after: {'9' * 5000}\r\n"), whole(b"", 204), whole(b"event: result\n\n",
+        kind="text/event-stream"), b"",
     ],
 )  # fmt: skip
 def test_odd_answers_are_one_error(sent: bytes) -> None:
@@ -175,7 +194,8 @@ def test_odd_answers_are_one_error(sent: bytes) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [{"message": "a", "missing": 5}, {"message": "a", "missing": {}}, {"message": "a", "missing": [5]}, {"message": "a\x1b[2J\u202e"}, {"message": "a", "hint": [1]}, {"message": "a" * 10**6, "kind": ["x"]}],
+    [{"message": "a", "missing": 5}, {"message": "a", "missing": {}}, {"message": "a", "missing": [5]},
+    {"message": "a\x1b[2J\u202e"}, {"message": "a", "hint": [1]}, {"message": "a" * 10**6, "kind": ["x"]}],
 )  # fmt: skip
 def test_errors_of_the_service_are_data(data: Any) -> None:
     error = error_from_json(data)
@@ -196,10 +216,14 @@ def test_huge_answers_take_little_memory() -> None:
     )
     for name in ("a body", "a text", "lines of a stream"):
         with service(FLOODS[name]) as address:
-            run = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True, timeout=300)
+            run = subprocess.run(
+                [sys.executable, "-c", code, address], capture_output=True, text=True, timeout=300
+            )
         assert "more than" in run.stdout, run.stderr[-2000:]
     with service(fixed(whole(b"[" + b"1," * 15_000_000 + b"1]"))) as address:
-        run = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True, timeout=300)
+        run = subprocess.run(
+            [sys.executable, "-c", code, address], capture_output=True, text=True, timeout=300
+        )
     assert "status 200" in run.stdout, run.stderr[-2000:]
 
 

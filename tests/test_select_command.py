@@ -1,4 +1,6 @@
-"""`layoutllm select`: what it prints is a source for `layoutllm batch`, and what it queues is reviewed like anything that waits."""
+"""`layoutllm select`: what it prints is a source for `layoutllm batch`, and what it queues is reviewed like
+anything that waits.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.batch.review import review_field
+from layoutllm_graphs.batch.runner import Batch, here
+from layoutllm_graphs.batch.worker import Settings
+from layoutllm_graphs.review import ReviewDecision
 
-from graphs.batch.review import review_field
-from graphs.batch.runner import Batch, here
-from graphs.batch.worker import Settings
-from graphs.review import ReviewDecision
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
@@ -64,8 +66,14 @@ def test_the_csv_is_a_source_in_the_order_of_the_loss(
     said = capsys.readouterr()
     listed = list(csv.DictReader(said.out.splitlines(keepends=True)))
     assert list(listed[0]) == ["document", "page", "loss", "measure", "field"]
-    assert [(Path(from_cell(row["document"])).name, row["loss"]) for row in listed] == [("3.pdf", "7.0"), ("2.pdf", "5.0"), ("1.pdf", "3.0")]  # fmt: skip
-    assert {(row["measure"], row["field"], row["page"]) for row in listed} == {("predicted_loss", "total", "")}
+    assert [(Path(from_cell(row["document"])).name, row["loss"]) for row in listed] == [
+        ("3.pdf", "7.0"),
+        ("2.pdf", "5.0"),
+        ("1.pdf", "3.0"),
+    ]
+    assert {(row["measure"], row["field"], row["page"]) for row in listed} == {
+        ("predicted_loss", "total", "")
+    }
     assert "3 documents" in said.err and "as predicted" in said.err
     (tmp_path / "hard.csv").write_text(said.out, encoding="utf-8")
     found = list(batch_inputs(str(tmp_path / "hard.csv")))
@@ -90,7 +98,8 @@ def test_json_a_draw_and_a_pool_that_is_too_small(out: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--top", "0"], ["--top", "2", "--subset", "5", "--random"], ["--top", "2", "--seed", "-1"]]
+    "arguments",
+    [[], ["--top", "0"], ["--top", "2", "--subset", "5", "--random"], ["--top", "2", "--seed", "-1"]],
 )
 def test_wrong_options_are_refused(out: Path, arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -103,7 +112,9 @@ def test_a_folder_without_a_batch_is_refused(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_what_is_queued_is_reviewed_field_by_field(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Satisfied answers, whose documents have no thread: each is reviewed, and the other of its document waits on."""
+    """Satisfied answers, whose documents have no thread: each is reviewed, and the other of its document
+    waits on.
+    """
     assert select(out, "--top", "2", "--queue", "--json") == 0
     said = capsys.readouterr()
     assert f"4 fields wait in `layoutllm view {out}`" in said.err
@@ -115,7 +126,10 @@ def test_what_is_queued_is_reviewed_field_by_field(out: Path, capsys: pytest.Cap
             fields = review_field(
                 store, chosen[0], name, ReviewDecision(**word), reader=FakeReader(), opened=open_document
             )
-            return {field.name: (field.answer["answer"], field.answer["by"], field.pending_review) for field in fields}
+            return {
+                field.name: (field.answer["answer"], field.answer["by"], field.pending_review)
+                for field in fields
+            }
 
         assert says("total", answer="77.00") == {
             "vendor": ("Shop 6", "reader", True),

@@ -1,4 +1,6 @@
-"""What is picked for annotation: the highest losses of what is done and unreviewed, whatever order the source is in."""
+"""What is picked for annotation: the highest losses of what is done and unreviewed, whatever order the
+source is in.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ def field(number: int, name: str, confidence: float | None, loss: float | None =
     signals = {} if loss is None else {"predicted_loss": loss}
     cot = {"signals": signals, "answer": "x"} if confidence is not None else None
     answer: dict[str, Any] = {
-        "name": name, "answer": "x", "confidence": confidence, "verdict": "satisfied", "cot": cot, "by": "reader",
+        "name": name, "answer": "x", "confidence": confidence, "verdict": "satisfied", "cot": cot,
+        "by": "reader",
         "question": name, "page": 1, "box": None, "reasons": [], "calls": 1, "error": None,
     }  # fmt: skip
     return Field(key(number), at, name, answer, False)
@@ -64,7 +67,9 @@ def test_without_a_loss_head_the_least_confident_come_first(store: Store) -> Non
 
 
 @pytest.mark.parametrize("odd", [None, float("nan")])
-def test_one_document_without_a_predicted_loss_and_all_are_measured_by_confidence(store: Store, odd: Any) -> None:
+def test_one_document_without_a_predicted_loss_and_all_are_measured_by_confidence(
+    store: Store, odd: Any
+) -> None:
     put(store, 1, [field(1, "date", 0.9, 5.0)])
     put(store, 2, [field(2, "date", 0.2, 0.1)])
     assert numbers(store, 2) == [1, 2]
@@ -97,11 +102,15 @@ def test_a_draw_depends_on_the_seed_and_not_on_the_order_of_the_source(tmp_path:
             for position, number in enumerate(order):
                 put(store, number, [field(number, "date", 0.5, number / 10)], position=position)
             subset = numbers(store, 99, 10, 7)
-            assert subset == sorted(subset, reverse=True) and len(subset) == 10  # the ten, in the order of their loss
+            assert (
+                subset == sorted(subset, reverse=True) and len(subset) == 10
+            )  # the ten, in the order of their loss
             assert numbers(store, 3, 10, 7) == subset[:3] != numbers(store, 3, 10, 8)
             at_random = numbers(store, 10, seed=7, random=True)
             assert sorted(at_random) == sorted(subset) and at_random != subset
-            assert numbers(store, 4, seed=7, random=True) == at_random[:4]  # more documents are those, and others
+            assert (
+                numbers(store, 4, seed=7, random=True) == at_random[:4]
+            )  # more documents are those, and others
             assert numbers(store, 3, 500) == [39, 38, 37]
             drawn.append((subset, at_random))
     assert drawn[0] == drawn[1]

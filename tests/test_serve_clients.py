@@ -142,7 +142,7 @@ def test_whole_requests_keep_their_connection() -> None:
         assert statuses(rest(line)) == [200, 200, 200, 401, 200]
 
 
-# -- headers ----------------------------------------------------------------------------------------------------------
+# -- headers -------------------------------------------------------------------------------------------------
 
 
 def of_size(size: int) -> bytes:
@@ -158,7 +158,9 @@ def test_headers_are_counted_to_the_byte(piece: int, before: int) -> None:
     first = head("/healthz", "GET", **HERE) * before
     with running(FakeReader()) as address:
         for size, status in ((MOST_HEADER_BYTES, 200), (MOST_HEADER_BYTES + 1, 431), (70_000, 431)):
-            sent = first + of_size(size) + head("/healthz", "GET", **HERE, Connection="close") * (status == 200)
+            sent = (
+                first + of_size(size) + head("/healthz", "GET", **HERE, Connection="close") * (status == 200)
+            )
             parts = [sent[at : at + piece] for at in range(0, len(sent), piece)]
             expected = [200] * before + [status] + [200] * (status == 200)
             assert statuses(spoken(address, *parts)) == expected
@@ -186,12 +188,13 @@ def test_other_ways_to_go_on_for_ever(sent: bytes) -> None:
         assert statuses(spoken(address, sent)) == [431] and healthy(address)
 
 
-# -- bodies -----------------------------------------------------------------------------------------------------------
+# -- bodies --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "part",
-    [b"1;" + b"e" * 60_000 + b"\r\nx\r\n", b"1" + b";a=b" * 100_000, b"0\r\n" + b"A: b\r\n" * 50_000, b"0\r\nA: " + b"b" * 200_000],
+    [b"1;" + b"e" * 60_000 + b"\r\nx\r\n", b"1" + b";a=b" * 100_000, b"0\r\n" + b"A: b\r\n" * 50_000,
+    b"0\r\nA: " + b"b" * 200_000],
     ids=["extensions", "an extension without end", "trailers", "a trailer without end"],
 )  # fmt: skip
 def test_what_stands_around_a_body_is_bounded(part: bytes) -> None:
@@ -237,8 +240,10 @@ ODD = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
     "another host": head("http://evil.example/healthz", "GET", Host="evil.example", Connection="close"),
     "no host": head("/healthz", "GET", Connection="close"),
-    "a websocket": head("/healthz", "GET", **HERE, Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Version="13"),
-    "an upgrade with a body": head(**HERE, Connection="Upgrade", Upgrade="h2c", Content_Length="26") + head("/", "GET"),
+    "a websocket": head("/healthz", "GET", **HERE, Connection="Upgrade", Upgrade="websocket",
+    Sec_WebSocket_Version="13"),
+    "an upgrade with a body": head(**HERE, Connection="Upgrade", Upgrade="h2c",
+    Content_Length="26") + head("/", "GET"),
     "requests without end": head("/v1/nothing", "GET", **HERE) * 2000,
 }  # fmt: skip
 
@@ -267,7 +272,7 @@ def test_unusual_requests_that_are_fine() -> None:
             assert statuses(rest(line)) == [422]
 
 
-# -- connections ------------------------------------------------------------------------------------------------------
+# -- connections ---------------------------------------------------------------------------------------------
 
 
 def test_a_new_connection_takes_an_idle_ones_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +299,9 @@ def test_who_does_not_take_the_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+            await send(
+                {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]}
+            )
             await send({"type": "http.response.body", "body": bytes(size)})
 
     monkeypatch.setattr("tests.services.create_service", lambda *_, **__: app)

@@ -23,7 +23,9 @@ PATIENCE = 120.0
 
 
 def nested_forms(wide: int = 10, deep: int = 14) -> bytes:
-    """A PDF of 5 kB that takes ``wide ** deep`` steps to draw: each form draws the next one ``wide`` times."""
+    """A PDF of 5 kB that takes ``wide ** deep`` steps to draw: each form draws the next one ``wide``
+    times.
+    """
 
     def form(content: str, resources: str = "") -> bytes:
         entries = f"/Type /XObject /Subtype /Form /BBox [0 0 612 792] /Resources << {resources} >>"
@@ -64,13 +66,19 @@ async def _answered(http: httpx.AsyncClient, n: int) -> str:
     """An honest caller's upload and question."""
     reply = await http.post("/v1/documents", content=honest_pdf(n))
     assert reply.status_code == 201, reply.text
-    asked = await http.post("/v1/ask", json={"document": reply.json()["id"], "question": "What is the total?"})
+    asked = await http.post(
+        "/v1/ask", json={"document": reply.json()["id"], "question": "What is the total?"}
+    )
     assert asked.status_code == 200, asked.text
     return str(asked.json()["cot"]["answer"])
 
 
-async def _honest_beside(address: str, hostile: list[bytes], after: Callable[[], None] | None = None) -> list[int]:
-    """Three honest callers are answered while the hostile uploads are under way; what those came to, ``after`` that."""
+async def _honest_beside(
+    address: str, hostile: list[bytes], after: Callable[[], None] | None = None
+) -> list[int]:
+    """Three honest callers are answered while the hostile uploads are under way; what those came to,
+    ``after`` that.
+    """
     async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=PATIENCE) as http:
         tasks = [asyncio.create_task(http.post("/v1/documents", content=body)) for body in hostile]
         while (await http.get("/readyz")).json()["served"] < len(hostile):
@@ -85,7 +93,10 @@ async def _honest_beside(address: str, hostile: list[bytes], after: Callable[[],
 def test_honest_uploads_are_answered_beside_two_that_are_read_for_ever(blocking: Blocking) -> None:
     with running(blocking, limits=ServiceLimits(seconds=60)) as address:
         hostile = [png(Blocking.WIDTH, height) for height in (40, 41)]
-        assert asyncio.run(_honest_beside(address, hostile, blocking.go_on.set)) == [201, 201] and blocking.begun == 2
+        assert (
+            asyncio.run(_honest_beside(address, hostile, blocking.go_on.set)) == [201, 201]
+            and blocking.begun == 2
+        )
 
 
 @pytest.mark.slow

@@ -109,7 +109,9 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(VALUES.map(lambda value: json.dumps(value).encode()), st.binary(), st.text().map(str.encode)))
+@given(
+    st.one_of(VALUES.map(lambda value: json.dumps(value).encode()), st.binary(), st.text().map(str.encode))
+)
 def test_a_body_is_read_or_refused(body: bytes) -> None:
     try:
         value = parse(body)
@@ -136,7 +138,9 @@ async def test_the_service_answers_while_a_body_is_parsed(monkeypatch: pytest.Mo
         monkeypatch.setattr(security, "read_json", slow)
         large = {"document": known, "question": "What is the total?", "data": None, "page": None}
         body = json.dumps(large).encode() + b" " * 2_000_000
-        task = asyncio.create_task(http.post("/v1/ask", content=body, headers={"content-type": "application/json"}))
+        task = asyncio.create_task(
+            http.post("/v1/ask", content=body, headers={"content-type": "application/json"})
+        )
         assert await asyncio.to_thread(begun.wait, 60)
         assert (await http.get("/healthz")).status_code == 200 and not task.done()
         go_on.set()
@@ -194,7 +198,8 @@ asyncio.run(main(BODIES[sys.argv[1]]()))
 
 @pytest.mark.parametrize(
     "name",
-    ["words", "numbers", "objects", "deep", "names", "escapes", "a text", "a wide text", "a number", "a wide name", "blanks"],
+    ["words", "numbers", "objects", "deep", "names", "escapes", "a text", "a wide text", "a number",
+    "a wide name", "blanks"],
 )  # fmt: skip
 def test_sixty_megabytes_of_json_take_little_memory(name: str) -> None:
     pytest.importorskip("resource")

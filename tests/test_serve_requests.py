@@ -79,14 +79,19 @@ async def test_a_file_in_the_question_is_one_too() -> None:
         asked = {"data": base64.b64encode(png()).decode(), "question": "What is the total?"}
         answer = (await http.post("/v1/ask", json=asked)).json()
         assert answer["cot"]["answer"] == "12.50"
-        again = await http.post("/v1/ask", json={"document": answer["document"]["id"], "question": "Invoice no?"})
+        again = await http.post(
+            "/v1/ask", json={"document": answer["document"]["id"], "question": "Invoice no?"}
+        )
         assert again.json()["cot"]["answer"] == "4711"
 
 
 async def test_a_correction_mends_the_attempt_it_is_sent_with() -> None:
     document = document_from_text("Total:   12.50\n\nTotal:   99.00")
     async with client() as http:
-        asked: dict[str, Any] = {"document": await uploaded(http, pages_of(document)), "question": "What is the total?"}
+        asked: dict[str, Any] = {
+            "document": await uploaded(http, pages_of(document)),
+            "question": "What is the total?",
+        }
         first = (await http.post("/v1/ask", json=asked)).json()["cot"]
         mend = {"step": "area", "avoid": [first["areas"][0]["box"]], "page": 1}
         reply = await http.post("/v1/ask", json=asked | {"correction": mend, "previous": first})
@@ -108,7 +113,9 @@ async def test_an_error_in_a_stream_is_its_last_event() -> None:
     async with client(FakeReader({"Total?": OCRTimeout("page 1 took too long.", hint="Try again.")})) as http:
         asked = {"document": await uploaded(http), "question": "Total?"}
         reply = await http.post("/v1/ask", json=asked, headers={"accept": "text/event-stream"})
-        assert reply.text.startswith("event: error\n") and json.loads(reply.text.split("data: ")[1])["retryable"]
+        assert (
+            reply.text.startswith("event: error\n") and json.loads(reply.text.split("data: ")[1])["retryable"]
+        )
 
 
 async def test_several_uploads_are_one_document() -> None:
@@ -119,7 +126,11 @@ async def test_several_uploads_are_one_document() -> None:
         answer = (await http.post("/v1/ask", json={"document": ids, "question": "Total?"})).json()
         assert (answer["cot"]["page"], answer["document"]) == (2, {"id": ids, "pages": 2})
         twice = await uploaded(http, pages_of(document_from_text("Another first page")))
-        error(await http.post("/v1/ask", json={"document": [ids[0], twice], "question": "?"}), 422, "PageOutOfRange")
+        error(
+            await http.post("/v1/ask", json={"document": [ids[0], twice], "question": "?"}),
+            422,
+            "PageOutOfRange",
+        )
 
 
 @pytest.mark.parametrize(
@@ -134,15 +145,22 @@ async def test_several_uploads_are_one_document() -> None:
         ({"document": "KNOWN", "question": "Total?", "page": 3}, 422, "PageOutOfRange"),
         ({"document": "KNOWN", "question": "Total?", "page": 0}, 422, "QuestionError"),
         ({"document": "KNOWN", "question": "Total?", "correction": {"step": "area"}}, 422, "CorrectionError"),
-        ({"document": "KNOWN", "question": "Total?", "correction": {"step": "area", "boxes": [[1, 2]]}}, 422, "QuestionError"),
-        ({"document": "KNOWN", "question": "Total?", "url": "https://example.org/a.pdf"}, 422, "QuestionError"),
-        ({"document": "KNOWN", "question": "Total?", "previous": {"question": "Total?"}}, 422, "QuestionError"),
+        ({"document": "KNOWN", "question": "Total?", "correction": {"step": "area", "boxes": [[1, 2]]}}, 422,
+        "QuestionError"),
+        ({"document": "KNOWN", "question": "Total?", "url": "https://example.org/a.pdf"}, 422,
+        "QuestionError"),
+        ({"document": "KNOWN", "question": "Total?", "previous": {"question": "Total?"}}, 422,
+        "QuestionError"),
         ({"data": "https://example.org/a.pdf", "question": "Total?"}, 422, "DocumentUnreadable"),
-        ({"data": base64.b64encode(b"/etc/passwd").decode(), "question": "Total?"}, 422, "DocumentUnreadable"),
-        ({"data": base64.b64encode(b"%PDF-1.7 broken").decode(), "question": "Total?"}, 422, "DocumentUnreadable"),
+        ({"data": base64.b64encode(b"/etc/passwd").decode(), "question": "Total?"}, 422,
+        "DocumentUnreadable"),
+        ({"data": base64.b64encode(b"%PDF-1.7 broken").decode(), "question": "Total?"}, 422,
+        "DocumentUnreadable"),
     ],
 )  # fmt: skip
-async def test_what_can_not_be_asked_is_refused_with_a_reason(asked: dict[str, Any], status: int, kind: str) -> None:
+async def test_what_can_not_be_asked_is_refused_with_a_reason(
+    asked: dict[str, Any], status: int, kind: str
+) -> None:
     async with client() as http:
         known = await uploaded(http)
         sent = {name: known if value == "KNOWN" else value for name, value in asked.items()}
@@ -152,9 +170,13 @@ async def test_what_can_not_be_asked_is_refused_with_a_reason(asked: dict[str, A
 
 async def test_broken_json_unknown_paths_and_methods() -> None:
     async with client() as http:
-        broken = await http.post("/v1/ask", content=b'{"question": ', headers={"content-type": "application/json"})
+        broken = await http.post(
+            "/v1/ask", content=b'{"question": ', headers={"content-type": "application/json"}
+        )
         assert "no JSON" in error(broken, 400, "QuestionError")["message"]
-        plain = await http.post("/v1/ask", content=b'{"question": "?"}', headers={"content-type": "text/plain"})
+        plain = await http.post(
+            "/v1/ask", content=b'{"question": "?"}', headers={"content-type": "text/plain"}
+        )
         error(plain, 422, "QuestionError")
         error(await http.get("/v1/nothing"), 404, "ServiceError")
         error(await http.get("/v1/ask"), 405, "ServiceError")
@@ -228,7 +250,15 @@ async def test_the_token_is_asked_for_everywhere_but_for_health() -> None:
             {"authorization": "s3cret"},
             {"authorization": "Bearer \xff"},
         ):
-            error(await http.post("/v1/documents", content=png(), headers={k: v.encode("latin-1") for k, v in headers.items()}), 401, "ServiceError")  # type: ignore[arg-type]  # fmt: skip
+            error(
+                await http.post(
+                    "/v1/documents",
+                    content=png(),
+                    headers={k: v.encode("latin-1") for k, v in headers.items()},
+                ),
+                401,
+                "ServiceError",
+            )
         reply = await http.post("/v1/documents", content=png(), headers={"authorization": "Bearer s3cret"})
         assert reply.status_code == 201
 
@@ -237,12 +267,19 @@ async def test_other_names_and_other_pages_are_refused() -> None:
     async with client() as http:
         error(await http.get("/healthz", headers={"host": "evil.example"}), 403, "ServiceError")
         error(await http.get("/healthz", headers={"origin": "https://evil.example"}), 403, "ServiceError")
-        fine = await http.get("/healthz", headers={"host": "localhost:8765", "origin": "http://localhost:8765"})
+        fine = await http.get(
+            "/healthz", headers={"host": "localhost:8765", "origin": "http://localhost:8765"}
+        )
         assert fine.status_code == 200
-        assert fine.headers["x-content-type-options"] == "nosniff" and fine.headers["cache-control"] == "no-store"
+        assert (
+            fine.headers["x-content-type-options"] == "nosniff"
+            and fine.headers["cache-control"] == "no-store"
+        )
         named = await http.get("/healthz", headers={"x-request-id": "mine-1"})
         assert named.headers["x-request-id"] == "mine-1"
-        assert (await http.get("/healthz", headers={"x-request-id": "a b\t"})).headers["x-request-id"] != "a b\t"
+        assert (await http.get("/healthz", headers={"x-request-id": "a b\t"})).headers[
+            "x-request-id"
+        ] != "a b\t"
 
 
 class Slow(FakeReader):
@@ -306,7 +343,11 @@ async def test_a_reader_that_can_not_begin_is_told_by_readyz(error: Exception) -
     async with client(Broken) as http:
         await asyncio.sleep(0.05)
         reply = await http.get("/readyz")
-        told = "no weights." if isinstance(error, LayoutLLMError) else "the reader could not be loaded: RuntimeError."
+        told = (
+            "no weights."
+            if isinstance(error, LayoutLLMError)
+            else "the reader could not be loaded: RuntimeError."
+        )
         assert (reply.status_code, reply.json()["error"]["message"]) == (503, told)
 
 

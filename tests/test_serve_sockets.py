@@ -45,7 +45,8 @@ def spoken(address: str, *parts: bytes, pause: float = 0.0, wait: float = 10.0) 
 
 def test_sixty_four_callers_each_get_their_own_answers() -> None:
     documents = [
-        document_from_text(f"Invoice no:   A-{n:03}\nTotal:        {n}.50\nOwner:   P{n}") for n in range(CALLERS)
+        document_from_text(f"Invoice no:   A-{n:03}\nTotal:        {n}.50\nOwner:   P{n}")
+        for n in range(CALLERS)
     ]
     with running(FakeReader()) as address, RemoteReader(address) as reader:
 
@@ -71,7 +72,9 @@ def test_as_many_threads_and_streams_too() -> None:
 
         def call(n: int) -> None:
             told = steps[n]
-            found[n] = reader.ask(documents[n], "Total?", on_progress=lambda event: told.append(event.event)).answer
+            found[n] = reader.ask(
+                documents[n], "Total?", on_progress=lambda event: told.append(event.event)
+            ).answer
 
         threads = [threading.Thread(target=call, args=(n,)) for n in range(CALLERS)]
         for thread in threads:
@@ -79,7 +82,9 @@ def test_as_many_threads_and_streams_too() -> None:
         for thread in threads:
             thread.join(60)
     assert found == [f"{n}.25" for n in range(CALLERS)]
-    assert {tuple(told) for told in steps} == {("page", "question_analysis", "relevant_area_concentration", "answer_formation")}  # fmt: skip
+    assert {tuple(told) for told in steps} == {
+        ("page", "question_analysis", "relevant_area_concentration", "answer_formation")
+    }
 
 
 def test_more_callers_than_places_come_again_until_they_are_served() -> None:
@@ -89,7 +94,10 @@ def test_more_callers_than_places_come_again_until_they_are_served() -> None:
             return await super().aask(*args, **options)
 
     document = document_from_text("Total:   1.25")
-    with running(Slow(), limits=ServiceLimits(waiting=8)) as address, RemoteReader(address, retries=30) as reader:
+    with (
+        running(Slow(), limits=ServiceLimits(waiting=8)) as address,
+        RemoteReader(address, retries=30) as reader,
+    ):
         reader.ask(document, "Total?")
 
         async def all_of_them() -> list[LayoutCoT]:
@@ -117,8 +125,12 @@ def test_bodies_that_drip_are_cut_and_large_ones_refused() -> None:
     limits = ServiceLimits(upload_seconds=0.5, body_bytes=100_000)
     with running(FakeReader(), limits=limits) as address:
         assert b" 408 " in spoken(address, head, b"x", b"x").split(b"\r\n")[0]
-        assert httpx.post(f"{address}/v1/documents", content=b"x" * 100_001, trust_env=False).status_code == 413
-        chunks = httpx.post(f"{address}/v1/documents", content=(b"x" * 9999 for _ in range(50)), trust_env=False)
+        assert (
+            httpx.post(f"{address}/v1/documents", content=b"x" * 100_001, trust_env=False).status_code == 413
+        )
+        chunks = httpx.post(
+            f"{address}/v1/documents", content=(b"x" * 9999 for _ in range(50)), trust_env=False
+        )
         assert chunks.status_code == 413 and chunks.json()["kind"] == "DocumentTooLarge"
         assert httpx.get(f"{address}/readyz", trust_env=False).status_code == 200
 
@@ -141,7 +153,9 @@ def test_who_hangs_up_is_dropped(stream: bool) -> None:
 
         async def give_up() -> None:
             tell = (lambda event: None) if stream else None
-            task = asyncio.create_task(reader.aask(document_from_text("Total:   1.25"), "Total?", on_progress=tell))
+            task = asyncio.create_task(
+                reader.aask(document_from_text("Total:   1.25"), "Total?", on_progress=tell)
+            )
             await asyncio.to_thread(begun.wait, 10)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -171,7 +185,10 @@ def test_sixty_four_different_questions_are_asked() -> None:
 
 
 def test_a_service_that_does_not_start_is_told() -> None:
-    with pytest.raises(ServiceError, match="did not start"), started([sys.executable, "-c", "raise SystemExit(3)"]):
+    with (
+        pytest.raises(ServiceError, match="did not start"),
+        started([sys.executable, "-c", "raise SystemExit(3)"]),
+    ):
         pass
 
 

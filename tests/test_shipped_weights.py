@@ -46,7 +46,9 @@ def test_they_are_small_safe_and_described() -> None:
     assert sum(path.stat().st_size for path in files) < 45e6
     assert {path.suffix for path in files} <= {".safetensors", ".json", ".md"}
     card = (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert all(word in card for word in ("seed", "CC BY 4.0", "Apache-2.0", "ANLS", "layoutllm train --recipe"))
+    assert all(
+        word in card for word in ("seed", "CC BY 4.0", "Apache-2.0", "ANLS", "layoutllm train --recipe")
+    )
 
 
 def test_the_sample_invoice_is_read(reader: LayoutLLMReader) -> None:
@@ -96,7 +98,9 @@ def test_receipts_never_trained_on() -> None:
             gold = json.loads((RECEIPTS / "entities" / f"{number}.json").read_text())
             found = reader.ask_many(document, [*QUESTIONS, *NOWHERE])
             scores += [
-                anls(cot.answer, [gold[field]]) for field, cot in zip(FIELDS, found, strict=False) if field in gold
+                anls(cot.answer, [gold[field]])
+                for field, cot in zip(FIELDS, found, strict=False)
+                if field in gold
             ]
             refused += [cot.answer is None for cot in found[len(FIELDS) :]]
     assert sum(scores) / len(scores) > 0.6
@@ -104,8 +108,15 @@ def test_receipts_never_trained_on() -> None:
 
 
 def test_int8_answers_as_bf16_does(reader: LayoutLLMReader) -> None:
-    """Where the page settles it. On the invoice "the date" is two dates, a near tie that falls either way (LOG.md)."""
-    asked = ["What is the invoice number?", "What is the total due?", "Who is the tenant?", "What is the due date?"]
+    """Where the page settles it. On the invoice "the date" is two dates, a near tie that falls either way
+    (LOG.md).
+    """
+    asked = [
+        "What is the invoice number?",
+        "What is the total due?",
+        "Who is the tenant?",
+        "What is the due date?",
+    ]
     pages = {
         SAMPLES / "invoice.png": [*asked, "What is the invoice date?"],
         SAMPLES / "letter.pdf": [*asked, "What is the date?"],
@@ -121,7 +132,12 @@ def test_int8_answers_as_bf16_does(reader: LayoutLLMReader) -> None:
 
 def test_together_as_alone(reader: LayoutLLMReader) -> None:
     document = reader.load(SAMPLES / "invoice.png")
-    questions = ["What is the total due?", "What is the due date?", "What is the IBAN?", "What is the flight number?"]
+    questions = [
+        "What is the total due?",
+        "What is the due date?",
+        "What is the IBAN?",
+        "What is the flight number?",
+    ]
     alone = [reader.ask(document, question) for question in questions]
     assert [cot.answer for cot in reader.ask_many(document, questions)] == [cot.answer for cot in alone]
 
@@ -136,7 +152,10 @@ def test_the_tool_answers_from_a_file(reader: LayoutLLMReader) -> None:
     }
     message = tool.invoke(call)
     assert "279.00" in message.content
-    assert message.artifact["answer"] == "279.00" and json.loads(json.dumps(message.artifact)) == message.artifact
+    assert (
+        message.artifact["answer"] == "279.00"
+        and json.loads(json.dumps(message.artifact)) == message.artifact
+    )
 
 
 def test_weights_refuse_a_base_they_were_not_trained_on(tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ def test_the_same_number_gives_the_same_page_and_its_answers_stand_there() -> No
             assert (one.answer is None) == (not one.words) and (one.answer or "") in said
             whole += (one.answer or "") == said  # a word may be read as one with its neighbour
     assert (
-        asked > 60 and whole > 0.95 * asked and any(one.answer is None for _, questions in first for one in questions)
+        asked > 60
+        and whole > 0.95 * asked
+        and any(one.answer is None for _, questions in first for one in questions)
     )
 
 
@@ -44,14 +46,20 @@ def test_the_steps_of_an_answer_are_the_pages() -> None:
     assert len(answered) > 40 and len(qas) - len(answered) > 10
     assert all({line for line, _ in qa.words} <= set(qa.lines) for _, qa in answered)
     assert all(qa.formation.key == qa.analysis.key for _, qa in answered)
-    keys = [letters(qa.analysis.key) in letters(page.text) for page, qa in answered if qa.analysis.kind == "key-value"]
+    keys = [
+        letters(qa.analysis.key) in letters(page.text)
+        for page, qa in answered
+        if qa.analysis.kind == "key-value"
+    ]
     assert sum(keys) / len(keys) > 0.85  # keys over two lines, the signature
 
 
 def test_held_out_wordings_are_never_asked_in_training() -> None:
     tested = {w for f in vocabulary.fields() for n, w in enumerate(f.questions) if n % 4 == 3}
     others = {w for f in vocabulary.fields() for n, w in enumerate(f.questions) if n % 4 != 3}
-    asked = {one.question for _, questions in pages(5, range(30), held_out=4, part="train") for one in questions}
+    asked = {
+        one.question for _, questions in pages(5, range(30), held_out=4, part="train") for one in questions
+    }
     assert asked & others and not asked & (tested - others)
 
 
@@ -75,7 +83,12 @@ def test_an_answer_that_changes_with_capitals_is_counted_once_a_key() -> None:
     document = document_from_text("Total: 12.50")
     page, cot = document.pages[0], FakeReader().ask(document, "What is the total?")
     rows = [
-        score(Question("a key", "w", text, ("12.50",)), cot if text.isupper() else _refused(cot), page, seconds=0)
+        score(
+            Question("a key", "w", text, ("12.50",)),
+            cot if text.isupper() else _refused(cot),
+            page,
+            seconds=0,
+        )
         for text in ("Total", "TOTAL", "sum", "SUM")
     ] + [score(Question("b key", "w", "Total", ("12.50",)), cot, page, seconds=0)]
     assert changed_by_case(rows) == (1, 2)
@@ -110,7 +123,9 @@ def test_an_adapter_is_gone_on_with(tmp_path: Path) -> None:
 
     def tuned() -> Any:
         small = BertModel(
-            BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+            BertConfig(
+                vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+            )
         )
         return get_peft_model(small, LoraConfig(r=2, target_modules=["query"]))
 

@@ -25,7 +25,8 @@ from layoutllm_tool.training.synthetic.vocabulary import THEMES
 from tests.test_training_data import check
 
 KINDS_OF_VALUES = (
-    "person", "company", "street", "town", "address", "date", "money", "code", "phone", "email", "time", "number",
+    "person", "company", "street", "town", "address", "date", "money", "code", "phone", "email", "time",
+    "number",
     "percent", "phrase", "item", "word", "yesno", "city",
 )  # fmt: skip
 
@@ -152,7 +153,9 @@ def test_most_keys_of_business_forms_are_found_and_some_are_blank(forms: list[sy
 
 
 def test_questions_name_keys_as_the_page_has_them(pages: list[Example]) -> None:
-    asked = [(e.page, qa) for e in pages for qa in e.qas if qa.question.startswith("What is the content in the")]
+    asked = [
+        (e.page, qa) for e in pages for qa in e.qas if qa.question.startswith("What is the content in the")
+    ]
     answered = [(page, qa) for page, qa in asked if qa.answer is not None and qa.formation.key]
     own = [f'"{qa.formation.key}' in qa.question for _, qa in answered]
     assert len(answered) > 60 and sum(own) > 0.7 * len(own)
@@ -208,11 +211,13 @@ def test_every_key_of_every_theme_has_values() -> None:
         assert vocabulary.near(name, Random(n)) != ""
 
 
-# -- wording ------------------------------------------------------------------------------------------------------------
+# -- wording -------------------------------------------------------------------------------------------------
 
 
 def unanswered_by_wording(examples: Iterable[Example]) -> dict[str, float]:
-    """Share of questions that nothing answers, of the commonest form, the other forms with a key, and those by meaning."""
+    """Share of questions that nothing answers, of the commonest form, the other forms with a key, and those
+    by meaning.
+    """
     groups = {"plain": (FORM,), "keys": tuple({*KEY_FORMS} - {FORM, "{}?"}), "meaning": FIELD_FORMS}
     ways = {
         group: re.compile("|".join(re.escape(form).replace(r"\{\}", r'[^"]+') for form in forms))
@@ -236,7 +241,8 @@ def test_the_wording_of_a_question_does_not_tell_whether_the_page_answers() -> N
 
 @pytest.mark.parametrize(
     ("key", "said"),
-    [("Contract #", "contract number"), ("Inv. No.", "invoice number"), ("Qty", "quantity"), ("Order#", "order number"), ("Date", "date")],
+    [("Contract #", "contract number"), ("Inv. No.", "invoice number"), ("Qty", "quantity"), ("Order#",
+    "order number"), ("Date", "date")],
 )  # fmt: skip
 def test_printed_keys_are_said_as_people_say_them(key: str, said: str) -> None:
     assert spoken(key) == said

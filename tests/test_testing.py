@@ -8,7 +8,13 @@ from PIL import Image
 
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.errors import CorrectionError, OCRLanguageMissing, OCRTimeout, PageOutOfRange, QuestionError
+from layoutllm_tool.errors import (
+    CorrectionError,
+    OCRLanguageMissing,
+    OCRTimeout,
+    PageOutOfRange,
+    QuestionError,
+)
 from layoutllm_tool.protocols import OCREngine, Progress, Reader
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text, page_from_text
 
@@ -64,7 +70,9 @@ def test_the_fakes_implement_the_protocols(document: Document) -> None:
         ("Who is the king of France?", None, "none"),
     ],
 )
-def test_looks_up_what_the_page_says(document: Document, question: str, answer: str | None, relation: str) -> None:
+def test_looks_up_what_the_page_says(
+    document: Document, question: str, answer: str | None, relation: str
+) -> None:
     cot = FakeReader().ask(document, question)
     assert (cot.answer, cot.formation.relation) == (answer, relation)
     assert LayoutCoT.from_json(json.loads(json.dumps(cot.to_json()))).answer == answer
@@ -108,7 +116,9 @@ class TestCorrections:
             (Correction("answer", expected_type="email"), None),
         ],
     )
-    def test_mend_the_last_attempt(self, document: Document, correction: Correction, answer: str | None) -> None:
+    def test_mend_the_last_attempt(
+        self, document: Document, correction: Correction, answer: str | None
+    ) -> None:
         reader = FakeReader()
         before = reader.ask(document, self.QUESTION)
         after = reader.ask(document, self.QUESTION, correction=correction)
@@ -120,7 +130,8 @@ class TestCorrections:
 
     def test_need_no_attempt_before(self, document: Document) -> None:
         assert (
-            FakeReader().ask(document, self.QUESTION, correction=Correction("area", spatial="last")).answer == "99.00"
+            FakeReader().ask(document, self.QUESTION, correction=Correction("area", spatial="last")).answer
+            == "99.00"
         )
 
     def test_of_another_question_are_refused(self, document: Document) -> None:
@@ -131,7 +142,9 @@ class TestCorrections:
 
     def test_must_name_a_page_that_exists(self, document: Document) -> None:
         with pytest.raises(PageOutOfRange):
-            FakeReader().ask(document, self.QUESTION, correction=Correction("area", page=9, boxes=(Box(0, 0, 9, 9),)))
+            FakeReader().ask(
+                document, self.QUESTION, correction=Correction("area", page=9, boxes=(Box(0, 0, 9, 9),))
+            )
 
 
 class TestScripts:
@@ -211,8 +224,13 @@ class TestLoading:
 
 
 def test_the_engine_knows_its_languages_and_reads_by_picture() -> None:
-    engine = FakeOCR(lambda image: page_from_text("wide" if image.width > 5 else "narrow").words, languages=["jpn"])
-    assert [engine.recognise(Image.new("L", (w, 1)), languages=["jpn"])[0].text for w in (9, 2)] == ["wide", "narrow"]
+    engine = FakeOCR(
+        lambda image: page_from_text("wide" if image.width > 5 else "narrow").words, languages=["jpn"]
+    )
+    assert [engine.recognise(Image.new("L", (w, 1)), languages=["jpn"])[0].text for w in (9, 2)] == [
+        "wide",
+        "narrow",
+    ]
     with pytest.raises(OCRLanguageMissing, match="eng"):
         engine.recognise(Image.new("L", (9, 9)))
 

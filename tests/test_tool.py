@@ -115,7 +115,10 @@ def test_a_correction_reaches_the_reader() -> None:
         ({"correction": {"step": "area", "text": "x"}}, "text do not belong to a correction of step 'area'"),
         ({"correction": {"step": "area", "boxes": [[5, 5, 1, 1]]}}, "0 <= x0 <= x1 <= 1000"),
         ({"correction": {"step": "area", "boxes": [[1, 2]]}}, "this is no correction"),
-        ({"correction": {"step": "guess"}}, "correction.step: Input should be 'analysis', 'area' or 'answer'"),
+        (
+            {"correction": {"step": "guess"}},
+            "correction.step: Input should be 'analysis', 'area' or 'answer'",
+        ),
         ({"correction": {"step": "area", "spatial": "north"}}, "unknown spatial words"),
         ({"file": "x"}, "file: Extra inputs are not permitted"),
     ],
@@ -230,7 +233,9 @@ class TestFiles:
         assert message.status == "error"
         assert hint in message.text
 
-    def test_the_default_is_the_working_directory(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_default_is_the_working_directory(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(folder / "in")
         tool = LayoutLLMTool(reader=FakeReader({"q": "a"}))
         assert call(tool, document="scan.png", question="q").status == "success"
@@ -255,7 +260,9 @@ class TestFiles:
         assert ask() != first[0]
         assert len(opened) == 2
 
-    async def test_many_at_once_open_it_once(self, tool: LayoutLLMTool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_many_at_once_open_it_once(
+        self, tool: LayoutLLMTool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         opened = _count_opening(monkeypatch)
         asked = [tool.ainvoke({"document": "scan.png", "question": f"total {i}?"}) for i in range(8)]
         contents = await asyncio.gather(*asked)

@@ -1,4 +1,6 @@
-"""The tool where it is meant to live: agents, tool nodes, streams and checkpoints of LangChain and LangGraph."""
+"""The tool where it is meant to live: agents, tool nodes, streams and checkpoints of LangChain and
+LangGraph.
+"""
 
 import asyncio
 import json
@@ -17,9 +19,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
+from layoutllm_graphs.testing import ScriptedChatModel, Turn, call_tool
 from PIL import Image
 
-from graphs.testing import ScriptedChatModel, Turn, call_tool
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import ModelError
@@ -97,13 +99,17 @@ class _Elsewhere(FakeReader):
 
     def ask(self, *positional: Any, **options: Any) -> LayoutCoT:
         done: list[LayoutCoT] = []
-        thread = threading.Thread(target=lambda: done.append(super(_Elsewhere, self).ask(*positional, **options)))
+        thread = threading.Thread(
+            target=lambda: done.append(super(_Elsewhere, self).ask(*positional, **options))
+        )
         thread.start()
         thread.join()
         return done[0]
 
     async def aask(self, *positional: Any, **options: Any) -> LayoutCoT:
-        return await asyncio.get_running_loop().run_in_executor(None, lambda: self.ask(*positional, **options))
+        return await asyncio.get_running_loop().run_in_executor(
+            None, lambda: self.ask(*positional, **options)
+        )
 
 
 async def test_the_steps_are_streamed_from_any_thread() -> None:
@@ -115,7 +121,9 @@ async def test_the_steps_are_streamed_from_any_thread() -> None:
 
 
 async def test_streams_of_parallel_calls_are_told_apart(tool: LayoutLLMTool) -> None:
-    calls = [call_tool(tool.name, **{**TOTAL, "question": q}).tool_calls[0] for q in ("total?", "invoice no?")]
+    calls = [
+        call_tool(tool.name, **{**TOTAL, "question": q}).tool_calls[0] for q in ("total?", "invoice no?")
+    ]
     asked = {"messages": [AIMessage("", tool_calls=calls)]}
     found: dict[str, list[str]] = {}
     async for event in node_graph(tool).astream(asked, stream_mode="custom"):
@@ -183,8 +191,12 @@ def test_an_agent_corrects_an_answer() -> None:
     assert "99.00" in state["messages"][-1].text
 
 
-def test_artifacts_survive_a_checkpoint(tool: LayoutLLMTool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Written by one connection, read by another: what comes back is equal, plain JSON, and still a LayoutCoT."""
+def test_artifacts_survive_a_checkpoint(
+    tool: LayoutLLMTool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Written by one connection, read by another: what comes back is equal, plain JSON, and still a
+    LayoutCoT.
+    """
     place, thread = tmp_path / "checkpoints.sqlite", RunnableConfig(configurable={"thread_id": "1"})
     turns: list[Turn] = [call_tool(tool.name, **TOTAL), "Done."]
     with sqlite3.connect(place, check_same_thread=False) as connection:

@@ -39,9 +39,15 @@ def test_labels_are_the_answers_tokens_and_nothing_else() -> None:
     assert labels[:prompt] == [IGNORE] * prompt and all(label != IGNORE for label in labels[prompt:])
     segments = [(i, label) for i, label in zip(ids, labels, strict=True) if label >= config.segment_id(0)]
     # The input carries the random offset, the label the segment's own number.
-    assert segments == [(config.segment_id(6), config.segment_id(1)), (config.segment_id(7), config.segment_id(2))]
+    assert segments == [
+        (config.segment_id(6), config.segment_id(1)),
+        (config.segment_id(7), config.segment_id(2)),
+    ]
     written = [label for label in labels[prompt:] if label < config.vocab_size]
-    assert processor.tokenizer.decode(written) == "key-value extraction: total\nright of: Total\n 42.10<|im_end|>"
+    assert (
+        processor.tokenizer.decode(written)
+        == "key-value extraction: total\nright of: Total\n 42.10<|im_end|>"
+    )
     assert config.special_id("<seg_end>") in labels
     _, refused = question_tokens(NOTHING, where, processor, config)
     assert refused[-1] == config.special_id("<seg_none>")
@@ -82,7 +88,9 @@ def test_a_question_answered_in_another_window_is_left_out_not_denied() -> None:
     model, processor = tiny.smol()
     page = tiny.page("\n".join(f"line {i} of many" for i in range(40)))
     far = QA("Q?", ANALYSIS, (39,), AnswerFormation("inside", ""), "39", ((39, 1),))
-    packed = [pack(Example("x", page, (far, NOTHING)), processor, model.config, random.Random(i)) for i in range(60)]
+    packed = [
+        pack(Example("x", page, (far, NOTHING)), processor, model.config, random.Random(i)) for i in range(60)
+    ]
     kept = [p for p in packed if p is not None]
     assert kept and len(kept) < len(packed)  # only where the last window was drawn
     for p in kept:
@@ -90,13 +98,19 @@ def test_a_question_answered_in_another_window_is_left_out_not_denied() -> None:
 
 
 STAGE = Stage(
-    name="joint", data="documents", pages=8, pages_per_step=2, learning_rate=1e-2, fresh=True, beta2=0.98, lora_rank=4,
+    name="joint", data="documents", pages=8, pages_per_step=2, learning_rate=1e-2, fresh=True, beta2=0.98,
+    lora_rank=4,
     lora_alpha=8, checkpoint_steps=2, checkpoint_seconds=0,
 )  # fmt: skip
 
 
 def fresh(
-    folder: Path, stage: Stage = STAGE, *, shape: Any = tiny.smol, example: Example = EXAMPLE, workers: int = 0
+    folder: Path,
+    stage: Stage = STAGE,
+    *,
+    shape: Any = tiny.smol,
+    example: Example = EXAMPLE,
+    workers: int = 0,
 ) -> Trainer:
     model, processor = shape()
     torch.manual_seed(1)
@@ -159,7 +173,9 @@ def test_another_recipe_or_other_data_do_not_resume(tmp_path: Path) -> None:
         ("joint", ("lora_", "document_encoder", "gate", "pointer"), ("base_layer", "embed_tokens")),
     ],
 )
-def test_the_papers_freezing_rules(tmp_path: Path, stage: Any, learns: tuple[str, ...], rests: tuple[str, ...]) -> None:
+def test_the_papers_freezing_rules(
+    tmp_path: Path, stage: Any, learns: tuple[str, ...], rests: tuple[str, ...]
+) -> None:
     names = set(fresh(tmp_path, replace(STAGE, name=stage)).trainable())
     assert all(any(part in name for name in names) for part in learns)
     assert not any(part in name for name in names for part in rests)
@@ -212,7 +228,7 @@ def test_steps_that_do_not_spread_over_the_processes_are_refused(tmp_path: Path)
         replace(STAGE, pages_per_step=3, batch=2)
 
 
-# -- the fast forward ---------------------------------------------------------------------------------------------------
+# -- the fast forward ----------------------------------------------------------------------------------------
 
 
 def test_the_fast_forward_computes_loss_and_gradients_of_the_models_own(tmp_path: Path) -> None:
@@ -229,10 +245,15 @@ def test_the_fast_forward_computes_loss_and_gradients_of_the_models_own(tmp_path
         learner = Learner(model, fast=fast, autocast=False)
         loss = learner(packed.inputs)
         loss.backward()
-        found[fast] = loss.detach(), {n: p.grad.clone() for n, p in trainer.trainable().items() if p.grad is not None}
+        found[fast] = (
+            loss.detach(),
+            {n: p.grad.clone() for n, p in trainer.trainable().items() if p.grad is not None},
+        )
         model.zero_grad()
     torch.testing.assert_close(found[True][0], found[False][0])
-    assert found[True][1].keys() == found[False][1].keys() and any("lora_A" in name for name in found[True][1])
+    assert found[True][1].keys() == found[False][1].keys() and any(
+        "lora_A" in name for name in found[True][1]
+    )
     for name, gradient in found[True][1].items():
         torch.testing.assert_close(
             gradient, found[False][1][name], rtol=1e-3, atol=1e-6 + 1e-4 * float(gradient.abs().max())
@@ -246,17 +267,21 @@ def test_what_the_fast_forward_does_not_cover_goes_the_models_own_way() -> None:
     assert fused_llama.covers(model.language_model)
     from peft import LoraConfig, get_peft_model
 
-    dropped = get_peft_model(model.language_model, LoraConfig(r=2, lora_dropout=0.1, target_modules=["q_proj"]))
+    dropped = get_peft_model(
+        model.language_model, LoraConfig(r=2, lora_dropout=0.1, target_modules=["q_proj"])
+    )
     assert not fused_llama.covers(dropped)
 
 
-# -- batches ------------------------------------------------------------------------------------------------------------
+# -- batches -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [tiny.smol, tiny.paper])
 def test_a_batch_computes_what_its_pages_compute_alone(shape: Any) -> None:
     model, processor = shape()
-    short = Example("short", tiny.page("Total 9.99"), (replace(TOTAL, lines=(0,), answer="9.99", words=((0, 1),)),))
+    short = Example(
+        "short", tiny.page("Total 9.99"), (replace(TOTAL, lines=(0,), answer="9.99", words=((0, 1),)),)
+    )
     pages = [p for e in (EXAMPLE, short) if (p := pack(e, processor, model.config, random.Random(1)))]
     counts = [int((p.inputs["labels"] != IGNORE).sum()) for p in pages]
     with torch.no_grad():
@@ -269,7 +294,9 @@ def test_a_batch_computes_what_its_pages_compute_alone(shape: Any) -> None:
 def test_a_page_without_words_shares_a_batch() -> None:
     model, processor = tiny.smol()
     blank = Example(
-        "blank", replace(tiny.page("x"), lines=()), (Instruction("DLA", "Where is the figure?", "[1, 2, 3, 4]"),)
+        "blank",
+        replace(tiny.page("x"), lines=()),
+        (Instruction("DLA", "Where is the figure?", "[1, 2, 3, 4]"),),
     )
     pages = [p for e in (EXAMPLE, blank) if (p := pack(e, processor, model.config, random.Random(1)))]
     counts = [int((p.inputs["labels"] != IGNORE).sum()) for p in pages]
@@ -286,7 +313,7 @@ def test_pages_with_and_without_a_picture_do_not_share_a_batch() -> None:
         collate(pages)
 
 
-# -- pre-training instructions ------------------------------------------------------------------------------------------
+# -- pre-training instructions -------------------------------------------------------------------------------
 
 
 def test_an_instruction_is_answered_directly_after_the_lines_it_points_at() -> None:
@@ -295,7 +322,10 @@ def test_an_instruction_is_answered_directly_after_the_lines_it_points_at() -> N
     pointed = Instruction("DLA", "Where is the title?", "[0, 0, 1, 1]", (2,))
     ids, labels = question_tokens(pointed, where, processor, config, offset=1)
     prompt = len(processor.question_ids(pointed.question))
-    assert ids[prompt] == config.segment_id(3) and labels[prompt : prompt + 2] == [config.segment_id(2), config.special_id("<seg_end>")]  # fmt: skip
+    assert ids[prompt] == config.segment_id(3) and labels[prompt : prompt + 2] == [
+        config.segment_id(2),
+        config.special_id("<seg_end>"),
+    ]
     assert processor.tokenizer.decode(labels[prompt + 2 :]) == "[0, 0, 1, 1]<|im_end|>"
 
 
@@ -316,7 +346,13 @@ def test_masked_words_are_hidden_from_both_readers_and_unplaced_lines_stand_at_z
         assert [i for i, token in enumerate(ids) if token == processor.encoder_tokenizer.mask_token_id] == at
     else:
         assert hidden == at
-        spelt = processor.tokenizer.decode([i for i in packed.inputs["input_ids"][0, : len(window.prompt)].tolist() if i < model.config.vocab_size])  # fmt: skip
+        spelt = processor.tokenizer.decode(
+            [
+                i
+                for i in packed.inputs["input_ids"][0, : len(window.prompt)].tolist()
+                if i < model.config.vocab_size
+            ]
+        )
         assert "Total" in spelt and "42.10" not in spelt
     zero = [i for i, box in enumerate(packed.inputs["page_bbox"][0].tolist()) if box == [0, 0, 0, 0]]
     assert [i for i, word in enumerate(words) if word is None or word[0] == 3] == zero

@@ -1,4 +1,6 @@
-"""Questions that a chat model writes about a page: what stands there is kept, all else is thrown out and counted."""
+"""Questions that a chat model writes about a page: what stands there is kept, all else is thrown out and
+counted.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
+from layoutllm_graphs.testing import ScriptedChatModel
 
-from graphs.testing import ScriptedChatModel
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.training import annotation_prompts as prompts
@@ -42,12 +44,14 @@ INVOICE = page(
     "Ship to",
     "12 Long Road, Leeds",
 )
-"""Lines 0 ACME, 1 INVOICE, 2 DATE, 3 Pens, 4 9.00, 5 Sub total, 6 9.00, 7 Grand Total, 8 RM 19.00, 9 Ship to, 10 address."""  # fmt: skip
+"""Lines 0 ACME, 1 INVOICE, 2 DATE, 3 Pens, 4 9.00, 5 Sub total, 6 9.00, 7 Grand Total, 8 RM 19.00, 9 Ship
+to, 10 address."""  # fmt: skip
 
 
 def item(question: str = "What is the grand total?", answer: Any = "19.00", **changes: Any) -> dict[str, Any]:
     return {
-        "question": question, "answer": answer, "kind": "key-value", "operation": "extraction", "key": "grand total",
+        "question": question, "answer": answer, "kind": "key-value", "operation": "extraction",
+        "key": "grand total",
         "relation": "right of", "key_text": "Grand Total", "lines": [7, 8], **changes,
     }  # fmt: skip
 
@@ -67,9 +71,12 @@ def test_good_items_become_questions_that_keep_the_schemas_promises() -> None:
     items = [
         item(),
         item("When was it issued?", "25/12/2018", key="date", relation="inside", key_text="DATE", lines=[2]),
-        item("Where does it go?", "12 Long Road, Leeds", kind="paragraph", key="ship to", relation="below", key_text="Ship to", lines=[10]),
-        item("Who wrote it?", "ACME TRADING", kind="title", key="company", relation="top of page", key_text="", lines=[0]),
-        item("How many amounts are listed?", "three", operation="reasoning", key="amounts", relation="none", key_text="Pens", lines=[3, 4, 6, 8]),
+        item("Where does it go?", "12 Long Road, Leeds", kind="paragraph", key="ship to", relation="below",
+        key_text="Ship to", lines=[10]),
+        item("Who wrote it?", "ACME TRADING", kind="title", key="company", relation="top of page",
+        key_text="", lines=[0]),
+        item("How many amounts are listed?", "three", operation="reasoning", key="amounts", relation="none",
+        key_text="Pens", lines=[3, 4, 6, 8]),
         ABSENT,
     ]  # fmt: skip
     found = annotated(reply(*items), count=6)
@@ -79,14 +86,19 @@ def test_good_items_become_questions_that_keep_the_schemas_promises() -> None:
     assert (total.lines, total.words, total.answer) == ((7, 8), ((8, 1),), "19.00")
     assert (total.formation.relation, total.formation.key) == ("right of", "Grand Total")
     assert (date.lines, date.words, date.formation.key) == ((2,), ((2, 0),), "DATE")
-    assert (ship.lines, len(ship.words)) == ((9, 10), 4)  # the key's line comes first, though the model left it out
+    assert (ship.lines, len(ship.words)) == (
+        (9, 10),
+        4,
+    )  # the key's line comes first, though the model left it out
     assert who.formation.relation == "top of page" and who.formation.key == ""
     assert (many.words, many.lines, many.formation.relation) == ((), (3, 4, 6, 8), "none")
     assert (iban.answer, iban.lines, iban.words, iban.formation.relation) == (None, (), (), "none")
 
 
 def test_the_place_beside_the_key_is_meant_where_the_answer_stands_twice() -> None:
-    found = annotated(reply(item("What is the subtotal?", "9.00", key="sub total", key_text="Sub total", lines=[4, 5, 6])))  # fmt: skip
+    found = annotated(
+        reply(item("What is the subtotal?", "9.00", key="sub total", key_text="Sub total", lines=[4, 5, 6]))
+    )
     assert found.questions[0].words == ((6, 0),) and found.questions[0].lines == (5, 6)
 
 
@@ -112,10 +124,12 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a kind that is a list": (item(kind=["table"]), "unknown kind"),
     "an unknown operation": (item(operation="guess"), "unknown operation"),
     "an unknown relation": (item(relation="left of"), "unknown relation"),
-    "a relation that the boxes contradict": (item(relation="below"), "the answer does not stand 'below' its key"),
+    "a relation that the boxes contradict": (item(relation="below"),
+    "the answer does not stand 'below' its key"),
     "a key from elsewhere": (item(key_text="Balance brought forward"), "key not on the page"),
     "an extraction related to nothing": (item(relation="none"), "the answer does not stand 'none' its key"),
-    "a key nowhere near": (item(relation="right of", key_text=""), "the answer does not stand 'right of' its key"),
+    "a key nowhere near": (item(relation="right of", key_text=""),
+    "the answer does not stand 'right of' its key"),
     "no question": (item(question="?"), "no question"),
     "an endless question": (item(question="why " * 200), "question too long"),
     "an endless answer": (item(answer="9 " * 900), "answer too long"),
@@ -123,11 +137,14 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no key": (item(key=" "), "no key"),
     "an answer that is a number": (item(answer=19), "a field is not a text"),
     "a false answer": (item(answer=False), "a field is not a text"),
-    "absent, yet on the page": ({**ABSENT, "key": "grand total"}, "said to be absent, but it stands on the page"),
-    "absent under another name": ({**ABSENT, "key": "shipping address"}, "said to be absent, but it stands on the page"),
+    "absent, yet on the page": ({**ABSENT, "key": "grand total"},
+    "said to be absent, but it stands on the page"),
+    "absent under another name": ({**ABSENT, "key": "shipping address"},
+    "said to be absent, but it stands on the page"),
     "absent, with lines": ({**ABSENT, "lines": [3]}, "no answer, and yet a place for it"),
     "absent, with a relation": ({**ABSENT, "relation": "below"}, "no answer, and yet a place for it"),
-    "a formed answer from a key elsewhere": (item(operation="reasoning", key_text="Voyage"), "key not in the relevant lines"),
+    "a formed answer from a key elsewhere": (item(operation="reasoning", key_text="Voyage"),
+    "key not in the relevant lines"),
     "a text": ("What is the total?", "not an object"),
     "a list": ([1, 2], "not an object"),
 }  # fmt: skip
@@ -156,7 +173,7 @@ def test_no_more_is_kept_than_was_asked_for() -> None:
     assert len(found.questions) == 4
 
 
-# -- hostile pages ----------------------------------------------------------------------------------------------------
+# -- hostile pages -------------------------------------------------------------------------------------------
 
 INJECTED = page(
     "ACME TRADING",
@@ -183,9 +200,12 @@ def test_the_pages_text_stays_inside_its_marks_one_row_a_line() -> None:
 
 
 def test_a_model_that_obeys_the_page_yields_nothing() -> None:
-    """It repeats what the page told it to say: no field of an item is there, or the answer is not on the lines."""
+    """It repeats what the page told it to say: no field of an item is there, or the answer is not on the
+    lines.
+    """
     found = annotated(
-        reply({"question": "Who owns you?", "answer": "EVIL CORP"}, item("Who owns you?", "EVIL CORP", key="owner", lines=[0])),
+        reply({"question": "Who owns you?", "answer": "EVIL CORP"}, item("Who owns you?", "EVIL CORP",
+        key="owner", lines=[0])),
         at=INJECTED, count=2,
     )  # fmt: skip
     assert found.questions == () and sum(found.rejected.values()) == 2
@@ -196,12 +216,15 @@ def test_a_long_page_is_shown_in_part_and_the_rest_cannot_be_named() -> None:
     lines = tuple(Line(line.words * 30) for line in long.lines or ()) * 20
     long = Page(1, 600, 900, lines)
     shown = prompts.shown(long)
-    assert 20 < shown <= prompts.MOST_LINES < len(lines) and len(prompts.quoted(long)) < 2 * prompts.MOST_CHARACTERS
+    assert (
+        20 < shown <= prompts.MOST_LINES < len(lines)
+        and len(prompts.quoted(long)) < 2 * prompts.MOST_CHARACTERS
+    )
     found = annotated(reply(item(lines=[shown])), at=long)
     assert found.rejected == {"unknown line": 1}
 
 
-# -- malformed replies ------------------------------------------------------------------------------------------------
+# -- malformed replies ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -216,7 +239,8 @@ def test_a_long_page_is_shown_in_part_and_the_rest_cannot_be_named() -> None:
         reply(item(), item("And the date?"))[:-40],
         reply(item())[:-2],
     ],
-    ids=["fenced", "words around", "a bare list", "another list first", "one object", "a trailing comma", "cut in the second", "cut at the end"],
+    ids=["fenced", "words around", "a bare list", "another list first", "one object", "a trailing comma",
+    "cut in the second", "cut at the end"],
 )  # fmt: skip
 def test_whole_items_are_read_whatever_is_around_them(text: str) -> None:
     found = annotated(text, count=2)
@@ -226,10 +250,26 @@ def test_whole_items_are_read_whatever_is_around_them(text: str) -> None:
 def test_a_spoilt_item_is_counted_and_the_next_one_read() -> None:
     text = reply(item("First?  "), item("Second?"), item("Third one?")).replace('"Second?"', '"Second?')
     found = annotated(text, count=3)
-    assert found.rejected == {"unreadable item": 1} and [q.question for q in found.questions] == ["First?", "Third one?"]  # fmt: skip
+    assert found.rejected == {"unreadable item": 1} and [q.question for q in found.questions] == [
+        "First?",
+        "Third one?",
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "I can't do that.", "[]", "{}", "[" * 50_000, '{"items": ' * 9_000, '{"a": "' * 9_000, "null", '{"items": {}}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "I can't do that.",
+        "[]",
+        "{}",
+        "[" * 50_000,
+        '{"items": ' * 9_000,
+        '{"a": "' * 9_000,
+        "null",
+        '{"items": {}}',
+    ],
+)
 def test_a_reply_without_items_is_no_crash(text: str) -> None:
     found = annotated(text)
     assert found.questions == () and sum(found.rejected.values()) <= 110
@@ -242,7 +282,10 @@ def test_items_are_bounded() -> None:
     assert len(text_of("x" * 10**6)) == 80_000
 
 
-@pytest.mark.parametrize("content", ["{}", [{"type": "text", "text": "{"}, "}"], [{"type": "image"}, {"type": "text", "text": "{}"}]])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    ["{}", [{"type": "text", "text": "{"}, "}"], [{"type": "image"}, {"type": "text", "text": "{}"}]],
+)
 def test_contents_in_blocks_are_read(content: Any) -> None:
     assert text_of(AIMessage(content)) == "{}"
 
@@ -260,7 +303,7 @@ def test_objects_without_langchain_will_do() -> None:
     assert text_of(None) == text_of(7) == text_of(AIMessage([])) == ""
 
 
-# -- asking again -----------------------------------------------------------------------------------------------------
+# -- asking again --------------------------------------------------------------------------------------------
 
 
 def test_the_model_is_told_what_was_wrong_and_keeps_what_was_right() -> None:
@@ -269,7 +312,10 @@ def test_the_model_is_told_what_was_wrong_and_keeps_what_was_right() -> None:
     assert found.replies == 2 and found.rejected == {"answer not in the relevant lines": 1}
     assert [q.question for q in found.questions] == ["What is the IBAN?", "What is the grand total?"]
     told = str(model.seen[1][-1].content)
-    assert "'What is the grand total?': answer not in the relevant lines" in told and "Send 1 other items" in told
+    assert (
+        "'What is the grand total?': answer not in the relevant lines" in told
+        and "Send 1 other items" in told
+    )
     assert len(model.seen[1]) == 4
 
 

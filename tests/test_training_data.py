@@ -15,7 +15,9 @@ from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.questions import ABSENT, absent, lacks
 
 RECEIPTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "receipts"
-needs_receipts = pytest.mark.skipif(not RECEIPTS.is_dir(), reason="the SROIE receipts are not beside the repository")
+needs_receipts = pytest.mark.skipif(
+    not RECEIPTS.is_dir(), reason="the SROIE receipts are not beside the repository"
+)
 
 
 def page(*rows: str) -> Page:
@@ -54,7 +56,14 @@ def test_locates_a_misread_name() -> None:
 
 
 def test_locates_an_address_over_lines_and_steps_over_a_stray_one() -> None:
-    rows = ("SHOP", "NO.53 55,57 & S9, JALAN SAGU 18,", "TAMAN DAYA, | xx", "81100 JOHOR BAHRU,", "JOHOR.", "TEL 1")
+    rows = (
+        "SHOP",
+        "NO.53 55,57 & S9, JALAN SAGU 18,",
+        "TAMAN DAYA, | xx",
+        "81100 JOHOR BAHRU,",
+        "JOHOR.",
+        "TEL 1",
+    )
     found = align.find("NO.53 55,57 & 59, JALAN SAGU 18, TAMAN DAYA, 81100 JOHOR BAHRU, JOHOR.", page(*rows))
     assert found[0].answer == "NO.53 55,57 & S9, JALAN SAGU 18, TAMAN DAYA, 81100 JOHOR BAHRU, JOHOR."
     assert found[0].lines == (1, 2, 4, 5)
@@ -105,8 +114,14 @@ def test_keys_stand_inside_left_or_above() -> None:
 
 
 def test_pairs_are_keys_that_stand_once() -> None:
-    found = pairs(page("CASHIER: MANIS", "Total : | 9.00", "Change | 1.00", "CODE: | A", "CODE: | B", "12:30:05"))
-    assert {(p.key, p.place.answer) for p in found} == {("CASHIER", "MANIS"), ("Total", "9.00"), ("Change", "1.00")}
+    found = pairs(
+        page("CASHIER: MANIS", "Total : | 9.00", "Change | 1.00", "CODE: | A", "CODE: | B", "12:30:05")
+    )
+    assert {(p.key, p.place.answer) for p in found} == {
+        ("CASHIER", "MANIS"),
+        ("Total", "9.00"),
+        ("Change", "1.00"),
+    }
 
 
 def test_absent_fields_are_absent() -> None:
@@ -132,7 +147,9 @@ def test_receipts_keep_the_schemas_promises_and_find_their_fields() -> None:
     located = Counter(
         name
         for number in numbers
-        for name in receipts.field_places(receipts.dataset_page(RECEIPTS, number), receipts.entities(RECEIPTS, number))
+        for name in receipts.field_places(
+            receipts.dataset_page(RECEIPTS, number), receipts.entities(RECEIPTS, number)
+        )
     )
     assert min(located[name] for name in receipts.FIELDS) >= 0.9 * len(numbers), located
     every = [qa for example in found for qa in example.qas]

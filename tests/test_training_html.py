@@ -83,7 +83,8 @@ def asked(source: str, seed: int = 0) -> tuple[Example, dict[str, QA]]:
 def test_nothing_hostile_passes(hostile: str) -> None:
     written = parse(f"<p>Before</p>{hostile}").html().lower()
     assert "before" in written
-    for bad in ("<script", "<iframe", "<img", "<object", "<link", "<base", "<svg", "<a ", "javascript:", "onclick", "onerror",
+    for bad in ("<script", "<iframe", "<img", "<object", "<link", "<base", "<svg", "<a ", "javascript:",
+        "onclick", "onerror",
                 "evil.example", "file:", "@import", "url(", "\\", "alert(1)"):  # fmt: skip
         assert bad not in written, bad
     assert parse(written).html().lower() == written
@@ -92,7 +93,15 @@ def test_nothing_hostile_passes(hostile: str) -> None:
 def test_style_keeps_what_is_harmless() -> None:
     css = "td { border: 1px solid } @page { size: 9000px } p { background: url(x.png); color: red } b { src: local(x) }"
     assert "".join(clean_style(css).split()) == "td{border:1pxsolid}p{;color:red}b{src:local(x)}"
-    assert clean_style("p { color: red } @import 'x'; b {}").split() == ["p", "{", "color:", "red", "}", "b", "{}"]
+    assert clean_style("p { color: red } @import 'x'; b {}").split() == [
+        "p",
+        "{",
+        "color:",
+        "red",
+        "}",
+        "b",
+        "{}",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +139,9 @@ def test_cells_know_their_rows_and_columns_even_where_merged() -> None:
 
 
 def test_huge_spans_are_cut_to_size() -> None:
-    (table,) = marked(parse("<table><tr><th colspan=999999>A<tr><td>x<td>y<tr><td>z<td rowspan=99999>w</table>")).tables
+    (table,) = marked(
+        parse("<table><tr><th colspan=999999>A<tr><td>x<td>y<tr><td>z<td rowspan=99999>w</table>")
+    ).tables
     assert len(table.cells) <= 4
 
 
@@ -169,7 +180,9 @@ def test_imports_without_heavy_packages() -> None:
 
 
 @needs_weasyprint
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://evil.example/", "data:text/css,p{}", "relative.css"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "http://evil.example/", "data:text/css,p{}", "relative.css"]
+)
 def test_every_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="nothing is fetched"):
         refusing().fetch(url)
@@ -201,9 +214,7 @@ def test_facts_are_found_where_they_stand() -> None:
 
 @needs_weasyprint
 def test_equal_keys_are_told_apart_by_their_section_or_dropped() -> None:
-    block = (
-        '<div data-section="{0}"><h2>{0}</h2><span data-key=k{1}>Name:</span> <span data-value=k{1}>{2}</span></div>'
-    )
+    block = '<div data-section="{0}"><h2>{0}</h2><span data-key=k{1}>Name:</span> <span data-value=k{1}>{2}</span></div>'
     two = block.format("Seller", 1, "Ann Lee") + block.format("Buyer", 2, "Bo Moe")
     found = html.from_source(parse(two), "test", Random(3)).questions
     answers = {qa.answer: qa.question for qa in found if qa.answer}
@@ -221,7 +232,9 @@ def test_choices_and_extremes() -> None:
         for key, qa in asked(source, seed)[1].items():
             if qa.answer:
                 seen.setdefault(key, set()).add(qa.answer)
-    assert seen["Priority"] == {"High"} and seen["Priority, High"] == {"Yes"} and seen["Priority, Low"] == {"No"}
+    assert (
+        seen["Priority"] == {"High"} and seen["Priority, High"] == {"Yes"} and seen["Priority, Low"] == {"No"}
+    )
     assert seen["highest Units"] == {"North"} and seen["lowest Units"] == {"South"}
     assert seen["South, Units"] == {"950"}
 
@@ -231,7 +244,11 @@ def test_template_pages_keep_the_schemas_promises() -> None:
     examples = [html.example(7, number) for number in range(8)]
     for example in examples:
         check(example)
-        assert 3 <= len(example.questions) <= 8 and example.page.image is not None and example.page.text_source == "pdf"
+        assert (
+            3 <= len(example.questions) <= 8
+            and example.page.image is not None
+            and example.page.text_source == "pdf"
+        )
     every = [qa for example in examples for qa in example.questions]
     assert 0.08 < sum(qa.answer is None for qa in every) / len(every) < 0.4
     kinds = Counter(qa.analysis.kind for qa in every if isinstance(qa, QA))

@@ -19,17 +19,31 @@ from layoutllm_tool.training.schema import QA, Example
 from tests.test_training_html import LACKING, check, needs_weasyprint
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-needs_tables = pytest.mark.skipif(not (DATA / "tables").is_dir(), reason="the tables are not beside the repository")
+needs_tables = pytest.mark.skipif(
+    not (DATA / "tables").is_dir(), reason="the tables are not beside the repository"
+)
 needs_receipts = pytest.mark.skipif(
     not (DATA / "receipts").is_dir(), reason="the receipts are not beside the repository"
 )
-ROWS = [["Year", "Film", "Role"], ["2011", "The Long Road", "Ann"], ["2012", "Rain", "Bo"], ["2013", "Harbour", "Cy"]]
+ROWS = [
+    ["Year", "Film", "Role"],
+    ["2011", "The Long Road", "Ann"],
+    ["2012", "Rain", "Bo"],
+    ["2013", "Harbour", "Cy"],
+]
 
 
 def folder(path: Path, **changes: Any) -> Path:
     """Small files of the three kinds."""
-    feta = {"feta_id": 5, "table_page_title": "Ann Lee", "table_section_title": "Films", "table_array": ROWS,
-            "highlighted_cell_ids": [[2, 1], [2, 0], [99, 0]], "question": "What did she play in 2012?", "answer": "In 2012 she was in Rain."}  # fmt: skip
+    feta = {
+        "feta_id": 5,
+        "table_page_title": "Ann Lee",
+        "table_section_title": "Films",
+        "table_array": ROWS,
+        "highlighted_cell_ids": [[2, 1], [2, 0], [99, 0]],
+        "question": "What did she play in 2012?",
+        "answer": "In 2012 she was in Rain.",
+    }
     asked = [
         ("which film has the role bo?", ["Rain"]),
         ("how many films?", ["2011"]),
@@ -37,7 +51,8 @@ def folder(path: Path, **changes: Any) -> Path:
         ("who?", ["X"]),
     ]
     questions = [
-        {"id": str(n), "question": q, "table": "csv/1-csv/2.csv", "answers": a} for n, (q, a) in enumerate(asked)
+        {"id": str(n), "question": q, "table": "csv/1-csv/2.csv", "answers": a}
+        for n, (q, a) in enumerate(asked)
     ]
     files: dict[str, list[dict[str, Any]]] = {
         "fetaqa_dev": [feta | changes],
@@ -64,7 +79,9 @@ def test_a_free_answer_follows_from_the_highlighted_cells(tmp_path: Path) -> Non
     qa = only(example)
     assert qa.answer == "In 2012 she was in Rain." and qa.words == () and qa.analysis.operation == "reasoning"
     assert qa.analysis.key == "Year, Film" and qa.formation.key == "Year: 2012; Film: Rain"
-    assert example and {"2012", "Rain"} <= set(" ".join((example.page.lines or ())[n].text for n in qa.lines).split())
+    assert example and {"2012", "Rain"} <= set(
+        " ".join((example.page.lines or ())[n].text for n in qa.lines).split()
+    )
     assert example.page.text.startswith("Ann Lee\nFilms")
 
 
@@ -95,7 +112,9 @@ def test_tables_that_are_no_use_are_left_out(tmp_path: Path, changes: dict[str, 
 def test_damaged_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DocumentNotFound, match="weight `mrc` to 0"):
         tables.fetaqa(tmp_path)
-    for n, raw in enumerate((b"no gzip", gzip.compress(b"{}")[:-9], gzip.compress(b"\xff{"), gzip.compress(b"{oops"))):
+    for n, raw in enumerate(
+        (b"no gzip", gzip.compress(b"{}")[:-9], gzip.compress(b"\xff{"), gzip.compress(b"{oops"))
+    ):
         own = tmp_path / str(n)
         own.mkdir()
         (own / "fetaqa_dev.jsonl.gz").write_bytes(raw)
@@ -172,5 +191,7 @@ def test_the_whole_mixture() -> None:
     for example in examples:
         check(example)
     assert {example.source.split("/")[0] for example in examples} >= {"html", "factory"}
-    numbers = [int(example.source.split("/")[1]) for example in examples if example.source.startswith("receipts")]
+    numbers = [
+        int(example.source.split("/")[1]) for example in examples if example.source.startswith("receipts")
+    ]
     assert all(number < 400 for number in numbers)

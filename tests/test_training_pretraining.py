@@ -1,4 +1,6 @@
-"""The seven pre-training tasks: literal instructions on a page made by hand, round trips, sources, the mixture."""
+"""The seven pre-training tasks: literal instructions on a page made by hand, round trips, sources, the
+mixture.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,16 @@ from layoutllm_tool.training.pretraining import region as regions
 from layoutllm_tool.training.pretraining import segment as segments
 from layoutllm_tool.training.pretraining.drawn import Drawn
 from layoutllm_tool.training.pretraining.files import picture, spread
-from layoutllm_tool.training.pretraining.known import QUESTIONS, Cell, Grid, Known, Limits, Region, cut, tokens
+from layoutllm_tool.training.pretraining.known import (
+    QUESTIONS,
+    Cell,
+    Grid,
+    Known,
+    Limits,
+    Region,
+    cut,
+    tokens,
+)
 from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, PretrainingSources, Weights
 from layoutllm_tool.training.pretraining.papers import Papers, parse
 from layoutllm_tool.training.pretraining.publaynet import PubLayNet
@@ -32,7 +43,9 @@ from layoutllm_tool.training.pretraining.wikitables import WikiTables
 from layoutllm_tool.training.schema import TASKS, Example, Instruction
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-needs_data = pytest.mark.skipif(not (DATA / "papers").is_dir(), reason="the data sets are not beside the repository")
+needs_data = pytest.mark.skipif(
+    not (DATA / "papers").is_dir(), reason="the data sets are not beside the repository"
+)
 LIMITS = Limits()
 LEVELS = {
     "DDD": "document", "TLR": "document", "DLA": "region", "TU": "region",
@@ -109,8 +122,10 @@ def test_ddd_says_what_is_where_and_keeps_to_its_length() -> None:
 
 def test_places_in_words() -> None:
     for box, words in (
-        (Box(0, 0, 10, 10), "top left"), (Box(450, 450, 550, 550), "middle"), (Box(900, 400, 1000, 600), "right"),
-        (Box(400, 990, 600, 1000), "bottom"), (Box(990, 990, 1000, 1000), "bottom right"), (Box(400, 0, 600, 9), "top"),
+        (Box(0, 0, 10, 10), "top left"), (Box(450, 450, 550, 550), "middle"), (Box(900, 400, 1000, 600),
+        "right"),
+        (Box(400, 990, 600, 1000), "bottom"), (Box(990, 990, 1000, 1000), "bottom right"), (Box(400, 0, 600,
+        9), "top"),
     ):  # fmt: skip
         assert document.place(box) == words
 
@@ -119,7 +134,10 @@ def test_tlr_writes_the_papers_form_and_json_and_markdown() -> None:
     known = hand_made()
     plain = document.write(known.lines[:2], "plain")
     assert plain == "<{400, 40, 460, 60}, {REPORT}>\n<{50, 100, 160, 120}, {Date: 3 May}>"
-    assert document.write([line("a|b", 1, 2)], "markdown") == "| box | text |\n| --- | --- |\n| 1, 2, 31, 22 | a\\|b |"
+    assert (
+        document.write([line("a|b", 1, 2)], "markdown")
+        == "| box | text |\n| --- | --- |\n| 1, 2, 31, 22 | a\\|b |"
+    )
     back = json.loads(document.write(known.lines, "json"))
     assert [(row["box"], row["text"]) for row in back] == [(x.box.as_list(), x.text) for x in known.lines]
 
@@ -156,7 +174,10 @@ def test_dla_asks_both_ways() -> None:
     found = many(lambda rng: regions.dla(known, LIMITS, rng))
     figure = answer(found, "Where can we find the figure?")
     assert (figure.answer, figure.lines) == ("[600, 700, 900, 950]", ())
-    assert answer(found, "What is the document layout type for the [600, 700, 900, 950] area?").answer == "figure"
+    assert (
+        answer(found, "What is the document layout type for the [600, 700, 900, 950] area?").answer
+        == "figure"
+    )
     field = answer(found, 'Where can we find the form field "Date"?')
     assert (field.answer, field.lines) == ("[50, 100, 160, 120]", (1,))
     assert not any("topmost form field" in one.question for one in found)  # both stand equally high
@@ -169,9 +190,13 @@ def test_dla_asks_both_ways() -> None:
 
 def test_dla_claims_nothing_of_a_page_whose_regions_are_not_all_known() -> None:
     found = many(lambda rng: regions.dla(replace(hand_made(), complete=False), LIMITS, rng))
-    assert not any("figure" in one.question for one in found) and any('"Date"' in one.question for one in found)
+    assert not any("figure" in one.question for one in found) and any(
+        '"Date"' in one.question for one in found
+    )
     same = replace(hand_made(), regions=(Region("table", Box(1, 1, 9, 9)), Region("list", Box(1, 1, 9, 9))))
-    assert not any(one.answer in ("table", "list") for one in many(lambda rng: regions.dla(same, LIMITS, rng)))
+    assert not any(
+        one.answer in ("table", "list") for one in many(lambda rng: regions.dla(same, LIMITS, rng))
+    )
 
 
 def test_tu_reads_size_rows_columns_cells_and_head() -> None:
@@ -219,16 +244,21 @@ def test_mpi_gives_the_true_boxes_of_the_lines_that_lost_theirs() -> None:
     for seed in range(40):
         asked, unplaced = segments.mpi(known, LIMITS, Random(seed), 3)
         assert 1 <= len(unplaced) <= len(known.lines) // 3
-        assert asked[0].answer == "\n".join(f"{known.lines[i].text}, {known.lines[i].box.as_list()}" for i in unplaced)
+        assert asked[0].answer == "\n".join(
+            f"{known.lines[i].text}, {known.lines[i].box.as_list()}" for i in unplaced
+        )
         for one in asked[1:]:
             (at,) = (i for i in unplaced if f'"{known.lines[i].text}"' in one.question)
             assert one.answer == str(known.lines[at].box.as_list())
-    twice = Known("x/0", Page(1, 9, 9, (line("same", 1, 1), line("same", 1, 50), line("same", 1, 90))), "list")
+    twice = Known(
+        "x/0", Page(1, 9, 9, (line("same", 1, 1), line("same", 1, 50), line("same", 1, 90))), "list"
+    )
     assert segments.mpi(twice, LIMITS, Random(0), 3) == ([], ())
 
 
 @pytest.mark.parametrize(
-    ("angle", "word"), [(n * 45, word) for n, word in enumerate(segments.DIRECTIONS)] + [(20, "right"), (-20, "right"), (25, "bottom right")]
+    ("angle", "word"), [(n * 45, word) for n, word in enumerate(segments.DIRECTIONS)] + [(20, "right"), (-20,
+    "right"), (25, "bottom right")]
 )  # fmt: skip
 def test_directions_go_by_the_angle_between_centres(angle: float, word: str) -> None:
     x, y = (500 + 200 * f(math.radians(angle)) for f in (math.cos, math.sin))
@@ -254,7 +284,9 @@ def test_a_long_page_is_cut_to_a_run_of_lines_and_what_is_known_follows() -> Non
     starts = set()
     for seed in range(20):
         part = cut(known, Limits(page_tokens=100), Random(seed))
-        assert part.grid is None and sum(tokens(x.text) + 1 for x in part.lines) <= 100 and len(part.lines) > 15
+        assert (
+            part.grid is None and sum(tokens(x.text) + 1 for x in part.lines) <= 100 and len(part.lines) > 15
+        )
         assert all(part.lines[r.lines[0]].box == r.box for r in part.regions if r.lines)
         assert sum(bool(r.lines) for r in part.regions) == len(part.lines) and len(part.regions) == 101
         starts.add(part.lines[0].text)
@@ -264,14 +296,18 @@ def test_a_long_page_is_cut_to_a_run_of_lines_and_what_is_known_follows() -> Non
 
 def test_a_cells_words_share_its_box() -> None:
     (one,) = spread("ab cdef", Box(100, 10, 170, 20))
-    assert [(w.text, w.box.as_list()) for w in one.words] == [("ab", [100, 10, 120, 20]), ("cdef", [130, 10, 170, 20])]
+    assert [(w.text, w.box.as_list()) for w in one.words] == [
+        ("ab", [100, 10, 120, 20]),
+        ("cdef", [130, 10, 170, 20]),
+    ]
     rows = list(spread("one two three four", Box(0, 0, 100, 40), 2))
     assert [r.text for r in rows] == ["one two", "three four"] and rows[1].box.y0 == 20
     assert [r.text for r in spread("alone", Box(0, 0, 9, 9), 3)] == ["alone"]
 
 
 def test_structures_with_spans() -> None:
-    html = ["<thead>", "<tr>", "<td", ' rowspan="2"', ">", "</td>", "<td", ' colspan="2"', ">", "</td>", "</tr>",
+    html = ["<thead>", "<tr>", "<td", ' rowspan="2"', ">", "</td>", "<td", ' colspan="2"', ">", "</td>",
+        "</tr>",
             "<tr>", "<td>", "</td>", "<td>", "</td>", "</tr>", "</thead>"]  # fmt: skip
     assert [(s.row, s.column, s.rows, s.columns) for s in slots(html)] == [
         (0, 0, 2, 1), (0, 1, 1, 2), (1, 1, 1, 1), (1, 2, 1, 1)
@@ -291,7 +327,9 @@ def test_folders_that_are_not_there_or_broken_are_errors_that_say_so(tmp_path: P
     (tmp_path / "samples.json").write_text('{"images": [{"id": 1}]}')
     with pytest.raises(DocumentUnreadable, match="COCO"):
         PubLayNet(tmp_path)
-    (tmp_path / "t.jsonl").write_text('{"filename": "x.png", "html": {"structure": {"tokens": []}, "cells": []}}\n')
+    (tmp_path / "t.jsonl").write_text(
+        '{"filename": "x.png", "html": {"structure": {"tokens": []}, "cells": []}}\n'
+    )
     with pytest.raises(DocumentUnreadable, match="table 0"):
         PubTabNet(tmp_path).item(0, Random(0))
     (tmp_path / "wikitables.jsonl.gz").write_bytes(gzip.compress(b'{"rows": [["a"], ["b", "c"]]}\n')[:-9])
@@ -367,7 +405,10 @@ def test_a_drawn_field_is_named_only_where_its_key_stands_once() -> None:
 def test_any_function_of_the_page_may_write_the_descriptions() -> None:
     mixture = PretrainingMixture(seed=1, describe=lambda page: f"{len(page.words)} words, says the model")
     said = [
-        one for n in range(12) for one in mixture(n).questions if isinstance(one, Instruction) and one.task == "DDD"
+        one
+        for n in range(12)
+        for one in mixture(n).questions
+        if isinstance(one, Instruction) and one.task == "DDD"
     ]
     assert said and all(re.fullmatch(r"\d+ words, says the model", one.answer) for one in said)
     silent = PretrainingMixture(seed=1, describe=lambda _: " ")
@@ -377,7 +418,9 @@ def test_any_function_of_the_page_may_write_the_descriptions() -> None:
 
 def test_pages_that_say_too_little_end_in_an_error_not_in_a_loop() -> None:
     bare = Page(1, 100, 100, (line("one", 1, 1),))
-    mixture = PretrainingMixture(PretrainingSources(receipts=lambda _: bare), weights=Weights(drawn=1e-9, receipts=1))
+    mixture = PretrainingMixture(
+        PretrainingSources(receipts=lambda _: bare), weights=Weights(drawn=1e-9, receipts=1)
+    )
     with pytest.raises(TrainingError, match="receipts"):
         [mixture(n) for n in range(20)]
 
@@ -429,7 +472,9 @@ def test_wikitables_are_drawn_where_the_grid_says() -> None:
     for seed in range(12):
         known = source(Random(seed))
         grid = known.grid
-        assert grid is not None and len(grid.cells) == grid.rows * grid.columns and known.page.image is not None
+        assert (
+            grid is not None and len(grid.cells) == grid.rows * grid.columns and known.page.image is not None
+        )
         for cell in grid.cells:
             assert " ".join(known.lines[i].text for i in cell.lines) == cell.text
             for other in grid.cells:
@@ -466,7 +511,9 @@ def test_the_whole_mixture_keeps_levels_sources_and_limits() -> None:
     assert 3.4 < levels["segment"] / levels["document"] < 4.6, levels
     third = levels["segment"] / 3
     assert all(0.7 * third < tasks[task] < 1.3 * third for task in ("MVLM", "MPI", "GLI")), tasks
-    assert tasks["TU"] > 0.15 * levels["region"] and min(tasks["DDD"], tasks["TLR"]) > 0.25 * levels["document"]
+    assert (
+        tasks["TU"] > 0.15 * levels["region"] and min(tasks["DDD"], tasks["TLR"]) > 0.25 * levels["document"]
+    )
     assert set(names) == {"factory", "papers", "publaynet", "pubtabnet", "wikitables", "receipts"}
     assert 0.15 < names["papers"] / 150 < 0.35 and 0.04 < names["receipts"] / 150 < 0.18, names
 
@@ -476,5 +523,7 @@ def test_importing_needs_neither_torch_nor_langchain() -> None:
         "import sys, layoutllm_tool.training.pretraining;"
         "print([m for m in ('torch', 'pydantic', 'langchain_core', 'pypdfium2', 'PIL') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "[]"

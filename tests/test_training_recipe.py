@@ -37,15 +37,23 @@ def test_every_recipe_of_the_package_can_be_read_planned_and_written(name: str) 
 
 def test_the_papers_recipe_is_the_papers() -> None:
     pretraining, sft = load_recipe("paper-7b").stages
-    assert (pretraining.name, pretraining.learning_rate, pretraining.weight_decay) == ("pretraining", 1e-4, 1e-4)
+    assert (pretraining.name, pretraining.learning_rate, pretraining.weight_decay) == (
+        "pretraining",
+        1e-4,
+        1e-4,
+    )
     assert (sft.name, sft.learning_rate, sft.weight_decay, sft.lora_rank) == ("sft", 2e-5, 0.0, 0)
     assert pretraining.pages * pretraining.questions == 5_700_000 and sft.pages * sft.questions == 3 * 300_000
-    assert {stage.clip for stage in (pretraining, sft)} == {1.0} and {s.warm_up for s in (pretraining, sft)} == {0.03}
+    assert {stage.clip for stage in (pretraining, sft)} == {1.0} and {
+        s.warm_up for s in (pretraining, sft)
+    } == {0.03}
 
 
 def test_the_plan_of_the_papers_recipe_counts_its_parameters_and_memory() -> None:
     found = plan(load_recipe("paper-7b"))
-    assert found.encoder == pytest.approx(356e6, rel=0.02) and found.language_model == pytest.approx(6738e6, rel=0.01)
+    assert found.encoder == pytest.approx(356e6, rel=0.02) and found.language_model == pytest.approx(
+        6738e6, rel=0.01
+    )
     pretraining, sft = found.stages
     placeholders = 4 * 4096
     assert pretraining.learning == found.encoder + found.projectors + placeholders
@@ -70,7 +78,9 @@ def test_the_plan_counts_an_adapter_as_peft_makes_it() -> None:
 
 
 def test_settings_reach_the_recipe_its_stages_or_one_of_them() -> None:
-    recipe = load_recipe("smoke").with_settings({"seed": "7", "questions": "2", "sft.pages": "12", "start": "shipped"})
+    recipe = load_recipe("smoke").with_settings(
+        {"seed": "7", "questions": "2", "sft.pages": "12", "start": "shipped"}
+    )
     assert (recipe.seed, recipe.start) == (7, "shipped")
     assert [stage.questions for stage in recipe.stages] == [2, 2]
     assert [stage.pages for stage in recipe.stages][1] == 12 != recipe.stages[0].pages
@@ -92,7 +102,11 @@ def test_settings_that_contradict_the_recipe_are_refused(settings: dict[str, str
 
 
 def test_files_that_are_no_recipe_are_refused(tmp_path: Path) -> None:
-    for text, message in (("x =", "is no recipe"), ("seed = 1", "no stages"), ("[[stages]]\npage = 3", "unknown in a recipe: page")):  # fmt: skip
+    for text, message in (
+        ("x =", "is no recipe"),
+        ("seed = 1", "no stages"),
+        ("[[stages]]\npage = 3", "unknown in a recipe: page"),
+    ):
         (tmp_path / "r.toml").write_text(text)
         with pytest.raises(RecipeError, match=message):
             load_recipe(tmp_path / "r.toml")
@@ -100,10 +114,23 @@ def test_files_that_are_no_recipe_are_refused(tmp_path: Path) -> None:
         load_recipe("smok")
 
 
-# -- runs ---------------------------------------------------------------------------------------------------------------
+# -- runs ----------------------------------------------------------------------------------------------------
 
-SMALL = Stage(data="documents", pages=4, pages_per_step=2, questions=3, learning_rate=1e-3, lora_rank=4, checkpoint_steps=1, checkpoint_seconds=0)  # fmt: skip
-TWO = Recipe("two", (replace(SMALL, name="pretraining", data="pretraining", lora_rank=0), replace(SMALL, name="sft")), receipts=0)  # fmt: skip
+SMALL = Stage(
+    data="documents",
+    pages=4,
+    pages_per_step=2,
+    questions=3,
+    learning_rate=1e-3,
+    lora_rank=4,
+    checkpoint_steps=1,
+    checkpoint_seconds=0,
+)
+TWO = Recipe(
+    "two",
+    (replace(SMALL, name="pretraining", data="pretraining", lora_rank=0), replace(SMALL, name="sft")),
+    receipts=0,
+)
 
 
 @pytest.fixture
@@ -179,7 +206,8 @@ def test_a_recipe_says_how_often_a_source_is_drawn_from() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"sft.weights": "{htm = 1}"}, "Known: html, documents, mrc"), ({"pretraining.weights": "{html = 1}"}, "Known: drawn, papers")],
+    [({"sft.weights": "{htm = 1}"}, "Known: html, documents, mrc"), ({"pretraining.weights": "{html = 1}"},
+    "Known: drawn, papers")],
 )  # fmt: skip
 def test_sources_that_a_mixture_does_not_have_are_named(settings: dict[str, str], message: str) -> None:
     (stage,) = (stage for stage in load_recipe("paper-7b").with_settings(settings).stages if stage.weights)
@@ -196,11 +224,16 @@ def test_metrics_of_steps_trained_again_are_replaced(tmp_path: Path) -> None:
     file = tmp_path / "metrics.csv"
     metrics.append(file, [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}, {"step": 3, "loss": 9.0}])
     metrics.append(file, [{"step": 3, "loss": 1.0}, {"step": 4, "loss": 0.5}])
-    assert [(row["step"], row["loss"]) for row in metrics.read(file)] == [(1, 3.0), (2, 2.0), (3, 1.0), (4, 0.5)]
+    assert [(row["step"], row["loss"]) for row in metrics.read(file)] == [
+        (1, 3.0),
+        (2, 2.0),
+        (3, 1.0),
+        (4, 0.5),
+    ]
     assert metrics.smooth([1.0, float("nan"), 1.0]) == pytest.approx([1.0, 1.0, 1.0])
 
 
-# -- the command --------------------------------------------------------------------------------------------------------
+# -- the command ---------------------------------------------------------------------------------------------
 
 
 def test_the_command_plans(capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,7 +244,11 @@ def test_the_command_plans(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, message in ((["--recipe", "none"], "is no recipe"), (["--recipe", "smoke"], "Give --out"), (["--recipe", "smoke", "--set", "pages"], "KEY=VALUE")):  # fmt: skip
+    for arguments, message in (
+        (["--recipe", "none"], "is no recipe"),
+        (["--recipe", "smoke"], "Give --out"),
+        (["--recipe", "smoke", "--set", "pages"], "KEY=VALUE"),
+    ):
         assert main(["train", *arguments]) == 2
         assert message in capsys.readouterr().err
 
@@ -219,8 +256,21 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # three minutes of two free cores, of which others may have one
 def test_the_smoke_recipe_survives_being_killed(tmp_path: Path) -> None:
-    """The real command on the real base model, killed with -9 while it trains, ends with the weights of an unkilled run."""
-    command = [sys.executable, "-W", "ignore", "-m", "layoutllm_tool", "train", "--recipe", "smoke", "--set", "pages=8"]
+    """The real command on the real base model, killed with -9 while it trains, ends with the weights of an
+    unkilled run.
+    """
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "layoutllm_tool",
+        "train",
+        "--recipe",
+        "smoke",
+        "--set",
+        "pages=8",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, env=environment)
     running = subprocess.Popen([*command, "--out", str(tmp_path / "killed")], env=environment)
@@ -239,10 +289,31 @@ def test_the_smoke_recipe_survives_being_killed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
-    """Through accelerate and gloo: the mean of two processes' gradients is the gradient of their pages together."""
+    """Through accelerate and gloo: the mean of two processes' gradients is the gradient of their pages
+    together.
+    """
     script = Path(__file__).with_name("train_tiny.py")
     alone = [sys.executable, "-W", "ignore", str(script), str(tmp_path / "one")]
-    many = [sys.executable, "-W", "ignore", "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "29571", str(script), str(tmp_path / "two")]  # fmt: skip
+    many = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "29571",
+        str(script),
+        str(tmp_path / "two"),
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parents[1])}
     for command in (alone, many):
         subprocess.run(command, check=True, env=environment, timeout=240)

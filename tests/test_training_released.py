@@ -37,12 +37,16 @@ def cot(
     return f"Step 1 Question Analysis: {first}\nStep 2 Relevant Area Concentration: The relevant area is {area}.\nStep 3 Answer Formation: {third}\n{answer}"
 
 
-def item(value: str, question: str = "What is the grand total?", image: str = "RVL_CDIP/a-1.png", **more: Any) -> dict[str, Any]:  # fmt: skip
+def item(
+    value: str, question: str = "What is the grand total?", image: str = "RVL_CDIP/a-1.png", **more: Any
+) -> dict[str, Any]:
     said = [{"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": value}]
     return {"id": "1", "image": image, "conversations": said, **more}
 
 
-def data(folder: Path, items: Any, ocr: Any = LINES, *, lines: bool = False, picture: bool = True) -> Released:
+def data(
+    folder: Path, items: Any, ocr: Any = LINES, *, lines: bool = False, picture: bool = True
+) -> Released:
     """The layout known from public threads: ocr_results/<set>/<picture's file name>.json."""
     base = folder / "LayoutLLM_data" / "sft_data"
     for name in ("ocr_results", "images"):
@@ -69,7 +73,11 @@ def test_layoutcot_becomes_a_question_with_its_three_steps(tmp_path: Path, lines
     (qa,) = example.questions
     assert len(source) == 1 and example.source == "released/sft/a-1.png" and problem(qa, example.page) == ""
     assert isinstance(qa, QA) and qa.question == "What is the grand total?"
-    assert (qa.analysis.kind, qa.analysis.operation, qa.analysis.key) == ("key-value", "extraction", "grand total")
+    assert (qa.analysis.kind, qa.analysis.operation, qa.analysis.key) == (
+        "key-value",
+        "extraction",
+        "grand total",
+    )
     assert (qa.formation.relation, qa.formation.key) == ("right of", "Grand Total")
     assert (qa.answer, qa.lines, qa.words) == ("RM 19.00", (4, 5), ((5, 0), (5, 1)))
     assert example.page.image is not None and (example.page.width, example.page.height) == (800, 1000)
@@ -80,8 +88,10 @@ def test_layoutcot_becomes_a_question_with_its_three_steps(tmp_path: Path, lines
     "text",
     [
         cot().replace("Step 1 ", "").replace("Step 2 ", "").replace("Step 3 ", ""),
-        cot().replace("Question Analysis", "").replace("Relevant Area Concentration", "").replace("Answer Formation", ""),
-        cot().replace("Step 1 Question Analysis:", "**Question Analysis**\n").replace("Step 3 Answer Formation:", "## Answer Formation\n"),
+        cot().replace("Question Analysis", "").replace("Relevant Area Concentration",
+        "").replace("Answer Formation", ""),
+        cot().replace("Step 1 Question Analysis:",
+        "**Question Analysis**\n").replace("Step 3 Answer Formation:", "## Answer Formation\n"),
         cot(answer='Therefore, the final answer is "RM 19.00".'),
         cot(answer="**Answer:** RM 19.00"),
         cot(answer="Answer: RM 19.00."),
@@ -108,9 +118,21 @@ def test_a_key_that_is_not_beside_the_answer_is_not_believed() -> None:
 
 def test_a_formed_answer_keeps_the_whole_area() -> None:
     first = "This question needs reasoning over a table."
-    qa = asked(cot(first=first, area="[50, 95, 600, 840]", third='Counting "Grand Total" once.', answer="Answer: five"))
+    qa = asked(
+        cot(
+            first=first,
+            area="[50, 95, 600, 840]",
+            third='Counting "Grand Total" once.',
+            answer="Answer: five",
+        )
+    )
     assert (qa.analysis.operation, qa.analysis.kind, qa.words) == ("reasoning", "table", ())
-    assert (qa.lines, qa.answer, qa.formation.relation, qa.formation.key) == ((1, 2, 3, 4, 5), "five", "none", "Grand Total")  # fmt: skip
+    assert (qa.lines, qa.answer, qa.formation.relation, qa.formation.key) == (
+        (1, 2, 3, 4, 5),
+        "five",
+        "none",
+        "Grand Total",
+    )
 
 
 def test_not_in_the_document_is_no_answer() -> None:
@@ -145,7 +167,9 @@ def test_steps_out_of_order_are_no_steps() -> None:
     assert steps_of("Step 1:" * 500 + "\n" * 5000) is None
 
 
-@pytest.mark.parametrize("filler", ["\n", " ", "*", "(", "\nstep 1 ", "answer ", "[1,", '"', "9", "the ", ". "])
+@pytest.mark.parametrize(
+    "filler", ["\n", " ", "*", "(", "\nstep 1 ", "answer ", "[1,", '"', "9", "the ", ". "]
+)
 def test_long_runs_of_one_sign_are_read_in_no_time(filler: str) -> None:
     begun = time.process_time()
     text = (cot() + filler * 8000)[:8000]
@@ -176,10 +200,13 @@ def test_tasks_by_their_phrasing(question: str, task: str | None) -> None:
 def test_descriptions_become_instructions_and_hidden_words_are_not_guessed(tmp_path: Path) -> None:
     found = data(
         tmp_path,
-        [item("The page is an invoice.", "Describe the following document image in detail."), item("RM", "What is the <mask> text content?")],
+        [item("The page is an invoice.", "Describe the following document image in detail."), item("RM",
+        "What is the <mask> text content?")],
     )  # fmt: skip
     (example,) = found
-    assert example.questions == (Instruction("DDD", "Describe the following document image in detail.", "The page is an invoice."),)  # fmt: skip
+    assert example.questions == (
+        Instruction("DDD", "Describe the following document image in detail.", "The page is an invoice."),
+    )
     assert found.skipped == {"a task whose hidden words are not given": 1}
 
 
@@ -191,12 +218,17 @@ def test_items_about_one_picture_are_one_example(tmp_path: Path) -> None:
 
 def test_several_turns_are_several_questions(tmp_path: Path) -> None:
     one = item(cot())
-    one["conversations"] += [{"role": "user", "content": "And again?"}, {"role": "assistant", "content": cot()}, {"from": "human", "value": "left open"}, 7]  # fmt: skip
+    one["conversations"] += [
+        {"role": "user", "content": "And again?"},
+        {"role": "assistant", "content": cot()},
+        {"from": "human", "value": "left open"},
+        7,
+    ]
     (example,) = data(tmp_path, [one])
     assert [q.question for q in example.questions] == ["What is the grand total?", "And again?"]
 
 
-# -- strangers' files -------------------------------------------------------------------------------------------------
+# -- strangers' files ----------------------------------------------------------------------------------------
 
 SKIPPED: dict[str, tuple[Any, str]] = {
     "a text": ("x", "not an object"),
@@ -262,7 +294,12 @@ def test_a_file_that_is_no_json_is_an_error(tmp_path: Path, text: str) -> None:
 def test_items_are_read_over_the_borders_of_chunks(tmp_path: Path) -> None:
     items = [{"n": n, "x": "ä]},{" * (n * 700 % 9000)} for n in range(60)]
     path = tmp_path / "a.json"
-    for text in (json.dumps(items, indent=2), json.dumps(items, ensure_ascii=False), "\n".join(map(json.dumps, items)), "\ufeff" + json.dumps(items)):  # fmt: skip
+    for text in (
+        json.dumps(items, indent=2),
+        json.dumps(items, ensure_ascii=False),
+        "\n".join(map(json.dumps, items)),
+        "\ufeff" + json.dumps(items),
+    ):
         path.write_text(text, encoding="utf-8")
         assert list(read_items(path)) == items
 
@@ -280,10 +317,31 @@ def test_damaged_pages_are_skipped(tmp_path: Path) -> None:
     assert list(found) == [] and found.skipped == {"a damaged file": 1}
 
 
-# -- OCR results ------------------------------------------------------------------------------------------------------
+# -- OCR results ---------------------------------------------------------------------------------------------
 
-POINTS = [{"text": e["text"], "points": [[e["box"][0], e["box"][1]], [e["box"][2], e["box"][1]], [e["box"][2], e["box"][3]], [e["box"][0], e["box"][3]]]} for e in LINES]  # fmt: skip
-WORDS = [{"text": e["text"], "box": e["box"], "words": [{"text": t, "box": [e["box"][0] + 40 * n, e["box"][1], e["box"][0] + 40 * n + 35, e["box"][3]]} for n, t in enumerate(e["text"].split())]} for e in LINES]  # fmt: skip
+POINTS = [
+    {
+        "text": e["text"],
+        "points": [
+            [e["box"][0], e["box"][1]],
+            [e["box"][2], e["box"][1]],
+            [e["box"][2], e["box"][3]],
+            [e["box"][0], e["box"][3]],
+        ],
+    }
+    for e in LINES
+]
+WORDS = [
+    {
+        "text": e["text"],
+        "box": e["box"],
+        "words": [
+            {"text": t, "box": [e["box"][0] + 40 * n, e["box"][1], e["box"][0] + 40 * n + 35, e["box"][3]]}
+            for n, t in enumerate(e["text"].split())
+        ],
+    }
+    for e in LINES
+]
 FORMS: dict[str, Any] = {
     "points": POINTS,
     "eight numbers": [{"text": e["text"], "poly": [v for p in e["points"] for v in p]} for e in POINTS],
@@ -304,7 +362,10 @@ def test_usual_forms_of_ocr_results(name: str) -> None:
 
 
 def test_words_with_boxes_are_grouped_to_lines() -> None:
-    words = [{"text": t, "box": [100 + 60 * n, 50, 150 + 60 * n, 70]} for n, t in enumerate(["the", "total", "is", "here"])]  # fmt: skip
+    words = [
+        {"text": t, "box": [100 + 60 * n, 50, 150 + 60 * n, 70]}
+        for n, t in enumerate(["the", "total", "is", "here"])
+    ]
     found = page_of(words, None, "thousandths")
     assert not isinstance(found, str) and [line.text for line in found.lines or ()] == ["the total is here"]
 

@@ -48,7 +48,10 @@ def names(found: ReleasedPages, count: int) -> list[str]:
 
 def test_a_stage_gets_its_own_kind_of_question(tmp_path: Path) -> None:
     source = pages(tmp_path)
-    questions = {kind: [q for i in range(5) for q in ReleasedPages.read([source], kind)(i).questions] for kind in ("layoutcot", "pretraining")}  # fmt: skip
+    questions = {
+        kind: [q for i in range(5) for q in ReleasedPages.read([source], kind)(i).questions]
+        for kind in ("layoutcot", "pretraining")
+    }
     assert len(questions["layoutcot"]) == 5 and all(isinstance(q, QA) for q in questions["layoutcot"])
     assert len(questions["pretraining"]) == 5
     assert all(isinstance(q, Instruction) and q.task == "DDD" for q in questions["pretraining"])
@@ -83,7 +86,9 @@ def test_where_no_page_can_be_used_it_says_why(tmp_path: Path) -> None:
 
 
 def test_files_without_the_wanted_kind_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"sft\.json: nothing for the data 'pretraining'.*instructions for pre-training"):  # fmt: skip
+    with pytest.raises(
+        RecipeError, match=r"sft\.json: nothing for the data 'pretraining'.*instructions for pre-training"
+    ):
         ReleasedPages.read([data(tmp_path, [item(cot())])], "pretraining")
 
 
@@ -102,20 +107,34 @@ def test_the_index_is_made_once_and_anew_where_it_or_the_file_changed(tmp_path: 
 
 def test_stages_take_their_pages_from_it(tmp_path: Path) -> None:
     recipe, sources = load_recipe("paper-7b"), Sources(released=(pages(tmp_path),))
-    for stage in (Stage("pretraining", "pretraining"), Stage("sft", "layoutcot"), Stage("joint", "documents")):
+    for stage in (
+        Stage("pretraining", "pretraining"),
+        Stage("sft", "layoutcot"),
+        Stage("joint", "documents"),
+    ):
         examples = stage_examples(recipe, stage, sources)
         assert isinstance(examples, ReleasedPages) and fingerprint(examples) == examples.digest
         assert examples.wanted == ("pretraining" if stage.data == "pretraining" else "layoutcot")
 
 
-def test_the_command_trains_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+def test_the_command_trains_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = pages(tmp_path)
     monkeypatch.setattr(run, "begin", lambda _: tiny.smol())
     monkeypatch.setattr(run, "export", lambda outcome, _: seen.append(outcome))
     seen: list[run.Outcome] = []
     settings = ["pages=4", "pages_per_step=2", "batch=1", "workers=0", "questions=2"]
     flags = [flag for setting in settings for flag in ("--set", setting)]
-    told = ["train", "--recipe", "smoke", "--out", str(tmp_path / "run"), "--released", str(source.instructions)]
+    told = [
+        "train",
+        "--recipe",
+        "smoke",
+        "--out",
+        str(tmp_path / "run"),
+        "--released",
+        str(source.instructions),
+    ]
     assert main([*told, "--released-folder", str(tmp_path), *flags]) == 0, capsys.readouterr().err
     expected = {kind: ReleasedPages.read([source], kind).digest for kind in ("pretraining", "layoutcot")}
     assert seen[0].finished and seen[0].facts["stage_1_data_sha256"] == expected["pretraining"]

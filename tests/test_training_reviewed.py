@@ -1,4 +1,6 @@
-"""ReviewRecord answers as training examples: from a real batch, through a person's words, into the trainer."""
+"""ReviewRecord answers as training examples: from a real batch, through a person's words, into the
+trainer.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from layoutllm_graphs.batch.review import review_field
+from layoutllm_graphs.batch.runner import Batch, here, reader_identity
+from layoutllm_graphs.batch.worker import Settings
+from layoutllm_graphs.review import ReviewDecision
 
-from graphs.batch.review import review_field
-from graphs.batch.runner import Batch, here, reader_identity
-from graphs.batch.worker import Settings
-from graphs.review import ReviewDecision
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
@@ -50,7 +52,9 @@ def taught(words: Sequence[Decision], text: str = PAGE) -> dict[str, QA]:
 
 def test_a_value_without_a_place_is_found_beside_the_key_that_sounds_like_the_field() -> None:
     page = document_from_text(PAGE, name="a.pdf").pages[0]
-    found = taught([said("gross amount", "$850.00"), said("net amount", "850.00"), said("order number", "4711")])
+    found = taught(
+        [said("gross amount", "$850.00"), said("net amount", "850.00"), said("order number", "4711")]
+    )
     lines = [line.text for line in page.lines or ()]
     for name, word in (("gross amount", "Gross:"), ("net amount", "Net:"), ("order number", "Order")):
         qa = found[ASK.format(name)]
@@ -61,7 +65,9 @@ def test_a_value_without_a_place_is_found_beside_the_key_that_sounds_like_the_fi
 
 def test_what_stands_nowhere_is_left_out_and_counted_and_absence_is_taught() -> None:
     document = document_from_text(PAGE, name="a.pdf")
-    found = examples_of(document, [said("total", "1234.56"), said("iban", None), said("order number", "4711")])
+    found = examples_of(
+        document, [said("total", "1234.56"), said("iban", None), said("order number", "4711")]
+    )
     assert found.left_out == {"its value stands on no page": 1}
     (example,) = found.examples
     assert of_people(example.qas) == {"What is the iban?": None, "What is the order number?": "4711"}
@@ -70,7 +76,9 @@ def test_what_stands_nowhere_is_left_out_and_counted_and_absence_is_taught() -> 
 def of_people(qas: Sequence[QA]) -> dict[str, str | None]:
     """Without the fields that the page lacks, which every page has one of at least."""
     names = {name for group in ABSENT for name in group}
-    added = [qa for qa in qas if qa.answer is None and normal(qa.analysis.key) in {normal(name) for name in names}]
+    added = [
+        qa for qa in qas if qa.answer is None and normal(qa.analysis.key) in {normal(name) for name in names}
+    ]
     assert added and all(lacks(document_from_text(PAGE).pages[0], [qa.analysis.key]) for qa in added)
     said_so = {"What is the iban?"}  # by a person
     return {qa.question: qa.answer for qa in qas if qa not in added or qa.question in said_so}
@@ -92,10 +100,19 @@ def test_the_chains_own_place_and_analysis_come_first() -> None:
     word = (at, len(lines[at].words) - 1)
     box = lines[at].words[-1].box
     analysis = QuestionAnalysis("table", "extraction", "Net")
-    cot = LayoutCoT(ASK.format("amount"), analysis, (Area(1, lines[at].box, (at,)),), AnswerFormation("inside", "Net"), "850.00", 0.3, (Evidence(1, box, "850.00", (word,)),))  # fmt: skip
+    cot = LayoutCoT(
+        ASK.format("amount"),
+        analysis,
+        (Area(1, lines[at].box, (at,)),),
+        AnswerFormation("inside", "Net"),
+        "850.00",
+        0.3,
+        (Evidence(1, box, "850.00", (word,)),),
+    )
     qa = taught([said("amount", "850.00", cot)])[ASK.format("amount")]
     assert qa.words == (word,) and qa.analysis == analysis
-    # The answer was written by hand over a chain that had pointed elsewhere: the value is looked for, its area preferred.
+    # The answer was written by hand over a chain that had pointed elsewhere: the value is looked for, its
+    # area preferred.
     other = taught([said("amount", "4711", cot)])[ASK.format("amount")]
     assert other.answer == "4711" and other.words != (word,)
 
@@ -110,10 +127,12 @@ def test_a_formed_answer_keeps_the_area_it_follows_from() -> None:
 
 def test_of_several_pages_each_teaches_what_it_says() -> None:
     pages = [
-        document_from_text(text, name="a.pdf").pages[0] for text in (PAGE, "Order no: 4711\nGross: 99.00", "Terms")
+        document_from_text(text, name="a.pdf").pages[0]
+        for text in (PAGE, "Order no: 4711\nGross: 99.00", "Terms")
     ]
     document = replace(
-        document_from_text(PAGE, name="a.pdf"), pages=tuple(replace(p, number=n) for n, p in enumerate(pages, 1))
+        document_from_text(PAGE, name="a.pdf"),
+        pages=tuple(replace(p, number=n) for n, p in enumerate(pages, 1)),
     )
     found = examples_of(document, [said("order number", "4711"), said("gross", "99.00")])
     by_page = {example.source: of_people(example.qas) for example in found.examples}
@@ -123,18 +142,22 @@ def test_of_several_pages_each_teaches_what_it_says() -> None:
     assert by_page["a.pdf/1"].get("What is the gross?", None) is None
 
 
-# -- from a batch -------------------------------------------------------------------------------------------------------
+# -- from a batch --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def batch(tmp_path: Path) -> Path:
-    """Four invoices read by a FakeReader; the vendor of 001 mended by hand, its total accepted, 002's first mended, then absent."""
+    """Four invoices read by a FakeReader; the vendor of 001 mended by hand, its total accepted, 002's first
+    mended, then absent.
+    """
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for number in range(4):
         (source / f"{number:03}.pdf").write_bytes(invoice(number))
     reader = FakeReader()
-    settings = Settings.of(["vendor", "total"], model=reader_identity(reader), max_attempts=1, second_opinion=False)
+    settings = Settings.of(
+        ["vendor", "total"], model=reader_identity(reader), max_attempts=1, second_opinion=False
+    )
     with Batch(batch_inputs(str(source)), out, settings) as made:
         made.run(here(reader, settings))
     say(out, "001.pdf", "vendor", {"answer": "Zeta"})
@@ -147,15 +170,22 @@ def batch(tmp_path: Path) -> Path:
 def say(out: Path, document: str, name: str, reply: dict[str, Any]) -> None:
     with Store.open(out) as store:
         key = next(one.key for one in store.inputs() if one.name.endswith(document))
-        review_field(store, key, name, ReviewDecision.model_validate(reply), reader=FakeReader(), opened=open_document)
+        review_field(
+            store, key, name, ReviewDecision.model_validate(reply), reader=FakeReader(), opened=open_document
+        )
 
 
 def test_the_last_word_on_each_field_counts(batch: Path) -> None:
     found = ReviewedPages.read([batch])
     assert found.left_out == {} and len(found) == 2
     answers = {(e.source, qa.analysis.key): qa.answer for e in found.examples for qa in e.qas}
-    assert {(source, answer) for (source, _), answer in answers.items() if answer} == {("001.pdf/1", "Zeta"), ("001.pdf/1", "1.50")}  # fmt: skip
-    vendor = next(qa for e in found.examples for qa in e.qas if e.source == "002.pdf/1" and "company" in qa.question)
+    assert {(source, answer) for (source, _), answer in answers.items() if answer} == {
+        ("001.pdf/1", "Zeta"),
+        ("001.pdf/1", "1.50"),
+    }
+    vendor = next(
+        qa for e in found.examples for qa in e.qas if e.source == "002.pdf/1" and "company" in qa.question
+    )
     assert vendor.answer is None
 
 
@@ -205,7 +235,7 @@ def test_a_correction_that_did_not_satisfy_teaches_nothing(batch: Path) -> None:
     assert len(ReviewedPages.read([batch])) == 2
 
 
-# -- among other pages --------------------------------------------------------------------------------------------------
+# -- among other pages ---------------------------------------------------------------------------------------
 
 
 def test_passes_are_whole_and_other_pages_strewn_evenly() -> None:
@@ -218,7 +248,10 @@ def test_passes_are_whole_and_other_pages_strewn_evenly() -> None:
     assert [s for s in seen if s.startswith("other")] == [f"other/{n}" for n in range(pages - 14)]
     assert 0.25 <= (pages - 14) / pages <= 0.35
     stage = Stage(data="reviewed", passes=2, pages_per_step=4)
-    assert sized(stage, mixed).pages == -(-pages // 4) * 4 and sized(replace(stage, passes=0), mixed).pages == 1000
+    assert (
+        sized(stage, mixed).pages == -(-pages // 4) * 4
+        and sized(replace(stage, passes=0), mixed).pages == 1000
+    )
     first, second = seen[:10], [mixed(i).source for i in range(10, 20)]
     assert [s for s in first if "own" in s] != [s for s in second if "own" in s]  # each pass in its own order
 
@@ -236,12 +269,24 @@ def test_the_recipe_adapt_trains_on_the_reviews_and_nothing_else(
     batch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "begin", lambda _: tiny.smol())
-    recipe = load_recipe("adapt").with_settings({"start": "base", "rehearsal": "0", "workers": "0", "pages_per_step": "2", "passes": "3", "lora_rank": "4", "learning_rate": "0.01"})  # fmt: skip
+    recipe = load_recipe("adapt").with_settings(
+        {
+            "start": "base",
+            "rehearsal": "0",
+            "workers": "0",
+            "pages_per_step": "2",
+            "passes": "3",
+            "lora_rank": "4",
+            "learning_rate": "0.01",
+        }
+    )
     outcome = run.run(recipe, Sources(reviewed=(batch,)), tmp_path / "run")
     assert outcome.finished and outcome.facts["stage_1"] == "sft, 3 of 3 steps of 2 pages"
     expected = fingerprint(Rehearsed(ReviewedPages.read([batch]), lambda _: pytest.fail("no rehearsal"), 0.0))
     assert outcome.facts["stage_1_data_sha256"] == expected
-    changed = {name for name, value in outcome.model.named_parameters() if "lora_B" in name and torch.any(value)}
+    changed = {
+        name for name, value in outcome.model.named_parameters() if "lora_B" in name and torch.any(value)
+    }
     assert changed
 
 

@@ -16,9 +16,18 @@ from layoutllm_tool.testing import FakeReader
 from tests.review_page import EVIL, KEY, LINES, doubtful_batch, served
 
 CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 WRONG = EVIL + " 99"
-pytestmark = [pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium"), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium"),
+    pytest.mark.timeout(120),
+]
 
 _CONTRASTS = """
 () => {
@@ -104,7 +113,10 @@ def test_in_a_browser_another_box_gives_the_right_answer(page: Any, address: str
     page.keyboard.press("b")
     sheet = page.locator("#marks").bounding_box()
     assert sheet
-    at = [(sheet["x"] + x * sheet["width"], sheet["y"] + y * sheet["height"]) for x, y in ((0.08, 0.29), (0.6, 0.35))]
+    at = [
+        (sheet["x"] + x * sheet["width"], sheet["y"] + y * sheet["height"])
+        for x, y in ((0.08, 0.29), (0.6, 0.35))
+    ]
     page.mouse.move(*at[0])
     page.mouse.down()
     page.mouse.move(*at[1], steps=4)
@@ -142,14 +154,19 @@ def test_the_next_key_never_hits_the_field_just_reviewed(
     page.keyboard.press("x")  # nothing is open: nothing happens
     page.wait_for_timeout(300)
     with Store.open(batch[0]) as store:
-        assert [(one.name, one.after["answer"]) for one in store.reviews()] == [("total", "77.00"), ("date", None)]
+        assert [(one.name, one.after["answer"]) for one in store.reviews()] == [
+            ("total", "77.00"),
+            ("date", None),
+        ]
 
 
 def test_a_long_list_comes_in_parts(page: Any, address: str, batch: tuple[Path, FakeReader]) -> None:
     with Store.open(batch[0]) as store:
         whole, done = store.fields(KEY), store.document(KEY)
         assert done is not None
-        many = [replace(whole[1], name=f"date {n:03}", position=n + 2, pending_review=False) for n in range(230)]
+        many = [
+            replace(whole[1], name=f"date {n:03}", position=n + 2, pending_review=False) for n in range(230)
+        ]
         store.put(done, [*whole, *many])
     page.goto(address)
     page.keyboard.press("2")
@@ -167,7 +184,9 @@ def test_the_exported_file_shows_the_same_without_a_server(
 ) -> None:
     parser, file = argparse.ArgumentParser(), tmp_path / "run.html"
     view.add_to(parser.add_subparsers())
-    options = parser.parse_args(["view", str(batch[0]), "--export", str(file), "--root", str(batch[0].parent)])
+    options = parser.parse_args(
+        ["view", str(batch[0]), "--export", str(file), "--root", str(batch[0].parent)]
+    )
     assert options.run(options, None) == 0
     page.goto(file.as_uri())
     expect(page.locator("#fields li")).to_have_count(2)
@@ -179,7 +198,9 @@ def test_the_exported_file_shows_the_same_without_a_server(
     expect(page.locator("#status")).to_contain_text("copy to read")
 
 
-def test_lines_are_picked_as_the_area_by_keyboard(page: Any, address: str, batch: tuple[Path, FakeReader]) -> None:
+def test_lines_are_picked_as_the_area_by_keyboard(
+    page: Any, address: str, batch: tuple[Path, FakeReader]
+) -> None:
     opened(page, address)
     picked, status = page.locator(".picked"), page.locator("#status")
     page.keyboard.press("ArrowDown")  # not before b
@@ -239,7 +260,9 @@ def test_an_answer_is_edited_by_keyboard(page: Any, address: str, batch: tuple[P
 
 
 @pytest.mark.parametrize(("scheme", "back"), [("light", "rgb(244, 245, 247)"), ("dark", "rgb(18, 21, 27)")])
-def test_every_text_is_legible_in_both_schemes(page: Any, address: str, tmp_path: Path, scheme: str, back: str) -> None:
+def test_every_text_is_legible_in_both_schemes(
+    page: Any, address: str, tmp_path: Path, scheme: str, back: str
+) -> None:
     """WCAG AA: a contrast of 4.5."""
     page.emulate_media(color_scheme=scheme)
     opened(page, address)
@@ -250,7 +273,10 @@ def test_every_text_is_legible_in_both_schemes(page: Any, address: str, tmp_path
     page.keyboard.press("e")
     expect(page.locator("#status")).to_contain_text("Drag a box")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == back
-    assert page.evaluate("getComputedStyle(document.getElementById('picture')).backgroundColor") == "rgb(255, 255, 255)"
+    assert (
+        page.evaluate("getComputedStyle(document.getElementById('picture')).backgroundColor")
+        == "rgb(255, 255, 255)"
+    )
     contrasts = page.evaluate(_CONTRASTS)
     assert len(contrasts) > 20 and any("#status" in text for text in contrasts)
     assert {text: round(ratio, 2) for text, ratio in contrasts.items() if ratio < 4.5} == {}

@@ -1,4 +1,6 @@
-"""The review page's API with whatever a page or a program may send: an answer or an error in JSON, and the batch stays whole."""
+"""The review page's API with whatever a page or a program may send: an answer or an error in JSON, and the
+batch stays whole.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=20)
 LARGE = st.sampled_from([2**31, 2**63 - 1, 2**63, 2**64, 10**23, 10**400, -(2**63) - 1])
 NUMBER = st.one_of(st.integers(), LARGE, st.floats(), st.sampled_from([1e308, -0.0]))
 VALUE = st.one_of(st.none(), st.booleans(), NUMBER, ANY_TEXT, st.lists(NUMBER, max_size=4))
-BOX = st.one_of(st.lists(NUMBER, min_size=4, max_size=4), st.lists(st.floats(0, 1000), min_size=4, max_size=4), VALUE)
+BOX = st.one_of(
+    st.lists(NUMBER, min_size=4, max_size=4), st.lists(st.floats(0, 1000), min_size=4, max_size=4), VALUE
+)
 
 
 def mostly(usual: Any) -> st.SearchStrategy[Any]:
@@ -34,15 +38,20 @@ def mostly(usual: Any) -> st.SearchStrategy[Any]:
 CORRECTION = st.fixed_dictionaries(
     {"step": mostly(st.sampled_from(STEPS))},
     optional={
-        "text": mostly(ANY_TEXT), "kind": mostly(st.sampled_from(KINDS)), "page": mostly(st.one_of(st.just(1), LARGE)),
-        "boxes": mostly(st.lists(BOX, max_size=3)), "avoid": mostly(st.lists(BOX, max_size=3)), "spatial": mostly(ANY_TEXT),
-        "expected_type": mostly(st.sampled_from(EXPECTED_TYPES)), "wrong": mostly(st.lists(ANY_TEXT, max_size=3)),
+        "text": mostly(ANY_TEXT), "kind": mostly(st.sampled_from(KINDS)), "page": mostly(st.one_of(st.just(1),
+        LARGE)),
+        "boxes": mostly(st.lists(BOX, max_size=3)), "avoid": mostly(st.lists(BOX, max_size=3)),
+        "spatial": mostly(ANY_TEXT),
+        "expected_type": mostly(st.sampled_from(EXPECTED_TYPES)), "wrong": mostly(st.lists(ANY_TEXT,
+        max_size=3)),
     },
 )  # fmt: skip
 REVIEW = st.one_of(
     st.fixed_dictionaries({"correction": CORRECTION}),
     st.fixed_dictionaries({"answer": mostly(ANY_TEXT)}),
-    st.fixed_dictionaries({}, optional={"accept": VALUE, "absent": VALUE, "answer": VALUE, "correction": CORRECTION}),
+    st.fixed_dictionaries(
+        {}, optional={"accept": VALUE, "absent": VALUE, "answer": VALUE, "correction": CORRECTION}
+    ),
     st.dictionaries(ANY_TEXT, VALUE, max_size=3),
     VALUE,
 )
@@ -51,8 +60,12 @@ IN_PATH = st.one_of(
     ANY_TEXT, NUMBER.map(str), st.sampled_from([KEY, "total", "date", "1", "%00", "..", "%2e%2e", "a" * 5000])
 )
 PATHS = st.one_of(
-    st.builds(lambda key, name: f"/api/documents/{key}/fields/{name}", st.one_of(st.just(KEY), IN_PATH), IN_PATH),
-    st.builds(lambda key, number: f"/api/documents/{key}/pages/{number}", st.one_of(st.just(KEY), IN_PATH), IN_PATH),
+    st.builds(
+        lambda key, name: f"/api/documents/{key}/fields/{name}", st.one_of(st.just(KEY), IN_PATH), IN_PATH
+    ),
+    st.builds(
+        lambda key, number: f"/api/documents/{key}/pages/{number}", st.one_of(st.just(KEY), IN_PATH), IN_PATH
+    ),
     st.builds(lambda key, number: f"/api/documents/{key}/pages/{number}.webp", st.just(KEY), IN_PATH),
     st.builds(lambda name: f"/static/{name}", IN_PATH),
     st.builds(lambda name: f"/{name}", IN_PATH),
@@ -60,8 +73,10 @@ PATHS = st.one_of(
 WHOLE = st.one_of(st.integers(0, 5).map(str), LARGE.map(str), NUMBER.map(str))
 SHARE = st.one_of(st.floats(0, 1).map(str), NUMBER.map(str), st.sampled_from(["nan", "inf", "-inf", "1e999"]))
 WISHES = {
-    "verdict": st.one_of(st.just("satisfied"), ANY_TEXT), "waiting": st.one_of(st.sampled_from(["true", "0"]), ANY_TEXT),
-    "least": SHARE, "most": SHARE, "text": ANY_TEXT, "offset": WHOLE, "limit": WHOLE, "status": ANY_TEXT, "other": ANY_TEXT,
+    "verdict": st.one_of(st.just("satisfied"), ANY_TEXT), "waiting": st.one_of(st.sampled_from(["true", "0"]),
+    ANY_TEXT),
+    "least": SHARE, "most": SHARE, "text": ANY_TEXT, "offset": WHOLE, "limit": WHOLE, "status": ANY_TEXT,
+    "other": ANY_TEXT,
 }  # fmt: skip
 QUERY = st.fixed_dictionaries({}, optional=WISHES)
 
@@ -101,7 +116,9 @@ MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 @MANY
 @given(
-    body=BODY, kind=st.sampled_from(["application/json"] * 9 + ["text/plain"]), name=st.sampled_from(["total", "date"])
+    body=BODY,
+    kind=st.sampled_from(["application/json"] * 9 + ["text/plain"]),
+    name=st.sampled_from(["total", "date"]),
 )
 def test_any_review(page: Page, body: bytes, kind: str, name: str) -> None:
     path = f"/api/documents/{KEY}/fields/{name}"
@@ -142,7 +159,12 @@ def test_any_search(page: Page, query: dict[str, str], where: str) -> None:
     ],
 )  # fmt: skip
 def test_what_no_review_can_hold(page: Page, body: bytes) -> None:
-    reply = page.send("POST", f"/api/documents/{KEY}/fields/total", content=body, headers={"content-type": "application/json"})  # fmt: skip
+    reply = page.send(
+        "POST",
+        f"/api/documents/{KEY}/fields/total",
+        content=body,
+        headers={"content-type": "application/json"},
+    )
     assert reply.status_code == 422 and reply.json()["message"]
 
 

@@ -59,7 +59,10 @@ async def test_what_is_queued_stands_in_the_list_until_it_is_reviewed(
         assert await names() == ["total"] and store.queue([KEY]) == 2
     assert await names() == ["total", "date"]
     reply = await client.post(f"/api/documents/{KEY}/fields/total", json={"answer": "12.50"})
-    assert {field["name"]: field["waiting"] for field in reply.json()["fields"]} == {"total": False, "date": True}
+    assert {field["name"]: field["waiting"] for field in reply.json()["fields"]} == {
+        "total": False,
+        "date": True,
+    }
     assert await names() == ["date"]
     await client.post(f"/api/documents/{KEY}/fields/date", json={"accept": True})
     assert await names() == []
@@ -75,13 +78,16 @@ async def test_what_is_refused(client: httpx.AsyncClient) -> None:
             await client.post(path, json={"accept": True}, headers={"origin": "http://["}),
         ],
         413: [await client.post(path, json={"answer": "x" * 70_000})],
-        422: [await client.post(path, json={"accept": True, "absent": True}), await client.post(path, json={}),
+        422: [await client.post(path, json={"accept": True, "absent": True}), await client.post(path,
+        json={}),
             await client.get("/api/fields", params={"offset": -1}), await client.post(path, content=b"{"),
             await client.post(path, json=[]),
         ],
         400: [
-            await client.get(f"/api/documents/{KEY}/pages/9"), await client.get("/api/documents/none/pages/1"),
-            await client.post(path, json={"correction": {"step": "area", "page": 1, "boxes": [[9, 9, 1, 1]]}}),
+            await client.get(f"/api/documents/{KEY}/pages/9"),
+            await client.get("/api/documents/none/pages/1"),
+            await client.post(path, json={"correction": {"step": "area", "page": 1, "boxes": [[9, 9, 1,
+            1]]}}),
         ],
         404: [await client.get("/api/documents/none/fields/total"), await client.get("/static/view.py")],
     }  # fmt: skip
@@ -90,7 +96,9 @@ async def test_what_is_refused(client: httpx.AsyncClient) -> None:
     ]
     assert all(reply.json()["message"] for replies in answers.values() for reply in replies)
     assert all(
-        "default-src 'none'" in reply.headers["content-security-policy"] for rs in answers.values() for reply in rs
+        "default-src 'none'" in reply.headers["content-security-policy"]
+        for rs in answers.values()
+        for reply in rs
     )
     assert (await client.get("/api/fields", params={"waiting": True})).json()["total"] == 1
 
@@ -105,7 +113,9 @@ async def test_fields_are_found(client: httpx.AsyncClient) -> None:
     assert await names(waiting=False) == ["date"] and await names(verdict="satisfied") == ["date"]
     assert await names(text="2 MAY") == ["date"] and await names(text=EVIL[:8].upper()) == ["total", "date"]
     assert (
-        await names(text="nowhere") == [] and await names(least=0.5) == ["date"] and await names(most=0.3) == ["total"]
+        await names(text="nowhere") == []
+        and await names(least=0.5) == ["date"]
+        and await names(most=0.3) == ["total"]
     )
     assert await names(limit=1) == ["total"] and await names(limit=1, offset=1) == ["date"]
 

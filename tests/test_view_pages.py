@@ -1,4 +1,6 @@
-"""Pages as the review page and its export show them: the way up that they were read, and no more of them than were asked about."""
+"""Pages as the review page and its export show them: the way up that they were read, and no more of them
+than were asked about.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layoutllm_graphs.batch.review import review_field
+from layoutllm_graphs.batch.runner import Batch, here
+from layoutllm_graphs.batch.worker import Settings, WorkResult
+from layoutllm_graphs.review import ReviewDecision
 from PIL import Image, ImageDraw
 
-from graphs.batch.review import review_field
-from graphs.batch.runner import Batch, here
-from graphs.batch.worker import Settings, WorkResult
-from graphs.review import ReviewDecision
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.commands import view
@@ -46,7 +48,9 @@ class Turning(FakeReader):
 
     def load(self, source: Any, *, words: Any = None) -> Document:
         document = load_document(source, access=Access.anywhere())
-        return replace(document, pages=tuple(recognise_page(page, engine=self.ocr) for page in document.pages))
+        return replace(
+            document, pages=tuple(recognise_page(page, engine=self.ocr) for page in document.pages)
+        )
 
 
 @pytest.fixture
@@ -77,7 +81,10 @@ def keys(store: Store) -> dict[str, str]:
 def test_a_batch_knows_which_pages_it_turned(out: Path) -> None:
     with Store.open(out) as store:
         known = {name: store.document(key) for name, key in keys(store).items()}
-        assert {name: done.rotated_pages for name, done in known.items() if done} == {"level": [], "side": [1]}
+        assert {name: done.rotated_pages for name, done in known.items() if done} == {
+            "level": [],
+            "side": [1],
+        }
         for done in known.values():
             assert done and done.status == "done"
             assert WorkResult.from_json(json.loads(json.dumps(asdict(WorkResult(done))))).document == done
@@ -104,7 +111,10 @@ def test_an_export_shows_pages_that_were_turned_upright(
     view.add_to(parser.add_subparsers())
     options = parser.parse_args(["view", str(out), "--export", str(file), "--root", str(tmp_path)])
     assert options.run(options, Turning(ocr=FakeOCR(words))) == 0 and not capsys.readouterr().err
-    pictures = [base64.b64decode(found) for found in re.findall(r"data:image/webp;base64,([\w+/=]+)", file.read_text())]
+    pictures = [
+        base64.b64decode(found)
+        for found in re.findall(r"data:image/webp;base64,([\w+/=]+)", file.read_text())
+    ]
     assert [size(picture) for picture in pictures] == [SIZE, SIZE]
     (missing,) = export(out, file)  # nobody can turn it: rather no picture than boxes that lie elsewhere
     assert missing.startswith("page 1 of ") and "side.png" in missing
@@ -126,15 +136,23 @@ def test_a_store_that_does_not_know_has_its_pages_read(out: Path, tmp_path: Path
 def test_one_page_of_a_long_document_is_shown_and_reviewed(tmp_path: Path) -> None:
     """More pages than may be taken at once: the batch looked at one of them."""
     page = text("Total:", 72, 650) + text("3.50", 200, 650)
-    (tmp_path / "long.pdf").write_bytes(make_pdf(*[text("page", 72, 700)] * 2, page, *[text("page", 72, 700)] * 57))
+    (tmp_path / "long.pdf").write_bytes(
+        make_pdf(*[text("page", 72, 700)] * 2, page, *[text("page", 72, 700)] * 57)
+    )
     carry_out(tmp_path / "long.pdf", tmp_path / "out", page=3)
     with Store.open(tmp_path / "out") as store:
         (key,) = keys(store).values()
         pages = Pages(store, FakeReader)
-        assert size(pages.picture(key, 3)) > (100, 100) and "Total:" in pages.lines(key, 3)["lines"][0]["text"]
+        assert (
+            size(pages.picture(key, 3)) > (100, 100) and "Total:" in pages.lines(key, 3)["lines"][0]["text"]
+        )
         assert size(pages.picture(key, 60)) > (100, 100)
         assert [page.number for page in pages.document(key).pages] == [3]
-        word = ReviewDecision.model_validate({"correction": {"step": "area", "page": 3, "boxes": [[0, 0, 1000, 1000]]}})
-        (field,) = review_field(store, key, "total", word, reader=FakeReader(), opened=lambda _: pages.document(key))
+        word = ReviewDecision.model_validate(
+            {"correction": {"step": "area", "page": 3, "boxes": [[0, 0, 1000, 1000]]}}
+        )
+        (field,) = review_field(
+            store, key, "total", word, reader=FakeReader(), opened=lambda _: pages.document(key)
+        )
         assert (field.answer["answer"], field.answer["page"], field.answer["by"]) == ("3.50", 3, "person")
     assert export(tmp_path / "out", tmp_path / "run.html") == []

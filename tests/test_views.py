@@ -1,4 +1,6 @@
-"""Other ways to look at a page: enlarged and read again, as columns and tables, as an area alone; comparing what they say."""
+"""Other ways to look at a page: enlarged and read again, as columns and tables, as an area alone; comparing
+what they say.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,7 @@ def says(page: Page, words: Sequence[tuple[int, int]]) -> str:
     return " ".join((page.lines or ())[line].words[word].text for line, word in words)
 
 
-# -- columns --------------------------------------------------------------------------------------------------------------
+# -- columns -------------------------------------------------------------------------------------------------
 
 
 def test_the_column_above_a_total_and_what_adds_up_to_it() -> None:
@@ -78,7 +80,9 @@ def test_the_column_above_a_total_and_what_adds_up_to_it() -> None:
         (["15.00"], None),
     ],
 )
-def test_only_unbroken_runs_that_are_exact_to_the_cent_add_up(rows: list[str], expected: list[str] | None) -> None:
+def test_only_unbroken_runs_that_are_exact_to_the_cent_add_up(
+    rows: list[str], expected: list[str] | None
+) -> None:
     page = page_from_text("\n".join(f"{row:>20}" for row in rows))
     total = at(page, rows[-1], rows[:-1].count(rows[-1]))
     found = addends(page, total)
@@ -133,7 +137,9 @@ def test_the_values_under_a_header() -> None:
 
 
 def test_the_table_around_a_line() -> None:
-    page = page_from_text(f"Fine Paints Ltd, 4 Harbour Road\n\n{RECEIPT.rsplit(chr(10), 5)[0]}\n\n\n\n\nThank you")
+    page = page_from_text(
+        f"Fine Paints Ltd, 4 Harbour Road\n\n{RECEIPT.rsplit(chr(10), 5)[0]}\n\n\n\n\nThank you"
+    )
     for line in ("Brush", "ITEM", "1.25"):
         grid = table(page, at(page, line)[0][0])
         assert [[says(page, cell) for cell in row] for row in grid] == [
@@ -147,7 +153,7 @@ def test_the_table_around_a_line() -> None:
     assert [[says(gaps, cell) for cell in row] for row in table(gaps, 0)][1] == ["d", "", "f"]
 
 
-# -- reading again ----------------------------------------------------------------------------------------------------------
+# -- reading again -------------------------------------------------------------------------------------------
 
 
 def pictured(text: str) -> tuple[Page, Word]:
@@ -163,7 +169,9 @@ def test_a_crop_is_enlarged_and_its_words_come_back_in_the_page_s_frame() -> Non
 
     def read(image: Image.Image) -> list[Word]:
         seen.append(image.size)
-        inner = Box.from_pixels(40, 20, image.width - 40, image.height - 20, width=image.width, height=image.height)
+        inner = Box.from_pixels(
+            40, 20, image.width - 40, image.height - 20, width=image.width, height=image.height
+        )
         return [Word("12.50", inner, 0.9), Word("beside", Box(0, 0, 10, 10))]
 
     (word,) = reread(page, box, engine=FakeOCR(read), height=60, margin=0.5)
@@ -189,7 +197,10 @@ def test_any_box_gives_a_bounded_picture(box: Box) -> None:
     for size in ((1, 1), (4000, 3000), (5000, 20)):
         sizes: list[tuple[int, int]] = []
         page = replace(as_page(Image.new("L", size, 255)), lines=())
-        assert reread(page, box, engine=FakeOCR(lambda image, s=sizes: s.append(image.size) or ()), height=5000) == ()  # type: ignore[misc]
+        assert (
+            reread(page, box, engine=FakeOCR(lambda image, s=sizes: s.append(image.size) or ()), height=5000)
+            == ()
+        )  # type: ignore[misc]
         assert all(0 < w * h < 5_000_000 for w, h in sizes)
 
 
@@ -227,7 +238,7 @@ def test_words_read_again_stand_where_they_stood() -> None:
     assert set(alternatives(page, at(page, "140.45"))) == {"140.45"}
 
 
-# -- an area alone ----------------------------------------------------------------------------------------------------------
+# -- an area alone -------------------------------------------------------------------------------------------
 
 INVOICE = """\
 Invoice no:   4711        Due date:   1 May 2024
@@ -254,7 +265,13 @@ def second_total(document: Document) -> LayoutCoT:
     evidence = Evidence(1, lines[words[0][0]].box, "15.00", words)
     analysis = QuestionAnalysis("key-value", "extraction", "Total")
     return LayoutCoT(
-        "What is the total?", analysis, (area,), AnswerFormation("right of", "Total:"), "15.00", 0.6, (evidence,)
+        "What is the total?",
+        analysis,
+        (area,),
+        AnswerFormation("right of", "Total:"),
+        "15.00",
+        0.6,
+        (evidence,),
     )
 
 
@@ -281,7 +298,9 @@ class Seen(FakeReader):
 
 def test_the_part_is_a_page_of_the_same_number_with_its_own_picture_and_key() -> None:
     document = document_from_text("nothing", INVOICE)
-    page = replace(document.page(2), image=Image.new("L", (document.page(2).width, document.page(2).height), 200))
+    page = replace(
+        document.page(2), image=Image.new("L", (document.page(2).width, document.page(2).height), 200)
+    )
     document = replace(document, pages=(document.page(1), page))
     whole = document_from_text(INVOICE)
     first = second_total(whole)
@@ -311,7 +330,9 @@ def test_an_answer_that_points_nowhere_has_no_area_to_look_at() -> None:
 
 def test_not_in_the_area_is_an_answer() -> None:
     document = document_from_text(INVOICE)
-    found = CropReader(FakeReader(), margin=1.0).ask_area(document, "What is the due date?", second_total(document))
+    found = CropReader(FakeReader(), margin=1.0).ask_area(
+        document, "What is the due date?", second_total(document)
+    )
     assert found.answer is None and found.evidence == ()
 
 
@@ -353,7 +374,7 @@ def test_whatever_is_cut_out_words_and_boxes_are_the_page_s(margin: float, index
             assert looked.box == Box.union(lines[i].box for i in looked.lines)
 
 
-# -- comparing ---------------------------------------------------------------------------------------------------------------
+# -- comparing -----------------------------------------------------------------------------------------------
 
 SHEET = page_from_text(RECEIPT)
 

@@ -1,4 +1,6 @@
-"""Folders of weights from elsewhere: read once, within bounds, and refused in words wherever they are not what they should be."""
+"""Folders of weights from elsewhere: read once, within bounds, and refused in words wherever they are not
+what they should be.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,12 @@ def test_a_damaged_file_is_a_mismatch(folder: Path, name: str, damage: str) -> N
             path.touch()
             os.truncate(path, 2**30)
         case _:
-            made = {"empty": b"", "half": data[: len(data) // 2], "zeros": bytes(len(data)), "not text": b"\xff" * 90}
+            made = {
+                "empty": b"",
+                "half": data[: len(data) // 2],
+                "zeros": bytes(len(data)),
+                "not text": b"\xff" * 90,
+            }
             path.write_bytes(made[damage])
     with pytest.raises(WeightsMismatch, match=path.name.replace(".", r"\.")):
         checked(folder)
@@ -91,12 +98,24 @@ def test_a_damaged_file_is_a_mismatch(folder: Path, name: str, damage: str) -> N
 
 HOSTILE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "a wide encoder": (CONFIG, lambda c: c | {"encoder_config": c["encoder_config"] | {"hidden_size": 2048}}),
-    "an endless encoder": (CONFIG, lambda c: c | {"encoder_config": c["encoder_config"] | {"hidden_size": 10**9}}),
-    "many layers": (CONFIG, lambda c: c | {"encoder_config": c["encoder_config"] | {"num_hidden_layers": 48}}),
-    "a huge vocabulary": (CONFIG, lambda c: c | {"encoder_config": c["encoder_config"] | {"vocab_size": 300_000}}),
+    "an endless encoder": (
+        CONFIG,
+        lambda c: c | {"encoder_config": c["encoder_config"] | {"hidden_size": 10**9}},
+    ),
+    "many layers": (
+        CONFIG,
+        lambda c: c | {"encoder_config": c["encoder_config"] | {"num_hidden_layers": 48}},
+    ),
+    "a huge vocabulary": (
+        CONFIG,
+        lambda c: c | {"encoder_config": c["encoder_config"] | {"vocab_size": 300_000}},
+    ),
     "many segments": (CONFIG, lambda c: c | {"max_segments": 10**8}),
     "no layers": (CONFIG, lambda c: c | {"encoder_config": c["encoder_config"] | {"num_hidden_layers": 0}}),
-    "a size in words": (CONFIG, lambda c: c | {"encoder_config": c["encoder_config"] | {"hidden_size": "384"}}),
+    "a size in words": (
+        CONFIG,
+        lambda c: c | {"encoder_config": c["encoder_config"] | {"hidden_size": "384"}},
+    ),
     "an unknown fusion": (CONFIG, lambda c: c | {"fusion": "eval"}),
     "no object": (CONFIG, lambda c: [c]),
     "a pattern": (ADAPTER_CONFIG, lambda c: c | {"target_modules": "(a+)+$"}),
@@ -104,10 +123,16 @@ HOSTILE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "another kind of adapter": (ADAPTER_CONFIG, lambda c: c | {"peft_type": "VERA"}),
     "another rank": (ADAPTER_CONFIG, lambda c: c | {"r": 17}),
     "a huge rank": (ADAPTER_CONFIG, lambda c: c | {"r": 10**6}),
-    "many heads": (CONFIG, lambda c: c | {"encoder_config": c["encoder_config"] | {"num_attention_heads": 64}}),
+    "many heads": (
+        CONFIG,
+        lambda c: c | {"encoder_config": c["encoder_config"] | {"num_attention_heads": 64}},
+    ),
     "endless pages": (CONFIG, lambda c: c | {"max_page_tokens": 8192}),
     "small patches": (CONFIG, lambda c: c | {"encoder_config": c["encoder_config"] | {"patch_size": 4}}),
-    "another activation": (CONFIG, lambda c: c | {"encoder_config": c["encoder_config"] | {"hidden_act": "relu"}}),
+    "another activation": (
+        CONFIG,
+        lambda c: c | {"encoder_config": c["encoder_config"] | {"hidden_act": "relu"}},
+    ),
     "a padding outside the table": (
         CONFIG,
         lambda c: c | {"encoder_config": c["encoder_config"] | {"pad_token_id": 9}},
@@ -115,7 +140,9 @@ HOSTILE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "an attention by name": (CONFIG, lambda c: c | {"_attn_implementation": "kernels-community/evil"}),
     "an encoder's attention by name": (
         CONFIG,
-        lambda c: c | {"encoder_config": c["encoder_config"] | {"_attn_implementation": "kernels-community/evil"}},
+        lambda c: (
+            c | {"encoder_config": c["encoder_config"] | {"_attn_implementation": "kernels-community/evil"}}
+        ),
     ),
     "code by name": (CONFIG, lambda c: c | {"auto_map": {"AutoModel": "evil.Model"}}),
     "another scale": (ADAPTER_CONFIG, lambda c: c | {"use_rslora": True}),
@@ -189,7 +216,9 @@ def test_what_changes_nothing_is_allowed_and_reaches_nobody(folder: Path) -> Non
     """Keys of other versions of the libraries that are off, and facts about the training."""
     quiet = {"new_switch": False, "new_list": [], "dtype": "float32", "transformers_version": "evil"}
     changed(
-        folder, CONFIG, lambda c: c | quiet | {"encoder_config": c["encoder_config"] | quiet, "text_config": "evil"}
+        folder,
+        CONFIG,
+        lambda c: c | quiet | {"encoder_config": c["encoder_config"] | quiet, "text_config": "evil"},
     )
     changed(folder, ADAPTER_CONFIG, lambda c: c | {"new_config": None, "base_model_name_or_path": "evil"})
     files = WeightFiles.read(folder)
@@ -246,7 +275,8 @@ def _hostile(name: str) -> Callable[[Path], None]:
 
 
 GREEDY: dict[str, Callable[[Path], None]] = {
-    "an adapter": _wide_adapter(256), "a wider adapter": _wide_adapter(1024), "a loss head": _wide_loss_head, "parts": _foreign_parts,
+    "an adapter": _wide_adapter(256), "a wider adapter": _wide_adapter(1024), "a loss head": _wide_loss_head,
+    "parts": _foreign_parts,
 } | {name: _hostile(name) for name in HOSTILE if HOSTILE[name][0] == CONFIG}  # fmt: skip
 
 
@@ -288,7 +318,9 @@ def test_hostile_weights_take_no_memory(folder: Path, what: str) -> None:
         (ADAPTER_CONFIG, lambda c: c | {"target_modules": ["no_such_layer"]}),
     ],
 )
-def test_sizes_that_do_not_go_together_are_a_mismatch(folder: Path, name: str, change: Callable[[Any], Any]) -> None:
+def test_sizes_that_do_not_go_together_are_a_mismatch(
+    folder: Path, name: str, change: Callable[[Any], Any]
+) -> None:
     changed(folder, name, change)
     with pytest.raises(WeightsMismatch):
         load_weights(folder)

@@ -1,4 +1,6 @@
-"""Tiny models of both shapes with random weights, and the tokenizers they need: real classes, made in milliseconds."""
+"""Tiny models of both shapes with random weights, and the tokenizers they need: real classes, made in
+milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ def tokenizer(special: list[str] = SPECIAL, **names: str) -> PreTrainedTokenizer
 
 def encoder_config(**values: int) -> LayoutLMv3Config:
     sizes = {
-        "vocab_size": 400, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
+        "vocab_size": 400, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 32,
         "coordinate_size": 4, "shape_size": 4, "max_position_embeddings": 130, "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0, "input_size": 64, "patch_size": 16, "pad_token_id": 1,
     }  # fmt: skip
@@ -44,17 +47,21 @@ def encoder_config(**values: int) -> LayoutLMv3Config:
 def text_config(words: int) -> LlamaConfig:
     return LlamaConfig(
         vocab_size=words, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
+        num_key_value_heads=2, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=1,
+        eos_token_id=2,
         pad_token_id=0,
     )  # fmt: skip
 
 
 def smol(seed: int = 0) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
-    """The shipped shape, tiny: fusion by addition, segment tokens, 16 patches pooled to 4, windows of 96 tokens."""
+    """The shipped shape, tiny: fusion by addition, segment tokens, 16 patches pooled to 4, windows of 96
+    tokens.
+    """
     torch.manual_seed(seed)
     words = tokenizer()
     config = LayoutLLMConfig(
-        encoder_config(vocab_size=4), text_config(len(words)), fusion="add", area_format="segments", visual_pool=2,
+        encoder_config(vocab_size=4), text_config(len(words)), fusion="add", area_format="segments",
+        visual_pool=2,
         max_page_tokens=96, max_segments=24, pointer_size=16,
     )  # fmt: skip
     model = LayoutLLMForConditionalGeneration(config).eval()
@@ -70,7 +77,11 @@ def paper(seed: int = 0) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMPr
     torch.manual_seed(seed)
     words = tokenizer()
     reader = tokenizer(
-        ["<s>", "<pad>", "</s>", "<mask>"], bos_token="<s>", pad_token="<pad>", eos_token="</s>", mask_token="<mask>"
+        ["<s>", "<pad>", "</s>", "<mask>"],
+        bos_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        mask_token="<mask>",
     )
     config = LayoutLLMConfig(encoder_config(), text_config(len(words)), max_page_tokens=96)
     model = LayoutLLMForConditionalGeneration(config).eval()

@@ -1,4 +1,6 @@
-"""Trains the tiny model for two steps: run alone or by ``accelerate launch`` (see test_training_recipe.py)."""
+"""Trains the tiny model for two steps: run alone or by ``accelerate launch`` (see
+test_training_recipe.py).
+"""
 
 from __future__ import annotations
 

@@ -1,2 +1,3 @@
-"""Batches on disk: where documents come from, their results, and tables of them. ``graphs.batch`` runs
-them."""
+"""Batches on disk: where documents come from, their results, and tables of them. ``layoutllm_graphs.batch``
+runs them.
+"""

@@ -33,7 +33,8 @@ from layoutllm_tool.printable import from_cell
 
 EXTENSIONS = frozenset(
     [
-        ".pdf", ".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".webp", ".gif", ".bmp", ".ppm", ".pgm", ".pbm",
+        ".pdf", ".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".webp", ".gif", ".bmp", ".ppm", ".pgm",
+        ".pbm",
         ".jp2", ".j2k", ".avif", ".heic", ".heif",
     ]
 )  # fmt: skip
@@ -86,7 +87,9 @@ def batch_inputs(
             )
         if shard is None or _share(row.label, shard[1]) == shard[0]:
             within = None if row.places.roots is None else (*row.places.roots, *more)
-            yield replace(row, position=position, page=row.page or page, places=replace(allowed, roots=within))
+            yield replace(
+                row, position=position, page=row.page or page, places=replace(allowed, roots=within)
+            )
 
 
 def _share(label: str, shards: int) -> int:
@@ -107,13 +110,17 @@ def _found(source: str, allowed: Places) -> Iterator[BatchInput]:
                 return _listed(_lines(path.read_bytes()), str(path), os.path.abspath(path.parent))
             return iter([_input(os.path.abspath(path), path.name)])
     except (OSError, ValueError) as error:
-        raise DocumentUnreadable(f"{source[:200]!r} can't be read: {error}.", hint="Check the rights to it.") from error
+        raise DocumentUnreadable(
+            f"{source[:200]!r} can't be read: {error}.", hint="Check the rights to it."
+        ) from error
     if _WILD.search(source):
         return _globbed(source)
     raise DocumentNotFound(f"there is no {source!r}.", hint=_KNOWN)
 
 
-def _input(name: str, label: str, page: int | None = None, *, root: str | None = None, problem: str = "") -> BatchInput:
+def _input(
+    name: str, label: str, page: int | None = None, *, root: str | None = None, problem: str = ""
+) -> BatchInput:
     return BatchInput(0, name, label, page, problem, Places(roots=None if root is None else (root,)))
 
 
@@ -138,7 +145,9 @@ def _folder(folder: Path) -> Iterator[BatchInput]:
 
 
 def _nothing_in(source: object) -> DocumentNotFound:
-    return DocumentNotFound(f"{str(source)!r} holds no documents.", hint=f"Known by: {' '.join(sorted(EXTENSIONS))}.")
+    return DocumentNotFound(
+        f"{str(source)!r} holds no documents.", hint=f"Known by: {' '.join(sorted(EXTENSIONS))}."
+    )
 
 
 def _label(path: str, top: str) -> str:
@@ -148,7 +157,9 @@ def _label(path: str, top: str) -> str:
 def _globbed(pattern: str) -> Iterator[BatchInput]:
     paths = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
     if not paths:
-        raise DocumentNotFound(f"nothing fits {pattern!r}.", hint="Quote the pattern, so that it arrives as it is.")
+        raise DocumentNotFound(
+            f"nothing fits {pattern!r}.", hint="Quote the pattern, so that it arrives as it is."
+        )
     root = os.path.abspath(os.path.dirname(_WILD.split(pattern)[0]) or ".")
     for path in paths:
         yield _input(os.path.abspath(path), Path(path).as_posix(), root=root)
@@ -169,7 +180,9 @@ def _listed(lines: Sequence[str], name: str, base: str) -> Iterator[BatchInput]:
         empty = False
         yield _list_row(data, number, base)
     if empty:
-        raise DocumentUnreadable(f"{name!r} lists no documents.", hint='A row looks like {"document": "a.pdf"}.')
+        raise DocumentUnreadable(
+            f"{name!r} lists no documents.", hint='A row looks like {"document": "a.pdf"}.'
+        )
 
 
 def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
@@ -210,7 +223,9 @@ def _list_row(data: Any, number: int, base: str) -> BatchInput:
     except (ValueError, DocumentError) as error:
         why = str(error)[:300].rstrip(". ")
         return _input(
-            given, given, problem=f"row {number}: {why}. A row has `document` (or path, file), and may have `page`"
+            given,
+            given,
+            problem=f"row {number}: {why}. A row has `document` (or path, file), and may have `page`",
         )
 
 
@@ -230,7 +245,11 @@ def _page(given: Any) -> int | None:
     if given is None or given == "":
         return None
     text = str(given).strip()[:20]
-    if isinstance(given, bool) or not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= _MAX_PAGE:
+    if (
+        isinstance(given, bool)
+        or not (text.isascii() and text.isdecimal())
+        or not 1 <= int(text) <= _MAX_PAGE
+    ):
         raise ValueError(f"page {text!r} is no number from 1")
     return int(text)
 
@@ -249,7 +268,9 @@ def _remote(url: str, allowed: Places) -> Iterator[BatchInput]:
             return iter([_input(url, path.rsplit("/", 1)[-1])])
         paths = sorted(storage.glob(path) if _WILD.search(path) else storage.find(path))
     top = re.split(_WILD, path)[0].rsplit("/", 1)[0] if _WILD.search(path) else path.rstrip("/")
-    found = [p for p in paths if PurePosixPath(p).suffix.lower() in EXTENSIONS and "/." not in p.removeprefix(top)]
+    found = [
+        p for p in paths if PurePosixPath(p).suffix.lower() in EXTENSIONS and "/." not in p.removeprefix(top)
+    ]
     if not found:
         raise _nothing_in(url)
     return (_input(storage.unstrip_protocol(p), p.removeprefix(top).lstrip("/")) for p in found)

@@ -55,7 +55,9 @@ def usable(place: Path) -> Iterator[None]:
             yield
     except _SHAPES as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
-        raise StoreUnusable(f"{place} is damaged, or was made by another program ({why}).", hint=NAME_IT) from error
+        raise StoreUnusable(
+            f"{place} is damaged, or was made by another program ({why}).", hint=NAME_IT
+        ) from error
 
 
 _SHAPES = (ValueError, TypeError, LookupError, RecursionError, AttributeError, MemoryError)
@@ -79,7 +81,9 @@ def look_at(place: Path) -> tuple[sqlite3.Connection, bool]:
     for settings in ("mode=rw", "mode=ro&immutable=1"):
         address = f"{place.absolute().as_uri()}?{settings}"
         try:
-            connection = sqlite3.connect(address, uri=True, timeout=60, check_same_thread=False, isolation_level=None)
+            connection = sqlite3.connect(
+                address, uri=True, timeout=60, check_same_thread=False, isolation_level=None
+            )
             _check_foreign(connection)
             fixed = _is_fixed(connection) or settings != "mode=rw"
             if not fixed and _tables(connection) >= _OLDEST:

@@ -10,8 +10,20 @@ from typing import Any, Literal, get_args
 
 Status = Literal["done", "failed"]
 _VERDICTS = ("failed", "max_iterations_reached", "needs_revision", "satisfied")
-_ANSWER = {"question", "answer", "page", "box", "cot", "confidence", "verdict", "reasons", "by", "calls", "error"}
-"""The keys of every answer (``graphs.state.Answer``)."""
+_ANSWER = {
+    "question",
+    "answer",
+    "page",
+    "box",
+    "cot",
+    "confidence",
+    "verdict",
+    "reasons",
+    "by",
+    "calls",
+    "error",
+}
+"""The keys of every answer (``layoutllm_graphs.state.Answer``)."""
 
 
 def document_key(sha256: str, page: int | None, settings: Mapping[str, Any]) -> str:
@@ -63,16 +75,20 @@ class Field:
     """Of the question in the plan, from 0."""
     name: str
     answer: dict[str, Any]
-    """``graphs.state.Answer`` as JSON."""
+    """``layoutllm_graphs.state.Answer`` as JSON."""
     pending_review: bool
     """It stayed doubtful, or was queued for a person."""
     result: dict[str, Any] | None = None
-    """``graphs.state.Found``: every attempt, with its corrections and findings. None: not stored."""
+    """``layoutllm_graphs.state.Found``: every attempt, with its corrections and findings. None: not
+    stored.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewRecord:
-    """A decision on a field (``graphs.review.ReviewDecision``), and the answer before and after it."""
+    """A decision on a field (``layoutllm_graphs.review.ReviewDecision``), and the answer before and after
+    it.
+    """
 
     number: int
     key: str
@@ -117,7 +133,17 @@ def document_of(row: tuple[Any, ...]) -> DocumentResult:
     key, status, verdict, error, kind, retryable, sha256, pages, seconds, at, rotated = row
     check_statuses([status])
     return DocumentResult(
-        key, status, verdict, error, kind, bool(retryable), sha256, pages, seconds, at, json.loads(rotated or "null")
+        key,
+        status,
+        verdict,
+        error,
+        kind,
+        bool(retryable),
+        sha256,
+        pages,
+        seconds,
+        at,
+        json.loads(rotated or "null"),
     )
 
 

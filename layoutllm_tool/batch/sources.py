@@ -69,7 +69,9 @@ def storage_of(url: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError as error:
-        raise LayoutLLMError("URLs need a package more.", hint="pip install 'layoutllm-tool[batch]'") from error
+        raise LayoutLLMError(
+            "URLs need a package more.", hint="pip install 'layoutllm-tool[batch]'"
+        ) from error
     with storage_errors(url):
         return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
 
@@ -89,7 +91,8 @@ def storage_errors(url: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         raise DocumentUnreadable(
-            f"{url[:200]!r} can't be read: {type(error).__name__}: {str(error)[:300]}.", hint="Check the rights to it."
+            f"{url[:200]!r} can't be read: {type(error).__name__}: {str(error)[:300]}.",
+            hint="Check the rights to it.",
         ) from error
 
 

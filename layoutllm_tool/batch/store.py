@@ -18,7 +18,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from layoutllm_tool.batch.opening import FILE, NAME_IT, check_schema, look_at, make, reached, set_functions, usable
+from layoutllm_tool.batch.opening import (
+    FILE,
+    NAME_IT,
+    check_schema,
+    look_at,
+    make,
+    reached,
+    set_functions,
+    usable,
+)
 from layoutllm_tool.batch.records import (
     DocumentResult,
     Field,
@@ -82,14 +91,20 @@ class Store:
         return store
 
     def _agree(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        given = {name: json.dumps(value, sort_keys=True, ensure_ascii=False) for name, value in settings.items()}
+        given = {
+            name: json.dumps(value, sort_keys=True, ensure_ascii=False) for name, value in settings.items()
+        }
         with self._transaction() as cursor:
             known = dict(cursor.execute("SELECT name, value FROM settings").fetchall())
             if not known:
                 cursor.executemany("INSERT INTO settings VALUES (?, ?)", list(given.items()))
                 return
-        if other := sorted(name for name in known.keys() | given.keys() if known.get(name) != given.get(name)):
-            told = "; ".join(f"{n}: {known.get(n, 'none')[:80]} there, {given.get(n, 'none')[:80]} now" for n in other)
+        if other := sorted(
+            name for name in known.keys() | given.keys() if known.get(name) != given.get(name)
+        ):
+            told = "; ".join(
+                f"{n}: {known.get(n, 'none')[:80]} there, {given.get(n, 'none')[:80]} now" for n in other
+            )
             message = f"{folder} was made with other settings ({told})."
             raise StoreMismatch(message, hint="Choose another folder with -o.")
 
@@ -117,7 +132,9 @@ class Store:
 
     def inputs(self) -> Iterator[Input]:
         """In the order of the source."""
-        yield from (Input(*row) for row in self._stream("SELECT position, name, page, key FROM inputs", "position", 0))
+        yield from (
+            Input(*row) for row in self._stream("SELECT position, name, page, key FROM inputs", "position", 0)
+        )
 
     def input_of(self, key: str) -> Input | None:
         """The first input with this key."""
@@ -132,7 +149,9 @@ class Store:
 
     def put(self, document: DocumentResult, fields: Sequence[Field] = ()) -> None:
         """Write a document with all its fields; what was known of it is replaced."""
-        error = None if document.error is None else document.error.encode("utf-8", "backslashreplace").decode()
+        error = (
+            None if document.error is None else document.error.encode("utf-8", "backslashreplace").decode()
+        )
         rotated = to_json(document.rotated_pages)
         values = asdict(document) | {"at": document.at or _now(), "rotated": rotated, "error": error}
         with self._transaction() as cursor:
@@ -147,7 +166,9 @@ class Store:
 
     def fields(self, key: str) -> list[Field]:
         """In the order of the plan."""
-        wanted = "SELECT key, position, name, answer, waiting, result FROM fields WHERE key = ? ORDER BY position"
+        wanted = (
+            "SELECT key, position, name, answer, waiting, result FROM fields WHERE key = ? ORDER BY position"
+        )
         rows = self._rows(wanted, (key,))
         with usable(self._place):
             return [field_of(row) for row in rows]
@@ -162,7 +183,9 @@ class Store:
 
     def statuses(self) -> dict[str, int]:
         """How many inputs of each status; pending ones have none."""
-        wanted = "SELECT status, count(*) FROM inputs JOIN documents USING (key) GROUP BY status ORDER BY status"
+        wanted = (
+            "SELECT status, count(*) FROM inputs JOIN documents USING (key) GROUP BY status ORDER BY status"
+        )
         found = dict(self._rows(wanted))
         with usable(self._place):
             check_statuses(found)
@@ -196,15 +219,26 @@ class Store:
 
     # -- reviews ---------------------------------------------------------------------------------------------
 
-    def reviewed(self, key: str, name: str, decision: Mapping[str, Any], fields: Sequence[Field], verdict: str) -> None:
+    def reviewed(
+        self, key: str, name: str, decision: Mapping[str, Any], fields: Sequence[Field], verdict: str
+    ) -> None:
         """Record a decision on a field, and the document's fields after it (others may have changed with it).
 
         Queued fields stay pending, whatever ``fields`` says, until each has a decision.
         """
         before, after = self.field(key, name), next(field for field in fields if field.name == name)
-        row = (key, name, to_json(decision), to_json(before.answer if before else {}), to_json(after.answer), _now())
+        row = (
+            key,
+            name,
+            to_json(decision),
+            to_json(before.answer if before else {}),
+            to_json(after.answer),
+            _now(),
+        )
         with self._transaction() as cursor:
-            cursor.execute("INSERT INTO reviews (key, name, reply, before, after, at) VALUES (?, ?, ?, ?, ?, ?)", row)
+            cursor.execute(
+                "INSERT INTO reviews (key, name, reply, before, after, at) VALUES (?, ?, ?, ?, ?, ?)", row
+            )
             cursor.execute("DELETE FROM queued WHERE key = ? AND name = ?", (key, name))
             _replace(cursor, key, fields)
             cursor.execute("UPDATE documents SET verdict = ? WHERE key = ?", (verdict, key))
@@ -288,7 +322,8 @@ def _mark(cursor: sqlite3.Cursor, key: str) -> int:
 def _row(field: Field) -> tuple[Any, ...]:
     answer = field.answer
     return (
-        field.key, field.position, field.name, answer["verdict"], answer["confidence"], field.pending_review, to_json(answer),
+        field.key, field.position, field.name, answer["verdict"], answer["confidence"], field.pending_review,
+        to_json(answer),
         None if field.result is None else to_json(field.result),
     )  # fmt: skip
 

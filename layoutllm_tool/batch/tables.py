@@ -26,7 +26,8 @@ _COLUMNS = {
         "pages": "int64", "key": "string", "seconds": "double", "at": "string",
     },
     "fields": {
-        "position": "int64", "document": "string", "asked_page": "int64", "field": "string", "question": "string",
+        "position": "int64", "document": "string", "asked_page": "int64", "field": "string",
+        "question": "string",
         "value": "string", "page": "int64", "box": "doubles", "area": "doubles", "confidence": "double",
         "verdict": "string", "waiting": "bool", "reasons": "strings", "by": "string", "calls": "int64",
         "error": "string", "key": "string",
@@ -41,10 +42,16 @@ _Row = dict[str, Any]
 def write_tables(store: Store, folder: Path) -> bool:
     """Write documents.jsonl, fields.jsonl, and .parquet of both; return whether pyarrow was there to do
     it."""
-    kinds: Mapping[str, Callable[[Store], Iterator[_Row]]] = {"documents": document_rows, "fields": field_rows}
+    kinds: Mapping[str, Callable[[Store], Iterator[_Row]]] = {
+        "documents": document_rows,
+        "fields": field_rows,
+    }
     parquet = _has_arrow()
     for name, rows in kinds.items():
-        with _replacing(folder / f"{name}.jsonl") as place, place.open("w", encoding="utf-8", newline="\n") as file:
+        with (
+            _replacing(folder / f"{name}.jsonl") as place,
+            place.open("w", encoding="utf-8", newline="\n") as file,
+        ):
             file.writelines(json_line(row) + "\n" for row in rows(store))
         if parquet:
             _parquet(folder / f"{name}.parquet", rows(store), name)
@@ -72,14 +79,26 @@ def field_rows(store: Store) -> Iterator[_Row]:
         done = store.document(given.key)
         fields = {field.name: field for field in store.fields(given.key)} if done else {}
         for name, text in asked if done else ():
-            row = {"question": text, "verdict": "failed", "reasons": [], "by": "reader", "calls": 0, "waiting": False}
+            row = {
+                "question": text,
+                "verdict": "failed",
+                "reasons": [],
+                "by": "reader",
+                "calls": 0,
+                "waiting": False,
+            }
             row["error"] = done.error if done else None
             if field := fields.get(name):
                 answer = field.answer
                 row = {column: answer[column] for column in _OF_ANSWER}
                 area = (answer["cot"] or {}).get("area")
                 row |= {"value": answer["answer"], "area": area, "waiting": field.pending_review}
-            row |= {"position": given.position, "document": given.name, "asked_page": given.page, "field": name}
+            row |= {
+                "position": given.position,
+                "document": given.name,
+                "asked_page": given.page,
+                "field": name,
+            }
             row["key"] = given.key
             yield {column: row.get(column) for column in _COLUMNS["fields"]}
 

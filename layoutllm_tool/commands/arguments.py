@@ -29,13 +29,17 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """A command that ``run`` carries out. Its exit code is the program's."""
     layout = argparse.RawDescriptionHelpFormatter if examples else argparse.HelpFormatter
-    parser = commands.add_parser(name, help=summary, description=description, epilog=examples, formatter_class=layout)
+    parser = commands.add_parser(
+        name, help=summary, description=description, epilog=examples, formatter_class=layout
+    )
     parser.set_defaults(run=run)
     return parser
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
+    parser.add_argument(
+        "--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones"
+    )
 
 
 def reader_of(options: argparse.Namespace, engine: OCREngine | None = None) -> Reader:
@@ -57,19 +61,25 @@ def add_task(parser: argparse.ArgumentParser) -> None:
     """``--task`` or ``--schema``: one of them has to be given."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", metavar="TEXT", help="what to find, in plain words")
-    what.add_argument("--schema", type=Path, metavar="FILE.json", help="a JSON Schema of the fields, or a plan")
+    what.add_argument(
+        "--schema", type=Path, metavar="FILE.json", help="a JSON Schema of the fields, or a plan"
+    )
 
 
 def task_of(options: argparse.Namespace) -> Any:
-    """What ``graphs.planning.planner`` plans. PlanError where the schema's file holds none."""
+    """What ``layoutllm_graphs.planning.planner`` plans. PlanError where the schema's file holds none."""
     if options.schema is None:
         return options.task
     try:
         data = json.loads(options.schema.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise PlanError(f"{options.schema} is no JSON file: {error}.", hint="Give a JSON Schema, or a plan.") from error
+        raise PlanError(
+            f"{options.schema} is no JSON file: {error}.", hint="Give a JSON Schema, or a plan."
+        ) from error
     if not isinstance(data, (dict, list)):
-        raise PlanError(f"{options.schema} holds neither a schema nor a list.", hint="Give a JSON Schema, or a plan.")
+        raise PlanError(
+            f"{options.schema} holds neither a schema nor a list.", hint="Give a JSON Schema, or a plan."
+        )
     return data
 
 

@@ -34,9 +34,13 @@ examples:
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
     text = "Ask a document one or more questions."
-    parser = add_command(commands, "ask", run, summary=text[:-1].lower(), description=text, examples=_EXAMPLES)
+    parser = add_command(
+        commands, "ask", run, summary=text[:-1].lower(), description=text, examples=_EXAMPLES
+    )
     parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...; - reads standard input")
-    parser.add_argument("questions", metavar="QUESTION", nargs="+", help="one fact each: 'What is the invoice number?'")
+    parser.add_argument(
+        "questions", metavar="QUESTION", nargs="+", help="one fact each: 'What is the invoice number?'"
+    )
     parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
     parser.add_argument("--json", action="store_true", help="print one JSON array, an object a question")
     annotate = "write the page with area and answer drawn"
@@ -79,9 +83,17 @@ def _check(options: argparse.Namespace) -> None:
     if not all(question.strip() for question in options.questions):
         raise QuestionError("a question is empty.", hint='Ask something, for instance "What is the total?".')
     if options.correction and len(options.questions) > 1:
-        raise CorrectionError("a correction belongs to one question.", hint="Ask the others without --correction.")
-    if options.annotate and options.file != "-" and options.annotate.resolve() == Path(options.file).resolve():
-        raise DocumentNotAllowed("--annotate names the document itself.", hint="Give the picture another name.")
+        raise CorrectionError(
+            "a correction belongs to one question.", hint="Ask the others without --correction."
+        )
+    if (
+        options.annotate
+        and options.file != "-"
+        and options.annotate.resolve() == Path(options.file).resolve()
+    ):
+        raise DocumentNotAllowed(
+            "--annotate names the document itself.", hint="Give the picture another name."
+        )
 
 
 def _load(options: argparse.Namespace) -> Document:
@@ -95,7 +107,10 @@ def _load(options: argparse.Namespace) -> Document:
     if options.words:
         sizes = [(page.width, page.height) for page in document.pages]
         given = load_words(options.words, sizes, access=anywhere, limits=limits)
-        known = [page.with_lines(words.lines or (), "given") for page, words in zip(document.pages, given, strict=True)]
+        known = [
+            page.with_lines(words.lines or (), "given")
+            for page, words in zip(document.pages, given, strict=True)
+        ]
         document = replace(document, pages=tuple(known))
     return document
 
@@ -149,7 +164,9 @@ def _picture(text: str) -> Path:
     path = Path(text)
     Image.init()
     if Image.EXTENSION.get(path.suffix.lower()) not in ("PNG", "JPEG", "WEBP", "TIFF", "PDF"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no picture's name: end it in .png, .jpg, .webp, .tiff or .pdf")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no picture's name: end it in .png, .jpg, .webp, .tiff or .pdf"
+        )
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
     return path

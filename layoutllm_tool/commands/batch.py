@@ -22,8 +22,8 @@ from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
-    from graphs.batch.runner import Batch, BatchStats, Workers
-    from graphs.batch.worker import Settings
+    from layoutllm_graphs.batch.runner import Batch, BatchStats, Workers
+    from layoutllm_graphs.batch.worker import Settings
 
 _EXAMPLES = """\
 examples:
@@ -52,23 +52,34 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     add_task(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where results are kept")
-    parser.add_argument("--page", type=from_one, metavar="N", help="look at this page only, where a row names none")
+    parser.add_argument(
+        "--page", type=from_one, metavar="N", help="look at this page only, where a row names none"
+    )
     parser.add_argument(
         "--shard", type=_shard, metavar="I/N",
         help="only the I-th of N parts (from 1), by a hash of the name; a folder for each",
     )  # fmt: skip
     parser.add_argument("--retry-failed", action="store_true", help="do again what failed, and nothing else")
     parser.add_argument(
-        "--max-attempts", type=from_one, default=3, metavar="N", help="most attempts at a question (default: 3)"
+        "--max-attempts",
+        type=from_one,
+        default=3,
+        metavar="N",
+        help="most attempts at a question (default: 3)",
     )
     parser.add_argument(
         "--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop"
     )
     add_places(parser, default="the list's folder, or the folder itself")
     add_languages(parser)
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
     parser.add_argument(
-        "--engine", choices=("processes", "ray"), default="processes", help="who does the work (default: processes)"
+        "--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("processes", "ray"),
+        default="processes",
+        help="who does the work (default: processes)",
     )
     parser.add_argument(
         "--ray-address", metavar="HOST:PORT", help="of a Ray cluster; default: RAY_ADDRESS, else a local one"
@@ -87,14 +98,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """0: all done; 3: something failed or is pending; 1: an unexpected error. LayoutLLMError."""
-    from graphs.batch.runner import Batch
+    from layoutllm_graphs.batch.runner import Batch
+
     from layoutllm_tool.batch.inputs import batch_inputs
     from layoutllm_tool.batch.tables import write_tables
     from layoutllm_tool.registry import resolve
 
     options.weights = resolve(options.weights)  # once: all workers, and the store, mean the same model
     settings = _settings(options, reader)
-    part, shard = (f"{options.shard[0] + 1}/{options.shard[1]}", options.shard) if options.shard else ("", None)
+    part, shard = (
+        (f"{options.shard[0] + 1}/{options.shard[1]}", options.shard) if options.shard else ("", None)
+    )
     found = batch_inputs(
         options.source, page=options.page, shard=shard, roots=options.root, schemes=options.allow_scheme
     )
@@ -142,12 +156,14 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
-    from graphs.batch.runner import reader_identity
-    from graphs.batch.worker import Settings
+    from layoutllm_graphs.batch.runner import reader_identity
+    from layoutllm_graphs.batch.worker import Settings
+
     from layoutllm_tool.registry import package_version
 
     return Settings.of(
-        task_of(options), model=reader_identity(reader) if reader else _model(options.weights), max_attempts=options.max_attempts,
+        task_of(options), model=reader_identity(reader) if reader else _model(options.weights),
+        max_attempts=options.max_attempts,
         second_opinion=not options.no_second_opinion, languages=options.lang, version=package_version(),
     )  # fmt: skip
 
@@ -160,7 +176,9 @@ def _model(weights: Path | None) -> dict[str, str]:
     try:
         parts = parts_sha256(weights)
     except OSError as error:
-        raise LayoutLLMError(f"{weights} holds no weights: {error}.", hint="Name a folder of weights.") from error
+        raise LayoutLLMError(
+            f"{weights} holds no weights: {error}.", hint="Name a folder of weights."
+        ) from error
     fitted = hashlib.sha256(json.dumps(calibration(weights), sort_keys=True).encode()).hexdigest()
     return {
         "reader": "LayoutLLMReader", "parts_sha256": parts, "base_sha256": base_sha256(base_model()),
@@ -169,17 +187,18 @@ def _model(weights: Path | None) -> dict[str, str]:
 
 
 def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | None) -> Workers:
-    from graphs.batch.runner import here
+    from layoutllm_graphs.batch.runner import here
+
     from layoutllm_tool.readers.local import LayoutLLMReader
 
     if reader is not None:
         return here(reader, settings)
     make: Callable[[], Any] = partial(LayoutLLMReader, options.weights, languages=options.lang)
     if options.engine == "ray":
-        from graphs.batch.ray import on_ray
+        from layoutllm_graphs.batch.ray import on_ray
 
         return on_ray(make, settings, workers=options.workers, address=options.ray_address)
-    from graphs.batch.pool import pool
+    from layoutllm_graphs.batch.pool import pool
 
     return lambda items: pool(make, settings, items, workers=options.workers, seconds=options.seconds)
 
@@ -201,7 +220,8 @@ class _Progress:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
             self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[text]}"),
                 console=Console(stderr=True),
             )  # fmt: skip
             self._bar.start()

@@ -17,7 +17,12 @@ from rich.text import Text
 
 from layoutllm_tool.messages import plain_line
 
-VERDICTS = {"satisfied": "green", "needs_revision": "yellow", "failed": "red", "max_iterations_reached": "red"}
+VERDICTS = {
+    "satisfied": "green",
+    "needs_revision": "yellow",
+    "failed": "red",
+    "max_iterations_reached": "red",
+}
 _HELP = """\
   enter   the answer is right            a TEXT   the right answer, by hand
   -       the document does not say      k TEXT   look for this label instead
@@ -46,13 +51,15 @@ class Watch:
             self._live.stop()
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """One event of the graphs' (graphs/events.py), or of the tool's."""
+        """One event of the graphs' (layoutllm_graphs/events.py), or of the tool's."""
         match event.get("event"):
             case "plan":
                 questions = event["plan"]["questions"]
                 self._rows = {one["name"]: {"question": one["text"], "state": "waiting"} for one in questions}
             case "question":
-                self._set(event["name"], question=event["question"], state=f"asking, attempt {event['attempt']}")
+                self._set(
+                    event["name"], question=event["question"], state=f"asking, attempt {event['attempt']}"
+                )
             case "verdict":
                 self._set(event["name"], answer=_shown(event["answer"]), state=event["verdict"])
             case "correction":
@@ -69,7 +76,9 @@ class Watch:
             state = row.get("state", "")
             cells = (row.get("question", ""), row.get("answer", ""), state)
             styles = ("dim", "bold", VERDICTS.get(state, "cyan"))
-            table.add_row(*(Text(plain_line(cell), style=style) for cell, style in zip(cells, styles, strict=True)))
+            table.add_row(
+                *(Text(plain_line(cell), style=style) for cell, style in zip(cells, styles, strict=True))
+            )
         return table
 
     # -- a person's replies --------------------------------------------------------------------------------

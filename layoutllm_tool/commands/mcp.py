@@ -17,11 +17,15 @@ a client's settings:
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
     text = "An MCP server over stdio with one tool, ask_document."
-    parser = add_command(commands, "mcp", run, summary="be an MCP server", description=text, examples=_EXAMPLE)
+    parser = add_command(
+        commands, "mcp", run, summary="be an MCP server", description=text, examples=_EXAMPLE
+    )
     default = "(default: the client's roots, else the working directory)"
     root = f"documents may lie under this folder; may be repeated {default}"
     parser.add_argument("--root", type=Path, action="append", metavar="DIR", help=root)
-    parser.add_argument("--endpoint", metavar="URL", help="ask a `layoutllm serve` instead of loading the model here")
+    parser.add_argument(
+        "--endpoint", metavar="URL", help="ask a `layoutllm serve` instead of loading the model here"
+    )
     add_weights(parser)
 
 

@@ -41,7 +41,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )  # fmt: skip
     below = parser.add_subparsers(metavar="COMMAND", required=True)
     made = _command(
-        below, "set-validation", _set_validation, "Make a registry with this validation set, which stays as it is."
+        below,
+        "set-validation",
+        _set_validation,
+        "Make a registry with this validation set, which stays as it is.",
     )
     made.add_argument(
         "validation", type=Path, metavar="VALIDATION",
@@ -52,10 +55,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="documents may lie here too (default: the list's folder; for a batch, the working directory)",
     )  # fmt: skip
     add_languages(made)
-    made = _command(below, "promote", _promote, "Ask both models the validation set; the new one has to be no worse.")
+    made = _command(
+        below, "promote", _promote, "Ask both models the validation set; the new one has to be no worse."
+    )
     made.add_argument("weights", type=Path, metavar="WEIGHTS", help="a folder of `layoutllm train`")
     made.add_argument(
-        "--tolerance", type=float, default=0.0, metavar="ANLS", help="how much lower it may score (default: 0)"
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="ANLS",
+        help="how much lower it may score (default: 0)",
     )
     made = _command(below, "list", _list, "Show the models, which is current, and where each comes from.")
     made.add_argument("--json", action="store_true", help="print one JSON object, with all facts")
@@ -137,7 +146,9 @@ def _print_decision(decision: Decision) -> None:
 
 
 def _worse(one: Worse) -> str:
-    was, now = (quote(answer, 60) if answer is not None else "no answer" for answer in (one.before, one.after))
+    was, now = (
+        quote(answer, 60) if answer is not None else "no answer" for answer in (one.before, one.after)
+    )
     return f"{plain_line(one.document, 60)}: {plain_line(one.question, 80)} {was} became {now} ({-one.lost:+.2f})"
 
 
@@ -162,7 +173,9 @@ def _lines(models: Sequence[dict[str, Any]]) -> list[str]:
     head = ["", "model", "state", "parent", "when", "ANLS", "before", "asked", "recipe", "seed"]
     rows = [head, *map(_cells, models)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def _cells(model: dict[str, Any]) -> list[str]:

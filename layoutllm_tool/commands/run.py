@@ -1,6 +1,7 @@
 """``layoutllm run FILE --task "..."``: plans, asks, checks and mends, and shows it as it happens.
 
-Runs are kept in a SQLite file (or Postgres) and go on where they were cut off. Progress goes to stderr, the result to stdout.
+Runs are kept in a SQLite file (or Postgres) and go on where they were cut off. Progress goes to stderr, the
+result to stdout.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
+    from layoutllm_graphs.state import Answer, Outcome
     from rich.table import Table
-
-    from graphs.state import Answer, Outcome
 
 _EXAMPLES = """\
 examples:
@@ -44,13 +44,21 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     parser.add_argument("--plan", action="store_true", help="show the plan and stop")
-    parser.add_argument("--review", action="store_true", help="decide on doubtful answers here, in the terminal")
-    parser.add_argument("--max-attempts", type=int, default=3, metavar="N", help="most attempts at a question (default: 3)")
+    parser.add_argument(
+        "--review", action="store_true", help="decide on doubtful answers here, in the terminal"
+    )
+    parser.add_argument(
+        "--max-attempts", type=int, default=3, metavar="N", help="most attempts at a question (default: 3)"
+    )
     parser.add_argument("--once", action="store_true", help="ask once and check, mend nothing")
     parser.add_argument(
-        "--checkpoints", metavar="PLACE", help="a SQLite file or a postgres:// URL; default: with the user's state"
+        "--checkpoints",
+        metavar="PLACE",
+        help="a SQLite file or a postgres:// URL; default: with the user's state",
     )
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones")
+    parser.add_argument(
+        "--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones"
+    )
     parser.set_defaults(run=run)
 
 
@@ -58,7 +66,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """0 where every answer is satisfied or a person's, else 3: something stays doubtful. LayoutLLMError."""
     task = task_of(options)
     if options.plan:
-        from graphs.planning.planner import plan_task, render
+        from layoutllm_graphs.planning.planner import plan_task, render
 
         sys.stdout.write(f"{render(plan_task(task).plan)}\n")
         return 0
@@ -75,10 +83,11 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
 
 def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) -> Outcome:
-    from graphs.context import Context
-    from graphs.runs import carry_out, checkpoints, thread_of
-    from graphs.state import Request
-    from graphs.workflow import build_workflow
+    from layoutllm_graphs.context import Context
+    from layoutllm_graphs.runs import carry_out, checkpoints, thread_of
+    from layoutllm_graphs.state import Request
+    from layoutllm_graphs.workflow import build_workflow
+
     from layoutllm_tool.commands.live import Watch
     from layoutllm_tool.documents import Access
     from layoutllm_tool.tool import LayoutLLMTool
@@ -88,12 +97,15 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     # The checkpoints may be anybody's: a run that goes on with them opens nothing else, whatever they name.
     tool = LayoutLLMTool(reader=reader, access=Access(roots=()), documents={options.file: document})
     request = Request(document=options.file, task=task, page=options.page)
-    context = Context(tool=tool, max_attempts=1 if options.once else options.max_attempts, review=options.review)
+    context = Context(
+        tool=tool, max_attempts=1 if options.once else options.max_attempts, review=options.review
+    )
     with checkpoints(options.checkpoints or _default_place()) as saver:
         graph = build_workflow().compile(checkpointer=saver)
         with Watch(enabled=not options.json) as watch:
             return carry_out(
-                graph, request, thread=thread_of(document.sha256, request), context=context, on_event=watch.take,
+                graph, request, thread=thread_of(document.sha256, request), context=context,
+                on_event=watch.take,
                 reply=watch.reply if options.review else None,
             )  # fmt: skip
 
@@ -111,7 +123,8 @@ def _table(answers: Sequence[Answer]) -> Table:
         sure = "" if answer["confidence"] is None else f"{answer['confidence']:.2f}"
         table.add_row(
             answer["name"], Text(plain_line(said)), str(answer["page"] or ""), str(answer["box"] or ""), sure,
-            Text(answer["verdict"], style=VERDICTS.get(answer["verdict"], "")), Text(plain_line("; ".join(answer["reasons"]))),
+            Text(answer["verdict"], style=VERDICTS.get(answer["verdict"], "")),
+            Text(plain_line("; ".join(answer["reasons"]))),
         )  # fmt: skip
     return table
 

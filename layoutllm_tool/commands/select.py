@@ -42,10 +42,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
     parser.add_argument("--top", type=from_one, required=True, metavar="K", help="how many")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--subset", type=from_one, metavar="N", help="of N documents drawn at random (default: of all)")
+    how.add_argument(
+        "--subset", type=from_one, metavar="N", help="of N documents drawn at random (default: of all)"
+    )
     how.add_argument("--random", action="store_true", help="K at random instead, to compare with")
-    parser.add_argument("--seed", type=from_zero, default=0, metavar="S", help="of what is drawn (default: 0)")
-    parser.add_argument("--queue", action="store_true", help="put their fields into the queue of `layoutllm view`")
+    parser.add_argument(
+        "--seed", type=from_zero, default=0, metavar="S", help="of what is drawn (default: 0)"
+    )
+    parser.add_argument(
+        "--queue", action="store_true", help="put their fields into the queue of `layoutllm view`"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON array instead")
 
 
@@ -82,7 +88,10 @@ def _row(one: Candidate) -> dict[str, Any]:
 
 def _summary(found: Sequence[Candidate], options: argparse.Namespace, queued: int | None) -> str:
     chosen = "at random" if options.random else "the highest loss first"
-    measured = {"predicted_loss": "as predicted", "1 - confidence": "as 1 - confidence: not all have a predicted one"}
+    measured = {
+        "predicted_loss": "as predicted",
+        "1 - confidence": "as 1 - confidence: not all have a predicted one",
+    }
     parts = [f"{len(found)} documents, {chosen}"] + [f"loss {measured[one.measure]}" for one in found[:1]]
     if len(found) < min(options.top, options.subset or options.top):
         parts.append("no more are done and not reviewed")

@@ -7,7 +7,14 @@ import logging
 import os
 from functools import partial
 
-from layoutllm_tool.commands.arguments import add_address, add_command, add_languages, add_weights, from_one, reader_of
+from layoutllm_tool.commands.arguments import (
+    add_address,
+    add_command,
+    add_languages,
+    add_weights,
+    from_one,
+    reader_of,
+)
 from layoutllm_tool.errors import ServiceError
 from layoutllm_tool.protocols import Reader
 
@@ -63,7 +70,9 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     )
     # Elsewhere the names are a proxy's, and the token keeps other pages out.
     hosts = (*LOOPBACK, options.host) if local else None
-    app = create_service(reader or partial(reader_of, options), limits=limits, token=token or None, hosts=hosts)
+    app = create_service(
+        reader or partial(reader_of, options), limits=limits, token=token or None, hosts=hosts
+    )
     if options.verbose:
         _log_requests()
     listening = listen(options.host, options.port)

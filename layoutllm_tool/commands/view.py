@@ -20,7 +20,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
     add_address(parser, 8450)
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
-    parser.add_argument("--export", type=Path, metavar="FILE.html", help="write one file to send to somebody, and stop")
+    parser.add_argument(
+        "--export", type=Path, metavar="FILE.html", help="write one file to send to somebody, and stop"
+    )
     add_weights(parser)
     add_places(parser, default="the working directory")
 
@@ -48,7 +50,9 @@ def _export(options: argparse.Namespace, build: Callable[[], Reader]) -> int:
     from layoutllm_tool.review_app.export import export
 
     if missing := export(options.folder, options.export, build, places=stored_places(options)):
-        sys.stderr.write(plain_line(f"layoutllm: {len(missing)} pages without a picture; {missing[0]}") + "\n")
+        sys.stderr.write(
+            plain_line(f"layoutllm: {len(missing)} pages without a picture; {missing[0]}") + "\n"
+        )
     return 0
 
 

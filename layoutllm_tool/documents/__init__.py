@@ -5,4 +5,15 @@ from layoutllm_tool.documents.loading import load_document
 from layoutllm_tool.documents.safety import Access, Limits
 from layoutllm_tool.documents.words import load_words
 
-__all__ = ["SCALE", "Access", "Box", "Document", "Limits", "Line", "Page", "Word", "load_document", "load_words"]
+__all__ = [
+    "SCALE",
+    "Access",
+    "Box",
+    "Document",
+    "Limits",
+    "Line",
+    "Page",
+    "Word",
+    "load_document",
+    "load_words",
+]

@@ -19,14 +19,26 @@ if TYPE_CHECKING:
 
 AREA, ANSWER = "#1f77b4", "#d62728"
 """One question: the area in blue, the answer in red."""
-COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f")
+COLOURS = (
+    "#d62728",
+    "#1f77b4",
+    "#2ca02c",
+    "#9467bd",
+    "#ff7f0e",
+    "#8c564b",
+    "#e377c2",
+    "#17becf",
+    "#bcbd22",
+    "#7f7f7f",
+)
 """Several questions: a colour each, thin for the area, thick for the answer. Repeats from the eleventh."""
 _FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "LiberationSans-Regular.ttf")
 _LEGEND_CHARACTERS = 120
 
 
 def annotated(cot: LayoutCoT, page: Image, *, side: int | None = None) -> Image:
-    """A copy of the page's picture with the area in blue and the answer in red, at most ``side`` pixels a side.
+    """A copy of the page's picture with the area in blue and the answer in red, at most ``side`` pixels a
+    side.
 
     Draws the frames around the text, not on it.
     """
@@ -40,7 +52,9 @@ def annotated(cot: LayoutCoT, page: Image, *, side: int | None = None) -> Image:
     return image
 
 
-def annotated_document(cots: Sequence[LayoutCoT], document: Document, *, page: int | None = None) -> Image | None:
+def annotated_document(
+    cots: Sequence[LayoutCoT], document: Document, *, page: int | None = None
+) -> Image | None:
     """The answers' pages, one under the other, a colour for each question, and a legend.
 
     Draws a single question as ``annotated`` does. Without any place, shows the page asked about (``page``,

@@ -23,8 +23,10 @@ _NOT_GLOBAL = tuple(
     ipaddress.ip_network(block)
     for block in (
         # Blocks of IANA's special-purpose registries that Python 3.11 takes for global.
-        "192.0.0.0/24", "192.88.99.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24", "240.0.0.0/4",
-        "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32", "2002::/16",
+        "192.0.0.0/24", "192.88.99.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24",
+        "240.0.0.0/4",
+        "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32",
+        "2002::/16",
         "2620:4f:8000::/48", "3fff::/20", "5f00::/16", "fec0::/10",
     )
 )  # fmt: skip
@@ -37,7 +39,9 @@ def fetch(url: str, *, limits: Limits, access: Access) -> tuple[str, bytes]:
     down then. Raises DocumentNotAllowed, -NotFound, -TooLarge, -Unreadable.
     """
     if not access.urls:
-        raise DocumentNotAllowed(f"{shown(url)} is a URL, and URLs are turned off.", hint="Give the path of a file.")
+        raise DocumentNotAllowed(
+            f"{shown(url)} is a URL, and URLs are turned off.", hint="Give the path of a file."
+        )
     download = _Download(url, limits)
     threading.Thread(target=download.run, name="layoutllm-fetch", daemon=True).start()
     try:
@@ -94,13 +98,17 @@ class _Download:
             parts = _checked(url)
             connection = _PinnedConnection(parts.hostname or "", parts.port or 443, self)
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("GET", target, headers={"User-Agent": "layoutllm-tool", "Accept-Encoding": "identity"})
+            connection.request(
+                "GET", target, headers={"User-Agent": "layoutllm-tool", "Accept-Encoding": "identity"}
+            )
             response = connection.getresponse()
             if response.status in _REDIRECTS:
                 url = urljoin(url, response.getheader("Location") or "")
                 continue
             if response.status != 200:
-                raise DocumentNotFound(f"{shown(url)} answers with status {response.status}.", hint="Check the URL.")
+                raise DocumentNotFound(
+                    f"{shown(url)} answers with status {response.status}.", hint="Check the URL."
+                )
             name = parts.path.rsplit("/", 1)[-1] or parts.hostname or "document"
             data = response.read(limits.max_bytes + 1)
             if len(data) > limits.max_bytes:
@@ -124,7 +132,9 @@ def _checked(url: str) -> SplitResult:
             f"{shown(url)} is not allowed.", hint="Only https URLs without a user name in them are fetched."
         )
     if any(ord(character) <= 32 or ord(character) > 126 for character in url):
-        raise DocumentNotAllowed(f"{shown(url)} holds spaces or unusual characters.", hint="Percent-encode the URL.")
+        raise DocumentNotAllowed(
+            f"{shown(url)} holds spaces or unusual characters.", hint="Percent-encode the URL."
+        )
     return parts
 
 

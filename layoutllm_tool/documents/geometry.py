@@ -54,7 +54,10 @@ class Box:
         if not found:
             raise ValueError("the union of no boxes is undefined")
         return cls(
-            min(b.x0 for b in found), min(b.y0 for b in found), max(b.x1 for b in found), max(b.y1 for b in found)
+            min(b.x0 for b in found),
+            min(b.y0 for b in found),
+            max(b.x1 for b in found),
+            max(b.y1 for b in found),
         )
 
     def to_pixels(self, width: float, height: float) -> tuple[int, int, int, int]:
@@ -99,7 +102,9 @@ class Box:
         return shared / total if total else float(self == other)
 
     def covers(self, other: Box, share: float = 0.5) -> bool:
-        """Whether at least ``share`` of the other box lies inside this one. An empty box counts by its centre."""
+        """Whether at least ``share`` of the other box lies inside this one. An empty box counts by its
+        centre.
+        """
         if other.area:
             return self.intersection(other) >= share * other.area
         x, y = other.center
@@ -117,7 +122,9 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Words that belong together on one row: the segment that LayoutCoT's second step points at. Never empty."""
+    """Words that belong together on one row: the segment that LayoutCoT's second step points at. Never
+    empty.
+    """
 
     words: tuple[Word, ...]
     box: Box = field(init=False, compare=False, repr=False)
@@ -137,8 +144,9 @@ class Line:
 class Page:
     """One page: its size in pixels, its picture if there is one, its lines in reading order.
 
-    ``lines`` is None before text recognition and () on a page found to be blank. ``text_source`` says who read the
-    words: "tesseract", "rapidocr", "pdf" (a text layer), "given" (handed in), or "" before recognition.
+    ``lines`` is None before text recognition and () on a page found to be blank. ``text_source`` says who
+    read the words: "tesseract", "rapidocr", "pdf" (a text layer), "given" (handed in), or "" before
+    recognition.
     """
 
     number: int
@@ -149,7 +157,9 @@ class Page:
     image: Image | None = field(default=None, compare=False, repr=False)
     text_source: str = ""
     notices: tuple[str, ...] = ()
-    """What a person should know about how the page was read: a fallback engine, a skew undone, a layer distrusted."""
+    """What a person should know about how the page was read: a fallback engine, a skew undone, a layer
+    distrusted.
+    """
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -167,7 +177,9 @@ class Page:
         return tuple(i for i, line in enumerate(self.lines or ()) if box.covers(line.box, share))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON without the picture. Boxes keep two decimals, so that nothing is lost on the way back."""
+        """Plain JSON without the picture. Boxes keep two decimals, so that nothing is lost on the way
+        back.
+        """
         return {
             "number": self.number,
             "width": self.width,
@@ -178,7 +190,11 @@ class Page:
             if self.lines is None
             else [
                 [
-                    {"text": w.text, "box": [w.box.x0, w.box.y0, w.box.x1, w.box.y1], "confidence": w.confidence}
+                    {
+                        "text": w.text,
+                        "box": [w.box.x0, w.box.y0, w.box.x1, w.box.y1],
+                        "confidence": w.confidence,
+                    }
                     for w in line.words
                 ]
                 for line in self.lines
@@ -197,7 +213,8 @@ class Page:
             lines=None
             if lines is None
             else tuple(
-                Line(tuple(Word(w["text"], Box(*w["box"]), w.get("confidence")) for w in line)) for line in lines
+                Line(tuple(Word(w["text"], Box(*w["box"]), w.get("confidence")) for w in line))
+                for line in lines
             ),
         )
 

@@ -109,7 +109,9 @@ def _inkless(text: Any, index: int) -> bool:
     if mode in (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP):
         return True
     red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
-    filled = mode == raw.FPDF_TEXTRENDERMODE_FILL and raw.FPDFText_GetFillColor(text, index, red, green, blue, alpha)
+    filled = mode == raw.FPDF_TEXTRENDERMODE_FILL and raw.FPDFText_GetFillColor(
+        text, index, red, green, blue, alpha
+    )
     return bool(filled) and alpha.value == 0
 
 
@@ -140,7 +142,9 @@ def _transform(sheet: Any, size: tuple[int, int]) -> Callable[[float, float, flo
     return to_pixels
 
 
-def _covering(sheet: Any, to_pixels: Callable[[float, float, float, float], Rect]) -> Callable[[Any, int, Rect], bool]:
+def _covering(
+    sheet: Any, to_pixels: Callable[[float, float, float, float], Rect]
+) -> Callable[[Any, int, Rect], bool]:
     """A function that tells whether a character lies under a picture that is drawn later."""
     from pypdfium2 import raw
 

@@ -55,7 +55,9 @@ def _is_avif(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and (data[8:12] in (b"avif", b"avis") or b"avif" in data[16:64])
 
 
-def picture_pages(data: bytes, name: str, *, limits: Limits, wanted: Sequence[int] | None) -> Iterator[int | Page]:
+def picture_pages(
+    data: bytes, name: str, *, limits: Limits, wanted: Sequence[int] | None
+) -> Iterator[int | Page]:
     """The number of pages in the file, then those of ``wanted`` (1-based; None for all), one at a time.
 
     Only TIFF has pages. An animation's page is its first frame, with a notice. Raises DocumentTooLarge,
@@ -110,7 +112,8 @@ def count_directories(data: bytes, name: str) -> int:
         seen.add(at)
         if len(seen) > MOST_DIRECTORIES:
             raise DocumentTooLarge(
-                f"{name!r} has more than {MOST_DIRECTORIES:,} pages.", hint="Split it, and give the part you need."
+                f"{name!r} has more than {MOST_DIRECTORIES:,} pages.",
+                hint="Split it, and give the part you need.",
             )
         at = number(at + counted + entry * number(at, counted), offset)
     return len(seen)

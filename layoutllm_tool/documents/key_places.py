@@ -68,7 +68,11 @@ def places(page: Page, key: str) -> Iterator[Found]:
 
 def _key_lines(texts: Sequence[Sequence[str]], terms: Collection[str]) -> list[tuple[int, float]]:
     """(line, share of the key's words) in reading order."""
-    shares = [(i, len({text for text in line if text in terms}) / len(terms)) for i, line in enumerate(texts) if terms]
+    shares = [
+        (i, len({text for text in line if text in terms}) / len(terms))
+        for i, line in enumerate(texts)
+        if terms
+    ]
     best = sorted((found for found in shares if found[1] >= ENOUGH), key=lambda found: -found[1])
     return sorted(best[:MOST_KEY_LINES])
 
@@ -83,7 +87,11 @@ class _Neighbours:
 
     def of(self, line: int) -> Iterator[tuple[Relation, int]]:
         box = self.boxes[line]
-        row = [(self.boxes[i].x0, i) for i in self._between(box.y0 - self.tallest, box.y1) if self._beside(box, i)]
+        row = [
+            (self.boxes[i].x0, i)
+            for i in self._between(box.y0 - self.tallest, box.y1)
+            if self._beside(box, i)
+        ]
         if row:
             yield "right of", min(row)[-1]
         below = self._between(box.y1, math.inf)
@@ -101,7 +109,9 @@ class _Neighbours:
     def _beside(self, box: Box, i: int) -> bool:
         other = self.boxes[i]
         return (
-            other.x0 >= box.x1 and min(other.y1, box.y1) - max(other.y0, box.y0) > box.height / 2 and other is not box
+            other.x0 >= box.x1
+            and min(other.y1, box.y1) - max(other.y0, box.y0) > box.height / 2
+            and other is not box
         )
 
     def _over(self, box: Box, i: int) -> bool:

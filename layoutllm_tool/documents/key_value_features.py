@@ -15,12 +15,18 @@ from layoutllm_tool.documents.key_values import MARKS, Candidate
 from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run
 
 NAMES = (
-    "right", "below", "left", "above", "gap", "down", "indent", "indent_left", "overlap", "width", "words", "lines", "characters",
-    "gap_after", "gap_before", "key_ends_with_colon", "colon_inside", "colon_at_end", "colon_before", "all_colon",
-    "digits", "letters", "capitals", "mark", "sign_only", "starts_small", "bracket", "height_ratio", "same_case",
-    "gap_under", "line_under_aligned", "key_is_segment", "words_before_key", "words_after_key_same_segment", "key_words", "key_match",
-    "occurrences", "occurrence", "right_exists", "right_gap", "same_row_key", "other_key_left", "other_key_above",
-    "inner_gap", "candidate_rank", "same_side_rank", "ends_at_key", "x", "y", "is_rule", "in_rule", "has_rule",
+    "right", "below", "left", "above", "gap", "down", "indent", "indent_left", "overlap", "width", "words",
+    "lines", "characters",
+    "gap_after", "gap_before", "key_ends_with_colon", "colon_inside", "colon_at_end", "colon_before",
+    "all_colon",
+    "digits", "letters", "capitals", "mark", "sign_only", "starts_small", "bracket", "height_ratio",
+    "same_case",
+    "gap_under", "line_under_aligned", "key_is_segment", "words_before_key", "words_after_key_same_segment",
+    "key_words", "key_match",
+    "occurrences", "occurrence", "right_exists", "right_gap", "same_row_key", "other_key_left",
+    "other_key_above",
+    "inner_gap", "candidate_rank", "same_side_rank", "ends_at_key", "x", "y", "is_rule", "in_rule",
+    "has_rule",
 )  # fmt: skip
 _LETTERS = re.compile(r"[^\W\d_]")
 
@@ -32,7 +38,9 @@ def features(
     keys = list(dict.fromkeys(tuple(w.id for w in c.key) for c in found))
     sides: dict[tuple[object, str], int] = {}
     nearest = {
-        key: min((c.gap for c in found if c.side == "right" and tuple(w.id for w in c.key) == key), default=None)
+        key: min(
+            (c.gap for c in found if c.side == "right" and tuple(w.id for w in c.key) == key), default=None
+        )
         for key in keys
     }
     chosen = set(rule.ids) if rule else set()
@@ -81,9 +89,12 @@ def _row(layout: PageLayout, c: Candidate, order: tuple, chosen: set) -> list[fl
         _log(under[0]), under[1],
         float(key_before is None or key[0].x0 - key_before.x1 > height), _run_before(layout, key, height),
         _log((key_after.x0 - key[-1].x1) / height) if key_after else 4.2, math.log1p(len(key)), score,
-        math.log1p(occurrences), occurrence / occurrences, float(right is not None), _log(right) if right is not None else 4.2,
-        float(_key_after(layout, words)), float(before is not None and before.ends_key and before.id != key[-1].id),
-        _key_above(layout, words, key, height), _inner_gap(words, height), math.log1p(rank), math.log1p(place),
+        math.log1p(occurrences), occurrence / occurrences, float(right is not None),
+        _log(right) if right is not None else 4.2,
+        float(_key_after(layout, words)),
+        float(before is not None and before.ends_key and before.id != key[-1].id),
+        _key_above(layout, words, key, height), _inner_gap(words, height), math.log1p(rank),
+        math.log1p(place),
         float(after is not None and after.text.endswith(":")),
         x0 / max(layout.page.width, 1), y0 / max(layout.page.height, 1),
         float(mine == chosen), len(mine & chosen) / len(mine), len(mine & chosen) / max(len(chosen), 1),
@@ -98,7 +109,11 @@ def _under(layout: PageLayout, words: Run, height: float) -> tuple[float, float]
     """Distance to the text below the last row, in heights, and whether it begins at the same x."""
     last = words[-1]
     x0, x1 = min(w.x0 for w in words), last.x1
-    below = [w for w in layout.between(last.middle + 0.5 * height, last.middle + 6 * height) if w.x0 < x1 and w.x1 > x0]
+    below = [
+        w
+        for w in layout.between(last.middle + 0.5 * height, last.middle + 6 * height)
+        if w.x0 < x1 and w.x1 > x0
+    ]
     if not below:
         return 6.0, 0.0
     nearest = min(below, key=lambda w: (round(w.middle / height), w.x0))
@@ -132,7 +147,9 @@ def _key_above(layout: PageLayout, words: Run, key: Run, height: float) -> float
     first = words[0]
     own = {w.id for w in key}
     over = layout.between(first.y0 - 2.5 * height, first.y0)
-    return float(any(w.text.endswith(":") and w.id not in own and w.x0 < first.x1 and w.x1 > first.x0 for w in over))
+    return float(
+        any(w.text.endswith(":") and w.id not in own and w.x0 < first.x1 and w.x1 > first.x0 for w in over)
+    )
 
 
 def _inner_gap(words: Run, height: float) -> float:

@@ -161,7 +161,9 @@ def _split(row: Sequence[PlacedWord], limit: float) -> Iterator[Run]:
         yield tuple(run)
 
 
-def _continued(layout: PageLayout, key: Run, run: Run, side: Side, gap: float, height: float) -> Iterator[Candidate]:
+def _continued(
+    layout: PageLayout, key: Run, run: Run, side: Side, gap: float, height: float
+) -> Iterator[Candidate]:
     """The run alone, and with the lines below it that begin where it begins: two, three, all of them."""
     yield Candidate(run, key, side, gap, 1)
     lines = [run, *_following(layout, key, run, height)]
@@ -220,7 +222,9 @@ def by_rule(layout: PageLayout, found: Sequence[Candidate]) -> Candidate | None:
 
 def _of_side(layout: PageLayout, found: Sequence[Candidate], side: str) -> Candidate | None:
     good = [c for c in found if c.side == side and not any(w.ends_key for w in c.words)]
-    near_below = any(c.side == "below" and c.gap < NEAR_BELOW and not any(w.ends_key for w in c.words) for c in found)
+    near_below = any(
+        c.side == "below" and c.gap < NEAR_BELOW and not any(w.ends_key for w in c.words) for c in found
+    )
     if side == "right" and near_below:
         good = [c for c in good if c.gap < FAR_RIGHT]
     if side == "below":

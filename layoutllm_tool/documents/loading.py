@@ -1,4 +1,5 @@
-"""Anything a document can be given as -> Document: paths, bytes, base64, data: and https URLs, pictures, PDFs.
+"""Anything a document can be given as -> Document: paths, bytes, base64, data: and https URLs, pictures,
+PDFs.
 
 What a file is gets decided by its content, never by its name. Text recognition is *not* here: pages come with
 ``lines=None`` unless a PDF's own text layer can be trusted.
@@ -43,8 +44,14 @@ _OTHER_TYPES = (
     (re.compile(rb"\{\\rtf"), "an RTF document"),
     (re.compile(rb"%!PS"), "PostScript"),
     (re.compile(rb"AT&TFORM"), "a DjVu document"),
-    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg|<svg)", re.I | re.S), "an SVG drawing"),
-    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE html|<html|<head|<body)", re.I | re.S), "HTML"),
+    (
+        re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg|<svg)", re.I | re.S),
+        "an SVG drawing",
+    ),
+    (
+        re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE html|<html|<head|<body)", re.I | re.S),
+        "HTML",
+    ),
 )
 
 
@@ -58,10 +65,11 @@ def load_document(
 ) -> Document:
     """The document with its pages' pictures ("RGB" or "L", upright). A Document is given back as it is.
 
-    A ``str`` is a data: URL, an https URL (where ``access.urls``), base64, or else a path under ``access.roots``.
-    ``pages`` are 1-based numbers; without them all pages are taken, and more than ``limits.max_pages`` are refused.
-    ``password`` opens an encrypted PDF. Only the pages taken are drawn, by a child process with limits of its own.
-    Raises DocumentError: -NotFound, -NotAllowed, -TooLarge, -Encrypted, -Unreadable, PageOutOfRange.
+    A ``str`` is a data: URL, an https URL (where ``access.urls``), base64, or else a path under
+    ``access.roots``. ``pages`` are 1-based numbers; without them all pages are taken, and more than
+    ``limits.max_pages`` are refused. ``password`` opens an encrypted PDF. Only the pages taken are drawn,
+    by a child process with limits of its own. Raises DocumentError: -NotFound, -NotAllowed, -TooLarge,
+    -Encrypted, -Unreadable, PageOutOfRange.
     """
     if isinstance(source, Document):
         return source
@@ -87,14 +95,17 @@ def _from_picture(picture: Image, limits: Limits) -> Document:
 
     if not isinstance(picture, pillow.Image):
         raise DocumentUnreadable(
-            f"a {type(picture).__name__} is no document.", hint="Give a path, bytes, base64, a URL or a PIL image."
+            f"a {type(picture).__name__} is no document.",
+            hint="Give a path, bytes, base64, a URL or a PIL image.",
         )
     if picture.width * picture.height > limits.max_pixels:
         raise too_many_pixels("picture", limits)
     try:
         image = normalised(picture)
     except (OSError, SyntaxError, ValueError) as error:
-        raise DocumentUnreadable(f"the picture can't be decoded ({error}).", hint="Give a complete picture.") from error
+        raise DocumentUnreadable(
+            f"the picture can't be decoded ({error}).", hint="Give a complete picture."
+        ) from error
     digest = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes())
     return Document("picture", digest.hexdigest(), (as_page(1, image, ""),))
 
@@ -125,9 +136,13 @@ def _data_url(url: str, limits: Limits) -> bytes:
         if header.lower().endswith(";base64"):
             data = _decoded(data)
     except (ValueError, binascii.Error) as error:
-        raise DocumentUnreadable(f"the data: URL is damaged ({error}).", hint="Encode the file anew.") from error
+        raise DocumentUnreadable(
+            f"the data: URL is damaged ({error}).", hint="Encode the file anew."
+        ) from error
     if not comma or not data:
-        raise DocumentUnreadable("the data: URL is empty.", hint='It looks like "data:image/png;base64,iVBOR...".')
+        raise DocumentUnreadable(
+            "the data: URL is empty.", hint='It looks like "data:image/png;base64,iVBOR...".'
+        )
     if len(data) > limits.max_bytes:
         raise too_many_bytes("data: URL", limits)
     return data
@@ -140,7 +155,9 @@ def _decoded(text: bytes) -> bytes:
 
 
 def _base64(text: str, limits: Limits) -> bytes | None:
-    """The bytes where the text is base64 of a type that is known here; None for a path, which looks much the same."""
+    """The bytes where the text is base64 of a type that is known here; None for a path, which looks much
+    the same.
+    """
     try:
         start = _decoded("".join(text[:2000].split())[:1368].encode("ascii"))
         if not (is_pdf(start) or is_picture(start)):
@@ -161,7 +178,8 @@ def _parsed(data: bytes, name: str, request: ParseRequest) -> tuple[Page, ...]:
     """The pages that were asked for, opened in a child process."""
     if not (is_picture(data) or is_pdf(data)):
         raise DocumentUnreadable(
-            f"{name!r} is {_described(data)}, which is not read here.", hint="Convert it to PDF, PNG, JPEG or TIFF."
+            f"{name!r} is {_described(data)}, which is not read here.",
+            hint="Convert it to PDF, PNG, JPEG or TIFF.",
         )
     _, pages = POOL.parse(data, request)
     return tuple(pages)

@@ -66,7 +66,9 @@ def choices(layout: PageLayout, image: Image | None) -> list[list[Choice]]:
     """Groups of choices that stand together, of at least two each: in a row, or in rows below one another."""
     picture = None if image is None or not layout.words else _Picture.of(image, layout)
     drawn = [] if picture is None else picture.boxes(layout)
-    found = list(islice((one for row in layout.rows for one in _in_row(row, drawn, picture)), MOST_CHOICES + 1))
+    found = list(
+        islice((one for row in layout.rows for one in _in_row(row, drawn, picture)), MOST_CHOICES + 1)
+    )
     if len(found) > MOST_CHOICES:
         return []
     return [group for group in _grouped(found, layout.height) if len(group) > 1]
@@ -140,7 +142,9 @@ def complete(group: Sequence[Choice], layout: PageLayout) -> bool:
     left = [min(word.x0 for word in choice.label) for choice in group]
     first = min(choice.box[0] for choice in group)
     for choice in group:
-        for word in layout.between(choice.box[1] - STEP * layout.height, choice.box[3] + STEP * layout.height):
+        for word in layout.between(
+            choice.box[1] - STEP * layout.height, choice.box[3] + STEP * layout.height
+        ):
             if word.id in own or not any(map(str.isalnum, word.text)):
                 continue
             before = layout.before(word)
@@ -167,7 +171,9 @@ def _in_row(row: Sequence[PlacedWord], drawn: Sequence[Frame], picture: _Picture
     taken = [item.box for item in items if isinstance(item, _Mark)]
     for box in drawn:
         middle = (box[1] + box[3]) / 2
-        if top - 0.2 * height < middle < bottom + 0.2 * height and not any(_overlap(box, one) for one in taken):
+        if top - 0.2 * height < middle < bottom + 0.2 * height and not any(
+            _overlap(box, one) for one in taken
+        ):
             items.append(_Mark(box, picture is not None and picture.inked(box)))
     items.sort(key=lambda item: item.box[0] if isinstance(item, _Mark) else item.x0)
     for number, item in enumerate(items):

@@ -46,7 +46,9 @@ class PageLayout:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.words: list[PlacedWord] = [
-            _placed(page, line, number) for line, of in enumerate(page.lines or ()) for number in range(len(of.words))
+            _placed(page, line, number)
+            for line, of in enumerate(page.lines or ())
+            for number in range(len(of.words))
         ]
         self.by_id = {word.id: word for word in self.words}
         self._by_middle = sorted(self.words, key=lambda word: word.middle)

@@ -33,7 +33,8 @@ _MOST_PAGES = 2**31
 _PIPE = 2**20
 _COMMAND = "from layoutllm_tool.documents.parser_worker import main; main()"
 _HANDED_ON = (
-    "DYLD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR",
+    "DYLD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP",
+    "TMPDIR",
 )  # fmt: skip
 """The environment variables that a child gets: none that may hold keys."""
 
@@ -137,7 +138,9 @@ class ParserChild:
 
     def _total(self, reply: dict[str, Any], request: ParseRequest) -> int:
         try:
-            return bounded(reply.get("total"), 1, request.limits.max_pages if request.pages is None else _MOST_PAGES)
+            return bounded(
+                reply.get("total"), 1, request.limits.max_pages if request.pages is None else _MOST_PAGES
+            )
         except ValueError as error:
             raise ParserTrouble(f"it sent no number of pages: {error}") from error
 

@@ -87,7 +87,9 @@ class ParserPool:
 
     def _make_room(self) -> None:
         """Kill the slowest child where another document waits too long."""
-        slowest = min((child for child in self._busy if not child.late), key=lambda child: child.since, default=None)
+        slowest = min(
+            (child for child in self._busy if not child.late), key=lambda child: child.since, default=None
+        )
         if slowest is not None and time.monotonic() - slowest.since > PATIENCE:
             slowest.give_up()
 

@@ -76,7 +76,8 @@ def _limit() -> None:
     except ImportError:  # not on this system: the deadlines of the parent remain
         return
     for what, most in (
-        (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, _FILES),
+        (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, _FILES),
     ):  # fmt: skip
         with suppress(ValueError, OSError):  # an outer limit is stricter
             resource.setrlimit(what, (most, most))
@@ -111,7 +112,9 @@ def _serve(asked: dict[str, Any], data: bytes, outward: BinaryIO) -> None:
                 _send_page(outward, part)
         _send(outward, {"end": True})
     except DocumentError as error:
-        _send(outward, {"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}})
+        _send(
+            outward, {"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}}
+        )
     except MemoryError:
         # The memory is fragmented: end, so that the parent starts another child.
         _send(outward, {"error": {"kind": "MemoryError", "message": "", "hint": ""}})

@@ -46,7 +46,9 @@ def parse(data: bytes, request: ParseRequest) -> Iterator[int | Page]:
     if is_picture(data):
         made = picture_pages(data, request.name, limits=request.limits, wanted=request.pages)
     else:
-        made = pdf_pages(data, request.name, limits=request.limits, wanted=request.pages, password=request.password)
+        made = pdf_pages(
+            data, request.name, limits=request.limits, wanted=request.pages, password=request.password
+        )
     total = next(made)
     assert isinstance(total, int)
     check_pages(request.name, total, request.pages, request.limits)
@@ -74,10 +76,13 @@ class Budget:
         self.bytes += pixels + WORD_BYTES * words + PAGE_BYTES
         if self.bytes > self.limits.max_picture_bytes:
             raise DocumentTooLarge(
-                f"the pages of {self.name!r} take more than {self.limits.max_picture_bytes:,} bytes.", hint=CHOOSE
+                f"the pages of {self.name!r} take more than {self.limits.max_picture_bytes:,} bytes.",
+                hint=CHOOSE,
             )
         if self.words > self.limits.max_words:
-            raise DocumentTooLarge(f"{self.name!r} holds more than {self.limits.max_words:,} words.", hint=CHOOSE)
+            raise DocumentTooLarge(
+                f"{self.name!r} holds more than {self.limits.max_words:,} words.", hint=CHOOSE
+            )
 
 
 def size_of(page: Page) -> int:
@@ -100,4 +105,6 @@ def check_pages(name: str, total: int, pages: Sequence[int] | None, limits: Limi
         raise PageOutOfRange(f"{name!r} has no page {absent[0]}.", hint=f"Pages count from 1 to {total}.")
     asked = total if pages is None else len(set(pages))
     if asked > limits.max_pages:
-        raise DocumentTooLarge(f"{name!r} has {total} pages, and {limits.max_pages} can be taken at once.", hint=CHOOSE)
+        raise DocumentTooLarge(
+            f"{name!r} has {total} pages, and {limits.max_pages} can be taken at once.", hint=CHOOSE
+        )

@@ -64,7 +64,9 @@ def _opened(data: bytes, name: str, password: str | None) -> Iterator[Any]:
     except pypdfium2.PdfiumError as error:
         if error.err_code != raw.FPDF_ERR_PASSWORD:
             raise _damaged(name, error) from error
-        problem = "is encrypted and needs a password" if password is None else "does not open with this password"
+        problem = (
+            "is encrypted and needs a password" if password is None else "does not open with this password"
+        )
         raise DocumentEncrypted(
             f"{name!r} {problem}.", hint="Give the right password, or a copy that is not encrypted."
         ) from error
@@ -77,7 +79,8 @@ def _opened(data: bytes, name: str, password: str | None) -> Iterator[Any]:
 
 def _damaged(name: str, error: Exception) -> DocumentUnreadable:
     return DocumentUnreadable(
-        f"the PDF {name!r} is damaged ({error}).", hint="Open it in a viewer and print it to a new PDF or a picture."
+        f"the PDF {name!r} is damaged ({error}).",
+        hint="Open it in a viewer and print it to a new PDF or a picture.",
     )
 
 
@@ -104,7 +107,9 @@ def _rendered(document: Any, number: int, name: str, limits: Limits) -> tuple[Im
         ) from error
     try:
         if not all(0 < side < 1e6 for side in sheet.get_size()):
-            raise DocumentUnreadable(f"page {number} of {name!r} has no size.", hint="Choose other pages with pages=.")
+            raise DocumentUnreadable(
+                f"page {number} of {name!r} has no size.", hint="Choose other pages with pages=."
+            )
         turn = turn_upright(sheet)
         image = _drawn(sheet, limits)
         return image, turn, read(sheet, image)

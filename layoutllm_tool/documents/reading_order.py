@@ -47,7 +47,9 @@ def group_lines(words: Sequence[Word], *, width: int, height: int) -> list[Line]
         return []
     if len(words) > MAX_WORDS:
         raise DocumentTooLarge(f"a page has {len(words):,} words.", hint=f"At most {MAX_WORDS:,} are read.")
-    ordered = sorted(words, key=lambda w: (w.box.y0, w.box.x0, w.box.y1, w.box.x1, w.text, w.confidence or -1.0))
+    ordered = sorted(
+        words, key=lambda w: (w.box.y0, w.box.x0, w.box.y1, w.box.x1, w.text, w.confidence or -1.0)
+    )
     level = pieces_of(ordered, width, height, slope=0.0)
     slope = _slope(segments_of(level))
     pieces = pieces_of(ordered, width, height, slope) if slope else level

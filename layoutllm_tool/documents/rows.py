@@ -158,7 +158,9 @@ class _Near:
             start, stop = bisect_left(found, (y - window,)), bisect_right(found, (y + window, math.inf))
             if stop - start > _MOST_NEAR:
                 found = self.by_x[c]
-                start = bisect_left(found, (piece.middle,))  # more to the left it would overlap the piece by half
+                start = bisect_left(
+                    found, (piece.middle,)
+                )  # more to the left it would overlap the piece by half
                 stop = start + _NEAREST
             yield from (i for _, i in found[start:stop])
 

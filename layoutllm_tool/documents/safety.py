@@ -1,8 +1,9 @@
-"""What may be opened and how much of it: limits, allowed places, and how a file in an allowed place is opened.
+"""What may be opened and how much of it: limits, allowed places, and how a file in an allowed place is
+opened.
 
-Documents, their names and the places they are said to lie at are untrusted: a language model may have chosen them.
-What is checked is what is opened: a file or a directory that is swapped for a link after the check is refused.
-Content types are *not* decided here; URLs are ``fetch``'s.
+Documents, their names and the places they are said to lie at are untrusted: a language model may have
+chosen them. What is checked is what is opened: a file or a directory that is swapped for a link after the
+check is refused. Content types are *not* decided here; URLs are ``fetch``'s.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from layoutllm_tool.errors import DocumentNotAllowed, DocumentNotFound, Document
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a document is taken in. Everything over a limit is a DocumentTooLarge, never a silent cut."""
+    """How much of a document is taken in. Everything over a limit is a DocumentTooLarge, never a silent
+    cut.
+    """
 
     max_bytes: int = 100_000_000
     """Of the file, or of what a URL or base64 text holds."""
@@ -50,8 +53,9 @@ class Access:
     """Which places documents may come from. The default: files under the working directory, and no URLs."""
 
     roots: tuple[Path, ...] | None = field(default_factory=lambda: (Path.cwd(),))
-    """Folders files must lie in once symlinks are followed; relative paths are looked for in each of them in turn.
-    None allows any file."""
+    """Folders files must lie in once symlinks are followed; relative paths are looked for in each of them
+    in turn. None allows any file.
+    """
     urls: bool = False
     """Whether https URLs of public addresses are fetched."""
 
@@ -63,8 +67,8 @@ class Access:
     def find(self, path: str | os.PathLike[str]) -> Path:
         """The real path of an existing file or folder in an allowed place.
 
-        Raises DocumentNotAllowed, DocumentNotFound. Outside the roots the two can't be told apart, so that nobody
-        learns which files exist there.
+        Raises DocumentNotAllowed, DocumentNotFound. Outside the roots the two can't be told apart, so that
+        nobody learns which files exist there.
         """
         return self._find(path)[0]
 
@@ -122,7 +126,9 @@ class OpenFile:
         """All of it. DocumentTooLarge, DocumentUnreadable."""
         blocks, size = [], 0
         try:
-            while size <= limits.max_bytes and (block := self.file.read(min(2**24, limits.max_bytes + 1 - size))):
+            while size <= limits.max_bytes and (
+                block := self.file.read(min(2**24, limits.max_bytes + 1 - size))
+            ):
                 blocks.append(block)
                 size += len(block)
         except OSError as error:
@@ -133,17 +139,22 @@ class OpenFile:
 
 
 def _unopened(name: str, error: OSError) -> DocumentUnreadable:
-    return DocumentUnreadable(f"{shown(name)} can't be read: {error.strerror}.", hint="Check its permissions.")
+    return DocumentUnreadable(
+        f"{shown(name)} can't be read: {error.strerror}.", hint="Check its permissions."
+    )
 
 
 def _open_beneath(real: Path, root: Path | None) -> int:
     """A descriptor of the file at a path without links, as it was when it was checked.
 
-    Every directory below the root is opened without following links, each in the one before it. A directory that has
-    become a link since the check is an OSError. (``openat2`` does the same in one call, on Linux alone.)
+    Every directory below the root is opened without following links, each in the one before it. A directory
+    that has become a link since the check is an OSError. (``openat2`` does the same in one call, on Linux
+    alone.)
     """
     # Non-blocking: a FIFO can't hang us.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    )
     if root is None or root == real or os.open not in os.supports_dir_fd:
         return os.open(real, flags)
     *folders, name = real.relative_to(root).parts
@@ -161,7 +172,9 @@ def _open_beneath(real: Path, root: Path | None) -> int:
 
 
 def resolved(path: Path) -> Path | None:
-    """The path with symlinks followed; None for what no file system takes: a NUL, a loop, an overlong name."""
+    """The path with symlinks followed; None for what no file system takes: a NUL, a loop, an overlong
+    name.
+    """
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError):
@@ -174,7 +187,9 @@ def shown(text: str, limit: int = 200) -> str:
 
 
 def read_file(path: str | os.PathLike[str], *, limits: Limits, access: Access) -> tuple[str, bytes]:
-    """Name and bytes of an allowed regular file. Raises DocumentNotAllowed, -NotFound, -TooLarge, -Unreadable."""
+    """Name and bytes of an allowed regular file. Raises DocumentNotAllowed, -NotFound, -TooLarge,
+    -Unreadable.
+    """
     with access.open(path) as opened:
         return opened.name, opened.read(limits)
 
@@ -182,5 +197,6 @@ def read_file(path: str | os.PathLike[str], *, limits: Limits, access: Access) -
 def too_many_bytes(name: str, limits: Limits) -> DocumentTooLarge:
     """The error for more than ``limits.max_bytes``."""
     return DocumentTooLarge(
-        f"{shown(name)} is larger than {limits.max_bytes:,} bytes.", hint="Split or compress it, or raise the limit."
+        f"{shown(name)} is larger than {limits.max_bytes:,} bytes.",
+        hint="Split or compress it, or raise the limit.",
     )

@@ -18,7 +18,8 @@ _COMMON = (
     "please say says stand stated tell that the there this to under was what when where which who whose will with"
 )
 _WHERE = re.compile(
-    r"\b(?:at|in|on|to)\s+the\s+(?:(?:top|bottom|left|right|upper|lower|center)\b[\s-]*)+(?:corner\b)?", re.IGNORECASE
+    r"\b(?:at|in|on|to)\s+the\s+(?:(?:top|bottom|left|right|upper|lower|center)\b[\s-]*)+(?:corner\b)?",
+    re.IGNORECASE,
 )
 """A place on the page, which is no part of a key."""
 _COMMON_WORDS = frozenset(_COMMON.split())
@@ -93,7 +94,9 @@ def find(layout: PageLayout, text: str) -> list[Match]:
     wanted = letters(text)
     if not wanted:
         return []
-    exact = [Match(run, 1.0) for run in _exact(layout, wanted)] or [Match(run, 1.0) for run in _wrapped(layout, wanted)]
+    exact = [Match(run, 1.0) for run in _exact(layout, wanted)] or [
+        Match(run, 1.0) for run in _wrapped(layout, wanted)
+    ]
     return exact or _fuzzy(layout, wanted)
 
 

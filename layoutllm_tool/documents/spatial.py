@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterable
 
 from layoutllm_tool.documents.geometry import SCALE, Line, Page
 
-SPATIAL_WORDS = ("top", "bottom", "left", "right", "center", "first", "second", "third", "last", "above", "below")
+SPATIAL_WORDS = (
+    "top",
+    "bottom",
+    "left",
+    "right",
+    "center",
+    "first",
+    "second",
+    "third",
+    "last",
+    "above",
+    "below",
+)
 """The words a correction's ``spatial`` may be made of, in any combination ("bottom left")."""
 _MOST_PLACES = 100
 """Places of one key that "above" and "below" are compared with."""
@@ -36,7 +48,9 @@ def lines_at(page: Page, spatial: str, key: str = "") -> set[int]:
         if word in ORDINALS:
             kept &= _around(places, ORDINALS[word], len(lines))
         elif word in ("above", "below"):
-            kept &= {i for i in kept if any(_vertical(lines[i], lines[p], word) for p in places[:_MOST_PLACES])}
+            kept &= {
+                i for i in kept if any(_vertical(lines[i], lines[p], word) for p in places[:_MOST_PLACES])
+            }
     return kept
 
 

@@ -138,8 +138,12 @@ def _amounts_of(index: int, line: Line) -> list[_Cell]:
     starts = [0, *accumulate(len(word.text) + 1 for word in line.words)]
     cells = []
     for start, stop, value in spans(line.text):
-        words = [i for i, word in enumerate(line.words) if starts[i] < stop and starts[i] + len(word.text) > start]
-        cells.append(_Cell(tuple((index, i) for i in words), Box.union(line.words[i].box for i in words), value))
+        words = [
+            i for i, word in enumerate(line.words) if starts[i] < stop and starts[i] + len(word.text) > start
+        ]
+        cells.append(
+            _Cell(tuple((index, i) for i in words), Box.union(line.words[i].box for i in words), value)
+        )
     return cells
 
 
@@ -232,7 +236,9 @@ def _in_band(row: Sequence[_Cell], band: tuple[float, float]) -> Indices:
 def _same_column(page: Page, a: Box, b: Box) -> bool:
     narrower = min(a.width, b.width)
     shared = min(a.x1, b.x1) - max(a.x0, b.x0)
-    return shared > narrower / 2 or _misaligned(a, b) <= _across(page, min(a.height, b.height), _TOLERANCE / 2)
+    return shared > narrower / 2 or _misaligned(a, b) <= _across(
+        page, min(a.height, b.height), _TOLERANCE / 2
+    )
 
 
 def _misaligned(a: Box, b: Box) -> float:

@@ -29,9 +29,7 @@ from layoutllm_tool.errors import DocumentUnreadable
 
 _BOX_NAMES = ("box", "bbox", "bounding_box")
 _CONTENTS = ("words", "lines", "form")
-_FORMS = (
-    'A page is {"words": [{"text": "Total", "box": [x0, y0, x1, y1]}]}; "lines" or FUNSD\'s "form" will do as well.'
-)
+_FORMS = 'A page is {"words": [{"text": "Total", "box": [x0, y0, x1, y1]}]}; "lines" or FUNSD\'s "form" will do as well.'
 
 
 def load_words(
@@ -55,7 +53,10 @@ def load_words(
     if page_sizes and len(pages) != len(page_sizes):
         raise _wrong(f"there are words for {len(pages)} pages, but the document has {len(page_sizes)}")
     sizes: Sequence[tuple[int, int] | None] = page_sizes or [None] * len(pages)
-    return [_page(number, page, size) for number, (page, size) in enumerate(zip(pages, sizes, strict=True), start=1)]
+    return [
+        _page(number, page, size)
+        for number, (page, size) in enumerate(zip(pages, sizes, strict=True), start=1)
+    ]
 
 
 def _wrong(problem: str) -> DocumentUnreadable:
@@ -103,7 +104,9 @@ def _page(number: int, data: Any, size: tuple[int, int] | None) -> Page:
     frame, page_size = own or size, size or own
     if frame is None or page_size is None:
         raise _wrong(f'{where} does not say its size: add "width" and "height"')
-    words = list(islice(_words(fields, where, (SCALE, SCALE) if unit == "relative" else frame), MAX_WORDS + 1))
+    words = list(
+        islice(_words(fields, where, (SCALE, SCALE) if unit == "relative" else frame), MAX_WORDS + 1)
+    )
     if len(words) > MAX_WORDS:
         raise _wrong(f"{where} has more than {MAX_WORDS:,} words")
     lines = group_lines(words, width=page_size[0], height=page_size[1])

@@ -71,7 +71,7 @@ def rouge_l(prediction: str | None, golds: Sequence[str]) -> float:
     return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
 
 
-# -- places -------------------------------------------------------------------------------------------------------------
+# -- places --------------------------------------------------------------------------------------------------
 
 
 def gold_places(page: Page, golds: Sequence[str]) -> list[align.Place]:
@@ -157,7 +157,7 @@ def _average_precision(ranked: Sequence[tuple[float, float]], wanted: int, thres
     return area
 
 
-# -- refusals -----------------------------------------------------------------------------------------------------------
+# -- refusals ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""A trained model against the current one of a registry, on its validation set: promoted where it is no worse, else refused.
+"""A trained model against the current one of a registry, on its validation set: promoted where it is no
+worse, else refused.
 
 One model is in memory after the other. What a registry is and keeps is ``registry``.
 """
@@ -22,7 +23,9 @@ from layoutllm_tool.registry.records import Conditions, Scores
 from layoutllm_tool.registry.validation import ValidationCase, ValidationSet, open_case
 
 Make = Callable[[Path | None, Sequence[str]], Reader]
-"""Makes the reader from a folder of weights (None: the shipped ones) and the languages of the validation set."""
+"""Makes the reader from a folder of weights (None: the shipped ones) and the languages of the validation
+set.
+"""
 Bar = Callable[[str, int], Any]
 """A context around so many questions of what is named; it gives a ``Tick``."""
 _WHY = 3
@@ -63,14 +66,17 @@ def promote(
     tolerance: float = 0.0,
     bar: Bar = lambda _what, _total: nullcontext(),
 ) -> Decision:
-    """The folder's model takes the current one's place where its mean ANLS is no lower, ``tolerance`` (0-1) aside.
+    """The folder's model takes the current one's place where its mean ANLS is no lower, ``tolerance`` (0-1)
+    aside.
 
-    ``setting`` names what else answers depend on, text recognition above all: scores from another one are not used again.
-    RegistryError where nothing can be decided: a document is not what it was, a question ended in an error, the model is the
-    current one already.
+    ``setting`` names what else answers depend on, text recognition above all: scores from another one are
+    not used again. RegistryError where nothing can be decided: a document is not what it was, a question
+    ended in an error, the model is the current one already.
     """
     if not 0 <= tolerance <= 1:
-        raise RegistryError(f"a tolerance of {tolerance} is none.", hint="Give a part of the ANLS, from 0 to 1.")
+        raise RegistryError(
+            f"a tolerance of {tolerance} is none.", hint="Give a part of the ANLS, from 0 to 1."
+        )
     registry.validation.check()
     with registry.staged(weights) as candidate:
         while True:  # again only where somebody rolled back or set other questions meanwhile
@@ -124,7 +130,9 @@ def _compared(candidate: Candidate, asking: _Asking, tolerance: float) -> Decisi
     said = asking.answers("current", registry.weights(current), registry.fingerprint(current))
     says = asking.answers("new", candidate.folder, candidate.fingerprint)
     before, after = _scores(said), _scores(says)
-    made = registry.decide(candidate, after, before, replaces=current, conditions=conditions, tolerance=tolerance)
+    made = registry.decide(
+        candidate, after, before, replaces=current, conditions=conditions, tolerance=tolerance
+    )
     if made is None:
         return None
     return Decision(made.promoted, candidate.id, current, after, before, tolerance, tuple(_worse(said, says)))
@@ -134,7 +142,9 @@ def _in_order(validation: ValidationSet) -> list[ValidationCase]:
     return [case for group in validation.documents() for case in group]
 
 
-def _asked(reader: Reader, validation: ValidationSet, what: str, tick: Tick | None) -> tuple[ScoredAnswer, ...]:
+def _asked(
+    reader: Reader, validation: ValidationSet, what: str, tick: Tick | None
+) -> tuple[ScoredAnswer, ...]:
     """A row a case, in the order of ``_in_order``."""
     with reader if isinstance(reader, AbstractContextManager) else nullcontext():
         outcome = ask_all(reader, _items(validation), tick=tick)
@@ -152,7 +162,9 @@ def _items(validation: ValidationSet) -> Iterator[Item]:
     """One document in memory at a time."""
     for group in validation.documents():
         document = open_case(group[0])
-        yield Item(document, tuple(Question(document.name, "", case.question, case.answers) for case in group))
+        yield Item(
+            document, tuple(Question(document.name, "", case.question, case.answers) for case in group)
+        )
 
 
 def _kept(row: ScoredAnswer, case: ValidationCase) -> dict[str, Any]:

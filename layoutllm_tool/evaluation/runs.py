@@ -89,7 +89,7 @@ def _items(setting: Setting) -> list[Item]:
 
 def _run_workflow(setting: Setting, items: Sequence[Item]) -> int:
     """The workflow on a set: whole, and without each check where that is wanted."""
-    from graphs.reflection.checks import CHECKS
+    from layoutllm_graphs.reflection.checks import CHECKS
 
     chosen, ask = setting.arguments, workflow_eval.ask_workflow
     left_out = {"all": ()} | {name: (name,) for name in CHECKS if chosen.each_check}
@@ -97,7 +97,9 @@ def _run_workflow(setting: Setting, items: Sequence[Item]) -> int:
     with report.progress("Asking", questions * (1 + len(left_out))) as tick:
         once = tuple(ask(setting.reader, items, max_attempts=1, second_opinion=False, tick=tick))
         found = {
-            name: workflow_eval.Comparison(once, tuple(ask(setting.reader, items, disabled_checks=checks, tick=tick)))
+            name: workflow_eval.Comparison(
+                once, tuple(ask(setting.reader, items, disabled_checks=checks, tick=tick))
+            )
             for name, checks in left_out.items()
         }
     setting.console.print(report.workflow_table(found["all"]))

@@ -73,7 +73,7 @@ def _recognised(page: Page, repeats: int) -> tuple[float | None, Page]:
     return _timed(lambda: recognise_page(page, cache=ReadingCache()), min(repeats, 3))
 
 
-# -- our side -----------------------------------------------------------------------------------------------------------
+# -- our side ------------------------------------------------------------------------------------------------
 
 
 def _ours(page: Page, weights: Path | None, new_tokens: int, repeats: int) -> Ours:
@@ -178,7 +178,7 @@ def greedy(decoder: CoTDecoder, read: ReadWindow, ids: torch.Tensor, new_tokens:
     return torch.cat(tokens, dim=1)
 
 
-# -- generate's side ----------------------------------------------------------------------------------------------------
+# -- generate's side -----------------------------------------------------------------------------------------
 
 
 def _generate(page: Page, weights: Path | None, new_tokens: int, repeats: int, dtype: str) -> Generate:
@@ -213,7 +213,7 @@ def measure_generate(
     )  # fmt: skip
 
 
-# -- measuring ----------------------------------------------------------------------------------------------------------
+# -- measuring -----------------------------------------------------------------------------------------------
 
 
 def _timed(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:

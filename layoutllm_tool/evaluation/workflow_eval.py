@@ -19,7 +19,7 @@ from layoutllm_tool.evaluation.run import Item, Tick
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
-    from graphs.planning.plan import Plan
+    from layoutllm_graphs.planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,9 @@ def ask_workflow(
     tick: Tick | None = None,
 ) -> list[WorkflowAnswer]:
     """Ask every question through the workflow. LayoutLLMError where a document can't be loaded."""
-    from graphs.context import Context
-    from graphs.workflow import make_graph
+    from layoutllm_graphs.context import Context
+    from layoutllm_graphs.workflow import make_graph
+
     from layoutllm_tool.tool import LayoutLLMTool
 
     graph, done = make_graph(), list[WorkflowAnswer]()
@@ -85,8 +86,8 @@ def ask_workflow(
 
 def _plan(questions: Sequence[Question]) -> Plan:
     """The questions as they stand; their types are guessed from their words, as for any user's question."""
-    from graphs.planning.plan import Plan
-    from graphs.planning.planner import question_of
+    from layoutllm_graphs.planning.plan import Plan
+    from layoutllm_graphs.planning.planner import question_of
 
     found = [question_of(question.text) for question in questions]
     return Plan(questions=[q.model_copy(update={"name": f"q{n}"}) for n, q in enumerate(found, start=1)])

@@ -1,6 +1,8 @@
-"""Step 3's answer as it is copied from the area, token by token, and from elsewhere on the page where the model insists.
+"""Step 3's answer as it is copied from the area, token by token, and from elsewhere on the page where the
+model insists.
 
-What may be copied is ``copying``; here it meets the page (whose words is it?) and the model's scores. Formed answers are in ``row``.
+What may be copied is ``copying``; here it meets the page (whose words is it?) and the model's scores.
+Formed answers are in ``row``.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from layoutllm_tool.model.grammar import Constraints, Grammar
 from layoutllm_tool.model.processing import Window
 
 UNLIKELY, LIKELY = 0.1, 0.5
-"""Below the first, nothing in the area is what the model wants to say; above the second, something else on the page is."""
+"""Below the first, nothing in the area is what the model wants to say; above the second, something else on
+the page is.
+"""
 
 
 class Answering:
@@ -32,7 +36,9 @@ class Answering:
         self._allowed: dict[int, tuple[int, ...]] = {}
 
     def options(self, scores: Tensor) -> list[int]:
-        """Tokens that may come next, the end among them where it may; [] where nothing may. ``scores`` are log-probabilities."""
+        """Tokens that may come next, the end among them where it may; [] where nothing may. ``scores`` are
+        log-probabilities.
+        """
         self._allowed, found = self._copy_options(self.copy)
         if self._may_widen and (not found or float(scores[torch.tensor(found)].max()) < math.log(UNLIKELY)):
             return self._widened(scores, found)
@@ -42,8 +48,9 @@ class Answering:
         self.copy = self.copy.after(token, self.grammar.token_bytes, self._allowed)
 
     def outcome(self) -> tuple[str, tuple[tuple[int, int], ...], tuple[int, ...]] | None:
-        """(answer, its (line, word)s, segments to add to the area). None: nothing else stands there, and no answer is better
-        than one that is known to be wrong."""
+        """(answer, its (line, word)s, segments to add to the area). None: nothing else stands there, and no
+        answer is better than one that is known to be wrong.
+        """
         if self.copy.empty or self.copy.string.lower() in self.copy.wrong:
             return None
         words = self._copied()
@@ -70,11 +77,15 @@ class Answering:
     def _may_widen(self) -> bool:
         """Nobody said where to look, and the answer has not left the area yet."""
         limits = self.limits
-        return limits.segments is None and limits.allowed is None and limits.spans is None and not self.widened
+        return (
+            limits.segments is None and limits.allowed is None and limits.spans is None and not self.widened
+        )
 
     def _widened(self, scores: Tensor, options: list[int]) -> list[int]:
-        """The model wants nothing that stands in its area: where it wants something else on the page, the answer comes from
-        there, and the area grows by the answer's lines. Steps 2 and 3 then disagree, and the confidence knows (``widened``)."""
+        """The model wants nothing that stands in its area: where it wants something else on the page, the
+        answer comes from there, and the area grows by the answer's lines. Steps 2 and 3 then disagree, and
+        the confidence knows (``widened``).
+        """
         everywhere = self._words_of(range(len(self.window.lines)))
         copy = self.copy.elsewhere(self._joined(everywhere))
         allowed, choices = self._copy_options(copy)
@@ -83,7 +94,7 @@ class Answering:
         self.copy, self.source, self.widened, self._allowed = copy, everywhere, True, allowed
         return choices
 
-    # -- the page's words -------------------------------------------------------------------------------------------
+    # -- the page's words ------------------------------------------------------------------------------------
 
     def _words_of(self, segments: Iterable[int]) -> list[tuple[int, int]]:
         """(line, word) of everything in these segments in reading order; a line in two pieces comes once."""

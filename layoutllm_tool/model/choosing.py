@@ -1,7 +1,8 @@
-"""The outcome of a question on a window: the language model's own, weighed against what else the page offers (``candidates``).
+"""The outcome of a question on a window: the language model's own, weighed against what else the page
+offers (``candidates``).
 
-Reads the page once (``PageIndex``); a question then costs some milliseconds. A correction's constraints hold here too. Answers
-that the model forms instead of copying are left as they are.
+Reads the page once (``PageIndex``); a question then costs some milliseconds. A correction's constraints
+hold here too. Answers that the model forms instead of copying are left as they are.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class Chooser:
 
     @classmethod
     def load(cls) -> Chooser:
-        """The shipped heads. Where the sentence encoder can't be had, a logged line says so, and questions are answered without."""
+        """The shipped heads. Where the sentence encoder can't be had, a logged line says so, and questions
+        are answered without.
+        """
         encoder = None
         try:
             encoder = SentenceEncoder(sentence_encoder_folder())
@@ -78,8 +81,9 @@ class Chooser:
         *,
         forced: bool = False,
     ) -> Decoded:
-        """``decoded`` where its answer is the best or formed, else the option that is better. ``forced``: step 1 was corrected, and its
-        key is looked for instead of what the question says."""
+        """``decoded`` where its answer is the best or formed, else the option that is better. ``forced``:
+        step 1 was corrected, and its key is looked for instead of what the question says.
+        """
         if decoded.answer is not None and not decoded.words:
             return decoded
         text = f'"{decoded.analysis.key}"' if forced and decoded.analysis.key else question
@@ -107,7 +111,9 @@ def _allowed(option: Option, window: Window, limits: Constraints) -> bool:
         where = sorted(limits.allowed)
     text = option.text
     return (
-        lines <= {window.lines[s] for s in where} and text.strip().lower() not in limits.wrong and _spans(text, limits)
+        lines <= {window.lines[s] for s in where}
+        and text.strip().lower() not in limits.wrong
+        and _spans(text, limits)
     )
 
 
@@ -134,13 +140,16 @@ def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window)
     if key and key != analysis.key:
         analysis = QuestionAnalysis("key-value", "extraction", key)
     return replace(
-        decoded, analysis=analysis, segments=tuple(segments[line] for line in lines), formation=_formation(option, index),
+        decoded, analysis=analysis, segments=tuple(segments[line] for line in lines),
+        formation=_formation(option, index),
         answer=option.text, words=tuple(word.id for word in option.words), widened=False,
     )  # fmt: skip
 
 
 def _with_signs(answer: str, whole: str) -> str:
-    """The model may copy a part of a word ("25/12/2018" of "DATE:25/12/2018"), never one without its sign ("70.00-")."""
+    """The model may copy a part of a word ("25/12/2018" of "DATE:25/12/2018"), never one without its sign
+    ("70.00-").
+    """
     before, found, after = whole.partition(answer)
     return whole if found and all(c in _SIGNS for c in before + after) else answer
 
@@ -149,7 +158,12 @@ def _formation(option: Option, index: PageIndex) -> AnswerFormation:
     if option.key:
         return AnswerFormation(_RELATIONS.get(option.side, "inside"), text_of(option.key).strip(" :"))
     around = next(
-        (run for run in index.sentences if option.ids <= {w.id for w in run} and len(run) > len(option.words)), ()
+        (
+            run
+            for run in index.sentences
+            if option.ids <= {w.id for w in run} and len(run) > len(option.words)
+        ),
+        (),
     )
     return AnswerFormation("inside", text_of(around)[:_SHOWN])
 
@@ -159,7 +173,8 @@ def _signals(p: Array, best: int, rows: Array) -> dict[str, float]:
     second = float(np.sort(p)[-2]) if len(p) > 1 else 0.0
     told = {f"option_{name}": float(rows[best][NAMES.index(name)]) for name in _TOLD}
     return told | {
-        "option_odds": _odds(float(p[best])), "option_margin": float(p[best]) - second, "option_none": float(p[0]),
+        "option_odds": _odds(float(p[best])), "option_margin": float(p[best]) - second,
+        "option_none": float(p[0]),
         "option_same": float(rows[best][NAMES.index("model_same")]),
     }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """LayoutLLMConfig: one configuration class, two shapes.
 
-``LayoutLLMConfig.paper()`` is the paper's model (LayoutLMv3-large, two projectors, a 7B Llama); ``LayoutLLMConfig.smol()``
-is the one whose weights this package ships (a six-layer LayoutLMv3 beside SmolLM2-135M-Instruct).
+``LayoutLLMConfig.paper()`` is the paper's model (LayoutLMv3-large, two projectors, a 7B Llama);
+``LayoutLLMConfig.smol()`` is the one whose weights this package ships (a six-layer LayoutLMv3 beside
+SmolLM2-135M-Instruct).
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ SPECIAL_TOKENS = ("<visual>", "<layout>", "<seg_none>", "<seg_end>")
 class LayoutLLMConfig(PretrainedConfig):
     """Sizes and switches of a LayoutLLM.
 
-    fusion: what stands at a page token's place in the prompt. "replace": its projected encoder feature alone (paper);
+    fusion: what stands at a page token's place in the prompt. "replace": its projected encoder feature
+    alone (paper);
         "add": the language model's own embedding of the token plus a gated projected feature.
-    area_format: how step 2 is written. "boxes": as text, 0-1000 (paper); "segments": ``<seg_i>`` tokens that point.
-    visual_pool: side of the square of patches averaged to one visual token; 1 keeps all (paper).
-    max_page_tokens: text tokens of one window of a page (paper section 4.1: 512).
-    max_segments: lines that one window may hold.
-    pointer_size: width of the space in which step 2 compares the question with the page's segments.
+    area_format: how step 2 is written. "boxes": as text, 0-1000 (paper); "segments": ``<seg_i>`` tokens
+    that point. visual_pool: side of the square of patches averaged to one visual token; 1 keeps all
+    (paper). max_page_tokens: text tokens of one window of a page (paper section 4.1: 512). max_segments:
+    lines that one window may hold. pointer_size: width of the space in which step 2 compares the question
+    with the page's segments.
     """
 
     model_type = "layoutllm"
@@ -65,7 +67,9 @@ class LayoutLLMConfig(PretrainedConfig):
             raise ValueError('fusion "add" goes with area_format "segments", and "replace" with "boxes"')
         positions = self.encoder_config.max_position_embeddings - self.encoder_config.pad_token_id - 1
         if positions < self.max_page_tokens:
-            raise ValueError(f"the encoder has {positions} positions for max_page_tokens {self.max_page_tokens}")
+            raise ValueError(
+                f"the encoder has {positions} positions for max_page_tokens {self.max_page_tokens}"
+            )
 
     @property
     def patches_per_side(self) -> int:
@@ -97,11 +101,13 @@ class LayoutLLMConfig(PretrainedConfig):
     def paper(cls) -> LayoutLLMConfig:
         """LayoutLMv3-large and Vicuna-7B-v1.5 (paper section 4.1)."""
         encoder = LayoutLMv3Config(
-            vocab_size=50265, hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096,
+            vocab_size=50265, hidden_size=1024, num_hidden_layers=24, num_attention_heads=16,
+            intermediate_size=4096,
             coordinate_size=171, shape_size=170, max_position_embeddings=514,
         )  # fmt: skip
         text = LlamaConfig(
-            vocab_size=32000, hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32,
+            vocab_size=32000, hidden_size=4096, intermediate_size=11008, num_hidden_layers=32,
+            num_attention_heads=32,
             max_position_embeddings=4096, tie_word_embeddings=False,
         )  # fmt: skip
         return cls(encoder, text)
@@ -110,14 +116,17 @@ class LayoutLLMConfig(PretrainedConfig):
     def smol(cls, text_config: PretrainedConfig | None = None) -> LayoutLLMConfig:
         """The shipped shape, beside the language model of that configuration (SmolLM2-135M-Instruct)."""
         text = text_config or LlamaConfig(
-            vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
+            vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+            num_attention_heads=9,
             num_key_value_heads=3, max_position_embeddings=8192, tie_word_embeddings=True, rms_norm_eps=1e-5,
             rope_parameters={"rope_type": "default", "rope_theta": 100000.0}, bos_token_id=1, eos_token_id=2,
             pad_token_id=2,
         )  # fmt: skip
-        # The encoder is fed the language model's own token embeddings, so its table of words is a token's worth.
+        # The encoder is fed the language model's own token embeddings, so its table of words is a token's
+        # worth.
         encoder = LayoutLMv3Config(
-            vocab_size=4, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536,
+            vocab_size=4, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
+            intermediate_size=1536,
             coordinate_size=64, shape_size=64, max_position_embeddings=516, hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0, pad_token_id=1, bos_token_id=0, eos_token_id=2,
         )  # fmt: skip

@@ -1,7 +1,9 @@
-"""The answer as a copy: which tokens may come next so that the text stays a substring of the area. Pure, no torch.
+"""The answer as a copy: which tokens may come next so that the text stays a substring of the area. Pure, no
+torch.
 
-Works on UTF-8 bytes, so that an answer may begin and end inside a word ("25/12/2018" of "DATE:25/12/2018") whatever the
-tokenizer made of that word. A copied answer is grounded by construction: it says where it was copied from.
+Works on UTF-8 bytes, so that an answer may begin and end inside a word ("25/12/2018" of "DATE:25/12/2018")
+whatever the tokenizer made of that word. A copied answer is grounded by construction: it says where it was
+copied from.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ class Copy:
     """Answers that may not come (lower case): neither as they are nor as the beginning of a longer one."""
 
     @classmethod
-    def of(cls, source: str, spans: Sequence[tuple[int, int]] | None = None, wrong: Collection[str] = ()) -> Copy:
+    def of(
+        cls, source: str, spans: Sequence[tuple[int, int]] | None = None, wrong: Collection[str] = ()
+    ) -> Copy:
         """From an area's text. ``spans`` (character offsets) restrict the answer to one of them."""
         starts = stops = None
         bad = frozenset(w.strip().lower() for w in wrong)
@@ -80,7 +84,9 @@ class Copy:
         return not self.text.strip()
 
     def allowed(self, token_bytes: TokenBytes) -> dict[int, tuple[int, ...]]:
-        """Token -> the offsets after it. The first token may carry the blank that stands before every word."""
+        """Token -> the offsets after it. The first token may carry the blank that stands before every
+        word.
+        """
         found: dict[int, list[int]] = {}
 
         def offer(prefix: bytes, at: int) -> None:
@@ -94,7 +100,9 @@ class Copy:
                 offer(b"", at)
         else:
             starts = range(len(self.source)) if self.starts is None else self.starts
-            first = [at for at in starts if self.source[at : at + 1] not in (b" ", b"") and not self._wrong_at(at)]
+            first = [
+                at for at in starts if self.source[at : at + 1] not in (b" ", b"") and not self._wrong_at(at)
+            ]
             for at in first:
                 offer(b" ", at)
                 offer(b"", at)
@@ -112,12 +120,17 @@ class Copy:
         """Whether an answer known to be wrong begins here, as a whole word or at a word's end."""
         for bad in self.wrong:
             end = at + len(bad.encode())
-            if self.source[at:end].decode(errors="ignore").lower() == bad and self.source[end : end + 1] in (b" ", b""):
+            if self.source[at:end].decode(errors="ignore").lower() == bad and self.source[end : end + 1] in (
+                b" ",
+                b"",
+            ):
                 return True
         return False
 
     def may_end(self) -> bool:
-        """Whether the text so far is a whole answer: not empty, not known to be wrong, at a place where it may stop."""
+        """Whether the text so far is a whole answer: not empty, not known to be wrong, at a place where it
+        may stop.
+        """
         if self.empty or self.string.lower() in self.wrong:
             return False
         try:
@@ -135,10 +148,16 @@ class Copy:
 
     def span(self) -> tuple[int, int]:
         """Character offsets of the copy in the source: the first place where it stands."""
-        ends = self.offsets if self.stops is None else [o for o in self.offsets if o in self.stops] or self.offsets
+        ends = (
+            self.offsets
+            if self.stops is None
+            else [o for o in self.offsets if o in self.stops] or self.offsets
+        )
         end = ends[0] - (len(self.text) - len(self.text.rstrip()))
         start = end - len(self.text.strip())
-        return len(self.source[:start].decode(errors="ignore")), len(self.source[:end].decode(errors="ignore"))
+        return len(self.source[:start].decode(errors="ignore")), len(
+            self.source[:end].decode(errors="ignore")
+        )
 
 
 def _byte_level() -> dict[str, int]:

@@ -1,7 +1,8 @@
 """LayoutCoT decoding: any number of questions on one page at once, with the lean engine.
 
-A ``DecodingState`` (decoding_state.py) is one question: a small machine that takes the model's state, chooses tokens, and says what to feed next. Tokens
-that can't be otherwise are fed together with the next choice, and so are likely ones (speculative.py).
+A ``DecodingState`` (decoding_state.py) is one question: a small machine that takes the model's state,
+chooses tokens, and says what to feed next. Tokens that can't be otherwise are fed together with the next
+choice, and so are likely ones (speculative.py).
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ class ReadWindow:
 class CoTDecoder:
     """Reads windows and answers questions on them with the lean engine. Not thread-safe.
 
-    A model that carries a ``loss_head`` has its outcomes ``Judged``. ``hidden_layers`` keeps the states of these layers (1 is the first)
-    with every outcome: what such a head is trained on. ``draft`` says what may follow a row's pending tokens: it saves steps and
-    changes no outcome; None to do without.
+    A model that carries a ``loss_head`` has its outcomes ``Judged``. ``hidden_layers`` keeps the states of
+    these layers (1 is the first) with every outcome: what such a head is trained on. ``draft`` says what
+    may follow a row's pending tokens: it saves steps and changes no outcome; None to do without.
     """
 
     def __init__(
@@ -79,11 +80,19 @@ class CoTDecoder:
         questions: Sequence[tuple[str, Constraints]],
         on_stage: Callable[[int, DecodingState], None] | None = None,
     ) -> list[Decoded]:
-        """All questions together on the one page; ``on_stage(number, row)`` is called whenever a row enters a new stage."""
+        """All questions together on the one page; ``on_stage(number, row)`` is called whenever a row enters
+        a new stage.
+        """
         rows = [DecodingState(self.grammar, read.window, question, limits) for question, limits in questions]
         if not rows:
             return []
-        capacity = max(len(row.pending) for row in rows) + 2 * KEY_TOKENS + COPY_TOKENS + 24 * AREA_SEGMENTS + MAX_DRAFT
+        capacity = (
+            max(len(row.pending) for row in rows)
+            + 2 * KEY_TOKENS
+            + COPY_TOKENS
+            + 24 * AREA_SEGMENTS
+            + MAX_DRAFT
+        )
         suffix = self.engine.new_suffix(len(rows), capacity)
         pool = Pool(len(rows), len(self.hidden_layers), self.model.config.text_config.hidden_size)
         active = list(range(len(rows)))
@@ -109,10 +118,18 @@ class CoTDecoder:
 
     def _result(self, row: DecodingState, states: Tensor) -> Decoded:
         decoded = row.result()
-        return Judged.of(decoded, states, self.loss_head, keep=self.keep_states) if self.hidden_layers else decoded
+        return (
+            Judged.of(decoded, states, self.loss_head, keep=self.keep_states)
+            if self.hidden_layers
+            else decoded
+        )
 
     def _feed(
-        self, rows: Sequence[DecodingState], drafts: Sequence[list[int]], read: ReadWindow, suffix: SuffixCache
+        self,
+        rows: Sequence[DecodingState],
+        drafts: Sequence[list[int]],
+        read: ReadWindow,
+        suffix: SuffixCache,
     ) -> list[_States]:
         """All that is pending and the drafts behind it. The suffix grows by what was pending."""
         counts = [len(row.pending) for row in rows]
@@ -124,19 +141,26 @@ class CoTDecoder:
         embeds = self.model.embed(ids, None, None)
         layers: list[Tensor] = []
         if self.hidden_layers:
-            hidden, layers = self.engine.step_with_layers(embeds, read.cache, suffix, counts, self.hidden_layers)
+            hidden, layers = self.engine.step_with_layers(
+                embeds, read.cache, suffix, counts, self.hidden_layers
+            )
         else:
             hidden = self.engine.step(embeds, read.cache, suffix, counts)
         return [
             _States(
-                self, read, hidden[place, start : len(tokens)], [layer[place, start : len(tokens)] for layer in layers]
+                self,
+                read,
+                hidden[place, start : len(tokens)],
+                [layer[place, start : len(tokens)] for layer in layers],
             )
             for place, (start, tokens) in enumerate(zip([count - 1 for count in counts], fed, strict=True))
         ]
 
 
 class _States:
-    """Behind a row's last pending token and behind each drafted token: what the model says there. Computed once, and only if asked."""
+    """Behind a row's last pending token and behind each drafted token: what the model says there. Computed
+    once, and only if asked.
+    """
 
     def __init__(self, decoder: CoTDecoder, read: ReadWindow, hidden: Tensor, layers: list[Tensor]) -> None:
         self._decoder, self._read, self._hidden, self._layers = decoder, read, hidden, layers
@@ -152,9 +176,9 @@ class _States:
     def segments(self, place: int) -> Tensor:
         """Scores of none, end and the window's segments."""
         assert self._read.segment_keys is not None
-        scores: Tensor = self._decoder.model.pointer(self._hidden[place].float()[None, None], self._read.segment_keys)[
-            0, 0
-        ]
+        scores: Tensor = self._decoder.model.pointer(
+            self._hidden[place].float()[None, None], self._read.segment_keys
+        )[0, 0]
         return scores
 
     def layers_at(self, place: int) -> Tensor:

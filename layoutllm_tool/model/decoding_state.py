@@ -1,8 +1,9 @@
 """One question being decoded: the three steps, each held to what it may say.
 
-Step 1 begins with one of the known kinds and names its key freely; step 2 points at segments that exist (in the paper's shape
-it writes boxes of existing lines); step 3 names a known relation, then the answer is copied from the area, character by
-character, unless step 1 said "reasoning". Corrections force or restrict a step; what comes before it is read, not decoded.
+Step 1 begins with one of the known kinds and names its key freely; step 2 points at segments that exist (in
+the paper's shape it writes boxes of existing lines); step 3 names a known relation, then the answer is
+copied from the area, character by character, unless step 1 said "reasoning". Corrections force or restrict
+a step; what comes before it is read, not decoded.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ KEY_TOKENS, FREE_TOKENS, COPY_TOKENS, AREA_SEGMENTS = 32, 64, 256, 32
 
 
 class DecodingState:
-    """One question on one window: ``pending`` tokens are fed, ``advance`` takes the scores behind the last of them."""
+    """One question on one window: ``pending`` tokens are fed, ``advance`` takes the scores behind the last
+    of them.
+    """
 
     def __init__(self, grammar: Grammar, window: Window, question: str, constraints: Constraints) -> None:
         self.grammar, self.window, self.question, self.limits = grammar, window, question, constraints
@@ -77,13 +80,13 @@ class DecodingState:
         self.pending.append(token)
         self.fed += 1
 
-    # -- stages -----------------------------------------------------------------------------------------------------
+    # -- stages ----------------------------------------------------------------------------------------------
 
     def advance(self, head: Callable[[], Tensor], pointer: Callable[[], Tensor]) -> None:
         """The next token or tokens into ``pending``, or DONE.
 
-        Behind everything fed so far, ``head`` gives log-probabilities over the vocabulary, ``pointer`` scores of none, end and
-        the window's segments.
+        Behind everything fed so far, ``head`` gives log-probabilities over the vocabulary, ``pointer``
+        scores of none, end and the window's segments.
         """
         match self.stage:
             case Stage.ANALYSIS_HEAD | Stage.FORMATION_HEAD:
@@ -152,7 +155,7 @@ class DecodingState:
                 self._write_segment(segment)
             self._end_area()
 
-    # -- step 2 -----------------------------------------------------------------------------------------------------
+    # -- step 2 ----------------------------------------------------------------------------------------------
 
     def _open_segments(self) -> list[int]:
         every = range(len(self.window.lines))
@@ -168,7 +171,12 @@ class DecodingState:
             self.none_logprob = float(scores[0])
             self.segment_logprobs = tuple(scores[2:].tolist())
         options = [2 + s for s in self._open_segments()]
-        silent = bool(options) and not self.area and not self.limits.answerable and self._is_silent(scores, options)
+        silent = (
+            bool(options)
+            and not self.area
+            and not self.limits.answerable
+            and self._is_silent(scores, options)
+        )
         if self.area or not options:
             options.append(1)
         if silent:
@@ -186,13 +194,19 @@ class DecodingState:
 
     @staticmethod
     def _is_silent(scores: Tensor, segments: list[int]) -> bool:
-        """Whether it is likelier that the page does not answer than that it does: "none" against all segments together, among which
-        an answer's probability is divided (its key's line or its own may come first)."""
+        """Whether it is likelier that the page does not answer than that it does: "none" against all
+        segments together, among which an answer's probability is divided (its key's line or its own may
+        come first).
+        """
         return bool(scores[0] > scores[torch.tensor(segments)].logsumexp(-1))
 
     def _key_is_named(self) -> bool:
-        """Whether a line of the window names what step 1 looks for: then an answer is likelier, though not certain."""
-        return self.analysis is not None and any(contains(line.text, self.analysis.key) for line in self.lines)
+        """Whether a line of the window names what step 1 looks for: then an answer is likelier, though not
+        certain.
+        """
+        return self.analysis is not None and any(
+            contains(line.text, self.analysis.key) for line in self.lines
+        )
 
     def _write_segment(self, segment: int) -> None:
         self.area.append(segment)
@@ -242,7 +256,7 @@ class DecodingState:
         else:
             self.stage = Stage.DONE
 
-    # -- step 3 -----------------------------------------------------------------------------------------------------
+    # -- step 3 ----------------------------------------------------------------------------------------------
 
     def _begin_answer(self) -> None:
         if self.analysis and self.analysis.operation == "reasoning":
@@ -288,6 +302,7 @@ class DecodingState:
         widened = self.answering is not None and self.answering.widened
         return Decoded(
             analysis=self.analysis, segments=tuple(self.area), formation=self.formation, answer=self.answer,
-            words=self.words, logprobs=self.logprobs, widened=widened, none_logprob=self.none_logprob, tokens=self.fed,
+            words=self.words, logprobs=self.logprobs, widened=widened, none_logprob=self.none_logprob,
+            tokens=self.fed,
             segment_logprobs=self.segment_logprobs,
         )  # fmt: skip

@@ -1,4 +1,6 @@
-"""What a question's words say about its answer: an amount, a date, a number, a name; and which texts look like one."""
+"""What a question's words say about its answer: an amount, a date, a number, a name; and which texts look
+like one.
+"""
 
 from __future__ import annotations
 

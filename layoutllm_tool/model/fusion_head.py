@@ -1,5 +1,6 @@
-"""Weighs the options of a question: an ensemble of two-layer perceptrons over ``option_features``, trained listwise
-(training/fusion_head.py). NumPy alone."""
+"""Weighs the options of a question: an ensemble of two-layer perceptrons over ``option_features``, trained
+listwise (training/fusion_head.py). NumPy alone.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +18,10 @@ NAMED = 0.95
 
 
 class FusionHead:
-    """As ``PairHead``: mean, deviation (F); first layer (N, F, H), (N, H); second (N, H), (N). ``none_bias`` (2) is what the log-odds of
-    "none" are lowered by where the page names the key that is asked for, and elsewhere: training asks for what is not there more often
-    than people do."""
+    """As ``PairHead``: mean, deviation (F); first layer (N, F, H), (N, H); second (N, H), (N).
+    ``none_bias`` (2) is what the log-odds of "none" are lowered by where the page names the key that is
+    asked for, and elsewhere: training asks for what is not there more often than people do.
+    """
 
     def __init__(self, tensors: dict[str, Array]) -> None:
         self._mean, self._deviation = tensors["mean"], tensors["deviation"]

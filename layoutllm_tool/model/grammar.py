@@ -1,4 +1,6 @@
-"""What LayoutCoT may say: the stages, a correction's constraints, and the tries and token bytes that are the same for all questions."""
+"""What LayoutCoT may say: the stages, a correction's constraints, and the tries and token bytes that are
+the same for all questions.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ class Trie:
 
 
 class Grammar:
-    """What is the same for all questions: tries of the heads, the newline, the bytes of tokens. Built once a model."""
+    """What is the same for all questions: tries of the heads, the newline, the bytes of tokens. Built once
+    a model.
+    """
 
     def __init__(self, processor: LayoutLLMProcessor, *, segments: bool) -> None:
         self.processor = processor
@@ -92,10 +96,16 @@ class Grammar:
         """The token behind step 2's last segment; the segments' own follow it."""
         self.end = processor.template_ids(processor.style.end)[-1]
         # An empty key ends in " \n", which is one token in many vocabularies.
-        self.line_ends = frozenset(i for i, text in enumerate(self.token_bytes.by_id) if text in (b"\n", b" \n"))
+        self.line_ends = frozenset(
+            i for i, text in enumerate(self.token_bytes.by_id) if text in (b"\n", b" \n")
+        )
         # No other token with a line break in it, or a step could run on into the next one unseen.
-        breaks = [i for i, text in enumerate(self.token_bytes.by_id) if b"\n" in text and i not in self.line_ends]
+        breaks = [
+            i for i, text in enumerate(self.token_bytes.by_id) if b"\n" in text and i not in self.line_ends
+        ]
         silent = [i for i, text in enumerate(self.token_bytes.by_id) if not text and i != self.end]
         self.never = torch.tensor(sorted({*breaks, *silent}))
         self.none_bias = self.named_bias = 0.0
-        """Added to the score of "none" in step 2, always and where the page names the key: fitted on development data."""
+        """Added to the score of "none" in step 2, always and where the page names the key: fitted on
+        development data.
+        """

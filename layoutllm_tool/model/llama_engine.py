@@ -1,11 +1,11 @@
 """A lean Llama: one page's keys and values kept once, any number of questions decoded behind it, together.
 
-transformers' ``generate`` spends most of a small model's time outside the matrix products. This runs the same arithmetic
-with fused projections, products in the numbers that suit the CPU (numerics.py), and a cache that shares the page among all
-rows. Equal to the model's own forward (tested).
+transformers' ``generate`` spends most of a small model's time outside the matrix products. This runs the
+same arithmetic with fused projections, products in the numbers that suit the CPU (numerics.py), and a cache
+that shares the page among all rows. Equal to the model's own forward (tested).
 
-B rows (questions), T new tokens, D width, H heads, G key/value heads, E head size, P page tokens, C suffix capacity.
-Covered: Llama-architecture language models without biases. Training and sampling are *not* here.
+B rows (questions), T new tokens, D width, H heads, G key/value heads, E head size, P page tokens, C suffix
+capacity. Covered: Llama-architecture language models without biases. Training and sampling are *not* here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from layoutllm_tool.model.numerics import FEW_ROWS, DynamicInt8, Linear, Numeric
 
 
 def keep_to_thread_limit() -> None:
-    """Not more threads than OMP_THREAD_LIMIT allows: with more, oneDNN leaves a part of each product undone, silently."""
+    """Not more threads than OMP_THREAD_LIMIT allows: with more, oneDNN leaves a part of each product
+    undone, silently.
+    """
     limit = os.environ.get("OMP_THREAD_LIMIT", "")
     if limit.isdecimal() and 0 < int(limit) < torch.get_num_threads():
         torch.set_num_threads(int(limit))
@@ -91,11 +93,13 @@ class SuffixCache:
 class LlamaEngine:
     """Built from a LlamaForCausalLM whose adapters are merged. Not thread-safe: one caller at a time.
 
-    ``numerics`` is that of the weights as they were loaded where it is not given; ``choose`` follows the CPU. ``int8`` allows
-    weights of 8 bits.
+    ``numerics`` is that of the weights as they were loaded where it is not given; ``choose`` follows the
+    CPU. ``int8`` allows weights of 8 bits.
     """
 
-    def __init__(self, language_model: PreTrainedModel, *, int8: bool = True, numerics: Numerics | None = None) -> None:
+    def __init__(
+        self, language_model: PreTrainedModel, *, int8: bool = True, numerics: Numerics | None = None
+    ) -> None:
         config, decoder = language_model.config, language_model.get_decoder()
         if config.model_type != "llama":
             raise ModelError(
@@ -128,7 +132,7 @@ class LlamaEngine:
             norm_post=RMSNorm(layer.post_attention_layernorm, eps, self.dtype),
         )
 
-    # -- prefill and steps ------------------------------------------------------------------------------------------
+    # -- prefill and steps -----------------------------------------------------------------------------------
 
     @torch.inference_mode()
     def prefill(self, embeds: Tensor) -> tuple[Tensor, PrefixCache]:
@@ -138,7 +142,8 @@ class LlamaEngine:
         cache = PrefixCache([], [])
         for layer in self.layers:
             q, k, v = self._project(layer, x, cos, sin)
-            # Copies: as views they would keep the queries and all of the joint product alive, five times their own size.
+            # Copies: as views they would keep the queries and all of the joint product alive, five times
+            # their own size.
             cache.keys.append(k.contiguous())
             cache.values.append(v.contiguous())
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
@@ -147,22 +152,31 @@ class LlamaEngine:
 
     def new_suffix(self, rows: int, capacity: int) -> SuffixCache:
         def empty() -> list[Tensor]:
-            return [torch.zeros(rows, self.groups, capacity, self.size, dtype=self.dtype) for _ in self.layers]
+            return [
+                torch.zeros(rows, self.groups, capacity, self.size, dtype=self.dtype) for _ in self.layers
+            ]
 
         return SuffixCache(empty(), empty(), [0] * rows)
 
     def step(self, embeds: Tensor, page: PrefixCache, suffix: SuffixCache, counts: list[int]) -> Tensor:
         """New tokens (B, T, D), of which row b's first ``counts[b]`` are real -> final states (B, T, D).
 
-        The suffix grows by the real ones; the padding's entries are overwritten by what comes next and never seen.
+        The suffix grows by the real ones; the padding's entries are overwritten by what comes next and
+        never seen.
         """
         return self.step_with_layers(embeds, page, suffix, counts, ())[0]
 
     @torch.inference_mode()
     def step_with_layers(
-        self, embeds: Tensor, page: PrefixCache, suffix: SuffixCache, counts: list[int], hidden_layers: Collection[int]
+        self,
+        embeds: Tensor,
+        page: PrefixCache,
+        suffix: SuffixCache,
+        counts: list[int],
+        hidden_layers: Collection[int],
     ) -> tuple[Tensor, list[Tensor]]:
-        """As ``step``, and beside it what the layers in ``hidden_layers`` (1 is the first) leave, (B, T, D) each, before any norm.
+        """As ``step``, and beside it what the layers in ``hidden_layers`` (1 is the first) leave, (B, T, D)
+        each, before any norm.
 
         Costs nothing: the states are kept, not copied.
         """
@@ -185,7 +199,8 @@ class LlamaEngine:
             zeros = torch.zeros(behind.shape, dtype=self.dtype).masked_fill(behind, -torch.inf)
             mask = zeros[:, None].expand(rows, share, new, used).reshape(rows, 1, share * new, used)
         index = torch.arange(rows).unsqueeze(1).expand(rows, new)
-        # Rows that are equally long, one row above all, are written as a block: an indexed write costs ten times as much.
+        # Rows that are equally long, one row above all, are written as a block: an indexed write costs ten
+        # times as much.
         block = slice(suffix.lengths[0], used) if len(set(suffix.lengths)) == 1 else None
         kept: list[Tensor] = []
         for number, layer in enumerate(self.layers):
@@ -209,7 +224,7 @@ class LlamaEngine:
         """Final states (..., D) -> (..., vocabulary)."""
         return self.head(hidden)
 
-    # -- parts ------------------------------------------------------------------------------------------------------
+    # -- parts -----------------------------------------------------------------------------------------------
 
     def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows, new, _ = x.shape
@@ -228,7 +243,8 @@ class LlamaEngine:
         rows, heads, new, size = q.shape
         share = heads // self.groups
         grouped = q.reshape(rows, self.groups, share * new, size)
-        # All rows' and all sharing heads' queries against the one page, as if they were one long query: (1, G, N, E).
+        # All rows' and all sharing heads' queries against the one page, as if they were one long query: (1,
+        # G, N, E).
         flat = grouped.transpose(0, 1).reshape(1, self.groups, rows * share * new, size)
         on_page, page_sum = _fused_attention(flat, page_k, page_v)
         on_page = on_page.view(self.groups, rows, share * new, size).transpose(0, 1)
@@ -244,10 +260,14 @@ class LlamaEngine:
 
 
 _fused_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-"""(output, log of the sum of exponentials); what ``scaled_dot_product_attention`` runs on CPU, which keeps the sum to itself."""
+"""(output, log of the sum of exponentials); what ``scaled_dot_product_attention`` runs on CPU, which keeps
+the sum to itself.
+"""
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions; the first half of ``sin`` carries the minus that belongs to the second half of ``x``."""
+    """Rotary positions; the first half of ``sin`` carries the minus that belongs to the second half of
+    ``x``.
+    """
     left, right = x.chunk(2, dim=-1)
     return torch.addcmul(x * cos, torch.cat([right, left], dim=-1), sin)

@@ -1,9 +1,10 @@
-"""How large the loss of an outcome will be, from the states that made it: Learning Loss (Yoo & Kweon 2019) on frozen states.
+"""How large the loss of an outcome will be, from the states that made it: Learning Loss (Yoo & Kweon 2019)
+on frozen states.
 
-While a question is decoded, every choice is made from one state. The states of some layers are averaged over the choices of
-each step of LayoutCoT (``Pool``), each layer's averages go through a layer of their own and a ReLU, and what these leave,
-joined, becomes one number (``LossHead``). It ranks outcomes and has no unit: the confidence gives it one. Training it
-is in ``layoutllm_tool.training.loss_head``.
+While a question is decoded, every choice is made from one state. The states of some layers are averaged
+over the choices of each step of LayoutCoT (``Pool``), each layer's averages go through a layer of their own
+and a ReLU, and what these leave, joined, becomes one number (``LossHead``). It ranks outcomes and has no
+unit: the confidence gives it one. Training it is in ``layoutllm_tool.training.loss_head``.
 
 K hidden layers, S steps, D width, H of the head.
 """
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 STEPS = ("analysis", "area", "answer")
 _STEP_OF = {
-    Stage.ANALYSIS_HEAD: 0, Stage.ANALYSIS_KEY: 0, Stage.AREA: 1, Stage.FORMATION_HEAD: 2, Stage.FORMATION_KEY: 2, Stage.COPY: 2, Stage.FREE: 2,
+    Stage.ANALYSIS_HEAD: 0, Stage.ANALYSIS_KEY: 0, Stage.AREA: 1, Stage.FORMATION_HEAD: 2,
+    Stage.FORMATION_KEY: 2, Stage.COPY: 2, Stage.FREE: 2,
 }  # fmt: skip
 
 
@@ -38,7 +40,9 @@ def spread_layers(layers: int, count: int = 3) -> tuple[int, ...]:
 
 
 class Pool:
-    """Means of hidden states a step, for each of some rows: (K, S, D). A step without a choice of its own is zero."""
+    """Means of hidden states a step, for each of some rows: (K, S, D). A step without a choice of its own
+    is zero.
+    """
 
     def __init__(self, rows: int, layers: int, width: int) -> None:
         self.sums = torch.zeros(rows, layers, len(STEPS), width)
@@ -64,7 +68,9 @@ class LossHead(nn.Module):
         self.hidden_layers = tuple(hidden_layers)
         self.width, self.hidden = width, hidden
         inputs = len(STEPS) * width
-        self.layers = nn.ModuleList(nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU()) for _ in self.hidden_layers)
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU()) for _ in self.hidden_layers
+        )
         self.out = nn.Linear(len(self.hidden_layers) * hidden, 1)
         # Later layers' states are hundreds of times larger: each number is brought to its own scale first.
         self.mean: Tensor
@@ -88,7 +94,8 @@ class LossHead(nn.Module):
 def ranking_loss(predicted: Tensor, losses: Tensor, *, margin: float = 1.0) -> Tensor:
     """Mean over all pairs of a batch (B), (B) of ``max(0, -sign(l_i - l_j) (p_i - p_j) + margin)``.
 
-    The true losses are targets, not learned from. Pairs of equal losses say nothing and don't count; without any other, 0.
+    The true losses are targets, not learned from. Pairs of equal losses say nothing and don't count;
+    without any other, 0.
     """
     first, second = torch.triu_indices(len(losses), len(losses), offset=1, device=losses.device)
     order = (losses[first] - losses[second]).detach().sign()
@@ -110,10 +117,12 @@ class Judged(Decoded):
         return cls(**vars(decoded), states=states if keep else None, predicted_loss=loss)
 
 
-# -- file ---------------------------------------------------------------------------------------------------------------
+# -- file ----------------------------------------------------------------------------------------------------
 
 
-def save_loss_head(head: LossHead, folder: Path, *, parts_sha256: str, facts: dict[str, str] | None = None) -> Path:
+def save_loss_head(
+    head: LossHead, folder: Path, *, parts_sha256: str, facts: dict[str, str] | None = None
+) -> Path:
     """Half precision, about 400 KB; belongs to the trained parts with that hash."""
     from safetensors.torch import save_file
 
@@ -129,15 +138,21 @@ def save_loss_head(head: LossHead, folder: Path, *, parts_sha256: str, facts: di
 
 
 def load_loss_head(files: WeightFiles, config: LayoutLLMConfig) -> LossHead | None:
-    """None where the folder has no head; WeightsMismatch where it belongs to other weights or is not a head."""
+    """None where the folder has no head; WeightsMismatch where it belongs to other weights or is not a
+    head.
+    """
     if LOSS_HEAD not in files.data:
         return None
     hint = f"Train it again: python -m layoutllm_tool.training.loss_head --weights {files.folder}"
     known, state = files.tensors(LOSS_HEAD)
     if known.get("parts_sha256") != files.parts_sha256:
-        raise WeightsMismatch(f"{LOSS_HEAD} was trained on other weights than {files.folder} holds.", hint=hint)
+        raise WeightsMismatch(
+            f"{LOSS_HEAD} was trained on other weights than {files.folder} holds.", hint=hint
+        )
     try:
-        return _made(known, {name: tensor.float() for name, tensor in state.items()}, config.text_config).eval()
+        return _made(
+            known, {name: tensor.float() for name, tensor in state.items()}, config.text_config
+        ).eval()
     except (KeyError, ValueError, RuntimeError) as error:
         raise WeightsMismatch(
             f"{LOSS_HEAD} is no loss head of this model: {printable(str(error)[:300])}.", hint=hint

@@ -1,10 +1,12 @@
 """LayoutLLM (paper section 3.1): document encoder -> two projectors -> language model. Read top to bottom.
 
-B batch, L prompt tokens, T page tokens in the encoder, V visual tokens, S segments, D width of the language model.
+B batch, L prompt tokens, T page tokens in the encoder, V visual tokens, S segments, D width of the language
+model.
 
-The prompt holds one placeholder ``<visual>`` for every visual token. In the paper's shape it holds ``<layout>`` for every
-page token, and the projected feature replaces it; in the shipped shape it holds the page's own tokens (``<layout>`` for a
-masked one), to whose embeddings the gated feature is added, and a ``<seg_i>`` before every line. Decoding LayoutCoT is *not* here: decoding.py.
+The prompt holds one placeholder ``<visual>`` for every visual token. In the paper's shape it holds
+``<layout>`` for every page token, and the projected feature replaces it; in the shipped shape it holds the
+page's own tokens (``<layout>`` for a masked one), to whose embeddings the gated feature is added, and a
+``<seg_i>`` before every line. Decoding LayoutCoT is *not* here: decoding.py.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ NONE_KEY, END_KEY = 0, 1
 
 @dataclass
 class PageFeatures(ModelOutput):
-    """What the encoder and projectors make of a page: (B, V, D) or None without an image, (B, T, D) or None without words."""
+    """What the encoder and projectors make of a page: (B, V, D) or None without an image, (B, T, D) or None
+    without words.
+    """
 
     visual: Tensor | None = None
     text: Tensor | None = None
@@ -39,7 +43,8 @@ class PageFeatures(ModelOutput):
 
 @dataclass
 class LayoutLLMOutput(ModelOutput):
-    """``logits`` (B, kept, vocabulary + extra tokens); ``segment_keys`` (B, S, pointer) go on to the next step.
+    """``logits`` (B, kept, vocabulary + extra tokens); ``segment_keys`` (B, S, pointer) go on to the next
+    step.
 
     Keys and values stand under the name that this transformers knows (``CACHE``); the other one stays None.
     """
@@ -61,8 +66,9 @@ class Projector(nn.Sequential):
 class SegmentPointer(nn.Module):
     """Step 2 as a choice among the page's segments: scores (B, N, S) between prompt states and segments.
 
-    A segment's key is made of the language model's states at its marker and over its words, so it knows the line's text,
-    what stands before it and, through the features, its place. Two learned keys stand for "none" and "end".
+    A segment's key is made of the language model's states at its marker and over its words, so it knows the
+    line's text, what stands before it and, through the features, its place. Two learned keys stand for
+    "none" and "end".
     """
 
     def __init__(self, config: LayoutLLMConfig) -> None:
@@ -113,16 +119,21 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
     """The whole model. ``freeze_for("pretraining" | "sft")`` applies the paper's freezing rules."""
 
     def __init__(self, config: LayoutLLMConfig, language_model: PreTrainedModel | None = None) -> None:
-        """``language_model`` is used where it is given; otherwise one is made at random from ``config.text_config``."""
+        """``language_model`` is used where it is given; otherwise one is made at random from
+        ``config.text_config``.
+        """
         super().__init__(config)
         text, encoder = config.text_config, config.encoder_config
         self.document_encoder = DocumentEncoder(encoder)
         self.visual_projector = Projector(encoder.hidden_size, text.hidden_size)
         self.layout_projector = Projector(encoder.hidden_size, text.hidden_size)
-        self.language_model = AutoModelForCausalLM.from_config(text) if language_model is None else language_model
+        self.language_model = (
+            AutoModelForCausalLM.from_config(text) if language_model is None else language_model
+        )
         self.extra_embeddings = nn.Embedding(config.extra_tokens, text.hidden_size)
         if config.fusion == "add":
-            # A little open: shut, neither gate nor features learn (measured: below 0.03 after 160 steps, see LOG.md).
+            # A little open: shut, neither gate nor features learn (measured: below 0.03 after 160 steps,
+            # see LOG.md).
             self.gate = nn.Parameter(torch.full((), 0.3))
             self.word_projection = nn.Linear(text.hidden_size, encoder.hidden_size)
             self.mask_embedding = nn.Parameter(torch.zeros(encoder.hidden_size))
@@ -130,14 +141,16 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
             self.pointer = SegmentPointer(config)
         self.post_init()
 
-    # -- parts ------------------------------------------------------------------------------------------------------
+    # -- parts -----------------------------------------------------------------------------------------------
 
     def get_input_embeddings(self) -> nn.Module:
         return self.language_model.get_input_embeddings()  # type: ignore[no-any-return]
 
     def freeze_for(self, stage: str) -> None:
-        """ "pretraining": encoder and projectors train, the LLM does not; "sft": LLM and projectors train, the encoder does not
-        (paper section 3.3); "joint": all but the LLM's own weights, for an adapter on it."""
+        """ "pretraining": encoder and projectors train, the LLM does not; "sft": LLM and projectors train,
+        the encoder does not (paper section 3.3); "joint": all but the LLM's own weights, for an adapter on
+        it.
+        """
         trains = {"pretraining": (True, False), "sft": (False, True), "joint": (True, False)}
         if stage not in trains:
             raise ValueError(f"unknown stage {stage!r}; use one of {', '.join(trains)}")
@@ -156,9 +169,11 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         page_mask: Tensor | None = None,
         masked: Tensor | None = None,
     ) -> PageFeatures:
-        """Pixels (B, 3, H, W), tokens (B, T), boxes (B, T, 4) 0-1000, 1 for real tokens (B, T) -> projected features.
+        """Pixels (B, 3, H, W), tokens (B, T), boxes (B, T, 4) 0-1000, 1 for real tokens (B, T) -> projected
+        features.
 
-        ``masked`` (B, T) hides words at the encoder's input (MVLM). Either pixels or tokens may be missing, not both.
+        ``masked`` (B, T) hides words at the encoder's input (MVLM). Either pixels or tokens may be missing,
+        not both.
         """
         if pixel_values is None and page_ids is None:
             raise ValueError("a page needs pixel_values, page_ids or both")
@@ -188,7 +203,8 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
     def embed(self, input_ids: Tensor, features: PageFeatures | None, page_tokens: Tensor | None) -> Tensor:
         """Prompt ids (B, L) -> (B, L, D), with the page's features in their places.
 
-        ``page_tokens`` (B, L) is True where the page's own text tokens stand (shape "add"). Counts that do not match raise.
+        ``page_tokens`` (B, L) is True where the page's own text tokens stand (shape "add"). Counts that do
+        not match raise.
         """
         extra = input_ids >= self.config.vocab_size
         base = self.get_input_embeddings()(input_ids.masked_fill(extra, 0))
@@ -203,10 +219,14 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         if self.config.fusion == "replace":
             return _put(embeds, input_ids == self.config.special_id("<layout>"), features.text, "page")
         if page_tokens is None:
-            raise ValueError('page_tokens is needed where features are added to the page\'s own tokens (fusion "add")')
-        return embeds + _put(torch.zeros_like(embeds), page_tokens, features.text * torch.tanh(self.gate), "page")
+            raise ValueError(
+                'page_tokens is needed where features are added to the page\'s own tokens (fusion "add")'
+            )
+        return embeds + _put(
+            torch.zeros_like(embeds), page_tokens, features.text * torch.tanh(self.gate), "page"
+        )
 
-    # -- forward ----------------------------------------------------------------------------------------------------
+    # -- forward ---------------------------------------------------------------------------------------------
 
     def forward(
         self,
@@ -229,16 +249,20 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         use_cache: bool | None = None,
         **kwargs: Any,
     ) -> LayoutLLMOutput:
-        """``labels`` (B, L), -100 where nothing is to be learned, hold ids of text or of ``<seg_...>`` tokens.
+        """``labels`` (B, L), -100 where nothing is to be learned, hold ids of text or of ``<seg_...>``
+        tokens.
 
-        A text label is learned against the vocabulary, a segment label against the page's segments only: decoding
-        always knows which of the two comes next. ``segment_ids`` (B, L): the line of every page token, -1 elsewhere.
+        A text label is learned against the vocabulary, a segment label against the page's segments only:
+        decoding always knows which of the two comes next. ``segment_ids`` (B, L): the line of every page
+        token, -1 elsewhere.
         """
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("input_ids or inputs_embeds is needed")
             has_page = pixel_values is not None or page_ids is not None
-            features = self.encode_page(pixel_values, page_ids, page_bbox, page_mask, masked) if has_page else None
+            features = (
+                self.encode_page(pixel_values, page_ids, page_bbox, page_mask, masked) if has_page else None
+            )
             inputs_embeds = self.embed(input_ids, features, page_tokens)
         decoder = self.language_model.get_decoder()
         output = decoder(
@@ -261,7 +285,9 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         )
 
     def _logits(self, hidden: Tensor, segment_keys: Tensor | None) -> Tensor:
-        """(B, N, D) -> (B, N, vocabulary + extra tokens); placeholders and segments that do not exist get -inf."""
+        """(B, N, D) -> (B, N, vocabulary + extra tokens); placeholders and segments that do not exist get
+        -inf.
+        """
         text = self.language_model.lm_head(hidden)
         extra = text.new_full((*text.shape[:-1], self.config.extra_tokens), -torch.inf)
         if segment_keys is not None:
@@ -271,14 +297,18 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         return torch.cat([text, extra], dim=-1)
 
     def loss(self, hidden: Tensor, labels: Tensor, segment_ids: Tensor | None) -> Tensor:
-        """Final states (B, L, D), labels and segment ids (B, L) as ``forward`` takes them -> mean cross entropy.
+        """Final states (B, L, D), labels and segment ids (B, L) as ``forward`` takes them -> mean cross
+        entropy.
 
-        Only the labelled positions' logits are ever computed; a row's pointer chooses among its own segments alone.
+        Only the labelled positions' logits are ever computed; a row's pointer chooses among its own
+        segments alone.
         """
         shifted = F.pad(labels[:, 1:], (0, 1), value=-100)  # position t predicts label t + 1
         is_text = (shifted >= 0) & (shifted < self.config.vocab_size)
         losses = [
-            F.cross_entropy(self.language_model.lm_head(hidden[is_text]).float(), shifted[is_text], reduction="sum")
+            F.cross_entropy(
+                self.language_model.lm_head(hidden[is_text]).float(), shifted[is_text], reduction="sum"
+            )
         ]
         is_segment = shifted >= self.config.vocab_size
         if segment_ids is not None and self.config.area_format == "segments" and bool(is_segment.any()):
@@ -292,7 +322,7 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         loss: Tensor = torch.stack(losses).sum() / (is_text | is_segment).sum().clamp(min=1)
         return loss
 
-    # -- generate ---------------------------------------------------------------------------------------------------
+    # -- generate --------------------------------------------------------------------------------------------
 
     def prepare_inputs_for_generation(self, input_ids: Tensor, **kwargs: Any) -> dict[str, Any]:
         """The page is encoded with the prompt; later steps find it in the cache."""
@@ -306,7 +336,9 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         first = cache is None or cache.get_seq_length() == 0
         return inputs | (page if first else {"segment_keys": segment_keys})
 
-    def _update_model_kwargs_for_generation(self, outputs: Any, model_kwargs: dict[str, Any], **kwargs: Any) -> Any:
+    def _update_model_kwargs_for_generation(
+        self, outputs: Any, model_kwargs: dict[str, Any], **kwargs: Any
+    ) -> Any:
         model_kwargs["segment_keys"] = outputs.segment_keys
         return super()._update_model_kwargs_for_generation(outputs, model_kwargs, **kwargs)
 
@@ -324,8 +356,11 @@ class LayoutLLMForConditionalGeneration(LayoutLLMPreTrainedModel, GenerationMixi
         return model
 
     @classmethod
-    def from_parts(cls, encoder: str, language_model: str, **kwargs: Any) -> LayoutLLMForConditionalGeneration:
-        """The paper's shape from two checkpoints (hub names or folders, safetensors only): projectors start at random.
+    def from_parts(
+        cls, encoder: str, language_model: str, **kwargs: Any
+    ) -> LayoutLLMForConditionalGeneration:
+        """The paper's shape from two checkpoints (hub names or folders, safetensors only): projectors start
+        at random.
 
         For instance ``from_parts("microsoft/layoutlmv3-large", "lmsys/vicuna-7b-v1.5")``.
         """
@@ -342,7 +377,9 @@ def _put(embeds: Tensor, places: Tensor, features: Tensor, what: str) -> Tensor:
     """Features (B, N, D) into the True places of (B, L); N is counted per row and must match."""
     counts = places.sum(1)
     if bool((counts > features.shape[1]).any()) or int(counts.max()) != features.shape[1]:
-        raise ValueError(f"the prompt has {counts.tolist()} {what} tokens for {features.shape[1]} {what} features")
+        raise ValueError(
+            f"the prompt has {counts.tolist()} {what} tokens for {features.shape[1]} {what} features"
+        )
     real = torch.arange(features.shape[1], device=counts.device) < counts.unsqueeze(1)  # right-padded rows
     return embeds.masked_scatter(places.unsqueeze(-1), features[real].to(embeds.dtype))
 

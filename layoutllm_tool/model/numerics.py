@@ -1,8 +1,9 @@
 """In which numbers a product is computed, chosen from what the CPU can do.
 
-bfloat16 products are emulated on CPUs without AMX or avx512_bf16, several times slower than float32 ones. Every x86 CPU multiplies
-8-bit integers fast. So: bfloat16 where the CPU has it, 8-bit weights and activations (FBGEMM, in torch) on every other x86 CPU,
-else float32. The choice depends on the CPU alone, never on a stopwatch: answers are reproducible.
+bfloat16 products are emulated on CPUs without AMX or avx512_bf16, several times slower than float32 ones.
+Every x86 CPU multiplies 8-bit integers fast. So: bfloat16 where the CPU has it, 8-bit weights and
+activations (FBGEMM, in torch) on every other x86 CPU, else float32. The choice depends on the CPU alone,
+never on a stopwatch: answers are reproducible.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ FEW_ROWS = 4
 """Rows (tokens times questions) that cost little more than one: a product of so few waits for its weights."""
 
 _linear = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
-"""(x, scale, zero point, packed weight) -> float32 product of x, rounded to 8 bits, with the 8-bit weight. FBGEMM or oneDNN."""
+"""(x, scale, zero point, packed weight) -> float32 product of x, rounded to 8 bits, with the 8-bit weight.
+FBGEMM or oneDNN.
+"""
 
 
 class Numerics(StrEnum):
     """How the language model's products are computed. The weights it was loaded with are bfloat16."""
 
     INT8 = "int8"
-    """8-bit weights (a scale an output channel) and activations (a scale a row); everything else in float32."""
+    """8-bit weights (a scale an output channel) and activations (a scale a row); everything else in
+    float32.
+    """
     BF16 = "bf16"
     """bfloat16; with 8-bit weights for a few rows, where the engine is allowed to."""
     FP32 = "fp32"
@@ -65,11 +70,16 @@ def has_eight_bit_products() -> bool:
 
 @cache
 def native() -> frozenset[str]:
-    """What the CPU and oneDNN compute without emulation: of amx, bf16, vnni, avx512, avx2. ONEDNN_MAX_CPU_ISA is respected."""
+    """What the CPU and oneDNN compute without emulation: of amx, bf16, vnni, avx512, avx2.
+    ONEDNN_MAX_CPU_ISA is respected.
+    """
     found = _abilities()
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     free = limit in ("", "ALL", "DEFAULT")
-    arm = not found["architecture"].startswith(("x86", "amd64")) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    arm = (
+        not found["architecture"].startswith(("x86", "amd64"))
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
     has = {
         "amx": found.get("amx_bf16") and found.get("amx_tile") and (free or "AMX" in limit),
         "bf16": arm or (found.get("avx512_bf16") and (free or limit.endswith(("BF16", "FP16", "AMX")))),
@@ -96,7 +106,7 @@ def cpu() -> str:
     return f"{name} ({', '.join(sorted(native())) or 'no vector units known'})"
 
 
-# -- products -------------------------------------------------------------------------------------------------------------
+# -- products ------------------------------------------------------------------------------------------------
 
 
 class Linear:
@@ -129,9 +139,10 @@ class FewRowsInt8(Linear):
 class DynamicInt8:
     """8-bit weight and activations, float32 in and out. The weight is kept in 8 bits only.
 
-    Inputs are turned by a Hadamard matrix in blocks of up to 16 columns, the weight with them, which changes nothing but spreads
-    an outlier over its block. Then every row is divided by its own largest magnitude: one row's outlier costs no other row its
-    precision, and a row's result does not depend on its neighbours, to the last bit.
+    Inputs are turned by a Hadamard matrix in blocks of up to 16 columns, the weight with them, which
+    changes nothing but spreads an outlier over its block. Then every row is divided by its own largest
+    magnitude: one row's outlier costs no other row its precision, and a row's result does not depend on its
+    neighbours, to the last bit.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -165,14 +176,18 @@ def _packed(weight: Tensor) -> torch.ScriptObject:
     with warnings.catch_warnings():  # torch means to move these to another package
         warnings.simplefilter("ignore", UserWarning)
         # The zero points must be whole numbers: with others the kernel reads memory that is not its own.
-        rounded = torch.quantize_per_channel(weight, scale, torch.zeros(len(scale), dtype=torch.long), 0, torch.qint8)
+        rounded = torch.quantize_per_channel(
+            weight, scale, torch.zeros(len(scale), dtype=torch.long), 0, torch.qint8
+        )
     packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(rounded, None)
     return packed
 
 
 @cache
 def _saturates() -> bool:
-    """Without VNNI, sums of two products are kept in 16 bits: 8-bit activations overflow there, 7-bit ones do not."""
+    """Without VNNI, sums of two products are kept in 16 bits: 8-bit activations overflow there, 7-bit ones
+    do not.
+    """
     found = _linear(torch.ones(1, 64), 1 / 127, 128, _packed(torch.ones(8, 64)))
     return not torch.allclose(found, torch.full((1, 8), 64.0), rtol=1e-3)
 

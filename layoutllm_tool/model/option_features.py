@@ -1,4 +1,6 @@
-"""Numbers about an option, for the fusion head: what each source says, how near in meaning, of which type, how it lies."""
+"""Numbers about an option, for the fusion head: what each source says, how near in meaning, of which type,
+how it lies.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,53 @@ from layoutllm_tool.model.expected_type import TYPES, expected_type, share_of_ty
 from layoutllm_tool.model.options import SOURCES, Asked, Option, Outcome, own_words
 from layoutllm_tool.model.page_index import Array, PageIndex
 
-_PAIR = ("right", "below", "gap", "down", "gap_after", "key_ends_with_colon", "colon_at_end", "colon_inside", "same_row_key",
-         "other_key_left", "mark", "lines", "is_rule", "key_is_segment", "words_before_key", "words_after_key_same_segment")  # fmt: skip
+_PAIR = (
+    "right",
+    "below",
+    "gap",
+    "down",
+    "gap_after",
+    "key_ends_with_colon",
+    "colon_at_end",
+    "colon_inside",
+    "same_row_key",
+    "other_key_left",
+    "mark",
+    "lines",
+    "is_rule",
+    "key_is_segment",
+    "words_before_key",
+    "words_after_key_same_segment",
+)
 _PAIR_AT = [PAIR_NAMES.index(name) for name in _PAIR]
 _EVIDENCE = (
     "none", *(f"{source}_{what}" for source in SOURCES for what in ("p", "logp", "match", "top", "places")),
     "meaning_p", "meaning", "meaning_rank", "meaning_gap", "meaning_lead",
-    "cell", "row_said", "column_said", "row_meaning", "column_meaning", "span", "chunk", "row", "block", "marked", "cut", "grown", "model_same",
+    "cell", "row_said", "column_said", "row_meaning", "column_meaning", "span", "chunk", "row", "block",
+    "marked", "cut", "grown", "model_same",
 )  # fmt: skip
-_COMMON = ("quoted_asked", "quoted_found", "meaning_best", "sentence_best", "model_asked", "model_none", "model_none_p", "model_answer_p",
-           "model_refuses", "rivals", "question_words", "question_numbers", *(f"expects_{kind}" for kind in TYPES))  # fmt: skip
+_COMMON = (
+    "quoted_asked",
+    "quoted_found",
+    "meaning_best",
+    "sentence_best",
+    "model_asked",
+    "model_none",
+    "model_none_p",
+    "model_answer_p",
+    "model_refuses",
+    "rivals",
+    "question_words",
+    "question_numbers",
+    *(f"expects_{kind}" for kind in TYPES),
+)
 _OWN = (
-    "model_iou", "model_area", "model_line_p", "model_line_logp", "agreement", "key_said", "key_covers", "sentence", "sentence_rank",
-    "sentence_gap", "fits", "misses", *(f"is_{kind}" for kind in TYPES), "digits", "letters", "words", "characters",
-    "told", "told_rank", "told_gap", "ends_with_colon", "in_question", "words_said", "far_from_said", "after_said", "top", "height", "own_key",
+    "model_iou", "model_area", "model_line_p", "model_line_logp", "agreement", "key_said", "key_covers",
+    "sentence", "sentence_rank",
+    "sentence_gap", "fits", "misses", *(f"is_{kind}" for kind in TYPES), "digits", "letters", "words",
+    "characters",
+    "told", "told_rank", "told_gap", "ends_with_colon", "in_question", "words_said", "far_from_said",
+    "after_said", "top", "height", "own_key",
     "row_says", "row_lead", "numbers_said", "whole_lines", "ends_open", "step_above", "step_below",
 )  # fmt: skip
 _FAR = 4.0
@@ -50,7 +85,9 @@ def features(index: PageIndex, asked: Asked, outcome: Outcome | None, every: Seq
             row |= _sentence(option, index, asked, sentence_of, ranks) | _place(option, index)
             row |= _row(option, index, asked, said)
             if option.pair is not None:
-                row |= {f"pair_{name}": float(option.pair[at]) for name, at in zip(_PAIR, _PAIR_AT, strict=True)}
+                row |= {
+                    f"pair_{name}": float(option.pair[at]) for name, at in zip(_PAIR, _PAIR_AT, strict=True)
+                }
         rows.append(row)
     _fill_none(rows[0], rows[1:])
     return np.array([[row[name] for name in NAMES] for row in rows], np.float32)
@@ -72,7 +109,8 @@ def _common(asked: Asked, outcome: Outcome | None, every: Sequence[Option]) -> d
     if outcome is not None:
         found |= {
             "model_asked": 1.0, "model_none_p": float(np.exp(max(outcome.none_logprob, -20.0))),
-            "model_none": max(outcome.none_logprob, -12.0) / 4, "model_refuses": float(outcome.answer is None),
+            "model_none": max(outcome.none_logprob, -12.0) / 4,
+            "model_refuses": float(outcome.answer is None),
             "model_answer_p": float(np.exp(max(outcome.answer_logprob, -20.0))),
         }  # fmt: skip
     return found
@@ -103,9 +141,11 @@ def _text(option: Option, asked: Asked) -> dict[str, float]:
         "key_covers": said / len(asked.words) if asked.words else 0.0,
         "fits": fits, "misses": 1.0 - fits if expected else 0.0,
         **{f"is_{kind}": share_of_type(kind, text) for kind in TYPES},
-        "digits": sum(c.isdigit() for c in solid) / len(solid), "letters": sum(c.isalpha() for c in solid) / len(solid),
+        "digits": sum(c.isdigit() for c in solid) / len(solid),
+        "letters": sum(c.isalpha() for c in solid) / len(solid),
         "words": float(np.log1p(len(option.words))), "characters": float(np.log1p(len(text))),
-        "ends_with_colon": float(text.endswith(":")), "in_question": float(letters(text) in letters(asked.text)),
+        "ends_with_colon": float(text.endswith(":")),
+        "in_question": float(letters(text) in letters(asked.text)),
         "agreement": sum(option.evidence.get(f"{source}_top", 0.0) for source in SOURCES),
     }  # fmt: skip
 
@@ -116,7 +156,8 @@ def _of_model(option: Option, outcome: Outcome | None, own: frozenset[WordId]) -
     mine, lines = option.ids, {line for line, _ in option.ids}
     best = max((outcome.line_logprobs.get(line, -12.0) for line in lines), default=-12.0)
     return {
-        "model_iou": len(mine & own) / len(mine | own) if own else 0.0, "model_area": float(bool(lines & set(outcome.lines))),
+        "model_iou": len(mine & own) / len(mine | own) if own else 0.0,
+        "model_area": float(bool(lines & set(outcome.lines))),
         "model_line_p": float(np.exp(best)), "model_line_logp": max(best, -12.0) / 4,
     }  # fmt: skip
 
@@ -144,7 +185,9 @@ def _row(option: Option, index: PageIndex, asked: Asked, said: Array) -> dict[st
 
 
 def _around(words: Run, index: PageIndex) -> dict[str, float]:
-    """Whether the words are whole lines, end with a comma, and how far the lines above and below are, in heights."""
+    """Whether the words are whole lines, end with a comma, and how far the lines above and below are, in
+    heights.
+    """
     lines, height = index.lines, max(words[0].height, 1.0)
     first, last = words[0].id[0], words[-1].id[0]
     above, below = lines.get(first - 1), lines.get(last + 1)
@@ -183,15 +226,35 @@ def _sentence(
     }  # fmt: skip
 
 
-_BEST = ("meaning_p", "meaning", "model_line_p", "model_line_logp", "agreement", "fits", "key_said", "key_covers", "sentence", "told", "cell", "row_said",
-         "column_said", "row_says", "numbers_said", *(f"{source}_{what}" for source in SOURCES for what in ("p", "logp", "match", "places")))  # fmt: skip
+_BEST = (
+    "meaning_p",
+    "meaning",
+    "model_line_p",
+    "model_line_logp",
+    "agreement",
+    "fits",
+    "key_said",
+    "key_covers",
+    "sentence",
+    "told",
+    "cell",
+    "row_said",
+    "column_said",
+    "row_says",
+    "numbers_said",
+    *(f"{source}_{what}" for source in SOURCES for what in ("p", "logp", "match", "places")),
+)
 
 
 def _fill_none(none: dict[str, float], rows: Sequence[dict[str, float]]) -> None:
-    """ "None" is seen by the best that the others have: how likely the best candidate of each source is, and how it lies."""
+    """ "None" is seen by the best that the others have: how likely the best candidate of each source is,
+    and how it lies.
+    """
     if not rows:
         return
     none |= {name: max(row[name] for row in rows) for name in _BEST}
-    top = max(rows, key=lambda row: max(row[f"{s}_p"] for s in SOURCES) + 0.5 * row["meaning_p"] * row["meaning"])
+    top = max(
+        rows, key=lambda row: max(row[f"{s}_p"] for s in SOURCES) + 0.5 * row["meaning_p"] * row["meaning"]
+    )
     none |= {name: top[name] for name in NAMES if name.startswith("pair_")}
     none["misses"] = min(row["misses"] for row in rows)

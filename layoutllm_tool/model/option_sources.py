@@ -1,4 +1,6 @@
-"""Where options come from: the values of printed keys, cells, rows, spans and pieces of sentences, blocks, marks, lines that go on."""
+"""Where options come from: the values of printed keys, cells, rows, spans and pieces of sentences, blocks,
+marks, lines that go on.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ KEPT = 5
 HEADERS, LABELS = 6, 3
 """Segments nearest in meaning that may head a column, and label a row."""
 TYPED_SENTENCES, SENTENCES, LONGEST_SENTENCE = 12, 3, 60
-"""Sentences nearest in meaning of which spans of the expected type are taken, all that look like values; words of one."""
+"""Sentences nearest in meaning of which spans of the expected type are taken, all that look like values;
+words of one.
+"""
 CONTEXT = 8
 """Words before a span that stand for it."""
 NAMED_ROWS, LEAST_SAID = 3, 0.3
@@ -108,7 +112,9 @@ def cell_of(layout: PageLayout, label: Run, header: Run) -> Run:
         return ()
     x0, x1 = min(w.x0 for w in header), max(w.x1 for w in header)
     own = {w.id for w in label}
-    row = [w for w in layout.between(label[0].y0 - 0.1 * height, label[0].y1 + 0.1 * height) if w.id not in own]
+    row = [
+        w for w in layout.between(label[0].y0 - 0.1 * height, label[0].y1 + 0.1 * height) if w.id not in own
+    ]
     row.sort(key=lambda w: w.x0)
     run: list[PlacedWord] = []
     for word in row:
@@ -136,7 +142,9 @@ def add_rows(found: Found, index: PageIndex, asked: Asked) -> None:
 
 
 def add_spans(found: Found, index: PageIndex, asked: Asked) -> None:
-    """Spans of the type that the question expects; of the sentences nearest in meaning, all that look like a value."""
+    """Spans of the type that the question expects; of the sentences nearest in meaning, all that look like
+    a value.
+    """
     near = asked.sentence_likeness
     order = list(range(len(index.sentences))) if near is None else [int(at) for at in np.argsort(-near)]
     kind = expected_type(asked.text)
@@ -168,7 +176,9 @@ def typed_spans(kind: str, sentence: Run) -> Iterator[Run]:
 
 
 def chunks(sentence: Run) -> Iterator[Run]:
-    """A sentence cut before small words and behind commas: each piece, and each two that follow one another."""
+    """A sentence cut before small words and behind commas: each piece, and each two that follow one
+    another.
+    """
     pieces: list[list[PlacedWord]] = [[]]
     for word in sentence[:LONGEST_SENTENCE]:
         if is_common(word.text) and pieces[-1]:
@@ -191,7 +201,9 @@ def _trimmed(piece: Run) -> Run:
 
 
 def add_blocks(found: Found, index: PageIndex) -> None:
-    """What stands first and last on the page, and what is printed largest: letterheads, titles, signatures."""
+    """What stands first and last on the page, and what is printed largest: letterheads, titles,
+    signatures.
+    """
     placed = sorted(index.segments, key=lambda run: run[0].y0)
     large = sorted(index.segments, key=lambda run: -max(w.height for w in run))
     for run in dict.fromkeys([*placed[:ENDS], *placed[-ENDS:], *large[: ENDS // 2]]):
@@ -213,7 +225,9 @@ def add_marked(found: Found, index: PageIndex) -> None:
 
 
 def add_grown(found: Found, index: PageIndex, own: Run) -> None:
-    """The model's answer with the lines that follow it, and with the one before: where it is whole lines, it may go on."""
+    """The model's answer with the lines that follow it, and with the one before: where it is whole lines,
+    it may go on.
+    """
     lines = index.lines
     first, last = own[0].id[0], own[-1].id[0]
     if first not in lines or last not in lines or own[0] != lines[first][0] or own[-1] != lines[last][-1]:

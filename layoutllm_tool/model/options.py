@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from layoutllm_tool.model.grammar import Decoded
 
 SOURCES = ("quoted", "analysis", "words")
-"""Where a key's text comes from: the question's quotation marks, the language model, the question's own words."""
+"""Where a key's text comes from: the question's quotation marks, the language model, the question's own
+words.
+"""
 QUOTED = re.compile(r"""["“”«»„]([^"“”«»„]{1,200})["“”«»„]""")
 
 
@@ -72,14 +74,17 @@ class Outcome:
         for line, value in zip(lines, decoded.segment_logprobs, strict=False):
             scores[line] = max(value, scores.get(line, -30.0))
         return cls(
-            decoded.analysis.key, decoded.words, decoded.answer, tuple(lines[s] for s in decoded.segments), scores,
+            decoded.analysis.key, decoded.words, decoded.answer, tuple(lines[s] for s in decoded.segments),
+            scores,
             decoded.none_logprob, sum(decoded.logprobs.get("answer", ())),
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question with what is known of it before its options: its vector (384), likeness to segments (S) and sentences."""
+    """A question with what is known of it before its options: its vector (384), likeness to segments (S)
+    and sentences.
+    """
 
     text: str
     quoted: str
@@ -124,4 +129,8 @@ def merge(one: Option, other: Option) -> None:
 
 def own_words(index: PageIndex, outcome: Outcome) -> Run:
     """What the language model answered, on the page; () where it did not."""
-    return tuple(index.layout.by_id[i] for i in outcome.words if i in index.layout.by_id) if outcome.answer else ()
+    return (
+        tuple(index.layout.by_id[i] for i in outcome.words if i in index.layout.by_id)
+        if outcome.answer
+        else ()
+    )

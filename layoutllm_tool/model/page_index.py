@@ -1,7 +1,8 @@
-"""What is computed once a page for all its questions: printed segments and sentences with their vectors, keys looked up.
+"""What is computed once a page for all its questions: printed segments and sentences with their vectors,
+keys looked up.
 
-A segment is a run of words without a gap, ended behind a colon: mostly a key, a value or a header. A sentence is one of running
-text, over its lines, or else a line.
+A segment is a run of words without a gap, ended behind a colon: mostly a key, a value or a header. A
+sentence is one of running text, over its lines, or else a line.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ class PageIndex:
         return {word.id: number for number, row in enumerate(self.rows) for word in row}
 
     def said_in_rows(self, words: Iterable[str]) -> Array:
-        """(R): share of the question's words that a row says. Words count by how few rows say them: a row's name, not "amount"."""
+        """(R): share of the question's words that a row says. Words count by how few rows say them: a row's
+        name, not "amount".
+        """
         said = np.zeros(len(self.rows), np.float32)
         total = 0.0
         for word in words:
@@ -142,7 +145,9 @@ def parts(row: Iterable[PlacedWord]) -> Iterator[Run]:
     """Words of a row, cut at gaps and behind colons."""
     run: list[PlacedWord] = []
     for word in row:
-        if run and (word.x0 - run[-1].x1 > SEGMENT_GAP * word.height or run[-1].text.endswith((":", "\uff1a"))):
+        if run and (
+            word.x0 - run[-1].x1 > SEGMENT_GAP * word.height or run[-1].text.endswith((":", "\uff1a"))
+        ):
             yield tuple(run)
             run = []
         run.append(word)

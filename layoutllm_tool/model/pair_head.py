@@ -1,7 +1,8 @@
-"""A small network that says which candidate is a key's value, from geometry and text alone (``key_value_features``).
+"""A small network that says which candidate is a key's value, from geometry and text alone
+(``key_value_features``).
 
-An ensemble of two-layer perceptrons, trained on drawn pages and on ``naf`` (training/pair_head.py); a fraction of a millisecond
-for a key. NumPy, so that it needs no model to be loaded.
+An ensemble of two-layer perceptrons, trained on drawn pages and on ``naf`` (training/pair_head.py); a
+fraction of a millisecond for a key. NumPy, so that it needs no model to be loaded.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Candidates of one key with their log-probabilities (C), features (C, F), and the one that the rule takes."""
+    """Candidates of one key with their log-probabilities (C), features (C, F), and the one that the rule
+    takes.
+    """
 
     found: tuple[Candidate, ...]
     logprobs: Array

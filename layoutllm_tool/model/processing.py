@@ -1,8 +1,9 @@
 """LayoutLLMProcessor: pages and questions -> the tensors of LayoutLLMForConditionalGeneration.
 
-A page becomes one or more windows of at most ``max_page_tokens`` text tokens, cut between lines and overlapping by a few:
-nothing of the page is ever dropped. A window keeps, for every token, the line and word it came from: that is how an
-answer finds its way back to boxes. Text from pages is tokenised with special tokens switched off.
+A page becomes one or more windows of at most ``max_page_tokens`` text tokens, cut between lines and
+overlapping by a few: nothing of the page is ever dropped. A window keeps, for every token, the line and
+word it came from: that is how an answer finds its way back to boxes. Text from pages is tokenised with
+special tokens switched off.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from layoutllm_tool.model.configuration import LayoutLLMConfig
 from layoutllm_tool.model.prompt import CHATML, VICUNA, PromptStyle
 
 OVERLAP_TOKENS = 64
-"""Text tokens of the previous window that the next one repeats, so that a key and its value are seen together."""
+"""Text tokens of the previous window that the next one repeats, so that a key and its value are seen
+together.
+"""
 
 ENCODER_TOKENIZER = "encoder_tokenizer"
 """Folder of the paper shape's second tokenizer inside a saved processor."""
@@ -102,7 +105,9 @@ class LayoutLLMProcessor(ProcessorMixin):
         """The encoder's tokenizer in the paper's shape, None where it reads the language model's tokens."""
         return self._encoder_tokenizer
 
-    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any) -> list[str]:
+    def save_pretrained(
+        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
+    ) -> list[str]:
         written = super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
         if self._encoder_tokenizer is not None:
             self._encoder_tokenizer.save_pretrained(Path(save_directory) / ENCODER_TOKENIZER)
@@ -117,10 +122,12 @@ class LayoutLLMProcessor(ProcessorMixin):
 
     def to_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return {
-            k: v for k, v in super().to_dict(*args, **kwargs).items() if not k.startswith("_") or k == "_auto_class"
+            k: v
+            for k, v in super().to_dict(*args, **kwargs).items()
+            if not k.startswith("_") or k == "_auto_class"
         }
 
-    # -- text -------------------------------------------------------------------------------------------------------
+    # -- text ------------------------------------------------------------------------------------------------
 
     @property
     def style(self) -> PromptStyle:
@@ -139,7 +146,9 @@ class LayoutLLMProcessor(ProcessorMixin):
         return tuple(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def word_ids(self, word: str) -> tuple[int, ...]:
-        """A page's word with a blank before it: the same tokens wherever the word stands, on the page or in the answer."""
+        """A page's word with a blank before it: the same tokens wherever the word stands, on the page or in
+        the answer.
+        """
         if (found := self._cached.get(word)) is None:
             if len(self._cached) > 50_000:
                 self._cached.clear()
@@ -155,12 +164,14 @@ class LayoutLLMProcessor(ProcessorMixin):
             *self.template_ids(style.before_answer),
         )
 
-    # -- pages ------------------------------------------------------------------------------------------------------
+    # -- pages -----------------------------------------------------------------------------------------------
 
     def windows(self, page: Page) -> list[Window]:
         """At least one, also for a blank page. ModelError before text recognition."""
         if page.lines is None:
-            raise ModelError(f"page {page.number} has not been read yet.", hint="Run text recognition on it first.")
+            raise ModelError(
+                f"page {page.number} has not been read yet.", hint="Run text recognition on it first."
+            )
         pieces = list(self._pieces(page))
         if self.encoder_tokenizer is not None:
             return [self._paper_window(page, part) for part in self._parts(pieces)]
@@ -172,7 +183,11 @@ class LayoutLLMProcessor(ProcessorMixin):
         for index, line in enumerate(page.lines or ()):
             current = _Piece(index)
             for number, word in enumerate(line.words):
-                ids = self._encoder_word(word.text) if self.encoder_tokenizer is not None else self.word_ids(word.text)
+                ids = (
+                    self._encoder_word(word.text)
+                    if self.encoder_tokenizer is not None
+                    else self.word_ids(word.text)
+                )
                 box = cast(tuple[int, int, int, int], tuple(word.box.as_list()))
                 for token in ids:
                     if len(current.ids) == limit:
@@ -217,7 +232,9 @@ class LayoutLLMProcessor(ProcessorMixin):
         )  # fmt: skip
 
     def _paper_window(self, page: Page, part: list[_Piece]) -> Window:
-        """Paper's shape: a ``<layout>`` placeholder for every encoder token, its begin and end tokens included."""
+        """Paper's shape: a ``<layout>`` placeholder for every encoder token, its begin and end tokens
+        included.
+        """
         prompt, segments, words = self._head(page)
         encoder = self.encoder_tokenizer
         ids = [encoder.bos_token_id, *(i for p in part for i in p.ids), encoder.eos_token_id]
@@ -240,10 +257,12 @@ class LayoutLLMProcessor(ProcessorMixin):
         ids = self.encoder_tokenizer.backend_tokenizer.encode(f" {word}", add_special_tokens=False).ids
         return tuple(ids)
 
-    # -- tensors ----------------------------------------------------------------------------------------------------
+    # -- tensors ---------------------------------------------------------------------------------------------
 
     def page_inputs(self, window: Window) -> dict[str, Tensor]:
-        """What ``encode_page`` takes, batch of one: pixel_values, page_ids, page_bbox (each where there is any)."""
+        """What ``encode_page`` takes, batch of one: pixel_values, page_ids, page_bbox (each where there is
+        any).
+        """
         inputs = {}
         if window.page.image is not None:
             picture = self.image_processor(window.page.image.convert("RGB"), return_tensors="pt")
@@ -264,7 +283,8 @@ class LayoutLLMProcessor(ProcessorMixin):
     def __call__(self, page: Page | None = None, question: str = "", **kwargs: Any) -> BatchFeature:
         """One page and one question, batch of one, for ``model(**inputs)`` and ``model.generate(**inputs)``.
 
-        ValueError where the page needs more than one window: ask them one by one, or use the Reader, which does.
+        ValueError where the page needs more than one window: ask them one by one, or use the Reader, which
+        does.
         """
         if page is None:
             raise ValueError("a page is needed")
@@ -276,7 +296,9 @@ class LayoutLLMProcessor(ProcessorMixin):
         inputs = self.page_inputs(windows[0]) | self.prompt_inputs(windows[0])
         tail = torch.tensor([self.question_ids(question)])
         inputs["input_ids"] = torch.cat([inputs["input_ids"], tail], dim=1)
-        inputs["page_tokens"] = torch.cat([inputs["page_tokens"], torch.zeros_like(tail, dtype=torch.bool)], dim=1)
+        inputs["page_tokens"] = torch.cat(
+            [inputs["page_tokens"], torch.zeros_like(tail, dtype=torch.bool)], dim=1
+        )
         inputs["segment_ids"] = torch.cat([inputs["segment_ids"], torch.full_like(tail, -1)], dim=1)
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
         if "pixel_values" not in inputs and "page_ids" not in inputs:

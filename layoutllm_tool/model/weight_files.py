@@ -1,8 +1,10 @@
-"""A folder of trained weights as untrusted bytes: each file read once, within bounds, and held against what we know.
+"""A folder of trained weights as untrusted bytes: each file read once, within bounds, and held against what
+we know.
 
-What is checked and hashed is what is loaded. Of the configurations only known sizes and switches are taken, within bounds, and
-they must agree with the tensors before anything is made of them. What asks for another computation is refused, and
-nothing else that they say reaches anybody. Every damaged or foreign folder is a WeightsMismatch, a file that is not there a WeightsNotFound.
+What is checked and hashed is what is loaded. Of the configurations only known sizes and switches are taken,
+within bounds, and they must agree with the tensors before anything is made of them. What asks for another
+computation is refused, and nothing else that they say reaches anybody. Every damaged or foreign folder is a
+WeightsMismatch, a file that is not there a WeightsNotFound.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ class EncoderShape(BaseModel):
         """Of the layers and the table of words: the file must hold at least so many numbers."""
         width = self.hidden_size
         return (
-            self.num_hidden_layers * (4 * width * width + 2 * width * self.intermediate_size) + self.vocab_size * width
+            self.num_hidden_layers * (4 * width * width + 2 * width * self.intermediate_size)
+            + self.vocab_size * width
         )
 
 
@@ -103,8 +106,10 @@ class Calibration(BaseModel):
 
 _SAYS_NOTHING = frozenset(
     [
-        "_name_or_path", "architectures", "base_model_name_or_path", "dtype", "inference_mode", "megatron_core",
-        "peft_version", "qalora_group_size", "task_type", "text_config", "torch_dtype", "transformers_version",
+        "_name_or_path", "architectures", "base_model_name_or_path", "dtype", "inference_mode",
+        "megatron_core",
+        "peft_version", "qalora_group_size", "task_type", "text_config", "torch_dtype",
+        "transformers_version",
     ]
 )  # fmt: skip
 """Keys whose value changes nothing here."""
@@ -147,7 +152,9 @@ class WeightFiles:
     @property
     def parts_sha256(self) -> str:
         """What a loss head is tied to: the trained parts and the adapter."""
-        return hashlib.sha256(b"".join(bytes.fromhex(self.hashes[name]) for name in (PARTS, ADAPTER))).hexdigest()
+        return hashlib.sha256(
+            b"".join(bytes.fromhex(self.hashes[name]) for name in (PARTS, ADAPTER))
+        ).hexdigest()
 
     def shape(self) -> ModelShape:
         """Of the model, in agreement with its tensors. WeightsMismatch."""
@@ -164,7 +171,9 @@ class WeightFiles:
         for name, tensor in self._header(ADAPTER)[1].items():
             rank = tensor["shape"][0 if ".lora_A." in name else 1 : None][:1]
             if not re.search(r"\.lora_[AB]\.weight$", name) or rank != [found.r]:
-                raise self._mismatch(ADAPTER, f"holds {name[:120]!r}, which is no part of a LoRA of rank {found.r}")
+                raise self._mismatch(
+                    ADAPTER, f"holds {name[:120]!r}, which is no part of a LoRA of rank {found.r}"
+                )
         return found
 
     def calibration(self) -> dict[str, Any]:
@@ -184,7 +193,9 @@ class WeightFiles:
             found: dict[str, Tensor] = load(self.data[name])
         except Exception as error:
             raise self._mismatch(name, f"is no safetensors file: {error}") from error
-        if broken := next((key for key, tensor in found.items() if not bool(torch.isfinite(tensor).all())), None):
+        if broken := next(
+            (key for key, tensor in found.items() if not bool(torch.isfinite(tensor).all())), None
+        ):
             raise self._mismatch(name, f"holds numbers that are none, in {broken[:120]!r}")
         return facts, found
 
@@ -193,13 +204,17 @@ class WeightFiles:
         return self._header(name)[0]
 
     def check_shapes(self, name: str, wanted: Mapping[str, Sequence[int]]) -> None:
-        """WeightsMismatch where the file's tensors, by their header, are not exactly those that are wanted."""
+        """WeightsMismatch where the file's tensors, by their header, are not exactly those that are
+        wanted.
+        """
         found = {key: tensor["shape"] for key, tensor in self._header(name)[1].items()}
         for key in sorted({*found, *wanted}):
             if found.get(key) != (shape := list(wanted[key]) if key in wanted else None):
-                raise self._mismatch(name, f"does not fit: {key[:120]} is {found.get(key)}, where {shape} belongs")
+                raise self._mismatch(
+                    name, f"does not fit: {key[:120]} is {found.get(key)}, where {shape} belongs"
+                )
 
-    # -- parts --------------------------------------------------------------------------------------------------------
+    # -- parts -----------------------------------------------------------------------------------------------
 
     def _json(self, name: str) -> Any:
         try:
@@ -218,9 +233,12 @@ class WeightFiles:
         self._check_known(name, given, kind, defaults)
         return found
 
-    def _check_known(self, name: str, given: dict[str, Any], kind: type[Any], defaults: Mapping[str, Any]) -> None:
-        """WeightsMismatch names a key that asks for another computation than ours: it is none of our fields, and
-        neither the library's default nor off."""
+    def _check_known(
+        self, name: str, given: dict[str, Any], kind: type[Any], defaults: Mapping[str, Any]
+    ) -> None:
+        """WeightsMismatch names a key that asks for another computation than ours: it is none of our
+        fields, and neither the library's default nor off.
+        """
         for key, value in given.items():
             if key in kind.model_fields or key in _SAYS_NOTHING:
                 continue
@@ -266,7 +284,9 @@ def _no_number(text: str) -> float:
 
 
 def _bytes(path: Path) -> bytes | None:
-    """None where there is no such file. WeightsMismatch where it is none of ours: no regular file, or too large."""
+    """None where there is no such file. WeightsMismatch where it is none of ours: no regular file, or too
+    large.
+    """
     most = _LARGEST.get(path.name, _LARGEST_TEXT)
     try:
         # Non-blocking: a FIFO can't hang us.

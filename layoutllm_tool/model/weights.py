@@ -1,8 +1,8 @@
 """Trained weights: what this package ships beside the base model, and how both become one.
 
-A weights folder holds ``config.json``, ``parts.safetensors`` (encoder, projectors, segment embeddings, pointer), ``adapter/``
-(LoRA in peft's format), ``calibration.json``, ``loss_head.safetensors`` (see loss_head.py) and a model card; the last three may be
-absent. Nothing in it is a pickle.
+A weights folder holds ``config.json``, ``parts.safetensors`` (encoder, projectors, segment embeddings,
+pointer), ``adapter/`` (LoRA in peft's format), ``calibration.json``, ``loss_head.safetensors`` (see
+loss_head.py) and a model card; the last three may be absent. Nothing in it is a pickle.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def save_weights(
             parameter.data = parameter.data.to(torch.bfloat16)
     adapted.save_pretrained(folder / _ADAPTER_FOLDER, safe_serialization=True)
     (folder / _ADAPTER_FOLDER / "README.md").unlink(missing_ok=True)
-    # peft writes where the base model lay on the machine that trained: nobody else's business, and of no use elsewhere.
+    # peft writes where the base model lay on the machine that trained: nobody else's business, and of no
+    # use elsewhere.
     described = folder / _ADAPTER_FOLDER / "adapter_config.json"
     described.write_text(
         json.dumps(json.loads(described.read_text()) | {"base_model_name_or_path": None}, indent=1) + "\n"
@@ -66,15 +67,20 @@ def save_weights(
 
 
 def load_weights(
-    folder: Path | WeightFiles | None = None, *, base: Path | None = None, merge: bool = True, judged: bool = True
+    folder: Path | WeightFiles | None = None,
+    *,
+    base: Path | None = None,
+    merge: bool = True,
+    judged: bool = True,
 ) -> tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor]:
-    """Base model and trained parts as one model in evaluation mode, adapter merged (``merge=False`` keeps it trainable).
+    """Base model and trained parts as one model in evaluation mode, adapter merged (``merge=False`` keeps
+    it trainable).
 
-    A merged model carries the folder's ``loss_head``, where it has one and ``judged`` is not off. Nothing of a configuration
-    that is not known reaches the libraries (``weight_files``).
+    A merged model carries the folder's ``loss_head``, where it has one and ``judged`` is not off. Nothing
+    of a configuration that is not known reaches the libraries (``weight_files``).
 
-    WeightsNotFound where the folder lacks a file; WeightsMismatch where it was trained on other base weights, or is
-    damaged in any way.
+    WeightsNotFound where the folder lacks a file; WeightsMismatch where it was trained on other base
+    weights, or is damaged in any way.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -94,14 +100,21 @@ def load_weights(
             hint="Run `layoutllm pull` to get the base model it belongs to.",
         )
     with _quiet():
-        language_model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
+        language_model: Any = AutoModelForCausalLM.from_pretrained(
+            base, dtype=torch.bfloat16, local_files_only=True
+        )
     files.check_shapes(ADAPTER, _adapter_shapes(language_model, adapter))
     try:
         config = LayoutLLMConfig(text_config=language_model.config, **shape.model_dump())
         model = LayoutLLMForConditionalGeneration(config, language_model)
-        own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("language_model.")}
+        own = {
+            name: tensor
+            for name, tensor in model.state_dict().items()
+            if not name.startswith("language_model.")
+        }
         files.check_shapes(PARTS, {name: tensor.shape for name, tensor in own.items()})
-        # The adapter comes last: transformers can't tie the weights of a model whose language model carries one.
+        # The adapter comes last: transformers can't tie the weights of a model whose language model carries
+        # one.
         with _quiet():
             adapted = _adapted(language_model, adapter, files.tensors(ADAPTER)[1], trainable=not merge)
         model.language_model = adapted.merge_and_unload() if merge else adapted
@@ -112,7 +125,9 @@ def load_weights(
         ) from error
     if merge and judged and (head := load_loss_head(files, model.config)):
         model.loss_head = head
-    processor = LayoutLLMProcessor.for_config(model.config, AutoTokenizer.from_pretrained(base, local_files_only=True))
+    processor = LayoutLLMProcessor.for_config(
+        model.config, AutoTokenizer.from_pretrained(base, local_files_only=True)
+    )
     return model.eval(), processor
 
 
@@ -127,7 +142,9 @@ def _adapter_shapes(language_model: Any, adapter: AdapterShape) -> dict[str, lis
 
 
 def _adapted(language_model: Any, shape: AdapterShape, state: dict[str, Tensor], *, trainable: bool) -> Any:
-    """The language model with a LoRA of that shape and those numbers. ValueError where they don't go together."""
+    """The language model with a LoRA of that shape and those numbers. ValueError where they don't go
+    together.
+    """
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 
     settings = shape.model_dump(exclude={"peft_type"})
@@ -147,7 +164,9 @@ def parts_sha256(folder: Path | None = None) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Loading takes a fraction of a second: a progress bar and other people's deprecations say nothing to whoever asked a page."""
+    """Loading takes a fraction of a second: a progress bar and other people's deprecations say nothing to
+    whoever asked a page.
+    """
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -162,5 +181,7 @@ def _quiet() -> Iterator[None]:
 
 
 def calibration(folder: Path | WeightFiles | None = None) -> dict[str, Any]:
-    """The confidence's coefficients and the bias of "none", fitted on development data; {} where there are none."""
+    """The confidence's coefficients and the bias of "none", fitted on development data; {} where there are
+    none.
+    """
     return (folder if isinstance(folder, WeightFiles) else WeightFiles.read(folder or SHIPPED)).calibration()

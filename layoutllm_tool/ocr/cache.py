@@ -70,7 +70,9 @@ class ReadingCache:
     Safe to use from several threads. A folder that can't be written to is a warning in the log, no error.
     """
 
-    def __init__(self, folder: Path | None = None, *, entries: int = 256, max_bytes: int = 256 * 2**20) -> None:
+    def __init__(
+        self, folder: Path | None = None, *, entries: int = 256, max_bytes: int = 256 * 2**20
+    ) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
         self._memory: cachetools.LRUCache[str, Reading] = cachetools.LRUCache(entries)

@@ -15,7 +15,9 @@ _SHRINK = 8
 _SAMPLE = 2**23
 """Pixels that are computed with at once; of larger pictures the percentiles are taken from every n-th row."""
 _BORDER = 0.3
-"""Darker than this share of the paper is solid print or the scanner's lid, and stays out of the percentiles."""
+"""Darker than this share of the paper is solid print or the scanner's lid, and stays out of the
+percentiles.
+"""
 
 
 def even(image: Image) -> Image:
@@ -28,7 +30,9 @@ def even(image: Image) -> Image:
     from PIL import ImageFilter
 
     grey = image.convert("L")
-    small = grey.resize((max(1, grey.width // _SHRINK), max(1, grey.height // _SHRINK)), pillow.Resampling.BOX)
+    small = grey.resize(
+        (max(1, grey.width // _SHRINK), max(1, grey.height // _SHRINK)), pillow.Resampling.BOX
+    )
     paper = small.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.BoxBlur(4))
     dark, around = np.asarray(grey), np.asarray(paper.resize(grey.size, pillow.Resampling.BILINEAR))
     sampled = slice(None, None, max(1, -(-dark.size // _SAMPLE)))

@@ -36,11 +36,14 @@ LANGUAGES = frozenset(_CODES.split())
 MOST_THREADS = 4
 """Of one page, where there are as many cores."""
 DETECTED_AT = 1280
-"""Longest side in pixels of the picture in which lines are looked for; a smaller one is enlarged to 736 by its shorter side. Of 16
-receipts with longer sides as many fields were read as at their full size, in 0.85 of the time."""
+"""Longest side in pixels of the picture in which lines are looked for; a smaller one is enlarged to 736 by
+its shorter side. Of 16 receipts with longer sides as many fields were read as at their full size, in 0.85
+of the time.
+"""
 LEAST_WIDTH = 128
-"""Of a line's picture that the recogniser reads, 48 pixels high: narrower ones are padded. Lines are read one by one, since padding them to the
-widest of a batch cost a fifth of the time."""
+"""Of a line's picture that the recogniser reads, 48 pixels high: narrower ones are padded. Lines are read
+one by one, since padding them to the widest of a batch cost a fifth of the time.
+"""
 LEAST_CONTRAST = 40
 """Grey levels between ink and paper."""
 LEAST_INK = 0.08
@@ -145,7 +148,9 @@ def rapidocr_installed() -> bool:
 
 
 def _cores() -> int:
-    """That this process may use: two threads on one core wait for each other ten times longer than they compute."""
+    """That this process may use: two threads on one core wait for each other ten times longer than they
+    compute.
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -172,7 +177,9 @@ def _session(threads: int, large: bool) -> Any:
 
 
 def _not_installed() -> OCRNotInstalled:
-    return OCRNotInstalled("RapidOCR is not installed.", hint="Install it with: pip install rapidocr onnxruntime.")
+    return OCRNotInstalled(
+        "RapidOCR is not installed.", hint="Install it with: pip install rapidocr onnxruntime."
+    )
 
 
 def _words(result: Any, width: int, height: int) -> Iterator[Word]:
@@ -186,12 +193,16 @@ def _words(result: Any, width: int, height: int) -> Iterator[Word]:
             yield Word(word, _box(corners, width, height), round(min(float(sure), float(score)), 4))
 
 
-def _gathered(text: str, parts: Iterable[tuple[str, float, _Points | None]]) -> list[tuple[str, _Points, float]]:
+def _gathered(
+    text: str, parts: Iterable[tuple[str, float, _Points | None]]
+) -> list[tuple[str, _Points, float]]:
     """The line's words with the boxes of their parts; [] where the parts don't make up the words.
 
     Beside ideographs every letter and digit is a part of its own.
     """
-    rest = [(part.strip(), score, points) for part, score, points in parts if part.strip() and points is not None]
+    rest = [
+        (part.strip(), score, points) for part, score, points in parts if part.strip() and points is not None
+    ]
     words: list[tuple[str, _Points, float]] = []
     for word in text.split():
         made, sure = "", 1.0

@@ -84,7 +84,9 @@ def shared_cache() -> ReadingCache:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=shared_cache.cache_clear)  # a thread that is not there may hold its lock
+    os.register_at_fork(
+        after_in_child=shared_cache.cache_clear
+    )  # a thread that is not there may hold its lock
 
 
 def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -> Reading:
@@ -102,7 +104,9 @@ def read(image: Image, engine: OCREngine, languages: Sequence[str] = ("eng",)) -
     if turn == 0:
         return first.reading
     turns = (90, 180, 270) if turn is None else (turn,)
-    best = max([first, *(_read_turned(image, turn, engine, languages) for turn in turns)], key=lambda a: a.substance)
+    best = max(
+        [first, *(_read_turned(image, turn, engine, languages) for turn in turns)], key=lambda a: a.substance
+    )
     # Stains and icons read as letters could become answers.
     return best.reading if turn is not None or best.is_text else Reading(legible=False)
 
@@ -165,7 +169,11 @@ def _read_turned(
 def _straightened(image: Image, reading: Reading) -> Image:
     from PIL.Image import Transpose
 
-    turns = {90: Transpose.ROTATE_270, 180: Transpose.ROTATE_180, 270: Transpose.ROTATE_90}  # Pillow's go the other way
+    turns = {
+        90: Transpose.ROTATE_270,
+        180: Transpose.ROTATE_180,
+        270: Transpose.ROTATE_90,
+    }  # Pillow's go the other way
     upright = image.transpose(turns[reading.turn]) if reading.turn else image
     return levelled(upright, reading.skew) if reading.skew else upright
 

@@ -54,7 +54,9 @@ def reread(
     return _look(page, page.image, box, engine, (height, margin, 7 if one_line else 6))
 
 
-def alternatives(page: Page, words: Sequence[tuple[int, int]], *, engine: OCREngine | None = None) -> tuple[str, ...]:
+def alternatives(
+    page: Page, words: Sequence[tuple[int, int]], *, engine: OCREngine | None = None
+) -> tuple[str, ...]:
     """Different readings of the (line, word) indices: the page's own first, then those of three looks.
 
     Leaves out readings without text. IndexError where the page has no such word, ValueError for no words;
@@ -73,7 +75,10 @@ def alternatives(page: Page, words: Sequence[tuple[int, int]], *, engine: OCREng
 def words_in(page: Page, box: Box) -> tuple[tuple[int, int], ...]:
     """(line, word) indices of the words of which at least half stands in the box."""
     return tuple(
-        (i, j) for i, line in enumerate(page.lines or ()) for j, word in enumerate(line.words) if box.covers(word.box)
+        (i, j)
+        for i, line in enumerate(page.lines or ())
+        for j, word in enumerate(line.words)
+        if box.covers(word.box)
     )
 
 
@@ -87,8 +92,13 @@ class _Crop:
 
     def to_page(self, word: Word, page: Page) -> Word:
         width, height = self.image.size
-        xs = [(x * width / SCALE - _BORDER) / self.times[0] + self.corner[0] for x in (word.box.x0, word.box.x1)]
-        ys = [(y * height / SCALE - _BORDER) / self.times[1] + self.corner[1] for y in (word.box.y0, word.box.y1)]
+        xs = [
+            (x * width / SCALE - _BORDER) / self.times[0] + self.corner[0] for x in (word.box.x0, word.box.x1)
+        ]
+        ys = [
+            (y * height / SCALE - _BORDER) / self.times[1] + self.corner[1]
+            for y in (word.box.y0, word.box.y1)
+        ]
         box = Box.from_pixels(xs[0], ys[0], xs[1], ys[1], width=page.width, height=page.height)
         return replace(word, box=box)
 
@@ -122,7 +132,10 @@ def _crop(page: Page, picture: Image, box: Box, *, height: float, margin: float)
     around = round(margin * pixels)
     left = min(max(x0 - 2 * around, 0), page.width - 1)
     top = min(max(y0 - around, 0), page.height - 1)
-    right, bottom = min(max(x1 + 2 * around, left + 1), page.width), min(max(y1 + around, top + 1), page.height)
+    right, bottom = (
+        min(max(x1 + 2 * around, left + 1), page.width),
+        min(max(y1 + around, top + 1), page.height),
+    )
     grey = picture.crop((left, top, right, bottom)).convert("L")
     most = (_MOST_PIXELS / (grey.width * grey.height)) ** 0.5
     times = min(max(height / pixels, _LEAST_TIMES), _MOST_TIMES, most)

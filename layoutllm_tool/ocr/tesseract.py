@@ -52,7 +52,9 @@ class TesseractEngine:
     def fingerprint(self) -> str:
         """What results depend on besides picture and languages: part of the cache's key."""
         version = _version(_binary())
-        return f"tesseract {version} psms={self.psms} long_side={self.long_side} least={self.least_confidence}"
+        return (
+            f"tesseract {version} psms={self.psms} long_side={self.long_side} least={self.least_confidence}"
+        )
 
     def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
         """Boxes are 0-1000. Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError."""
@@ -68,7 +70,11 @@ class TesseractEngine:
         columns = (data[name] for name in ("text", "conf", "left", "top", "width", "height"))
         width, height = picture.size
         return [
-            Word(text.strip(), Box.from_pixels(x, y, x + w, y + h, width=width, height=height), float(conf) / 100)
+            Word(
+                text.strip(),
+                Box.from_pixels(x, y, x + w, y + h, width=width, height=height),
+                float(conf) / 100,
+            )
             for text, conf, x, y, w, h in zip(*columns, strict=True)
             if text.strip() and float(conf) >= 100 * self.least_confidence
         ]

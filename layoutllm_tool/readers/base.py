@@ -25,7 +25,9 @@ class ReaderBase:
 
     def __init__(self, languages: Sequence[str], engine: OCREngine | None) -> None:
         self.languages, self.engine = tuple(languages), engine
-        self._pages = PageCache(lambda _, page: recognise_page(page, engine=self.engine, languages=self.languages))
+        self._pages = PageCache(
+            lambda _, page: recognise_page(page, engine=self.engine, languages=self.languages)
+        )
         self._attempts: LRUCache[tuple[str, int | None, str], LayoutCoT] = LRUCache(_ATTEMPTS)
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
@@ -39,7 +41,9 @@ class ReaderBase:
     async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         raise NotImplementedError
 
-    def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+    def astream(
+        self, document: Document, question: str, *, page: int | None = None
+    ) -> AsyncIterator[Progress]:
         """See ``Reader.astream``."""
         ask = partial(self.aask, document, question, page=page)
         return stream(lambda on_progress: ask(on_progress=on_progress))

@@ -88,12 +88,16 @@ class DocumentCache:
         with ExitStack() as stack:
             try:
                 opened = stack.enter_context(access.open(source))
-            except DocumentError:  # no allowed file: load_document finds out what else it is, or what is wrong
+            except (
+                DocumentError
+            ):  # no allowed file: load_document finds out what else it is, or what is wrong
                 return load_document(source, pages=pages, access=access)
             kept, limits = self._files.setdefault((*opened.version, page), _Opened()), Limits()
             with kept.lock:
                 if kept.document is None:
-                    kept.document = parsed_document(opened.name, opened.read(limits), pages=pages, limits=limits)
+                    kept.document = parsed_document(
+                        opened.name, opened.read(limits), pages=pages, limits=limits
+                    )
                 return replace(kept.document, name=opened.name)  # one file may have several names
 
 
@@ -101,7 +105,9 @@ class PageCache:
     """Documents with their words. Reads each page once with ``recognise`` and keeps the last ones."""
 
     def __init__(self, recognise: Callable[[str, Page], Page], *, size: int = 64) -> None:
-        """``recognise`` takes the document's hash and a page without lines. It returns the page with lines."""
+        """``recognise`` takes the document's hash and a page without lines. It returns the page with
+        lines.
+        """
         self._recognise = recognise
         self._documents = DocumentCache()
         self._pages: LRUCache[tuple[str, int], Page] = LRUCache(size)
@@ -122,7 +128,9 @@ class PageCache:
         for page in document.pages:
             if page.number in given:
                 known = given[page.number]
-                pages.append(replace(known, image=known.image or page.image, width=page.width, height=page.height))
+                pages.append(
+                    replace(known, image=known.image or page.image, width=page.width, height=page.height)
+                )
             else:
                 pages.append(self.recognised(document.sha256, page))
         return replace(document, pages=tuple(pages))

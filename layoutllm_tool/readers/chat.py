@@ -56,7 +56,12 @@ class ChatModelReader(ReaderBase):
         concurrency: int = 4,
     ) -> None:
         super().__init__(languages, engine)
-        self.model, self.window, self.most_windows, self.concurrency = model, window, most_windows, concurrency
+        self.model, self.window, self.most_windows, self.concurrency = (
+            model,
+            window,
+            most_windows,
+            concurrency,
+        )
 
     def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.ask``. The three steps come at once: the model writes them in one reply."""
@@ -67,7 +72,9 @@ class ChatModelReader(ReaderBase):
         with ThreadPoolExecutor(min(self.concurrency, len(tasks))) as threads:
             return self._outcome(query, tasks, list(threads.map(self._read, tasks)))
 
-    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+    def ask_many(
+        self, document: Document, questions: Iterable[str], *, page: int | None = None
+    ) -> list[LayoutCoT]:
         """See ``Reader.ask_many``: asked side by side."""
         asked = list(questions)
         for question in asked:
@@ -130,7 +137,9 @@ class ChatModelReader(ReaderBase):
         first = parse_reply(reply, task)
         if first.cot is not None and not first.problem:
             return first.cot
-        return _usable(first, parse_reply(text_of(await self._ainvoke(again(asked, reply, first.problem))), task))
+        return _usable(
+            first, parse_reply(text_of(await self._ainvoke(again(asked, reply, first.problem))), task)
+        )
 
     def _invoke(self, asked: Messages) -> Any:
         try:
@@ -153,13 +162,16 @@ def _usable(first: ParsedReply, second: ParsedReply) -> LayoutCoT:
     cot = second.cot or first.cot
     if cot is None:
         raise ModelError(
-            f"the chat model's replies can't be used: {second.problem}.", hint="Try a model that is better at JSON."
+            f"the chat model's replies can't be used: {second.problem}.",
+            hint="Try a model that is better at JSON.",
         )
     return cot
 
 
 def _failed(error: Exception) -> ModelError:
-    failure = ModelError(f"the chat model failed: {type(error).__name__}: {str(error)[:300]}.", hint="Ask again later.")
+    failure = ModelError(
+        f"the chat model failed: {type(error).__name__}: {str(error)[:300]}.", hint="Ask again later."
+    )
     failure.retryable = True
     return failure
 

@@ -26,7 +26,8 @@ from layoutllm_tool.training.align import Place, box_of, find
 from layoutllm_tool.training.grounding import fits, key_places, occurrences
 
 ANSWERED = {
-    "bias": -0.6, "grounded": 1.6, "first_place": 0.8, "any_place": 0.5, "relation": 0.3, "typed": 0.6, "key_share": 0.6,
+    "bias": -0.6, "grounded": 1.6, "first_place": 0.8, "any_place": 0.5, "relation": 0.3, "typed": 0.6,
+    "key_share": 0.6,
     "key_lines": -0.3, "label": -1.0, "is_key": -1.5, "cut": -0.8, "widened": -1.0, "mistyped": -1.5,
 }  # fmt: skip
 """Weights of an answer's signals, set by hand."""
@@ -39,7 +40,18 @@ _MOST_SEGMENTS = 64
 _ALIKE, _ELSEWHERE = 0.85, 0.9
 """Least similarity of an answer and its place in the named segments, and in others."""
 _NONE_WORDS = frozenset(
-    ["", "null", "none", "na", "notfound", "notgiven", "notmentioned", "notspecified", "notinthedocument", "unknown"]
+    [
+        "",
+        "null",
+        "none",
+        "na",
+        "notfound",
+        "notgiven",
+        "notmentioned",
+        "notspecified",
+        "notinthedocument",
+        "unknown",
+    ]
 )
 
 
@@ -88,9 +100,13 @@ def parse_reply(text: str, task: Task) -> ParsedReply:
         return ParsedReply(None, problem)
     analysis = task.analysis or QuestionAnalysis(data["kind"], data["operation"], _line(data.get("key")))
     answer = _line(data.get("answer"))
-    chosen = list(task.segments) if task.fixed else [task.segments[n - 1] for n in dict.fromkeys(data["segments"])]
+    chosen = (
+        list(task.segments) if task.fixed else [task.segments[n - 1] for n in dict.fromkeys(data["segments"])]
+    )
     if data.get("answer") is None or not answer:
-        problem = "somebody looked at the page, and the answer is among these segments" if task.answerable else ""
+        problem = (
+            "somebody looked at the page, and the answer is among these segments" if task.answerable else ""
+        )
         return ParsedReply(nothing(task, analysis), problem)
     if not chosen:
         return ParsedReply(None, "an answer needs the segments that it follows from")
@@ -101,7 +117,9 @@ def parse_reply(text: str, task: Task) -> ParsedReply:
 
 def _form_problem(data: Mapping[str, Any], task: Task) -> str:
     """What is wrong with the reply's form."""
-    known = [("relation", RELATIONS)] + ([("kind", KINDS), ("operation", OPERATIONS)] if task.analysis is None else [])
+    known = [("relation", RELATIONS)] + (
+        [("kind", KINDS), ("operation", OPERATIONS)] if task.analysis is None else []
+    )
     for name, values in known:
         if data.get(name) not in values and not (name == "relation" and data.get("answer") is None):
             return f'"{name}" is none of {", ".join(values)}'
@@ -119,7 +137,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _segment_problem(numbers: Any, count: int) -> str:
-    if not isinstance(numbers, list) or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+    if not isinstance(numbers, list) or not all(
+        isinstance(n, int) and not isinstance(n, bool) for n in numbers
+    ):
         return '"segments" is no list of numbers'
     if len(numbers) > _MOST_SEGMENTS:
         return f'"segments" names more than {_MOST_SEGMENTS}'
@@ -132,7 +152,9 @@ def _line(value: Any) -> str:
 
 
 def _copied(task: Task, claimed: _Outcome, chosen: Sequence[Segment]) -> ParsedReply:
-    """Located in the chosen segments, else in others, which join the area; else formed, with low confidence."""
+    """Located in the chosen segments, else in others, which join the area; else formed, with low
+    confidence.
+    """
     answer = claimed.answer or ""
     for segments, least, widened in ((chosen, _ALIKE, False), (task.segments, _ELSEWHERE, True)):
         if found := _located(answer, claimed.formation, segments, least):
@@ -158,7 +180,9 @@ def _formed(task: Task, claimed: _Outcome, chosen: Sequence[Segment], most: floa
     return ParsedReply(_answered(task, outcome, _areas(chosen), chosen[0].page, most))
 
 
-def _answered(task: Task, outcome: _Outcome, areas: tuple[Area, ...], page: Page, most: float = MOST) -> LayoutCoT:
+def _answered(
+    task: Task, outcome: _Outcome, areas: tuple[Area, ...], page: Page, most: float = MOST
+) -> LayoutCoT:
     found = page_signals(page, outcome, areas)
     sure = min(MOST * confidence(ANSWERED, found), most)
     evidence = (Evidence.of(page, outcome.words),) if outcome.words else ()
@@ -168,7 +192,9 @@ def _answered(task: Task, outcome: _Outcome, areas: tuple[Area, ...], page: Page
 
 def nothing(task: Task, analysis: QuestionAnalysis | None = None) -> LayoutCoT:
     """Not in the document, by these segments."""
-    analysis = analysis or task.analysis or QuestionAnalysis("other", "extraction", key_of(task.question)[:200])
+    analysis = (
+        analysis or task.analysis or QuestionAnalysis("other", "extraction", key_of(task.question)[:200])
+    )
     outcome = _Outcome(analysis, AnswerFormation("none", ""), None)
     pages = {segment.page.number: segment.page for segment in task.segments}
     found = [page_signals(page, outcome, ()) for page in pages.values()]

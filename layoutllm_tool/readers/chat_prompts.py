@@ -1,7 +1,7 @@
 """The task of a chat model, cut in windows, and its prompts.
 
-Page text appears in prompts only as JSON strings, between marks that it can't hold. Drops nothing of a page: what does
-not fit in one window comes in the next.
+Page text appears in prompts only as JSON strings, between marks that it can't hold. Drops nothing of a
+page: what does not fit in one window comes in the next.
 """
 
 from __future__ import annotations
@@ -63,13 +63,21 @@ class Task:
 
 def task_of(query: Query, pages: Sequence[Page]) -> Task:
     """Keeps the steps before the correction. CorrectionError where nothing lies where it says to look."""
-    task, correction, previous = Task(query.question, tuple(_segments(pages))), query.correction, query.previous
+    task, correction, previous = (
+        Task(query.question, tuple(_segments(pages))),
+        query.correction,
+        query.previous,
+    )
     if correction is None:
         return task
     kept = previous.analysis if previous else None
     if correction.step == "analysis":
         return replace(task, analysis=revised_analysis(correction, kept))
-    task = _in_area(task, correction, kept) if correction.step == "area" else _in_last_areas(task, correction, previous)
+    task = (
+        _in_area(task, correction, kept)
+        if correction.step == "area"
+        else _in_last_areas(task, correction, previous)
+    )
     if not task.segments:
         raise refuse_empty(correction, query.document)
     return task
@@ -80,7 +88,9 @@ def _in_area(task: Task, correction: Correction, kept: QuestionAnalysis | None) 
     lines = {number: allowed_lines(correction, kept, page) for number, page in pages.items()}
     segments = tuple(s for s in task.segments if s.line in lines[s.page.number])
     answerable = bool(correction.boxes or correction.spatial)
-    return replace(task, analysis=kept, segments=segments, fixed=bool(correction.boxes), answerable=answerable)
+    return replace(
+        task, analysis=kept, segments=segments, fixed=bool(correction.boxes), answerable=answerable
+    )
 
 
 def _in_last_areas(task: Task, correction: Correction, previous: LayoutCoT | None) -> Task:
@@ -186,11 +196,17 @@ def _limits(task: Task) -> list[str]:
     if task.expected is not None:
         limits.append(f"The answer looks like this: {task.expected}.")
     if task.wrong:
-        limits.append(f"These answers were wrong, don't give them again: {', '.join(map(_string, task.wrong))}.")
+        limits.append(
+            f"These answers were wrong, don't give them again: {', '.join(map(_string, task.wrong))}."
+        )
     return limits
 
 
 def _string(text: str) -> str:
     """A JSON string on one row, with nothing invisible in it."""
     row = "".join(c if c.isprintable() else " " for c in text)
-    return json.dumps(row, ensure_ascii=False).replace("<seg_", "\\u003cseg_").replace("<document ", "\\u003cdocument ")
+    return (
+        json.dumps(row, ensure_ascii=False)
+        .replace("<seg_", "\\u003cseg_")
+        .replace("<document ", "\\u003cdocument ")
+    )

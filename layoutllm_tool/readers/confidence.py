@@ -56,7 +56,10 @@ _EXPECTED: tuple[tuple[str, tuple[ExpectedType, ...]], ...] = (
     (r"\bdate\b|\bdated\b", ("date",)),
     (r"\be-?mail\b", ("email",)),
     (r"\b(?:tele)?phone\b|\bfax\b|\btel\b", ("phone",)),
-    (r"\btotal\b|\bamount\b|\bprice\b|\bcosts?\b|\bbudget\b|\bbalance\b|\bdue\b|\btax\b", ("money", "number")),
+    (
+        r"\btotal\b|\bamount\b|\bprice\b|\bcosts?\b|\bbudget\b|\bbalance\b|\bdue\b|\btax\b",
+        ("money", "number"),
+    ),
     (r"\bqty\b|\bquantity\b|\bno\b|\bnumber\b|#|\bcount\b|\bpages\b|\byear\b|\bzip\b", ("number",)),
 )
 """What a key's words say about its value, the first that fits."""
@@ -114,7 +117,11 @@ def _decoder_signals(decoded: Decoded) -> dict[str, float]:
 
 def _key_signals(page: Page, key: str) -> dict[str, float]:
     terms = {term for word in key.split() if (term := plain(word))}
-    shares = [len(terms & {plain(word.text) for word in line.words}) / len(terms) for line in page.lines or () if terms]
+    shares = [
+        len(terms & {plain(word.text) for word in line.words}) / len(terms)
+        for line in page.lines or ()
+        if terms
+    ]
     most = max(shares, default=0.0)
     return {
         "named": float(any(contains(line.text, key) for line in page.lines or ())),

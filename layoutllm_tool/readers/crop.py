@@ -53,7 +53,9 @@ class CropReader:
         PageOutOfRange and what reading and asking raise.
         """
         if cot.page is None:
-            raise CorrectionError("the answer points at no area to look at.", hint="Ask about the whole page.")
+            raise CorrectionError(
+                "the answer points at no area to look at.", hint="Ask about the whole page."
+            )
         page = document.page(cot.page)
         cut = self._cut(page, _looked_at(cot, page.number))
         part = Document(document.name, _key(document, cut), (cut.page,))
@@ -80,7 +82,10 @@ class CropReader:
         rows = [line.box for line in page.lines or () if area.y0 <= line.box.center[1] <= area.y1]
         x0, x1 = min(b.x0 for b in (area, *rows)), max(b.x1 for b in (area, *rows))
         return Box(
-            max(x0 - across, 0.0), max(area.y0 - margin, 0.0), min(x1 + across, SCALE), min(area.y1 + margin, SCALE)
+            max(x0 - across, 0.0),
+            max(area.y0 - margin, 0.0),
+            min(x1 + across, SCALE),
+            min(area.y1 + margin, SCALE),
         )
 
 
@@ -134,6 +139,8 @@ def _area(area: Area, page: Page, cut: _Cut) -> Area:
 
 def _evidence(found: Evidence, page: Page, cut: _Cut) -> Evidence:
     if cut.lines and found.words:
-        return replace(Evidence.of(page, [(cut.lines[line], word) for line, word in found.words]), text=found.text)
+        return replace(
+            Evidence.of(page, [(cut.lines[line], word) for line, word in found.words]), text=found.text
+        )
     box = _out_of(found.box, cut.frame)
     return Evidence(page.number, box, found.text, words_in(page, box) if cut.lines is None else ())

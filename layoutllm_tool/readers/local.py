@@ -54,7 +54,9 @@ class LayoutLLMReader(ReaderBase):
         """See ``Reader.ask``. ``on_progress`` is called from the model's thread."""
         return self._submit(document, question, **options).result()
 
-    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+    def ask_many(
+        self, document: Document, questions: Iterable[str], *, page: int | None = None
+    ) -> list[LayoutCoT]:
         """See ``Reader.ask_many``. Checks all questions before asking the first."""
         jobs = [self._job(document, question, page=page) for question in questions]
         self._worker.submit(jobs)

@@ -104,6 +104,8 @@ def _chosen(permitted: Sequence[Found], correction: Correction | None) -> Found:
     """The first of the best, or the one that an ordinal names among the best key lines."""
     best = [found for found in permitted if found.share == permitted[0].share]
     by_key = list({(found.page.number, found.key_line): found for found in reversed(best)}.values())[::-1]
-    ordinals = [ORDINALS[w] for w in (correction.spatial.lower().split() if correction else ()) if w in ORDINALS]
+    ordinals = [
+        ORDINALS[w] for w in (correction.spatial.lower().split() if correction else ()) if w in ORDINALS
+    ]
     wanted = ordinals[0] if ordinals else 0
     return by_key[wanted if wanted < len(by_key) else -1]

@@ -25,9 +25,13 @@ LONGEST_QUESTION = 2000
 def check_question(question: str) -> None:
     """QuestionError where it is empty or too long."""
     if not question.strip():
-        raise QuestionError("the question is empty.", hint='Ask something, for instance "What is the total?".')
+        raise QuestionError(
+            "the question is empty.", hint='Ask something, for instance "What is the total?".'
+        )
     if len(question) > LONGEST_QUESTION:
-        raise QuestionError(f"the question has {len(question)} characters.", hint=f"At most {LONGEST_QUESTION}.")
+        raise QuestionError(
+            f"the question has {len(question)} characters.", hint=f"At most {LONGEST_QUESTION}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,9 @@ def allowed_lines(correction: Correction, kept: QuestionAnalysis | None, page: P
     return lines - {line for box in correction.avoid for line in page.lines_in(box)}
 
 
-def _area_constraints(correction: Correction, kept: QuestionAnalysis | None, window: Window) -> Constraints | None:
+def _area_constraints(
+    correction: Correction, kept: QuestionAnalysis | None, window: Window
+) -> Constraints | None:
     from layoutllm_tool.model.grammar import Constraints
 
     segment_of = {line: segment for segment, line in enumerate(window.lines)}
@@ -118,7 +124,9 @@ def _area_constraints(correction: Correction, kept: QuestionAnalysis | None, win
     return Constraints(analysis=kept, allowed=frozenset(segments), answerable=bool(correction.spatial))
 
 
-def _answer_constraints(correction: Correction, previous: LayoutCoT | None, window: Window) -> Constraints | None:
+def _answer_constraints(
+    correction: Correction, previous: LayoutCoT | None, window: Window
+) -> Constraints | None:
     from layoutllm_tool.model.grammar import Constraints
 
     expected = correction.expected_type

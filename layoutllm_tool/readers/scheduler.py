@@ -182,7 +182,9 @@ class Worker(ForkSafe):
                 groups.setdefault(key, Group(window, key)).rows.append((job, limits))
         return list(groups.values())
 
-    def _wanted(self, job: Job, decoder: CoTDecoder) -> list[tuple[tuple[str, int, int], Window, Constraints]]:
+    def _wanted(
+        self, job: Job, decoder: CoTDecoder
+    ) -> list[tuple[tuple[str, int, int], Window, Constraints]]:
         query, found = job.query, []
         for page in job.pages:
             words = hash((page.text_source, page.lines))

@@ -91,7 +91,11 @@ class Registry:
             if not (folder / FILE).exists() and any((folder / "models").glob("*")):
                 raise RegistryError(f"{folder} has lost its {FILE}.", hint="Put the file back from a backup.")
             known = records.read(folder) if (folder / FILE).exists() else None
-            if known and known.validation.sha256 != stored.sha256 and any(c.promoted for c in known.comparisons):
+            if (
+                known
+                and known.validation.sha256 != stored.sha256
+                and any(c.promoted for c in known.comparisons)
+            ):
                 raise RegistryError(
                     "models were promoted by another validation set.",
                     hint="Scores on two sets can't be compared: make a new registry, in another folder.",
@@ -155,7 +159,9 @@ class Registry:
         """
         files, models = _files(weights), self.folder / "models"
         facts = _facts(files)
-        with exclusively(self.folder / ".promotion.lock", 0, "another promotion is at work in this registry."):
+        with exclusively(
+            self.folder / ".promotion.lock", 0, "another promotion is at work in this registry."
+        ):
             with writing(models):
                 models.mkdir(exist_ok=True)
                 for left in models.glob(f"{_INCOMING}*"):  # of a promotion that was killed
@@ -181,9 +187,12 @@ class Registry:
                 return None
             made = Comparison(
                 model=candidate.id, parent=_parent(candidate.facts.get("start_sha256"), contents.comparisons),
-                promoted=scored.no_worse(current, tolerance), replaces=replaces, candidate=scored, current=current,
-                at=datetime.now(UTC).isoformat(timespec="seconds"), tolerance=tolerance, conditions=conditions,
-                files=candidate.files.hashes, parts_sha256=candidate.files.parts_sha256, facts=candidate.facts,
+                promoted=scored.no_worse(current, tolerance), replaces=replaces, candidate=scored,
+                current=current,
+                at=datetime.now(UTC).isoformat(timespec="seconds"), tolerance=tolerance,
+                conditions=conditions,
+                files=candidate.files.hashes, parts_sha256=candidate.files.parts_sha256,
+                facts=candidate.facts,
             )  # fmt: skip
             if made.promoted:
                 self._take(candidate)
@@ -275,7 +284,9 @@ def _model_errors() -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        raise RegistryError(error.message, hint="Name a folder of weights, as `layoutllm train` writes it.") from error
+        raise RegistryError(
+            error.message, hint="Name a folder of weights, as `layoutllm train` writes it."
+        ) from error
 
 
 def _parent(started: str | None, comparisons: Sequence[Comparison]) -> str | None:

@@ -120,7 +120,8 @@ def read(folder: Path) -> Contents:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))[:80] or "the file"
         raise RegistryError(
-            f"{folder / FILE} is damaged ({where}: {first['msg'][:200]}).", hint="Put the file back from a backup."
+            f"{folder / FILE} is damaged ({where}: {first['msg'][:200]}).",
+            hint="Put the file back from a backup.",
         ) from error
 
 

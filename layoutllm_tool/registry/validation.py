@@ -161,12 +161,15 @@ def _lines(path: Path) -> Iterator[str]:
             raise ValueError(f"more than {_MAX_LIST_BYTES} bytes")
         yield from data.decode("utf-8-sig").split("\n")
     except (OSError, ValueError) as error:
-        raise RegistryError(f"{path} can't be read: {error}.", hint="Name a list of JSON rows in UTF-8.") from error
+        raise RegistryError(
+            f"{path} can't be read: {error}.", hint="Name a list of JSON rows in UTF-8."
+        ) from error
 
 
 def _invalid(message: str) -> RegistryError:
     return RegistryError(
-        message, hint='A row looks like {"document": "a.pdf", "question": "What is the total?", "answers": ["12.50"]}.'
+        message,
+        hint='A row looks like {"document": "a.pdf", "question": "What is the total?", "answers": ["12.50"]}.',
     )
 
 

@@ -44,7 +44,9 @@ class RemoteReader:
     ServiceError. ``close()`` it, or use it as a context manager.
     """
 
-    def __init__(self, endpoint: str, token: str | None = None, *, timeout: float = 120.0, retries: int = 4) -> None:
+    def __init__(
+        self, endpoint: str, token: str | None = None, *, timeout: float = 120.0, retries: int = 4
+    ) -> None:
         known = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
         self._transport = Transport(endpoint, known, timeout=timeout, retries=retries)
         self._library = PageCache(self._recognise)
@@ -68,11 +70,15 @@ class RemoteReader:
         """See ``Reader.load``: opened here, wherever it is; pages without words are read by the service."""
         return self._library.load(source, words=words)
 
-    def ask(self, document: Document, question: str, *, on_progress: Emit | None = None, **options: Any) -> LayoutCoT:
+    def ask(
+        self, document: Document, question: str, *, on_progress: Emit | None = None, **options: Any
+    ) -> LayoutCoT:
         """See ``Reader.ask``; ServiceError where the service can't be reached, is busy or refuses."""
         return self._transport.send(partial(self._ask, document, question, **options), on_progress)
 
-    def ask_many(self, document: Document, questions: Iterable[str], *, page: int | None = None) -> list[LayoutCoT]:
+    def ask_many(
+        self, document: Document, questions: Iterable[str], *, page: int | None = None
+    ) -> list[LayoutCoT]:
         """See ``Reader.ask_many``: asked side by side, so that the service decodes them together."""
         asked = list(questions)
         for question in asked:
@@ -89,7 +95,9 @@ class RemoteReader:
         """See ``Reader.aask``. Cancelled, it hangs up, and the service drops the question."""
         return await self._transport.asend(partial(self._ask, document, question, **options), on_progress)
 
-    async def astream(self, document: Document, question: str, *, page: int | None = None) -> AsyncIterator[Progress]:
+    async def astream(
+        self, document: Document, question: str, *, page: int | None = None
+    ) -> AsyncIterator[Progress]:
         """See ``Reader.astream``. Closed early, it hangs up."""
         events = asyncio.Queue[Progress | None]()
         task = asyncio.create_task(self.aask(document, question, page=page, on_progress=events.put_nowait))
@@ -148,7 +156,9 @@ class RemoteReader:
     async def _post(self, document: Document, fields: dict[str, Any], on_event: Emit | None) -> Any:
         ids = await self._send_pages(document)
         body = json.dumps(fields | {"document": ids}).encode()
-        return await self._transport.request(Request("POST", "/v1/ask", partial(bytes, body), on_event=on_event))
+        return await self._transport.request(
+            Request("POST", "/v1/ask", partial(bytes, body), on_event=on_event)
+        )
 
     # -- pages ---------------------------------------------------------------------------------------------
 
@@ -195,7 +205,9 @@ class RemoteReader:
         if read.notices != page.notices or (read.width, read.height) != (page.width, page.height):
             path = f"/v1/documents/{name}/pages/{page.number}.png"
             sent = await self._transport.request(Request("GET", path, raw=True))
-            image = await asyncio.to_thread(parse_entry, partial(_picture, read), {"picture": sent}, "picture")
+            image = await asyncio.to_thread(
+                parse_entry, partial(_picture, read), {"picture": sent}, "picture"
+            )
         read = replace(read, number=page.number, image=image)
         self._ids.put(_key(sha256, read), name)
         return read

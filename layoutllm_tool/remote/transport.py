@@ -82,7 +82,9 @@ class Transport:
         finally:
             future.cancel()
 
-    def _submit(self, work: Work[_R], put: Callable[[Progress | None], None], on_event: Emit | None) -> Future[_R]:
+    def _submit(
+        self, work: Work[_R], put: Callable[[Progress | None], None], on_event: Emit | None
+    ) -> Future[_R]:
         """Start the work. ``put`` gets its events where somebody wants them, and None at the end."""
         future = asyncio.run_coroutine_threadsafe(work(put if on_event else None), self._running_loop())
         future.add_done_callback(lambda _: put(None))
@@ -125,14 +127,20 @@ class Transport:
             return ServiceError(f"no service answers at {self.endpoint}.", hint="Start one: layoutllm serve.")
         late = isinstance(error, TimeoutError | httpx.TimeoutException)
         what = "took too long" if late else f"broke off ({type(error).__name__})"
-        return ServiceError(f"the service at {self.endpoint} {what}.", hint="Try again, or with a longer timeout.")
+        return ServiceError(
+            f"the service at {self.endpoint} {what}.", hint="Try again, or with a longer timeout."
+        )
 
     # -- the event loop ------------------------------------------------------------------------------------
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None or self._process != os.getpid():  # a fork has no threads
-                self._loop, self._process, self._client = asyncio.new_event_loop(), os.getpid(), self._new_client()
+                self._loop, self._process, self._client = (
+                    asyncio.new_event_loop(),
+                    os.getpid(),
+                    self._new_client(),
+                )
                 arguments = (self._loop, self._client)
                 threading.Thread(target=_run, args=arguments, name="layoutllm-remote", daemon=True).start()
                 self._stop = weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
@@ -187,6 +195,8 @@ def checked(endpoint: str) -> str:
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         if known and parts.username is None and not parts.query:
             return endpoint.rstrip("/")
-    error = ServiceError(f"{endpoint[:200]!r} is no service's address.", hint="It looks like http://127.0.0.1:8765.")
+    error = ServiceError(
+        f"{endpoint[:200]!r} is no service's address.", hint="It looks like http://127.0.0.1:8765."
+    )
     error.mendable, error.retryable = True, False
     raise error

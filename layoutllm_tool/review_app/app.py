@@ -37,7 +37,7 @@ from layoutllm_tool.service.serving import LOOPBACK
 from layoutllm_tool.strict_json import BodyUnreadable
 
 if TYPE_CHECKING:
-    from graphs.review import ReviewDecision
+    from layoutllm_graphs.review import ReviewDecision
 
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 PageNumber = Annotated[int, PathValue(ge=1, le=10**6)]
@@ -100,8 +100,8 @@ def create_app(
 def page_token_check(token: str) -> Check:
     """403 but for whoever has the run's token, in the URL or in the cookie that the first page sets.
 
-    Only GET, HEAD and POST are known. A POST has to name its origin: ``host_check`` refuses other origins, but not
-    a request that names none.
+    Only GET, HEAD and POST are known. A POST has to name its origin: ``host_check`` refuses other origins,
+    but not a request that names none.
     """
     cookie = cookie_name(token)
 
@@ -210,7 +210,7 @@ def documents(
 
 @router.get("/api/documents/{key}/fields/{name}")
 def one(request: Request, key: str, name: str) -> Response:
-    from graphs.batch.review import attempts
+    from layoutllm_graphs.batch.review import attempts
 
     store: Store = request.state.store
     field = store.field(key, name) if _KEY.fullmatch(key) else None
@@ -239,14 +239,14 @@ def lines(request: Request, key: str, number: PageNumber) -> Any:
 
 @router.post("/api/documents/{key}/fields/{name}")
 async def review(key: str, name: str, request: Request) -> Response:
-    from graphs.review import ReviewDecision
+    from layoutllm_graphs.review import ReviewDecision
 
     decision = await request.state.bodies.read_json(request, ReviewDecision)
     return await run_in_threadpool(_apply, request, key, name, decision)
 
 
 def _apply(request: Request, key: str, name: str, decision: ReviewDecision) -> Response:
-    from graphs.batch.review import review_field
+    from layoutllm_graphs.batch.review import review_field
 
     state = request.state
     with state.reviewing:

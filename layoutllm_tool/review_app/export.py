@@ -56,7 +56,9 @@ def export(
     try:
         place.write_text(_page(data), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise LayoutLLMError(f"{place} can't be written: {error.strerror}.", hint="Is its folder there?") from error
+        raise LayoutLLMError(
+            f"{place} can't be written: {error.strerror}.", hint="Is its folder there?"
+        ) from error
     return missing
 
 
@@ -69,7 +71,12 @@ def _picture(pages: Pages, key: str, number: int, left: int) -> bytes:
 
 def _whole(field: Field, source: Input) -> dict[str, Any]:
     name = source.name.rsplit("/", 1)[-1]
-    return field.answer | {"key": field.key, "document": name, "waiting": field.pending_review, "asked": source.page}
+    return field.answer | {
+        "key": field.key,
+        "document": name,
+        "waiting": field.pending_review,
+        "asked": source.page,
+    }
 
 
 def _page(data: dict[str, Any]) -> str:

@@ -26,7 +26,9 @@ class Pages:
     A page that is shown is opened alone; a document that is asked about is opened whole.
     """
 
-    def __init__(self, store: Store, reader: Callable[[], Reader] | None = None, *, places: Places = ANYWHERE) -> None:
+    def __init__(
+        self, store: Store, reader: Callable[[], Reader] | None = None, *, places: Places = ANYWHERE
+    ) -> None:
         """``reader()`` gives the reader that recognises text and turns pages that were scanned turned.
 
         Without it pages that were turned have no picture, and scans have no lines.
@@ -55,7 +57,9 @@ class Pages:
         with self._lock:
             image = self._upright(key, number).image
         if image is None:
-            raise DocumentUnreadable("this page has no picture.", hint="Its lines can be picked all the same.")
+            raise DocumentUnreadable(
+                "this page has no picture.", hint="Its lines can be picked all the same."
+            )
         shown = image.convert("RGB")
         shown.thumbnail((most, most))
         out = io.BytesIO()
@@ -104,6 +108,7 @@ class Pages:
         document = open_document(source.name, pages=pages, places=self._places)
         if done.sha256 and document.sha256 != done.sha256:
             raise DocumentUnreadable(
-                f"{document.name!r} is another document now than when it was read.", hint="Run the batch on it again."
+                f"{document.name!r} is another document now than when it was read.",
+                hint="Run the batch on it again.",
             )
         return document

@@ -47,7 +47,9 @@ class ServiceLimits:
     """Seconds after its last use, a document is forgotten."""
     opening: int = 4
     """Documents opened at once. A file that takes long to parse occupies one of these."""
-    documents: Limits = field(default_factory=lambda: Limits(max_bytes=64 * 2**20, max_pages=schemas.MOST_PAGES))
+    documents: Limits = field(
+        default_factory=lambda: Limits(max_bytes=64 * 2**20, max_pages=schemas.MOST_PAGES)
+    )
 
 
 class DocumentsMissing(DocumentNotFound):

@@ -100,7 +100,9 @@ def decoded(text: str, limits: Limits) -> bytes:
 
 def opened(body: bytes, kind: Literal["file", "pages"], limits: Limits) -> Document:
     """The document of an upload, not yet read; its hash is the body's. Raises DocumentError."""
-    document = _from_pages(body, limits) if kind == "pages" else load_document(body, limits=limits, access=_NOWHERE)
+    document = (
+        _from_pages(body, limits) if kind == "pages" else load_document(body, limits=limits, access=_NOWHERE)
+    )
     return replace(document, name="document", sha256=hashlib.sha256(body).hexdigest())
 
 
@@ -111,7 +113,9 @@ def _from_pages(body: bytes, limits: Limits) -> Document:
         kind = DocumentTooLarge if error.status == 413 else DocumentUnreadable
         raise kind(f"the pages can't be read: {error.message}", hint='Send {"pages": [...]}.') from error
     if sum(len(line) for one in given for line in one.lines or ()) > MOST_WORDS:
-        raise DocumentTooLarge(f"the pages hold more than {MOST_WORDS:,} words.", hint="Send fewer pages at once.")
+        raise DocumentTooLarge(
+            f"the pages hold more than {MOST_WORDS:,} words.", hint="Send fewer pages at once."
+        )
     pages: list[Page] = []
     budget = Budget("document", limits)
     for one in given:
@@ -131,12 +135,16 @@ def _page(given: PageIn, limits: Limits) -> Page:
         raise DocumentUnreadable(f"page {given.number} can't be read: {why}", hint=hint) from error
     if given.image is None:
         if page.lines is None:
-            raise DocumentUnreadable(f"page {page.number} has neither words nor a picture.", hint="Send one of them.")
+            raise DocumentUnreadable(
+                f"page {page.number} has neither words nor a picture.", hint="Send one of them."
+            )
         return page
     one_page = replace(limits, max_pages=1)
     picture = load_document(decoded(given.image, limits), limits=one_page, access=_NOWHERE).pages[0]
     if (picture.width, picture.height) != (page.width, page.height):
-        raise DocumentUnreadable(f"page {page.number} is not as large as its picture.", hint="Give its size in pixels.")
+        raise DocumentUnreadable(
+            f"page {page.number} is not as large as its picture.", hint="Give its size in pixels."
+        )
     return replace(page, image=picture.image)
 
 
@@ -146,6 +154,8 @@ def joined(documents: list[Document]) -> Document:
         return documents[0]
     pages = sorted((page for document in documents for page in document.pages), key=lambda page: page.number)
     if len({page.number for page in pages}) != len(pages):
-        raise PageOutOfRange("two of the documents hold a page of the same number.", hint="Ask them one by one.")
+        raise PageOutOfRange(
+            "two of the documents hold a page of the same number.", hint="Ask them one by one."
+        )
     names = hashlib.sha256("".join(document.sha256 for document in documents).encode()).hexdigest()
     return Document("document", names, tuple(pages))

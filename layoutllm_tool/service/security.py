@@ -59,7 +59,9 @@ class BodyTooLarge(DocumentTooLarge):
 
 def too_slow(seconds: float) -> RequestRefused:
     """The error for a request whose answer took too long."""
-    return RequestRefused(504, f"the request took longer than {seconds:g} s.", "Ask again, or about fewer pages.")
+    return RequestRefused(
+        504, f"the request took longer than {seconds:g} s.", "Ask again, or about fewer pages."
+    )
 
 
 def internal_error(request: str) -> ServiceError:
@@ -67,7 +69,9 @@ def internal_error(request: str) -> ServiceError:
     return final_error("the service failed inside.", f"Its log says why, under {request}.")
 
 
-def error_response(status: int, error: LayoutLLMError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def error_response(
+    status: int, error: LayoutLLMError, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     return JSONResponse(error_to_json(error), status, headers)
 
 
@@ -235,4 +239,6 @@ class BodyReader:
         self._held += part
 
     def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"the request is larger than {self.most:,} bytes.", hint="Send fewer pages at once.")
+        return BodyTooLarge(
+            f"the request is larger than {self.most:,} bytes.", hint="Send fewer pages at once."
+        )

@@ -18,9 +18,13 @@ def listen(host: str, port: int) -> socket.socket:
     """LayoutLLMError where that can't be listened on. ``port`` 0 takes a free one."""
     try:
         v6 = ":" in host and bool(ipaddress.IPv6Address(host))
-        return socket.create_server((host, port), family=socket.AF_INET6 if v6 else socket.AF_INET, backlog=512)
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if v6 else socket.AF_INET, backlog=512
+        )
     except (OSError, OverflowError, ValueError) as error:
-        raise LayoutLLMError(f"{host}:{port} can't be listened on: {error}.", hint="Choose another --port.") from error
+        raise LayoutLLMError(
+            f"{host}:{port} can't be listened on: {error}.", hint="Choose another --port."
+        ) from error
 
 
 def address(listening: socket.socket, host: str) -> str:

@@ -23,7 +23,9 @@ class BoundedTransport:
 
     discard_bytes, discard_seconds, stall_seconds = DISCARD_BYTES, DISCARD_SECONDS, STALL_SECONDS
 
-    def __init__(self, wrapped: asyncio.Transport, loop: asyncio.AbstractEventLoop, whole: Callable[[], bool]) -> None:
+    def __init__(
+        self, wrapped: asyncio.Transport, loop: asyncio.AbstractEventLoop, whole: Callable[[], bool]
+    ) -> None:
         self._wrapped, self._loop, self._whole = wrapped, loop, whole
         self._stall: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None

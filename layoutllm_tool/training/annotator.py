@@ -81,7 +81,9 @@ class _Item:
     lines: tuple[int, ...]
 
 
-def annotate_page(model: ChatModel, page: Page, *, count: int = 8, absent: int = 2, retries: int = 2) -> Annotation:
+def annotate_page(
+    model: ChatModel, page: Page, *, count: int = 8, absent: int = 2, retries: int = 2
+) -> Annotation:
     """Up to ``count`` questions, of which the model is asked to leave ``absent`` unanswered by the page.
 
     After a reply that falls short the model is told what was wrong, at most ``retries`` times. Errors of the

@@ -78,7 +78,9 @@ def loss_of(answer: str | None, gold: str | None) -> float:
 
 
 def collect(decoder: CoTDecoder, examples: Iterable[Example]) -> Outcomes:
-    """Ask the decoder (with ``hidden_layers``) every question of these pages. RecipeError where there is none."""
+    """Ask the decoder (with ``hidden_layers``) every question of these pages. RecipeError where there is
+    none.
+    """
     found = [(example.source, qa, one) for example in examples for qa, one in _answered(decoder, example)]
     if not found:
         hint = "Draw more pages: --pages."
@@ -135,7 +137,9 @@ def ranked(predicted: Tensor, losses: Tensor) -> float:
 
 
 @torch.no_grad()
-def held_out(outcomes: Outcomes, hidden_layers: Sequence[int], recipe: Recipe = DEFAULT, *, folds: int = 4) -> Tensor:
+def held_out(
+    outcomes: Outcomes, hidden_layers: Sequence[int], recipe: Recipe = DEFAULT, *, folds: int = 4
+) -> Tensor:
     """What heads trained on the other documents predict for each outcome (N), each fold on its own scale."""
     fold_of = {name: number % folds for number, name in enumerate(sorted(set(outcomes.documents)))}
     predicted = torch.zeros(len(outcomes.losses))
@@ -197,7 +201,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _decoder(weights: Path) -> CoTDecoder:
     model, processor = load_weights(weights, judged=False)
-    decoder = CoTDecoder(model, processor, hidden_layers=spread_layers(model.config.text_config.num_hidden_layers))
+    decoder = CoTDecoder(
+        model, processor, hidden_layers=spread_layers(model.config.text_config.num_hidden_layers)
+    )
     fitted: Mapping[str, float] = calibration(weights)
     decoder.grammar.none_bias = float(fitted.get("none_bias", 0.0))
     decoder.grammar.named_bias = float(fitted.get("named_bias", 0.0))

@@ -2,9 +2,9 @@
 
     python -m layoutllm_tool.training.pair_head --pages 1500 --naf DIR --out FILE
 
-Rows come from drawn pages (training/synthetic) and from the National Archives Forms, whose values were written
-by hand. A row is one key with the features of its candidates; the target is shared by the candidates that
-hold most of the value's words.
+Rows come from drawn pages (training/synthetic) and from the National Archives Forms, whose values were
+written by hand. A row is one key with the features of its candidates; the target is shared by the
+candidates that hold most of the value's words.
 """
 
 from __future__ import annotations

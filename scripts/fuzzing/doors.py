@@ -99,8 +99,9 @@ def _called(arguments: dict[str, Any]) -> Outcome:
 
 def _batch(data: bytes, door: str) -> Outcome:
     """Every row ends as a row, and what is good is answered, whatever stands beside it."""
-    from graphs.batch.runner import LOG, Batch, here
-    from graphs.batch.worker import Settings
+    from layoutllm_graphs.batch.runner import LOG, Batch, here
+    from layoutllm_graphs.batch.worker import Settings
+
     from layoutllm_tool.batch.inputs import batch_inputs
     from layoutllm_tool.batch.tables import write_tables
 
@@ -120,7 +121,9 @@ def _batch(data: bytes, door: str) -> Outcome:
         if tally.bugs:
             raise Fault(f"a row failed with a bug\n{(out / LOG).read_text(errors='replace')}")
         if tally.seen != tally.total or (_is_list(data, door) and tally.failed == tally.total):
-            raise Fault(f"a good row is missing: {tally.seen} of {tally.total} were seen, {tally.failed} failed")
+            raise Fault(
+                f"a good row is missing: {tally.seen} of {tally.total} were seen, {tally.failed} failed"
+            )
         return ANSWERED if tally.failed < tally.seen else Outcome("all rows failed", deep=True)
 
 
@@ -141,7 +144,9 @@ def _source(place: Path, data: bytes, door: str) -> Path:
 
 
 def _is_list(data: bytes, door: str) -> bool:
-    """Whether it is text with a good row at its start: then no other row can be a reason to refuse it whole."""
+    """Whether it is text with a good row at its start: then no other row can be a reason to refuse it
+    whole.
+    """
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
@@ -153,7 +158,7 @@ def _is_list(data: bytes, door: str) -> bool:
 
 
 def _task(data: bytes) -> Outcome:
-    from graphs.planning.planner import plan_task, render
+    from layoutllm_graphs.planning.planner import plan_task, render
 
     planned = plan_task(json.loads(data))
     _printable(render(planned.plan))
@@ -163,12 +168,16 @@ def _task(data: bytes) -> Outcome:
 
 def _model(data: bytes) -> Outcome:
     """A chat model's plan for a task that rules don't understand: it is taken, or the rules' is."""
-    from graphs.planning.planner import plan_task, render
-    from graphs.testing import ScriptedChatModel, call_tool
+    from layoutllm_graphs.planning.planner import plan_task, render
+    from layoutllm_graphs.testing import ScriptedChatModel, call_tool
 
     said = json.loads(data)
-    model = ScriptedChatModel(turns=[call_tool("Plan", **said) if isinstance(said, dict) else json.dumps(said)])
-    planned = plan_task("Extract vendor, and compare it with whatever seems sensible to you, as usual", model=model)
+    model = ScriptedChatModel(
+        turns=[call_tool("Plan", **said) if isinstance(said, dict) else json.dumps(said)]
+    )
+    planned = plan_task(
+        "Extract vendor, and compare it with whatever seems sensible to you, as usual", model=model
+    )
     _printable(render(planned.plan))
     return Outcome(f"answered by {planned.source}", deep=True)
 
@@ -180,9 +189,10 @@ def _printable(shown: str) -> None:
 
 def _carried_out(plan: Any) -> None:
     """Small plans, over a page that answers some of it."""
-    from graphs.context import Context
-    from graphs.state import Request
-    from graphs.workflow import build_workflow
+    from layoutllm_graphs.context import Context
+    from layoutllm_graphs.state import Request
+    from layoutllm_graphs.workflow import build_workflow
+
     from layoutllm_tool import LayoutLLMTool
 
     if len(plan.questions) > 8:

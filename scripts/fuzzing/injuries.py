@@ -16,7 +16,9 @@ _SHARED = Path(__file__).resolve().parents[3] / "shared"
 @cache
 def samples(suffixes: tuple[str, ...], most: int = 300_000) -> list[bytes]:
     """Small real files of these types, where the checkout has some beside it; in a fixed order."""
-    found = sorted(p for name in ("data/odd", "cases") for p in (_SHARED / name).rglob("*") if p.suffix in suffixes)
+    found = sorted(
+        p for name in ("data/odd", "cases") for p in (_SHARED / name).rglob("*") if p.suffix in suffixes
+    )
     return [path.read_bytes() for path in found if path.stat().st_size <= most]
 
 

@@ -38,7 +38,9 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``said``: "answered", or the class of the refusal. ``deep``: whether it got past the check of the header."""
+    """``said``: "answered", or the class of the refusal. ``deep``: whether it got past the check of the
+    header.
+    """
 
     said: str
     deep: bool

@@ -17,10 +17,38 @@ _FILTERS = (
     *("FlateDecode", "LZWDecode", "ASCIIHexDecode", "ASCII85Decode", "RunLengthDecode"),
     *("DCTDecode", "JPXDecode", "JBIG2Decode", "CCITTFaxDecode", "Crypt"),
 )
-_SPACES = ("/DeviceRGB", "/DeviceGray", "/DeviceN", "[/Indexed /DeviceRGB 255 <00>]", "[/ICCBased 3 0 R]", "/Pattern")
+_SPACES = (
+    "/DeviceRGB",
+    "/DeviceGray",
+    "/DeviceN",
+    "[/Indexed /DeviceRGB 255 <00>]",
+    "[/ICCBased 3 0 R]",
+    "/Pattern",
+)
 _OPERATORS = (
-    *("q", "Q", "W n", "f", "S", "BT", "ET", "T*", "1 0 0 1 9 9 cm", "(x) Tj", "[(a) -9e9 (b)] TJ", "/F1 1e9 Tf"),
-    *("/F1 0 Tf", "9e9 w", "0 0 9e9 9e9 re f", "/X0 Do", "[0.001 0.001] 0 d 0 0 m 9e5 9e5 l S", "/P0 scn", "sh"),
+    *(
+        "q",
+        "Q",
+        "W n",
+        "f",
+        "S",
+        "BT",
+        "ET",
+        "T*",
+        "1 0 0 1 9 9 cm",
+        "(x) Tj",
+        "[(a) -9e9 (b)] TJ",
+        "/F1 1e9 Tf",
+    ),
+    *(
+        "/F1 0 Tf",
+        "9e9 w",
+        "0 0 9e9 9e9 re f",
+        "/X0 Do",
+        "[0.001 0.001] 0 d 0 0 m 9e5 9e5 l S",
+        "/P0 scn",
+        "sh",
+    ),
     *("0 0 m 1 1 2 2 3 3 c", "BI /W 9 /H 9 ID x EI", "1e38 Tc"),
 )
 _FORM = "/Type /XObject /Subtype /Form /BBox [0 0 612 792]"
@@ -94,7 +122,9 @@ def _with_table(objects: dict[int, bytes], trailer: bytes, r: random.Random) -> 
     out += b"xref\n0 %d\n" % r.choice((max(places) + 1, max(places) + 1, 2**31 - 1, 0))
     out += b"".join(b"%010d 00000 n \n" % (places.get(n, 0) + wrong) for n in range(max(places) + 1))
     loop = b"/Prev %d" % start if r.random() < 0.2 else b""
-    return bytes(out + b"trailer << %s /Size %d %s >>\nstartxref\n%d\n%%%%EOF" % (trailer, len(places), loop, start))
+    return bytes(
+        out + b"trailer << %s /Size %d %s >>\nstartxref\n%d\n%%%%EOF" % (trailer, len(places), loop, start)
+    )
 
 
 # -- features ------------------------------------------------------------------------------------------------
@@ -181,9 +211,15 @@ def _font(made: _Pdf) -> None:
     drawn = f"/CharProcs << /a {glyph} 0 R >> /Encoding << /Differences [97 /a] >> {own}"
     itself = f"/Type0 /Encoding /Identity-H /DescendantFonts [{font} 0 R]"
     kind = r.choice(
-        (f"/Type3 /FontBBox [0 0 9 9] /FontMatrix [1 0 0 1 0 0] {drawn}", "/TrueType /BaseFont /Arial", itself)
+        (
+            f"/Type3 /FontBBox [0 0 9 9] /FontMatrix [1 0 0 1 0 0] {drawn}",
+            "/TrueType /BaseFont /Arial",
+            itself,
+        )
     )
-    odd = r.choice(("/Widths [1e38 -1 0]", f"/Widths [{'500 ' * 5000}]", "/FirstChar -9 /LastChar 2147483647"))
+    odd = r.choice(
+        ("/Widths [1e38 -1 0]", f"/Widths [{'500 ' * 5000}]", "/FirstChar -9 /LastChar 2147483647")
+    )
     made.add(f"<< /Type /Font /Subtype {kind} /ToUnicode {mapped} 0 R {odd} >>")
     made.page.append(f"/Resources << /Font << /F2 {font} 0 R >> >>")
     text, size = r.choice(("aaaa", "\x00\x01\xff", "lots of words " * 400)), r.choice((12, 0, 1e-9, 1e9))
@@ -205,7 +241,9 @@ def _annotations(made: _Pdf) -> None:
     look, me = made.stream(b"/X0 Do 0 0 9 9 re f", f"{_FORM} /BBox [0 0 1e9 0]"), made.next
     field = f"/Widget /FT {made.r.choice(('/Tx', '/Btn', '/Ch', '/Sig'))} /T (a) /V {made.r.choice(('(v)', '3 0 R'))}"
     kind = made.r.choice((field, field, "/Ink /InkList [[0]]", "/Stamp"))
-    where = f"/Rect [0 0 {made.r.choice(_NUMBERS)} 99] /AP << /N {look} 0 R >> /Parent {me} 0 R /Kids [{me} 0 R]"
+    where = (
+        f"/Rect [0 0 {made.r.choice(_NUMBERS)} 99] /AP << /N {look} 0 R >> /Parent {me} 0 R /Kids [{me} 0 R]"
+    )
     made.add(f"<< /Type /Annot /Subtype {kind} {where} /F 4 >>")
     made.page.append(f"/Annots [{f'{me} 0 R ' * made.r.choice((1, 3, 5000))}]")
 

@@ -29,11 +29,16 @@ def drawn(kind: str, r: random.Random) -> bytes:
     image = Image.new("RGB", (r.randint(1, 80), r.randint(1, 80)), r.randrange(2**24))
     image.paste(r.randrange(2**24), (0, 0, r.randint(1, 40), r.randint(1, 40)))
     image = (
-        image.convert("L").convert(mode) if (mode := r.choice(_MODES[kind])) in ("F", "I;16") else image.convert(mode)
+        image.convert("L").convert(mode)
+        if (mode := r.choice(_MODES[kind])) in ("F", "I;16")
+        else image.convert(mode)
     )
     options: dict[str, object] = {}
     if kind in ("TIFF", "GIF", "WEBP", "PNG") and mode != "F" and r.random() < 0.4:
-        options |= {"save_all": True, "append_images": [image.rotate(90, expand=kind == "TIFF")] * r.randint(1, 4)}
+        options |= {
+            "save_all": True,
+            "append_images": [image.rotate(90, expand=kind == "TIFF")] * r.randint(1, 4),
+        }
     if kind == "TIFF" and mode in ("1", "L", "RGB"):
         options["compression"] = r.choice(("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"))
     buffer = io.BytesIO()
@@ -51,7 +56,10 @@ def other(r: random.Random) -> bytes:
     kind = r.choice(("GIF", "JPEG", "BMP", "PPM", "JPEG2000", "AVIF"))
     data = _seed(kind, r)
     if kind == "PPM" and r.random() < 0.5:
-        return b"P%d\n%d %d\n%d\n" % (r.randint(1, 6), r.choice(_HUGE), r.choice(_HUGE), r.choice(INTEGERS)) + data[12:]
+        return (
+            b"P%d\n%d %d\n%d\n" % (r.randint(1, 6), r.choice(_HUGE), r.choice(_HUGE), r.choice(INTEGERS))
+            + data[12:]
+        )
     return damaged(data, r) if r.random() < 0.9 else data
 
 
@@ -77,7 +85,17 @@ def tiff(r: random.Random) -> bytes:
     strip = zlib.compress(bytes(side * side), 9) if packed else bytes(min(side * side, 40_000))
     head = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8 + len(strip))
     count = r.choice((1, 1, 2, 4, 12, 50)) if r.random() < 0.97 else r.choice((3_000, 20_000, 100_000))
-    plain = {256: side, 257: side, 258: 8, 259: 8 if packed else 1, 262: 1, 273: 8, 277: 1, 278: side, 279: len(strip)}
+    plain = {
+        256: side,
+        257: side,
+        258: 8,
+        259: 8 if packed else 1,
+        262: 1,
+        273: 8,
+        277: 1,
+        278: side,
+        279: len(strip),
+    }
     at, body = 8 + len(strip), []
     odd = _odd(r) if r.random() < 0.7 else {}
     size = 6 + 12 * len(plain | odd)
@@ -191,11 +209,13 @@ def _webp_frames(chunks: list[tuple[bytes, bytes]], r: random.Random) -> list[tu
         return [chunks[at] for at in sorted(r.sample(range(len(chunks)), r.randint(1, len(chunks))))]
     width, height = (r.choice((1, 80, 4000, 16_383, 2**24 - 1)) for _ in range(2))
     canvas = (
-        bytes([r.choice((0, 2, 16, 18, 255)), 0, 0, 0]) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
+        bytes([r.choice((0, 2, 16, 18, 255)), 0, 0, 0])
+        + width.to_bytes(3, "little")
+        + height.to_bytes(3, "little")
     )
-    place = b"".join(r.choice((0, 0, 1, 79, 4000, 2**24 - 1)).to_bytes(3, "little") for _ in range(5)) + bytes(
-        [r.randrange(4)]
-    )
+    place = b"".join(
+        r.choice((0, 0, 1, 79, 4000, 2**24 - 1)).to_bytes(3, "little") for _ in range(5)
+    ) + bytes([r.randrange(4)])
     inner = picture[0] + struct.pack("<I", len(picture[1])) + picture[1]
     frames = [(b"ANMF", place + inner + b"\0" * (len(inner) % 2))] * r.choice((1, 3, 200))
     plain = [picture, (b"EXIF", b"MM\0*" + bytes(r.choice((0, 4, 400)))), (b"ICCP", bytes(50))]

@@ -1,6 +1,8 @@
-"""Hostile texts: JSON bodies, lists of a batch, names of files, tasks and plans; valid ones with odd values put in.
+"""Hostile texts: JSON bodies, lists of a batch, names of files, tasks and plans; valid ones with odd values
+put in.
 
-Each maker takes a ``random.Random`` and gives the door it is for and the bytes; the same state gives the same.
+Each maker takes a ``random.Random`` and gives the door it is for and the bytes; the same state gives the
+same.
 """
 
 from __future__ import annotations
@@ -36,8 +38,34 @@ _LINE = [{"text": "Total", "box": _BOX, "confidence": 1.0}, {"text": "12.50", "b
 
 def odd(r: random.Random) -> Any:
     """A value that few expect where another stood."""
-    plain = (None, True, False, 0, -1, 0.5, -0.0, 1e308, float("nan"), float("inf"), 10**23, -(10**400), 2**63)
-    short = ("", " ", "\0", "\ud800", "a\udfffb", "\u202etxt", "\x9b31m", "{total}", "{{", "\u0130", "\u0661\u0662")
+    plain = (
+        None,
+        True,
+        False,
+        0,
+        -1,
+        0.5,
+        -0.0,
+        1e308,
+        float("nan"),
+        float("inf"),
+        10**23,
+        -(10**400),
+        2**63,
+    )
+    short = (
+        "",
+        " ",
+        "\0",
+        "\ud800",
+        "a\udfffb",
+        "\u202etxt",
+        "\x9b31m",
+        "{total}",
+        "{{",
+        "\u0130",
+        "\u0661\u0662",
+    )
     long = ("x" * r.choice((300, 5000, 100_000)), " " * 9000, "1" * 5000, "ab, " * 2000, "../../etc/passwd")
     lists = ([], [[]], [0] * r.choice((3, 5000)), [list(_BOX) for _ in range(300)], nested(r))
     keys = ({}, {"": None}, {"$ref": "#"}, {"a" * 9000: 1}, {str(n): n for n in range(3000)})
@@ -64,7 +92,9 @@ def changed(value: Any, r: random.Random, *, times: int | None = None) -> Any:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+    for key in (
+        list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    ):
         yield value, key
         yield from _places(value[key])
 
@@ -94,7 +124,14 @@ def _join(holder: Any, key: Any, r: random.Random) -> None:
         holder.insert(0, odd(r))
 
 
-_CHANGES: tuple[Callable[[Any, Any, random.Random], None], ...] = (_replace, _replace, _scale, _scale, _remove, _join)
+_CHANGES: tuple[Callable[[Any, Any, random.Random], None], ...] = (
+    _replace,
+    _replace,
+    _scale,
+    _scale,
+    _remove,
+    _join,
+)
 
 
 def _raw(value: Any, r: random.Random) -> bytes:
@@ -128,7 +165,9 @@ def body(r: random.Random) -> tuple[str, bytes]:
 def _ask(r: random.Random) -> Any:
     asked: dict[str, Any] = {"question": r.choice(("What is the total?", "Who is the vendor?")), "page": 1}
     asked |= (
-        {"document": DOCUMENT} if r.random() < 0.7 else {"data": base64.b64encode(pictures.drawn("PNG", r)).decode()}
+        {"document": DOCUMENT}
+        if r.random() < 0.7
+        else {"data": base64.b64encode(pictures.drawn("PNG", r)).decode()}
     )
     if r.random() < 0.5:
         asked["correction"] = r.choice(_CORRECTIONS)
@@ -137,7 +176,14 @@ def _ask(r: random.Random) -> Any:
 
 def _pages(r: random.Random) -> Any:
     lines = [_LINE] * r.choice((1, 2, 20, 20, 1500))
-    page = {"number": 1, "width": 800, "height": 1000, "text_source": "ocr", "notices": ["turned"], "lines": lines}
+    page = {
+        "number": 1,
+        "width": 800,
+        "height": 1000,
+        "text_source": "ocr",
+        "notices": ["turned"],
+        "lines": lines,
+    }
     if r.random() < 0.3:
         page["image"] = base64.b64encode(pictures.png(r)).decode()
     return {"pages": [page | {"number": n} for n in range(1, r.choice((2, 2, 3, 12)))]}
@@ -145,12 +191,22 @@ def _pages(r: random.Random) -> Any:
 
 def _review(r: random.Random) -> Any:
     return r.choice(
-        ({"accept": True}, {"answer": "12.50"}, {"absent": True}, *({"correction": one} for one in _CORRECTIONS))
+        (
+            {"accept": True},
+            {"answer": "12.50"},
+            {"absent": True},
+            *({"correction": one} for one in _CORRECTIONS),
+        )
     )
 
 
 def _tool(r: random.Random) -> Any:
-    return {"document": "letter.pdf", "question": "What is the total?", "page": 1, "correction": r.choice(_CORRECTIONS)}
+    return {
+        "document": "letter.pdf",
+        "question": "What is the total?",
+        "page": 1,
+        "correction": r.choice(_CORRECTIONS),
+    }
 
 
 # -- lists and names -----------------------------------------------------------------------------------------
@@ -164,7 +220,26 @@ _NAMES = (
     "abfs://x@127.0.0.1/a", "github://a:b@/c", "data:image/png;base64,AAAA", "nope://x", "://", "C:\\a.pdf",
     "~root/a", "fifo.pdf", "good.pdf/x",
 )  # fmt: skip
-_PAGES = (None, None, 1, 1, 2, 0, -1, "1", " 2 ", "x", 1.5, True, 10**23, "9" * 5000, "\u00b2", "\u0661", [], {})
+_PAGES = (
+    None,
+    None,
+    1,
+    1,
+    2,
+    0,
+    -1,
+    "1",
+    " 2 ",
+    "x",
+    1.5,
+    True,
+    10**23,
+    "9" * 5000,
+    "\u00b2",
+    "\u0661",
+    [],
+    {},
+)
 
 
 GOOD_ROWS = {"jsonl": b'{"document": "good.pdf", "page": 1}\n', "csv": b"document,page\ngood.pdf,1\n"}
@@ -176,9 +251,14 @@ def listing(r: random.Random) -> tuple[str, bytes]:
     rows = [{"document": r.choice(_NAMES), "page": r.choice(_PAGES)} for _ in range(r.randint(1, 5))]
     if door == "folder":
         names = (row["document"].encode("utf-8", "surrogatepass").replace(b"/", b"_")[:240] for row in rows)
-        return door, b"\0".join(r.choice((b"%s.pdf", b"%s.pdf", b"\xff%s.png", b"%s\x80.tif")) % name for name in names)
+        return door, b"\0".join(
+            r.choice((b"%s.pdf", b"%s.pdf", b"\xff%s.png", b"%s\x80.tif")) % name for name in names
+        )
     if door == "csv":
-        lines = [f"{_quoted(row['document'], r)},{row['page'] or ''}".encode("utf-8", "surrogatepass") for row in rows]
+        lines = [
+            f"{_quoted(row['document'], r)},{row['page'] or ''}".encode("utf-8", "surrogatepass")
+            for row in rows
+        ]
     else:
         lines = [_raw(changed(row, r, times=r.choice((0, 0, 1))), r) for row in rows]
     data = GOOD_ROWS[door] + b"\n".join(lines)
@@ -200,7 +280,9 @@ _WORDS = (
 _SCHEMA = {
     "type": "object",
     "required": ["total"],
-    "$defs": {"Party": {"type": "object", "properties": {"name": {"type": "string", "description": "Who it is"}}}},
+    "$defs": {
+        "Party": {"type": "object", "properties": {"name": {"type": "string", "description": "Who it is"}}}
+    },
     "properties": {
         "total": {"type": "number", "title": "Total due"},
         "date": {"type": ["string", "null"], "format": "date"},
@@ -241,7 +323,11 @@ def _sentence(r: random.Random) -> str:
 
 def _fields(r: random.Random) -> Any:
     return changed(
-        [_sentence(r)[:200] if r.random() < 0.5 else r.choice(_WORDS) for _ in range(r.choice((1, 3, 30, 250)))], r
+        [
+            _sentence(r)[:200] if r.random() < 0.5 else r.choice(_WORDS)
+            for _ in range(r.choice((1, 3, 30, 250)))
+        ],
+        r,
     )
 
 
@@ -250,7 +336,10 @@ def _schema(r: random.Random) -> Any:
     for _ in range(r.choice((0, 0, 3, 13, 200))):
         schema = {
             "type": "object",
-            "properties": {"a": schema, "b": {"$ref": r.choice(("#", "#/properties/a", "#/$defs/Party", "#/x~1y"))}},
+            "properties": {
+                "a": schema,
+                "b": {"$ref": r.choice(("#", "#/properties/a", "#/$defs/Party", "#/x~1y"))},
+            },
         }
     return schema
 
@@ -259,5 +348,7 @@ def _plan(r: random.Random) -> Any:
     plan = changed(_PLAN, r)
     if r.random() < 0.2 and isinstance(plan, dict):
         count = r.choice((20, 150, 250))
-        plan["questions"] = [{"name": f"q{n}", "text": f"What is {{q{r.randrange(count)}}}?"} for n in range(count)]
+        plan["questions"] = [
+            {"name": f"q{n}", "text": f"What is {{q{r.randrange(count)}}}?"} for n in range(count)
+        ]
     return plan

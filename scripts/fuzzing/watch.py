@@ -1,6 +1,8 @@
-"""A kind's inputs run in a process of their own, watched from outside: time, memory of its tree, sudden death.
+"""A kind's inputs run in a process of their own, watched from outside: time, memory of its tree, sudden
+death.
 
-What hangs or takes too much is killed with all that it started and counts as a failure; a new process goes on.
+What hangs or takes too much is killed with all that it started and counts as a failure; a new process goes
+on.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ class Seen:
 
 @dataclass(slots=True)
 class Report:
-    """What became of a kind's inputs. ``slowest`` (seconds) and ``largest`` (bytes) are of any one of them."""
+    """What became of a kind's inputs. ``slowest`` (seconds) and ``largest`` (bytes) are of any one of
+    them.
+    """
 
     kind: str
     said: Counter[str] = field(default_factory=Counter)
@@ -103,7 +107,8 @@ def fuzz(
     make: Make = doors.made,
     through: Through = doors.through,
 ) -> Report:
-    """Runs inputs until they or the time (``time.monotonic``) end. Each may take ``slack`` times its deadline.
+    """Runs inputs until they or the time (``time.monotonic``) end. Each may take ``slack`` times its
+    deadline.
 
     ``make`` and ``through`` are pickled: functions of a module.
     """
@@ -218,7 +223,7 @@ class _Worker:
 
 def _place(stack: str) -> str:
     """The innermost function of the package in a stack as ``faulthandler`` writes it."""
-    found = re.search(r'File ".*?/((?:layoutllm_tool|graphs)/[^"]+)", line \d+,? in (\S+)', stack)
+    found = re.search(r'File ".*?/((?:layoutllm_tool|layoutllm_graphs)/[^"]+)", line \d+,? in (\S+)', stack)
     return f"{found[1]} {found[2]}" if found else "outside the package"
 
 
@@ -251,6 +256,8 @@ def _outcome(given: Input, through: Through) -> Seen:
     except BaseException as error:  # noqa: BLE001  whatever gets out of the package's door is what is looked for
         detail = "".join(traceback.format_exception(error))
         place = _place("\n".join(reversed(detail.splitlines())))
-        root = str(error).partition(":")[0] if isinstance(error, Fault) else f"{type(error).__name__} in {place}"
+        root = (
+            str(error).partition(":")[0] if isinstance(error, Fault) else f"{type(error).__name__} in {place}"
+        )
         return Seen(root=root, detail=detail[-8000:])
     return Seen(outcome.said, outcome.deep)

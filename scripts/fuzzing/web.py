@@ -1,4 +1,6 @@
-"""The service on a real socket and the review page in process, as doors. What they need is made once a process."""
+"""The service on a real socket and the review page in process, as doors. What they need is made once a
+process.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ from typing import Any
 
 from layoutllm_tool.testing import FakeReader
 from scripts.fuzzing import texts
-from scripts.fuzzing.outcomes import ANSWERED, LETTER, LIMITS, REQUEST_SECONDS, Fault, Outcome, folder, refusal
+from scripts.fuzzing.outcomes import (
+    ANSWERED,
+    LETTER,
+    LIMITS,
+    REQUEST_SECONDS,
+    Fault,
+    Outcome,
+    folder,
+    refusal,
+)
 
 _ADDRESS = "http://127.0.0.1"
 
@@ -81,7 +92,9 @@ def _last_call(log: str) -> str:
 
 def ask(data: bytes) -> Outcome:
     client, document = _service()
-    return _posted(client, "/v1/ask", data.replace(texts.DOCUMENT.encode(), document.encode()), "application/json")
+    return _posted(
+        client, "/v1/ask", data.replace(texts.DOCUMENT.encode(), document.encode()), "application/json"
+    )
 
 
 def pages(data: bytes) -> Outcome:

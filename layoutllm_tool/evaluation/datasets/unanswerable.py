@@ -52,7 +52,7 @@ def present(names: Iterable[str], page: Page) -> tuple[str, ...]:
     return tuple(name for name in names if not lacks(page, (name,)))
 
 
-# -- the balanced set ---------------------------------------------------------------------------------------------------
+# -- the balanced set ----------------------------------------------------------------------------------------
 
 
 def items(

@@ -1,0 +1,193 @@
+"""Apply a reviewer's decision to one field of a batch and re-run the cross-field checks.
+
+The workflow's state is made from the stored results, the decision is entered as the question's outcome, and
+the run goes on at dispatch, in memory. Any field can be reviewed; other pending fields stay pending. One
+review at a time (the caller's lock).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from langgraph.checkpoint.memory import InMemorySaver
+
+from layoutllm_graphs.batch.worker import OUTPUTS, fields_of
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.question import build_question
+from layoutllm_graphs.reflection.types import Attempt, QuestionResult
+from layoutllm_graphs.review import ReviewDecision, decided
+from layoutllm_graphs.serde import DataSerializer, refusing_foreign
+from layoutllm_graphs.state import QuestionInput, check_cot, check_state, question_input
+from layoutllm_graphs.workflow import build_workflow
+from layoutllm_tool.batch.store import Field, Input, Store, worst
+from layoutllm_tool.cot import Area, Correction, Evidence, LayoutCoT
+from layoutllm_tool.documents.geometry import Box, Document, Page
+from layoutllm_tool.documents.safety import Access
+from layoutllm_tool.errors import CorrectionError, DocumentUnreadable, StoreMismatch
+from layoutllm_tool.protocols import Reader, ReaderAround
+from layoutllm_tool.tool import LayoutLLMTool
+
+Open = Callable[[str], Document]
+"""Opens a document by the name that the source has for it."""
+
+
+def review_field(
+    store: Store, key: str, name: str, decision: ReviewDecision, *, reader: Reader, opened: Open
+) -> list[Field]:
+    """Apply the decision to field ``name`` of document ``key``; return the fields as they are stored then.
+
+    StoreMismatch where there is no such field; DocumentError where the document is gone or another by now;
+    CorrectionError or what the reader raises where the correction can't be followed. Nothing is stored then.
+    """
+    field, source, done = store.field(key, name), store.input_of(key), store.document(key)
+    if field is None or source is None or done is None:
+        raise StoreMismatch(f"there is no field {name!r} in document {key}.", hint="Load the page again.")
+    document = opened(source.name)
+    if done.sha256 and document.sha256 != done.sha256:
+        raise DocumentUnreadable(
+            f"{document.name!r} is another document now than when it was read.",
+            hint="Run the batch on it again.",
+        )
+    with refusing_foreign():
+        state = _state(store, source)
+        known = _KnownAttempts(reader, store.fields(key))
+    # What is stored may name any file: the tool opens the batch's document and no other.
+    tool = LayoutLLMTool(reader=known, documents={source.name: document}, access=Access(roots=()))
+    settings = store.settings
+    context = Context(
+        tool=tool,
+        max_attempts=settings.get("max_attempts", 3),
+        second_opinion=settings.get("second_opinion", True),
+    )
+    state["found"][name] = _decided(state, name, decision, context, tool)
+    values = _continued(state, context)
+    fields = fields_of(key, values["answers"], values["found"])
+    verdict = worst([field.answer["verdict"] for field in fields])
+    store.reviewed(key, name, decision.model_dump(mode="json"), fields, verdict)
+    return store.fields(key)
+
+
+def attempts(store: Store, key: str, name: str) -> list[dict[str, Any]]:
+    """Every attempt at a field, with its correction and reflection. StoreMismatch."""
+    field, source = store.field(key, name), store.input_of(key)
+    if field is None or source is None:
+        return []
+    with refusing_foreign():
+        return [dict(one) for one in _state(store, source)["found"][name]["attempts"]]
+
+
+def _continued(state: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Run the workflow from dispatch to its end."""
+    graph = build_workflow().compile(checkpointer=InMemorySaver(serde=DataSerializer()))
+    config: Any = {"configurable": {"thread_id": "review"}}
+    graph.update_state(config, state, as_node="question")
+    values: dict[str, Any] = graph.invoke(None, config, context=context, output_keys=OUTPUTS)
+    return values
+
+
+def _state(store: Store, source: Input) -> dict[str, Any]:
+    """The state of a run that ended with the stored results. Raises what ``check_state`` raises."""
+    plan, fields = store.settings["plan"], store.fields(source.key)
+    state = {
+        "document": source.name, "page": source.page, "task": plan, "plan": plan, "notes": [], "answers": [],
+        "found": {f.name: _result_of(f.answer) if f.result is None else f.result for f in fields},
+    }  # fmt: skip
+    check_state(state)
+    return state
+
+
+def _result_of(answer: Mapping[str, Any]) -> QuestionResult:
+    """The result of a field that was stored without one."""
+    findings = [
+        {"check": "batch", "step": "answer", "reason": reason, "correction": None, "weight": 1.0}
+        for reason in answer["reasons"]
+    ]
+    reflection = {"verdict": answer["verdict"], "findings": findings, "correction": None}
+    tried = [Attempt(cot=answer["cot"], correction=None, reflection=reflection)] if answer["cot"] else []
+    return QuestionResult(
+        attempts=tried, best=0 if tried else None, verdict=answer["verdict"], error=answer["error"],
+        by=answer["by"],
+        calls=answer["calls"],
+    )  # fmt: skip
+
+
+# -- the decision --------------------------------------------------------------------------------------------
+
+
+def _decided(
+    state: Mapping[str, Any], name: str, decision: ReviewDecision, context: Context, tool: LayoutLLMTool
+) -> QuestionResult:
+    """Where the question stands after the decision."""
+    job = QuestionInput(**{**question_input(state, name, final=True), "by": "person"})
+    if decision.correction is None:
+        found = decided(job, decision)
+        return _placed(found, job, tool) if decision.answer is not None else found
+    asked = QuestionInput(**{**job, "correction": _correction(decision).to_json()})
+    read: QuestionResult = build_question().invoke(asked, context=context)["found"][name]
+    if read["error"]:
+        raise CorrectionError(read["error"])
+    return read
+
+
+def _correction(decision: ReviewDecision) -> Correction:
+    assert decision.correction is not None
+    try:
+        data = decision.correction.model_dump()
+        for box in (*data["boxes"], *data["avoid"]):
+            Box(*box)
+    except (TypeError, ValueError) as error:
+        raise CorrectionError(f"that is no box: {error}.") from error
+    return Correction.from_json(data)
+
+
+# -- an answer by hand ---------------------------------------------------------------------------------------
+
+
+def _placed(found: QuestionResult, job: QuestionInput, tool: LayoutLLMTool) -> QuestionResult:
+    """Add the answer's place, where its words stand in one place only, or in the area that was looked at."""
+    *before, last = found["attempts"]
+    cot = LayoutCoT.from_json(last["cot"])
+    earlier = [LayoutCoT.from_json(one["cot"]) for one in before]
+    places = list(_places(tool.look(job["document"], job["page"]), cot.answer or ""))
+    areas = [area for one in earlier[-1:] for area in one.areas]
+    inside = [p for p in places if any(a.page == p.page and a.box.covers(p.box) for a in areas)]
+    one = inside[:1] if len(inside) == 1 else places if len(places) == 1 else []
+    if not one:
+        return found
+    lines = tuple(sorted({line for line, _ in one[0].words}))
+    cot = replace(cot, evidence=tuple(one), areas=(Area(one[0].page, one[0].box, lines),))
+    return QuestionResult(**{**found, "attempts": [*before, Attempt(**{**last, "cot": cot.to_json()})]})
+
+
+def _places(document: Document, text: str) -> list[Evidence]:
+    wanted = text.split()
+    return [evidence for page in document.pages for evidence in _on(page, wanted)] if wanted else []
+
+
+def _on(page: Page, wanted: Sequence[str]) -> list[Evidence]:
+    words = [(at, i, word) for at, line in enumerate(page.lines or ()) for i, word in enumerate(line.words)]
+    found = []
+    for start in range(len(words) - len(wanted) + 1):
+        run = words[start : start + len(wanted)]
+        if all(word.text == one for (_, _, word), one in zip(run, wanted, strict=True)):
+            box = Box.union(word.box for _, _, word in run)
+            found.append(Evidence(page.number, box, " ".join(wanted), tuple((at, i) for at, i, _ in run)))
+    return found
+
+
+class _KnownAttempts(ReaderAround):
+    """Gives the reader the stored attempt at a question as the one that a correction is of."""
+
+    def __init__(self, reader: Reader, fields: Sequence[Field]) -> None:
+        super().__init__(reader)
+        cots = [check_cot(field.answer["cot"]) for field in fields if field.answer["cot"]]
+        self._before = {cot.question: cot for cot in cots}
+
+    def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
+        """The first correction is of the stored attempt, later ones of what followed."""
+        known = self._before.pop(question, None)
+        if options.get("correction") is not None and options.get("previous") is None:
+            options["previous"] = known
+        return super().ask(document, question, **options)

@@ -1,0 +1,208 @@
+"""Answer one document of a batch: open it, run the workflow in memory, return its row and its fields.
+
+Nothing is written, and plain data goes in and out, so a worker can stand in another process or on another
+machine.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from dataclasses import field as default
+from typing import Any
+
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.planning.plan import Plan
+from layoutllm_graphs.planning.planner import plan_task
+from layoutllm_graphs.reflection.types import QuestionResult
+from layoutllm_graphs.state import Answer, Request
+from layoutllm_graphs.workflow import build_workflow, needs_review
+from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
+from layoutllm_tool.batch.store import DocumentResult, Field, worst
+from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import DocumentUnreadable, LayoutLLMError
+from layoutllm_tool.protocols import Reader, ReaderAround
+from layoutllm_tool.tool import LayoutLLMTool
+
+MakeReader = Callable[[], Reader]
+OUTPUTS = ("plan", "answers", "notes", "found")
+"""Of the workflow's state: ``found`` has every attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a batch's answers depend on, beside the documents. ``Settings.of(task, ...)`` plans the task,
+    once."""
+
+    plan: dict[str, Any]
+    model: Mapping[str, str]
+    """Which reader: its class, and the hashes of its weights."""
+    max_attempts: int = 3
+    second_opinion: bool = True
+    languages: tuple[str, ...] = ("eng",)
+    version: str = ""
+    """The package's: checks and planning differ between versions, so their answers are not mixed."""
+
+    @classmethod
+    def of(cls, task: Any, *, model: Mapping[str, str], **options: Any) -> Settings:
+        """PlanError where no plan can be made of the task."""
+        return cls(plan=plan_task(task).plan.model_dump(mode="json"), model=model, **options)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"languages": list(self.languages), "model": dict(self.model)}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One document to be answered."""
+
+    key: str
+    name: str
+    page: int | None
+    sha256: str
+    problem: str = ""
+    """Why nothing can be opened, where that is known already."""
+    places: Places = ANYWHERE
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> WorkItem:
+        roots, schemes = data["places"]["roots"], data["places"]["schemes"]
+        places = Places(None if roots is None else tuple(roots), tuple(schemes))
+        return cls(**{**data, "places": places})
+
+
+@dataclass(frozen=True, slots=True)
+class WorkResult:
+    """What became of one document; plain data."""
+
+    document: DocumentResult
+    fields: list[Field] = default(default_factory=list)
+    bug: str | None = None
+    """A traceback, where it failed otherwise than by an error of the package's tree."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> WorkResult:
+        fields = [Field(**field) for field in data["fields"]]
+        return cls(DocumentResult(**data["document"]), fields, data["bug"])
+
+
+def failed_result(item: WorkItem, error: BaseException, *, seconds: float = 0.0) -> WorkResult:
+    """The row of a document that could not be answered."""
+    known = isinstance(error, LayoutLLMError)
+    bug = None if known else "".join(traceback.format_exception(error))
+    document = DocumentResult(
+        item.key, "failed", verdict="failed", error=str(error) or type(error).__name__,
+        kind=type(error).__name__,
+        retryable=error.retryable if isinstance(error, LayoutLLMError) else True, sha256=item.sha256 or None,
+        seconds=round(seconds, 3),
+    )  # fmt: skip
+    return WorkResult(document, bug=bug)
+
+
+class BatchWorker:
+    """One reader and one graph, for one document after another. Not for several threads."""
+
+    def __init__(self, reader: Reader, settings: Settings) -> None:
+        self._reader, self._settings = reader, settings
+        self._graph = build_workflow().compile()
+
+    def result(self, item: WorkItem) -> WorkResult:
+        """Every error becomes the document's row: a batch of ten thousand goes on after one that fails."""
+        begun = time.monotonic()
+        try:
+            as_scanned = self._open(item)
+            document = self._reader.load(as_scanned)
+            values = self._answered(item, document)
+        except Exception as error:  # noqa: BLE001  the log keeps the traceback
+            return failed_result(item, error, seconds=time.monotonic() - begun)
+        row = _document_result(item, values["answers"], as_scanned, document, time.monotonic() - begun)
+        return WorkResult(row, fields_of(item.key, values["answers"], values["found"]))
+
+    def _open(self, item: WorkItem) -> Document:
+        if item.problem:
+            raise DocumentUnreadable(item.problem + ".")
+        pages = asked_pages(self._settings.plan, item.page)
+        document = open_document(item.name, pages=pages, places=item.places)
+        if item.sha256 and document.sha256 != item.sha256:
+            raise DocumentUnreadable(
+                f"{item.name!r} changed while it was read.", hint="Run the same command again."
+            )
+        return document
+
+    def _answered(self, item: WorkItem, document: Document) -> dict[str, Any]:
+        given = self._settings
+        tool = LayoutLLMTool(
+            reader=_InOrder(self._reader, given.plan, item.page), documents={item.name: document}
+        )
+        context = Context(tool=tool, max_attempts=given.max_attempts, second_opinion=given.second_opinion)
+        request = Request(document=item.name, task=given.plan, page=item.page)
+        values: dict[str, Any] = self._graph.invoke(
+            request, {"max_concurrency": 1}, context=context, output_keys=OUTPUTS
+        )
+        return values
+
+
+class _InOrder(ReaderAround):
+    """Asks the questions that depend on no other together, once, in the plan's order; everything else alone.
+
+    A model's last digits depend on what is decoded in the same batch, and that would depend on the clock.
+    With one node at a time and fixed groups, a document's row is the same whoever answers it, however often
+    the batch was killed.
+    """
+
+    def __init__(self, reader: Reader, plan: Mapping[str, Any], page: int | None) -> None:
+        super().__init__(reader)
+        self._open: dict[int | None, list[str]] = {}
+        for question in Plan.model_validate(plan).questions:
+            if not question.depends_on:
+                self._open.setdefault(question.page or page, []).append(question.text)
+        self._known: dict[tuple[str, int | None, str], LayoutCoT] = {}
+
+    def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
+        page = options.get("page")
+        if options.get("correction") is None and question in self._open.get(page, ()):
+            texts = self._open.pop(page)
+            with suppress(LayoutLLMError):  # of one of them: each is then asked alone, and told of its own
+                cots = self.reader.ask_many(document, texts, page=page)
+                self._known |= {
+                    (document.sha256, page, text): cot for text, cot in zip(texts, cots, strict=True)
+                }
+        known = self._known.pop((document.sha256, page, question), None)
+        return known or super().ask(document, question, **options)
+
+
+def fields_of(key: str, answers: Iterable[Answer], found: Mapping[str, QuestionResult]) -> list[Field]:
+    """A run's answers as the store keeps them, each with its full result."""
+    return [
+        Field(key, position, a["name"], dict(a), needs_review(found[a["name"]]), dict(found[a["name"]]))
+        for position, a in enumerate(answers)
+    ]
+
+
+def _rotated_pages(as_scanned: Document, read: Document) -> list[int]:
+    """The pages whose picture changed when they were read."""
+
+    def differs(a: Any, b: Any) -> bool:
+        return a is not b and (a is None or b is None or a.size != b.size or a.tobytes() != b.tobytes())
+
+    pairs = zip(as_scanned.pages, read.pages, strict=False)
+    return [after.number for before, after in pairs if differs(before.image, after.image)]
+
+
+def _document_result(
+    item: WorkItem, answers: list[Answer], as_scanned: Document, read: Document, seconds: float
+) -> DocumentResult:
+    """Failed, and worth another try, where no question at all could be asked."""
+    errors = [answer["error"] for answer in answers if answer["error"]]
+    hopeless = bool(errors) and len(errors) == len(answers)
+    return DocumentResult(
+        item.key, "failed" if hopeless else "done", verdict=worst([answer["verdict"] for answer in answers]),
+        error=errors[0] if hopeless else None, kind="LayoutLLMError" if hopeless else None,
+        retryable=hopeless,
+        sha256=item.sha256, pages=len(read.pages), seconds=round(seconds, 3),
+        rotated_pages=_rotated_pages(as_scanned, read),
+    )  # fmt: skip

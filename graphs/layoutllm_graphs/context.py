@@ -1,0 +1,74 @@
+"""What a run works with: the tool, chat models, limits. Live objects ride here, plain data in ``state``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+from langgraph.runtime import get_runtime
+from pydantic.json_schema import SkipJsonSchema
+
+from layoutllm_graphs.reflection.checks import CHECKS, Check
+from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.tool import LayoutLLMTool
+
+_T = TypeVar("_T")
+Live = Annotated[_T, SkipJsonSchema()]
+"""An object of this process. A server's clients can't send one, so the served schema leaves it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``graph.invoke(request, context=Context(tool=...))``, or as plain JSON from a server's client."""
+
+    tool: Live[LayoutLLMTool | None] = None
+    """None: the package's own ``LayoutLLMTool()``, over the files under the working directory."""
+    planner: Live[BaseChatModel | None] = None
+    """Plans what the rules don't understand."""
+    judge: Live[BaseChatModel | None] = None
+    """Gives an opinion on answers; it can mark, never overrule."""
+    max_attempts: int = MAX_ATTEMPTS
+    """Most attempts at one question, the first among them; 1 asks once and only marks."""
+    disabled_checks: tuple[str, ...] = ()
+    """Names of checks left out (``layoutllm_graphs.reflection.checks``)."""
+    second_opinion: bool = True
+    """Doubtful answers are read again from a crop of the page, and the readings compared."""
+    approve: bool = False
+    """Interrupts with the plan before it runs."""
+    review: bool = False
+    """Interrupts with every answer that stays doubtful."""
+
+
+def context() -> Context:
+    """The run's, or the defaults where it was started without one."""
+    return get_runtime(Context).context or Context()
+
+
+def tool() -> LayoutLLMTool:
+    """The context's, or the package's own."""
+    return context().tool or _own_tool()
+
+
+@cache
+def _own_tool() -> LayoutLLMTool:
+    return LayoutLLMTool()
+
+
+def checks() -> dict[str, Check]:
+    """All checks that the context does not disable."""
+    return {name: check for name, check in CHECKS.items() if name not in context().disabled_checks}
+
+
+def look_at_pages(question: Mapping[str, Any]) -> Document:
+    """The pages that a question's input or state restricts it to."""
+    return tool().look(question["document"], page_of(question))
+
+
+def page_of(question: Mapping[str, Any]) -> int | None:
+    """The page of a question's input or state: the question's own, else the request's."""
+    page: int | None = question["question"]["page"] or question["page"]
+    return page

@@ -1,0 +1,171 @@
+"""One question's graph: ask, reflect, and ask again from the step that failed.
+
+    ask -> reflect -> ask | (crop, enlarged -> vote) | END
+
+Each question has a graph of its own, so that a slow one blocks no other. ``reflector`` bounds the attempts
+and tries no correction twice. What counts in the end is the best attempt, not the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
+from langchain_core.runnables import RunnableLambda
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.prebuilt import ToolNode
+
+from layoutllm_graphs.context import Context, checks, context, look_at_pages, page_of, tool
+from layoutllm_graphs.events import QuestionEvent, emit, emit_reflection
+from layoutllm_graphs.planning.plan import Constraint, PlannedQuestion
+from layoutllm_graphs.reflection.checks.context import CheckInput
+from layoutllm_graphs.reflection.columns import column_of
+from layoutllm_graphs.reflection.reflector import best, reflect
+from layoutllm_graphs.reflection.second_opinion import crop, enlarged, preferred
+from layoutllm_graphs.reflection.types import Attempt, QuestionResult
+from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState
+from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.errors import LayoutLLMError
+
+
+def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, QuestionOutput]:
+    """Compiled: a node of the workflow. Works sync and async."""
+    graph = StateGraph(
+        QuestionState, context_schema=Context, input_schema=QuestionInput, output_schema=QuestionOutput
+    )
+    graph.add_node("ask", RunnableLambda(_ask, afunc=_aask))
+    graph.add_node("reflect", _reflect)
+    graph.add_node("crop", crop)
+    graph.add_node("enlarged", enlarged)
+    graph.add_node("vote", _vote)
+    graph.add_edge(START, "ask")
+    graph.add_conditional_edges("ask", _route_after_ask, ["reflect", END])
+    graph.add_conditional_edges("reflect", _route_after_reflect, ["ask", "crop", "enlarged", END])
+    graph.add_edge(["crop", "enlarged"], "vote")
+    graph.add_edge("vote", END)
+    return graph.compile()
+
+
+def _ask(state: QuestionState) -> dict[str, Any]:
+    """Call the tool through a ToolNode, which gives it its runtime. Foreign errors are bugs, and raise."""
+    call = _call(state)
+    try:
+        return _asked(state, ToolNode([tool()]).invoke(call)["messages"][-1])
+    except LayoutLLMError as error:
+        return _failed(state, str(error))
+
+
+async def _aask(state: QuestionState) -> dict[str, Any]:
+    """As ``_ask``, without a thread of its own: many questions wait in the reader together."""
+    # In a thread: the package's own tool reads the working directory.
+    call, node = await asyncio.to_thread(lambda: (_call(state), ToolNode([tool()])))
+    try:
+        return _asked(state, (await node.ainvoke(call))["messages"][-1])
+    except LayoutLLMError as error:
+        return _failed(state, str(error))
+
+
+def _call(state: QuestionState) -> dict[str, list[AIMessage]]:
+    name, text, attempt = state["name"], state["text"], len(_attempts(state)) + 1
+    emit(QuestionEvent(event="question", name=name, question=text, attempt=attempt))
+    arguments: dict[str, Any] = {"document": state["document"], "question": text, "page": page_of(state)}
+    if state["correction"]:
+        arguments["correction"] = state["correction"]
+    call = ToolCall(name=tool().name, args=arguments, id=f"{name}-{uuid4().hex}", type="tool_call")
+    return {"messages": [AIMessage("", tool_calls=[call])]}
+
+
+def _asked(state: QuestionState, message: ToolMessage) -> dict[str, Any]:
+    if message.status == "error" or not isinstance(message.artifact, dict):
+        content = message.content
+        return _failed(state, content if isinstance(content, str) else json.dumps(content))
+    attempt = Attempt(cot=message.artifact, correction=state["correction"], reflection={})
+    return {"attempts": [*_attempts(state), attempt], "calls": _calls(state) + 1}
+
+
+def _failed(state: QuestionState, error: str) -> dict[str, Any]:
+    return _finished(state, _attempts(state), _calls(state) + 1, error)
+
+
+def _route_after_ask(state: QuestionState) -> str:
+    return END if state.get("found") else "reflect"
+
+
+def _reflect(state: QuestionState) -> dict[str, Any]:
+    *before, last = state["attempts"]
+    given = _check_input(state, state["attempts"])
+    if given.question.is_list:
+        given = replace(given, cot=column_of(given))
+        last = Attempt(**{**last, "cot": given.cot.to_json()})
+    attempts = [*before, _reflected(state, last, given)]
+    reflection = attempts[-1]["reflection"]
+    if reflection["correction"] is not None:
+        return {"attempts": attempts, "correction": reflection["correction"]}
+    if reflection["verdict"] != "satisfied" and state["by"] == "reader" and context().second_opinion:
+        return {"attempts": attempts, "correction": None}
+    return _finished(state, attempts, state["calls"])
+
+
+def _route_after_reflect(state: QuestionState) -> str | list[str]:
+    if state.get("found"):
+        return END
+    return "ask" if state["correction"] else ["crop", "enlarged"]
+
+
+def _check_input(state: QuestionState, attempts: Sequence[Attempt]) -> CheckInput:
+    """The last attempt as the checks see it."""
+    question = PlannedQuestion.model_validate(state["question"])
+    others = {name: LayoutCoT.from_json(cot) for name, cot in state["others"].items()}
+    constraints = [Constraint.model_validate(data) for data in state["constraints"]]
+    document = look_at_pages(state)
+    return CheckInput.of(attempts, question, document, others=others, constraints=constraints)
+
+
+def _reflected(state: QuestionState, attempt: Attempt, given: CheckInput) -> Attempt:
+    """The attempt with its reflection. A person's correction is final: it is not sent back."""
+    limit = 1 if state["by"] == "person" else context().max_attempts
+    reflection = reflect(given, checks=checks(), max_attempts=limit, judge=context().judge)
+    reflected = Attempt(**{**attempt, "reflection": reflection.to_json()})
+    emit_reflection(state["name"], reflected)
+    return reflected
+
+
+def _vote(state: QuestionState) -> dict[str, Any]:
+    """What two readings agree on is one more attempt, reflected on like any."""
+    attempts = state["attempts"]
+    if (cot := preferred(state)) is not None:
+        other = Attempt(cot=cot.to_json(), correction=None, reflection={})
+        given = _check_input(state, [*attempts, other])
+        attempts = [*attempts, _reflected(state, other, given)]
+    return _finished(state, attempts, state["calls"] + len(state["readings"]))
+
+
+def _finished(
+    state: QuestionState, attempts: list[Attempt], calls: int, error: str | None = None
+) -> dict[str, Any]:
+    """The best attempt; after a person's correction the last. A correction that failed changes nothing."""
+    chosen, verdict = None, "failed"
+    if attempts:
+        chosen = len(attempts) - 1 if state["by"] == "person" and not error else best(attempts)
+        verdict = attempts[chosen]["reflection"]["verdict"]
+    if verdict == "needs_revision":  # an earlier attempt, whose correction led to nothing better
+        verdict = "failed"
+    by = state["by"]
+    result = QuestionResult(attempts=attempts, best=chosen, verdict=verdict, error=error, by=by, calls=calls)
+    return {"attempts": attempts, "calls": calls, "found": {state["name"]: result}}
+
+
+def _attempts(state: QuestionState) -> list[Attempt]:
+    previous = state["previous_result"]
+    return state.get("attempts") or (previous["attempts"] if previous else [])
+
+
+def _calls(state: QuestionState) -> int:
+    previous = state["previous_result"]
+    return state.get("calls") or (previous["calls"] if previous else 0)

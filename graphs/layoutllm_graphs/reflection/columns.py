@@ -1,0 +1,86 @@
+"""Answers to list questions: the reader points at one place, the page's columns give the rest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from layoutllm_graphs.planning.plan import SEPARATOR, PlannedQuestion
+from layoutllm_graphs.reflection.checks.context import CheckInput
+from layoutllm_graphs.reflection.checks.values import amounts
+from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT
+from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.tables import addends, box_of, cells_under, column, table
+from layoutllm_tool.documents.values import amount, spans_of
+
+Cell = tuple[tuple[int, int], ...]
+"""(line, word) indices."""
+
+
+def column_of(given: CheckInput) -> LayoutCoT:
+    """The answer with all the values of its column, joined by "; ", each with its evidence.
+
+    Amounts that should add up to a known total are those of the total's column that do; where none do, all of
+    it that other answers did not take. Else the column of the table, or under the header, that the reader
+    pointed at. Nothing found: ``cot`` as it is.
+    """
+    cot, others = given.cot, given.others
+    pages = {page.number for page in given.document.pages}  # a question that names its page sees no other
+    for constraint in given.constraints:
+        total = others.get(constraint.total or "")
+        named = given.question.name in constraint.terms
+        if named and total is not None and total.evidence and total.page in pages:
+            page = given.document.page(total.evidence[0].page)
+            terms = [others[name] for name in constraint.terms if name in others]
+            return _with(cot, page, _adding_up(page, total, terms, others.values()))
+    if not cot.evidence:
+        return cot
+    page = given.document.page(cot.evidence[0].page)
+    cells = [cell for cell in _beside(page, cot.evidence[0].words) if _fits(given.question, page, cell)]
+    return _with(cot, page, cells)
+
+
+def _adding_up(
+    page: Page, total: LayoutCoT, terms: Collection[LayoutCoT], others: Iterable[LayoutCoT]
+) -> Sequence[Cell]:
+    """The run of the total's column that makes the sum hold, or one amount; else all that is not taken."""
+    words = total.evidence[0].words
+    taken = {word for cot in others for e in cot.evidence if e.page == page.number for word in e.words}
+    known = [value for cot in terms for value in amounts(cot.answer or "") or ()]
+    wanted = (amount(total.answer or "") or Decimal()) - sum(known, Decimal())
+    if run := addends(page, words, wanted=wanted, taken=taken):
+        return run
+    cells = [cell for cell in column(page, words) if not taken.intersection(cell)]
+    return [cell for cell in cells if amount(_text(page, cell)) == wanted][:1] or cells
+
+
+def _beside(page: Page, words: Sequence[tuple[int, int]]) -> list[Cell]:
+    """The cells in one column with these words, themselves among them."""
+    line = words[0][0]
+    rows = table(page, line)
+    for index in range(len(rows[0]) if rows else 0):
+        cells = [row[index] for row in rows if row[index]]
+        if any(set(cell) & set(words) for cell in cells):
+            return cells
+    return [tuple(words), *cells_under(page, line, [word for at, word in words if at == line])]
+
+
+def _fits(question: PlannedQuestion, page: Page, cell: Cell) -> bool:
+    """Of the type that is expected: a header above amounts is none of them."""
+    return question.type in ("text", "address") or bool(spans_of(question.type, _text(page, cell)))
+
+
+def _with(cot: LayoutCoT, page: Page, cells: Sequence[Cell]) -> LayoutCoT:
+    if not cells:
+        return cot
+    evidence = tuple(Evidence(page.number, box_of(page, cell), _text(page, cell), cell) for cell in cells)
+    lines = tuple(sorted({line for cell in cells for line, _ in cell}))
+    area = Area(page.number, Box.union(e.box for e in evidence), lines)
+    formation = AnswerFormation("inside", "") if cot.formation.relation == "none" else cot.formation
+    answer = SEPARATOR.join(e.text for e in evidence)
+    return replace(cot, answer=answer, evidence=evidence, areas=(area,), formation=formation)
+
+
+def _text(page: Page, cell: Cell) -> str:
+    return " ".join((page.lines or ())[line].words[word].text for line, word in cell)

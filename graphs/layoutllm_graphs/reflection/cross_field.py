@@ -1,0 +1,120 @@
+"""Cross-field constraints: what the plan says must hold between answers, and sums read again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from layoutllm_graphs.context import checks, context, tool
+from layoutllm_graphs.events import emit_reflection
+from layoutllm_graphs.reflection.checks.constraints import check_constraints
+from layoutllm_graphs.reflection.checks.context import CheckInput
+from layoutllm_graphs.reflection.reflector import decide, reflect
+from layoutllm_graphs.reflection.rereading import reread_sum
+from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
+from layoutllm_graphs.state import State, cots_in, next_correction, plan_in
+from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import LayoutLLMError
+
+
+def reconcile(state: State) -> dict[str, Any]:
+    """Run the cross-field constraints, add their findings to each reflection, and re-read the amounts of sums
+    that fail.
+
+    Amounts are read again only where no correction is left to try.
+    """
+    checked = {name: _with_constraints(state, name) for name in constrained(state)}
+    changed = {name: result for name, result in checked.items() if result is not None}
+    after: State = {**state, "found": {**state["found"], **changed}}
+    if not any(next_correction(after["found"][name]) for name in constrained(after)):
+        changed |= _reread_sums(after)
+    return {"found": changed}
+
+
+def constrained(state: State) -> list[str]:
+    """Questions that constraints name, whose answers came from the reader without an error."""
+    plan, found = plan_in(state), state["found"]
+    named = {name for constraint in plan.constraints for name in constraint.names}
+    return [q.name for q in plan.questions if q.name in named and _is_open(found[q.name])]
+
+
+def _is_open(result: QuestionResult) -> bool:
+    return result["best"] is not None and result["error"] is None and result["by"] == "reader"
+
+
+def _with_constraints(state: State, name: str) -> QuestionResult | None:
+    """The result with the constraints' findings on its best attempt; None where nothing changes."""
+    result, document = state["found"][name], _document(state, [name])
+    if document is None:
+        return None
+    best = result["best"] or 0
+    given = _check_input(state, name, document, cots_in(state))
+    before = Reflection.from_json(result["attempts"][best]["reflection"])
+    findings = [finding for finding in before.findings if finding.check != "constraints"]
+    findings += check_constraints(given) if "constraints" in checks() else ()
+    reflection = decide(given, findings, max_attempts=context().max_attempts)
+    if reflection == before:
+        return None
+    return _with_reflection(result, name, result["attempts"], best, reflection)
+
+
+def _with_reflection(
+    result: QuestionResult, name: str, attempts: Sequence[Attempt], index: int, reflection: Reflection
+) -> QuestionResult:
+    """The result with the attempt at ``index`` as its best, and that one's reflection."""
+    attempt = Attempt(**{**attempts[index], "reflection": reflection.to_json()})
+    emit_reflection(name, attempt)
+    changed = [*attempts[:index], attempt, *attempts[index + 1 :]]
+    return QuestionResult(**{**result, "attempts": changed, "best": index, "verdict": reflection.verdict})
+
+
+def _reread_sums(state: State) -> dict[str, QuestionResult]:
+    plan, cots = plan_in(state), cots_in(state)
+    changed: dict[str, QuestionResult] = {}
+    for constraint in plan.constraints:
+        names = constraint.names
+        is_open = all(name in cots and _is_open(state["found"][name]) for name in names)
+        if constraint.kind != "sum" or not is_open:
+            continue
+        document = _document(state, names)
+        if document and (reread := reread_sum(constraint, cots, document)):
+            name, cot = reread
+            cots[name] = cot
+            changed[name] = _with_reread(state, name, cots, document)
+    return changed
+
+
+def _with_reread(
+    state: State, name: str, cots: Mapping[str, LayoutCoT], document: Document
+) -> QuestionResult:
+    """The re-read answer becomes the best attempt: the sum confirms it; the page's own words were misread."""
+    result, cot = state["found"][name], cots[name]
+    given = replace(_check_input(state, name, document, cots), cot=cot)
+    kept = {check: run for check, run in checks().items() if check != "grounding"}
+    reflection = reflect(given, checks=kept, max_attempts=context().max_attempts)
+    attempts = [*result["attempts"], Attempt(cot=cot.to_json(), correction=None, reflection={})]
+    return _with_reflection(result, name, attempts, len(attempts) - 1, reflection)
+
+
+def _document(state: State, names: Sequence[str]) -> Document | None:
+    """The pages that these questions look at: the one they all name, else all."""
+    pages = {plan_in(state).question(name).page or state.get("page") for name in names}
+    try:
+        return tool().look(state["document"], pages.pop() if len(pages) == 1 else None)
+    except LayoutLLMError:
+        return None
+
+
+def _check_input(state: State, name: str, document: Document, cots: Mapping[str, LayoutCoT]) -> CheckInput:
+    """The question's best attempt beside its others and the other answers."""
+    plan, result = plan_in(state), state["found"][name]
+    return CheckInput.of(
+        result["attempts"],
+        plan.question(name),
+        document,
+        index=result["best"] or 0,
+        others={other: cot for other, cot in cots.items() if other != name},
+        constraints=[c for c in plan.constraints if name in c.names],
+    )

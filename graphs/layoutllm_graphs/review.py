@@ -1,0 +1,95 @@
+"""What a person is shown of a doubtful answer, and what they may say to it. The waiting itself is in
+``workflow``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from layoutllm_graphs.planning.plan import Plan
+from layoutllm_graphs.reflection.types import Attempt, QuestionResult
+from layoutllm_graphs.state import QuestionInput
+from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.tool import CorrectionArgs
+
+_Reply = TypeVar("_Reply", bound=BaseModel)
+
+
+class Approval(BaseModel):
+    """To a plan: {} carries it out as it is; ``plan`` is another one in its place."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plan: Plan | None = None
+
+
+class ReviewDecision(BaseModel):
+    """To a doubtful answer: exactly one of the three.
+
+    A correction is the same object that a check makes: other boxes, another key, a type; the page is read
+    again from that step on. An answer written by hand stands as it is, without evidence on the page; None
+    in ``absent`` says that the page does not answer.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    accept: bool = Field(default=False, description="The answer is right as it stands.")
+    correction: CorrectionArgs | None = Field(default=None, description="Which step to mend, and how.")
+    answer: str | None = Field(
+        default=None, min_length=1, max_length=2000, description="The right answer, written by hand."
+    )
+    absent: bool = Field(default=False, description="The document does not say.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        said = [self.accept, self.correction is not None, self.answer is not None, self.absent]
+        if sum(said) != 1:
+            raise ValueError("say exactly one of accept, correction, answer and absent")
+        return self
+
+
+def shown(job: QuestionInput) -> dict[str, Any]:
+    """The question, where its best answer stands, and what speaks against it."""
+    found = _known(job)
+    best = found["attempts"][found["best"]] if found["best"] is not None else None
+    cot = best["cot"] if best else {}
+    findings = best["reflection"].get("findings", []) if best else []
+    place = {name: cot.get(name) for name in ("answer", "page", "box", "area", "confidence", "steps")}
+    return {
+        "kind": "review", "document": job["document"], "name": job["name"], "question": job["text"], **place,
+        "verdict": found["verdict"], "reasons": [finding["reason"] for finding in findings],
+        "error": found["error"],
+    }  # fmt: skip
+
+
+def decided(job: QuestionInput, said: ReviewDecision) -> QuestionResult:
+    """Where the question stands once a person has accepted the answer or written it: satisfied, by them."""
+    found = _known(job)
+    done = QuestionResult(**{**found, "verdict": "satisfied", "by": "person", "error": None})
+    if said.accept:
+        return done
+    nothing: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
+    written = Attempt(cot=_written(job, found, said.answer), correction=None, reflection=nothing)
+    attempts = [*found["attempts"], written]
+    return QuestionResult(**{**done, "attempts": attempts, "best": len(attempts) - 1})
+
+
+def _written(job: QuestionInput, found: QuestionResult, answer: str | None) -> dict[str, Any]:
+    """A chain whose answer is a person's: certain, and copied from nowhere."""
+    before = found["attempts"][-1]["cot"]["analysis"] if found["attempts"] else None
+    analysis = before or {"kind": "other", "operation": "extraction", "key": ""}
+    cot = LayoutCoT(job["text"], QuestionAnalysis(**analysis), (), AnswerFormation("none", ""), answer, 1.0)
+    return cot.to_json()
+
+
+def _known(job: QuestionInput) -> QuestionResult:
+    if job["previous_result"] is None:
+        raise ValueError(f"the question {job['name']!r} has not been asked yet")
+    return job["previous_result"]
+
+
+def read_reply(model: type[_Reply], value: Any) -> _Reply:
+    """What a person, or the program in their place, resumed with."""
+    return value if isinstance(value, model) else model.model_validate(value)

@@ -1,0 +1,155 @@
+"""The workflow of one document task: plan, ask, reflect, correct, and hand over what stays doubtful.
+
+    plan -> approve? -> dispatch -> question (in parallel) -> dispatch ... -> reconcile -> review? -> finish
+
+``dispatch`` sends every question whose dependencies are answered; ``reconcile`` checks the answers against
+one another (the plan's constraints) and sends back the one most at fault. ``approve`` and ``review`` wait for
+a person: nodes of their own without a model call, since each resume runs pending nodes anew. A question that
+fails becomes an answer with an ``error``; the others are answered. Errors that are not the package's own are
+bugs, and crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core.runnables import RunnableLambda
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command, Overwrite, Send, interrupt
+
+from layoutllm_graphs.context import Context, context
+from layoutllm_graphs.events import PlanEvent, emit
+from layoutllm_graphs.planning.plan import PlannedQuestion
+from layoutllm_graphs.planning.planner import plan_task, render
+from layoutllm_graphs.question import build_question
+from layoutllm_graphs.reflection.cross_field import constrained, reconcile
+from layoutllm_graphs.reflection.types import QuestionResult
+from layoutllm_graphs.review import Approval, ReviewDecision, decided, read_reply, shown
+from layoutllm_graphs.state import (
+    Answer,
+    Outcome,
+    QuestionInput,
+    Request,
+    State,
+    best_attempt,
+    next_correction,
+    plan_in,
+    question_input,
+)
+from layoutllm_tool.cot import Correction
+
+
+def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
+    """The graph, not yet compiled: ``build_workflow().compile(checkpointer=...)``. Works sync and async."""
+    graph = StateGraph(State, context_schema=Context, input_schema=Request, output_schema=Outcome)
+    graph.add_node("plan", plan)
+    graph.add_node("approve", approve)
+    graph.add_node("dispatch", dispatch, destinations=("question", "reconcile"))
+    graph.add_node("question", build_question())
+    graph.add_node("reconcile", reconcile)
+    graph.add_node("review", RunnableLambda(review), destinations=("question", "dispatch"))
+    graph.add_node("finish", finish)
+    graph.add_edge(START, "plan")
+    graph.add_conditional_edges("plan", _route_after_plan, ["approve", "dispatch"])
+    graph.add_edge("approve", "dispatch")
+    graph.add_edge("question", "dispatch")
+    graph.add_conditional_edges("reconcile", route_after_reconcile, ["question", "review", "finish"])
+    graph.add_edge("finish", END)
+    return graph
+
+
+def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
+    """For ``langgraph.json``. Without a checkpointer: the server brings one."""
+    return build_workflow().compile()
+
+
+def plan(state: State) -> dict[str, Any]:
+    """The task as a plan. LayoutLLMError where nothing can be made of it."""
+    planned = plan_task(state["task"], model=context().planner)
+    made, notes = planned.plan.model_dump(mode="json"), list(planned.notes)
+    emit(PlanEvent(event="plan", plan=made, notes=notes))
+    return {"plan": made, "notes": notes, "found": Overwrite({}), "answers": []}
+
+
+def _route_after_plan(state: State) -> str:
+    return "approve" if context().approve else "dispatch"
+
+
+def approve(state: State) -> dict[str, Any]:
+    """Wait for a person: the plan as it is, or as they edited it."""
+    value = {"kind": "plan", "plan": state["plan"], "text": render(plan_in(state))}
+    edited = read_reply(Approval, interrupt(value, response_schema=Approval)).plan
+    return {"plan": edited.model_dump(mode="json")} if edited else {}
+
+
+def dispatch(state: State) -> Command[Any]:
+    """Send every question of the first stage that is not answered to its own graph; where none is left,
+    reconcile.
+
+    List questions come last unless another question depends on them: a known total makes a column easier to
+    locate.
+    """
+    plan = plan_in(state)
+    needed = {name for question in plan.questions for name in question.depends_on}
+    last = [question.name for question in plan.questions if question.is_list and question.name not in needed]
+    stages = [[name for name in stage if name not in last] for stage in plan.stages()]
+    for stage in (*stages, last):
+        if open_ := [name for name in stage if name not in state["found"]]:
+            return Command(goto=[Send("question", question_input(state, name)) for name in open_])
+    return Command(goto="reconcile")
+
+
+def route_after_reconcile(state: State) -> list[Send] | str:
+    """The questions that a constraint sends back, or those for a person to review, or the end."""
+    found = state["found"]
+    corrections = {name: next_correction(found[name]) for name in constrained(state)}
+    again = [
+        Send("question", {**question_input(state, name, final=True), "correction": correction})
+        for name, correction in corrections.items()
+        if correction
+    ]
+    if again:
+        return again
+    doubtful = [name for name in found if needs_review(found[name])] if context().review else []
+    return [Send("review", question_input(state, name)) for name in doubtful] or "finish"
+
+
+def needs_review(result: QuestionResult) -> bool:
+    return result["verdict"] != "satisfied" and result["by"] != "person"
+
+
+def review(question: QuestionInput) -> Command[Any]:
+    """Wait for a person's decision on a doubtful answer: accepted, corrected (read again), or written."""
+    decision = read_reply(ReviewDecision, interrupt(shown(question), response_schema=ReviewDecision))
+    if decision.correction is not None:
+        correction = Correction.from_json(decision.correction.model_dump()).to_json()
+        return Command(goto=[Send("question", {**question, "correction": correction, "by": "person"})])
+    return Command(update={"found": {question["name"]: decided(question, decision)}}, goto="dispatch")
+
+
+def finish(state: State) -> dict[str, Any]:
+    """The answers in the order of the plan."""
+    return {"answers": standing(state)}
+
+
+def standing(state: Mapping[str, Any]) -> list[Answer]:
+    """The answers that there are so far, in the order of the plan; none before there is one."""
+    found = state.get("found", {})
+    questions = plan_in(state).questions if state.get("plan") else []
+    return [_answer(question, found[question.name]) for question in questions if question.name in found]
+
+
+def _answer(question: PlannedQuestion, result: QuestionResult) -> Answer:
+    best, error = best_attempt(result), result["error"]
+    cot = best["cot"] if best else {}
+    reasons = [finding["reason"] for finding in best["reflection"]["findings"]] if best else []
+    if best and error:  # of a correction that could not be followed: the answer before it stands
+        reasons, error = [*reasons, error], None
+    return Answer(
+        name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"),
+        page=cot.get("page"), box=cot.get("box"), confidence=cot.get("confidence"),
+        verdict=result["verdict"], reasons=reasons, by=result["by"], calls=result["calls"], error=error,
+        cot=cot or None,
+    )  # fmt: skip
