@@ -99,7 +99,10 @@ def _pull(options: argparse.Namespace, _reader: Reader | None) -> int:
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "Measure the first and each further question on a page, decoding and memory, beside transformers.generate."
+    text = (
+        "Measure the first and each further question on a page, decoding and memory, "
+        "beside transformers.generate."
+    )
     parser = add_command(commands, "bench", _bench, summary="measure speed and memory", description=text)
     parser.add_argument(
         "file", nargs="?", metavar="FILE", help="the document to ask (default: the sample invoice)"

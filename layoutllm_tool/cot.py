@@ -46,7 +46,10 @@ class QuestionAnalysis:
     @property
     def text(self) -> str:
         verb = "copied from" if self.operation == "extraction" else "formed from what stands on"
-        return f'A {self.kind} question; its answer is {verb} the page. Key information to look for: "{self.key}".'
+        return (
+            f"A {self.kind} question; its answer is {verb} the page. "
+            f'Key information to look for: "{self.key}".'
+        )
 
 
 @dataclass(frozen=True, slots=True)

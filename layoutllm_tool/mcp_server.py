@@ -54,7 +54,8 @@ _BOX = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 4, "
 _ANSWER = "As it stands on the page; null: the document does not say."
 _OUTPUT: dict[str, Any] = {
     "type": "object",
-    "description": "A LayoutCoT. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner; pages from 1.",
+    "description": "A LayoutCoT. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner; "
+    "pages from 1.",
     "properties": {
         "question": _TEXT,
         "answer": {"type": ["string", "null"], "description": _ANSWER},

@@ -40,8 +40,9 @@ class CorrectionArgs(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     step: StepName = Field(
-        description="What was wrong. 'analysis': it looked for the wrong thing (give text or kind). 'area': it looked in "
-        "the wrong place (give boxes, avoid or spatial). 'answer': right place, wrong answer (give expected_type or wrong)."
+        description="What was wrong. 'analysis': it looked for the wrong thing (give text or kind). "
+        "'area': it looked in the wrong place (give boxes, avoid or spatial). 'answer': right place, wrong "
+        "answer (give expected_type or wrong)."
     )
     text: str = Field(
         "", description="For step analysis: the label to look for, as the page has it: 'Amount due'."
@@ -75,7 +76,8 @@ class AskDocumentArgs(BaseModel):
     )
     correction: CorrectionArgs | None = Field(
         None,
-        description="Only to ask the same question again after a wrong answer: says which step to correct, and how.",
+        description="Only to ask the same question again after a wrong answer: "
+        "says which step to correct, and how.",
     )
     # ToolNode fills it in, by its name; the model does not see it.
     runtime: Annotated[Any, InjectedToolArg] = None
@@ -98,10 +100,10 @@ class LayoutLLMTool(BaseTool):
 
     name: str = "ask_document"
     description: str = (
-        "Reads a document (scan, photo or PDF) and answers one question about it. Returns the answer as it stands on the "
-        "page, the page number, the box around it, a confidence from 0 to 1 and the reasoning, or says that the document "
-        "does not answer. Ask one fact at a time; call it again for further questions. If the answer looks wrong, call "
-        "it again with the same question and a correction."
+        "Reads a document (scan, photo or PDF) and answers one question about it. Returns the answer as it "
+        "stands on the page, the page number, the box around it, a confidence from 0 to 1 and the reasoning, "
+        "or says that the document does not answer. Ask one fact at a time; call it again for further "
+        "questions. If the answer looks wrong, call it again with the same question and a correction."
     )
     args_schema: ArgsSchema | None = AskDocumentArgs
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"

@@ -175,7 +175,10 @@ def _scanned(page: Image) -> Image:
 
 def letter() -> bytes:
     """A PDF written by hand: two pages of text in Helvetica, with a text layer and no pictures."""
-    font = "<< /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >> >> >>"
+    font = (
+        "<< /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica "
+        "/Encoding /WinAnsiEncoding >> >> >>"
+    )
     kids = " ".join(f"{3 + 2 * index} 0 R" for index in range(len(LETTER_PAGES)))
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -184,7 +187,8 @@ def letter() -> bytes:
     for index, lines in enumerate(LETTER_PAGES):
         content = _page_content(lines)
         objects.append(
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources {font} /Contents {4 + 2 * index} 0 R >>"
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] "
+            f"/Resources {font} /Contents {4 + 2 * index} 0 R >>"
         )
         objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
     return _pdf_file(objects)

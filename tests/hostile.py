@@ -15,7 +15,8 @@ def nested_forms(wide: int = 10, deep: int = 14) -> bytes:
     forms = [
         stream(
             b"/Fx Do " * wide,
-            f"/Type /XObject /Subtype /Form /BBox [0 0 600 700] /Resources << /XObject << /Fx {101 + level} 0 R >> >>",
+            f"/Type /XObject /Subtype /Form /BBox [0 0 600 700] "
+            f"/Resources << /XObject << /Fx {101 + level} 0 R >> >>",
         )
         for level in range(deep)
     ]

@@ -27,8 +27,8 @@ def make_pdf(
     }
     for i, content in enumerate(contents):
         objects[10 + 2 * i] = (
-            f"<< /Type /Page /Parent 2 0 R {page} /Resources {resources} /Contents {11 + 2 * i} 0 R >>".encode()
-        )
+            f"<< /Type /Page /Parent 2 0 R {page} /Resources {resources} /Contents {11 + 2 * i} 0 R >>"
+        ).encode()
         objects[11 + 2 * i] = stream(content.encode("latin-1"))
     objects |= {100 + i: body for i, body in enumerate(extra)}
     bodies = b"".join(b"%d 0 obj\n%s\nendobj\n" % (number, body) for number, body in objects.items())

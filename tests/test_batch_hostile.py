@@ -252,11 +252,12 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "an answer that lacks all": altered("UPDATE fields SET answer = '{}'"),
     "bytes that are no text": altered("UPDATE inputs SET name = CAST(X'ff41' AS TEXT)"),
     "a view without end": altered(
-        "ALTER TABLE inputs RENAME TO was; CREATE VIEW inputs AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
-        " SELECT x position, 'a' name, NULL page, 'k' key FROM c"
+        "ALTER TABLE inputs RENAME TO was; CREATE VIEW inputs AS WITH RECURSIVE c(x) AS "
+        "(SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x position, 'a' name, NULL page, 'k' key FROM c"
     ),
     "a view of a gigabyte": altered(
-        "ALTER TABLE settings RENAME TO was; CREATE VIEW settings AS SELECT 'plan' name, hex(zeroblob(450000000)) value"
+        "ALTER TABLE settings RENAME TO was; "
+        "CREATE VIEW settings AS SELECT 'plan' name, hex(zeroblob(450000000)) value"
     ),
     "a trigger": altered("CREATE TRIGGER t AFTER INSERT ON queued BEGIN DELETE FROM documents; END"),
     "a computed column": altered("ALTER TABLE queued ADD COLUMN more TEXT AS (hex(zeroblob(1000000000)))"),
@@ -305,7 +306,8 @@ def test_a_full_disk_is_one_line_and_nothing_counts_that_is_not_there(tmp_path: 
     """A limit on the size of files is what a test can have of a full disk."""
     fill(tmp_path / "in", 12)
     code = (
-        "import resource, signal, sys\nfrom layoutllm_tool.cli import main\nfrom layoutllm_tool.testing import FakeReader\n"
+        "import resource, signal, sys\nfrom layoutllm_tool.cli import main\n"
+        "from layoutllm_tool.testing import FakeReader\n"
         "from layoutllm_tool.documents.parser_process import POOL\nPOOL.warm()\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))\n"
         "sys.exit(main(sys.argv[1:], reader=FakeReader()))"

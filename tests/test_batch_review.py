@@ -154,9 +154,9 @@ def test_killed_before_it_is_stored_nothing_was_decided(parked, tmp_path: Path, 
     assert store.find(pending_review=True)[0] == 0
 
 
-def test_what_fails_after_the_word_is_as_if_it_was_never_said(
+def test_what_fails_after_the_word_is_as_if_it_was_never_said(  # type: ignore[no-untyped-def]
     parked, monkeypatch: pytest.MonkeyPatch
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     store = parked[0]
     correction = {"correction": {"step": "area", "page": 1, "boxes": [box_of(parked[1], "Total")]}}
     with monkeypatch.context() as patched:

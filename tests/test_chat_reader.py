@@ -207,7 +207,8 @@ def test_a_corrected_analysis_is_given_and_kept() -> None:
     reader = ChatModelReader(model)
     first(reader)
     cot = reader.ask(document(), "Total?", correction=Correction("analysis", text="Invoice no"))
-    assert 'Step 1 is settled, repeat it: "kind": "key-value", "operation": "extraction", "key": "Invoice no"' in model.asked  # fmt: skip
+    settled = '"kind": "key-value", "operation": "extraction", "key": "Invoice no"'
+    assert f"Step 1 is settled, repeat it: {settled}" in model.asked
     assert (cot.answer, cot.analysis.key, cot.analysis.kind) == ("4711", "Invoice no", "key-value")
 
 
@@ -434,7 +435,10 @@ def test_neither_langchain_nor_torch_is_needed() -> None:
     import subprocess
     import sys
 
-    code = "import layoutllm_tool.readers.chat, sys; print(*[m for m in ('torch', 'langchain_core', 'transformers') if m in sys.modules])"  # fmt: skip
+    code = (
+        "import layoutllm_tool.readers.chat, sys; "
+        "print(*[m for m in ('torch', 'langchain_core', 'transformers') if m in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

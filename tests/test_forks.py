@@ -108,7 +108,8 @@ def test_the_shipped_weights_answer_in_a_forked_process() -> None:
 
             def ask() -> str:
                 letter = reader.load(Path(SAMPLES / "letter.pdf"))
-                return f"{reader.ask(invoice, 'What is the total due?').answer} {reader.ask(letter, 'What is the notice period?').answer}"
+                total = reader.ask(invoice, "What is the total due?").answer
+                return f"{total} {reader.ask(letter, 'What is the notice period?').answer}"
 
             assert forked(ask) == "279.00 two months"
             assert reader.ask(invoice, "What is the invoice number?").answer == "HC-2024-0318"

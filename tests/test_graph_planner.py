@@ -163,7 +163,8 @@ UNDERSTOOD: list[tuple[str, list[PlannedQuestion | Constraint]]] = [
     "total_page_2")]),
     ('"Net" and "Netto" are the same', [printed("net", "Net"), printed("netto", "Netto"), same("net",
     "netto")]),
-    ("check that the items add up to the subtotal, that subtotal plus tax equals the total and that the due date is not before the date",
+    (("check that the items add up to the subtotal, that subtotal plus tax equals the total "
+      "and that the due date is not before the date"),
      [items(), SUBTOTAL, TAX, TOTAL, DATE, DUE, adds_up("items", to="subtotal"), adds_up("subtotal", "tax"),
      ordered("date", "due_date")]),
     ("Extract the item amounts. They are listed below.\nChecks:\n- the amounts sum to the grand total",
@@ -937,7 +938,10 @@ def test_no_model_is_asked_about_what_is_no_task(task: Any) -> None:
 
 
 def test_importing_brings_in_no_graph_and_no_chat_model() -> None:
-    code = "import sys, layoutllm_graphs.planning.planner\nprint(*[m for m in ('torch', 'transformers', 'langgraph', 'langchain_core') if m in sys.modules])"
+    code = (
+        "import sys, layoutllm_graphs.planning.planner\n"
+        "print(*[m for m in ('torch', 'transformers', 'langgraph', 'langchain_core') if m in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

@@ -58,7 +58,8 @@ with checkpoints(place) as saver:
     graph = build_workflow().compile(checkpointer=saver)
     tool = LayoutLLMTool(reader=Mortal(), documents={"invoice.pdf": invoice})
     outcome = carry_out(
-        graph, {"document": "invoice.pdf", "task": plan.model_dump(mode="json")}, thread="1", context=Context(tool=tool)
+        graph, {"document": "invoice.pdf", "task": plan.model_dump(mode="json")}, thread="1",
+        context=Context(tool=tool),
     )
 print([answer["answer"] for answer in outcome["answers"]])
 """

@@ -308,7 +308,10 @@ def test_postgres_reads_data_alone(tmp_path: Path) -> None:
 
 def test_a_server_of_langgraph_is_told_to_revive_nothing() -> None:
     settings = json.loads((Path(__file__).resolve().parents[1] / "langgraph.json").read_text())
-    script = "from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer as S; print(S()._allowed_msgpack_modules)"
+    script = (
+        "from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer as S; "
+        "print(S()._allowed_msgpack_modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script],
         env=os.environ | settings["env"],

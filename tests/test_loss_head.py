@@ -100,9 +100,8 @@ def test_hidden_states_of_a_batch_are_those_of_each_alone(make) -> None:  # type
 
 def test_a_model_with_a_head_says_what_it_expects() -> None:
     model, processor = tiny.smol()
-    states = [
-        found.states for found in decoded(CoTDecoder(model, processor, hidden_layers=(1, 3)), QUESTIONS)
-    ]  # type: ignore[attr-defined]
+    plain = decoded(CoTDecoder(model, processor, hidden_layers=(1, 3)), QUESTIONS)
+    states = [found.states for found in plain]  # type: ignore[attr-defined]
     torch.manual_seed(1)
     model.loss_head = LossHead((1, 3), 32, 4)
     for found, seen in zip(decoded(CoTDecoder(model, processor), QUESTIONS), states, strict=True):

@@ -185,7 +185,8 @@ async def test_what_is_printed_does_not_get_between_messages(folder: Path) -> No
         "import os, sys; from layoutllm_tool.testing import *; from layoutllm_tool.mcp_server import *\n"
         "class Loud(FakeReader):\n"
         "    def load(self, *a, **k):\n"
-        "        print('loud'); os.system('echo louder'); os.write(1, b'loudest'); assert not sys.stdin.read()\n"
+        "        print('loud'); os.system('echo louder'); os.write(1, b'loudest'); "
+        "assert not sys.stdin.read()\n"
         "        return super().load(*a, **k)\n"
         "serve_stdio(create_server(Loud(ocr=FakeOCR('Total:   12.50'))))"
     )

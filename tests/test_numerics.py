@@ -157,7 +157,8 @@ def test_old_cpus_do_not_overflow(most: str) -> None:
     """
     script = (
         "import torch\nfrom layoutllm_tool.model.numerics import DynamicInt8\n"
-        "weight, x = torch.zeros(16, 64), torch.zeros(2, 64)\nweight[:, ::16] = x[:, ::16] = 1  # turned: all alike\n"
+        "weight, x = torch.zeros(16, 64), torch.zeros(2, 64)\n"
+        "weight[:, ::16] = x[:, ::16] = 1  # turned: all alike\n"
         "exact = x @ weight.T\nprint(float((DynamicInt8(weight)(x) - exact).norm() / exact.norm()))"
     )
     done = subprocess.run(

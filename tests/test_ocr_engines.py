@@ -72,7 +72,10 @@ def test_tesseract_gets_one_thread_and_the_environment_stays(
 
 
 def test_a_failing_tesseract_says_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listing = 'case "$*" in *list-langs*) printf "Languages (1):\\neng\\n"; exit 0;; *version*) echo "tesseract 5.0.0"; exit 0;; esac'
+    listing = (
+        'case "$*" in *list-langs*) printf "Languages (1):\\neng\\n"; exit 0;; '
+        '*version*) echo "tesseract 5.0.0"; exit 0;; esac'
+    )
     stand_in(tmp_path, monkeypatch, f"{listing}\necho broken data >&2\nexit 3")
     with pytest.raises(OCRError, match="broken data"):
         TesseractEngine().recognise(drawn()[0])

@@ -113,7 +113,10 @@ def test_one_child_serves_one_document_after_another(pool: ParserPool) -> None:
 
 
 def test_the_child_loads_neither_torch_nor_langchain(pool: ParserPool) -> None:
-    code = "import sys; from layoutllm_tool.documents import parser_worker; parser_worker._preload(); print(*sys.modules)"
+    code = (
+        "import sys; from layoutllm_tool.documents import parser_worker; "
+        "parser_worker._preload(); print(*sys.modules)"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

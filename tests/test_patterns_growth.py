@@ -93,9 +93,8 @@ def test_what_is_bounded_is_still_found() -> None:
     assert spans_of("number", "1,234,567") == [(0, 9)] and spans_of(
         "email", "write to a.b@c-d.example.org."
     ) == [(9, 28)]
-    found = {
-        kind: bool(looked_up(kind)(text)) for kind, text in (("email", "x@y.z"), ("address", "Hill St 5"))
-    }  # type: ignore[arg-type]
+    texts = (("email", "x@y.z"), ("address", "Hill St 5"))
+    found = {kind: bool(looked_up(kind)(text)) for kind, text in texts}  # type: ignore[arg-type]
     assert found == {"email": True, "address": True}
     assert (
         looked_up("address")("5 Hill St")

@@ -288,7 +288,8 @@ def test_a_graph_comes_to_the_same_through_it(served: tuple[Counting, RemoteRead
     path = drawn(tmp_path / "invoice.png")
     request: Any = {
         "document": "invoice.png",
-        "task": "Extract invoice number, subtotal, tax and total; check that subtotal plus tax equals the total",
+        "task": "Extract invoice number, subtotal, tax and total; "
+        "check that subtotal plus tax equals the total",
     }
 
     def outcome(tool: LayoutLLMTool) -> list[Any]:

@@ -34,7 +34,9 @@ ODD = {
     "a lone surrogate": (b'{"document": "%s", "question": "\\ud800"}', 422),
     "a lone low surrogate": (b'{"document": "%s", "question": "a\\uDFFFb"}', 422),
     "a surrogate in a name": (b'{"document": "%s", "question": "?", "\\ud800": 1}', 422),
-    "a surrogate in a correction": (b'{"document": "%s", "question": "?", "correction": {"step": "answer", "wrong": ["\\ud83d"]}}', 422),
+    "a surrogate in a correction": (
+        b'{"document": "%s", "question": "?", "correction": {"step": "answer", "wrong": ["\\ud83d"]}}', 422,
+    ),
     "no UTF-8": (b'{"document": "%s", "question": "\xff"}', 400),
     "a surrogate in UTF-8": (b'{"document": "%s", "question": "\xed\xa0\x80"}', 400),
     "UTF-16": ('{"question": "?"}'.encode("utf-16"), 400),
@@ -181,10 +183,16 @@ from layoutllm_tool.service.app import create_service
 from tests.services import in_process
 N = 60_000_000
 BODIES = {
-    "words": lambda: b'{"pages":[{"number":1,"width":9,"height":9,"lines":[[' + b'{"text":"a","box":[1,1,2,2]},' * (N // 29),
-    "numbers": lambda: b"[" + b"1," * (N // 2), "objects": lambda: b"[" + b"{}," * (N // 3), "deep": lambda: b"[" * N, "names": lambda: b'{"a":' * (N // 5),
-    "escapes": lambda: b'{"question":"' + b"\\\\u0041" * (N // 6) + b'"}', "a text": lambda: b'{"question":"' + b"a" * N + b'"}',
-    "a wide text": lambda: b'{"question":"' + b"a" * N + "\\U0001f600".encode() + b'"}', "a number": lambda: b'{"page":' + b"1" * N + b"}",
+    "words": lambda: b'{"pages":[{"number":1,"width":9,"height":9,"lines":[['
+    + b'{"text":"a","box":[1,1,2,2]},' * (N // 29),
+    "numbers": lambda: b"[" + b"1," * (N // 2),
+    "objects": lambda: b"[" + b"{}," * (N // 3),
+    "deep": lambda: b"[" * N,
+    "names": lambda: b'{"a":' * (N // 5),
+    "escapes": lambda: b'{"question":"' + b"\\\\u0041" * (N // 6) + b'"}',
+    "a text": lambda: b'{"question":"' + b"a" * N + b'"}',
+    "a wide text": lambda: b'{"question":"' + b"a" * N + "\\U0001f600".encode() + b'"}',
+    "a number": lambda: b'{"page":' + b"1" * N + b"}",
     "a wide name": lambda: b'{"' + b"a" * N + "\\U0001f600".encode() + b'":1}', "blanks": lambda: b" " * N,
 }
 async def main(body):

@@ -254,7 +254,7 @@ async def test_the_token_is_asked_for_everywhere_but_for_health() -> None:
                 await http.post(
                     "/v1/documents",
                     content=png(),
-                    headers={k: v.encode("latin-1") for k, v in headers.items()},
+                    headers={k.encode(): v.encode("latin-1") for k, v in headers.items()},
                 ),
                 401,
                 "ServiceError",

@@ -166,7 +166,8 @@ def test_who_hangs_up_is_dropped(stream: bool) -> None:
 
 
 SERVE = (
-    "import argparse, sys; from layoutllm_tool.commands import serve; from layoutllm_tool.testing import FakeReader, FakeOCR;"
+    "import argparse, sys; from layoutllm_tool.commands import serve; "
+    "from layoutllm_tool.testing import FakeReader, FakeOCR;"
     "p = argparse.ArgumentParser(); serve.add_to(p.add_subparsers()); o = p.parse_args();"
     "sys.exit(o.run(o, FakeReader(ocr=FakeOCR('Total:   12.50'))))"
 )

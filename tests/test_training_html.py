@@ -91,7 +91,10 @@ def test_nothing_hostile_passes(hostile: str) -> None:
 
 
 def test_style_keeps_what_is_harmless() -> None:
-    css = "td { border: 1px solid } @page { size: 9000px } p { background: url(x.png); color: red } b { src: local(x) }"
+    css = (
+        "td { border: 1px solid } @page { size: 9000px } p { background: url(x.png); color: red } "
+        "b { src: local(x) }"
+    )
     assert "".join(clean_style(css).split()) == "td{border:1pxsolid}p{;color:red}b{src:local(x)}"
     assert clean_style("p { color: red } @import 'x'; b {}").split() == [
         "p",
@@ -174,7 +177,10 @@ def test_templates_pass_the_sieve_unharmed() -> None:
 
 def test_imports_without_heavy_packages() -> None:
     heavy = ("torch", "pydantic", "langchain_core", "pypdfium2", "weasyprint")
-    code = f"import sys; from layoutllm_tool.training import html, mrc, sampling; print([m for m in {heavy} if m in sys.modules])"
+    code = (
+        f"import sys; from layoutllm_tool.training import html, mrc, sampling; "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -200,9 +206,11 @@ def test_the_renderer_itself_fetches_nothing(tmp_path: Path) -> None:
 @needs_weasyprint
 def test_facts_are_found_where_they_stand() -> None:
     example, found = asked(
-        """<style>dt { text-transform: uppercase } .no { visibility: hidden }</style><h1 data-value=t data-kind=title
-        data-ask="What is the title?" data-about=title>Delivery note</h1><dl><dt data-key=a>Order no:<dd data-value=a>4711
-        <dt data-key=b>Sent on:<dd data-value=b></dl><p class=no><span data-key=h>Secret</span> <span data-value=h>1234</span></p>
+        """<style>dt { text-transform: uppercase } .no { visibility: hidden }</style>
+        <h1 data-value=t data-kind=title data-ask="What is the title?" data-about=title>Delivery note</h1>
+        <dl><dt data-key=a>Order no:<dd data-value=a>4711
+        <dt data-key=b>Sent on:<dd data-value=b></dl>
+        <p class=no><span data-key=h>Secret</span> <span data-value=h>1234</span></p>
         <p><span data-key=d>Date:</span><span data-value=d>24.12.2024</span></p>"""
     )
     assert found["title"].answer == "Delivery note" and found["title"].formation.relation == "top of page"
@@ -214,7 +222,10 @@ def test_facts_are_found_where_they_stand() -> None:
 
 @needs_weasyprint
 def test_equal_keys_are_told_apart_by_their_section_or_dropped() -> None:
-    block = '<div data-section="{0}"><h2>{0}</h2><span data-key=k{1}>Name:</span> <span data-value=k{1}>{2}</span></div>'
+    block = (
+        '<div data-section="{0}"><h2>{0}</h2><span data-key=k{1}>Name:</span> '
+        "<span data-value=k{1}>{2}</span></div>"
+    )
     two = block.format("Seller", 1, "Ann Lee") + block.format("Buyer", 2, "Bo Moe")
     found = html.from_source(parse(two), "test", Random(3)).questions
     answers = {qa.answer: qa.question for qa in found if qa.answer}

@@ -157,7 +157,8 @@ def test_two_stages_follow_each_other_and_each_trains_its_own_part(small: None, 
     assert encoder and not any(torch.equal(first[n], before[n]) for n in encoder)  # stage 1 trained it
     assert all(torch.equal(after[n], first[n]) for n in encoder)  # stage 2 left it alone
     assert any("lora_B" in n and bool(value.any()) for n, value in after.items())
-    assert both.finished and both.facts["stage_2"] == "sft, 2 of 2 steps of 2 pages" and len(both.facts["stage_1_data_sha256"]) == 64  # fmt: skip
+    assert both.finished and both.facts["stage_2"] == "sft, 2 of 2 steps of 2 pages"
+    assert len(both.facts["stage_1_data_sha256"]) == 64
     assert json.loads((tmp_path / "both" / "recipe.json").read_text())["name"] == "two"
     assert (tmp_path / "both" / "loss.png").stat().st_size > 1000
 

@@ -31,10 +31,15 @@ LINES: list[dict[str, Any]] = [
 
 def cot(
     area: str = "[60, 790, 580, 840]", answer: str = "The answer is: RM 19.00", *,
-    first: str = 'This is a key-value question. The key information is "grand total", which is to be extracted.',
+    first: str = 'This is a key-value question. The key information is "grand total", '
+    "which is to be extracted.",
     third: str = 'The value stands to the right of "Grand Total".',
 ) -> str:  # fmt: skip
-    return f"Step 1 Question Analysis: {first}\nStep 2 Relevant Area Concentration: The relevant area is {area}.\nStep 3 Answer Formation: {third}\n{answer}"
+    return (
+        f"Step 1 Question Analysis: {first}\n"
+        f"Step 2 Relevant Area Concentration: The relevant area is {area}.\n"
+        f"Step 3 Answer Formation: {third}\n{answer}"
+    )
 
 
 def item(

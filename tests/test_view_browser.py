@@ -33,7 +33,8 @@ _CONTRASTS = """
 () => {
   const numbers = (text) => text.match(/-?[\\d.]+(e-?\\d+)?/g).map(Number);
   const rgba = (text) => {
-    const [r, g, b, a = 1] = numbers(text.replace("color(srgb", "")), scale = text.startsWith("color") ? 255 : 1;
+    const [r, g, b, a = 1] = numbers(text.replace("color(srgb", ""));
+    const scale = text.startsWith("color") ? 255 : 1;
     return [r * scale, g * scale, b * scale, a];
   };
   const over = (top, under) => [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
@@ -42,17 +43,20 @@ _CONTRASTS = """
     return own[3] === 1 || !node.parentElement ? own : over(own, behind(node.parentElement));
   };
   const light = (colour) => {
-    const [r, g, b] = colour.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = colour.slice(0, 3).map((v) => v / 255)
+      .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const found = {};
   for (const node of document.querySelectorAll("body *")) {
     const text = [...node.childNodes].some((one) => one.nodeType === 3 && one.textContent.trim());
     if (!(text || node.placeholder) || !node.getClientRects().length) continue;
-    const back = behind(node), style = getComputedStyle(node, node.placeholder ? "::placeholder" : null), ink = rgba(style.color);
+    const back = behind(node), style = getComputedStyle(node, node.placeholder ? "::placeholder" : null);
+    const ink = rgba(style.color);
     ink[3] *= Number(style.opacity);
     const [low, high] = [light(back), light(over(ink, back))].sort((a, b) => a - b);
-    found[`${node.tagName}#${node.id}.${node.className}: ${node.textContent.trim().slice(0, 30)}`] = (high + 0.05) / (low + 0.05);
+    const name = `${node.tagName}#${node.id}.${node.className}: ${node.textContent.trim().slice(0, 30)}`;
+    found[name] = (high + 0.05) / (low + 0.05);
   }
   return found;
 }

@@ -197,10 +197,8 @@ def test_any_box_gives_a_bounded_picture(box: Box) -> None:
     for size in ((1, 1), (4000, 3000), (5000, 20)):
         sizes: list[tuple[int, int]] = []
         page = replace(as_page(Image.new("L", size, 255)), lines=())
-        assert (
-            reread(page, box, engine=FakeOCR(lambda image, s=sizes: s.append(image.size) or ()), height=5000)
-            == ()
-        )  # type: ignore[misc]
+        engine = FakeOCR(lambda image, s=sizes: s.append(image.size) or ())  # type: ignore[misc]
+        assert reread(page, box, engine=engine, height=5000) == ()
         assert all(0 < w * h < 5_000_000 for w, h in sizes)
 
 

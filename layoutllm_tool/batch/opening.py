@@ -19,15 +19,16 @@ CREATE TABLE IF NOT EXISTS inputs (
     position INTEGER PRIMARY KEY, name TEXT NOT NULL, page INTEGER, key TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS inputs_by_key ON inputs (key);
 CREATE TABLE IF NOT EXISTS documents (
-    key TEXT PRIMARY KEY, status TEXT NOT NULL, verdict TEXT, error TEXT, kind TEXT, retryable INTEGER NOT NULL,
-    sha256 TEXT, pages INTEGER, seconds REAL NOT NULL, at TEXT NOT NULL, turned TEXT);
+    key TEXT PRIMARY KEY, status TEXT NOT NULL, verdict TEXT, error TEXT, kind TEXT,
+    retryable INTEGER NOT NULL, sha256 TEXT, pages INTEGER, seconds REAL NOT NULL,
+    at TEXT NOT NULL, turned TEXT);
 CREATE TABLE IF NOT EXISTS fields (
     key TEXT NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, verdict TEXT NOT NULL, confidence REAL,
     waiting INTEGER NOT NULL, answer TEXT NOT NULL, result TEXT, PRIMARY KEY (key, name));
 CREATE INDEX IF NOT EXISTS fields_waiting ON fields (waiting) WHERE waiting;
 CREATE TABLE IF NOT EXISTS reviews (
-    number INTEGER PRIMARY KEY, key TEXT NOT NULL, name TEXT NOT NULL, reply TEXT NOT NULL, before TEXT NOT NULL,
-    after TEXT NOT NULL, at TEXT NOT NULL);
+    number INTEGER PRIMARY KEY, key TEXT NOT NULL, name TEXT NOT NULL, reply TEXT NOT NULL,
+    before TEXT NOT NULL, after TEXT NOT NULL, at TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS reviews_by_key ON reviews (key);
 CREATE TABLE IF NOT EXISTS queued (key TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (key, name));
 """
@@ -167,7 +168,8 @@ def check_schema(connection: sqlite3.Connection, folder: Path) -> None:
     for table, columns in wanted.items():
         if missing := columns - _columns_of(connection, table):
             raise StoreMismatch(
-                f"{folder / FILE} is no store of a batch: its table {table!r} lacks {', '.join(sorted(missing))}.",
+                f"{folder / FILE} is no store of a batch: "
+                f"its table {table!r} lacks {', '.join(sorted(missing))}.",
                 hint=NAME_IT,
             )
     check_statuses(status for (status,) in connection.execute("SELECT DISTINCT status FROM documents"))

@@ -157,7 +157,8 @@ class Store:
         with self._transaction() as cursor:
             cursor.execute(
                 "INSERT OR REPLACE INTO documents VALUES "
-                "(:key, :status, :verdict, :error, :kind, :retryable, :sha256, :pages, :seconds, :at, :rotated)",
+                "(:key, :status, :verdict, :error, :kind, "
+                ":retryable, :sha256, :pages, :seconds, :at, :rotated)",
                 values,
             )
             _replace(cursor, document.key, fields)

@@ -32,8 +32,10 @@ examples:
   layoutllm batch "s3://bucket/scans/*.pdf" --task "Extract the total" -o out/ --shard 1/8
   layoutllm batch receipts/ --task "Extract vendor, date and total" -o out/ --retry-failed
 
-SOURCE is a folder, a file, a glob, or a JSONL or CSV list with the field `document` (or path, file) and optionally `page`.
-The same command again goes on where the last one ended, however it ended. Exit codes: 0 where every document is done,
+SOURCE is a folder, a file, a glob, or a JSONL or CSV list with the field `document` (or path, \
+file) and optionally `page`.
+The same command again goes on where the last one ended, however it ended. Exit codes: \
+0 where every document is done,
 3 where one failed or waits for a person, 1 where an error that should not have happened is in errors.log.
 """
 _EVERY = 15.0
@@ -125,7 +127,8 @@ def _report(batch: Batch, stats: BatchStats, out: Path, *, parquet: bool) -> int
     waiting, _ = batch.store.find(pending_review=True, limit=0)
     counts = {"done": 0, "failed": 0} | batch.store.statuses()
     sys.stderr.write(
-        f"layoutllm: {counts['done']} done, {counts['failed']} failed, {waiting} fields wait for a person; {out}\n"
+        f"layoutllm: {counts['done']} done, {counts['failed']} failed, "
+        f"{waiting} fields wait for a person; {out}\n"
     )
     if not parquet:
         sys.stderr.write("layoutllm: no Parquet without pyarrow: pip install 'layoutllm-tool[batch]'\n")

@@ -24,9 +24,12 @@ examples:
   layoutllm models rollback --registry models/
   layoutllm ask invoice.pdf "What is the total?" --weights models/     the registry's current model
 
-A row of VALIDATION.jsonl: {"document": "a.pdf", "page": 1, "question": "What is the total?", "answers": ["12.50"]}
-`document` is relative to the list, `page` may be left out, "answers": [] says that the document does not answer.
-The folder of a batch stands for what people decided on in `layoutllm view`, in the batch's languages. Train on none of
+A row of VALIDATION.jsonl: {"document": "a.pdf", "page": 1, \
+"question": "What is the total?", "answers": ["12.50"]}
+`document` is relative to the list, `page` may be left out, \
+"answers": [] says that the document does not answer.
+The folder of a batch stands for what people decided on in `layoutllm view`, \
+in the batch's languages. Train on none of
 these documents. A promotion that is refused exits with 3.
 """
 _MOST_WORSE = 10
@@ -36,7 +39,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """The command with its own commands."""
     parser = commands.add_parser(
         "models", help="promote trained weights, or go back to earlier ones", epilog=_EXAMPLES,
-        description="A registry of weights: a new model replaces the current one only if it is no worse on a validation set.",
+        description="A registry of weights: a new model replaces the current one only if it is no worse on "
+        "a validation set.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     below = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -136,7 +140,10 @@ def _recognition() -> str:
 def _print_decision(decision: Decision) -> None:
     new, old = decision.candidate, decision.current
     scores = f"ANLS {new.anls:.4f} against {old.anls:.4f} of {decision.replaces}"
-    right = f"right {new.right} against {old.right} of {new.questions}, refused {new.refused} against {old.refused}"
+    right = (
+        f"right {new.right} against {old.right} of {new.questions}, "
+        f"refused {new.refused} against {old.refused}"
+    )
     allowed = f", tolerance {decision.tolerance:g}" if decision.tolerance else ""
     _print(f"{'promoted' if decision.promoted else 'refused'} {decision.model}: {scores}; {right}{allowed}")
     for one in decision.worse[:_MOST_WORSE]:
@@ -149,7 +156,8 @@ def _worse(one: Worse) -> str:
     was, now = (
         quote(answer, 60) if answer is not None else "no answer" for answer in (one.before, one.after)
     )
-    return f"{plain_line(one.document, 60)}: {plain_line(one.question, 80)} {was} became {now} ({-one.lost:+.2f})"
+    asked = f"{plain_line(one.document, 60)}: {plain_line(one.question, 80)}"
+    return f"{asked} {was} became {now} ({-one.lost:+.2f})"
 
 
 def _list(options: argparse.Namespace, _reader: Reader | None) -> int:

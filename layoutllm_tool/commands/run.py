@@ -25,7 +25,8 @@ _EXAMPLES = """\
 examples:
   layoutllm run receipt.jpg --task "Extract vendor, date and total"
   layoutllm run invoice.pdf --schema invoice.schema.json --json
-  layoutllm run invoice.pdf --task "Extract subtotal, tax and total; check that subtotal plus tax equals the total" --review
+  layoutllm run invoice.pdf --task "Extract subtotal, tax and total; \
+check that subtotal plus tax equals the total" --review
 """
 
 
@@ -34,8 +35,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "run",
         help="carry out a document task: plan, ask, check, mend",
-        description="Carry out a document task: plan the questions, ask them, check the answers against the page, and ask "
-        "again from the step that failed.",
+        description="Carry out a document task: plan the questions, ask them, check the answers against "
+        "the page, and ask again from the step that failed.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

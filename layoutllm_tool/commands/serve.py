@@ -29,7 +29,10 @@ examples:
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
-    text = "Answer questions over HTTP: POST /v1/documents, POST /v1/ask. Callers who ask at once are decoded together."
+    text = (
+        "Answer questions over HTTP: POST /v1/documents, POST /v1/ask. "
+        "Callers who ask at once are decoded together."
+    )
     parser = add_command(
         commands, "serve", run, summary="answer questions over HTTP", description=text, examples=_EXAMPLES
     )

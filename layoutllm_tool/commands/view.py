@@ -15,7 +15,10 @@ from layoutllm_tool.protocols import Reader
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
-    text = "Look at a batch's answers on their pages, and decide on those that wait: in a browser, on this machine."
+    text = (
+        "Look at a batch's answers on their pages, and decide on those that wait: "
+        "in a browser, on this machine."
+    )
     parser = add_command(commands, "view", run, summary="review a batch in the browser", description=text)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
     add_address(parser, 8450)

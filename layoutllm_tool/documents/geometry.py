@@ -233,7 +233,8 @@ class Document:
             if page.number == number:
                 return page
         numbers = ", ".join(str(page.number) for page in self.pages[:8])
+        more = ", ..." if len(self.pages) > 8 else ""
         raise PageOutOfRange(
             f"{self.name!r} has no page {number}.",
-            hint=f"Pages count from 1; this document has {len(self.pages)}: {numbers}{', ...' if len(self.pages) > 8 else ''}.",
+            hint=f"Pages count from 1; this document has {len(self.pages)}: {numbers}{more}.",
         )

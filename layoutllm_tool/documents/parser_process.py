@@ -154,7 +154,8 @@ def _refusal(trouble: ParserTrouble, late: bool, request: ParseRequest) -> Docum
             hint="Scale its pictures down (a page needs about 2000 pixels on its long side).",
         )
     return DocumentUnreadable(
-        f"{request.name!r} can't be opened: it is damaged, or takes more than {MEMORY // 2**20:,} MiB of memory"
+        f"{request.name!r} can't be opened: it is damaged, or takes more than "
+        f"{MEMORY // 2**20:,} MiB of memory"
         f" (the process that read it: {trouble}).",
         hint="Open it in a viewer and save it anew as PDF or PNG.",
     )

@@ -14,8 +14,9 @@ FUZZY = 0.8
 """Least similarity of a fuzzy match, 0-1."""
 
 _COMMON = (
-    "a an and are at by can did do does find for from give given has have how in is it its many me much of on or page "
-    "please say says stand stated tell that the there this to under was what when where which who whose will with"
+    "a an and are at by can did do does find for from give given has have how in is it its many me much of "
+    "on or page please say says stand stated tell that the there this to under was what when where which who "
+    "whose will with"
 )
 _WHERE = re.compile(
     r"\b(?:at|in|on|to)\s+the\s+(?:(?:top|bottom|left|right|upper|lower|center)\b[\s-]*)+(?:corner\b)?",

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 _SIGN = r"[-\u2212\u2013]"
 _CURRENCY = r"(?i:[A-Z]{0,2}[$€£¥₹円元]|RM|Rp\.?|USD|EUR|GBP|MYR|SGD|CHF|JPY|IDR|AUD|CAD|INR|CNY)"
-_GROUPED = r"[1-9]\d{0,2}(?P<mark>[,.'\u2019\u00a0\u202f])\d{3}(?:(?P=mark)\d{3}){0,4}|[1-9]\d{0,2}(?: \d{3}){1,4}(?=\s?,\d{1,2}(?!\d))"
+_GROUPED = (
+    r"[1-9]\d{0,2}(?P<mark>[,.'\u2019\u00a0\u202f])\d{3}(?:(?P=mark)\d{3}){0,4}"
+    r"|[1-9]\d{0,2}(?: \d{3}){1,4}(?=\s?,\d{1,2}(?!\d))"
+)
 _AMOUNT = re.compile(
     rf"(?<!\w)(?<!\d[.,/:\u2212\u2013-])(?P<open>\()?(?P<minus>{_SIGN})?(?P<before>{_CURRENCY})?\s?(?P<inner>{_SIGN})?"
     rf"(?P<whole>(?P<grouped>{_GROUPED})|\d{{1,15}})(?P<part>\s?(?:\.\s?|,)\d{{1,3}})?"
@@ -75,7 +78,10 @@ _PATTERNS: dict[ExpectedType, str] = {
         rf"\d{{1,4}}\s?[-/.]\s?\d{{1,2}}\s?[-/.]\s?\d{{1,4}}|\d{{1,2}}(?:st|nd|rd|th)?[\s-]+{_MONTH}[\s,.'-]*\d{{2,4}}"
         rf"|{_MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{2,4}}"
     ),
-    "money": rf"{_CURRENCIES}\s?(?:{_NUMBER})|(?:{_NUMBER})\s?{_CURRENCIES}|-?\d{{1,3}}(?:[ ,.']\d{{3}}){{0,6}}\s?[.,]\s?\d{{2}}(?!\d)",
+    "money": (
+        rf"{_CURRENCIES}\s?(?:{_NUMBER})|(?:{_NUMBER})\s?{_CURRENCIES}"
+        rf"|-?\d{{1,3}}(?:[ ,.']\d{{3}}){{0,6}}\s?[.,]\s?\d{{2}}(?!\d)"
+    ),
     "number": _NUMBER,
     "email": r"[\w.+-]{1,64}\s?@\s?[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
     "phone": r"\+?\(?\d[\d\s()/.-]{5,}\d",

@@ -3,7 +3,8 @@
 A page is one of
 
 - ``{"words": [{"text": "Total", "box": [x0, y0, x1, y1]}, ...]}``
-- ``{"lines": [{"text": "TOTAL: 9.00", "box": [...]}, ...]}``: each text is cut into words, which share the line's box
+- ``{"lines": [{"text": "TOTAL: 9.00", "box": [...]}, ...]}``: each text is cut into words, which share
+  the line's box
 - ``{"form": [{"words": [{"text", "box"}, ...], ...}, ...]}``: a FUNSD annotation
 - a plain list of ``{"text", "box"}``
 
@@ -29,7 +30,10 @@ from layoutllm_tool.errors import DocumentUnreadable
 
 _BOX_NAMES = ("box", "bbox", "bounding_box")
 _CONTENTS = ("words", "lines", "form")
-_FORMS = 'A page is {"words": [{"text": "Total", "box": [x0, y0, x1, y1]}]}; "lines" or FUNSD\'s "form" will do as well.'
+_FORMS = (
+    'A page is {"words": [{"text": "Total", "box": [x0, y0, x1, y1]}]}; '
+    '"lines" or FUNSD\'s "form" will do as well.'
+)
 
 
 def load_words(
@@ -174,8 +178,8 @@ def _box(entry: Mapping[str, Any], place: str, frame: tuple[float, float]) -> Bo
         -slack_y <= min(y0, y1) and max(y0, y1) <= frame[1] + slack_y
     ):
         raise _wrong(
-            f"the {name} of {place}, {list(corners)}, does not lie on a page of {frame[0]:g} x {frame[1]:g} (give the"
-            ' size the boxes belong to as "width" and "height")'
+            f"the {name} of {place}, {list(corners)}, does not lie on a page of {frame[0]:g} x {frame[1]:g} "
+            '(give the size the boxes belong to as "width" and "height")'
         )
     return Box.from_pixels(x0, y0, x1, y1, width=frame[0], height=frame[1])
 

@@ -151,7 +151,8 @@ def _asked(
     if outcome.errors:
         failed = sum(row.failed for row in outcome.answers)
         raise RegistryError(
-            f"{failed} of {len(outcome.answers)} questions to the {what} model ended in an error, so nothing was decided: "
+            f"{failed} of {len(outcome.answers)} questions to the {what} model ended in an error, "
+            f"so nothing was decided: "
             f"{'; '.join(outcome.errors[:_WHY])}",
             hint="Mend that, then promote again.",
         )

@@ -8,18 +8,37 @@ import re
 from collections.abc import Iterator
 
 _ASKED = (
-    ("amount", r"\bhow much\b|\btotals?\b|\bamounts?\b|\bprices?\b|\bcosts?\b|\bbalance\b|\btax\b|\bfees?\b|\bpay(?:ment|able)?\b|\bsalary\b|\bwages?\b|\bowed?\b|\bowing\b|\bcharged?\b"),
-    ("date", r"\bwhen\b|\bdates?\b|\bdated\b|\bdeadline\b|\b(?:what|which) day\b|\bborn\b|\bexpir|\bdob\b|\bbirthday\b|\bwann\b|\bdatum\b|\bcuándo\b|\bfecha\b|\bquand\b"),
+    ("amount", (
+        r"\bhow much\b|\btotals?\b|\bamounts?\b|\bprices?\b|\bcosts?\b"
+        r"|\bbalance\b|\btax\b|\bfees?\b|\bpay(?:ment|able)?\b|\bsalary\b|\bwages?\b|\bowed?\b|\bowing\b|\bcharged?\b"
+    )),
+    ("date", (
+        r"\bwhen\b|\bdates?\b|\bdated\b|\bdeadline\b|\b(?:what|which) day\b|\bborn\b"
+        r"|\bexpir|\bdob\b|\bbirthday\b|\bwann\b|\bdatum\b|\bcuándo\b|\bfecha\b|\bquand\b"
+    )),
     ("phone", r"\b(?:tele)?phone\b|\btel\b|\bfax\b|\b(?:call|ring)\b|\bmobile\b"),
     ("email", r"\be-?mail\b"),
     ("time", r"\b(?:what|which) time\b|\bo'clock\b|\bwhat hour\b"),
-    ("number", r"\bnumber\b|\bno\.?(?= |\?|$|\")|#|\bhow (?:many|long|old|far|big|tall)\b|\bqty\b|\bquantity\b|\bcode\b|\bid\b|\bzip\b|\bage\b|\bref\b|\breference\b"),
+    ("number", (
+        r"\bnumber\b|\bno\.?(?= |\?|$|\")|#|\bhow (?:many|long|old|far|big|tall)\b"
+        r"|\bqty\b|\bquantity\b|\bcode\b|\bid\b|\bzip\b|\bage\b|\bref\b|\breference\b"
+    )),
     ("name", r"\bwho\b|\bwhom\b|\bwhose\b|\bname\b|\bwer\b|\bquién\b|\bqui\b"),
 )  # fmt: skip
 _MONTH = r"(?:[^\W\d]{3,10}\.?)"
 _SHAPES = {
-    "amount": r"(?:[$€£¥]|\b(?:RM|EUR|USD|GBP|CHF)\b) ?-?\d[\d.,' ]*|\b\d[\d.,']*[.,]\d\d\b(?: ?(?:[$€£¥]|EUR|USD|GBP|CHF))?",
-    "date": rf"\b\d{{1,4}} ?[./-] ?\d{{1,2}} ?[./-] ?\d{{1,4}}\b|\b\d{{1,2}}(?:st|nd|rd|th|\.)? (?:of |de )?{_MONTH},? (?:de )?\d{{2,4}}\b|\b{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}\b|\b\d{{1,2}}(?:st|nd|rd|th|\.)? (?:January|February|March|April|May|June|July|August|September|October|November|December)\b",
+    "amount": (
+        r"(?:[$€£¥]|\b(?:RM|EUR|USD|GBP|CHF)\b) ?-?\d[\d.,' ]*"
+        r"|\b\d[\d.,']*[.,]\d\d\b(?: ?(?:[$€£¥]|EUR|USD|GBP|CHF))?"
+    ),
+    "date": (
+        rf"\b\d{{1,4}} ?[./-] ?\d{{1,2}} ?[./-] ?\d{{1,4}}\b"
+        rf"|\b\d{{1,2}}(?:st|nd|rd|th|\.)? (?:of |de )?{_MONTH},? (?:de )?\d{{2,4}}\b"
+        rf"|\b{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}\b"
+        rf"|\b\d{{1,2}}(?:st|nd|rd|th|\.)? "
+        rf"(?:January|February|March|April|May|June"
+        rf"|July|August|September|October|November|December)\b"
+    ),
     "phone": r"\+?\(?\d[\d()./ -]{5,}\d",
     "email": r"\S+@\S+\.\w+",
     "time": r"\b\d{1,2}[:.]\d\d(?: ?[ap]\.?m\.?)?(?!\S*\d)|\b\d{1,2} ?[ap]\.?m\b",

@@ -65,10 +65,11 @@ def add_nearest(found: Found, index: PageIndex, asked: Asked, head: PairHead) ->
             option = option_of(found, candidate.words, candidate.key, candidate.side)
             if p * near <= option.evidence.get("meaning_p", 0.0) * option.evidence.get("meaning", 0.0):
                 continue
+            leads = rank == 0 and len(order) > 1
             option.evidence |= {
                 "meaning_p": p, "meaning": near, "meaning_rank": 1 / (1 + rank),
                 "meaning_gap": float(asked.likeness[order[0]]) - near,
-                "meaning_lead": near - float(asked.likeness[order[1]]) if rank == 0 and len(order) > 1 else 0.0,
+                "meaning_lead": near - float(asked.likeness[order[1]]) if leads else 0.0,
             }  # fmt: skip
             if not option.key or "quoted_p" not in option.evidence:
                 option.key, option.side = candidate.key, candidate.side

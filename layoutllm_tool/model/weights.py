@@ -96,7 +96,8 @@ def load_weights(
     trained_on, found = files.facts(PARTS).get("base_sha256", "nothing"), base_sha256(base)
     if trained_on != found:
         raise WeightsMismatch(
-            f"{files.folder} was trained on base weights {printable(trained_on[:12])}, but {base} holds {found[:12]}.",
+            f"{files.folder} was trained on base weights {printable(trained_on[:12])}, "
+            f"but {base} holds {found[:12]}.",
             hint="Run `layoutllm pull` to get the base model it belongs to.",
         )
     with _quiet():

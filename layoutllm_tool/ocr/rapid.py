@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     Pixels = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 
 _CODES = (
-    "afr aze bos cat ces chi chi_sim chi_tra cym dan deu eng est eus fin fra gle glg hrv hun ind isl ita jpn kur lat"
-    " lav lit ltz mlt mri msa nld nor oci pol por que roh ron slk slv spa sqi srp_latn swa swe tgl tur uzb vie zho"
+    "afr aze bos cat ces chi chi_sim chi_tra cym dan deu eng est eus fin fra gle glg hrv hun ind isl ita "
+    "jpn kur lat lav lit ltz mlt mri msa nld nor oci pol por que roh ron slk slv spa sqi srp_latn swa swe "
+    "tgl tur uzb vie zho"
 )
 LANGUAGES = frozenset(_CODES.split())
 """What the model in the wheel reads, by ISO 639-2 or tesseract's name: Latin script, Chinese, Japanese."""
@@ -93,7 +94,8 @@ class RapidOCREngine:
         if missing:
             raise OCRLanguageMissing(
                 f"RapidOCR does not read {', '.join(map(repr, sorted(missing)))}.",
-                hint=f"It reads {', '.join(sorted(LANGUAGES))}; for others install Tesseract with their data.",
+                hint=f"It reads {', '.join(sorted(LANGUAGES))}; "
+                "for others install Tesseract with their data.",
             )
         import numpy as np
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 INSTALL_HINT = (
-    "Install RapidOCR (pip install rapidocr onnxruntime) or Tesseract (apt-get install tesseract-ocr, brew install tesseract,"
-    " winget install UB-Mannheim.TesseractOCR)."
+    "Install RapidOCR (pip install rapidocr onnxruntime) or Tesseract (apt-get install tesseract-ocr, "
+    "brew install tesseract, winget install UB-Mannheim.TesseractOCR)."
 )
 _MOST_PIXELS = 12_000_000
 """Larger pictures are read no better, only slower."""
@@ -151,7 +151,8 @@ def _check_languages(languages: Sequence[str], binary: str) -> None:
         known = ", ".join(sorted(_languages(binary) - {"osd"}))
         raise OCRLanguageMissing(
             f"Tesseract has no data for {', '.join(map(repr, sorted(missing))) or 'no language at all'}.",
-            hint=f"Installed: {known}. Another is a package such as tesseract-ocr-jpn, or a file in its tessdata folder.",
+            hint=f"Installed: {known}. "
+            "Another is a package such as tesseract-ocr-jpn, or a file in its tessdata folder.",
         )
 
 

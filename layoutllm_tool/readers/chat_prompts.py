@@ -179,12 +179,14 @@ def _given(task: Task) -> list[str]:
     if task.analysis is not None:
         one = task.analysis
         given.append(
-            f'Step 1 is settled, repeat it: "kind": {_string(one.kind)}, "operation": {_string(one.operation)}, '
+            f'Step 1 is settled, repeat it: "kind": {_string(one.kind)}, '
+            f'"operation": {_string(one.operation)}, '
             f'"key": {_string(one.key)}.'
         )
     if task.fixed:
         given.append(
-            f"Step 2 is settled: the answer follows from the segments above, all {len(task.segments)} of them."
+            f"Step 2 is settled: the answer follows from the segments above, "
+            f"all {len(task.segments)} of them."
         )
     elif task.answerable:
         given.append("Somebody looked at the page: the answer is among the segments above.")

@@ -2,14 +2,18 @@
 
 | signal | of | meaning |
 |---|---|---|
-| ``analysis_``, ``area_``, ``formation_``, ``answer_logprob`` | all | log-probability of the step's choice; at least -8 |
+| ``analysis_``, ``area_logprob`` | all | log-probability of the step's choice; at least -8 |
+| ``formation_``, ``answer_logprob`` | all | the same, of step 3 and of the answer |
 | ``..._worst`` | all | of its least likely choice |
 | ``none_logprob`` | all | of "no segment answers", whatever was chosen; at least -30 |
 | ``predicted_loss`` | all | what the loss head expects (model/loss_head.py); absent without one |
-| ``option_odds``, ``option_margin``, ``option_none`` | all | of model/choosing.py: log-odds, lead, probability of none |
+| ``option_odds``, ``option_margin`` | all | of model/choosing.py: log-odds, lead |
+| ``option_none`` | all | of model/choosing.py: probability of none |
 | ``option_same``, ``option_model_iou`` | all | it is the model's own answer; overlap with that |
-| ``option_meaning_best``, ``option_sentence_best`` | all | likeness of the best segment, sentence to the question |
-| ``option_agreement``, ``option_key_said`` | all | sources that rank it first; share of its key in the question |
+| ``option_meaning_best`` | all | likeness of the best segment to the question |
+| ``option_sentence_best`` | all | likeness of the best sentence to the question |
+| ``option_agreement`` | all | sources that rank it first |
+| ``option_key_said`` | all | share of its key in the question |
 | ``option_fits``, ``option_misses`` | all | share of it that is, and is not, of the expected type |
 | ``option_quoted_asked``, ``option_quoted_found`` | all | the question quotes a key; the page has it |
 | ``named`` | all | a line of the page holds the key word for word |
@@ -23,7 +27,7 @@
 | ``relation`` | answers | that best place stands to the key as step 3 says |
 | ``label`` | answers | it ends, or goes on, with a colon |
 | ``is_key`` | answers | it is the key itself, or a part of it |
-| ``typed`` | answers | 1 where it is of its key's type (a date, an amount ...), -1 where not, 0 without a type |
+| ``typed`` | answers | of its key's type (a date, an amount ...): 1 yes, -1 no, 0 without a type |
 | ``cut`` | answers | it begins or ends inside a word |
 | ``share_of_lines`` | answers | words of its lines that it takes |
 | ``ocr`` | answers | mean confidence of text recognition in its words |

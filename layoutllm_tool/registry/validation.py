@@ -169,7 +169,9 @@ def _lines(path: Path) -> Iterator[str]:
 def _invalid(message: str) -> RegistryError:
     return RegistryError(
         message,
-        hint='A row looks like {"document": "a.pdf", "question": "What is the total?", "answers": ["12.50"]}.',
+        hint=(
+            'A row looks like {"document": "a.pdf", "question": "What is the total?", "answers": ["12.50"]}.'
+        ),
     )
 
 

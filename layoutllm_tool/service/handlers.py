@@ -33,7 +33,10 @@ from layoutllm_tool.strict_json import BodyUnreadable
 
 HEARTBEAT = 10.0
 """Seconds after which a stream that has nothing to say says so."""
-_ASK_HINT = 'It looks like {"document": "<id of an upload>", "question": "What is the total?"}; or "data": a file in base64.'
+_ASK_HINT = (
+    'It looks like {"document": "<id of an upload>", "question": "What is the total?"}; '
+    'or "data": a file in base64.'
+)
 _PATHS = "The service knows /v1/documents, /v1/ask, /healthz and /readyz."
 _ASK_SCHEMA = {"required": True, "content": {"application/json": {"schema": AskIn.model_json_schema()}}}
 _T = TypeVar("_T")

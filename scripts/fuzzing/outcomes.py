@@ -17,8 +17,8 @@ PAGE_SECONDS, TASK_SECONDS, REQUEST_SECONDS, LIST_SECONDS = 3.0, 5.0, 10.0, 15.0
 LIMITS = Limits(page_seconds=PAGE_SECONDS, document_seconds=2 * PAGE_SECONDS, max_pages=4)
 LETTER = make_pdf(text("Vendor: Shop", 72, 700) + text("Total: 12.50", 72, 650))
 _AT_THE_HEADER = re.compile(
-    r"UnidentifiedImageError|load document|not read here|no JSON|can't be read:|arguments don't fit|Input should|"
-    r"Extra inputs|Field required|exactly one"
+    r"UnidentifiedImageError|load document|not read here|no JSON|can't be read:|arguments don't fit|"
+    r"Input should|Extra inputs|Field required|exactly one"
 )
 """What errors say of inputs that were not opened at all, or did not fit their schema."""
 

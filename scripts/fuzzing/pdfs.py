@@ -239,7 +239,10 @@ def _annotations(made: _Pdf) -> None:
     script = "/OpenAction << /S /JavaScript /JS (while(1);) >>"
     made.catalog.append(f"/AcroForm << /Fields [30 0 R 10 0 R] /NeedAppearances true /XFA (x) >> {script}")
     look, me = made.stream(b"/X0 Do 0 0 9 9 re f", f"{_FORM} /BBox [0 0 1e9 0]"), made.next
-    field = f"/Widget /FT {made.r.choice(('/Tx', '/Btn', '/Ch', '/Sig'))} /T (a) /V {made.r.choice(('(v)', '3 0 R'))}"
+    field = (
+        f"/Widget /FT {made.r.choice(('/Tx', '/Btn', '/Ch', '/Sig'))} /T (a) "
+        f"/V {made.r.choice(('(v)', '3 0 R'))}"
+    )
     kind = made.r.choice((field, field, "/Ink /InkList [[0]]", "/Stamp"))
     where = (
         f"/Rect [0 0 {made.r.choice(_NUMBERS)} 99] /AP << /N {look} 0 R >> /Parent {me} 0 R /Kids [{me} 0 R]"
@@ -251,7 +254,10 @@ def _annotations(made: _Pdf) -> None:
 def _paint(made: _Pdf) -> None:
     """Patterns that tile a page with hardly anything, shadings of costly functions."""
     r = made.r
-    steps = f"/XStep {r.choice((1, 0.001, 0, -1))} /YStep 0.001 /Resources << /Pattern << /P0 {made.next} 0 R >> >>"
+    steps = (
+        f"/XStep {r.choice((1, 0.001, 0, -1))} /YStep 0.001 "
+        f"/Resources << /Pattern << /P0 {made.next} 0 R >> >>"
+    )
     entries = f"/PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 1 1] {steps}"
     tile = made.stream(b"/P0 scn 0 0 1 1 re f", entries)
     program = b"{ " + b"dup mul " * r.choice((1, 3000)) + b"}"
@@ -275,7 +281,10 @@ def _nesting(made: _Pdf) -> None:
 
 
 def _encryption(made: _Pdf) -> None:
-    way = f"/V {made.r.choice((1, 2, 4, 5, 9))} /R {made.r.choice((2, 3, 4, 6))} /Length {made.r.choice(INTEGERS)}"
+    way = (
+        f"/V {made.r.choice((1, 2, 4, 5, 9))} /R {made.r.choice((2, 3, 4, 6))} "
+        f"/Length {made.r.choice(INTEGERS)}"
+    )
     number = made.add(f"<< /Filter /Standard {way} /O <{'00' * 32}> /U <{'11' * 32}> /P -4 >>")
     made.trailer += f" /Encrypt {number} 0 R /ID [<00> <00>]"
 

@@ -36,7 +36,10 @@ _MOST_NODES = 2000
 _MOST_CHOICES = 100
 _LONGEST_HINT = 200
 _LONGEST_REFERENCE = 500
-_SUPPORTED = "Supported: objects with properties, string, number, integer, boolean, enum, arrays of these, and $ref to $defs."
+_SUPPORTED = (
+    "Supported: objects with properties, string, number, integer, boolean, enum, "
+    "arrays of these, and $ref to $defs."
+)
 _FORMATS: dict[str, ExpectedType] = {
     "date": "date", "date-time": "date", "email": "email", "idn-email": "email",
     "phone": "phone", "tel": "phone",

@@ -53,7 +53,9 @@ def draft_list(items: Sequence[str]) -> Draft:
         if not isinstance(item, str) or not any(c.isalnum() for c in item) or len(item) > LONGEST_QUESTION:
             raise PlanError(
                 f"entry {number} of the list is neither a field nor a question.",
-                hint=f'Give texts of 1 to {LONGEST_QUESTION} characters, such as "due date" or "Who signed?".',
+                hint=(
+                    f'Give texts of 1 to {LONGEST_QUESTION} characters, such as "due date" or "Who signed?".'
+                ),
             )
     held_text, held = hold_quotes("\n".join(one_line(item) for item in items))
     parts = [part.strip() for part in join_pages(held_text).split("\n")]
