@@ -14,7 +14,7 @@ SAMPLE := layoutllm_tool/samples/invoice.png
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.package ## Install, fetch the base model, ask the sample invoice, write out/invoice.png
@@ -24,8 +24,12 @@ demo: $(VENV)/.package ## Install, fetch the base model, ask the sample invoice,
 	@echo "The page with areas and answers drawn: out/invoice.png"
 
 .PHONY: test
-test: lint $(VENV)/.ocr-test ## Lint, types, import contracts, then every test, documentation included
-	$(BIN)/pytest
+test: lint $(VENV)/.ocr-test ## Lint, types, import contracts, then the tests, documentation included (5 minutes)
+	$(BIN)/pytest -m "not slow" -n auto
+
+.PHONY: test-all
+test-all: $(VENV)/.ocr-test ## The slow tests: the shipped weights, real files, killed processes, a browser
+	$(BIN)/pytest -m slow
 
 .PHONY: lint
 lint: $(VENV)/.test ## Ruff, mypy --strict, import contracts

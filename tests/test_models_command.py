@@ -207,7 +207,7 @@ def test_weights_may_be_a_registry(
         seen.append(folder)
         raise RegistryError("far enough")
 
-    monkeypatch.setattr(local, "_decoder", decoder)
+    monkeypatch.setattr(local, "load_parts", decoder)
     monkeypatch.setattr(mcp_server, "serve_stdio", lambda _server: seen.append(None))
     made: list[object] = []
     monkeypatch.setattr(mcp_server, "create_server", lambda given, **_: made.append(given))

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.evaluation import runs
+from layoutllm_tool.evaluation.ablation import PARTS
 from layoutllm_tool.evaluation.datasets import DATASETS, OTHER_NAMES, Dataset
 from layoutllm_tool.evaluation.runs import Make, Setting
 from layoutllm_tool.protocols import Reader
@@ -99,6 +100,7 @@ def _data(made: argparse.ArgumentParser, *, required: bool) -> None:
 
 def _outputs(made: argparse.ArgumentParser) -> None:
     made.add_argument("--weights", type=Path, metavar="DIR", help="trained ones (default: as shipped)")
+    made.add_argument("--without", choices=PARTS, metavar="PART", help=f"leave out one of {', '.join(PARTS)}")
     made.add_argument("--json", type=Path, metavar="FILE", help="write every question and its outcome here")
     made.add_argument("--plots", type=Path, metavar="DIR", help="draw confidence and scores there")
     text = "write the questions with their pages, worst errors first, as HTML"

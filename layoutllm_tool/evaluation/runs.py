@@ -14,6 +14,7 @@ from rich.console import Console
 
 from layoutllm_tool.errors import DocumentNotFound, LayoutLLMError
 from layoutllm_tool.evaluation import html_report, plots, report, results, workflow_eval
+from layoutllm_tool.evaluation.ablation import ReaderWithout
 from layoutllm_tool.evaluation.datasets import DATASETS, everyday, sample, unanswerable
 from layoutllm_tool.evaluation.run import Baseline, Item, Outcome, ask_all
 from layoutllm_tool.protocols import Reader
@@ -40,6 +41,8 @@ class Setting:
 
     @property
     def reader(self) -> Reader:
+        if part := getattr(self.arguments, "without", None):
+            return ReaderWithout(part, self.arguments.weights)
         return self.make(self.arguments.weights)
 
     def data(self, name: str) -> Path:

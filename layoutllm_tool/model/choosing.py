@@ -55,6 +55,8 @@ class Chooser:
     pair: PairHead
     fusion: FusionHead
     encoder: SentenceEncoder | None
+    uses_model: bool = True
+    """Whether the choice sees what the language model came to; False to measure what that is worth."""
 
     @classmethod
     def load(cls) -> Chooser:
@@ -88,7 +90,8 @@ class Chooser:
             return decoded
         text = f'"{decoded.analysis.key}"' if forced and decoded.analysis.key else question
         query = self.encoder.encode([text])[0].numpy() if self.encoder else None
-        asked, outcome = Asked.of(text, index, query), Outcome.of(decoded, window.lines)
+        asked = Asked.of(text, index, query)
+        outcome = Outcome.of(decoded, window.lines) if self.uses_model else None
         every = candidates_of(index, asked, outcome, self.pair)
         rows = features(index, asked, outcome, every)
         allowed = np.array([_allowed(option, window, limits) for option in every])

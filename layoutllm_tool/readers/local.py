@@ -48,7 +48,7 @@ class LayoutLLMReader(ReaderBase):
         super().__init__(languages, engine)
         folder = resolve(weights) if model is None else None
         registered = folder is not None and folder != weights
-        self._worker = Worker(lambda: _decoder(model, folder, registered, int8), cache_bytes=cache_bytes)
+        self._worker = Worker(lambda: load_parts(model, folder, registered, int8), cache_bytes=cache_bytes)
 
     def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.ask``. ``on_progress`` is called from the model's thread."""
@@ -92,13 +92,13 @@ class LayoutLLMReader(ReaderBase):
         self.close()
 
 
-def _decoder(
+def load_parts(
     model: tuple[LayoutLLMForConditionalGeneration, LayoutLLMProcessor] | None,
     folder: Path | None,
     registered: bool,
     int8: bool,
 ) -> Loaded:
-    """Read the files once. A registry's model is compared with its log as it is in memory."""
+    """Decoder, calibration and chooser; reads the files once. A registry's model is compared with its record."""
     from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.llama_engine import keep_to_thread_limit
