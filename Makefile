@@ -48,7 +48,7 @@ train: $(VENV)/.package ## Train the shipped weights anew (hours; resumes), into
 
 .PHONY: eval
 eval: $(VENV)/.eval ## Score receipts 400-499 and the unanswerable questions, beside the untuned backbone
-	$(BIN)/layoutllm eval receipts --data $(DATA) --baseline
+	$(BIN)/layoutllm eval sroie --data $(DATA) --baseline
 	$(BIN)/layoutllm eval unanswerable --data $(DATA)
 
 .PHONY: fuzz

@@ -127,7 +127,7 @@ def test_errors_of_others_are_not_swallowed(data: Path) -> None:
 
 
 def test_receipts_command(data: Path, tmp_path: Path) -> None:
-    code, said = run("receipts", "--data", data, "--numbers", "400-401", "--json", tmp_path / "rows.json")
+    code, said = run("sroie", "--data", data, "--numbers", "400-401", "--json", tmp_path / "rows.json")
     assert code == 0
     for heading in ("ANLS", "area hit", "company", "address", "all", "Errors: none"):
         assert heading in said
@@ -151,7 +151,7 @@ class Parrot:
 
 def test_baseline_stands_beside(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "_baseline", Parrot)
-    code, said = run("receipts", "--data", data, "--numbers", "400", "--baseline")
+    code, said = run("sroie", "--data", data, "--numbers", "400", "--baseline")
     assert code == 0
     assert "untuned" in said
     found = ask_all(TextReader(), sroie.items(data, numbers=(400,)), baseline=Parrot()).answers
@@ -164,9 +164,9 @@ def test_baseline_stands_beside(data: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_missing_data_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("receipts", "--data", tmp_path / "nowhere")[0] == 2
-    assert run("receipts", "--data", tmp_path)[0] == 2
-    assert run("forms", "--data", tmp_path)[0] == 2
+    assert run("sroie", "--data", tmp_path / "nowhere")[0] == 2
+    assert run("sroie", "--data", tmp_path)[0] == 2
+    assert run("funsd", "--data", tmp_path)[0] == 2
     assert "DocumentNotFound" in capsys.readouterr().err
 
 
@@ -175,7 +175,7 @@ def test_numbers_and_spread() -> None:
     assert spread(range(400, 500), 4) == [400, 425, 450, 475]
     assert spread(range(3), 9) == range(3)
     with pytest.raises(SystemExit):
-        run("receipts", "--data", ".", "--numbers", "4oo")
+        run("sroie", "--data", ".", "--numbers", "4oo")
 
 
 def test_fit_command(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_forms_drop_keys_with_several_values(tmp_path: Path) -> None:
         ('What is the content in the "No:" field?', ("12 /10 /98",)),
     ]
     assert item.questions[0].boxes[0].as_list() == [250, 100, 400, 150]
-    code, said = run("forms", "--data", tmp_path, reader=FakeReader())
+    code, said = run("funsd", "--data", tmp_path, reader=FakeReader())
     assert code == 0 and "value" in said
 
 

@@ -158,7 +158,7 @@ def test_report_shows_each_page_once_with_three_boxes() -> None:
 @pytest.mark.parametrize("name", ["out", "out/own.html"])
 def test_report_and_rows_of_a_command(tmp_path: Path, name: str) -> None:
     code, said = run(
-        "drawn", "--pages", 2, "--report", tmp_path / name, "--report-limit", 3, reader=FakeReader()
+        "synthetic", "--pages", 2, "--report", tmp_path / name, "--report-limit", 3, reader=FakeReader()
     )
     file = tmp_path / ("out/report.html" if name == "out" else name)
     assert code == 0 and file.name in said
@@ -171,7 +171,7 @@ def test_report_and_rows_of_a_command(tmp_path: Path, name: str) -> None:
 
 def test_plots_of_a_command(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib (extra plots) is not installed")
-    code, _ = run("drawn", "--pages", 2, "--plots", tmp_path / "plots", reader=FakeReader())
+    code, _ = run("synthetic", "--pages", 2, "--plots", tmp_path / "plots", reader=FakeReader())
     assert code == 0
     for name in ("reliability", "risk_coverage", "fields"):
         with Image.open(tmp_path / f"plots/{name}.png") as image:
@@ -203,7 +203,7 @@ def test_missing_matplotlib_is_told_before_anything_is_asked(
     with pytest.raises(LayoutLLMError, match=r"layoutllm-tool\[plots\]"):
         runs.require("matplotlib", "plots")
     reader = FakeReader()
-    assert run("drawn", "--pages", 1, "--plots", tmp_path, reader=reader)[0] == 2
+    assert run("synthetic", "--pages", 1, "--plots", tmp_path, reader=reader)[0] == 2
     assert reader.calls == []
 
 

@@ -228,7 +228,7 @@ def test_sroie_as_published(tmp_path: Path, labels: str, box: str) -> None:
     ]
     assert "ACME, TRADING" in text_of(item)
     assert item.questions[0].boxes[0].as_list() == [180, 31, 815, 80]
-    code, said = run("receipts", "--data", tmp_path)
+    code, said = run("sroie", "--data", tmp_path)
     assert code == 0 and "company" in said and "1 documents, pictures read" in said
 
 

@@ -67,6 +67,6 @@ def test_the_command(
 
     monkeypatch.setitem(datasets.DATASETS, "synthetic", datasets.Dataset("", lambda: ITEMS))
     out = tmp_path / "rows.json"
-    assert main(["drawn", "--each-check", "--json", str(out)], make=lambda _weights: FakeReader()) == 0
+    assert main(["synthetic", "--each-check", "--json", str(out)], make=lambda _weights: FakeReader()) == 0
     said = capsys.readouterr().out
     assert "wrong -> right" in said and "What each check is worth" in said and out.is_file()

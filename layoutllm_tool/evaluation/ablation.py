@@ -1,4 +1,4 @@
-"""The reader with one part taken out: what the part is worth on a data set (``layoutllm eval SET --without PART``)."""
+"""The reader with one part taken out, to measure what that part is worth (``eval SET --without PART``)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from layoutllm_tool.readers.scheduler import Loaded, Worker
 from layoutllm_tool.registry import resolve
 
 if TYPE_CHECKING:
+    from layoutllm_tool.model.page_index import Array
     from layoutllm_tool.protocols import Source
 
 PARTS = {
@@ -56,12 +57,16 @@ def without(part: str, loaded: Loaded) -> Loaded:
     if chooser is None or part == "choice":
         return decoder, coefficients, None
     if part == "pair-head":
-        chooser.pair.logprobs = lambda rows: np.full(len(rows), -np.log(max(len(rows), 1)), np.float32)  # type: ignore[method-assign]
+        chooser.pair.logprobs = _uniform  # type: ignore[method-assign]
     if part == "language-model":
         chooser.uses_model = False
     if part == "sentence-encoder":
         chooser.encoder = None
     return decoder, coefficients, chooser
+
+
+def _uniform(rows: Array) -> Array:
+    return np.full(len(rows), -np.log(max(len(rows), 1)), np.float32)
 
 
 def shuffled(page: Page) -> Page:

@@ -12,7 +12,7 @@ from rich.console import Console
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.evaluation import runs
 from layoutllm_tool.evaluation.ablation import PARTS
-from layoutllm_tool.evaluation.datasets import DATASETS, OTHER_NAMES, Dataset
+from layoutllm_tool.evaluation.datasets import DATASETS, Dataset
 from layoutllm_tool.evaluation.runs import Make, Setting
 from layoutllm_tool.protocols import Reader
 
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for name, dataset in DATASETS.items():
-        made = _command(commands, name, runs.run_set, dataset.text, OTHER_NAMES.get(name, ()))
+        made = _command(commands, name, runs.run_set, dataset.text)
         _add_set(made, name, dataset)
     text = "Twenty questions that their receipt does not answer."
     made = _command(commands, "unanswerable", runs.run_unanswerable, text)
@@ -58,10 +58,8 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _command(
-    commands: Any, name: str, run: Callable[[Setting], int], text: str, aliases: Sequence[str] = ()
-) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, aliases=aliases)
+def _command(commands: Any, name: str, run: Callable[[Setting], int], text: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     made.set_defaults(run=run, name=name)
     return made
 

@@ -98,7 +98,7 @@ def load_parts(
     registered: bool,
     int8: bool,
 ) -> Loaded:
-    """Decoder, calibration and chooser; reads the files once. A registry's model is compared with its record."""
+    """Return decoder, calibration and chooser. A registry's model is compared with its record in memory."""
     from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder
     from layoutllm_tool.model.llama_engine import keep_to_thread_limit

@@ -64,8 +64,6 @@ DATASETS = {
     "synthetic": Dataset(_DRAWN, synthetic.items, options=_PAGES),
     "refusal": Dataset(_REFUSAL, unanswerable.items, "receipts", _OCR | _NUMBERED | _PAGES),
 }
-OTHER_NAMES = {"sroie": ("receipts",), "funsd": ("forms",), "deepform": ("ads",), "synthetic": ("drawn",)}
-"""Under which the command knows the sets, too."""
 
 
 def sample(items: Sequence[Item], limit: int | None, seed: int, name: str) -> list[Item]:
