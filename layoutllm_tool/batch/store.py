@@ -4,6 +4,8 @@ A document is known by its key (``document_key``): its content, page, task, mode
 with the same content share one key, and are read once. A document's answers are written in one transaction,
 so a kill loses whole documents or none. ``tables`` exports them; nothing here knows how answers come about.
 Standard library only.
+
+Over 300 lines: every statement of SQL on a batch stands here and nowhere else.
 """
 
 from __future__ import annotations

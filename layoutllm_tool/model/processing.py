@@ -4,6 +4,8 @@ A page becomes one or more windows of at most ``max_page_tokens`` text tokens, c
 overlapping by a few: nothing of the page is ever dropped. A window keeps, for every token, the line and
 word it came from: that is how an answer finds its way back to boxes. Text from pages is tokenised with
 special tokens switched off.
+
+Over 300 lines: how a page becomes a prompt, in the order of the prompt.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
 ``records``). ``models/ID`` holds the weights of a promoted model, ``scores`` what a model answered.
 "shipped", the package's own weights, is the first champion of every registry. A model's files are hashed each
 time it is asked for.
+
+Over 300 lines: what may happen to a registry, one transaction after the other.
 """
 
 from __future__ import annotations
