@@ -8,9 +8,9 @@ A script plays the chat model here, so that no key is needed. With a real model,
 from typing import Any
 
 from langchain.agents import create_agent
+
 from layoutllm_graphs.middleware import LayoutReflectionMiddleware
 from layoutllm_graphs.testing import ScriptedChatModel, call_tool
-
 from layoutllm_tool import LayoutCoT, LayoutLLMTool, samples
 
 QUESTION = "What is the notice period?"

@@ -8,7 +8,6 @@ init_chat_model("openai:gpt-5").
 import json
 
 from layoutllm_graphs.testing import ScriptedChatModel
-
 from layoutllm_tool import LayoutLLMTool
 from layoutllm_tool.readers.chat import ChatModelReader
 from layoutllm_tool.testing import document_from_text

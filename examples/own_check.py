@@ -10,7 +10,6 @@ from layoutllm_graphs.reflection.checks import CHECKS
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.reflector import reflect
 from layoutllm_graphs.reflection.types import Finding
-
 from layoutllm_tool import Correction
 from layoutllm_tool.testing import FakeReader, document_from_text
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
+
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.workflow import build_workflow
-
 from layoutllm_tool import LayoutLLMTool
 from layoutllm_tool.testing import FakeReader, document_from_text
 

@@ -102,6 +102,7 @@ class Asked:
     question: str
     page: int | None
     correction: Correction | None
+    previous: LayoutCoT | None = None
 
 
 class FakeReader:
@@ -155,7 +156,7 @@ class FakeReader:
         pages = document.pages if query.page is None else (document.page(query.page),)
         query.pages()
         with self._lock:
-            self.calls.append(Asked(document.name, question, query.page, query.correction))
+            self.calls.append(Asked(document.name, question, query.page, query.correction, query.previous))
             query = query.after(self._last.get(query.key))
         cot = self._answer(query, pages)
         with self._lock:

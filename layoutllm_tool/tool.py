@@ -21,14 +21,25 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, StepName
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.safety import Access
-from layoutllm_tool.errors import DocumentNotAllowed, DocumentNotFound, LayoutLLMError, QuestionError
+from layoutllm_tool.errors import (
+    CorrectionError,
+    DocumentNotAllowed,
+    DocumentNotFound,
+    LayoutLLMError,
+    QuestionError,
+)
 from layoutllm_tool.messages import describe, picture, plain_line, quote
 from layoutllm_tool.protocols import Progress, Reader
-from layoutllm_tool.readers.caching import DocumentCache
+from layoutllm_tool.readers.caching import DocumentCache, LRUCache
 
 _BUILDING = threading.Lock()
 """Held while the default reader is built. In the module, so that tools can be copied and pickled."""
 
+_ATTEMPTS = 1024
+"""Questions whose last attempt is kept."""
+
+_AttemptKey = tuple[str, str, int | None, str]
+"""Run, document, page, question."""
 Content = str | list[str | dict[str, Any]]
 Emit = Callable[[Progress], None]
 
@@ -79,7 +90,9 @@ class AskDocumentArgs(BaseModel):
         description="Only to ask the same question again after a wrong answer: "
         "says which step to correct, and how.",
     )
-    # ToolNode fills it in, by its name; the model does not see it.
+    # A graph passes the attempt that the correction is of, as JSON, and ToolNode fills in the runtime, by its
+    # name; the model sees neither.
+    previous: Annotated[dict[str, Any] | None, InjectedToolArg] = None
     runtime: Annotated[Any, InjectedToolArg] = None
 
 
@@ -125,6 +138,8 @@ class LayoutLLMTool(BaseTool):
     """Adds the page with area and answer drawn on it. Several chat APIs refuse pictures in tool messages."""
 
     _opened: DocumentCache = PrivateAttr(default_factory=DocumentCache)
+    _attempts: LRUCache[_AttemptKey, LayoutCoT] = PrivateAttr(default_factory=lambda: LRUCache(_ATTEMPTS))
+    """The last attempt of each run at each question: what an agent's correction is of."""
 
     def _run(
         self,
@@ -132,13 +147,17 @@ class LayoutLLMTool(BaseTool):
         question: str,
         page: int | None = None,
         correction: CorrectionArgs | None = None,
+        previous: Mapping[str, Any] | None = None,
         runtime: Any = None,
     ) -> tuple[Content, dict[str, Any]]:
         emit = _emitter(runtime, self.name)
         with _tool_errors():
-            checked = _checked(question, correction)
+            checked, given = _checked(question, correction), _attempt(previous)
             reader, loaded = self._prepare(document, page)
-            cot = reader.ask(loaded, question, page=page, correction=checked, on_progress=emit)
+            key = _run(runtime), loaded.sha256, page, question
+            last = given or self._attempts.get(key) if checked else None
+            cot = reader.ask(loaded, question, page=page, correction=checked, previous=last, on_progress=emit)
+            self._attempts.put(key, cot)
             return self._result(cot, loaded, page)
 
     async def _arun(
@@ -147,13 +166,19 @@ class LayoutLLMTool(BaseTool):
         question: str,
         page: int | None = None,
         correction: CorrectionArgs | None = None,
+        previous: Mapping[str, Any] | None = None,
         runtime: Any = None,
     ) -> tuple[Content, dict[str, Any]]:
         emit = _on_this_loop(_emitter(runtime, self.name))
         with _tool_errors():
-            checked = _checked(question, correction)
+            checked, given = _checked(question, correction), _attempt(previous)
             reader, loaded = await asyncio.to_thread(self._prepare, document, page)
-            cot = await reader.aask(loaded, question, page=page, correction=checked, on_progress=emit)
+            key = _run(runtime), loaded.sha256, page, question
+            last = given or self._attempts.get(key) if checked else None
+            cot = await reader.aask(
+                loaded, question, page=page, correction=checked, previous=last, on_progress=emit
+            )
+            self._attempts.put(key, cot)
             return await asyncio.to_thread(self._result, cot, loaded, page)
 
     def look(self, document: str, page: int | None = None) -> Document:
@@ -212,6 +237,24 @@ def _checked(question: str, correction: CorrectionArgs | None) -> Correction | N
     if not question.strip():
         raise QuestionError("the question is empty.", hint="Say what you want to know from the document.")
     return Correction.from_json(correction.model_dump()) if correction else None
+
+
+def _attempt(previous: Mapping[str, Any] | None) -> LayoutCoT | None:
+    """The attempt that a graph passes. CorrectionError where it is none."""
+    if previous is None:
+        return None
+    try:
+        return LayoutCoT.from_json(previous)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CorrectionError(
+            f"previous is no attempt: {error}.", hint="Pass the artifact as it came."
+        ) from error
+
+
+def _run(runtime: Any) -> str:
+    """The thread of the graph that runs the tool; "" where there is none."""
+    config = getattr(runtime, "config", None) or {}
+    return str(config.get("configurable", {}).get("thread_id", ""))
 
 
 @contextmanager

@@ -19,13 +19,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
+from matplotlib.figure import Figure
+from rich.console import Console
+
 from layoutllm_graphs.batch.review import review_field
 from layoutllm_graphs.batch.runner import Batch, here, reader_identity
 from layoutllm_graphs.batch.worker import Settings
 from layoutllm_graphs.review import ReviewDecision
-from matplotlib.figure import Figure
-from rich.console import Console
-
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.selection import select
 from layoutllm_tool.batch.sources import open_document

@@ -196,7 +196,6 @@ def _one_by_one(plan: Plan, chosen: Sequence[Any], reader: Reader) -> None:
     from layoutllm_graphs.context import Context
     from layoutllm_graphs.planning.planner import plan_task
     from layoutllm_graphs.workflow import make_graph
-
     from layoutllm_tool.tool import LayoutLLMTool
 
     task, graph = plan_task(plan.task).plan.model_dump(mode="json"), make_graph()

@@ -15,7 +15,6 @@ from layoutllm_graphs.batch.worker import OUTPUTS, fields_of
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.state import Request
 from layoutllm_graphs.workflow import build_workflow
-
 from layoutllm_tool.batch.store import Field
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.testing import FakeReader

@@ -7,7 +7,6 @@ from typing import Any
 from layoutllm_graphs.planning.plan import Constraint, PlannedQuestion
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.types import Finding
-
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Operation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document
 from layoutllm_tool.testing import document_from_text

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +27,11 @@ def postgres(folder: Path) -> Iterator[str]:
     if not initdb or not control:
         pytest.skip("Postgres is not installed: apt-get install postgresql")
     user = "nobody" if getpass.getuser() == "root" else None
-    for parent in (folder, *folder.parents[:2]):  # pytest's own are closed to others
-        parent.chmod(0o755)
+    for parent in (folder, *folder.parents):  # pytest's own are closed to others
+        if parent == Path(tempfile.gettempdir()):
+            break
+        if parent.owner() == getpass.getuser() and "pytest" in str(parent):
+            parent.chmod(0o755)
     data = folder / "postgres"
     data.mkdir()
     if user:

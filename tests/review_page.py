@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from layoutllm_graphs.planning.planner import plan_task
 from PIL import Image, ImageDraw
 
+from layoutllm_graphs.planning.planner import plan_task
 from layoutllm_tool.batch.store import DocumentResult, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents import Access, load_document

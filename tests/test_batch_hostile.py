@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from layoutllm_graphs.batch.runner import Batch, here
 from layoutllm_graphs.batch.worker import Settings
-
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import Places, open_document
 from layoutllm_tool.batch.store import FILE, Store

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from layoutllm_graphs.batch.worker import MakeReader
 
+from layoutllm_graphs.batch.worker import MakeReader
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.testing import FakeReader
 from tests.batch_pages import fill

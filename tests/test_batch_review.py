@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from layoutllm_graphs.batch.review import attempts, review_field
 from layoutllm_graphs.planning.planner import plan_task
 from layoutllm_graphs.review import ReviewDecision
-
 from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document

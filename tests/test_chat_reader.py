@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.testing import ScriptedChatModel
 from layoutllm_graphs.workflow import make_graph
-
 from layoutllm_tool import LayoutLLMTool
 from layoutllm_tool.cot import Correction
 from layoutllm_tool.documents.geometry import Box, Document, Page

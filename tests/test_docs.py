@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_graphs.workflow import make_graph
-from PIL import Image
-
 from layoutllm_tool import Word, samples
 from layoutllm_tool.cli import build_parser, main
 from layoutllm_tool.errors import DocumentNotFound

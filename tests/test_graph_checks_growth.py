@@ -12,10 +12,10 @@ from types import FrameType
 from typing import Any
 
 import pytest
+
 from layoutllm_graphs.reflection.checks import CHECKS, Check
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.columns import column_of
-
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.documents.key_places import MOST_KEY_LINES, places

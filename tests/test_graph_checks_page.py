@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+
 from layoutllm_graphs.reflection.checks import CHECKS
 from layoutllm_graphs.reflection.checks.context import Written
 from layoutllm_graphs.reflection.checks.grounding import check_confidence, check_grounding, check_refusal
@@ -23,7 +24,6 @@ from layoutllm_graphs.reflection.checks.types import (
     check_type,
     quoted_field,
 )
-
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.testing import document_from_text, page_from_text

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from layoutllm_graphs.planning.plan import Constraint
 from layoutllm_graphs.reflection.checks.constraints import check_constraints
 from layoutllm_graphs.reflection.checks.context import CheckInput
-
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.testing import document_from_text

@@ -11,9 +11,9 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
+
 from layoutllm_graphs.middleware import LayoutReflectionMiddleware
 from layoutllm_graphs.testing import ScriptedChatModel, call_tool
-
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool

@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage
+from pydantic import BaseModel, Field
+
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.planning.plan import Constraint, Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import LONGEST_TASK, Planned, plan_task, question_of, render
 from layoutllm_graphs.planning.text_rules import draft_text
 from layoutllm_graphs.testing import ScriptedChatModel, Turn, call_tool
 from layoutllm_graphs.workflow import make_graph
-from pydantic import BaseModel, Field
-
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage
+
 from layoutllm_graphs.planning.plan import PlannedQuestion
 from layoutllm_graphs.reflection.checks import CHECKS
 from layoutllm_graphs.reflection.checks.context import CheckInput
@@ -15,7 +16,6 @@ from layoutllm_graphs.reflection.judge import prompt
 from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS, best, decide, reflect
 from layoutllm_graphs.reflection.types import Attempt, Finding, Reflection
 from layoutllm_graphs.testing import ScriptedChatModel, call_tool
-
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.testing import FakeReader, document_from_text

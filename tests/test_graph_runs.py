@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.runs import carry_out, checkpoints, thread_of
 from layoutllm_graphs.state import Request
 from layoutllm_graphs.workflow import build_workflow
-
 from layoutllm_tool.cli import main
 from layoutllm_tool.commands.live import Watch, parse
 from layoutllm_tool.errors import LayoutLLMError

@@ -19,6 +19,7 @@ import ormsgpack
 import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Interrupt, Overwrite, Send
+
 from layoutllm_graphs.batch.review import attempts, review_field
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.planning.planner import plan_task
@@ -27,7 +28,6 @@ from layoutllm_graphs.runs import carry_out, checkpoints
 from layoutllm_graphs.serde import MOST_BYTES, DataSerializer
 from layoutllm_graphs.state import Request
 from layoutllm_graphs.workflow import build_workflow
-
 from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
 from layoutllm_tool.errors import StoreMismatch
 from layoutllm_tool.testing import FakeReader, document_from_text

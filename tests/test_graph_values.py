@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layoutllm_graphs.reflection.checks.values import LONGEST, amounts, dates, misreading, to_the_cent
 
+from layoutllm_graphs.reflection.checks.values import LONGEST, amounts, dates, misreading, to_the_cent
 from layoutllm_tool.documents.values import amount
 
 CENTS = st.integers(min_value=0, max_value=10**11).map(lambda cents: Decimal(cents) / 100)

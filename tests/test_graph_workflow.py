@@ -13,14 +13,14 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
+from PIL import Image, ImageDraw
+
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.documents import build_documents
 from layoutllm_graphs.planning.plan import Constraint, Plan, PlannedQuestion
 from layoutllm_graphs.state import Answer
 from layoutllm_graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_graphs.workflow import build_workflow, make_graph
-from PIL import Image, ImageDraw
-
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.documents.safety import Access
@@ -217,6 +217,25 @@ def test_the_same_by_a_persons_box() -> None:
     state = graph.invoke(Command(resume={interrupt.id: reply}), THREAD, context=ctx)
     found = state["answers"][0]
     assert (found["answer"], found["by"], found["calls"]) == ("Zeta AG", "person", 2)
+
+
+def test_two_runs_on_one_reader_each_correct_their_own_attempt() -> None:
+    """One waits for a person while the other asks the same question elsewhere; then a new process goes on."""
+    graph, shared = build_workflow().compile(checkpointer=InMemorySaver()), FakeReader()
+    options: dict[str, Any] = {"max_attempts": 1, "review": True, "second_opinion": False}
+    first: Any = {"configurable": {"thread_id": "first"}}
+    other: Any = {"configurable": {"thread_id": "other"}}
+    asked = request("What is the vendor at the bottom left?")
+    ctx = context(reader=shared, document=VENDORS, **options)
+    shown = [graph.invoke(asked, thread, context=ctx)["__interrupt__"][0] for thread in (first, other)]
+    below = {"correction": {"step": "area", "page": 1, "boxes": [[0, 700, 1000, 1000]]}}
+    graph.invoke(Command(resume={shown[1].id: below}), other, context=ctx)
+    again = {"correction": {"step": "answer", "expected_type": "name"}}
+    restarted = FakeReader()
+    ctx = context(reader=restarted, document=VENDORS, **options)
+    graph.invoke(Command(resume={shown[0].id: again}), first, context=ctx)
+    (call,) = restarted.calls
+    assert call.previous and call.previous.answer == "Acme GmbH"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ async def test_the_schema_is_the_tools_own(folder: Path) -> None:
         (tool,) = (await client.list_tools()).tools
     assert tool.name == "ask_document" and tool.annotations and tool.annotations.readOnlyHint
     known = AskDocumentArgs.model_json_schema()["properties"]
-    assert set(tool.inputSchema["properties"]) == set(known) - {"runtime"}
+    assert set(tool.inputSchema["properties"]) == set(known) - {"previous", "runtime"}
     assert tool.inputSchema["required"] == ["document", "question"]
     assert tool.inputSchema["properties"]["page"] == known["page"]
 

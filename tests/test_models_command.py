@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from layoutllm_graphs.batch.review import review_field
 from layoutllm_graphs.batch.runner import Batch, here, reader_identity
 from layoutllm_graphs.batch.worker import Settings
 from layoutllm_graphs.review import ReviewDecision
-
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
+
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.reflection.checks import CHECKS
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.checks.values import amounts, dates
 from layoutllm_graphs.reflection.types import Finding
 from layoutllm_graphs.workflow import make_graph
-
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.documents.spatial import contains, spatial_words

@@ -35,7 +35,7 @@ def test_unknown_names_are_attribute_errors() -> None:
         ),
         ("from layoutllm_tool import LayoutLLMTool; LayoutLLMTool()", "torch transformers langgraph"),
         (
-            "import layoutllm_graphs.workflow, graphs.testing; graphs.workflow.make_graph()",
+            "import layoutllm_graphs.testing; from layoutllm_graphs.workflow import make_graph; make_graph()",
             "torch transformers",
         ),
     ],

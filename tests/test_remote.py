@@ -14,10 +14,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from layoutllm_graphs.context import Context
-from layoutllm_graphs.workflow import make_graph
 from PIL import Image, ImageDraw
 
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.workflow import make_graph
 from layoutllm_tool import LayoutLLMTool, errors
 from layoutllm_tool.cot import Correction
 from layoutllm_tool.documents.geometry import Document, Word

@@ -102,6 +102,33 @@ def test_a_correction_reaches_the_reader() -> None:
     assert sent and (sent.step, sent.boxes[0].as_list()) == ("area", [0, 0, 1000, 500])
 
 
+def test_two_tools_on_one_reader_each_correct_their_own_attempt() -> None:
+    """B asks the same question between A's attempt and A's correction, in another place."""
+    page = document_from_text("Total:  10.00\n\n\n\nTotal:  99.00", name="invoice.pdf")
+    reader = FakeReader()
+    one, other = (LayoutLLMTool(reader=reader, documents={"invoice.pdf": page}) for _ in range(2))
+    first = call(one, **ASK)
+    between = call(other, **ASK)
+    call(other, **ASK, correction={"step": "area", "spatial": "bottom"}, previous=between.artifact)
+    call(one, **ASK, correction={"step": "answer", "wrong": ["10.00"]})
+    asked = reader.calls[-1]
+    assert asked.previous == LayoutCoT.from_json(first.artifact)
+
+
+def test_an_attempt_that_is_passed_goes_before_the_remembered_one() -> None:
+    tool = make()
+    first = call(tool, **ASK)
+    call(tool, **ASK, correction={"step": "area", "spatial": "top"})
+    call(tool, **ASK, correction={"step": "area", "spatial": "bottom"}, previous=first.artifact)
+    assert isinstance(tool.reader, FakeReader)
+    assert tool.reader.calls[-1].previous == LayoutCoT.from_json(first.artifact)
+
+
+def test_what_is_no_attempt_is_refused() -> None:
+    message = call(make(), **ASK, correction={"step": "area", "spatial": "top"}, previous={"answer": 1})
+    assert message.status == "error" and "no attempt" in str(message.content)
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [

@@ -19,9 +19,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
-from layoutllm_graphs.testing import ScriptedChatModel, Turn, call_tool
 from PIL import Image
 
+from layoutllm_graphs.testing import ScriptedChatModel, Turn, call_tool
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import ModelError

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
-from layoutllm_graphs.testing import ScriptedChatModel
 
+from layoutllm_graphs.testing import ScriptedChatModel
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.training import annotation_prompts as prompts

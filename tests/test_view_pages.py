@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
+
 from layoutllm_graphs.batch.review import review_field
 from layoutllm_graphs.batch.runner import Batch, here
 from layoutllm_graphs.batch.worker import Settings, WorkResult
 from layoutllm_graphs.review import ReviewDecision
-from PIL import Image, ImageDraw
-
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.commands import view

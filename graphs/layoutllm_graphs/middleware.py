@@ -77,7 +77,7 @@ class _Loop:
         correction = self._reflect(message)
         if correction is None:
             return None
-        arguments = {**self.arguments, "correction": correction}
+        arguments = {**self.arguments, "correction": correction, "previous": self.attempts[-1]["cot"]}
         return self.request.override(tool_call={**self.request.tool_call, "args": arguments})
 
     def _reflect(self, message: ToolMessage) -> dict[str, Any] | None:

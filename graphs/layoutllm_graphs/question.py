@@ -29,7 +29,7 @@ from layoutllm_graphs.reflection.columns import column_of
 from layoutllm_graphs.reflection.reflector import best, reflect
 from layoutllm_graphs.reflection.second_opinion import crop, enlarged, preferred
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult
-from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState
+from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState, best_attempt
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import LayoutLLMError
 
@@ -77,8 +77,16 @@ def _call(state: QuestionState) -> dict[str, list[AIMessage]]:
     arguments: dict[str, Any] = {"document": state["document"], "question": text, "page": page_of(state)}
     if state["correction"]:
         arguments["correction"] = state["correction"]
+        arguments["previous"] = _corrected(state)
     call = ToolCall(name=tool().name, args=arguments, id=f"{name}-{uuid4().hex}", type="tool_call")
     return {"messages": [AIMessage("", tool_calls=[call])]}
+
+
+def _corrected(state: QuestionState) -> dict[str, Any] | None:
+    """The attempt that the correction is of: this run's last, or the best of an earlier run."""
+    known, attempts = state["previous_result"], state.get("attempts")
+    attempt = attempts[-1] if attempts else best_attempt(known) if known else None
+    return attempt["cot"] if attempt and attempt["cot"]["question"] == state["text"] else None
 
 
 def _asked(state: QuestionState, message: ToolMessage) -> dict[str, Any]:

@@ -101,7 +101,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """0: all done; 3: something failed or is pending; 1: an unexpected error. LayoutLLMError."""
     from layoutllm_graphs.batch.runner import Batch
-
     from layoutllm_tool.batch.inputs import batch_inputs
     from layoutllm_tool.batch.tables import write_tables
     from layoutllm_tool.registry import resolve
@@ -161,7 +160,6 @@ def _shard(text: str) -> tuple[int, int]:
 def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
     from layoutllm_graphs.batch.runner import reader_identity
     from layoutllm_graphs.batch.worker import Settings
-
     from layoutllm_tool.registry import package_version
 
     return Settings.of(
@@ -191,7 +189,6 @@ def _model(weights: Path | None) -> dict[str, str]:
 
 def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | None) -> Workers:
     from layoutllm_graphs.batch.runner import here
-
     from layoutllm_tool.readers.local import LayoutLLMReader
 
     if reader is not None:

@@ -18,8 +18,9 @@ from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
-    from layoutllm_graphs.state import Answer, Outcome
     from rich.table import Table
+
+    from layoutllm_graphs.state import Answer, Outcome
 
 _EXAMPLES = """\
 examples:
@@ -88,7 +89,6 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     from layoutllm_graphs.runs import carry_out, checkpoints, thread_of
     from layoutllm_graphs.state import Request
     from layoutllm_graphs.workflow import build_workflow
-
     from layoutllm_tool.commands.live import Watch
     from layoutllm_tool.documents import Access
     from layoutllm_tool.tool import LayoutLLMTool

@@ -60,7 +60,6 @@ def ask_workflow(
     """Ask every question through the workflow. LayoutLLMError where a document can't be loaded."""
     from layoutllm_graphs.context import Context
     from layoutllm_graphs.workflow import make_graph
-
     from layoutllm_tool.tool import LayoutLLMTool
 
     graph, done = make_graph(), list[WorkflowAnswer]()

@@ -28,12 +28,15 @@ _V = TypeVar("_V")
 
 
 class LRUCache(ForkSafe, Generic[_K, _V]):
-    """The last ``size`` values. Safe for concurrent use. Empty in a forked process."""
+    """The last ``size`` values. Safe for concurrent use. Empty in a forked process, copied or pickled."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
         self.after_fork()
+
+    def __reduce__(self) -> tuple[type[LRUCache[_K, _V]], tuple[int]]:
+        return LRUCache, (self.size,)
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()

@@ -101,7 +101,6 @@ def _batch(data: bytes, door: str) -> Outcome:
     """Every row ends as a row, and what is good is answered, whatever stands beside it."""
     from layoutllm_graphs.batch.runner import LOG, Batch, here
     from layoutllm_graphs.batch.worker import Settings
-
     from layoutllm_tool.batch.inputs import batch_inputs
     from layoutllm_tool.batch.tables import write_tables
 
@@ -192,7 +191,6 @@ def _carried_out(plan: Any) -> None:
     from layoutllm_graphs.context import Context
     from layoutllm_graphs.state import Request
     from layoutllm_graphs.workflow import build_workflow
-
     from layoutllm_tool import LayoutLLMTool
 
     if len(plan.questions) > 8:

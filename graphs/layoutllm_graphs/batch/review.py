@@ -19,14 +19,14 @@ from layoutllm_graphs.question import build_question
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult
 from layoutllm_graphs.review import ReviewDecision, decided
 from layoutllm_graphs.serde import DataSerializer, refusing_foreign
-from layoutllm_graphs.state import QuestionInput, check_cot, check_state, question_input
+from layoutllm_graphs.state import QuestionInput, check_state, question_input
 from layoutllm_graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import Field, Input, Store, worst
 from layoutllm_tool.cot import Area, Correction, Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import CorrectionError, DocumentUnreadable, StoreMismatch
-from layoutllm_tool.protocols import Reader, ReaderAround
+from layoutllm_tool.protocols import Reader
 from layoutllm_tool.tool import LayoutLLMTool
 
 Open = Callable[[str], Document]
@@ -52,9 +52,8 @@ def review_field(
         )
     with refusing_foreign():
         state = _state(store, source)
-        known = _KnownAttempts(reader, store.fields(key))
     # What is stored may name any file: the tool opens the batch's document and no other.
-    tool = LayoutLLMTool(reader=known, documents={source.name: document}, access=Access(roots=()))
+    tool = LayoutLLMTool(reader=reader, documents={source.name: document}, access=Access(roots=()))
     settings = store.settings
     context = Context(
         tool=tool,
@@ -175,19 +174,3 @@ def _on(page: Page, wanted: Sequence[str]) -> list[Evidence]:
             box = Box.union(word.box for _, _, word in run)
             found.append(Evidence(page.number, box, " ".join(wanted), tuple((at, i) for at, i, _ in run)))
     return found
-
-
-class _KnownAttempts(ReaderAround):
-    """Gives the reader the stored attempt at a question as the one that a correction is of."""
-
-    def __init__(self, reader: Reader, fields: Sequence[Field]) -> None:
-        super().__init__(reader)
-        cots = [check_cot(field.answer["cot"]) for field in fields if field.answer["cot"]]
-        self._before = {cot.question: cot for cot in cots}
-
-    def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
-        """The first correction is of the stored attempt, later ones of what followed."""
-        known = self._before.pop(question, None)
-        if options.get("correction") is not None and options.get("previous") is None:
-            options["previous"] = known
-        return super().ask(document, question, **options)
