@@ -38,6 +38,8 @@ _BUILDING = threading.Lock()
 _ATTEMPTS = 1024
 """Questions whose last attempt is kept."""
 
+PREVIOUS = "layoutllm_previous"
+"""The key of ToolNode's input under which a graph passes the attempt that a correction is of."""
 _AttemptKey = tuple[str, str, int | None, str]
 """Run, document, page, question."""
 Content = str | list[str | dict[str, Any]]
@@ -90,8 +92,8 @@ class AskDocumentArgs(BaseModel):
         description="Only to ask the same question again after a wrong answer: "
         "says which step to correct, and how.",
     )
-    # A graph passes the attempt that the correction is of, as JSON, and ToolNode fills in the runtime, by its
-    # name; the model sees neither.
+    # The attempt that the correction is of, as JSON, and ToolNode's runtime: the model sees neither. ToolNode
+    # drops what comes as ``previous``, since a model may have written it; a graph puts it into the state.
     previous: Annotated[dict[str, Any] | None, InjectedToolArg] = None
     runtime: Annotated[Any, InjectedToolArg] = None
 
@@ -152,7 +154,7 @@ class LayoutLLMTool(BaseTool):
     ) -> tuple[Content, dict[str, Any]]:
         emit = _emitter(runtime, self.name)
         with _tool_errors():
-            checked, given = _checked(question, correction), _attempt(previous)
+            checked, given = _checked(question, correction), _attempt(previous, runtime)
             reader, loaded = self._prepare(document, page)
             key = _run(runtime), loaded.sha256, page, question
             last = given or self._attempts.get(key) if checked else None
@@ -171,7 +173,7 @@ class LayoutLLMTool(BaseTool):
     ) -> tuple[Content, dict[str, Any]]:
         emit = _on_this_loop(_emitter(runtime, self.name))
         with _tool_errors():
-            checked, given = _checked(question, correction), _attempt(previous)
+            checked, given = _checked(question, correction), _attempt(previous, runtime)
             reader, loaded = await asyncio.to_thread(self._prepare, document, page)
             key = _run(runtime), loaded.sha256, page, question
             last = given or self._attempts.get(key) if checked else None
@@ -239,8 +241,11 @@ def _checked(question: str, correction: CorrectionArgs | None) -> Correction | N
     return Correction.from_json(correction.model_dump()) if correction else None
 
 
-def _attempt(previous: Mapping[str, Any] | None) -> LayoutCoT | None:
-    """The attempt that a graph passes. CorrectionError where it is none."""
+def _attempt(previous: Mapping[str, Any] | None, runtime: Any) -> LayoutCoT | None:
+    """The attempt that the caller passes, or that ToolNode's input has. CorrectionError where it is none."""
+    state = getattr(runtime, "state", None)
+    if previous is None and isinstance(state, Mapping):
+        previous = state.get(PREVIOUS)
     if previous is None:
         return None
     try:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from layoutllm_graphs import context
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_graphs.workflow import make_graph
@@ -65,6 +66,7 @@ class ReadOnce(TesseractEngine):
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's folder with the samples and a receipt of SROIE; no model; a chat model that needs no key."""
     reader = FakeReader(ocr=ReadOnce())
+    context._own_tool.cache_clear()  # made for another working directory
     for module in (
         "layoutllm_tool",
         "layoutllm_tool.readers.local",

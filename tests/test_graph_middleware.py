@@ -51,6 +51,8 @@ async def test_the_agent_gets_the_mended_answer() -> None:
     assert LayoutCoT.from_json(message.artifact).answer == "Zeta AG"
     assert json.loads(json.dumps(message.artifact)) == message.artifact
     assert len(reader.calls) == 4  # two, sync and async
+    first, second, *_ = reader.calls
+    assert first.previous is None and second.previous and second.previous.answer != "Zeta AG"
 
 
 async def test_without_rounds_it_is_marked() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware
@@ -23,7 +24,7 @@ from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS, best, reflect
 from layoutllm_graphs.reflection.types import Attempt
 from layoutllm_tool.messages import quote
-from layoutllm_tool.tool import LayoutLLMTool
+from layoutllm_tool.tool import PREVIOUS, LayoutLLMTool
 
 Outcome = ToolMessage | Command[Any]
 """What a tool call comes back with."""
@@ -77,8 +78,10 @@ class _Loop:
         correction = self._reflect(message)
         if correction is None:
             return None
-        arguments = {**self.arguments, "correction": correction, "previous": self.attempts[-1]["cot"]}
-        return self.request.override(tool_call={**self.request.tool_call, "args": arguments})
+        arguments = {**self.arguments, "correction": correction}
+        again = self.request.override(tool_call={**self.request.tool_call, "args": arguments})
+        state = {**self.request.runtime.state, PREVIOUS: self.attempts[-1]["cot"]}
+        return replace(again, runtime=replace(again.runtime, state=state))
 
     def _reflect(self, message: ToolMessage) -> dict[str, Any] | None:
         """Add the attempt with its reflection; the correction to try next."""

@@ -32,6 +32,7 @@ from layoutllm_graphs.reflection.types import Attempt, QuestionResult
 from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState, best_attempt
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.tool import PREVIOUS
 
 
 def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, QuestionOutput]:
@@ -71,15 +72,14 @@ async def _aask(state: QuestionState) -> dict[str, Any]:
         return _failed(state, str(error))
 
 
-def _call(state: QuestionState) -> dict[str, list[AIMessage]]:
+def _call(state: QuestionState) -> dict[str, Any]:
     name, text, attempt = state["name"], state["text"], len(_attempts(state)) + 1
     emit(QuestionEvent(event="question", name=name, question=text, attempt=attempt))
     arguments: dict[str, Any] = {"document": state["document"], "question": text, "page": page_of(state)}
     if state["correction"]:
         arguments["correction"] = state["correction"]
-        arguments["previous"] = _corrected(state)
     call = ToolCall(name=tool().name, args=arguments, id=f"{name}-{uuid4().hex}", type="tool_call")
-    return {"messages": [AIMessage("", tool_calls=[call])]}
+    return {"messages": [AIMessage("", tool_calls=[call])], PREVIOUS: _corrected(state)}
 
 
 def _corrected(state: QuestionState) -> dict[str, Any] | None:
