@@ -24,6 +24,7 @@ demo: $(VENV)/.package ## Install, fetch the base model, ask the sample invoice,
 	@echo "The page with areas and answers drawn: out/invoice.png"
 
 .PHONY: test
+test: export OMP_NUM_THREADS := 1 # a worker a core: more threads would wait for one another
 test: lint $(VENV)/.ocr-test ## Lint, types, import contracts, then the tests, documentation included (5 minutes)
 	$(BIN)/pytest -m "not slow" -n auto
 
