@@ -116,7 +116,7 @@ def test_generates_side() -> None:
     prompt = chat_ids(words, "Total 9.00", "What is the total?")
     found = measure_generate(model.language_model, prompt, words.eos_token_id, 4, 2)
     assert found.prompt_tokens == len(prompt)
-    assert found.first >= found.prefill > 0 and found.rate > 0
+    assert min(found.first, found.prefill, found.rate) > 0
     assert found.memory == pytest.approx(peak_memory(), rel=0.5)
     assert found.dtype == str(model.language_model.dtype).removeprefix("torch.")
     assert peak_memory() > 50e6  # torch alone is more than that
