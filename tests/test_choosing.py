@@ -118,6 +118,14 @@ def cot(answer: str | None, sure: float) -> LayoutCoT:
     )
 
 
+@pytest.mark.parametrize(
+    ("copied", "word", "answer"),
+    [("51.30", "RM51.30", "RM51.30"), ("70.00", "70.00-", "70.00-"), ("12", "12/2018", "12")],
+)
+def test_a_copied_part_of_a_word_keeps_sign_and_currency(copied: str, word: str, answer: str) -> None:
+    assert choosing._with_signs(copied, word) == answer
+
+
 def test_of_several_pages_none_counts_where_it_is_likelier_that_no_page_answers() -> None:
     assert best([cot("a", 0.6), cot(None, 0.9)]).answer == "a"
     doubtful = best([cot("a", 0.1), cot(None, 0.9), cot(None, 0.8)])

@@ -37,7 +37,7 @@ _PLACE = re.compile(
     r"\b(?:at|in|on|to)\s+the\s+((?:(?:top|bottom|left|right)\b[\s-]*)+)|\b(first|second|third|last)\b(?!\s+name)",
     re.IGNORECASE,
 )
-_CURRENCY = re.compile(
+CURRENCY = re.compile(
     r"(?:RM|MYR|USD|EUR|GBP|CHF|SGD|HKD|AUD|CAD|INR|Rs|Rp|Fr|kr|[$€£¥₹])\.?:?", re.IGNORECASE
 )
 
@@ -162,7 +162,7 @@ def with_currency(layout: PageLayout, words: Run) -> Run:
     if not words:
         return ()
     before = layout.by_id.get((words[0].id[0], words[0].id[1] - 1))
-    if before is None or not words[0].text[:1].isdigit() or not _CURRENCY.fullmatch(before.text):
+    if before is None or not words[0].text[:1].isdigit() or not CURRENCY.fullmatch(before.text):
         return words
     return (before, *words) if words[0].x0 - before.x1 < CURRENCY_GAP * before.height else words
 

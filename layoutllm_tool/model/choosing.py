@@ -18,7 +18,7 @@ from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import fusion_head, pair_head
-from layoutllm_tool.model.candidates import candidates_of
+from layoutllm_tool.model.candidates import CURRENCY, candidates_of
 from layoutllm_tool.model.fusion_head import FusionHead
 from layoutllm_tool.model.grammar import Constraints, Decoded
 from layoutllm_tool.model.option_features import NAMES, features
@@ -151,10 +151,11 @@ def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window)
 
 def _with_signs(answer: str, whole: str) -> str:
     """The model may copy a part of a word ("25/12/2018" of "DATE:25/12/2018"), never one without its sign
-    ("70.00-").
+    ("70.00-") or its currency ("RM51.30").
     """
     before, found, after = whole.partition(answer)
-    return whole if found and all(c in _SIGNS for c in before + after) else answer
+    kept = all(c in _SIGNS for c in before + after) or (CURRENCY.fullmatch(before) and not after)
+    return whole if found and kept else answer
 
 
 def _formation(option: Option, index: PageIndex) -> AnswerFormation:
