@@ -1,6 +1,4 @@
-"""What a person is shown of a doubtful answer, and what they may say to it. The waiting itself is in
-``workflow``.
-"""
+"""What a reviewer is shown of a doubtful answer, and what they may decide. ``workflow`` waits for them."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ _Reply = TypeVar("_Reply", bound=BaseModel)
 
 
 class Approval(BaseModel):
-    """To a plan: {} carries it out as it is; ``plan`` is another one in its place."""
+    """A decision on a plan: {} carries it out as it is; ``plan`` replaces it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,17 +24,16 @@ class Approval(BaseModel):
 
 
 class ReviewDecision(BaseModel):
-    """To a doubtful answer: exactly one of the three.
+    """A decision on a doubtful answer: exactly one of the four.
 
-    A correction is the same object that a check makes: other boxes, another key, a type; the page is read
-    again from that step on. An answer written by hand stands as it is, without evidence on the page; None
-    in ``absent`` says that the page does not answer.
+    A correction is the same object that a check makes; the page is read again from its step on. An answer
+    written by hand stands as it is. ``absent``: the document does not answer.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     accept: bool = Field(default=False, description="The answer is right as it stands.")
-    correction: CorrectionArgs | None = Field(default=None, description="Which step to mend, and how.")
+    correction: CorrectionArgs | None = Field(default=None, description="Which step to correct, and how.")
     answer: str | None = Field(
         default=None, min_length=1, max_length=2000, description="The right answer, written by hand."
     )
@@ -44,8 +41,8 @@ class ReviewDecision(BaseModel):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        said = [self.accept, self.correction is not None, self.answer is not None, self.absent]
-        if sum(said) != 1:
+        given = [self.accept, self.correction is not None, self.answer is not None, self.absent]
+        if sum(given) != 1:
             raise ValueError("say exactly one of accept, correction, answer and absent")
         return self
 
@@ -64,20 +61,20 @@ def shown(job: QuestionInput) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def decided(job: QuestionInput, said: ReviewDecision) -> QuestionResult:
+def decided(job: QuestionInput, decision: ReviewDecision) -> QuestionResult:
     """Where the question stands once a person has accepted the answer or written it: satisfied, by them."""
     found = _known(job)
     done = QuestionResult(**{**found, "verdict": "satisfied", "by": "person", "error": None})
-    if said.accept:
+    if decision.accept:
         return done
     nothing: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
-    written = Attempt(cot=_written(job, found, said.answer), correction=None, reflection=nothing)
+    written = Attempt(cot=_written(job, found, decision.answer), correction=None, reflection=nothing)
     attempts = [*found["attempts"], written]
     return QuestionResult(**{**done, "attempts": attempts, "best": len(attempts) - 1})
 
 
 def _written(job: QuestionInput, found: QuestionResult, answer: str | None) -> dict[str, Any]:
-    """A chain whose answer is a person's: certain, and copied from nowhere."""
+    """A chain whose answer is a person's, with confidence 1 and no evidence."""
     before = found["attempts"][-1]["cot"]["analysis"] if found["attempts"] else None
     analysis = before or {"kind": "other", "operation": "extraction", "key": ""}
     cot = LayoutCoT(job["text"], QuestionAnalysis(**analysis), (), AnswerFormation("none", ""), answer, 1.0)

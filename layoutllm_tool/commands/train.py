@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   layoutllm train --recipe smoke --out out/smoke                   both stages, end to end, in minutes
-  layoutllm train --recipe smol-cpu --data ../shared/data --out out/run --minutes 60
+  layoutllm train --recipe smol-cpu --data $DATA --out out/run --minutes 60
   layoutllm train --recipe adapt --reviewed out/ --out out/adapted  a batch's reviews, back into the weights
   layoutllm train --recipe paper-7b --plan                         parameters, memory, hours and cost
   accelerate launch --num_processes 8 -m layoutllm_tool train --recipe paper-7b ...
