@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None, *, reader: Reader | None = None) -> 
         sys.stdout.flush()
     except LayoutLLMError as error:
         _tell(str(error))
-        return 2 if error.mendable else 1
+        return 2 if error.caller_can_fix else 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `layoutllm ... | head`: Python must not flush at exit either

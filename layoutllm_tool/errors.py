@@ -1,7 +1,7 @@
 """Every error that the package raises on purpose.
 
-``mendable``: can the caller, an agent for instance, correct its call? ``retryable``: is the same call worth
-trying again? ``hint`` says what to do next.
+``caller_can_fix``: can the caller, an agent for instance, correct its call? ``retryable``: is the same call
+worth trying again? ``hint`` says what to do next.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 class LayoutLLMError(Exception):
     """Base of the tree. ``str(error)`` is the message followed by the hint, if there is one."""
 
-    mendable: bool = False
+    caller_can_fix: bool = False
     retryable: bool = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -22,7 +22,7 @@ class LayoutLLMError(Exception):
 class DocumentError(LayoutLLMError):
     """The document can't be used as it was given."""
 
-    mendable = True
+    caller_can_fix = True
 
 
 class DocumentNotFound(DocumentError):
@@ -60,7 +60,7 @@ class OCRNotInstalled(OCRError):
 class OCRLanguageMissing(OCRError):
     """The engine has no data for the language asked for."""
 
-    mendable = True
+    caller_can_fix = True
 
 
 class OCRTimeout(OCRError):
@@ -72,25 +72,25 @@ class OCRTimeout(OCRError):
 class QuestionError(LayoutLLMError):
     """The question is empty or too long."""
 
-    mendable = True
+    caller_can_fix = True
 
 
 class PlanError(LayoutLLMError):
     """Nothing to ask of a document can be made of the task."""
 
-    mendable = True
+    caller_can_fix = True
 
 
 class CorrectionError(LayoutLLMError):
     """The correction contradicts itself or names what the page does not have."""
 
-    mendable = True
+    caller_can_fix = True
 
 
 class StoreMismatch(LayoutLLMError):
     """The folder's results were made with other settings, or there are none."""
 
-    mendable = True
+    caller_can_fix = True
 
 
 class StoreUnusable(LayoutLLMError):
@@ -100,7 +100,7 @@ class StoreUnusable(LayoutLLMError):
 class RegistryError(LayoutLLMError):
     """The registry of models, its validation set or a model's file is no registry's, or was changed."""
 
-    mendable = True
+    caller_can_fix = True
 
 
 class BatchError(LayoutLLMError):
@@ -126,7 +126,7 @@ class ServiceError(LayoutLLMError):
 class TrainingError(LayoutLLMError):
     """A training run can't begin or go on as it was asked for."""
 
-    mendable = True
+    caller_can_fix = True
 
 
 class RecipeError(TrainingError):

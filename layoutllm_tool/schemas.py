@@ -131,7 +131,7 @@ def error_to_json(error: LayoutLLMError) -> dict[str, Any]:
         "kind": next(kinds),
         "message": error.message,
         "hint": error.hint,
-        "mendable": error.mendable,
+        "caller_can_fix": error.caller_can_fix,
         "retryable": error.retryable,
     }
     missing = getattr(error, "missing", None)
@@ -148,7 +148,7 @@ def error_from_json(data: Any, status: int = 500) -> LayoutLLMError:
     known = isinstance(kind, type) and issubclass(kind, LayoutLLMError)
     made: type[LayoutLLMError] = kind if known else ServiceError  # type: ignore[assignment]
     error = made(_printable(data["message"], 2000), hint=_printable(str(data.get("hint") or ""), 1000))
-    error.mendable, error.retryable = data.get("mendable") is True, data.get("retryable") is True
+    error.caller_can_fix, error.retryable = data.get("caller_can_fix") is True, data.get("retryable") is True
     missing = data.get("missing")
     ids = [one for one in missing if isinstance(one, str)] if isinstance(missing, list) else []
     error.missing = ids  # type: ignore[attr-defined]

@@ -267,7 +267,7 @@ def _tool_errors() -> Iterator[None]:
     try:
         yield
     except LayoutLLMError as error:
-        if not error.mendable:
+        if not error.caller_can_fix:
             raise
         raise ToolException(plain_line(str(error))) from error
 

@@ -95,7 +95,7 @@ def test_an_answer_elsewhere_widens_the_area_and_is_less_sure() -> None:
     sure = ChatModelReader(Model(reply([3, 4], "12.50"))).ask(document(), "Total?")
     cot = ChatModelReader(Model(reply([3], "12.50"))).ask(document(), "Total?")
     assert cot.answer == "12.50" and cot.areas[0].lines == (2, 3)
-    assert cot.signals["widened"] == 1 and cot.confidence < sure.confidence
+    assert cot.signals["answer_outside_area"] == 1 and cot.confidence < sure.confidence
 
 
 def test_of_several_places_the_one_beside_the_key() -> None:
@@ -315,7 +315,7 @@ def test_too_long_is_refused_and_not_cut() -> None:
     model = Model()
     with pytest.raises(DocumentTooLarge, match="requests") as caught:
         ChatModelReader(model, window=1000, most_windows=3).ask(document(long_text(200), "short"), "?")
-    assert caught.value.mendable and not model.seen
+    assert caught.value.caller_can_fix and not model.seen
     said = Model(reply([], None, relation="none"))
     reader = ChatModelReader(said, window=1000, most_windows=3)
     assert reader.ask(document(long_text(200), "short"), "?", page=2).answer is None

@@ -17,18 +17,18 @@ from layoutllm_tool.model import choosing
 from layoutllm_tool.model.choosing import Chooser
 from layoutllm_tool.model.fusion_head import SHIPPED as FUSION
 from layoutllm_tool.model.fusion_head import FusionHead
-from layoutllm_tool.model.grammar import Constraints, Decoded
+from layoutllm_tool.model.grammar import Decoded, DecodingConstraints
 from layoutllm_tool.model.option_features import NAMES
 from layoutllm_tool.model.options import Option
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.readers.outcome import NUMBERS_SAID, best
 from layoutllm_tool.testing import page_from_text
-from layoutllm_tool.training.fusion_head import none_bias, worth_of
+from layoutllm_tool.training.fusion_head import no_answer_bias, worth_of
 from layoutllm_tool.training.pair_head import Row
 
 PAGE = page_from_text("Name: Ada Byron\nDue date: 3 May 1990\nTotal due: 42.10\nSubtotal: 40.00")
-FREE = Constraints()
+FREE = DecodingConstraints()
 WINDOW = Window(PAGE, tuple(range(len(PAGE.lines or ()))), (), (), (), (), ())
 NONE = Decoded(
     QuestionAnalysis("key-value", "extraction", "Total"), (), AnswerFormation("none", ""), None, (),
@@ -43,7 +43,7 @@ def chooser() -> Chooser:
 
 
 def chosen(
-    chooser: Chooser, question: str, decoded: Decoded = NONE, limits: Constraints = FREE, **more: bool
+    chooser: Chooser, question: str, decoded: Decoded = NONE, limits: DecodingConstraints = FREE, **more: bool
 ) -> Decoded:
     return chooser.choose(chooser.index(PAGE), question, decoded, WINDOW, limits, **more)
 
@@ -61,13 +61,13 @@ def test_a_key_that_is_printed_is_answered_although_the_model_refused(chooser: C
 
 def test_a_corrections_limits_hold(chooser: Chooser) -> None:
     asked = 'What is the "Total due"?'
-    assert chosen(chooser, asked, limits=Constraints(wrong=frozenset({"42.10"}))).answer != "42.10"
+    assert chosen(chooser, asked, limits=DecodingConstraints(wrong=frozenset({"42.10"}))).answer != "42.10"
     lines = PAGE.lines or ()
     name = next(n for n, line in enumerate(lines) if "Ada" in line.text)
-    there = chosen(chooser, asked, limits=Constraints(segments=(name,), answerable=True))
+    there = chosen(chooser, asked, limits=DecodingConstraints(segments=(name,), answerable=True))
     assert {line for line, _ in there.words} == {name}
     assert (
-        chosen(chooser, asked, limits=Constraints(allowed=frozenset({name}), answerable=True)).answer
+        chosen(chooser, asked, limits=DecodingConstraints(allowed=frozenset({name}), answerable=True)).answer
         is not None
     )
 
@@ -93,7 +93,7 @@ def test_weights_of_other_features_are_refused() -> None:
         FusionHead(
             {
                 name: np.zeros(3, np.float32)
-                for name in ("mean", "deviation", "w1", "b1", "w2", "b2", "none_bias")
+                for name in ("mean", "deviation", "w1", "b1", "w2", "b2", "no_answer_bias")
             }
         )
     assert len(set(NAMES)) == len(NAMES)
@@ -152,5 +152,5 @@ def test_an_option_is_worth_its_overlap_and_none_where_nothing_answers() -> None
 
 def test_none_is_weighed_by_whether_the_page_names_the_key() -> None:
     rows = [Row(np.zeros((2, 1), np.float32), np.array(worth, np.float32)) for worth in ([1, 0], [0, 1])]
-    named, other = none_bias(rows)  # half of them have no answer: more than people's questions
+    named, other = no_answer_bias(rows)  # half of them have no answer: more than people's questions
     assert 0 < named < other  # a blank field is commoner than a question beside the page

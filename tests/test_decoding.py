@@ -17,7 +17,7 @@ from layoutllm_tool.documents.values import spans_of
 from layoutllm_tool.model.copying import Copy, TokenBytes
 from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.decoding_state import DecodingState
-from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage
+from layoutllm_tool.model.grammar import Decoded, DecodingConstraints, Grammar, Stage
 from layoutllm_tool.model.numerics import FEW_ROWS
 from layoutllm_tool.model.prompt import read_analysis, read_formation, write_analysis, write_formation
 from layoutllm_tool.model.speculative import draft_tokens
@@ -42,8 +42,8 @@ def decoder(request: pytest.FixtureRequest) -> CoTDecoder:
     return CoTDecoder(*request.param())
 
 
-def outcomes(decoder: CoTDecoder, constraints: Constraints | None = None) -> list[Decoded]:
-    limits = constraints or Constraints(answerable=True)
+def outcomes(decoder: CoTDecoder, constraints: DecodingConstraints | None = None) -> list[Decoded]:
+    limits = constraints or DecodingConstraints(answerable=True)
     read = decoder.read(decoder.processor.windows(tiny.page(PAGE))[0])
     return decoder.decode(read, [(question, limits) for question in QUESTIONS])
 
@@ -62,7 +62,7 @@ def test_batched_equals_single(decoder: CoTDecoder) -> None:
     together = outcomes(decoder)
     read = decoder.read(decoder.processor.windows(tiny.page(PAGE))[0])
     for question, batched in zip(QUESTIONS, together, strict=True):
-        assert same(batched, decoder.decode(read, [(question, Constraints(answerable=True))])[0])
+        assert same(batched, decoder.decode(read, [(question, DecodingConstraints(answerable=True))])[0])
 
 
 def test_cached_equals_uncached(decoder: CoTDecoder) -> None:
@@ -89,7 +89,7 @@ def test_cached_equals_uncached(decoder: CoTDecoder) -> None:
 
     engine.step, model.embed = watched, remembered  # type: ignore[method-assign]
     try:
-        decoder.decode(read, [(QUESTIONS[0], Constraints(answerable=True))])
+        decoder.decode(read, [(QUESTIONS[0], DecodingConstraints(answerable=True))])
     finally:
         engine.step, model.embed = step, embed  # type: ignore[method-assign]
     prompt = processor.prompt_inputs(window)
@@ -106,7 +106,7 @@ def test_drafts_save_steps_and_change_nothing(decoder: CoTDecoder) -> None:
     """Told beforehand what it will say, with every fifth token wrong, a row says the same in fewer steps."""
     model, processor = decoder.model, decoder.processor
     read = decoder.read(processor.windows(tiny.page(PAGE))[0])
-    asked = [(question, Constraints(answerable=True)) for question in QUESTIONS]
+    asked = [(question, DecodingConstraints(answerable=True)) for question in QUESTIONS]
     said: dict[str, list[int]] = {question: [] for question in QUESTIONS}
 
     def watch(row: DecodingState) -> list[int]:
@@ -147,7 +147,7 @@ def test_drafts_come_from_the_question_and_the_page() -> None:
         ).decode()
 
     def row(question: str) -> DecodingState:
-        return DecodingState(grammar, window, question, Constraints())
+        return DecodingState(grammar, window, question, DecodingConstraints())
 
     assert "key-value extraction: total\n".startswith(draft(row("What is the total?")))
     begun = row('What is in the "Bob C" field?')
@@ -181,7 +181,7 @@ def test_the_area_exists_and_the_answer_is_copied_from_it(decoder: CoTDecoder) -
 
 def test_a_given_analysis_and_area_are_kept_and_not_decoded(decoder: CoTDecoder) -> None:
     analysis = QuestionAnalysis("key-value", "extraction", "vendor")
-    for found in outcomes(decoder, Constraints(analysis=analysis, segments=(2, 3))):
+    for found in outcomes(decoder, DecodingConstraints(analysis=analysis, segments=(2, 3))):
         assert found.analysis == analysis and found.segments == (2, 3)
         assert not found.logprobs["analysis"] and not found.logprobs["area"]
 
@@ -189,8 +189,8 @@ def test_a_given_analysis_and_area_are_kept_and_not_decoded(decoder: CoTDecoder)
 def test_a_retry_decodes_only_what_follows(decoder: CoTDecoder) -> None:
     read = decoder.read(decoder.processor.windows(tiny.page(PAGE))[0])
     analysis = QuestionAnalysis("key-value", "extraction", "total")
-    first = decoder.decode(read, [(QUESTIONS[0], Constraints(analysis, answerable=True))])[0]
-    again = decoder.decode(read, [(QUESTIONS[0], Constraints(first.analysis, first.segments))])[0]
+    first = decoder.decode(read, [(QUESTIONS[0], DecodingConstraints(analysis, answerable=True))])[0]
+    again = decoder.decode(read, [(QUESTIONS[0], DecodingConstraints(first.analysis, first.segments))])[0]
     assert (again.formation, again.answer) == (first.formation, first.answer)
     assert not again.logprobs["area"] and len(again.logprobs["answer"]) == len(first.logprobs["answer"])
     assert again.logprobs["answer"] == pytest.approx(first.logprobs["answer"], abs=1e-3)
@@ -207,16 +207,16 @@ def test_an_answer_whose_probability_is_divided_among_lines_is_not_refused(none:
 
 
 def test_allowed_segments_are_the_only_ones(decoder: CoTDecoder) -> None:
-    for found in outcomes(decoder, Constraints(allowed=frozenset({1, 4}), answerable=True)):
+    for found in outcomes(decoder, DecodingConstraints(allowed=frozenset({1, 4}), answerable=True)):
         assert set(found.segments) <= {1, 4}
 
 
 def test_wrong_answers_do_not_come_again_and_types_hold(decoder: CoTDecoder) -> None:
     analysis = QuestionAnalysis("key-value", "extraction", "date")
     everything = tuple(range(len(decoder.processor.windows(tiny.page(PAGE))[0].lines)))
-    date = Constraints(analysis, everything, spans=lambda text: spans_of("date", text))
+    date = DecodingConstraints(analysis, everything, spans=lambda text: spans_of("date", text))
     assert {found.answer for found in outcomes(decoder, date)} == {"25/12/2018"}
-    money = Constraints(
+    money = DecodingConstraints(
         analysis, everything, spans=lambda text: spans_of("money", text), wrong=frozenset({"42.10"})
     )
     assert {found.answer for found in outcomes(decoder, money)} == {None}
@@ -333,14 +333,14 @@ def told(row: DecodingState, wanted: str) -> None:
         left = left[1:] or left
 
 
-def answering(area: list[int], constraints: Constraints | None = None) -> DecodingState:
+def answering(area: list[int], constraints: DecodingConstraints | None = None) -> DecodingState:
     model, processor = tiny.smol()
     grammar = Grammar(processor, segments=True)
     row = DecodingState(
         grammar,
         processor.windows(tiny.page("ACME Ltd\nTotal         42.10\nBob"))[0],
         "?",
-        constraints or Constraints(),
+        constraints or DecodingConstraints(),
     )
     row.analysis = QuestionAnalysis("key-value", "extraction", "total")
     row.area = area
@@ -353,7 +353,7 @@ def test_an_answer_outside_the_area_widens_it() -> None:
     row = answering([0])
     told(row, " 42.10")
     found = row.result()
-    assert (found.answer, found.widened, found.segments) == ("42.10", True, (0, 2))
+    assert (found.answer, found.answer_outside_area, found.segments) == ("42.10", True, (0, 2))
     assert found.words == ((2, 0),)
 
 
@@ -361,14 +361,14 @@ def test_an_answer_inside_the_area_leaves_it_as_it_is() -> None:
     row = answering([0, 2])
     told(row, " 42.10")
     found = row.result()
-    assert (found.answer, found.widened, found.segments) == ("42.10", False, (0, 2))
+    assert (found.answer, found.answer_outside_area, found.segments) == ("42.10", False, (0, 2))
 
 
 def test_an_area_that_somebody_gave_is_never_left() -> None:
-    row = answering([0], Constraints(segments=(0,)))
+    row = answering([0], DecodingConstraints(segments=(0,)))
     told(row, " 42.10")
     found = row.result()
-    assert not found.widened and found.segments == (0,)
+    assert not found.answer_outside_area and found.segments == (0,)
     assert found.answer is None or found.answer in "ACME Ltd"
 
 
@@ -383,7 +383,7 @@ def test_what_training_writes_can_be_decoded_token_by_token(key: str) -> None:
     _, processor = tiny.smol()
     grammar = Grammar(processor, segments=True)
     trained = list(processor.text_ids(write_formation(AnswerFormation("top of page", key))))
-    row = DecodingState(grammar, processor.windows(tiny.page("ACME Ltd"))[0], "?", Constraints())
+    row = DecodingState(grammar, processor.windows(tiny.page("ACME Ltd"))[0], "?", DecodingConstraints())
     row.analysis, row.area, row.pending = QuestionAnalysis("title", "extraction", "company"), [0], []
     row._end_area()
     row.pending = []

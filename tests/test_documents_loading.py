@@ -116,7 +116,7 @@ OTHERS = {
 def test_other_types_are_named_and_what_to_do(words: str, data: bytes) -> None:
     with pytest.raises(DocumentUnreadable, match=words) as caught:
         load_document(data)
-    assert "Convert it to PDF" in caught.value.hint and caught.value.mendable
+    assert "Convert it to PDF" in caught.value.hint and caught.value.caller_can_fix
 
 
 @pytest.mark.parametrize(

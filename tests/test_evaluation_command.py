@@ -199,7 +199,9 @@ def test_fit_command(tmp_path: Path) -> None:
     code, said = run("fit", "--rows", tmp_path / "rows.json", "--out", tmp_path / "calibration.json")
     assert code == 0 and "35 rows" in said
     fitted = json.loads((tmp_path / "calibration.json").read_text())
-    assert fitted["answer"]["x"] > 0 and "bias" in fitted["none"] and isinstance(fitted["none_bias"], float)
+    assert (
+        fitted["answer"]["x"] > 0 and "bias" in fitted["none"] and isinstance(fitted["no_answer_bias"], float)
+    )
 
 
 # -- forms ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from layoutllm_tool.cot import Area
 from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.evaluation import confidence_metrics, metrics
-from layoutllm_tool.evaluation.calibration import fit_confidence, fit_none_bias, fit_rows
+from layoutllm_tool.evaluation.calibration import fit_confidence, fit_no_answer_bias, fit_rows
 from layoutllm_tool.evaluation.results import ScoredAnswer
 from layoutllm_tool.readers.confidence import BIAS, confidence, sigmoid
 from layoutllm_tool.testing import page_from_text
@@ -168,16 +168,16 @@ def row(answer: str | None, *, gold: str = "", none: float = 0.5, good: bool = T
 
 def test_bias_of_none_goes_where_the_rows_score_best() -> None:
     too_eager = [row("a", none=0.3), row("b", none=0.25), row("c", gold="c", none=0.05), row(None, none=0.8)]
-    shift = fit_none_bias(too_eager)
+    shift = fit_no_answer_bias(too_eager)
     assert (
         math.log(0.75 / 0.25) < shift < math.log(0.95 / 0.05)
     )  # the two wrong answers fall silent, the right one stays
-    assert fit_none_bias(too_eager, before=1.0) == pytest.approx(shift + 1.0)
+    assert fit_no_answer_bias(too_eager, before=1.0) == pytest.approx(shift + 1.0)
     shy = [row(None, gold="c", none=0.6), row("c", gold="c", none=0.1), row(None, none=0.9)]
-    assert -math.log(0.9 / 0.1) < fit_none_bias(shy) < -math.log(0.6 / 0.4)
-    assert fit_none_bias([row("c", gold="c", none=0.01), row(None, none=0.99)]) == 0.0
+    assert -math.log(0.9 / 0.1) < fit_no_answer_bias(shy) < -math.log(0.6 / 0.4)
+    assert fit_no_answer_bias([row("c", gold="c", none=0.01), row(None, none=0.99)]) == 0.0
     assert (
-        fit_none_bias([row(None, none=0.4), row("c", gold="c", none=0.3)]) == 0.0
+        fit_no_answer_bias([row(None, none=0.4), row("c", gold="c", none=0.3)]) == 0.0
     )  # none won though under one half
 
 
@@ -186,7 +186,7 @@ def test_fit_rows_keeps_answers_and_none_apart() -> None:
         row(None, gold="a" * (i % 2)) for i in range(20)
     ]
     fitted = fit_rows(rows)
-    assert set(fitted) == {"answer", "none", "none_bias", "named_bias"}
+    assert set(fitted) == {"answer", "none", "no_answer_bias", "key_present_bias"}
     assert fitted["answer"]["x"] > 0
     assert "none" not in fit_rows(rows[:20])
 
@@ -198,7 +198,7 @@ def test_the_bias_of_named_keys_is_fitted_on_their_own_rows() -> None:
     loud = [named(row("a", none=0.3), 0.0), named(row("c", gold="c", none=0.05), 0.0)]
     shy = [named(row(None, gold="c", none=0.6), 1.0), named(row("c", gold="c", none=0.1), 1.0)]
     fitted = fit_rows(loud + shy)
-    assert fitted["none_bias"] == fit_none_bias(loud) > 0
-    assert fitted["none_bias"] + fitted["named_bias"] == pytest.approx(fit_none_bias(shy))
-    assert fit_none_bias(shy) < 0
-    assert fit_rows([row("a")], named_bias=-0.5)["named_bias"] == -0.5
+    assert fitted["no_answer_bias"] == fit_no_answer_bias(loud) > 0
+    assert fitted["no_answer_bias"] + fitted["key_present_bias"] == pytest.approx(fit_no_answer_bias(shy))
+    assert fit_no_answer_bias(shy) < 0
+    assert fit_rows([row("a")], key_present_bias=-0.5)["key_present_bias"] == -0.5

@@ -10,7 +10,7 @@ import pytest
 from layoutllm_tool.cot import AnswerFormation, Area, QuestionAnalysis, Relation
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.model.grammar import Decoded
-from layoutllm_tool.model.loss_head import Judged
+from layoutllm_tool.model.loss_head import ScoredDecoding
 from layoutllm_tool.readers import confidence
 from layoutllm_tool.testing import page_from_text
 
@@ -47,10 +47,10 @@ def test_the_value_beside_its_key_is_what_a_rule_finds_too() -> None:
 
 
 def test_an_answer_elsewhere_than_its_key_is_astray() -> None:
-    assert signals(outcome("5/3/90", "Date", words=place("5/3/90")))["astray"] == 0
-    assert signals(outcome("5/3/90", "Name", words=place("5/3/90")))["astray"] == 1
+    assert signals(outcome("5/3/90", "Date", words=place("5/3/90")))["answer_far_from_key"] == 0
+    assert signals(outcome("5/3/90", "Name", words=place("5/3/90")))["answer_far_from_key"] == 1
     assert (
-        signals(outcome("5/3/90", "birthday", words=place("5/3/90")))["astray"] == 0
+        signals(outcome("5/3/90", "birthday", words=place("5/3/90")))["answer_far_from_key"] == 0
     )  # no such key, no wrong place
 
 
@@ -90,7 +90,7 @@ def test_none_has_no_signals_of_an_answer() -> None:
 def test_the_heads_word_is_a_signal_where_there_is_a_head() -> None:
     plain = outcome("5/3/90", "Date", words=place("5/3/90"))
     assert "predicted_loss" not in signals(plain)
-    assert signals(Judged(**vars(plain), predicted_loss=1.5))["predicted_loss"] == 1.5
+    assert signals(ScoredDecoding(**vars(plain), predicted_loss=1.5))["predicted_loss"] == 1.5
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_a_strict_comparison_is_noted() -> None:
 def test_no_task_at_all(task: str) -> None:
     with pytest.raises(PlanError) as caught:
         plan_task(task)
-    assert caught.value.hint and caught.value.mendable
+    assert caught.value.hint and caught.value.caller_can_fix
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import torch
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.errors import RecipeError, WeightsMismatch
 from layoutllm_tool.model.decoding import CoTDecoder
-from layoutllm_tool.model.grammar import Constraints, Decoded, Stage
+from layoutllm_tool.model.grammar import Decoded, DecodingConstraints, Stage
 from layoutllm_tool.model.loss_head import (
-    Judged,
     LossHead,
     Pool,
+    ScoredDecoding,
     load_loss_head,
     ranking_loss,
     save_loss_head,
@@ -28,7 +28,7 @@ from tests import tiny
 
 PAGE = "ACME Trading Ltd        Invoice 12-7\nTotal         42.10\nVendor: ACME            Vendor: Other"
 QUESTIONS = ["What is the total?", "Who is the vendor?", "And the IBAN?"]
-LIMITS = Constraints(answerable=True)
+LIMITS = DecodingConstraints(answerable=True)
 
 
 def test_ranking_loss_by_hand() -> None:
@@ -83,7 +83,9 @@ def test_hidden_layers_do_not_change_what_is_decoded(make) -> None:  # type: ign
     plain = decoded(CoTDecoder(*make()), QUESTIONS)
     kept = decoded(CoTDecoder(*make(), hidden_layers=(1, 3)), QUESTIONS)
     for without, beside in zip(plain, kept, strict=True):
-        assert isinstance(beside, Judged) and beside.states is not None and beside.predicted_loss is None
+        assert (
+            isinstance(beside, ScoredDecoding) and beside.states is not None and beside.predicted_loss is None
+        )
         assert beside.states.shape == (2, 3, 32)
         assert all(getattr(beside, name) == value for name, value in vars(without).items())
 
@@ -93,7 +95,7 @@ def test_hidden_states_of_a_batch_are_those_of_each_alone(make) -> None:  # type
     decoder = CoTDecoder(*make(), hidden_layers=(1, 2, 3))
     for question, together in zip(QUESTIONS, decoded(decoder, QUESTIONS), strict=True):
         alone = decoded(decoder, [question])[0]
-        assert isinstance(together, Judged) and isinstance(alone, Judged)
+        assert isinstance(together, ScoredDecoding) and isinstance(alone, ScoredDecoding)
         assert together.states is not None and together.states[:, 0].any()
         torch.testing.assert_close(together.states, alone.states, atol=1e-3, rtol=1e-3)
 
@@ -105,7 +107,7 @@ def test_a_model_with_a_head_says_what_it_expects() -> None:
     torch.manual_seed(1)
     model.loss_head = LossHead((1, 3), 32, 4)
     for found, seen in zip(decoded(CoTDecoder(model, processor), QUESTIONS), states, strict=True):
-        assert isinstance(found, Judged) and found.states is None
+        assert isinstance(found, ScoredDecoding) and found.states is None
         assert found.predicted_loss == pytest.approx(model.loss_head(seen[None]).item(), abs=1e-5)
 
 

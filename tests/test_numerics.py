@@ -12,7 +12,7 @@ import torch
 
 from layoutllm_tool.model import numerics
 from layoutllm_tool.model.decoding import CoTDecoder
-from layoutllm_tool.model.grammar import Constraints
+from layoutllm_tool.model.grammar import DecodingConstraints
 from layoutllm_tool.model.numerics import (
     FEW_ROWS,
     DynamicInt8,
@@ -82,7 +82,7 @@ def test_the_decoder_answers_in_the_numbers_of_the_cpu(
     decoder = CoTDecoder(model, processor)
     assert decoder.engine.numerics == expected
     read = decoder.read(processor.windows(tiny.page())[0])
-    assert decoder.decode(read, [("What is the total?", Constraints(answerable=True))])[0].answer
+    assert decoder.decode(read, [("What is the total?", DecodingConstraints(answerable=True))])[0].answer
 
 
 def test_without_8_bit_products_nothing_is_promised_of_them(

@@ -10,6 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GIVEN_UP = {
+    "mendable": "caller_can_fix",
+    "none_bias": "no_answer_bias",
+    "named_bias": "key_present_bias",
+    "widened": "answer_outside_area",
+    "astray": "answer_far_from_key",
+    "Judged": "ScoredDecoding or ParsedReply",
+    "Constraints": "DecodingConstraints",
     "Desk": "QueryService or BatchWorker",
     "Shelf": "DocumentCache",
     "shelf": "caching",

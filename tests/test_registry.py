@@ -358,7 +358,7 @@ def test_a_forged_file_names_no_place_outside(place: Registry, tmp_path: Path, n
     [
         lambda kept: (kept / "config.json").write_text("{}"),
         lambda kept: (kept / "adapter/adapter_model.safetensors").write_bytes(b"x"),
-        lambda kept: (kept / "calibration.json").write_text('{"none_bias": 9}'),
+        lambda kept: (kept / "calibration.json").write_text('{"no_answer_bias": 9}'),
         lambda kept: (kept / "parts.safetensors").unlink(),
         shutil.rmtree,
     ],

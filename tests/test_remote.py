@@ -175,7 +175,7 @@ def test_every_error_arrives_as_what_it_was(kind: type[LayoutLLMError]) -> None:
     sent = kind("what.", hint="why.")
     found = error_from_json(json.loads(json.dumps(error_to_json(sent))))
     assert (type(found), found.message, found.hint) == (kind, "what.", "why.")
-    assert (found.mendable, found.retryable) == (sent.mendable, sent.retryable)
+    assert (found.caller_can_fix, found.retryable) == (sent.caller_can_fix, sent.retryable)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_what_can_be_known_here_is_not_sent() -> None:
 def test_addresses_that_are_none(endpoint: str) -> None:
     with pytest.raises(ServiceError) as caught:
         RemoteReader(endpoint)
-    assert caught.value.mendable and not caught.value.retryable
+    assert caught.value.caller_can_fix and not caught.value.retryable
 
 
 @pytest.mark.parametrize(

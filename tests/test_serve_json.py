@@ -56,7 +56,7 @@ async def test_odd_questions_are_errors_in_json(name: str) -> None:
         body = body.replace(b"%s", known.encode())
         reply = await http.post("/v1/ask", content=body, headers={"content-type": "application/json"})
         found = error(reply, status, "QuestionError")
-        assert found["mendable"] and len(found["message"]) < 700 and found["message"].isprintable()
+        assert found["caller_can_fix"] and len(found["message"]) < 700 and found["message"].isprintable()
 
 
 async def test_a_pair_of_surrogates_is_a_character() -> None:

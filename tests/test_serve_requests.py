@@ -165,7 +165,7 @@ async def test_what_can_not_be_asked_is_refused_with_a_reason(
         known = await uploaded(http)
         sent = {name: known if value == "KNOWN" else value for name, value in asked.items()}
         reply = await http.post("/v1/ask", json=sent)
-        assert error(reply, status, kind)["mendable"]
+        assert error(reply, status, kind)["caller_can_fix"]
 
 
 async def test_broken_json_unknown_paths_and_methods() -> None:

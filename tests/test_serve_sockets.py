@@ -200,7 +200,7 @@ def test_strangers_need_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     options = parser.parse_args(["serve", "--host", "0.0.0.0"])
     with pytest.raises(ServiceError, match="LAYOUTLLM_TOKEN") as caught:
         options.run(options, FakeReader())
-    assert caught.value.mendable
+    assert caught.value.caller_can_fix
     with socket.create_server(("127.0.0.1", 0)) as taken:
         options = parser.parse_args(["serve", "--port", str(taken.getsockname()[1])])
         with pytest.raises(LayoutLLMError, match="listened"):

@@ -17,7 +17,7 @@ from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import WeightsMismatch, WeightsNotFound
 from layoutllm_tool.evaluation.metrics import anls
 from layoutllm_tool.model.decoding import CoTDecoder
-from layoutllm_tool.model.grammar import Constraints
+from layoutllm_tool.model.grammar import DecodingConstraints
 from layoutllm_tool.model.weights import SHIPPED, load_weights
 from layoutllm_tool.ocr import recognise_page
 from layoutllm_tool.readers.local import LayoutLLMReader
@@ -71,7 +71,9 @@ def test_guesses_save_steps(reader: LayoutLLMReader) -> None:
     decoder = CoTDecoder(*load_weights())
     page = recognise_page(load_document(SAMPLES / "invoice.png").pages[0])
     read = decoder.read(decoder.processor.windows(page)[0])
-    asked = [(question, Constraints()) for question in ("What is the total?", "Which address is given?")]
+    asked = [
+        (question, DecodingConstraints()) for question in ("What is the total?", "Which address is given?")
+    ]
     steps, step = 0, decoder.engine.step
 
     def counting(*args: Any) -> Tensor:

@@ -63,7 +63,7 @@ async def test_in_a_bare_tool_node(tool: LayoutLLMTool) -> None:
         assert (message.status, message.artifact["answer"]) == ("success", "12.50")
 
 
-async def test_a_tool_node_passes_mendable_errors_on_and_raises_the_rest() -> None:
+async def test_a_tool_node_passes_errors_that_the_caller_can_fix_on_and_raises_the_rest() -> None:
     reader = FakeReader({"q": ModelError("broken.")})
     graph = node_graph(LayoutLLMTool(reader=reader, documents={"invoice.pdf": INVOICE}))
     state = graph.invoke({"messages": [call_tool("ask_document", **{**TOTAL, "page": 3})]})

@@ -13,7 +13,7 @@ import torch
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.errors import CheckpointMismatch, RecipeError
 from layoutllm_tool.model.decoding import CoTDecoder
-from layoutllm_tool.model.grammar import Constraints
+from layoutllm_tool.model.grammar import DecodingConstraints
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.training import fused_llama
 from layoutllm_tool.training.packing import IGNORE, block_mask, collate, encoder_words, pack, question_tokens
@@ -125,7 +125,7 @@ def test_the_loss_falls_and_the_model_says_what_it_learned(tmp_path: Path) -> No
     trainer.model.language_model = trainer.model.language_model.merge_and_unload()
     decoder = CoTDecoder(trainer.model, trainer.processor)
     read = decoder.read(decoder.processor.windows(PAGE)[0])
-    found = decoder.decode(read, [(qa.question, Constraints()) for qa in EXAMPLE.questions])
+    found = decoder.decode(read, [(qa.question, DecodingConstraints()) for qa in EXAMPLE.questions])
     assert [d.answer for d in found] == ["42.10", None, "Bob"]
     assert [d.segments for d in found] == [(1, 2), (), (3,)]
 

@@ -151,8 +151,8 @@ HOSTILE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "a library by name": (ADAPTER_CONFIG, lambda c: c | {"auto_mapping": {"parent_library": "os"}}),
     "a coefficient too many": (CALIBRATION, lambda c: c | {"other": 1.0}),
     "no weight": (CALIBRATION, lambda c: c | {"answer": {"bias": "much"}}),
-    "not a number": (CALIBRATION, lambda c: c | {"none_bias": float("nan")}),
-    "without end": (CALIBRATION, lambda c: c | {"none_bias": float("inf")}),
+    "not a number": (CALIBRATION, lambda c: c | {"no_answer_bias": float("nan")}),
+    "without end": (CALIBRATION, lambda c: c | {"no_answer_bias": float("inf")}),
 }
 
 

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     if not local and not token:
         hint = f"Set a token: {_TOKEN}=... layoutllm serve."
         error = ServiceError(f"{options.host} can be reached from elsewhere.", hint=hint)
-        error.mendable = True
+        error.caller_can_fix = True
         raise error
     limits = ServiceLimits(
         waiting=options.waiting,

@@ -161,15 +161,15 @@ def _logistic(x: FloatArray, y: FloatArray, penalty: float) -> tuple[FloatArray,
 def fit_rows(
     answers: Sequence[ScoredAnswer],
     *,
-    none_bias: float = 0.0,
-    named_bias: float = 0.0,
+    no_answer_bias: float = 0.0,
+    key_present_bias: float = 0.0,
 ) -> dict[str, Any]:
-    """``{"answer": {...}, "none": {...}, "none_bias": float, "named_bias": float}``: a ``calibration.json``.
+    """A ``calibration.json``: "answer" and "none" (coefficients), "no_answer_bias", "key_present_bias".
 
     Answers and "not in the document" are fitted apart; a kind that never occurred is left out. ``held_out``
     is the quality on documents left out of the fit, by kind, where there were enough of them. The biases
-    given are those that the answers were made with. ``named_bias``, added where the page names the key, needs
-    the signal "named" (0 or 1); without it, it stays as it was.
+    given are those that the answers were made with. ``key_present_bias``, added where the page names the
+    key, needs the signal "named" (0 or 1); without it, it stays as it was.
     """
     found: dict[str, Any] = {}
     checked: dict[str, Any] = {}
@@ -182,10 +182,15 @@ def fit_rows(
             checked |= {kind: asdict(quality)} if quality else {}
     found |= {"held_out": checked} if checked else {}
     if not any("named" in one.signals for one in answers):
-        return found | {"none_bias": fit_none_bias(answers, none_bias), "named_bias": named_bias}
-    always = fit_none_bias([one for one in answers if not one.signals.get("named")], none_bias)
-    both = fit_none_bias([one for one in answers if one.signals.get("named")], none_bias + named_bias)
-    return found | {"none_bias": always, "named_bias": round(both - always, 4)}
+        return found | {
+            "no_answer_bias": fit_no_answer_bias(answers, no_answer_bias),
+            "key_present_bias": key_present_bias,
+        }
+    always = fit_no_answer_bias([one for one in answers if not one.signals.get("named")], no_answer_bias)
+    both = fit_no_answer_bias(
+        [one for one in answers if one.signals.get("named")], no_answer_bias + key_present_bias
+    )
+    return found | {"no_answer_bias": always, "key_present_bias": round(both - always, 4)}
 
 
 def _of_kind(answers: Sequence[ScoredAnswer], kind: str) -> list[ScoredAnswer]:
@@ -204,7 +209,7 @@ def fitted_quality(answers: Sequence[ScoredAnswer], fitted: Mapping[str, Any]) -
     return found
 
 
-def fit_none_bias(answers: Sequence[ScoredAnswer], before: float = 0.0) -> float:
+def fit_no_answer_bias(answers: Sequence[ScoredAnswer], before: float = 0.0) -> float:
     """The bias of "none" under which the answers would score best, its smallest change where several do.
 
     Works from how far "none" stood above or below everything else (the log-odds of ``none_logprob``). What an

@@ -166,9 +166,9 @@ def run_fit(setting: Setting) -> int:
 
     chosen = setting.arguments
     answers = [one for path in chosen.rows for one in results.read(path)]
-    fitted = fit_rows(answers, none_bias=chosen.none_bias, named_bias=chosen.named_bias)
+    fitted = fit_rows(answers, no_answer_bias=chosen.no_answer_bias, key_present_bias=chosen.key_present_bias)
     chosen.out.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
-    biases = f"bias of none {fitted['none_bias']:+.2f}, key named {fitted['named_bias']:+.2f}"
+    biases = f"bias of none {fitted['no_answer_bias']:+.2f}, key named {fitted['key_present_bias']:+.2f}"
     setting.say(f"{len(answers)} rows; {biases}.")
     for kind, found in fitted_quality(answers, fitted).items():
         setting.say(

@@ -28,7 +28,7 @@ from layoutllm_tool.evaluation.baseline import chat_ids
 from layoutllm_tool.evaluation.timings import Generate, Ours, Report
 from layoutllm_tool.model.choosing import Chooser
 from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
-from layoutllm_tool.model.grammar import Constraints, Decoded
+from layoutllm_tool.model.grammar import Decoded, DecodingConstraints
 from layoutllm_tool.model.numerics import cpu
 from layoutllm_tool.model.page_index import PageIndex
 from layoutllm_tool.model.weights import load_weights
@@ -102,12 +102,16 @@ class _Reading:
             decoded = self.decode(window, question)
             tokens += decoded.tokens
             if self.chooser and self.index:
-                self.chooser.choose(self.index, question, decoded, window.window, Constraints())
+                self.chooser.choose(self.index, question, decoded, window.window, DecodingConstraints())
         return tokens
 
     def decode(self, window: ReadWindow, question: str, before: Decoded | None = None) -> Decoded:
         """Decode step 3 alone with ``before``, whose first steps are kept."""
-        kept = Constraints(analysis=before.analysis, segments=before.segments) if before else Constraints()
+        kept = (
+            DecodingConstraints(analysis=before.analysis, segments=before.segments)
+            if before
+            else DecodingConstraints()
+        )
         return self.decoder.decode(window, [(question, kept)])[0]
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from layoutllm_tool.model.copying import Copy
-from layoutllm_tool.model.grammar import Constraints, Grammar
+from layoutllm_tool.model.grammar import DecodingConstraints, Grammar
 from layoutllm_tool.model.processing import Window
 
 UNLIKELY, LIKELY = 0.1, 0.5
@@ -26,13 +26,15 @@ the page is.
 class Answering:
     """A copy in progress: ``options`` says what may come next, ``take`` goes on, ``outcome`` ends it."""
 
-    def __init__(self, grammar: Grammar, window: Window, area: Sequence[int], limits: Constraints) -> None:
+    def __init__(
+        self, grammar: Grammar, window: Window, area: Sequence[int], limits: DecodingConstraints
+    ) -> None:
         self.grammar, self.window, self.area, self.limits = grammar, window, tuple(area), limits
         self.source = self._words_of(area)
         source = self._joined(self.source)
         spans = limits.spans(source) if limits.spans else []
         self.copy = Copy.of(source, spans or None, limits.wrong)
-        self.widened = False
+        self.answer_outside_area = False
         self._allowed: dict[int, tuple[int, ...]] = {}
 
     def options(self, scores: Tensor) -> list[int]:
@@ -41,7 +43,7 @@ class Answering:
         """
         self._allowed, found = self._copy_options(self.copy)
         if self._may_widen and (not found or float(scores[torch.tensor(found)].max()) < math.log(UNLIKELY)):
-            return self._widened(scores, found)
+            return self._outside_area(scores, found)
         return found
 
     def take(self, token: int) -> None:
@@ -54,7 +56,7 @@ class Answering:
         if self.copy.empty or self.copy.string.lower() in self.copy.wrong:
             return None
         words = self._copied()
-        lines = {line for line, _ in words} if self.widened else set()
+        lines = {line for line, _ in words} if self.answer_outside_area else set()
         more = tuple(s for s, line in enumerate(self.window.lines) if line in lines and s not in self.area)
         return self.copy.string, words, more
 
@@ -78,20 +80,23 @@ class Answering:
         """Nobody said where to look, and the answer has not left the area yet."""
         limits = self.limits
         return (
-            limits.segments is None and limits.allowed is None and limits.spans is None and not self.widened
+            limits.segments is None
+            and limits.allowed is None
+            and limits.spans is None
+            and not self.answer_outside_area
         )
 
-    def _widened(self, scores: Tensor, options: list[int]) -> list[int]:
+    def _outside_area(self, scores: Tensor, options: list[int]) -> list[int]:
         """The model wants nothing that stands in its area: where it wants something else on the page, the
         answer comes from there, and the area grows by the answer's lines. Steps 2 and 3 then disagree, and
-        the confidence knows (``widened``).
+        the confidence knows (``answer_outside_area``).
         """
         everywhere = self._words_of(range(len(self.window.lines)))
         copy = self.copy.elsewhere(self._joined(everywhere))
         allowed, choices = self._copy_options(copy)
         if not choices or float(scores[torch.tensor(choices)].max()) < math.log(LIKELY):
             return options
-        self.copy, self.source, self.widened, self._allowed = copy, everywhere, True, allowed
+        self.copy, self.source, self.answer_outside_area, self._allowed = copy, everywhere, True, allowed
         return choices
 
     # -- the page's words ------------------------------------------------------------------------------------

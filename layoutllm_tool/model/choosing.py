@@ -20,7 +20,7 @@ from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import fusion_head, pair_head
 from layoutllm_tool.model.candidates import CURRENCY, candidates_of
 from layoutllm_tool.model.fusion_head import FusionHead
-from layoutllm_tool.model.grammar import Constraints, Decoded
+from layoutllm_tool.model.grammar import Decoded, DecodingConstraints
 from layoutllm_tool.model.option_features import NAMES, features
 from layoutllm_tool.model.options import Asked, Option, Outcome
 from layoutllm_tool.model.page_index import Array, PageIndex, text_of
@@ -79,7 +79,7 @@ class Chooser:
         question: str,
         decoded: Decoded,
         window: Window,
-        limits: Constraints,
+        limits: DecodingConstraints,
         *,
         forced: bool = False,
     ) -> Decoded:
@@ -103,7 +103,7 @@ class Chooser:
         return replace(_decided(decoded, every[best], index, window), chosen=_signals(p, best, rows))
 
 
-def _allowed(option: Option, window: Window, limits: Constraints) -> bool:
+def _allowed(option: Option, window: Window, limits: DecodingConstraints) -> bool:
     if option.none:
         return not limits.answerable
     lines = {line for line, _ in option.ids}
@@ -120,7 +120,7 @@ def _allowed(option: Option, window: Window, limits: Constraints) -> bool:
     )
 
 
-def _spans(text: str, limits: Constraints) -> bool:
+def _spans(text: str, limits: DecodingConstraints) -> bool:
     """Whether the text is mostly of the type that a correction asks for."""
     if limits.spans is None:
         return True
@@ -132,7 +132,12 @@ def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window)
         if decoded.answer is None:
             return decoded
         return replace(
-            decoded, segments=(), formation=AnswerFormation("none", ""), answer=None, words=(), widened=False
+            decoded,
+            segments=(),
+            formation=AnswerFormation("none", ""),
+            answer=None,
+            words=(),
+            answer_outside_area=False,
         )
     if option.ids == frozenset(decoded.words):
         return replace(decoded, answer=_with_signs(decoded.answer or "", option.text))
@@ -145,7 +150,7 @@ def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window)
     return replace(
         decoded, analysis=analysis, segments=tuple(segments[line] for line in lines),
         formation=_formation(option, index),
-        answer=option.text, words=tuple(word.id for word in option.words), widened=False,
+        answer=option.text, words=tuple(word.id for word in option.words), answer_outside_area=False,
     )  # fmt: skip
 
 

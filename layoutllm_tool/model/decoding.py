@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from layoutllm_tool.model.decoding_state import AREA_SEGMENTS, COPY_TOKENS, KEY_TOKENS, DecodingState
-from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar
+from layoutllm_tool.model.grammar import Decoded, DecodingConstraints, Grammar
 from layoutllm_tool.model.llama_engine import LlamaEngine, PrefixCache, SuffixCache
-from layoutllm_tool.model.loss_head import Judged, LossHead, Pool
+from layoutllm_tool.model.loss_head import LossHead, Pool, ScoredDecoding
 from layoutllm_tool.model.modeling import LayoutLLMForConditionalGeneration
 from layoutllm_tool.model.numerics import choose
 from layoutllm_tool.model.processing import LayoutLLMProcessor, Window
@@ -36,9 +36,9 @@ class ReadWindow:
 class CoTDecoder:
     """Reads windows and answers questions on them with the lean engine. Not thread-safe.
 
-    A model that carries a ``loss_head`` has its outcomes ``Judged``. ``hidden_layers`` keeps the states of
-    these layers (1 is the first) with every outcome: what such a head is trained on. ``draft`` says what
-    may follow a row's pending tokens: it saves steps and changes no outcome; None to do without.
+    A model that carries a ``loss_head`` has its outcomes ``ScoredDecoding``. ``hidden_layers`` keeps the
+    states of these layers (1 is the first) with every outcome: what such a head is trained on. ``draft`` says
+    what may follow a row's pending tokens: it saves steps and changes no outcome; None to do without.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class CoTDecoder:
     def decode(
         self,
         read: ReadWindow,
-        questions: Sequence[tuple[str, Constraints]],
+        questions: Sequence[tuple[str, DecodingConstraints]],
         on_stage: Callable[[int, DecodingState], None] | None = None,
     ) -> list[Decoded]:
         """All questions together on the one page; ``on_stage(number, row)`` is called whenever a row enters
@@ -119,7 +119,7 @@ class CoTDecoder:
     def _result(self, row: DecodingState, states: Tensor) -> Decoded:
         decoded = row.result()
         return (
-            Judged.of(decoded, states, self.loss_head, keep=self.keep_states)
+            ScoredDecoding.of(decoded, states, self.loss_head, keep=self.keep_states)
             if self.hidden_layers
             else decoded
         )

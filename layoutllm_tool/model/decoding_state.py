@@ -20,7 +20,7 @@ from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Line
 from layoutllm_tool.documents.spatial import contains
 from layoutllm_tool.model.answering import Answering
-from layoutllm_tool.model.grammar import Constraints, Decoded, Grammar, Stage, Trie
+from layoutllm_tool.model.grammar import Decoded, DecodingConstraints, Grammar, Stage, Trie
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.model.prompt import (
     END_AREA,
@@ -40,7 +40,9 @@ class DecodingState:
     of them.
     """
 
-    def __init__(self, grammar: Grammar, window: Window, question: str, constraints: Constraints) -> None:
+    def __init__(
+        self, grammar: Grammar, window: Window, question: str, constraints: DecodingConstraints
+    ) -> None:
         self.grammar, self.window, self.question, self.limits = grammar, window, question, constraints
         self.pending: list[int] = list(grammar.processor.question_ids(question))
         self.stage = Stage.ANALYSIS_HEAD
@@ -167,7 +169,9 @@ class DecodingState:
     def _point(self, scores: Tensor) -> None:
         """One segment, "none" (first only) or "end" (not first)."""
         scores = scores.clone()
-        scores[0] += self.grammar.none_bias + (self.grammar.named_bias if self._key_is_named() else 0.0)
+        scores[0] += self.grammar.no_answer_bias + (
+            self.grammar.key_present_bias if self._key_is_named() else 0.0
+        )
         scores = scores.log_softmax(-1)
         if not self.area:
             self.none_logprob = float(scores[0])
@@ -301,10 +305,10 @@ class DecodingState:
 
     def result(self) -> Decoded:
         assert self.analysis is not None
-        widened = self.answering is not None and self.answering.widened
+        answer_outside_area = self.answering is not None and self.answering.answer_outside_area
         return Decoded(
             analysis=self.analysis, segments=tuple(self.area), formation=self.formation, answer=self.answer,
-            words=self.words, logprobs=self.logprobs, widened=widened, none_logprob=self.none_logprob,
-            tokens=self.fed,
+            words=self.words, logprobs=self.logprobs, answer_outside_area=answer_outside_area,
+            none_logprob=self.none_logprob, tokens=self.fed,
             segment_logprobs=self.segment_logprobs,
         )  # fmt: skip

@@ -19,14 +19,14 @@ NAMED = 0.95
 
 class FusionHead:
     """As ``PairHead``: mean, deviation (F); first layer (N, F, H), (N, H); second (N, H), (N).
-    ``none_bias`` (2) is what the log-odds of "none" are lowered by where the page names the key that is
+    ``no_answer_bias`` (2) is what the log-odds of "none" are lowered by where the page names the key that is
     asked for, and elsewhere: training asks for what is not there more often than people do.
     """
 
     def __init__(self, tensors: dict[str, Array]) -> None:
         self._mean, self._deviation = tensors["mean"], tensors["deviation"]
         self._w1, self._b1, self._w2, self._b2 = (tensors[name] for name in ("w1", "b1", "w2", "b2"))
-        self._none_bias = tensors["none_bias"]
+        self._no_answer_bias = tensors["no_answer_bias"]
         if self._mean.shape != (len(NAMES),):
             raise ValueError(f"a fusion head of {self._mean.shape} features, and {len(NAMES)} are computed")
 
@@ -44,6 +44,6 @@ class FusionHead:
         p = np.exp(logits - logits.max(1, keepdims=True))
         mean: Array = (p / p.sum(1, keepdims=True)).mean(0)
         named = max(rows[0, NAMES.index("quoted_match")], rows[0, NAMES.index("words_match")]) >= NAMED
-        mean[0] *= np.exp(-self._none_bias[0 if named else 1])
+        mean[0] *= np.exp(-self._no_answer_bias[0 if named else 1])
         found: Array = mean / mean.sum()
         return found

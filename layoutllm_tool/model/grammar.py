@@ -21,7 +21,7 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True)
-class Constraints:
+class DecodingConstraints:
     """What a correction asks of one window. Segments are window indices."""
 
     analysis: QuestionAnalysis | None = None
@@ -50,8 +50,8 @@ class Decoded:
     """(line, word) of the copy; () for a formed answer and for None."""
     logprobs: dict[str, list[float]]
     """By step: "analysis", "area", "formation", "answer"; the area's are among the segments."""
-    widened: bool
-    """The answer was copied from outside the area that step 2 named, which was widened by its lines."""
+    answer_outside_area: bool
+    """The answer was copied from outside the area that step 2 named; its lines were added to the area."""
     none_logprob: float
     """Of "no segment answers", whatever was chosen."""
     tokens: int
@@ -105,7 +105,7 @@ class Grammar:
         ]
         silent = [i for i, text in enumerate(self.token_bytes.by_id) if not text and i != self.end]
         self.never = torch.tensor(sorted({*breaks, *silent}))
-        self.none_bias = self.named_bias = 0.0
+        self.no_answer_bias = self.key_present_bias = 0.0
         """Added to the score of "none" in step 2, always and where the page names the key: fitted on
         development data.
         """

@@ -104,7 +104,7 @@ def ranking_loss(predicted: Tensor, losses: Tensor, *, margin: float = 1.0) -> T
 
 
 @dataclass(frozen=True)
-class Judged(Decoded):
+class ScoredDecoding(Decoded):
     """An outcome with the states that made it and the loss that the head expects of it."""
 
     states: Tensor | None = None
@@ -112,7 +112,7 @@ class Judged(Decoded):
     predicted_loss: float | None = None
 
     @classmethod
-    def of(cls, decoded: Decoded, states: Tensor, head: LossHead | None, *, keep: bool) -> Judged:
+    def of(cls, decoded: Decoded, states: Tensor, head: LossHead | None, *, keep: bool) -> ScoredDecoding:
         loss = float(head(states[None])[0]) if head else None
         return cls(**vars(decoded), states=states if keep else None, predicted_loss=loss)
 

@@ -100,8 +100,8 @@ class Calibration(BaseModel):
 
     answer: dict[str, FiniteFloat] = Field({}, max_length=500)
     none: dict[str, FiniteFloat] = Field({}, max_length=500)
-    none_bias: FiniteFloat = 0.0
-    named_bias: FiniteFloat = 0.0
+    no_answer_bias: FiniteFloat = 0.0
+    key_present_bias: FiniteFloat = 0.0
     held_out: Any = None
     """How well it did; nothing reads it here."""
 

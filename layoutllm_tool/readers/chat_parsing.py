@@ -28,7 +28,8 @@ from layoutllm_tool.training.grounding import fits, key_places, occurrences
 ANSWERED = {
     "bias": -0.6, "grounded": 1.6, "first_place": 0.8, "any_place": 0.5, "relation": 0.3, "typed": 0.6,
     "key_share": 0.6,
-    "key_lines": -0.3, "label": -1.0, "is_key": -1.5, "cut": -0.8, "widened": -1.0, "mistyped": -1.5,
+    "key_lines": -0.3, "label": -1.0, "is_key": -1.5, "cut": -0.8, "answer_outside_area": -1.0,
+    "mistyped": -1.5,
 }  # fmt: skip
 """Weights of an answer's signals, set by hand."""
 NOTHING = {"bias": 1.0, "named": -2.0, "key_share": -1.5, "pressed": -1.5}
@@ -71,7 +72,7 @@ class _Outcome:
     formation: AnswerFormation
     answer: str | None
     words: tuple[tuple[int, int], ...] = ()
-    widened: bool = False
+    answer_outside_area: bool = False
 
 
 def object_of(text: str) -> dict[str, Any] | None:
@@ -156,13 +157,15 @@ def _copied(task: Task, claimed: _Outcome, chosen: Sequence[Segment]) -> ParsedR
     confidence.
     """
     answer = claimed.answer or ""
-    for segments, least, widened in ((chosen, _ALIKE, False), (task.segments, _ELSEWHERE, True)):
+    for segments, least, answer_outside_area in ((chosen, _ALIKE, False), (task.segments, _ELSEWHERE, True)):
         if found := _located(answer, claimed.formation, segments, least):
             page, place = found
-            areas = _areas([*chosen, *(Segment(page, line, range(0)) for line in place.lines if widened)])
+            areas = _areas(
+                [*chosen, *(Segment(page, line, range(0)) for line in place.lines if answer_outside_area)]
+            )
             relation = "inside" if claimed.formation.relation == "none" else claimed.formation.relation
             formation = replace(claimed.formation, relation=relation)
-            outcome = _Outcome(claimed.analysis, formation, place.answer, place.words, widened)
+            outcome = _Outcome(claimed.analysis, formation, place.answer, place.words, answer_outside_area)
             return ParsedReply(_answered(task, outcome, areas, page))
     if "".join(c for c in answer.lower() if c.isalnum()) in _NONE_WORDS:
         return ParsedReply(nothing(task, claimed.analysis))

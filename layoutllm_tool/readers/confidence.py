@@ -23,7 +23,7 @@
 | ``answer_mean`` | answers | mean log-probability of the answer's tokens |
 | ``formation_key`` | answers | likeness of the key that step 3 names with the key of step 1 |
 | ``first_place``, ``any_place`` | answers | overlap with the first, the best place beside the key by rule |
-| ``astray`` | answers | ``named``, and not in such a place |
+| ``answer_far_from_key`` | answers | ``named``, and not in such a place |
 | ``relation`` | answers | that best place stands to the key as step 3 says |
 | ``label`` | answers | it ends, or goes on, with a colon |
 | ``is_key`` | answers | it is the key itself, or a part of it |
@@ -31,7 +31,7 @@
 | ``cut`` | answers | it begins or ends inside a word |
 | ``share_of_lines`` | answers | words of its lines that it takes |
 | ``ocr`` | answers | mean confidence of text recognition in its words |
-| ``widened``, ``grounded`` | answers | copied from outside the area; copied at all |
+| ``answer_outside_area``, ``grounded`` | answers | copied from outside the area; copied at all |
 | ``places``, ``length`` | answers | log(1 + places where it occurs); log(1 + characters) |
 
 ``confidence`` weighs them; ``evaluation.calibration`` fits the weights. Nothing here reads pixels.
@@ -90,7 +90,7 @@ class Outcome(Protocol):
     @property
     def words(self) -> tuple[tuple[int, int], ...]: ...
     @property
-    def widened(self) -> bool: ...
+    def answer_outside_area(self) -> bool: ...
 
 
 def page_signals(page: Page, outcome: Outcome, areas: Sequence[Area]) -> dict[str, float]:
@@ -103,8 +103,11 @@ def page_signals(page: Page, outcome: Outcome, areas: Sequence[Area]) -> dict[st
         words = [(page.lines or ())[line].words[word] for line, word in outcome.words]
         found |= _answer_signals(page, outcome.answer, key, words)
         found |= _place_signals(page, outcome, candidates)
-        found["astray"] = found["named"] * (1.0 - found["any_place"])
-        found["widened"], found["grounded"] = float(outcome.widened), float(bool(words))
+        found["answer_far_from_key"] = found["named"] * (1.0 - found["any_place"])
+        found["answer_outside_area"], found["grounded"] = (
+            float(outcome.answer_outside_area),
+            float(bool(words)),
+        )
         found["formation_key"] = _similarity(outcome.formation.key[:_LONGEST], key)
     return found
 

@@ -15,7 +15,7 @@ from layoutllm_tool.errors import CorrectionError, QuestionError
 from layoutllm_tool.protocols import Progress
 
 if TYPE_CHECKING:
-    from layoutllm_tool.model.grammar import Constraints
+    from layoutllm_tool.model.grammar import DecodingConstraints
     from layoutllm_tool.model.processing import Window
 
 LONGEST_QUESTION = 2000
@@ -67,20 +67,20 @@ class Query:
         return replace(self, previous=last)
 
 
-def constraints(query: Query, window: Window) -> Constraints | None:
+def constraints(query: Query, window: Window) -> DecodingConstraints | None:
     """What the query's correction asks of one window; None where the window has nothing of it.
 
     A correction without a previous attempt has nothing to keep: the steps before it are decoded.
     """
-    from layoutllm_tool.model.grammar import Constraints
+    from layoutllm_tool.model.grammar import DecodingConstraints
 
     correction, previous = query.correction, query.previous
     if correction is None:
-        return Constraints()
+        return DecodingConstraints()
     kept = previous.analysis if previous else None
     match correction.step:
         case "analysis":
-            return Constraints(analysis=revised_analysis(correction, kept))
+            return DecodingConstraints(analysis=revised_analysis(correction, kept))
         case "area":
             return _area_constraints(correction, kept, window)
         case _:
@@ -110,8 +110,8 @@ def allowed_lines(correction: Correction, kept: QuestionAnalysis | None, page: P
 
 def _area_constraints(
     correction: Correction, kept: QuestionAnalysis | None, window: Window
-) -> Constraints | None:
-    from layoutllm_tool.model.grammar import Constraints
+) -> DecodingConstraints | None:
+    from layoutllm_tool.model.grammar import DecodingConstraints
 
     segment_of = {line: segment for segment, line in enumerate(window.lines)}
     lines = sorted(allowed_lines(correction, kept, window.page))
@@ -119,27 +119,31 @@ def _area_constraints(
     if not segments:
         return None
     if correction.boxes:
-        return Constraints(analysis=kept, segments=segments, answerable=True)
+        return DecodingConstraints(analysis=kept, segments=segments, answerable=True)
     # Boxes to avoid leave "not in the document" possible.
-    return Constraints(analysis=kept, allowed=frozenset(segments), answerable=bool(correction.spatial))
+    return DecodingConstraints(
+        analysis=kept, allowed=frozenset(segments), answerable=bool(correction.spatial)
+    )
 
 
 def _answer_constraints(
     correction: Correction, previous: LayoutCoT | None, window: Window
-) -> Constraints | None:
-    from layoutllm_tool.model.grammar import Constraints
+) -> DecodingConstraints | None:
+    from layoutllm_tool.model.grammar import DecodingConstraints
 
     expected = correction.expected_type
     spans = partial(spans_of, expected) if expected else None
     wrong = frozenset(w.strip().lower() for w in correction.wrong)
     if previous is None or not previous.areas:
-        return Constraints(spans=spans, wrong=wrong)
+        return DecodingConstraints(spans=spans, wrong=wrong)
     segment_of = {line: segment for segment, line in enumerate(window.lines)}
     lines = [line for area in previous.areas if area.page == window.page.number for line in area.lines]
     chosen = tuple(segment_of[line] for line in lines if line in segment_of)
     if not chosen:
         return None
-    return Constraints(analysis=previous.analysis, segments=chosen, spans=spans, wrong=wrong, answerable=True)
+    return DecodingConstraints(
+        analysis=previous.analysis, segments=chosen, spans=spans, wrong=wrong, answerable=True
+    )
 
 
 def refuse_empty(correction: Correction, document: Document) -> CorrectionError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from layoutllm_tool.model.choosing import Chooser
     from layoutllm_tool.model.decoding import CoTDecoder, ReadWindow
     from layoutllm_tool.model.decoding_state import DecodingState
-    from layoutllm_tool.model.grammar import Constraints, Decoded
+    from layoutllm_tool.model.grammar import Decoded, DecodingConstraints
     from layoutllm_tool.model.page_index import PageIndex
     from layoutllm_tool.model.processing import Window
 
@@ -72,7 +72,7 @@ class Group:
 
     window: Window
     key: tuple[str, int, int]
-    rows: list[tuple[Job, Constraints]] = field(default_factory=list)
+    rows: list[tuple[Job, DecodingConstraints]] = field(default_factory=list)
 
 
 class Worker(ForkSafe):
@@ -165,7 +165,7 @@ class Worker(ForkSafe):
 
     def _loaded(self) -> CoTDecoder:
         decoder, self._coefficients, self._chooser = self._load()
-        for name in ("none_bias", "named_bias"):
+        for name in ("no_answer_bias", "key_present_bias"):
             setattr(decoder.grammar, name, float(self._coefficients.get(name, 0.0)))
         return decoder
 
@@ -184,7 +184,7 @@ class Worker(ForkSafe):
 
     def _wanted(
         self, job: Job, decoder: CoTDecoder
-    ) -> list[tuple[tuple[str, int, int], Window, Constraints]]:
+    ) -> list[tuple[tuple[str, int, int], Window, DecodingConstraints]]:
         query, found = job.query, []
         for page in job.pages:
             words = hash((page.text_source, page.lines))
@@ -198,7 +198,7 @@ class Worker(ForkSafe):
             raise refuse_empty(query.correction, query.document)
         return found
 
-    def _decode(self, group: Group, rows: list[tuple[Job, Constraints]], decoder: CoTDecoder) -> None:
+    def _decode(self, group: Group, rows: list[tuple[Job, DecodingConstraints]], decoder: CoTDecoder) -> None:
         jobs = [job for job, _ in rows]
         try:
             read = _cached(self._read, group.key, lambda: decoder.read(group.window))
@@ -229,7 +229,9 @@ class Worker(ForkSafe):
         question = job.query.question
         return question if self._chooser is None else as_printed(question, window.page.text)
 
-    def _chosen(self, group: Group, job: Job, asked: str, limits: Constraints, decoded: Decoded) -> Decoded:
+    def _chosen(
+        self, group: Group, job: Job, asked: str, limits: DecodingConstraints, decoded: Decoded
+    ) -> Decoded:
         """The chooser's pick among the page's candidates; without a chooser, the decoder's outcome."""
         chooser, correction = self._chooser, job.query.correction
         if chooser is None:

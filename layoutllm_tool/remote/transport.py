@@ -198,5 +198,5 @@ def checked(endpoint: str) -> str:
     error = ServiceError(
         f"{endpoint[:200]!r} is no service's address.", hint="It looks like http://127.0.0.1:8765."
     )
-    error.mendable, error.retryable = True, False
+    error.caller_can_fix, error.retryable = True, False
     raise error

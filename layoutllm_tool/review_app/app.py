@@ -134,7 +134,7 @@ def _cookie(cookies: str, name: str) -> str:
 async def _answer_error(request: Request, error: Exception) -> Response:
     match error:
         case LayoutLLMError():
-            status = getattr(error, "status", 400 if error.mendable else 409)
+            status = getattr(error, "status", 400 if error.caller_can_fix else 409)
             return _error(status, error.message, error.hint)
         case BodyUnreadable():
             return _error(422, error.message)

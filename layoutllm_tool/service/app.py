@@ -6,7 +6,7 @@
     POST /v1/ask              schemas.AskIn   -> {"cot", "document"}; as SSE where Accept asks for it
     GET  /healthz, /readyz    whether it runs; whether it can take a question now
 
-Errors are JSON: ``{"kind", "message", "hint", "mendable", "retryable"}``.
+Errors are JSON: ``{"kind", "message", "hint", "caller_can_fix", "retryable"}``.
 Neither paths nor URLs are taken from callers. TLS, accounts and quotas are *not* here: put a proxy in front.
 """
 

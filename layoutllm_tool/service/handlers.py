@@ -214,5 +214,5 @@ def _status(error: LayoutLLMError) -> int:
     for kind, status in ((DocumentNotFound, 404), (DocumentTooLarge, 413), (DocumentNotAllowed, 403)):
         if isinstance(error, kind):
             return status
-    default = 422 if error.mendable else 503 if error.retryable else 500
+    default = 422 if error.caller_can_fix else 503 if error.retryable else 500
     return int(getattr(error, "status", default))

@@ -26,7 +26,7 @@ from layoutllm_tool.documents.page_layout import Run, WordId
 from layoutllm_tool.model import pair_head
 from layoutllm_tool.model.candidates import candidates_of, with_currency
 from layoutllm_tool.model.decoding import CoTDecoder
-from layoutllm_tool.model.grammar import Constraints
+from layoutllm_tool.model.grammar import DecodingConstraints
 from layoutllm_tool.model.option_features import NAMES, features
 from layoutllm_tool.model.options import Asked, Option, Outcome
 from layoutllm_tool.model.page_index import Array, PageIndex
@@ -74,7 +74,7 @@ class RowMaker:
         for start in range(0, len(asked), TOGETHER):
             part = asked[start : start + TOGETHER]
             vectors = self.encoder.encode([question for question, _ in part]).numpy()
-            decoded = self.decoder.decode(read, [(question, Constraints()) for question, _ in part])
+            decoded = self.decoder.decode(read, [(question, DecodingConstraints()) for question, _ in part])
             for (question, words), vector, one in zip(part, vectors, decoded, strict=True):
                 outcome = Outcome.of(one, windows[0].lines) if self.rng.random() < WITH_MODEL else None
                 known = Asked.of(question, index, vector)
@@ -114,7 +114,7 @@ def real(folder: Path, *, seed: int = 0) -> Iterator[tuple[Page, list[Question]]
         before = [pair.key for pair in form.pairs] or before
 
 
-def none_bias(rows: Sequence[Row]) -> list[float]:
+def no_answer_bias(rows: Sequence[Row]) -> list[float]:
     """What lowers the log-odds of "none": rows ask for absent things more often than people do."""
     share = fmean(float(row.worth[0] == 1) for row in rows)
     return [math.log(share / (1 - share)) - math.log(absent / (1 - absent)) for absent in ABSENT]
@@ -131,7 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     files = WeightFiles.read(SHIPPED)
     decoder, biases = CoTDecoder(*load_weights(files)), files.calibration()
-    decoder.grammar.none_bias, decoder.grammar.named_bias = biases["none_bias"], biases["named_bias"]
+    decoder.grammar.no_answer_bias, decoder.grammar.key_present_bias = (
+        biases["no_answer_bias"],
+        biases["key_present_bias"],
+    )
     encoder = SentenceEncoder(sentence_encoder_folder())
     maker = RowMaker(decoder, encoder, PairHead.load(pair_head.SHIPPED), Random(1))
     few = range(options.pages // 6)
@@ -144,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows += REAL * [row for page, asked in real(options.naf) for row in maker.rows(page, asked)]
     sys.stderr.write(f"{len(rows)} rows\n")
     tensors = ensemble(rows, members=MEMBERS, hidden=HIDDEN, epochs=EPOCHS)
-    tensors["none_bias"] = np.array(none_bias(rows), np.float32)
+    tensors["no_answer_bias"] = np.array(no_answer_bias(rows), np.float32)
     save_head(tensors, options.out, features=",".join(NAMES), rows=str(len(rows)), seed=str(options.seed))
     return 0
 

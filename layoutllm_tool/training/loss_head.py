@@ -24,8 +24,14 @@ from torch import Tensor
 
 from layoutllm_tool.errors import LayoutLLMError, RecipeError
 from layoutllm_tool.model.decoding import CoTDecoder
-from layoutllm_tool.model.grammar import Constraints
-from layoutllm_tool.model.loss_head import Judged, LossHead, ranking_loss, save_loss_head, spread_layers
+from layoutllm_tool.model.grammar import DecodingConstraints
+from layoutllm_tool.model.loss_head import (
+    LossHead,
+    ScoredDecoding,
+    ranking_loss,
+    save_loss_head,
+    spread_layers,
+)
 from layoutllm_tool.model.weights import SHIPPED, calibration, load_weights, parts_sha256
 from layoutllm_tool.training.schema import QA, Example
 
@@ -90,7 +96,7 @@ def collect(decoder: CoTDecoder, examples: Iterable[Example]) -> Outcomes:
     return Outcomes(tuple(source for source, _, _ in found), states, losses)
 
 
-def _answered(decoder: CoTDecoder, example: Example) -> Iterator[tuple[QA, Judged]]:
+def _answered(decoder: CoTDecoder, example: Example) -> Iterator[tuple[QA, ScoredDecoding]]:
     """Only pages of one window are asked: in another window of a long page a question may be unanswerable."""
     windows = decoder.processor.windows(example.page)
     if len(windows) != 1:
@@ -98,9 +104,9 @@ def _answered(decoder: CoTDecoder, example: Example) -> Iterator[tuple[QA, Judge
     read = decoder.read(windows[0])
     for start in range(0, len(example.qas), TOGETHER):
         asked = example.qas[start : start + TOGETHER]
-        decoded = decoder.decode(read, [(qa.question, Constraints()) for qa in asked])
+        decoded = decoder.decode(read, [(qa.question, DecodingConstraints()) for qa in asked])
         for qa, found in zip(asked, decoded, strict=True):
-            if not isinstance(found, Judged):
+            if not isinstance(found, ScoredDecoding):
                 raise TypeError("the decoder keeps no states; make it with hidden_layers")
             yield qa, found
 
@@ -205,8 +211,8 @@ def _decoder(weights: Path) -> CoTDecoder:
         model, processor, hidden_layers=spread_layers(model.config.text_config.num_hidden_layers)
     )
     fitted: Mapping[str, float] = calibration(weights)
-    decoder.grammar.none_bias = float(fitted.get("none_bias", 0.0))
-    decoder.grammar.named_bias = float(fitted.get("named_bias", 0.0))
+    decoder.grammar.no_answer_bias = float(fitted.get("no_answer_bias", 0.0))
+    decoder.grammar.key_present_bias = float(fitted.get("key_present_bias", 0.0))
     return decoder
 
 

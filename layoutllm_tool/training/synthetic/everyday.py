@@ -96,13 +96,13 @@ def _page(rng: Random, held_out: int, part: str) -> tuple[Page, list[Asked]]:
     one = look(canvas, rng, kind="memo")
     place = {id(found.fact): found for found in one.found}
     asked = list(_fields_asked(form, one.found, [blank.fact for blank in one.blanks]))
-    asked += [_placed(text, place[id(fact)], one.page) for fact, text in whole if id(fact) in place]
+    asked += [placed(text, place[id(fact)], one.page) for fact, text in whole if id(fact) in place]
     if rng.random() < 0.3:
         asked.append(Asked(form.wording(vocabulary.unanswerable()), (), None))
     return one.page, asked
 
 
-def _placed(text: str, found: Found, page: Page) -> Asked:
+def placed(text: str, found: Found, page: Page) -> Asked:
     """A question about no field: its key is the column's, the words before the answer, or those behind it."""
     key = found.printed or found.fact.concept
     if not key:
