@@ -77,7 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_pull(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     short = "fetch the base language model and the sentence encoder"
     text = (
-        "Fetch the base language model (98 MB) and the sentence encoder (84 MB), once. "
+        "Fetch the base language model (98 MB), the sentence encoder (84 MB) and the text model "
+        "(478 MB), once. "
         "The first question does this by itself."
     )
     parser = add_command(commands, "pull", _pull, summary=short, description=text)
@@ -89,12 +90,14 @@ def _pull(options: argparse.Namespace, _reader: Reader | None) -> int:
     from layoutllm_tool.errors import WeightsNotFound
     from layoutllm_tool.model.base import base_model
     from layoutllm_tool.model.sentence_encoder import sentence_encoder_folder
+    from layoutllm_tool.model.text_model import text_model_folder
 
     sys.stdout.write(f"{base_model(quiet=False, gguf=options.gguf)}\n")
-    try:
-        sys.stdout.write(f"{sentence_encoder_folder(quiet=False)}\n")
-    except WeightsNotFound as error:  # questions are answered without it, less well
-        sys.stderr.write(f"layoutllm: {error}\n")
+    for folder in (sentence_encoder_folder, text_model_folder):
+        try:
+            sys.stdout.write(f"{folder(quiet=False)}\n")
+        except WeightsNotFound as error:  # questions are answered without it, less well
+            sys.stderr.write(f"layoutllm: {error}\n")
     return 0
 
 

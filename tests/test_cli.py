@@ -268,8 +268,10 @@ def test_pull_prints_where_the_model_lies(
     )
     encoder = "layoutllm_tool.model.sentence_encoder.sentence_encoder_folder"
     monkeypatch.setattr(encoder, lambda *, quiet: Path(f"/encoders/quiet={quiet}"))
+    text = "layoutllm_tool.model.text_model.text_model_folder"
+    monkeypatch.setattr(text, lambda *, quiet: Path(f"/texts/quiet={quiet}"))
     assert main(["pull"]) == 0
-    assert capsys.readouterr().out == "/models/quiet=False\n/encoders/quiet=False\n"
+    assert capsys.readouterr().out == "/models/quiet=False\n/encoders/quiet=False\n/texts/quiet=False\n"
 
     def missing(*, quiet: bool) -> Path:
         raise WeightsNotFound("the sentence encoder can't be fetched.")

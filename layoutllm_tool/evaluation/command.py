@@ -111,7 +111,9 @@ def _add_fit(made: argparse.ArgumentParser) -> None:
     made.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE")
     made.add_argument("--out", type=Path, required=True, metavar="FILE", help="calibration.json of weights")
     made.add_argument("--no-answer-bias", type=float, default=0.0, help="that the rows were made with")
-    made.add_argument("--key-present-bias", type=float, default=0.0, help="likewise, where the page names the key")
+    made.add_argument(
+        "--key-present-bias", type=float, default=0.0, help="likewise, added where it names the key"
+    )
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 """The outcome of a question on a window: the language model's own, weighed against what else the page
 offers (``candidates``).
 
-Reads the page once (``PageIndex``); a question then costs some milliseconds. A correction's constraints
-hold here too. Answers that the model forms instead of copying are left as they are.
+Reads the page once (``PageIndex``); a question then costs some milliseconds. Where no option is likely
+enough, the text model is asked (``text_opinion``). A correction's constraints hold here too. Answers that the
+model forms instead of copying are left as they are.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from layoutllm_tool.model.page_index import Array, PageIndex, text_of
 from layoutllm_tool.model.pair_head import PairHead
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
+from layoutllm_tool.model.text_opinion import SURE, TextOpinion
 
 _log = logging.getLogger(__name__)
 _RELATIONS: dict[str, Relation] = {"right": "right of", "below": "below", "left": "inside", "above": "inside"}
@@ -57,6 +59,8 @@ class Chooser:
     encoder: SentenceEncoder | None
     uses_model: bool = True
     """Whether the choice sees what the language model came to; False to measure what that is worth."""
+    text: TextOpinion | None = None
+    """Asked where the choice is in doubt."""
 
     @classmethod
     def load(cls) -> Chooser:
@@ -68,7 +72,8 @@ class Chooser:
             encoder = SentenceEncoder(sentence_encoder_folder())
         except WeightsNotFound as error:
             _log.warning("questions in other words than the page's are understood less well: %s", error)
-        return cls(PairHead.load(pair_head.SHIPPED), FusionHead.load(fusion_head.SHIPPED), encoder)
+        pair, fusion = PairHead.load(pair_head.SHIPPED), FusionHead.load(fusion_head.SHIPPED)
+        return cls(pair, fusion, encoder, text=TextOpinion())
 
     def index(self, page: Page) -> PageIndex:
         return PageIndex.of(page, self.encoder)
@@ -94,13 +99,27 @@ class Chooser:
         outcome = Outcome.of(decoded, window.lines) if self.uses_model else None
         every = candidates_of(index, asked, outcome, self.pair)
         rows = features(index, asked, outcome, every)
-        allowed = np.array([_allowed(option, window, limits) for option in every])
-        if not allowed.any():
+        p = _permitted(self.fusion.probabilities(rows), every, window, limits)
+        if not p.any():
             return decoded
-        p = self.fusion.probabilities(rows) * allowed.astype(np.float32)
-        p = p / max(float(p.sum()), 1e-9)
+        ask = self.text is not None and not forced and float(p.max()) < SURE
+        opinion = self.text.ask(index, question, every, p) if self.text and ask else None
+        if opinion is not None:
+            every = opinion.joined(every)
+            rows = features(index, asked, outcome, every)
+            p = opinion.weighed(self.fusion.probabilities(rows), every)
+            p = _permitted(p, every, window, limits)
         best = int(p.argmax())
-        return replace(_decided(decoded, every[best], index, window), chosen=_signals(p, best, rows))
+        told = opinion.signals(every[best]) if opinion else {}
+        chosen = _decided(decoded, every[best], index, window)
+        return replace(chosen, chosen=_signals(p, best, rows) | told)
+
+
+def _permitted(p: Array, every: Sequence[Option], window: Window, limits: DecodingConstraints) -> Array:
+    """Probabilities (O) of the options that a correction permits; all zero where it permits none."""
+    allowed = np.array([_allowed(option, window, limits) for option in every], np.float32)
+    found: Array = p * allowed / max(float((p * allowed).sum()), 1e-9)
+    return found
 
 
 def _allowed(option: Option, window: Window, limits: DecodingConstraints) -> bool:

