@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import text_model, text_opinion
 from layoutllm_tool.model.llama_engine import LlamaEngine
+from layoutllm_tool.model.numerics import has_eight_bit_products
 from layoutllm_tool.model.options import Option
 from layoutllm_tool.model.page_index import PageIndex
 from layoutllm_tool.model.text_model import ABSENT, ANSWER, ASK, HEAD, Reply, TextModel, page_text
@@ -111,6 +113,22 @@ def test_an_adapter_of_eight_bits_is_merged(folder: Path, tmp_path: Path) -> Non
     assert (change - text_model.SCALE * wanted).abs().max() < 0.03 * wanted.abs().max() * text_model.SCALE
     with pytest.raises(WeightsNotFound):
         text_model.merge(plain.model, tmp_path / "none.safetensors")
+
+
+@pytest.mark.skipif(not has_eight_bit_products(), reason="the products' weights are not in 8 bits here")
+def test_weights_kept_in_eight_bits_give_the_same_answers_and_a_torn_file_is_made_anew(
+    folder: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "base"
+    shutil.copytree(folder, place)
+    replies = []
+    for turn in range(3):
+        model = TextModel(place, adapter=None)
+        (kept,) = place.glob("int8-*.safetensors")
+        replies.append(model.ask(model.read(PAGE.lines or ()), "when is it due?", ["42.10"]))
+        if turn == 1:
+            kept.write_bytes(kept.read_bytes()[:100])
+    assert replies[0] == replies[1] == replies[2]
 
 
 def test_packed_questions_see_the_page_and_themselves_alone(exact: tuple[TextModel, Any]) -> None:

@@ -87,23 +87,25 @@ class Chooser:
         limits: DecodingConstraints,
         *,
         forced: bool = False,
+        text: bool = True,
     ) -> Decoded:
         """``decoded`` where its answer is the best or formed, else the option that is better. ``forced``:
-        step 1 was corrected, and its key is looked for instead of what the question says.
+        step 1 was corrected, and its key is looked for instead of what the question says. ``text`` lets it
+        ask the text model.
         """
         if decoded.answer is not None and not decoded.words:
             return decoded
-        text = f'"{decoded.analysis.key}"' if forced and decoded.analysis.key else question
-        query = self.encoder.encode([text])[0].numpy() if self.encoder else None
-        asked = Asked.of(text, index, query)
+        wanted = f'"{decoded.analysis.key}"' if forced and decoded.analysis.key else question
+        query = self.encoder.encode([wanted])[0].numpy() if self.encoder else None
+        asked = Asked.of(wanted, index, query)
         outcome = Outcome.of(decoded, window.lines) if self.uses_model else None
         every = candidates_of(index, asked, outcome, self.pair)
         rows = features(index, asked, outcome, every)
         p = _permitted(self.fusion.probabilities(rows), every, window, limits)
         if not p.any():
             return decoded
-        ask = self.text is not None and not forced and float(p.max()) < SURE
-        opinion = self.text.ask(index, question, every, p) if self.text and ask else None
+        doubtful = text and not forced and float(p.max()) < SURE
+        opinion = self.text.ask(index, question, every, p) if self.text and doubtful else None
         if opinion is not None:
             every = opinion.joined(every)
             rows = features(index, asked, outcome, every)

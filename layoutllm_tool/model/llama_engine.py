@@ -96,11 +96,16 @@ class LlamaEngine:
     """Built from a LlamaForCausalLM whose adapters are merged. Not thread-safe: one caller at a time.
 
     ``numerics`` is that of the weights as they were loaded where it is not given; ``choose`` follows the
-    CPU. ``int8`` allows weights of 8 bits.
+    CPU. ``int8`` allows weights of 8 bits. ``stored`` keeps products that were made before, by name.
     """
 
     def __init__(
-        self, language_model: PreTrainedModel, *, int8: bool = True, numerics: Numerics | None = None
+        self,
+        language_model: PreTrainedModel,
+        *,
+        int8: bool = True,
+        numerics: Numerics | None = None,
+        stored: Callable[[str, Tensor], DynamicInt8] | None = None,
     ) -> None:
         config, decoder = language_model.config, language_model.get_decoder()
         if config.model_type not in ("llama", "qwen2"):
@@ -112,26 +117,32 @@ class LlamaEngine:
         self.size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.numerics = numerics or as_loaded(decoder.embed_tokens.weight.dtype)
         self.dtype = self.numerics.dtype
-        make = partial(product, numerics=self.numerics, int8=int8)
-        self.layers = [self._layer(layer, make, config.rms_norm_eps) for layer in decoder.layers]
+
+        def make(layer: str, part: str, weight: Tensor) -> Linear | DynamicInt8:
+            return stored(layer + part, weight) if stored else product(weight, self.numerics, int8=int8)
+
+        self.layers = [
+            self._layer(layer, partial(make, f"{number}."), config.rms_norm_eps)
+            for number, layer in enumerate(decoder.layers)
+        ]
         self.norm = RMSNorm(decoder.norm, config.rms_norm_eps, self.dtype)
-        self.head = make(language_model.lm_head.weight)
+        self.head = make("", "head", language_model.lm_head.weight)
         positions = torch.arange(config.max_position_embeddings)
         cos, sin = decoder.rotary_emb(torch.zeros(1, 1, dtype=torch.float32), positions.unsqueeze(0))
         half = sin.shape[-1] // 2
         signed = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)  # see _rotate
         self.cos, self.sin = cos[0].to(self.dtype), signed.to(self.dtype)  # positions, E
 
-    def _layer(self, layer: Any, make: Callable[[Tensor], Linear | DynamicInt8], eps: float) -> Layer:
+    def _layer(self, layer: Any, make: Callable[[str, Tensor], Linear | DynamicInt8], eps: float) -> Layer:
         attention, mlp = layer.self_attn, layer.mlp
         parts = (attention.q_proj, attention.k_proj, attention.v_proj)
         qkv = torch.cat([part.weight for part in parts])
         biased = parts[0].bias is not None
         return Layer(
-            qkv=make(qkv),
-            out=make(attention.o_proj.weight),
-            gate_up=make(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])),
-            down=make(mlp.down_proj.weight),
+            qkv=make("qkv", qkv),
+            out=make("out", attention.o_proj.weight),
+            gate_up=make("gate_up", torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])),
+            down=make("down", mlp.down_proj.weight),
             norm_in=RMSNorm(layer.input_layernorm, eps, self.dtype),
             norm_post=RMSNorm(layer.post_attention_layernorm, eps, self.dtype),
             qkv_bias=torch.cat([part.bias for part in parts]).detach().to(self.dtype) if biased else None,

@@ -146,19 +146,37 @@ class DynamicInt8:
     """
 
     def __init__(self, weight: Tensor) -> None:
-        weight = weight.detach().float()
-        self.turn = _hadamard(math.gcd(weight.shape[1], 16))
-        self.packed = _packed(self._turned(weight))
+        self._set(*self.rounded(weight))
+
+    @staticmethod
+    def rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
+        """A weight (out, in), turned, in int8, and the scale of each row (out)."""
+        turned = _turned(weight.detach().float())
+        scale = turned.abs().amax(dim=1).clamp(min=1e-8) / 127
+        return (turned / scale[:, None]).round().to(torch.int8), scale
+
+    @classmethod
+    def of_rounded(cls, rounded: Tensor, scale: Tensor) -> DynamicInt8:
+        """From what ``rounded`` made of a weight."""
+        made = cls.__new__(cls)
+        made._set(rounded, scale)
+        return made
+
+    def _set(self, rounded: Tensor, scale: Tensor) -> None:
+        self.packed = _packed(rounded, scale)
         self.half = 63 if _saturates() else 127
 
     def __call__(self, x: Tensor) -> Tensor:
-        x = self._turned(x)
+        x = _turned(x)
         largest = x.abs().amax(dim=-1, keepdim=True).clamp_min_(1e-12)
         product: Tensor = _linear(x.div_(largest), 1 / self.half, self.half + 1, self.packed)
         return product.mul_(largest)
 
-    def _turned(self, x: Tensor) -> Tensor:
-        return (x.reshape(-1, len(self.turn)) @ self.turn).view(x.shape)
+
+def _turned(x: Tensor) -> Tensor:
+    """Every block of up to 16 columns multiplied by a Hadamard matrix."""
+    turn = _hadamard(math.gcd(x.shape[-1], 16))
+    return (x.reshape(-1, len(turn)) @ turn).view(x.shape)
 
 
 @cache
@@ -170,16 +188,14 @@ def _hadamard(size: int) -> Tensor:
     return torch.cat([torch.cat([half, half], dim=1), torch.cat([half, -half], dim=1)])
 
 
-def _packed(weight: Tensor) -> torch.ScriptObject:
-    """A float32 weight (out, in) in 8 bits, one scale an output channel, in the order the kernel wants."""
-    scale = weight.abs().amax(dim=1).clamp(min=1e-8) / 127
+def _packed(rounded: Tensor, scale: Tensor) -> torch.ScriptObject:
+    """An int8 weight (out, in) with one scale an output channel, in the order the kernel wants."""
     with warnings.catch_warnings():  # torch means to move these to another package
         warnings.simplefilter("ignore", UserWarning)
         # The zero points must be whole numbers: with others the kernel reads memory that is not its own.
-        rounded = torch.quantize_per_channel(
-            weight, scale, torch.zeros(len(scale), dtype=torch.long), 0, torch.qint8
-        )
-    packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(rounded, None)
+        zeros = torch.zeros(len(scale), dtype=torch.long)
+        weight = torch._make_per_channel_quantized_tensor(rounded, scale, zeros, 0)
+    packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(weight, None)
     return packed
 
 
@@ -188,7 +204,8 @@ def _saturates() -> bool:
     """Without VNNI, sums of two products are kept in 16 bits: 8-bit activations overflow there, 7-bit ones
     do not.
     """
-    found = _linear(torch.ones(1, 64), 1 / 127, 128, _packed(torch.ones(8, 64)))
+    ones = torch.full((8, 64), 127, dtype=torch.int8), torch.full((8,), 1 / 127)
+    found = _linear(torch.ones(1, 64), 1 / 127, 128, _packed(*ones))
     return not torch.allclose(found, torch.full((1, 8), 64.0), rtol=1e-3)
 
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,7 +28,7 @@ from layoutllm_tool.documents.geometry import Line
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model.base import download_wheel, home, no_progress_bar
 from layoutllm_tool.model.llama_engine import LlamaEngine, PrefixCache, SuffixCache
-from layoutllm_tool.model.numerics import Numerics, choose, has_eight_bit_products
+from layoutllm_tool.model.numerics import DynamicInt8, Numerics, choose, has_eight_bit_products
 
 MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct"
 GGUF_SHA256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
@@ -45,7 +48,7 @@ inside the package.
 """
 SCALE = 2.0
 """Of a LoRA's product."""
-LONGEST_PAGE = 5000
+LONGEST_PAGE = 8000
 """Characters of a page that are read."""
 LONGEST_ANSWER = 48
 """Tokens."""
@@ -102,11 +105,14 @@ class TextModel:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=torch.bfloat16, local_files_only=True
             )
-        if adapter is not None:
-            merge(model.model, adapter)
         # 8 bits wherever they multiply fast: half the memory of bfloat16, and no slower.
-        eight = Numerics.INT8 if has_eight_bit_products() else choose(torch.bfloat16)
-        self.engine = LlamaEngine(model, numerics=eight)
+        if has_eight_bit_products():
+            stored = EightBits(folder, model.model, adapter)
+            self.engine = LlamaEngine(model, numerics=Numerics.INT8, stored=stored)
+            stored.keep()
+        else:
+            merge(model.model, adapter)
+            self.engine = LlamaEngine(model, numerics=choose(torch.bfloat16))
         self._embedding: Tensor = model.get_input_embeddings().weight.detach()
         self._end: int = self.tokenizer.convert_tokens_to_ids(END)
 
@@ -178,11 +184,51 @@ class TextModel:
         return list(self.tokenizer(text).input_ids)
 
 
+class EightBits:
+    """The products' weights in 8 bits, adapter merged, kept beside the base model: making them takes ten
+    seconds, reading them one. A file that can't be read or written is made anew, or not kept.
+    """
+
+    def __init__(self, folder: Path, model: Any, adapter: Path | None) -> None:
+        from safetensors.torch import load_file
+
+        digest = hashlib.sha256(adapter.read_bytes() if adapter and adapter.exists() else b"").hexdigest()
+        self._path = folder / f"int8-{digest[:16]}.safetensors"
+        try:
+            self._known = load_file(self._path)
+        except (OSError, SafetensorError):
+            self._known = {}
+        self._made: dict[str, Tensor] = {}
+        if not self._known:
+            merge(model, adapter)
+
+    def __call__(self, name: str, weight: Tensor) -> DynamicInt8:
+        if not self._known:
+            self._made[name], self._made[f"{name}.scale"] = DynamicInt8.rounded(weight)
+        known = self._known or self._made
+        return DynamicInt8.of_rounded(known[name], known[f"{name}.scale"])
+
+    def keep(self) -> None:
+        """Write what was made, for the next process; those of another adapter go."""
+        from safetensors.torch import save_file
+
+        if self._made:
+            with suppress(OSError, SafetensorError):
+                for other in self._path.parent.glob("int8-*.safetensors"):
+                    other.unlink()
+                scratch = self._path.with_suffix(f".{os.getpid()}")
+                save_file(self._made, scratch)
+                scratch.replace(self._path)
+        self._known, self._made = {}, {}
+
+
 @torch.no_grad()
-def merge(model: Any, adapter: Path) -> None:
-    """Add a LoRA's products to the weights. WeightsNotFound where the file is not there."""
+def merge(model: Any, adapter: Path | None) -> None:
+    """Add a LoRA's products to the weights, if there is one. WeightsNotFound where its file is not there."""
     from safetensors.torch import load_file
 
+    if adapter is None:
+        return
     if not adapter.exists():
         raise WeightsNotFound(f"{adapter.name} is not in the package.", hint="Install the package again.")
     state = load_file(adapter)

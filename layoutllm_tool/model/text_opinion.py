@@ -27,6 +27,8 @@ SURE = 0.9
 """Probability of the likeliest option from which on the text model is not asked."""
 ASKED = 8
 """Options that it is asked about."""
+_LEAST = -8.0
+"""Lower bound of what the confidence sees: a few outcomes at -40 would distort the logistic."""
 _PAGES = 8
 """Pages whose keys and values are kept: some 13 MB each."""
 HEAD, LIKELY, OWN, NONE = 1.0, 0.35, 1.0, 0.0
@@ -79,11 +81,12 @@ class Opinion:
     def signals(self, option: Option) -> dict[str, float]:
         """What the confidence sees of it, for the option that was chosen."""
         own = "" if self.answer is None else text_of(self.own)
+        found = self.logprobs.get(text_of(option.words), min(self.logprobs.values()))
         return {
             "text_asked": 1.0,
             "text_agrees": float(self._is_own(option, own)),
-            "text_logprob": self.logprobs.get(text_of(option.words), min(self.logprobs.values())),
-            "text_own_logprob": self.logprob,
+            "text_logprob": max(found, _LEAST),
+            "text_lead": max(found - self.logprob, _LEAST),
         }
 
 

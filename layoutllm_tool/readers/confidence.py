@@ -16,6 +16,8 @@
 | ``option_key_said`` | all | share of its key in the question |
 | ``option_fits``, ``option_misses`` | all | share of it that is, and is not, of the expected type |
 | ``option_quoted_asked``, ``option_quoted_found`` | all | the question quotes a key; the page has it |
+| ``text_asked``, ``text_agrees`` | all | of model/text_opinion.py: it was asked; it answers the same |
+| ``text_logprob``, ``text_lead`` | all | its log-probability of that; less that of its own; at least -8 |
 | ``named`` | all | a line of the page holds the key word for word |
 | ``key_share`` | all | share of the key's words in the line that holds most of them |
 | ``key_lines`` | all | log(1 + lines that hold as many): more than one is ambiguous |

@@ -32,6 +32,8 @@ Loaded = tuple["CoTDecoder", dict[str, Any], "Chooser | None"]
 """A decoder, the confidence's coefficients, and the chooser of candidates, if any."""
 MAX_BATCH = 8
 """Rows decoded at once: a step of eight costs two steps of one; beyond, memory grows faster than speed."""
+_TEXT_WINDOWS = 4
+"""Windows of a question that the text model may be asked about: those with the surest answers."""
 _INDICES = 64
 """Pages whose candidates' vectors are kept: some 200 kB each."""
 _WINDOWS = 256
@@ -41,12 +43,15 @@ _T = TypeVar("_T")
 
 @dataclass(eq=False)
 class Job:
-    """One question on some pages. ``attempts`` gathers the outcome of every window."""
+    """One question on some pages. ``attempts`` gathers the outcome of every window, ``again`` what makes
+    that of the same window with the text model asked.
+    """
 
     query: Query
     pages: Sequence[Page]
     future: Future[LayoutCoT] = field(default_factory=Future)
     attempts: list[LayoutCoT] = field(default_factory=list)
+    again: list[Callable[[], LayoutCoT]] = field(default_factory=list)
     windows: int = 0
 
     def emit(self, event: str, **data: Any) -> None:
@@ -217,8 +222,9 @@ class Worker(ForkSafe):
             return
         for (job, limit), question, decoded in zip(rows, asked, outcomes, strict=True):
             try:
-                chosen = self._chosen(group, job, question, limit, decoded)
-                job.attempts.append(as_cot(job.query.question, group.window, chosen, self._coefficients))
+                outcome = partial(self._outcome, group, job, question, limit, decoded)
+                job.attempts.append(outcome(text=job.windows <= _TEXT_WINDOWS))
+                job.again.append(partial(outcome, text=True))
                 if len(job.attempts) == job.windows:
                     self._finish(job)
             except Exception as error:
@@ -229,18 +235,24 @@ class Worker(ForkSafe):
         question = job.query.question
         return question if self._chooser is None else as_printed(question, window.page.text)
 
-    def _chosen(
-        self, group: Group, job: Job, asked: str, limits: DecodingConstraints, decoded: Decoded
-    ) -> Decoded:
-        """The chooser's pick among the page's candidates; without a chooser, the decoder's outcome."""
+    def _outcome(
+        self, group: Group, job: Job, asked: str, limits: DecodingConstraints, decoded: Decoded, *, text: bool
+    ) -> LayoutCoT:
+        """The chooser's pick among the page's candidates; without a chooser, the decoder's outcome.
+        ``text`` lets the chooser ask the text model.
+        """
         chooser, correction = self._chooser, job.query.correction
-        if chooser is None:
-            return decoded
-        index = _cached(self._indices, group.key[:2], lambda: chooser.index(group.window.page))
-        forced = correction is not None and correction.step == "analysis"
-        return chooser.choose(index, asked, decoded, group.window, limits, forced=forced)
+        if chooser is not None:
+            index = _cached(self._indices, group.key[:2], lambda: chooser.index(group.window.page))
+            forced = correction is not None and correction.step == "analysis"
+            decoded = chooser.choose(index, asked, decoded, group.window, limits, forced=forced, text=text)
+        return as_cot(job.query.question, group.window, decoded, self._coefficients)
 
     def _finish(self, job: Job) -> None:
+        if job.windows > _TEXT_WINDOWS and self._chooser is not None:
+            order = sorted(range(job.windows), key=lambda n: _promise(job.attempts[n]), reverse=True)
+            for number in order[:_TEXT_WINDOWS]:
+                job.attempts[number] = job.again[number]()
         cot = best(job.attempts)
         if job.windows > 1 or self._chooser is not None:
             job.emit_analysis(cot)
@@ -254,6 +266,11 @@ def _cached(cache: cachetools.LRUCache[Any, _T], key: Any, make: Callable[[], _T
     if found is None:
         found = cache[key] = make()
     return found
+
+
+def _promise(cot: LayoutCoT) -> float:
+    """How likely the window is to hold the answer."""
+    return cot.confidence if cot.answer is not None else 1.0 - cot.confidence
 
 
 def _fail(jobs: Sequence[Job], error: BaseException) -> None:

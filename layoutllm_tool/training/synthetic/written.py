@@ -100,36 +100,44 @@ def _span(lines: list[str], words: list[list[tuple[int, int]]], question: dict[s
 def _drawn(rng: Random, lines: list[str]) -> tuple[Canvas, list[list[tuple[int, int]]]]:
     """The lines on a page, and the words of each as (column, index)."""
     segments = [[(m.start(), m[0]) for m in _SEGMENT.finditer(line)] for line in lines]
+    canvas, left = Canvas(800, 1600, rng), rng.randint(30, 70)
+    columns = max(rng.choice((70, 84, 100)), *map(len, lines))
+    unit = (canvas.width - 2 * left) / columns
+    sizes = range(rng.randint(14, 20), 7, -1)
+    size = next((size for size in sizes if _fits(canvas, segments, columns, unit, size)), 8)
     ends = Counter(at + len(text) for line in segments for at, text in line if at and _AMOUNT.search(text))
-    canvas = Canvas(800, 1600, rng)
-    left = rng.randint(30, 70)
-    unit = (canvas.width - 2 * left) / max(rng.choice((70, 84, 100)), *map(len, lines))
-    size = next(
-        (size for size in range(rng.randint(14, 20), 7, -1) if _fits(canvas, segments, unit, size)), 8
-    )
     pitch, y = size * rng.uniform(1.25, 1.75), rng.uniform(25.0, 80.0)
-    words: list[list[tuple[int, int]]] = []
+    words = []
     for line in segments:
-        own: list[tuple[int, int]] = []
-        edge = 0.0
-        for at, text in line:
-            width, end = canvas.measure(text, size), left + (at + len(text)) * unit
-            right = at > 0 and ends[at + len(text)] > 1 and bool(_AMOUNT.search(text)) and end - width > edge
-            x = end - width if right else left + at * unit
-            span, edge = canvas.text(x, y, text, size=size), x + width + size
-            columns = [at + m.start() for m in re.finditer(r"\S+", text)]
-            own += zip(columns, span, strict=True)
-        words.append(own)
+        words.append(_line(canvas, line, ends, (left, y), unit, size))
         y += pitch * (1.0 if line else rng.uniform(0.4, 0.9))
     canvas.crop(int(y) + rng.randint(10, 120))
     return canvas, words
 
 
-def _fits(canvas: Canvas, segments: list[list[tuple[int, str]]], unit: float, size: int) -> bool:
+def _line(
+    canvas: Canvas, line: list[tuple[int, str]], ends: Counter[int], at: tuple[float, float], unit: float,
+    size: int,
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Draw one line from ``at``; numbers that end in the same column as others are set flush right."""
+    found: list[tuple[int, int]] = []
+    edge = 0.0
+    for column, text in line:
+        width, end = canvas.measure(text, size), at[0] + (column + len(text)) * unit
+        flush = column > 0 and ends[column + len(text)] > 1 and bool(_AMOUNT.search(text))
+        x = end - width if flush and end - width > edge else at[0] + column * unit
+        span, edge = canvas.text(x, at[1], text, size=size), x + width + size
+        found += zip((column + m.start() for m in re.finditer(r"\S+", text)), span, strict=True)
+    return found
+
+
+def _fits(
+    canvas: Canvas, segments: list[list[tuple[int, str]]], columns: int, unit: float, size: int
+) -> bool:
     """Whether no piece of text runs into the next one or off the page."""
     for line in filter(None, segments):
-        starts = [at for at, _ in line[1:]] + [canvas.width / unit - 4]
-        for (at, text), end in zip(line, starts, strict=True):
+        ends = [*(at for at, _ in line[1:]), columns + 2]
+        for (at, text), end in zip(line, ends, strict=True):
             if canvas.measure(text, size) > (end - at) * unit - size * 0.6:
                 return False
     return True
