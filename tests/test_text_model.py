@@ -170,6 +170,14 @@ def test_its_own_answer_joins_the_options_where_it_stands_on_the_page() -> None:
     assert strange.joined([Option(())]) == [Option(())] and not strange._is_own(Option(()), "")
 
 
+def test_an_answer_inside_a_word_or_nearly_on_the_page_is_found() -> None:
+    layout = PageLayout(page_from_text("電話は045-555-0182へ\nnext of kin Martin Castelian"))
+    inside = Opinion.of(Reply("045-555-0182", -0.1, (-5.0,)), [], layout)
+    assert [word.text for word in inside.own] == ["電話は045-555-0182へ"] and inside.part == "045-555-0182"
+    near = Opinion.of(Reply("Martin Castellan", -0.1, (-5.0,)), [], layout)
+    assert [word.text for word in near.own] == ["Martin", "Castelian"] and not near.part
+
+
 def test_without_the_model_the_choice_stands_and_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

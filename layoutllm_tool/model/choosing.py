@@ -114,6 +114,8 @@ class Chooser:
         best = int(p.argmax())
         told = opinion.signals(every[best]) if opinion else {}
         chosen = _decided(decoded, every[best], index, window)
+        if opinion and opinion.part and every[best].words == opinion.own:
+            chosen = replace(chosen, answer=opinion.part)
         return replace(chosen, chosen=_signals(p, best, rows) | told)
 
 

@@ -27,6 +27,8 @@ SURE = 0.9
 """Probability of the likeliest option from which on the text model is not asked."""
 ASKED = 8
 """Options that it is asked about."""
+_NEARLY = 0.85
+"""Likeness of the page's words to its answer from which on they are taken for it."""
 _LEAST = -8.0
 """Lower bound of what the confidence sees: a few outcomes at -40 would distort the logistic."""
 _PAGES = 8
@@ -38,22 +40,22 @@ HEAD, LIKELY, OWN, NONE = 1.0, 0.35, 1.0, 0.0
 @dataclass(frozen=True, slots=True)
 class Opinion:
     """``logprobs`` by an option's text, "" for none; ``own`` is where its answer stands on the page, () where
-    it gives none or that is not on the page.
+    it gives none or that is not on the page. ``part`` is its answer where that is a part of these words.
     """
 
     logprobs: dict[str, float]
     own: Run
     answer: str | None
     logprob: float
+    part: str = ""
 
     @classmethod
     def of(cls, reply: Reply, texts: Sequence[str], layout: PageLayout) -> Opinion:
         scores = dict(zip(("", *texts), reply.options, strict=True))
-        own: Run = ()
-        if reply.answer is not None:
-            own = next((match.words for match in find(layout, reply.answer) if match.score == 1.0), ())
+        own, part = _place(layout, reply.answer) if reply.answer else ((), "")
+        if own:
             scores[text_of(own)] = reply.logprob
-        return cls(scores, own, reply.answer, reply.logprob)
+        return cls(scores, own, reply.answer, reply.logprob, part)
 
     def joined(self, every: list[Option]) -> list[Option]:
         """The options, and its own answer among them."""
@@ -88,6 +90,30 @@ class Opinion:
             "text_logprob": max(found, _LEAST),
             "text_lead": max(found - self.logprob, _LEAST),
         }
+
+
+def _place(layout: PageLayout, answer: str) -> tuple[Run, str]:
+    """The words that say the answer, and the answer where it is a part of them: languages without blanks
+    between words, and words that text recognition glued.
+    """
+    matches = find(layout, answer)
+    if matches and matches[0].score == 1.0:
+        return matches[0].words, ""
+    for number, line in enumerate(layout.page.lines or ()):
+        start = line.text.find(answer)
+        if start >= 0:
+            return _words_at(layout, number, start, start + len(answer)), answer
+    return (matches[0].words, "") if matches and matches[0].score >= _NEARLY else ((), "")
+
+
+def _words_at(layout: PageLayout, line: int, start: int, stop: int) -> Run:
+    """The words of a line that its characters from start to stop touch."""
+    found, at = [], 0
+    for number, word in enumerate((layout.page.lines or ())[line].words):
+        if at < stop and start < at + len(word.text):
+            found.append(layout.by_id[line, number])
+        at += len(word.text) + 1
+    return tuple(found)
 
 
 @dataclass
