@@ -20,9 +20,10 @@ from layoutllm_tool.documents.geometry import Box, Document, Page
 from layoutllm_tool.errors import CorrectionError, DocumentTooLarge, ModelError, PageOutOfRange, QuestionError
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.readers.chat import ChatModelReader
-from layoutllm_tool.readers.chat_parsing import FORMED, MOST, UNGROUNDED, object_of
+from layoutllm_tool.readers.chat_parsing import FORMED, MOST, UNGROUNDED
 from layoutllm_tool.readers.chat_prompts import Task, quoted, task_of, windows
 from layoutllm_tool.readers.query import Query
+from layoutllm_tool.readers.replies import object_of
 from layoutllm_tool.testing import FakeOCR, document_from_text
 
 INVOICE = "Invoice no:   4711\nTotal:        12.50\n\nTotal:        99.00"

@@ -11,8 +11,8 @@ from statistics import fmean
 
 import pytest
 
+from layoutllm_tool.documents.align import normal
 from layoutllm_tool.training import synthetic
-from layoutllm_tool.training.align import normal
 from layoutllm_tool.training.schema import Example
 from layoutllm_tool.training.synthetic import asking, build, grids, vocabulary
 from layoutllm_tool.training.synthetic.build import KINDS

@@ -12,11 +12,12 @@ from langchain_core.messages import AIMessage
 
 from layoutllm_graphs.testing import ScriptedChatModel
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.documents.occurrences import occurrences
 from layoutllm_tool.errors import QuestionError
+from layoutllm_tool.readers.replies import Items, items_of, text_of
 from layoutllm_tool.training import annotation_prompts as prompts
 from layoutllm_tool.training.annotator import annotate_page
-from layoutllm_tool.training.grounding import occurrences, problem
-from layoutllm_tool.training.replies import Items, items_of, text_of
+from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.schema import QA
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from layoutllm_tool.documents import align
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.training import align, receipts
+from layoutllm_tool.training import receipts
 from layoutllm_tool.training.keys import key_of, pairs
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.questions import ABSENT, absent, lacks

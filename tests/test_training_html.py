@@ -10,8 +10,9 @@ from random import Random
 
 import pytest
 
+from layoutllm_tool.documents import align
 from layoutllm_tool.errors import DocumentError, DocumentTooLarge, DocumentUnreadable, TrainingError
-from layoutllm_tool.training import align, html
+from layoutllm_tool.training import html
 from layoutllm_tool.training.html.marks import marked
 from layoutllm_tool.training.html.render import Paper, refusing, render
 from layoutllm_tool.training.html.templates import page

@@ -20,11 +20,12 @@ from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents import align
+from layoutllm_tool.documents.align import normal
 from layoutllm_tool.documents.geometry import Box, Document
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.testing import FakeReader, document_from_text
-from layoutllm_tool.training import align, run
-from layoutllm_tool.training.align import normal
+from layoutllm_tool.training import run
 from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.recipe import Stage, load_recipe

@@ -41,6 +41,17 @@ def text_of(reply: Any) -> str:
     return str(content)[:MOST_CHARACTERS]
 
 
+def object_of(text: str) -> dict[str, Any] | None:
+    """The first JSON object, whatever stands around it."""
+    at = text.find("{")
+    while at >= 0:
+        value, _ = _decoded(text, at)
+        if isinstance(value, dict):
+            return value
+        at = text.find("{", at + 1)
+    return None
+
+
 def items_of(text: str) -> Items | None:
     """The items of the list called so, else of the first list of objects, else a single object."""
     text = text[:MOST_CHARACTERS]
