@@ -98,7 +98,7 @@ class AskDocumentArgs(BaseModel):
     runtime: Annotated[Any, InjectedToolArg] = None
 
 
-class _Call:
+class _Request:
     """What one call asks. LayoutLLMError where the question, the correction or the attempt is none."""
 
     def __init__(
@@ -168,10 +168,10 @@ class LayoutLLMTool(BaseTool):
     ) -> tuple[Content, dict[str, Any]]:
         emit = _emitter(runtime, self.name)
         with _tool_errors():
-            call = _Call(question, page, correction, previous, runtime)
+            asked = _Request(question, page, correction, previous, runtime)
             reader, loaded = self._prepare(document, page)
-            cot = reader.ask(loaded, question, **self._options(call, loaded, emit))
-            return self._result(call, loaded, cot)
+            cot = reader.ask(loaded, question, **self._options(asked, loaded, emit))
+            return self._result(asked, loaded, cot)
 
     async def _arun(
         self,
@@ -184,10 +184,10 @@ class LayoutLLMTool(BaseTool):
     ) -> tuple[Content, dict[str, Any]]:
         emit = _on_this_loop(_emitter(runtime, self.name))
         with _tool_errors():
-            call = _Call(question, page, correction, previous, runtime)
+            asked = _Request(question, page, correction, previous, runtime)
             reader, loaded = await asyncio.to_thread(self._prepare, document, page)
-            cot = await reader.aask(loaded, question, **self._options(call, loaded, emit))
-            return await asyncio.to_thread(self._result, call, loaded, cot)
+            cot = await reader.aask(loaded, question, **self._options(asked, loaded, emit))
+            return await asyncio.to_thread(self._result, asked, loaded, cot)
 
     def look(self, document: str, page: int | None = None) -> Document:
         """The document (or that page of it, 1-based) with its words. Blocks. LayoutLLMError."""
@@ -218,16 +218,16 @@ class LayoutLLMTool(BaseTool):
                 self.reader = self.reader or _built(self.endpoint)
         return self.reader
 
-    def _options(self, call: _Call, document: Document, emit: Emit) -> AskOptions:
+    def _options(self, asked: _Request, document: Document, emit: Emit) -> AskOptions:
         """What the reader is asked with: a correction comes with the attempt that it is of."""
-        previous = call.previous or self._attempts.get(call.key(document)) if call.correction else None
-        return AskOptions(page=call.page, correction=call.correction, previous=previous, on_progress=emit)
+        previous = asked.previous or self._attempts.get(asked.key(document)) if asked.correction else None
+        return AskOptions(page=asked.page, correction=asked.correction, previous=previous, on_progress=emit)
 
-    def _result(self, call: _Call, document: Document, cot: LayoutCoT) -> tuple[Content, dict[str, Any]]:
+    def _result(self, asked: _Request, document: Document, cot: LayoutCoT) -> tuple[Content, dict[str, Any]]:
         """Keeps the attempt and shows it. May draw the page."""
-        self._attempts.put(call.key(document), cot)
+        self._attempts.put(asked.key(document), cot)
         artifact = {**cot.to_json(), "document": {"name": document.name, "sha256": document.sha256}}
-        text = describe(cot, document, page=call.page)
+        text = describe(cot, document, page=asked.page)
         image = picture(cot, document) if self.attach_image else None
         if image is None:
             return text, artifact
