@@ -13,7 +13,8 @@ from PIL import Image
 from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, TrainingError
 from layoutllm_tool.training.grounding import problem
-from layoutllm_tool.training.released import Released, read_items
+from layoutllm_tool.training.pretraining.files import read_items
+from layoutllm_tool.training.released import Released
 from layoutllm_tool.training.released_ocr import page_of
 from layoutllm_tool.training.released_text import area_of, question_of, steps_of, task_of
 from layoutllm_tool.training.schema import QA, Instruction
@@ -310,7 +311,7 @@ def test_items_are_read_over_the_borders_of_chunks(tmp_path: Path) -> None:
 
 
 def test_an_endless_item_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("layoutllm_tool.training.released.MOST_ITEM", 100_000)
+    monkeypatch.setattr("layoutllm_tool.training.pretraining.files.MOST_ITEM", 100_000)
     (tmp_path / "a.json").write_text('[{"a": "' + "x" * 400_000 + '"}]')
     with pytest.raises(DocumentUnreadable):
         list(read_items(tmp_path / "a.json"))

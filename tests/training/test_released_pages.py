@@ -14,8 +14,7 @@ from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.training import run
 from layoutllm_tool.training.data import Sources, fingerprint, stage_examples
 from layoutllm_tool.training.recipe import Stage, load_recipe
-from layoutllm_tool.training.released import Released
-from layoutllm_tool.training.released_pages import ReleasedPages
+from layoutllm_tool.training.released import Released, ReleasedPages
 from layoutllm_tool.training.schema import QA, Instruction
 from tests import tiny
 from tests.training.test_released import LINES, cot, data, item

@@ -29,7 +29,7 @@ from layoutllm_tool.training import run
 from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.recipe import Stage, load_recipe
-from layoutllm_tool.training.released_pages import ReleasedPages
+from layoutllm_tool.training.released import ReleasedPages
 from layoutllm_tool.training.reviewed import Decision, ReviewedPages, examples_of, of_batch
 from layoutllm_tool.training.sampling import Rehearsed
 from layoutllm_tool.training.schema import QA, Example
