@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layoutllm_tool.cot import Area
@@ -106,6 +106,7 @@ def test_calibration_error_by_hand() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30))
+@settings(deadline=None)  # the first example imports scikit-learn
 def test_auroc_counts_pairs(pairs: list[tuple[float, bool]]) -> None:
     scores, right = [s for s, _ in pairs], [r for _, r in pairs]
     good, bad = [s for s, r in pairs if r], [s for s, r in pairs if not r]
