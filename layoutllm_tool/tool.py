@@ -29,7 +29,7 @@ from layoutllm_tool.errors import (
     QuestionError,
 )
 from layoutllm_tool.messages import describe, picture, plain_line, quote
-from layoutllm_tool.protocols import Progress, Reader
+from layoutllm_tool.protocols import AskOptions, Progress, Reader
 from layoutllm_tool.readers.caching import DocumentCache, LRUCache
 
 _BUILDING = threading.Lock()
@@ -98,6 +98,20 @@ class AskDocumentArgs(BaseModel):
     runtime: Annotated[Any, InjectedToolArg] = None
 
 
+class _Request:
+    """What one call asks. LayoutLLMError where the question, the correction or the attempt is none."""
+
+    def __init__(
+        self, question: str, page: int | None, correction: CorrectionArgs | None, previous: Any, runtime: Any
+    ) -> None:
+        self.question, self.page, self.run = question, page, _run(runtime)
+        self.correction = _checked(question, correction)
+        self.previous = _attempt(previous, runtime)
+
+    def key(self, document: Document) -> _AttemptKey:
+        return self.run, document.sha256, self.page, self.question
+
+
 def _explain_arguments(error: ValidationError) -> str:
     if error.title != AskDocumentArgs.__name__:
         raise error  # not the call's fault
@@ -154,13 +168,10 @@ class LayoutLLMTool(BaseTool):
     ) -> tuple[Content, dict[str, Any]]:
         emit = _emitter(runtime, self.name)
         with _tool_errors():
-            checked, given = _checked(question, correction), _attempt(previous, runtime)
+            asked = _Request(question, page, correction, previous, runtime)
             reader, loaded = self._prepare(document, page)
-            key = _run(runtime), loaded.sha256, page, question
-            last = given or self._attempts.get(key) if checked else None
-            cot = reader.ask(loaded, question, page=page, correction=checked, previous=last, on_progress=emit)
-            self._attempts.put(key, cot)
-            return self._result(cot, loaded, page)
+            cot = reader.ask(loaded, question, **self._options(asked, loaded, emit))
+            return self._result(asked, loaded, cot)
 
     async def _arun(
         self,
@@ -173,15 +184,10 @@ class LayoutLLMTool(BaseTool):
     ) -> tuple[Content, dict[str, Any]]:
         emit = _on_this_loop(_emitter(runtime, self.name))
         with _tool_errors():
-            checked, given = _checked(question, correction), _attempt(previous, runtime)
+            asked = _Request(question, page, correction, previous, runtime)
             reader, loaded = await asyncio.to_thread(self._prepare, document, page)
-            key = _run(runtime), loaded.sha256, page, question
-            last = given or self._attempts.get(key) if checked else None
-            cot = await reader.aask(
-                loaded, question, page=page, correction=checked, previous=last, on_progress=emit
-            )
-            self._attempts.put(key, cot)
-            return await asyncio.to_thread(self._result, cot, loaded, page)
+            cot = await reader.aask(loaded, question, **self._options(asked, loaded, emit))
+            return await asyncio.to_thread(self._result, asked, loaded, cot)
 
     def look(self, document: str, page: int | None = None) -> Document:
         """The document (or that page of it, 1-based) with its words. Blocks. LayoutLLMError."""
@@ -212,9 +218,16 @@ class LayoutLLMTool(BaseTool):
                 self.reader = self.reader or _built(self.endpoint)
         return self.reader
 
-    def _result(self, cot: LayoutCoT, document: Document, page: int | None) -> tuple[Content, dict[str, Any]]:
+    def _options(self, asked: _Request, document: Document, emit: Emit) -> AskOptions:
+        """What the reader is asked with: a correction comes with the attempt that it is of."""
+        previous = asked.previous or self._attempts.get(asked.key(document)) if asked.correction else None
+        return AskOptions(page=asked.page, correction=asked.correction, previous=previous, on_progress=emit)
+
+    def _result(self, asked: _Request, document: Document, cot: LayoutCoT) -> tuple[Content, dict[str, Any]]:
+        """Keeps the attempt and shows it. May draw the page."""
+        self._attempts.put(asked.key(document), cot)
         artifact = {**cot.to_json(), "document": {"name": document.name, "sha256": document.sha256}}
-        text = describe(cot, document, page=page)
+        text = describe(cot, document, page=asked.page)
         image = picture(cot, document) if self.attach_image else None
         if image is None:
             return text, artifact

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.readers.local import LayoutLLMReader
+from tests.paths import SHARED
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+CASES = SHARED / "cases"
 KINDS = ("P01", "P03", "P13", "P15", "P17", "P19", "P21", "R09")
 
 pytestmark = [

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 GIVEN_UP = {
     "mendable": "caller_can_fix",
     "none_bias": "no_answer_bias",

@@ -21,11 +21,12 @@ from layoutllm_tool.model.grammar import DecodingConstraints
 from layoutllm_tool.model.weights import SHIPPED, load_weights
 from layoutllm_tool.ocr import recognise_page
 from layoutllm_tool.readers.local import LayoutLLMReader
+from tests.paths import DATA
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SAMPLES = SHIPPED.parents[1] / "samples"
-RECEIPTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "receipts"
+RECEIPTS = DATA / "receipts"
 FIELDS = ("company", "date", "address", "total")
 QUESTIONS = [f'What is the "{field}" in the given document?' for field in FIELDS]
 NOWHERE = [

@@ -14,8 +14,8 @@ from statistics import fmean
 from rapidfuzz.distance import LCSseq, Levenshtein
 
 from layoutllm_tool.cot import Area
+from layoutllm_tool.documents import align
 from layoutllm_tool.documents.geometry import Box, Page
-from layoutllm_tool.training import align
 
 RIGHT = 0.5
 """ANLS from which an answer counts as right."""

@@ -26,7 +26,7 @@ from layoutllm_tool.readers.chat_parsing import ParsedReply, nothing, parse_repl
 from layoutllm_tool.readers.chat_prompts import Messages, Task, again, messages, task_of, windows
 from layoutllm_tool.readers.outcome import best
 from layoutllm_tool.readers.query import Query, check_question
-from layoutllm_tool.training.replies import text_of
+from layoutllm_tool.readers.replies import text_of
 
 
 class ChatModel(Protocol):

@@ -17,13 +17,14 @@ from layoutllm_tool.cot import (
     LayoutCoT,
     QuestionAnalysis,
 )
+from layoutllm_tool.documents.align import Place, box_of, find
 from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.occurrences import fits, nearest, occurrences
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.documents.values import spans_of
 from layoutllm_tool.readers.chat_prompts import Segment, Task
 from layoutllm_tool.readers.confidence import confidence, page_signals
-from layoutllm_tool.training.align import Place, box_of, find
-from layoutllm_tool.training.grounding import fits, key_places, occurrences
+from layoutllm_tool.readers.replies import object_of
 
 ANSWERED = {
     "bias": -0.6, "grounded": 1.6, "first_place": 0.8, "any_place": 0.5, "relation": 0.3, "typed": 0.6,
@@ -73,23 +74,6 @@ class _Outcome:
     answer: str | None
     words: tuple[tuple[int, int], ...] = ()
     answer_outside_area: bool = False
-
-
-def object_of(text: str) -> dict[str, Any] | None:
-    """The first JSON object in a reply, whatever stands around it."""
-    at = text.find("{")
-    while at >= 0:
-        try:
-            found, _ = _DECODER.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            return found
-        at = text.find("{", at + 1)
-    return None
-
-
-_DECODER = json.JSONDecoder(strict=False)
 
 
 def parse_reply(text: str, task: Task) -> ParsedReply:
@@ -242,7 +226,7 @@ def _fitting(places: Sequence[Place], formation: AnswerFormation, page: Page) ->
     if len(places) == 1:
         return places[0]
     for place in places:
-        keys = key_places(formation.key, page, box_of(page, place.words)) if formation.key else []
+        keys = nearest(formation.key, page, box_of(page, place.words)) if formation.key else []
         if keys and fits(formation.relation, keys[0], place, page):
             return place
     return places[0]

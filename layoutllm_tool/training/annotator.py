@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis, Relation
+from layoutllm_tool.documents.align import find, normal, similarity
 from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.occurrences import fits, occurrences
 from layoutllm_tool.errors import QuestionError
+from layoutllm_tool.readers.replies import items_of, text_of
 from layoutllm_tool.training import annotation_prompts as prompts
-from layoutllm_tool.training.align import find, normal, similarity
-from layoutllm_tool.training.grounding import copied, copied_alone, fits, key_beside, occurrences, problem
+from layoutllm_tool.training.grounding import copied, copied_alone, key_beside, problem
 from layoutllm_tool.training.keys import EDGES
-from layoutllm_tool.training.replies import items_of, text_of
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.questions import ABSENT, lacks
 

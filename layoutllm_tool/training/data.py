@@ -19,8 +19,7 @@ from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, PretrainingSources
 from layoutllm_tool.training.pretraining.mixture import Weights as PretrainingWeights
 from layoutllm_tool.training.recipe import Recipe, Stage
-from layoutllm_tool.training.released import Released
-from layoutllm_tool.training.released_pages import ReleasedPages
+from layoutllm_tool.training.released import Released, ReleasedPages
 from layoutllm_tool.training.sampling import DocumentMixture, LayoutCoTMixture, Rehearsed
 from layoutllm_tool.training.sampling import Weights as LayoutCoTWeights
 from layoutllm_tool.training.schema import QA, Example

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from layoutllm_tool.cot import AnswerFormation
+from layoutllm_tool.documents.align import Place, joined, normal
 from layoutllm_tool.documents.geometry import Line, Page
-from layoutllm_tool.training.align import Place, joined, normal
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 .#/()&'%-]{1,30}")
 _MONEY = re.compile(r"[-(]?(?:RM|MYR|USD|EUR|[$€£])? ?\d[\d,. ]*[.,]\d\d\)?")

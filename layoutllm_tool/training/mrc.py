@@ -13,10 +13,10 @@ from pathlib import Path
 from random import Random
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
+from layoutllm_tool.documents.align import WordIndex, box_of, joined
 from layoutllm_tool.documents.geometry import Box, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentUnreadable
-from layoutllm_tool.training.align import WordIndex, box_of, joined
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.synthetic.canvas import Canvas, Span

@@ -16,11 +16,11 @@ from random import Random
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis
+from layoutllm_tool.documents import align
+from layoutllm_tool.documents.align import Place
 from layoutllm_tool.documents.geometry import Box, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.training import align
-from layoutllm_tool.training.align import Place
 from layoutllm_tool.training.keys import Key, Pair, key_of, left_of, pairs
 from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.synthetic.questions import absent, ask, unanswerable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page, Word
@@ -76,10 +76,11 @@ def _entries(raw: Any, depth: int = 0) -> Iterator[_Entry]:
             elif isinstance(item, dict):
                 yield from _entries(item, depth + 1)
     elif isinstance(raw, dict):
-        if beside := _side_by_side(raw):
-            yield from (entry for text, box in beside if (entry := _made(text, box)))
-        elif (found := _first(raw, _LISTS, list | dict)) is not None:
-            yield from _entries(found, depth + 1)
+        texts, boxes = _first(raw, _TEXTS, list) or [], _first(raw, _BOXES, list) or []
+        if texts and len(texts) == len(boxes):
+            yield from filter(None, map(_made, texts[: MOST_ENTRIES + 1], boxes))
+        else:
+            yield from _entries(_first(raw, _LISTS, list | dict), depth + 1)
 
 
 def _first(raw: Mapping[str, Any], names: tuple[str, ...], kind: Any) -> Any:
@@ -87,29 +88,17 @@ def _first(raw: Mapping[str, Any], names: tuple[str, ...], kind: Any) -> Any:
     return next((raw[name] for name in names if isinstance(raw.get(name), kind) and raw[name]), None)
 
 
-def _side_by_side(raw: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """A list of texts and a list of boxes of the same length."""
-    texts, boxes = _first(raw, _TEXTS, list), _first(raw, _BOXES, list)
-    if not texts or not boxes or len(texts) != len(boxes):
-        return []
-    return list(zip(texts[: MOST_ENTRIES + 1], boxes, strict=False))
-
-
 def _entry(item: Any) -> _Entry | None:
-    if isinstance(item, list):  # PaddleOCR: [four points, [text, confidence]]
-        paddle = len(item) == 2 and isinstance(item[1], list) and item[1]
-        return _made(item[1][0], item[0]) if paddle else None
-    if not isinstance(item, dict):
-        return None
-    made = _made(_first(item, _TEXT, str), _first(item, _BOX, list))
-    if made and isinstance(item.get("words"), list):
-        words = tuple(entry for word in item["words"][:MOST_ENTRIES] if (entry := _word(word)))
-        return _Entry(made.text, made.corners, words)
-    return made
+    match item:
+        case [box, [text, *_]]:  # PaddleOCR: [four points, [text, confidence]]
+            return _made(text, box)
+        case {"words": [*words]} if made := _named(item):
+            return replace(made, words=tuple(filter(None, map(_named, words[:MOST_ENTRIES]))))
+    return _named(item)
 
 
-def _word(item: Any) -> _Entry | None:
-    return _made(item.get("text"), _first(item, _BOX, list)) if isinstance(item, dict) else None
+def _named(item: Any) -> _Entry | None:
+    return _made(_first(item, _TEXT, str), _first(item, _BOX, list)) if isinstance(item, dict) else None
 
 
 def _made(text: Any, box: Any) -> _Entry | None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis, Relation
+from layoutllm_tool.documents.align import Place, find, similarity
 from layoutllm_tool.documents.geometry import SCALE, Box, Page
-from layoutllm_tool.training.align import Place, find, similarity
-from layoutllm_tool.training.grounding import copied, copied_alone, fits, key_beside, occurrences, problem
+from layoutllm_tool.documents.occurrences import fits, occurrences
+from layoutllm_tool.training.grounding import copied, copied_alone, key_beside, problem
 from layoutllm_tool.training.keys import EDGES, key_of
 from layoutllm_tool.training.schema import QA, Instruction, Task
 

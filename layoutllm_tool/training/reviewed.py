@@ -17,11 +17,12 @@ from random import Random
 from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import ReviewRecord, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents import align
+from layoutllm_tool.documents.align import Place
 from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents.occurrences import TOP
 from layoutllm_tool.errors import DocumentError, RecipeError
-from layoutllm_tool.training import align
-from layoutllm_tool.training.align import Place
-from layoutllm_tool.training.grounding import TOP, problem
+from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.keys import Key, keys_of
 from layoutllm_tool.training.sampling import pick
 from layoutllm_tool.training.schema import QA, Example

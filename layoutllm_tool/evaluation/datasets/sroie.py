@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from layoutllm_tool.documents import align
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.words import load_words
 from layoutllm_tool.errors import DocumentNotFound
@@ -24,7 +25,6 @@ from layoutllm_tool.evaluation.datasets.files import (
 )
 from layoutllm_tool.evaluation.results import Question
 from layoutllm_tool.evaluation.run import Item, spread
-from layoutllm_tool.training import align
 from layoutllm_tool.training.receipts import FIELDS, FORM, dataset_page, entities, field_places
 
 Words = Callable[[], list[Page]]

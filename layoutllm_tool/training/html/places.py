@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from layoutllm_tool.documents.align import WordIndex, joined
 from layoutllm_tool.documents.geometry import Box
-from layoutllm_tool.training.align import WordIndex, joined
 from layoutllm_tool.training.html.marks import Piece, word_id
 from layoutllm_tool.training.html.render import Rendered
 from layoutllm_tool.training.keys import EDGES

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from random import Random
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
-from layoutllm_tool.training.align import box_of, normal
+from layoutllm_tool.documents.align import box_of, normal
 from layoutllm_tool.training.html.data import QUESTIONS
 from layoutllm_tool.training.html.marks import Cell, Choice, Marked, Pair, Piece, Table
 from layoutllm_tool.training.html.places import Found, Places

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 64_000_000
 """Of one file, decompressed."""
 MOST_PIXELS = 40_000_000
+MOST_ITEM = 2_000_000
+"""Characters of one item of a list."""
+_CHUNK = 1 << 16
 
 
 def damaged(what: str) -> DocumentUnreadable:
@@ -51,6 +54,28 @@ def parsed(text: str | bytes, name: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise damaged(f"{name} is not the JSON it should be: {error}.") from error
+
+
+def read_items(path: Path) -> Iterator[Any]:
+    """The items of a JSON list or JSON Lines, one in memory. DocumentUnreadable for anything else."""
+    decoder, buffer, more, number = json.JSONDecoder(), "", True, 0
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while True:
+            buffer = buffer.lstrip(" \t\r\n,\ufeff" if number else " \t\r\n[\ufeff")
+            if buffer.startswith("]") or (not buffer and not more):
+                return
+            try:
+                item, end = decoder.raw_decode(buffer) if buffer else (None, 0)
+            except (ValueError, RecursionError):
+                end = 0
+            if end and (end < len(buffer) or not more):
+                yield item
+                number, buffer = number + 1, buffer[end:]
+                continue
+            if not more or len(buffer) > MOST_ITEM:
+                raise damaged(f"item {number} of {path.name} is no JSON, is cut off or nests too deeply.")
+            chunk = file.read(max(_CHUNK, len(buffer)))
+            buffer, more = buffer + chunk, bool(chunk)
 
 
 def offsets(path: Path) -> list[int]:

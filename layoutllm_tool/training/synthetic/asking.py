@@ -9,8 +9,8 @@ from itertools import pairwise
 from random import Random
 
 from layoutllm_tool.cot import QuestionAnalysis
+from layoutllm_tool.documents.align import normal
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.training.align import normal
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.canvas import Fact

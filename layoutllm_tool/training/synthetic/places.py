@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layoutllm_tool.cot import AnswerFormation
+from layoutllm_tool.documents.align import WordIndex, box_of
 from layoutllm_tool.documents.geometry import Box, Page
-from layoutllm_tool.training.align import WordIndex, box_of
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.synthetic.canvas import Fact, Span
 

@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis
+from layoutllm_tool.documents import align
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.training import align
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
 
