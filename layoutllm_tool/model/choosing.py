@@ -20,7 +20,7 @@ from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import fusion_head, pair_head
 from layoutllm_tool.model.candidates import CURRENCY, candidates_of
-from layoutllm_tool.model.fusion_head import FusionHead
+from layoutllm_tool.model.fusion_head import FusionHead, key_is_printed
 from layoutllm_tool.model.grammar import Decoded, DecodingConstraints
 from layoutllm_tool.model.option_features import NAMES, features
 from layoutllm_tool.model.options import Asked, Option, Outcome
@@ -28,7 +28,7 @@ from layoutllm_tool.model.page_index import Array, PageIndex, text_of
 from layoutllm_tool.model.pair_head import PairHead
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
-from layoutllm_tool.model.text_opinion import SURE, TextOpinion
+from layoutllm_tool.model.text_opinion import SURE, SURE_OF_KEY, TextOpinion
 
 _log = logging.getLogger(__name__)
 _RELATIONS: dict[str, Relation] = {"right": "right of", "below": "below", "left": "inside", "above": "inside"}
@@ -104,7 +104,8 @@ class Chooser:
         p = _permitted(self.fusion.probabilities(rows), every, window, limits)
         if not p.any():
             return decoded
-        doubtful = text and not forced and float(p.max()) < SURE
+        sure = SURE_OF_KEY if key_is_printed(rows) else SURE
+        doubtful = text and not forced and float(p.max()) < sure
         opinion = self.text.ask(index, question, every, p) if self.text and doubtful else None
         if opinion is not None:
             every = opinion.joined(every)

@@ -43,7 +43,11 @@ class FusionHead:
         logits = np.einsum("nch,nh->nc", hidden, self._w2) + self._b2[:, None]
         p = np.exp(logits - logits.max(1, keepdims=True))
         mean: Array = (p / p.sum(1, keepdims=True)).mean(0)
-        named = max(rows[0, NAMES.index("quoted_match")], rows[0, NAMES.index("words_match")]) >= NAMED
-        mean[0] *= np.exp(-self._no_answer_bias[0 if named else 1])
+        mean[0] *= np.exp(-self._no_answer_bias[0 if key_is_printed(rows) else 1])
         found: Array = mean / mean.sum()
         return found
+
+
+def key_is_printed(rows: Array) -> bool:
+    """Whether the page has the key that the question names, by the options' features."""
+    return bool(max(rows[0, NAMES.index("quoted_match")], rows[0, NAMES.index("words_match")]) >= NAMED)

@@ -15,7 +15,7 @@ import cachetools
 import numpy as np
 
 from layoutllm_tool.documents.page_layout import PageLayout, Run
-from layoutllm_tool.documents.search import find
+from layoutllm_tool.documents.search import find, letters
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model.llama_engine import PrefixCache
 from layoutllm_tool.model.options import Option
@@ -23,8 +23,10 @@ from layoutllm_tool.model.page_index import Array, PageIndex, text_of
 from layoutllm_tool.model.text_model import Reply, TextModel, text_model_folder
 
 _log = logging.getLogger(__name__)
-SURE = 0.9
-"""Probability of the likeliest option from which on the text model is not asked."""
+SURE, SURE_OF_KEY = 0.9, 0.4
+"""Probability of the likeliest option from which on the text model is not asked; where the page prints the
+key that the question names, geometry is the better judge.
+"""
 ASKED = 8
 """Options that it is asked about."""
 _NEARLY = 0.85
@@ -33,8 +35,8 @@ _LEAST = -8.0
 """Lower bound of what the confidence sees: a few outcomes at -40 would distort the logistic."""
 _PAGES = 8
 """Pages whose keys and values are kept: some 13 MB each."""
-HEAD, LIKELY, OWN, NONE = 1.0, 0.35, 1.0, 0.0
-"""Weights: the fusion head's log-probability, the text model's, being its own answer, being "none"."""
+HEAD, LIKELY, OWN = 0.5, 0.5, 2.0
+"""Weights of the fusion head's log-probability, of the text model's, and of being its own answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Opinion:
         own = "" if self.answer is None else text_of(self.own)
         score = np.array([
             HEAD * np.log(max(float(chance), 1e-6)) + LIKELY * self.logprobs.get(text_of(option.words), least)
-            + OWN * self._is_own(option, own) + NONE * option.none
+            + OWN * self._is_own(option, own)
             for option, chance in zip(every, p, strict=True)
         ])  # fmt: skip
         shares = np.exp(score - score.max())
@@ -98,7 +100,9 @@ def _place(layout: PageLayout, answer: str) -> tuple[Run, str]:
     """
     matches = find(layout, answer)
     if matches and matches[0].score == 1.0:
-        return matches[0].words, ""
+        whole = text_of(matches[0].words)
+        more = answer in whole and len(letters(whole)) > len(letters(answer))
+        return matches[0].words, answer if more else ""
     for number, line in enumerate(layout.page.lines or ()):
         start = line.text.find(answer)
         if start >= 0:
