@@ -52,6 +52,8 @@ LONGEST_PAGE = 8000
 """Characters of a page that are read."""
 LONGEST_ANSWER = 48
 """Tokens."""
+_SHORT = 12
+"""Tokens of an option up to which it is scored together with the others of that length."""
 ABSENT = "not in the document."
 """What it writes where the page does not answer."""
 HEAD = (
@@ -94,6 +96,18 @@ class Reply:
     options: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A row of tokens behind the question: what follows each but the last (T - 1, vocabulary), and the place
+    of its keys and values.
+    """
+
+    row: list[int]
+    follows: Tensor
+    suffix: SuffixCache
+    at: int
+
+
 class TextModel:
     """Not thread-safe: one caller at a time. Some 0.8 GB."""
 
@@ -131,19 +145,32 @@ class TextModel:
         rows = [[*self._ids(_plain(text))[: LONGEST_ANSWER - 1], self._end] for text in texts]
         one = self.engine.new_suffix(1, len(asked) + LONGEST_ANSWER + 1)
         first = self._logprobs(self._step([asked], page, one)[:, -1])[0]
-        several = one.select([0] * len(rows))
-        after = self._logprobs(self._step([row[:-1] for row in rows], page, several))
+        tried = self._tried(rows, page, one)
         scores = tuple(
-            float(first[row[0]] + sum(after[n, i, token] for i, token in enumerate(row[1:])))
-            for n, row in enumerate(rows)
+            float(first[row[0]] + sum(found.follows[i, token] for i, token in enumerate(row[1:])))
+            for row, found in zip(rows, tried, strict=True)
         )
-        answer, logprob = self._greedy(page, several, len(asked), first, rows, after)
+        answer, logprob = self._greedy(page, len(asked), first, tried)
         return Reply(None if answer == ABSENT else answer, logprob, scores)
 
+    def _tried(self, rows: list[list[int]], page: PrefixCache, one: SuffixCache) -> list[_Tried]:
+        """Each row behind the question. Long rows apart from short ones, which would be padded to them."""
+        found: dict[int, _Tried] = {}
+        for group in (
+            [n for n, row in enumerate(rows) if len(row) <= _SHORT],
+            [n for n, row in enumerate(rows) if len(row) > _SHORT],
+        ):
+            if group:
+                suffix = one.select([0] * len(group))
+                states = self._step([rows[n][:-1] for n in group], page, suffix)
+                for at, n in enumerate(group):
+                    follows = self._logprobs(states[at, : len(rows[n]) - 1])
+                    found[n] = _Tried(rows[n], follows, suffix, at)
+        return [found[n] for n in range(len(rows))]
+
     def _greedy(
-        self, page: PrefixCache, several: SuffixCache, start: int, first: Tensor, rows: list[list[int]],
-        after: Tensor,
-    ) -> tuple[str, float]:  # fmt: skip
+        self, page: PrefixCache, start: int, first: Tensor, tried: Sequence[_Tried]
+    ) -> tuple[str, float]:
         """The likeliest token, again and again. What an option shares with it is known from the option."""
         path: list[int] = []
         total, follows = 0.0, first
@@ -155,13 +182,13 @@ class TextModel:
                 break
             path.append(token)
             n = len(path)
-            same = next((r for r, row in enumerate(rows) if row[:n] == path and len(row) > n), None)
+            same = next((one for one in tried if one.row[:n] == path and len(one.row) > n), None)
             if suffix is None and same is not None:
-                follows = after[same, n - 1]
+                follows = same.follows[n - 1]
                 continue
             if suffix is None:
-                before = next((r for r, row in enumerate(rows) if row[: n - 1] == path[:-1]), 0)
-                suffix = several.select([before])
+                before = next((one for one in tried if one.row[: n - 1] == path[:-1]), tried[0])
+                suffix = before.suffix.select([before.at])
                 suffix.lengths = [start + n - 1]
             follows = self._logprobs(self._step([[token]], page, suffix)[:, -1])[0]
         return self.tokenizer.decode(path).strip(), total
