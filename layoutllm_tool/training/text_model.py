@@ -38,6 +38,8 @@ from layoutllm_tool.training.synthetic import written
 
 RANK, RATE, WARM_UP, PAGES_A_STEP = 10, 2e-4, 40, 2
 QUESTIONS, MOST_WORDS, MOST_TOKENS = 12, 450, 1500
+SAVED_EVERY = 10
+"""Pages between two states of a run."""
 SHARES = {"written": 0.60, "everyday": 0.20, "archive": 0.12, "receipts": 0.08}
 LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 Asked = tuple[str, str]
@@ -86,8 +88,9 @@ def _worded(question: str, rng: Random) -> str:
 
 
 def answer(page: Page, words: tuple[tuple[int, int], ...]) -> str:
+    """What is to be written: the words, without a comma behind them."""
     lines = page.lines or ()
-    return " ".join(lines[i].words[j].text for i, j in words) if words else ABSENT
+    return " ".join(lines[i].words[j].text for i, j in words).rstrip(",;") if words else ABSENT
 
 
 def packed(tokenizer: Any, page: Page, asked: list[Asked]) -> Packed:
@@ -140,14 +143,14 @@ def train(options: argparse.Namespace) -> dict[str, Tensor]:
         if number < done or (one := packed(tokenizer, page, asked)).tokens.shape[1] > MOST_TOKENS:
             continue
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, (number + 1) / WARM_UP) * (1 - 0.9 * number / options.pages)
+            group["lr"] = RATE * min(1.0, (number + 1) / WARM_UP) * (1 - 0.9 * number / options.rate_pages)
         loss = loss_of(tuned.get_base_model(), one)
         (loss / PAGES_A_STEP).backward()  # type: ignore[no-untyped-call]
         if number % PAGES_A_STEP == PAGES_A_STEP - 1:
             torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
-        if number % 10 == 9:
+        if number % SAVED_EVERY == SAVED_EVERY - 1:
             sys.stderr.write(f"page {number + 1}: {loss.item():.3f}\n")
             _keep(options.state, weights, optimizer, number + 1)
     return {name: weight.detach() for name, weight in weights.items()}
@@ -187,7 +190,7 @@ def eight_bits(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -196,8 +199,11 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True, help="where a run is kept, and taken up")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pages", type=int, default=800)
+    parser.add_argument(
+        "--rate-pages", type=int, default=800, help="pages at which the rate has fallen to a tenth"
+    )
     parser.add_argument("--seed", type=int, default=51)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     from safetensors.torch import save_file
 
     save_file(eight_bits(train(options)), options.out, metadata={"pages": str(options.pages)})

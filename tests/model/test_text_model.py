@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from layoutllm_tool.model.page_index import PageIndex
 from layoutllm_tool.model.text_model import ABSENT, ANSWER, ASK, HEAD, Reply, TextModel, page_text
 from layoutllm_tool.model.text_opinion import Opinion, TextOpinion
 from layoutllm_tool.testing import page_from_text
+from layoutllm_tool.training import text_model as training
 from layoutllm_tool.training.text_model import eight_bits, loss_of, packed
 from tests import tiny
 
@@ -140,6 +142,30 @@ def test_packed_questions_see_the_page_and_themselves_alone(exact: tuple[TextMod
     counts = [int((one.targets >= 0).sum()) for one in alone]
     total = sum(float(loss_of(plain, one)) * count for one, count in zip(alone, counts, strict=True))
     assert float(together) == pytest.approx(total / sum(counts), abs=1e-4)
+
+
+def test_training_goes_on_where_it_was_ended_and_writes_an_adapter_that_is_merged(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [("due?", "2 June 1990"), ("total?", "42.10"), ("who signed?", ABSENT)]
+    monkeypatch.setattr(training, "text_model_folder", lambda: folder)
+    monkeypatch.setattr(training, "pages", lambda *_: itertools.repeat((PAGE, asked)))
+    monkeypatch.setattr(training, "SAVED_EVERY", 2)
+
+    def run(pages: int, name: str) -> Path:
+        out = tmp_path / f"{name}-{pages}.safetensors"
+        folders = ["--naf", "x", "--receipts", "x"]
+        files = ["--state", str(tmp_path / f"{name}.pt"), "--out", str(out)]
+        training.main([*folders, *files, "--pages", str(pages), "--rate-pages", "8"])
+        return out
+
+    whole = run(8, "whole").read_bytes()
+    run(4, "parts")
+    assert run(8, "parts").read_bytes() == whole
+    plain = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    before = plain.model.layers[1].mlp.up_proj.weight.clone()
+    text_model.merge(plain.model, tmp_path / "whole-8.safetensors")
+    assert not torch.equal(before, plain.model.layers[1].mlp.up_proj.weight)
 
 
 def _in_float(one: Any) -> Any:
