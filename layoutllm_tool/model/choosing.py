@@ -104,8 +104,7 @@ class Chooser:
         p = _permitted(self.fusion.probabilities(rows), every, window, limits)
         if not p.any():
             return decoded
-        sure = SURE_OF_KEY if key_is_printed(rows) else SURE
-        doubtful = text and not forced and float(p.max()) < sure
+        doubtful = text and not forced and _in_doubt(p, rows)
         opinion = self.text.ask(index, question, every, p) if self.text and doubtful else None
         if opinion is not None:
             every = opinion.joined(every)
@@ -118,6 +117,15 @@ class Chooser:
         if opinion and opinion.part and every[best].words == opinion.own:
             chosen = replace(chosen, answer=opinion.part)
         return replace(chosen, chosen=_signals(p, best, rows) | told)
+
+
+def _in_doubt(p: Array, rows: Array) -> bool:
+    """Not where the likeliest option's row or key has the numbers that the question names: of a table with a
+    hundred rows, geometry is the better judge.
+    """
+    if rows[int(p.argmax()), NAMES.index("numbers_said")] >= 1:
+        return False
+    return float(p.max()) < (SURE_OF_KEY if key_is_printed(rows) else SURE)
 
 
 def _permitted(p: Array, every: Sequence[Option], window: Window, limits: DecodingConstraints) -> Array:
@@ -174,7 +182,8 @@ def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window)
     return replace(
         decoded, analysis=analysis, segments=tuple(segments[line] for line in lines),
         formation=_formation(option, index),
-        answer=option.text, words=tuple(word.id for word in option.words), answer_outside_area=False,
+        answer=option.text.rstrip(",;"), words=tuple(word.id for word in option.words),
+        answer_outside_area=False,
     )  # fmt: skip
 
 

@@ -35,8 +35,10 @@ _LEAST = -8.0
 """Lower bound of what the confidence sees: a few outcomes at -40 would distort the logistic."""
 _PAGES = 8
 """Pages whose keys and values are kept: some 13 MB each."""
-HEAD, LIKELY, OWN = 0.5, 0.5, 2.0
-"""Weights of the fusion head's log-probability, of the text model's, and of being its own answer."""
+HEAD, LIKELY, OWN, NONE = 0.5, 0.5, 2.0, -3.0
+"""Weights of the fusion head's log-probability, of the text model's, of being its own answer, and of "none":
+both judges learned from pages that were asked for absent things more often than people ask for them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Opinion:
         score = np.array([
             HEAD * np.log(max(float(chance), 1e-6)) + LIKELY * self.logprobs.get(text_of(option.words), least)
             + OWN * self._is_own(option, own)
+            + NONE * option.none
             for option, chance in zip(every, p, strict=True)
         ])  # fmt: skip
         shares = np.exp(score - score.max())
