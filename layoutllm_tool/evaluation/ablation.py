@@ -24,6 +24,7 @@ PARTS = {
     "boxes": "the words of a page change boxes with one another",
     "pair-head": "all values that a key may have are equally likely",
     "language-model": "the choice does not see what the language model says",
+    "text-model": "the larger language model is never asked",
     "sentence-encoder": "nothing is compared in meaning",
     "choice": "the language model's own answer counts, copied freely",
 }
@@ -60,6 +61,8 @@ def without(part: str, loaded: Loaded) -> Loaded:
         chooser.pair.logprobs = _uniform  # type: ignore[method-assign]
     if part == "language-model":
         chooser.uses_model = False
+    if part == "text-model":
+        chooser.text = None
     if part == "sentence-encoder":
         chooser.encoder = None
     return decoder, coefficients, chooser

@@ -12,6 +12,7 @@ from layoutllm_tool.model.decoding import CoTDecoder
 from layoutllm_tool.model.fusion_head import SHIPPED as FUSION
 from layoutllm_tool.model.fusion_head import FusionHead
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
+from layoutllm_tool.model.text_opinion import TextOpinion
 from layoutllm_tool.readers.scheduler import Loaded
 from layoutllm_tool.testing import page_from_text
 from tests import tiny
@@ -19,7 +20,8 @@ from tests import tiny
 
 def loaded() -> Loaded:
     model, processor = tiny.smol()
-    return CoTDecoder(model, processor), {}, Chooser(PairHead.load(SHIPPED), FusionHead.load(FUSION), None)
+    pair, fusion = PairHead.load(SHIPPED), FusionHead.load(FUSION)
+    return CoTDecoder(model, processor), {}, Chooser(pair, fusion, None, text=TextOpinion())
 
 
 def test_shuffled_boxes_are_the_pages_own_in_another_order() -> None:
@@ -37,6 +39,7 @@ def test_one_part_is_taken_out(part: str) -> None:
     assert (chooser is None) == (part == "choice")
     if chooser is not None:
         assert chooser.uses_model == (part != "language-model")
+        assert (chooser.text is None) == (part == "text-model")
         rows = np.random.default_rng(0).normal(size=(3, len(NAMES))).astype(np.float32)
         uniform = bool(np.allclose(np.exp(chooser.pair.logprobs(rows)), 1 / 3, atol=1e-3))
         assert uniform == (part == "pair-head")
