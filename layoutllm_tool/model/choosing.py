@@ -104,7 +104,8 @@ class Chooser:
         p = _permitted(self.fusion.probabilities(rows), every, window, limits)
         if not p.any():
             return decoded
-        doubtful = text and not forced and _in_doubt(p, rows)
+        # A question that quotes a key names it: whether the page has it is looked up, not understood.
+        doubtful = text and not forced and not asked.quoted and _in_doubt(p, rows)
         opinion = self.text.ask(index, question, every, p) if self.text and doubtful else None
         if opinion is not None:
             every = opinion.joined(every)
