@@ -107,6 +107,8 @@ class Chooser:
         # A question that quotes a key names it: whether the page has it is looked up, not understood.
         doubtful = text and not forced and not asked.quoted and _in_doubt(p, rows)
         opinion = self.text.ask(index, question, every, p) if self.text and doubtful else None
+        if opinion is not None and opinion.part and opinion.part.strip().lower() in limits.wrong:
+            opinion = None  # a part of words is not among the options, so ``_permitted`` would not see it
         if opinion is not None:
             every = opinion.joined(every)
             rows = features(index, asked, outcome, every)

@@ -212,8 +212,8 @@ class TextModel:
 
 
 class EightBits:
-    """The products' weights in 8 bits, adapter merged, kept beside the base model: making them takes ten
-    seconds, reading them one. A file that can't be read or written is made anew, or not kept.
+    """The products' weights in 8 bits, adapter merged, kept beside the base model: loading takes four seconds
+    with them, thirteen without. A file that can't be read or written is made anew, or not kept.
     """
 
     def __init__(self, folder: Path, model: Any, adapter: Path | None) -> None:
