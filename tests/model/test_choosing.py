@@ -4,6 +4,7 @@ all three steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +21,11 @@ from layoutllm_tool.model.fusion_head import FusionHead
 from layoutllm_tool.model.grammar import Decoded, DecodingConstraints
 from layoutllm_tool.model.option_features import NAMES
 from layoutllm_tool.model.options import Option
+from layoutllm_tool.model.page_index import Array, PageIndex
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 from layoutllm_tool.model.processing import Window
+from layoutllm_tool.model.text_model import Reply
+from layoutllm_tool.model.text_opinion import Opinion, TextOpinion
 from layoutllm_tool.readers.outcome import NUMBERS_SAID, best
 from layoutllm_tool.testing import page_from_text
 from layoutllm_tool.training.fusion_head import no_answer_bias, worth_of
@@ -57,6 +61,23 @@ def test_a_key_that_is_printed_is_answered_although_the_model_refused(chooser: C
     )
     assert [WINDOW.lines[s] for s in found.segments] == [line for line, _ in found.words]
     assert found.chosen["option_odds"] > 0 > chosen(chooser, "Who is the landlord?").chosen["option_same"] - 1
+
+
+class Says(TextOpinion):
+    """Always sure of a part of the word "42.10"."""
+
+    def ask(self, index: PageIndex, question: str, every: Sequence[Option], p: Array) -> Opinion:
+        return Opinion.of(Reply("42.1", -0.01, (-20.0,)), [], index.layout)
+
+
+def test_a_part_of_a_word_is_answered_and_not_again_once_it_was_called_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(choosing, "SURE", 2.0)
+    asking = Chooser(PairHead.load(SHIPPED), FusionHead.load(FUSION), None, text=Says())
+    assert chosen(asking, "how much was it?").answer == "42.1"
+    limits = DecodingConstraints(wrong=frozenset({"42.1"}))
+    assert chosen(asking, "how much was it?", limits=limits).answer != "42.1"
 
 
 def test_a_corrections_limits_hold(chooser: Chooser) -> None:
