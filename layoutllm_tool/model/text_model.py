@@ -258,12 +258,20 @@ def merge(model: Any, adapter: Path | None) -> None:
         return
     if not adapter.exists():
         raise WeightsNotFound(f"{adapter.name} is not in the package.", hint="Install the package again.")
-    state = load_file(adapter)
-    rows = {name: state[name].float() * state[f"{name}_scale"][:, None] for name in state if name[-1] in "AB"}
-    for name in (name for name in rows if name.endswith("A")):
+    found = rows(load_file(adapter))
+    for name in (name for name in found if name.endswith("A")):
         layer = model.get_submodule(name.removesuffix(".lora_A"))
-        product = rows[name.removesuffix("A") + "B"].T @ rows[name]
+        product = found[name.removesuffix("A") + "B"].T @ found[name]
         layer.weight += (SCALE * product).to(layer.weight.dtype)
+
+
+def rows(adapter: dict[str, Tensor]) -> dict[str, Tensor]:
+    """An adapter's matrices in float32, by name without scales."""
+    return {
+        name: adapter[name].float() * adapter[f"{name}_scale"][:, None]
+        for name in adapter
+        if name[-1] in "AB"
+    }
 
 
 def text_model_folder(*, quiet: bool = True, download: bool = True) -> Path:

@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,6 +31,7 @@ from layoutllm_tool.model.text_model import (
     HEAD,
     LONGEST_ANSWER,
     page_text,
+    rows,
     text_model_folder,
 )
 from layoutllm_tool.training.fusion_head import Question, everyday, of_examples, real
@@ -136,6 +138,8 @@ def train(options: argparse.Namespace) -> dict[str, Tensor]:
     for weight in weights.values():
         weight.data = weight.data.float()
     optimizer = torch.optim.AdamW(weights.values(), lr=RATE, weight_decay=0.0, betas=(0.9, 0.98))
+    if options.start:
+        _begin(options.start, weights)
     done = _resume(options.state, weights, optimizer)
     for number, (page, asked) in enumerate(pages(options.seed, options.naf, options.receipts)):
         if number >= options.pages:
@@ -159,6 +163,12 @@ def train(options: argparse.Namespace) -> dict[str, Tensor]:
 def _name(peft: str) -> str:
     """``base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight`` -> ``layers.0...lora_A``."""
     return peft.removeprefix("base_model.model.model.").removesuffix(".default.weight")
+
+
+def _begin(adapter: Path, weights: dict[str, Any]) -> None:
+    """Take over an adapter of ``eight_bits``."""
+    for name, row in rows(load_file(adapter)).items():
+        weights[name].data.copy_(row.T if name.endswith("B") else row)
 
 
 def _resume(state: Path, weights: dict[str, Any], optimizer: torch.optim.Optimizer) -> int:
@@ -196,6 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--naf", type=Path, required=True, help="folder of the National Archives Forms")
     parser.add_argument("--receipts", type=Path, required=True, help="folder of SROIE's receipts")
+    parser.add_argument("--start", type=Path, help="an adapter to go on from")
     parser.add_argument("--state", type=Path, required=True, help="where a run is kept, and taken up")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pages", type=int, default=800)
@@ -204,8 +215,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=51)
     options = parser.parse_args(arguments)
-    from safetensors.torch import save_file
-
     save_file(eight_bits(train(options)), options.out, metadata={"pages": str(options.pages)})
 
 
