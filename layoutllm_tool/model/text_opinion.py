@@ -157,5 +157,5 @@ class TextOpinion:
     def _page(self, model: TextModel, index: PageIndex) -> PrefixCache:
         known = self._read.get(id(index))
         if known is None or known[0] is not index:
-            known = self._read[id(index)] = (index, model.read(index.layout.page.lines or ()))
+            known = self._read[id(index)] = (index, model.read(index.text))
         return known[1]

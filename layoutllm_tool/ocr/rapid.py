@@ -54,8 +54,8 @@ _RUN = threading.Lock()
 
 _LABEL = re.compile(r"[^\d\W][\w./#&'()-]*[^\d\W][.)#]*:(?=[\w(\uff08\[])")
 """A key and its value that are read as one word: "DATE:28/02/2016"."""
-_BOX = re.compile(r"[(\uff08\[][xXvV✓]?[)\uff09\]](?=\w)")
-"""A box made of brackets and its label: "()Single"."""
+_BOX = re.compile(r"(?:[(\uff08\[][xXvV✓]?[)\uff09\]]|[☐□☑☒])(?=\w)")
+"""A box and its label: "()Single"."""
 _DATED = re.compile(
     r"(?:\d{4}[-/.]\d\d?[-/.]\d\d|\d\d?[-/.](?:\d\d?|[A-Za-z]{3})[-/.](?:(?:19|20)\d\d|\d\d))(?=_?(?:[0-2]?\d:\d\d|[A-Za-z]{2,}))"
 )
@@ -81,7 +81,7 @@ class RapidOCREngine:
     def fingerprint(self) -> str:
         """What results depend on besides picture and languages: part of the cache's key."""
         try:
-            return f"rapidocr {version('rapidocr')} least_score={self.least_score} tight apart single"
+            return f"rapidocr {version('rapidocr')} least_score={self.least_score} tight apart signs single"
         except PackageNotFoundError as error:
             raise _not_installed() from error
 

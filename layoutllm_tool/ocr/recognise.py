@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.documents.tick_boxes import cut_at_boxes
 from layoutllm_tool.errors import OCRError, OCRNotInstalled
 from layoutllm_tool.ocr.cache import Reading, ReadingCache, reading_key
 from layoutllm_tool.ocr.contrast import even
@@ -58,7 +59,8 @@ def recognise_page(
     reading = _read_once(page.image, chosen, tuple(languages), shared_cache() if cache is None else cache)
     notices = list(_notices(reading))
     image = _straightened(page.image, reading)
-    lines = group_lines(reading.words, width=image.width, height=image.height)
+    words = cut_at_boxes(reading.words, image)
+    lines = group_lines(words, width=image.width, height=image.height)
     shaped = replace(page, image=image, width=image.width, height=image.height)
     return shaped.with_lines([_joined(line, shaped) for line in lines], chosen.name, *notices)
 

@@ -24,13 +24,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.model.page_text import page_text
 from layoutllm_tool.model.text_model import (
     ABSENT,
     ANSWER,
     ASK,
     HEAD,
     LONGEST_ANSWER,
-    page_text,
     rows,
     text_model_folder,
 )

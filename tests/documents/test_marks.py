@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from layoutllm_tool.documents.geometry import Box, Page, Word
-from layoutllm_tool.documents.marks import choices
+from layoutllm_tool.documents.marks import choices, marked_rows
 from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.documents.reading_order import group_lines
+from layoutllm_tool.documents.tick_boxes import cut_at_boxes
 from layoutllm_tool.model.candidates import candidates_of
 from layoutllm_tool.model.options import Asked
 from layoutllm_tool.model.page_index import PageIndex
@@ -74,7 +76,8 @@ def form(
 
 
 def ticked(page: Page) -> list[dict[str, bool]]:
-    groups = choices(PageLayout(page), page.image)
+    layout = PageLayout(page)
+    groups = choices(marked_rows(layout, page.image), layout)
     return [{" ".join(w.text for w in choice.label): choice.ticked for choice in group} for group in groups]
 
 
@@ -123,6 +126,71 @@ def test_very_many_boxes_are_none() -> None:
     assert (
         ticked(page_from_text("\n".join(["( ) a (x) b"] * 1500))) == [] and time.process_time() - started < 5
     )
+
+
+def label(text: str, x0: float, x1: float, y: float = 40) -> Word:
+    return Word(text, Box.from_pixels(x0, y, x1, y + 16, width=SIZE[0], height=SIZE[1]))
+
+
+def drawn(places: Sequence[int], *, ticked: int = -1, side: int = 16, y: int = 40) -> Image.Image:
+    image = Image.new("L", SIZE, 255)
+    draw = ImageDraw.Draw(image)
+    for x in places:
+        draw.rectangle((x, y, x + side, y + side), outline=0, width=1)
+        if x == ticked:
+            cross(draw, x, y)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("text", "ends", "boxes", "parts"),
+    [
+        ("WorkSchool", (20, 150), (62,), ["Work", "School"]),
+        ("collegeShopping", (20, 190), (92,), ["college", "Shopping"]),
+        ("3435", (20, 80), (42,), ["34", "35"]),
+        ("OYes", (20, 70), (20,), ["Yes"]),
+        ("\u2611Yes", (20, 70), (20,), ["Yes"]),
+        ("YesONo", (20, 90), (48,), ["Yes", "No"]),
+        ("Do", (20, 50), (20,), ["Do"]),
+        ("SOLID", (20, 90), (38,), ["SOLID"]),
+    ],
+)
+def test_words_are_cut_at_the_boxes_between_labels(
+    text: str, ends: tuple[int, int], boxes: tuple[int, ...], parts: list[str]
+) -> None:
+    found = cut_at_boxes([label(text, *ends), label("Town", 400, 440)], drawn([*boxes, 300]))
+    assert [word.text for word in found] == [*parts, "Town"]
+    assert all(a.box.x1 <= b.box.x0 for a, b in pairwise(found))
+
+
+def test_one_box_or_round_ones_cut_nothing() -> None:
+    words = [label("WorkSchool", 20, 150)]
+    assert cut_at_boxes(words, drawn([62])) == words
+    image = Image.new("L", SIZE, 255)
+    for x in (62, 300):
+        ImageDraw.Draw(image).ellipse((x, 40, x + 16, 56), outline=0, width=1)
+    assert cut_at_boxes(words, image) == words and cut_at_boxes([], image) == []
+
+
+def test_drawn_boxes_stand_in_the_page_s_text() -> None:
+    """In a row before their labels, in a table's cells behind the row's name."""
+    assert PageIndex.of(form("Married"), None).text.splitlines()[0] == (
+        "Marital status:   [ ] Single   [x] Married   [ ] Widowed"
+    )
+    words = [label("Driver", 20, 80), label("Fares", 20, 70, 80)]
+    image = Image.new("L", SIZE, 255)
+    for y in (40, 80):
+        image.paste(drawn((200, 300, 400), ticked=300 if y == 40 else 400).crop((0, 35, 600, 60)), (0, y - 5))
+    page = Page(1, *SIZE, tuple(group_lines(words, width=SIZE[0], height=SIZE[1])), image, "given")
+    assert PageIndex.of(page, None).text == "Driver   [ ]   [x]   [ ]\nFares   [ ]   [ ]   [x]"
+
+
+def test_boxes_that_are_words_stand_in_the_page_s_text_once() -> None:
+    page = page_from_text("Status: ( ) Single (x) Married\nSmoker: \u2610 yes \u2611 no")
+    assert PageIndex.of(page, None).text.splitlines() == [
+        "Status: ( ) Single (x) Married",
+        "Smoker:   [ ] yes   [x] no",
+    ]
 
 
 HEAD = PairHead.load(SHIPPED)

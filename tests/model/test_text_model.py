@@ -20,7 +20,8 @@ from layoutllm_tool.model.llama_engine import LlamaEngine
 from layoutllm_tool.model.numerics import has_eight_bit_products
 from layoutllm_tool.model.options import Option
 from layoutllm_tool.model.page_index import PageIndex
-from layoutllm_tool.model.text_model import ABSENT, ANSWER, ASK, HEAD, Reply, TextModel, page_text
+from layoutllm_tool.model.page_text import page_text
+from layoutllm_tool.model.text_model import ABSENT, ANSWER, ASK, HEAD, Reply, TextModel
 from layoutllm_tool.model.text_opinion import Opinion, TextOpinion
 from layoutllm_tool.testing import page_from_text
 from layoutllm_tool.training import text_model as training
@@ -71,7 +72,7 @@ def _slow(model: TextModel, plain: Any, question: str, text: str) -> float:
 def test_scores_are_the_plain_models(exact: tuple[TextModel, Any]) -> None:
     model, plain = exact
     options = ["3 May 1990", "2 June 1990", "42.10", "4"]
-    reply = model.ask(model.read(PAGE.lines or ()), "when is it due?", options)
+    reply = model.ask(model.read(page_text(PAGE.lines or ())), "when is it due?", options)
     slow = [_slow(model, plain, "when is it due?", text) for text in (ABSENT, *options)]
     assert reply.options == pytest.approx(slow, abs=1e-3)
 
@@ -80,7 +81,7 @@ def test_its_own_answer_is_what_generate_writes_whatever_options_are_asked_about
     exact: tuple[TextModel, Any],
 ) -> None:
     model, plain = exact
-    page = model.read(PAGE.lines or ())
+    page = model.read(page_text(PAGE.lines or ()))
     for question in ("when is it due?", "total", "who?", "date of the invoice"):
         alone = model.ask(page, question)
         before = model._ids(HEAD + page_text(PAGE.lines or ()) + ASK) + model._ids(question + ANSWER)
@@ -127,7 +128,7 @@ def test_weights_kept_in_eight_bits_give_the_same_answers_and_a_torn_file_is_mad
     for turn in range(3):
         model = TextModel(place, adapter=None)
         (kept,) = place.glob("int8-*.safetensors")
-        replies.append(model.ask(model.read(PAGE.lines or ()), "when is it due?", ["42.10"]))
+        replies.append(model.ask(model.read(page_text(PAGE.lines or ())), "when is it due?", ["42.10"]))
         if turn == 1:
             kept.write_bytes(kept.read_bytes()[:100])
     assert replies[0] == replies[1] == replies[2]
