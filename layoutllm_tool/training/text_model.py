@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.model.page_text import page_text
+from layoutllm_tool.model.page_index import PageIndex
 from layoutllm_tool.model.text_model import (
     ABSENT,
     ANSWER,
@@ -97,7 +97,7 @@ def answer(page: Page, words: tuple[tuple[int, int], ...]) -> str:
 
 def packed(tokenizer: Any, page: Page, asked: list[Asked]) -> Packed:
     """The page's text, and behind it each question with its answer."""
-    tokens: list[int] = list(tokenizer(HEAD + page_text(page.lines or ()) + ASK).input_ids)
+    tokens: list[int] = list(tokenizer(HEAD + PageIndex.of(page, None).text + ASK).input_ids)
     start, end = len(tokens), tokenizer.convert_tokens_to_ids("<|im_end|>")
     positions, targets, owner = list(range(start)), [-1] * start, [0] * start
     for number, (question, text) in enumerate(asked, start=1):
