@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run
 
@@ -99,6 +100,22 @@ def find(layout: PageLayout, text: str) -> list[Match]:
         Match(run, 1.0) for run in _wrapped(layout, wanted)
     ]
     return exact or _fuzzy(layout, wanted)
+
+
+def words_holding(layout: PageLayout, text: str) -> Run:
+    """The words of the first line that has the text, parts of words included: languages without blanks, and
+    words that text recognition glued. () where no line has it.
+    """
+    for number, line in enumerate(layout.page.lines or ()):
+        start = line.text.find(text)
+        if start >= 0:
+            ends = accumulate(len(word.text) + 1 for word in line.words)
+            return tuple(
+                layout.by_id[number, at]
+                for at, (end, word) in enumerate(zip(ends, line.words, strict=True))
+                if end - len(word.text) - 1 < start + len(text) and start < end - 1
+            )
+    return ()
 
 
 def _exact(layout: PageLayout, wanted: str) -> Iterator[Run]:

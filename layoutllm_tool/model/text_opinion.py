@@ -15,7 +15,7 @@ import cachetools
 import numpy as np
 
 from layoutllm_tool.documents.page_layout import PageLayout, Run
-from layoutllm_tool.documents.search import find, letters
+from layoutllm_tool.documents.search import find, letters, words_holding
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model.llama_engine import PrefixCache
 from layoutllm_tool.model.options import Option
@@ -98,29 +98,16 @@ class Opinion:
 
 
 def _place(layout: PageLayout, answer: str) -> tuple[Run, str]:
-    """The words that say the answer, and the answer where it is a part of them: languages without blanks
-    between words, and words that text recognition glued.
-    """
+    """The words that say the answer, and the answer where it is a part of them."""
     matches = find(layout, answer)
-    if matches and matches[0].score == 1.0:
-        whole = text_of(matches[0].words)
-        more = answer in whole and len(letters(whole)) > len(letters(answer))
-        return matches[0].words, answer if more else ""
-    for number, line in enumerate(layout.page.lines or ()):
-        start = line.text.find(answer)
-        if start >= 0:
-            return _words_at(layout, number, start, start + len(answer)), answer
-    return (matches[0].words, "") if matches and matches[0].score >= _NEARLY else ((), "")
-
-
-def _words_at(layout: PageLayout, line: int, start: int, stop: int) -> Run:
-    """The words of a line that its characters from start to stop touch."""
-    found, at = [], 0
-    for number, word in enumerate((layout.page.lines or ())[line].words):
-        if at < stop and start < at + len(word.text):
-            found.append(layout.by_id[line, number])
-        at += len(word.text) + 1
-    return tuple(found)
+    if not matches or matches[0].score < 1.0:
+        holding = words_holding(layout, answer)
+        if holding:
+            return holding, answer
+        return (matches[0].words, "") if matches and matches[0].score >= _NEARLY else ((), "")
+    whole = text_of(matches[0].words)
+    more = answer in whole and len(letters(whole)) > len(letters(answer))
+    return matches[0].words, answer if more else ""
 
 
 @dataclass
