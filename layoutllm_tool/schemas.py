@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from layoutllm_tool import errors
 from layoutllm_tool.cot import Kind, LayoutCoT, Operation, Relation
-from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.readers.query import LONGEST_QUESTION
 
@@ -104,14 +104,8 @@ class PageIn(Strict):
 
     def page(self) -> Page:
         """The page without its picture. ValueError for bad words and for boxes that end before they begin."""
-        lines = None if self.lines is None else tuple(map(_line, self.lines))
-        return Page(self.number, self.width, self.height, lines, None, self.text_source, tuple(self.notices))
-
-
-def _line(words: list[Any]) -> Line:
-    """ValidationError, ValueError."""
-    found = _LINE.validate_python(words)
-    return Line(tuple(Word(word["text"], Box(*word["box"]), word.get("confidence")) for word in found))
+        lines = None if self.lines is None else list(map(_LINE.validate_python, self.lines))
+        return Page.from_json(self.model_dump(exclude={"lines", "image"}) | {"lines": lines})
 
 
 # -- errors ------------------------------------------------------------------------------------------------

@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from layoutllm_tool.cot import Correction, LayoutCoT
+from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.protocols import Progress
+from layoutllm_tool.protocols import AskOptions, Progress, stream
 from layoutllm_tool.readers.caching import LRUCache, PageCache
-from layoutllm_tool.readers.query import check_question
+from layoutllm_tool.readers.query import Query, check_question
 from layoutllm_tool.remote.responses import Request, parse_entry
 from layoutllm_tool.remote.transport import Emit, Transport
 from layoutllm_tool.schemas import PAGES_TYPE, CoTIn, PageIn
@@ -70,11 +70,10 @@ class RemoteReader:
         """See ``Reader.load``: opened here, wherever it is; pages without words are read by the service."""
         return self._library.load(source, words=words)
 
-    def ask(
-        self, document: Document, question: str, *, on_progress: Emit | None = None, **options: Any
-    ) -> LayoutCoT:
+    def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.ask``; ServiceError where the service can't be reached, is busy or refuses."""
-        return self._transport.send(partial(self._ask, document, question, **options), on_progress)
+        query = self._query(document, question, **options)
+        return self._transport.send(partial(self._answer, query), query.on_progress)
 
     def ask_many(
         self, document: Document, questions: Iterable[str], *, page: int | None = None
@@ -89,73 +88,48 @@ class RemoteReader:
         with ThreadPoolExecutor(min(_TOGETHER, len(asked))) as threads:
             return list(threads.map(lambda question: self.ask(document, question, page=page), asked))
 
-    async def aask(
-        self, document: Document, question: str, *, on_progress: Emit | None = None, **options: Any
-    ) -> LayoutCoT:
+    async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.aask``. Cancelled, it hangs up, and the service drops the question."""
-        return await self._transport.asend(partial(self._ask, document, question, **options), on_progress)
+        query = self._query(document, question, **options)
+        return await self._transport.asend(partial(self._answer, query), query.on_progress)
 
-    async def astream(
+    def astream(
         self, document: Document, question: str, *, page: int | None = None
     ) -> AsyncIterator[Progress]:
         """See ``Reader.astream``. Closed early, it hangs up."""
-        events = asyncio.Queue[Progress | None]()
-        task = asyncio.create_task(self.aask(document, question, page=page, on_progress=events.put_nowait))
-        task.add_done_callback(lambda _: events.put_nowait(None))
-        last: Progress | None = None
-        try:
-            while (event := await events.get()) is not None:
-                if last is not None:
-                    yield last
-                last = event
-            cot = await task
-            if last is not None:
-                yield Progress(last.event, {**last.data, **cot.to_json()})
-        finally:
-            task.cancel()
+        return stream(lambda emit: self.aask(document, question, page=page, on_progress=emit))
 
     # -- questions -----------------------------------------------------------------------------------------
 
-    async def _ask(
-        self,
-        document: Document,
-        question: str,
-        on_event: Emit | None,
-        *,
-        page: int | None = None,
-        correction: Correction | None = None,
-        previous: LayoutCoT | None = None,
-    ) -> LayoutCoT:
-        check_question(question)
-        for number in (page, correction.page if correction else None):
+    def _query(self, document: Document, question: str, **options: Unpack[AskOptions]) -> Query:
+        """Checked before anything is sent. QuestionError, PageOutOfRange."""
+        query = Query(document, question, **options)
+        for number in (query.page, query.correction.page if query.correction else None):
             if number is not None:
                 document.page(number)
-        key = (document.sha256, page, question)
-        if correction is not None and previous is None:
-            previous = self._attempts.get(key)
-        fields = {
-            "question": question,
-            "page": page,
-            "correction": correction.to_json() if correction else None,
-            "previous": previous.to_json() if previous else None,
-        }
-        data = await self._post_question(document, fields, on_event)
-        cot = parse_entry(lambda sent: CoTIn.model_validate(sent).attempt(), data, "cot")
-        self._attempts.put(key, cot)
-        return cot
+        return query.after(self._attempts.get(query.key))
 
-    async def _post_question(self, document: Document, fields: dict[str, Any], on_event: Emit | None) -> Any:
+    async def _answer(self, query: Query, on_event: Emit | None) -> LayoutCoT:
         """Pages that the service has forgotten are sent once more."""
         try:
-            return await self._post(document, fields, on_event)
+            data = await self._post(query, on_event)
         except DocumentNotFound as error:
-            if not self._forget(document, getattr(error, "missing", [])):
+            if not self._forget(query.document, getattr(error, "missing", [])):
                 raise
-        return await self._post(document, fields, on_event)
+            data = await self._post(query, on_event)
+        cot = parse_entry(lambda sent: CoTIn.model_validate(sent).attempt(), data, "cot")
+        self._attempts.put(query.key, cot)
+        return cot
 
-    async def _post(self, document: Document, fields: dict[str, Any], on_event: Emit | None) -> Any:
-        ids = await self._send_pages(document)
-        body = json.dumps(fields | {"document": ids}).encode()
+    async def _post(self, query: Query, on_event: Emit | None) -> Any:
+        fields = {
+            "document": await self._send_pages(query.document),
+            "question": query.question,
+            "page": query.page,
+            "correction": query.correction.to_json() if query.correction else None,
+            "previous": query.previous.to_json() if query.previous else None,
+        }
+        body = json.dumps(fields).encode()
         return await self._transport.request(
             Request("POST", "/v1/ask", partial(bytes, body), on_event=on_event)
         )
