@@ -14,9 +14,7 @@ from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, TrainingError
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.pretraining.files import read_items
-from layoutllm_tool.training.released import Released
-from layoutllm_tool.training.released_ocr import page_of
-from layoutllm_tool.training.released_text import area_of, question_of, steps_of, task_of
+from layoutllm_tool.training.released import Released, area_of, page_of, question_of, steps_of, task_of
 from layoutllm_tool.training.schema import QA, Instruction
 
 LINES: list[dict[str, Any]] = [

@@ -56,6 +56,13 @@ def parsed(text: str | bytes, name: str) -> Any:
         raise damaged(f"{name} is not the JSON it should be: {error}.") from error
 
 
+def read_json(path: Path) -> Any:
+    """A JSON file; DocumentUnreadable where it is none or over MOST_BYTES."""
+    if path.stat().st_size > MOST_BYTES:
+        raise damaged(f"{path.name} is over {MOST_BYTES} bytes.")
+    return parsed(path.read_bytes(), path.name)
+
+
 def read_items(path: Path) -> Iterator[Any]:
     """The items of a JSON list or JSON Lines, one in memory. DocumentUnreadable for anything else."""
     decoder, buffer, more, number = json.JSONDecoder(), "", True, 0

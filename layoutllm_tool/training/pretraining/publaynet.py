@@ -24,7 +24,7 @@ class PubLayNet(Source):
 
     def __init__(self, folder: Path) -> None:
         self._folder = files.folder(folder, "PubLayNet samples", "samples.json")
-        data = files.parsed((folder / "samples.json").read_bytes(), "samples.json")
+        data = files.read_json(folder / "samples.json")
         try:
             super().__init__(sorted((int(i["id"]), str(i["file_name"])) for i in data["images"]))
             kinds = {int(c["id"]): _NAMES.get(c["name"], str(c["name"])) for c in data["categories"]}
