@@ -12,7 +12,7 @@ from layoutllm_tool.errors import PlanError
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from layoutllm_tool.batch.sources import Places
     from layoutllm_tool.protocols import OCREngine
@@ -42,11 +42,18 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def reader_of(options: argparse.Namespace, engine: OCREngine | None = None) -> Reader:
-    """The package's reader with ``--weights`` and ``--lang``, where there is one. Loads nothing yet."""
+def make_reader(
+    weights: Path | None, languages: Sequence[str] = ("eng",), engine: OCREngine | None = None
+) -> Reader:
+    """The package's reader. Loads nothing yet."""
     from layoutllm_tool.readers.local import LayoutLLMReader
 
-    return LayoutLLMReader(options.weights, languages=getattr(options, "lang", ("eng",)), engine=engine)
+    return LayoutLLMReader(weights, languages=languages, engine=engine)
+
+
+def add_attempts(parser: argparse.ArgumentParser) -> None:
+    most = "most attempts at a question (default: 3)"
+    parser.add_argument("--max-attempts", type=from_one, default=3, metavar="N", help=most)
 
 
 def add_address(parser: argparse.ArgumentParser, port: int) -> None:

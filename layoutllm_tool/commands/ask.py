@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.commands.arguments import add_command, add_languages, add_weights, reader_of
+from layoutllm_tool.commands.arguments import add_command, add_languages, add_weights, make_reader
 from layoutllm_tool.commands.show import as_json, show
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     # What a library prints goes to stderr: stdout holds the answers and nothing else.
     with contextlib.redirect_stdout(sys.stderr), _status(options) as status:
         document = _load(options)
-        chosen = reader or reader_of(options, _engine(options.ocr))
+        chosen = reader or make_reader(options.weights, options.lang, _engine(options.ocr))
         status.update(f"Reading {len(document.pages)} page(s)")
         document = chosen.load(document)
         status.update("Asking")

@@ -12,12 +12,23 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.commands.arguments import add_languages, add_places, add_task, from_one, task_of
+from layoutllm_tool.commands.arguments import (
+    add_attempts,
+    add_command,
+    add_languages,
+    add_places,
+    add_task,
+    add_weights,
+    from_one,
+    make_reader,
+    task_of,
+)
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
@@ -44,11 +55,9 @@ _EVERY = 15.0
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
-    parser = commands.add_parser(
-        "batch", help="carry out a document task over many documents", epilog=_EXAMPLES,
-        description="Carry out a task over many documents. Answers that stay doubtful wait for a person.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    short = "carry out a document task over many documents"
+    text = "Carry out a task over many documents. Answers that stay doubtful wait for a person."
+    parser = add_command(commands, "batch", run, summary=short, description=text, examples=_EXAMPLES)
     parser.add_argument(
         "source", metavar="SOURCE", help="folder, file, glob, or a list (.jsonl, .csv); also s3://, gs:// ..."
     )
@@ -62,27 +71,15 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="only the I-th of N parts (from 1), by a hash of the name; a folder for each",
     )  # fmt: skip
     parser.add_argument("--retry-failed", action="store_true", help="do again what failed, and nothing else")
-    parser.add_argument(
-        "--max-attempts",
-        type=from_one,
-        default=3,
-        metavar="N",
-        help="most attempts at a question (default: 3)",
-    )
+    add_attempts(parser)
     parser.add_argument(
         "--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop"
     )
     add_places(parser, default="the list's folder, or the folder itself")
     add_languages(parser)
-    parser.add_argument(
-        "--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones"
-    )
-    parser.add_argument(
-        "--engine",
-        choices=("processes", "ray"),
-        default="processes",
-        help="who does the work (default: processes)",
-    )
+    add_weights(parser)
+    engine = "who does the work (default: processes)"
+    parser.add_argument("--engine", choices=("processes", "ray"), default="processes", help=engine)
     parser.add_argument(
         "--ray-address", metavar="HOST:PORT", help="of a Ray cluster; default: RAY_ADDRESS, else a local one"
     )
@@ -95,7 +92,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--seconds", type=_limit, default=300.0, metavar="S",
         help="longest time for a document (default: 300; not with Ray)",
     )  # fmt: skip
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
@@ -107,15 +103,15 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
     options.weights = resolve(options.weights)  # once: all workers, and the store, mean the same model
     settings = _settings(options, reader)
-    part, shard = (
-        (f"{options.shard[0] + 1}/{options.shard[1]}", options.shard) if options.shard else ("", None)
-    )
+    shard = options.shard
+    part = f"{shard[0] + 1}/{shard[1]}" if shard else ""
     found = batch_inputs(
         options.source, page=options.page, shard=shard, roots=options.root, schemes=options.allow_scheme
     )
     with Batch(found, options.out, settings, shard=part, retry_failed=options.retry_failed) as batch:
+        progress = _Progress(batch)
         try:
-            with _Progress(batch) as progress:
+            with progress.bar:
                 stats = batch.run(_workers(options, settings, reader), progress.take)
         finally:
             parquet = write_tables(batch.store, options.out)
@@ -189,11 +185,10 @@ def _model(weights: Path | None) -> dict[str, str]:
 
 def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | None) -> Workers:
     from layoutllm_graphs.batch.runner import here
-    from layoutllm_tool.readers.local import LayoutLLMReader
 
     if reader is not None:
         return here(reader, settings)
-    make: Callable[[], Any] = partial(LayoutLLMReader, options.weights, languages=options.lang)
+    make = partial(make_reader, options.weights, options.lang)
     if options.engine == "ray":
         from layoutllm_graphs.batch.ray import on_ray
 
@@ -210,36 +205,23 @@ class _Progress:
     """A bar on a terminal, else a line every so many seconds; both on stderr."""
 
     def __init__(self, batch: Batch) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress
+
         self._batch, self._begun, self._last = batch, time.monotonic(), time.monotonic()
-        self._bar: Any = None
-        self._verdicts = dict.fromkeys(("satisfied", "failed"), 0) | batch.store.verdicts()
-
-    def __enter__(self) -> _Progress:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                TextColumn("{task.fields[text]}"),
-                console=Console(stderr=True),
-            )  # fmt: skip
-            self._bar.start()
-            self._bar.add_task("documents", total=self._batch.stats.total, text="")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
+        self._verdicts = Counter({"satisfied": 0, "failed": 0} | batch.store.verdicts())
+        self.bar = Progress(
+            "{task.description}", BarColumn(), MofNCompleteColumn(), "{task.fields[text]}",
+            console=Console(stderr=True), disable=not sys.stderr.isatty(),
+        )  # fmt: skip
+        self.bar.add_task("documents", total=batch.stats.total, text="")
 
     def take(self, result: Any) -> None:
         """After each document."""
-        for field in result.fields:
-            verdict = field.answer["verdict"]
-            self._verdicts[verdict] = self._verdicts.get(verdict, 0) + 1
+        self._verdicts.update(field.answer["verdict"] for field in result.fields)
         stats = self._batch.stats
-        if self._bar:
-            self._bar.update(0, completed=stats.seen, text=self._text())
+        if not self.bar.disable:
+            self.bar.update(self.bar.task_ids[0], completed=stats.seen, text=self._text())
         elif time.monotonic() - self._last >= _EVERY:
             self._last = time.monotonic()
             sys.stderr.write(f"layoutllm: {stats.seen} of {stats.total} documents, {self._text()}\n")
@@ -247,12 +229,6 @@ class _Progress:
     def _text(self) -> str:
         stats, passed = self._batch.stats, max(time.monotonic() - self._begun, 1e-6)
         speed = stats.answered / passed
-        left = (stats.total - stats.seen) / speed if speed else 0.0
+        left = timedelta(seconds=round((stats.total - stats.seen) / speed if speed else 0.0))
         verdicts = ", ".join(f"{count} {name}" for name, count in self._verdicts.items() if count)
-        return f"{60 * speed:.1f} a minute, {_clock(left)} left; {verdicts}; {stats.failed} documents failed"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
+        return f"{60 * speed:.1f} a minute, {left} left; {verdicts}; {stats.failed} documents failed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from layoutllm_tool.commands.arguments import add_command, add_weights, reader_of
+from layoutllm_tool.commands.arguments import add_command, add_weights, make_reader
 from layoutllm_tool.protocols import Reader
 
 _EXAMPLE = """\
@@ -38,6 +38,6 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
         reader = RemoteReader(options.endpoint)
     if options.weights and not reader:
-        reader = reader_of(options)
+        reader = make_reader(options.weights)
     serve_stdio(create_server(reader, roots=options.root))
     return 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.commands.arguments import add_languages
+from layoutllm_tool.commands.arguments import add_command, add_languages, make_reader
 from layoutllm_tool.messages import plain_line, quote
 from layoutllm_tool.protocols import Reader
 
@@ -44,12 +44,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     below = parser.add_subparsers(metavar="COMMAND", required=True)
-    made = _command(
-        below,
-        "set-validation",
-        _set_validation,
-        "Make a registry with this validation set, which stays as it is.",
-    )
+    text = "Make a registry with this validation set, which stays as it is."
+    made = _command(below, "set-validation", _set_validation, text)
     made.add_argument(
         "validation", type=Path, metavar="VALIDATION",
         help="a list of documents, questions and answers (.jsonl), or the folder of a reviewed batch",
@@ -59,26 +55,19 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="documents may lie here too (default: the list's folder; for a batch, the working directory)",
     )  # fmt: skip
     add_languages(made)
-    made = _command(
-        below, "promote", _promote, "Ask both models the validation set; the new one has to be no worse."
-    )
+    text = "Ask both models the validation set; the new one has to be no worse."
+    made = _command(below, "promote", _promote, text)
     made.add_argument("weights", type=Path, metavar="WEIGHTS", help="a folder of `layoutllm train`")
-    made.add_argument(
-        "--tolerance",
-        type=float,
-        default=0.0,
-        metavar="ANLS",
-        help="how much lower it may score (default: 0)",
-    )
+    lower = "how much lower it may score (default: 0)"
+    made.add_argument("--tolerance", type=float, default=0.0, metavar="ANLS", help=lower)
     made = _command(below, "list", _list, "Show the models, which is current, and where each comes from.")
     made.add_argument("--json", action="store_true", help="print one JSON object, with all facts")
     _command(below, "rollback", _rollback, "Make the model before the last promotion the current one again.")
 
 
 def _command(below: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = below.add_parser(name, help=text, description=text)
+    made = add_command(below, name, run, summary=text, description=text)
     made.add_argument("--registry", type=Path, required=True, metavar="DIR", help="the registry's folder")
-    made.set_defaults(run=run)
     return made
 
 
@@ -116,13 +105,6 @@ def _promote(options: argparse.Namespace, reader: Reader | None) -> int:
     )  # fmt: skip
     _print_decision(decision)
     return 0 if decision.promoted else 3
-
-
-def make_reader(weights: Path | None, languages: Sequence[str]) -> Reader:
-    """The package's own, on these weights."""
-    from layoutllm_tool.readers.local import LayoutLLMReader
-
-    return LayoutLLMReader(weights, languages=languages)
 
 
 def _recognition() -> str:

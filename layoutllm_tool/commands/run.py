@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.commands.arguments import add_task, task_of
+from layoutllm_tool.commands.arguments import (
+    add_attempts,
+    add_command,
+    add_task,
+    add_weights,
+    make_reader,
+    task_of,
+)
 from layoutllm_tool.commands.show import json_text
 from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
@@ -33,14 +40,12 @@ check that subtotal plus tax equals the total" --review
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
-    parser = commands.add_parser(
-        "run",
-        help="carry out a document task: plan, ask, check, mend",
-        description="Carry out a document task: plan the questions, ask them, check the answers against "
-        "the page, and ask again from the step that failed.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    short = "carry out a document task: plan, ask, check, mend"
+    text = (
+        "Carry out a document task: plan the questions, ask them, check the answers against "
+        "the page, and ask again from the step that failed."
     )
+    parser = add_command(commands, "run", run, summary=short, description=text, examples=_EXAMPLES)
     parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...")
     add_task(parser)
     parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
@@ -49,19 +54,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--review", action="store_true", help="decide on doubtful answers here, in the terminal"
     )
-    parser.add_argument(
-        "--max-attempts", type=int, default=3, metavar="N", help="most attempts at a question (default: 3)"
-    )
+    add_attempts(parser)
     parser.add_argument("--once", action="store_true", help="ask once and check, mend nothing")
     parser.add_argument(
         "--checkpoints",
         metavar="PLACE",
         help="a SQLite file or a postgres:// URL; default: with the user's state",
     )
-    parser.add_argument(
-        "--weights", type=Path, metavar="DIR", help="trained weights other than the shipped ones"
-    )
-    parser.set_defaults(run=run)
+    add_weights(parser)
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
@@ -93,7 +93,7 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     from layoutllm_tool.documents import Access
     from layoutllm_tool.tool import LayoutLLMTool
 
-    reader = reader or _reader(options)
+    reader = reader or make_reader(options.weights)
     document = LayoutLLMTool(reader=reader, access=Access.anywhere()).look(options.file, options.page)
     # The checkpoints may be anybody's: a run that goes on with them opens nothing else, whatever they name.
     tool = LayoutLLMTool(reader=reader, access=Access(roots=()), documents={options.file: document})
@@ -128,12 +128,6 @@ def _table(answers: Sequence[Answer]) -> Table:
             Text(plain_line("; ".join(answer["reasons"]))),
         )  # fmt: skip
     return table
-
-
-def _reader(options: argparse.Namespace) -> Reader:
-    from layoutllm_tool.readers.local import LayoutLLMReader
-
-    return LayoutLLMReader(options.weights)
 
 
 def _default_place() -> Path:

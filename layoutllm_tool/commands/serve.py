@@ -13,7 +13,7 @@ from layoutllm_tool.commands.arguments import (
     add_languages,
     add_weights,
     from_one,
-    reader_of,
+    make_reader,
 )
 from layoutllm_tool.errors import ServiceError
 from layoutllm_tool.protocols import Reader
@@ -73,9 +73,8 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     )
     # Elsewhere the names are a proxy's, and the token keeps other pages out.
     hosts = (*LOOPBACK, options.host) if local else None
-    app = create_service(
-        reader or partial(reader_of, options), limits=limits, token=token or None, hosts=hosts
-    )
+    made = reader or partial(make_reader, options.weights, options.lang)
+    app = create_service(made, limits=limits, token=token or None, hosts=hosts)
     if options.verbose:
         _log_requests()
     listening = listen(options.host, options.port)

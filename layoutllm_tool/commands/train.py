@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.commands.arguments import add_places, stored_places
+from layoutllm_tool.commands.arguments import add_command, add_places, stored_places
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.protocols import Reader
 
@@ -31,10 +31,10 @@ Killed at any moment, the same command goes on from the last checkpoint."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "train", help="train weights by a recipe", description="Train weights by a recipe, resumably.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    text = "Train weights by a recipe, resumably."
+    parser = add_command(
+        commands, "train", _train, summary="train weights by a recipe", description=text, examples=EXAMPLES
+    )
     add = parser.add_argument
     folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
     add("--recipe", required=True, metavar="NAME", help="one of the package's, or a TOML file")
@@ -58,7 +58,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     what.add_argument("--plan", action="store_true", help="print parameters, memory and cost, and stop")
     what.add_argument("--export", action="store_true", help="write the weights of the checkpoint, and stop")
     add("--json", action="store_true", help="with --plan: print one JSON object instead of a table")
-    parser.set_defaults(run=_train)
 
 
 def _train(options: argparse.Namespace, _reader: Reader | None) -> int:
@@ -79,7 +78,8 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     held_out, places = _validated_documents(options.registry), stored_places(options)
     sources = Sources(options.data, tuple(options.reviewed), held_out, _released(options), places)
     minutes, train = options.minutes, not options.export
-    with Progress() as progress:
+    progress = Progress()
+    with progress.bar:
         outcome = run(recipe, sources, options.out, minutes=minutes, report=progress.step, train=train)
     if not (outcome.finished or options.export):
         sys.stderr.write("Stopped before the end; the same command goes on. Weights so far: --export.\n")
@@ -131,13 +131,6 @@ class Progress:
             progress.TimeElapsedColumn(), progress.TimeRemainingColumn(), console=Console(stderr=True),
         )  # fmt: skip
         self.tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Progress:
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
 
     def step(self, trainer: Trainer, row: dict[str, float]) -> None:
         if trainer.rank:

@@ -9,7 +9,14 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from layoutllm_tool.commands.arguments import add_address, add_command, add_places, add_weights, stored_places
+from layoutllm_tool.commands.arguments import (
+    add_address,
+    add_command,
+    add_places,
+    add_weights,
+    make_reader,
+    stored_places,
+)
 from layoutllm_tool.protocols import Reader
 
 
@@ -65,10 +72,4 @@ def _reader_of(options: argparse.Namespace, given: Reader | None) -> Callable[[]
 
     with Store.open(options.folder) as store:
         languages = tuple(store.settings.get("languages") or ("eng",))
-
-    def build() -> Reader:
-        from layoutllm_tool.readers.local import LayoutLLMReader
-
-        return given or LayoutLLMReader(options.weights, languages=languages)
-
-    return build
+    return lambda: given or make_reader(options.weights, languages)
