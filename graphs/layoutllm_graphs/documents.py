@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableLambda
@@ -14,10 +15,6 @@ from layoutllm_graphs.state import Outcome, Request
 from layoutllm_graphs.workflow import build_workflow
 
 
-def _merged(old: dict[str, Outcome], new: dict[str, Outcome]) -> dict[str, Outcome]:
-    return {**old, **new}
-
-
 class DocumentsInput(TypedDict):
     """Documents by name or path, and the task that each of them is given."""
 
@@ -28,7 +25,7 @@ class DocumentsInput(TypedDict):
 class DocumentsOutput(TypedDict):
     """Every document's plan, answers and notes."""
 
-    outcomes: Annotated[dict[str, Outcome], _merged]
+    outcomes: Annotated[dict[str, Outcome], operator.or_]
 
 
 class _State(DocumentsInput, DocumentsOutput):

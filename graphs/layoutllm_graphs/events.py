@@ -79,10 +79,6 @@ def emit_reflection(name: str, attempt: Attempt) -> None:
     emit(VerdictEvent(event="verdict", name=name, verdict=verdict, answer=answer, confidence=confidence))
     if (chosen := reflection["correction"]) is not None:
         # The reflector adds the answers that were ruled out before.
-        offered = [
-            (f["check"], {**f["correction"], "wrong": chosen["wrong"]})
-            for f in reflection["findings"]
-            if f["correction"]
-        ]
-        by = next((check for check, correction in offered if correction == chosen), "reflector")
+        offers = [found for found in reflection["findings"] if found["correction"]]
+        by = next(f["check"] for f in offers if {**f["correction"], "wrong": chosen["wrong"]} == chosen)
         emit(CorrectionEvent(event="correction", name=name, by=by, correction=chosen))

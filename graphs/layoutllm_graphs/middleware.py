@@ -21,7 +21,7 @@ from langgraph.types import Command
 
 from layoutllm_graphs.planning.planner import question_of
 from layoutllm_graphs.reflection.checks.context import CheckInput
-from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS, best, reflect
+from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS, best, reflected
 from layoutllm_graphs.reflection.types import Attempt
 from layoutllm_tool.messages import quote
 from layoutllm_tool.tool import PREVIOUS, LayoutLLMTool
@@ -71,9 +71,7 @@ class _Loop:
 
     def next_request(self, message: Outcome) -> ToolCallRequest | None:
         """The call to make next; None where this attempt was the last. Errors are left to the agent."""
-        if not isinstance(message, ToolMessage) or message.status == "error":
-            return None
-        if not isinstance(message.artifact, dict):
+        if not isinstance(message, ToolMessage) or not isinstance(message.artifact, dict):
             return None
         correction = self._reflect(message)
         if correction is None:
@@ -85,21 +83,17 @@ class _Loop:
 
     def _reflect(self, message: ToolMessage) -> dict[str, Any] | None:
         """Add the attempt with its reflection; the correction to try next."""
+        asked = self.arguments
+        before = self.attempts[-1]["reflection"] if self.attempts else asked
         cot = {name: value for name, value in message.artifact.items() if name != "document"}
-        before = self.attempts[-1]["reflection"] if self.attempts else self.arguments
-        attempt = Attempt(cot=cot, correction=before.get("correction"), reflection={})
-        page = self.arguments.get("page")
-        question, document = (
-            question_of(self.arguments["question"], page=page),
-            self.tool.look(self.arguments["document"], page),
-        )
-        reflection = reflect(
-            CheckInput.of([*self.attempts, attempt], question, document), max_attempts=self.max_attempts
-        )
-        attempt["reflection"] = reflection.to_json()
-        self.attempts.append(attempt)
+        self.attempts.append(Attempt(cot=cot, correction=before.get("correction"), reflection={}))
         self.messages.append(message)
-        return reflection.correction.to_json() if reflection.correction else None
+        page = asked.get("page")
+        document = self.tool.look(asked["document"], page)
+        given = CheckInput.of(self.attempts, question_of(asked["question"], page=page), document)
+        self.attempts[-1] = reflected(self.attempts[-1], given, max_attempts=self.max_attempts)
+        correction: dict[str, Any] | None = self.attempts[-1]["reflection"]["correction"]
+        return correction
 
     def outcome(self, last: Outcome) -> Outcome:
         """The best attempt's message with the verdict; where none could be checked, the last as it is."""

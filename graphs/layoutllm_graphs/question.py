@@ -9,8 +9,7 @@ and tries no correction twice. What counts in the end is the best attempt, not t
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -26,7 +25,7 @@ from layoutllm_graphs.events import QuestionEvent, emit, emit_reflection
 from layoutllm_graphs.planning.plan import Constraint, PlannedQuestion
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.columns import column_of
-from layoutllm_graphs.reflection.reflector import best, reflect
+from layoutllm_graphs.reflection.reflector import best, reflected
 from layoutllm_graphs.reflection.second_opinion import crop, enlarged, preferred
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult
 from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState, best_attempt
@@ -55,21 +54,22 @@ def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, Question
 
 def _ask(state: QuestionState) -> dict[str, Any]:
     """Call the tool through a ToolNode, which gives it its runtime. Foreign errors are bugs, and raise."""
-    call = _call(state)
-    try:
-        return _asked(state, ToolNode([tool()]).invoke(call)["messages"][-1])
-    except LayoutLLMError as error:
-        return _failed(state, str(error))
+    return _asked(state, _tool_node().invoke(_call(state)))
 
 
 async def _aask(state: QuestionState) -> dict[str, Any]:
     """As ``_ask``, without a thread of its own: many questions wait in the reader together."""
     # In a thread: the package's own tool reads the working directory.
-    call, node = await asyncio.to_thread(lambda: (_call(state), ToolNode([tool()])))
-    try:
-        return _asked(state, (await node.ainvoke(call))["messages"][-1])
-    except LayoutLLMError as error:
-        return _failed(state, str(error))
+    call, node = await asyncio.to_thread(lambda: (_call(state), _tool_node()))
+    return _asked(state, await node.ainvoke(call))
+
+
+def _tool_node() -> ToolNode:
+    return ToolNode([tool()], handle_tool_errors=_error_text)
+
+
+def _error_text(error: LayoutLLMError) -> str:
+    return str(error)
 
 
 def _call(state: QuestionState) -> dict[str, Any]:
@@ -84,21 +84,18 @@ def _call(state: QuestionState) -> dict[str, Any]:
 
 def _corrected(state: QuestionState) -> dict[str, Any] | None:
     """The attempt that the correction is of: this run's last, or the best of an earlier run."""
-    known, attempts = state["previous_result"], state.get("attempts")
-    attempt = attempts[-1] if attempts else best_attempt(known) if known else None
+    attempts = state.get("attempts")
+    attempt = attempts[-1] if attempts else best_attempt(state["previous_result"])
     return attempt["cot"] if attempt and attempt["cot"]["question"] == state["text"] else None
 
 
-def _asked(state: QuestionState, message: ToolMessage) -> dict[str, Any]:
-    if message.status == "error" or not isinstance(message.artifact, dict):
-        content = message.content
-        return _failed(state, content if isinstance(content, str) else json.dumps(content))
+def _asked(state: QuestionState, output: Mapping[str, Any]) -> dict[str, Any]:
+    message: ToolMessage = output["messages"][-1]
+    calls = (state.get("calls") or state["previous_result"]["calls"]) + 1
+    if message.status == "error":
+        return _finished(state, _attempts(state), calls, str(message.content))
     attempt = Attempt(cot=message.artifact, correction=state["correction"], reflection={})
-    return {"attempts": [*_attempts(state), attempt], "calls": _calls(state) + 1}
-
-
-def _failed(state: QuestionState, error: str) -> dict[str, Any]:
-    return _finished(state, _attempts(state), _calls(state) + 1, error)
+    return {"attempts": [*_attempts(state), attempt], "calls": calls}
 
 
 def _route_after_ask(state: QuestionState) -> str:
@@ -138,10 +135,9 @@ def _check_input(state: QuestionState, attempts: Sequence[Attempt]) -> CheckInpu
 def _reflected(state: QuestionState, attempt: Attempt, given: CheckInput) -> Attempt:
     """The attempt with its reflection. A person's correction is final: it is not sent back."""
     limit = 1 if state["by"] == "person" else context().max_attempts
-    reflection = reflect(given, checks=checks(), max_attempts=limit, judge=context().judge)
-    reflected = Attempt(**{**attempt, "reflection": reflection.to_json()})
-    emit_reflection(state["name"], reflected)
-    return reflected
+    done = reflected(attempt, given, checks=checks(), max_attempts=limit, judge=context().judge)
+    emit_reflection(state["name"], done)
+    return done
 
 
 def _vote(state: QuestionState) -> dict[str, Any]:
@@ -170,10 +166,4 @@ def _finished(
 
 
 def _attempts(state: QuestionState) -> list[Attempt]:
-    previous = state["previous_result"]
-    return state.get("attempts") or (previous["attempts"] if previous else [])
-
-
-def _calls(state: QuestionState) -> int:
-    previous = state["previous_result"]
-    return state.get("calls") or (previous["calls"] if previous else 0)
+    return state.get("attempts") or state["previous_result"]["attempts"]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from layoutllm_graphs.planning.plan import Plan
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult
-from layoutllm_graphs.state import QuestionInput
-from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
+from layoutllm_graphs.state import NOT_REFLECTED, QuestionInput, best_attempt
+from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.tool import CorrectionArgs
-
-_Reply = TypeVar("_Reply", bound=BaseModel)
 
 
 class Approval(BaseModel):
@@ -49,8 +47,8 @@ class ReviewDecision(BaseModel):
 
 def shown(job: QuestionInput) -> dict[str, Any]:
     """The question, where its best answer stands, and what speaks against it."""
-    found = _known(job)
-    best = found["attempts"][found["best"]] if found["best"] is not None else None
+    found = job["previous_result"]
+    best = best_attempt(found)
     cot = best["cot"] if best else {}
     findings = best["reflection"].get("findings", []) if best else []
     place = {name: cot.get(name) for name in ("answer", "page", "box", "area", "confidence", "steps")}
@@ -61,32 +59,27 @@ def shown(job: QuestionInput) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def corrected(job: QuestionInput, correction: CorrectionArgs) -> QuestionInput:
+    """The question, to be asked again with a person's correction. CorrectionError where it is none."""
+    data = Correction.from_json(correction.model_dump()).to_json()
+    return QuestionInput(**{**job, "correction": data, "by": "person"})
+
+
 def decided(job: QuestionInput, decision: ReviewDecision) -> QuestionResult:
     """Where the question stands once a person has accepted the answer or written it: satisfied, by them."""
-    found = _known(job)
+    found = job["previous_result"]
     done = QuestionResult(**{**found, "verdict": "satisfied", "by": "person", "error": None})
     if decision.accept:
         return done
-    nothing: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
-    written = Attempt(cot=_written(job, found, decision.answer), correction=None, reflection=nothing)
+    written = _written(job, decision.answer)
     attempts = [*found["attempts"], written]
     return QuestionResult(**{**done, "attempts": attempts, "best": len(attempts) - 1})
 
 
-def _written(job: QuestionInput, found: QuestionResult, answer: str | None) -> dict[str, Any]:
-    """A chain whose answer is a person's, with confidence 1 and no evidence."""
-    before = found["attempts"][-1]["cot"]["analysis"] if found["attempts"] else None
-    analysis = before or {"kind": "other", "operation": "extraction", "key": ""}
-    cot = LayoutCoT(job["text"], QuestionAnalysis(**analysis), (), AnswerFormation("none", ""), answer, 1.0)
-    return cot.to_json()
-
-
-def _known(job: QuestionInput) -> QuestionResult:
-    if job["previous_result"] is None:
-        raise ValueError(f"the question {job['name']!r} has not been asked yet")
-    return job["previous_result"]
-
-
-def read_reply(model: type[_Reply], value: Any) -> _Reply:
-    """What a person, or the program in their place, resumed with."""
-    return value if isinstance(value, model) else model.model_validate(value)
+def _written(job: QuestionInput, answer: str | None) -> Attempt:
+    """An attempt whose answer is a person's, with confidence 1 and no evidence."""
+    before = job["previous_result"]["attempts"]
+    kept = before[-1]["cot"]["analysis"] if before else {}
+    analysis = QuestionAnalysis(**{"kind": "other", "operation": "extraction", "key": "", **kept})
+    cot = LayoutCoT(job["text"], analysis, (), AnswerFormation("none", ""), answer, 1.0)
+    return Attempt(cot=cot.to_json(), correction=None, reflection=NOT_REFLECTED)

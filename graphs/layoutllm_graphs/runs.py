@@ -88,18 +88,14 @@ def carry_out(
     context: Context,
     on_event: Callable[[Mapping[str, Any]], None] | None = None,
     reply: Reply | None = None,
-    concurrency: int | None = None,
 ) -> Outcome:
     """From where the thread stands to its end. ``reply`` answers interrupts, one after another, all of a step
     before it goes on; without it, the answers that wait for a person come back as they stand.
 
-    A thread that is at its end is run anew. StoreMismatch for one that no run of this package left.
-    ``concurrency`` bounds the nodes that run at once, where no events are asked for. Raises what the graph
-    raises.
+    A thread that is at its end is run anew. StoreMismatch for one that no run of this package left. Raises
+    what the graph raises.
     """
     config: Any = {"configurable": {"thread_id": thread}}
-    if concurrency is not None and on_event is None:
-        config["max_concurrency"] = concurrency
     with refusing_foreign():
         before = graph.get_state(config)
         if "found" in before.values:
@@ -111,12 +107,10 @@ def carry_out(
     reading = refusing_foreign if before.next else nullcontext
     while True:
         with reading():
-            if on_event is None:  # stream() takes a thread of its own, which counts as one of ``concurrency``
-                graph.invoke(given, config, context=context, durability="sync")
-            else:
-                for part in graph.stream(
-                    given, config, context=context, stream_mode="custom", subgraphs=True, durability="sync"
-                ):
+            for part in graph.stream(
+                given, config, context=context, stream_mode="custom", subgraphs=True, durability="sync"
+            ):
+                if on_event:
                     on_event(cast("tuple[Any, Mapping[str, Any]]", part)[1])
             state = graph.get_state(config)
         if not state.interrupts or reply is None:

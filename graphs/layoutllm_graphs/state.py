@@ -56,14 +56,10 @@ class Outcome(TypedDict):
     notes: list[str]
 
 
-def _merged(old: dict[str, QuestionResult], new: dict[str, QuestionResult]) -> dict[str, QuestionResult]:
-    return {**old, **new}
-
-
 class State(Request, Outcome):
     """The workflow's state."""
 
-    found: Annotated[dict[str, QuestionResult], _merged]
+    found: Annotated[dict[str, QuestionResult], operator.or_]
     """Filled as questions are answered, in any order."""
 
 
@@ -82,8 +78,8 @@ class QuestionInput(TypedDict):
     """What the next attempt follows: a check's or a person's correction; None to begin."""
     by: str
     """Whose correction it is: "reader", or "person", whose correction is final."""
-    previous_result: QuestionResult | None
-    """The result of an earlier run of this question."""
+    previous_result: QuestionResult
+    """The result of an earlier run of this question; without attempts where it is the first."""
 
 
 class QuestionState(QuestionInput):
@@ -102,7 +98,8 @@ class QuestionOutput(TypedDict):
     found: dict[str, QuestionResult]
 
 
-_NOT_REFLECTED: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
+_NOT_ASKED = QuestionResult(attempts=[], best=None, verdict="failed", error=None, by="reader", calls=0)
+NOT_REFLECTED: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
 _STATE, _COT = TypeAdapter(State), TypeAdapter(LayoutCoT)
 
 
@@ -112,7 +109,7 @@ def check_state(values: Mapping[str, Any]) -> None:
     for result in values["found"].values():
         for attempt in result["attempts"]:
             check_cot(attempt["cot"])
-            Reflection.from_json(attempt["reflection"] or _NOT_REFLECTED)
+            Reflection.from_json(attempt["reflection"] or NOT_REFLECTED)
         best_attempt(result)
     plan_in(values)
 
@@ -159,5 +156,5 @@ def question_input(state: Mapping[str, Any], name: str, *, final: bool = False) 
         document=state["document"], page=state.get("page"), name=name,
         question=question.model_dump(mode="json"), text=question.filled(answers), others=others,
         constraints=[c.model_dump(mode="json") for c in constraints],
-        correction=None, by="reader", previous_result=state["found"].get(name),
+        correction=None, by="reader", previous_result=state["found"].get(name, _NOT_ASKED),
     )  # fmt: skip

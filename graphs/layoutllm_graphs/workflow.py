@@ -21,12 +21,12 @@ from langgraph.types import Command, Overwrite, Send, interrupt
 
 from layoutllm_graphs.context import Context, context
 from layoutllm_graphs.events import PlanEvent, emit
-from layoutllm_graphs.planning.plan import PlannedQuestion
+from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, render
 from layoutllm_graphs.question import build_question
 from layoutllm_graphs.reflection.cross_field import constrained, reconcile
 from layoutllm_graphs.reflection.types import QuestionResult
-from layoutllm_graphs.review import Approval, ReviewDecision, decided, read_reply, shown
+from layoutllm_graphs.review import Approval, ReviewDecision, corrected, decided, shown
 from layoutllm_graphs.state import (
     Answer,
     Outcome,
@@ -38,7 +38,6 @@ from layoutllm_graphs.state import (
     plan_in,
     question_input,
 )
-from layoutllm_tool.cot import Correction
 
 
 def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
@@ -80,7 +79,7 @@ def _route_after_plan(state: State) -> str:
 def approve(state: State) -> dict[str, Any]:
     """Wait for a person: the plan as it is, or as they edited it."""
     value = {"kind": "plan", "plan": state["plan"], "text": render(plan_in(state))}
-    edited = read_reply(Approval, interrupt(value, response_schema=Approval)).plan
+    edited: Plan | None = interrupt(value, response_schema=Approval).plan
     return {"plan": edited.model_dump(mode="json")} if edited else {}
 
 
@@ -122,10 +121,9 @@ def needs_review(result: QuestionResult) -> bool:
 
 def review(question: QuestionInput) -> Command[Any]:
     """Wait for a person's decision on a doubtful answer: accepted, corrected (read again), or written."""
-    decision = read_reply(ReviewDecision, interrupt(shown(question), response_schema=ReviewDecision))
+    decision: ReviewDecision = interrupt(shown(question), response_schema=ReviewDecision)
     if decision.correction is not None:
-        correction = Correction.from_json(decision.correction.model_dump()).to_json()
-        return Command(goto=[Send("question", {**question, "correction": correction, "by": "person"})])
+        return Command(goto=[Send("question", corrected(question, decision.correction))])
     return Command(update={"found": {question["name"]: decided(question, decision)}}, goto="dispatch")
 
 

@@ -353,13 +353,8 @@ def test_a_stored_job_that_is_none_is_told(job: Any, tmp_path: Path) -> None:
     def run(reader: FakeReader) -> Any:
         context = Context(tool=LayoutLLMTool(reader=reader, documents={"a.png": DOCUMENT}))
         with checkpoints(tmp_path / "runs.sqlite") as saver:
-            return carry_out(
-                build_workflow().compile(checkpointer=saver),
-                REQUEST,
-                thread=KEY,
-                context=context,
-                concurrency=1,
-            )
+            graph = build_workflow().compile(checkpointer=saver)
+            return carry_out(graph, REQUEST, thread=KEY, context=context)
 
     with pytest.raises(OSError, match="no power"):
         run(Broken())

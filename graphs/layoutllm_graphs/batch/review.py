@@ -7,7 +7,7 @@ review at a time (the caller's lock).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,13 +17,13 @@ from layoutllm_graphs.batch.worker import OUTPUTS, fields_of
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.question import build_question
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult
-from layoutllm_graphs.review import ReviewDecision, decided
+from layoutllm_graphs.review import ReviewDecision, corrected, decided
 from layoutllm_graphs.serde import DataSerializer, refusing_foreign
 from layoutllm_graphs.state import QuestionInput, check_state, question_input
 from layoutllm_graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import Field, Input, Store, worst
-from layoutllm_tool.cot import Area, Correction, Evidence, LayoutCoT
-from layoutllm_tool.documents.geometry import Box, Document, Page
+from layoutllm_tool.cot import Area, Evidence, LayoutCoT
+from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import CorrectionError, DocumentUnreadable, StoreMismatch
 from layoutllm_tool.protocols import Reader
@@ -119,26 +119,15 @@ def _decided(
     state: Mapping[str, Any], name: str, decision: ReviewDecision, context: Context, tool: LayoutLLMTool
 ) -> QuestionResult:
     """Where the question stands after the decision."""
-    job = QuestionInput(**{**question_input(state, name, final=True), "by": "person"})
+    job = question_input(state, name, final=True)
     if decision.correction is None:
         found = decided(job, decision)
         return _placed(found, job, tool) if decision.answer is not None else found
-    asked = QuestionInput(**{**job, "correction": _correction(decision).to_json()})
+    asked = corrected(job, decision.correction)
     read: QuestionResult = build_question().invoke(asked, context=context)["found"][name]
     if read["error"]:
         raise CorrectionError(read["error"])
     return read
-
-
-def _correction(decision: ReviewDecision) -> Correction:
-    assert decision.correction is not None
-    try:
-        data = decision.correction.model_dump()
-        for box in (*data["boxes"], *data["avoid"]):
-            Box(*box)
-    except (TypeError, ValueError) as error:
-        raise CorrectionError(f"that is no box: {error}.") from error
-    return Correction.from_json(data)
 
 
 # -- an answer by hand ---------------------------------------------------------------------------------------
@@ -149,7 +138,8 @@ def _placed(found: QuestionResult, job: QuestionInput, tool: LayoutLLMTool) -> Q
     *before, last = found["attempts"]
     cot = LayoutCoT.from_json(last["cot"])
     earlier = [LayoutCoT.from_json(one["cot"]) for one in before]
-    places = list(_places(tool.look(job["document"], job["page"]), cot.answer or ""))
+    pages, wanted = tool.look(job["document"], job["page"]).pages, (cot.answer or "").split()
+    places = [evidence for page in pages for evidence in _on(page, wanted)] if wanted else []
     areas = [area for one in earlier[-1:] for area in one.areas]
     inside = [p for p in places if any(a.page == p.page and a.box.covers(p.box) for a in areas)]
     one = inside[:1] if len(inside) == 1 else places if len(places) == 1 else []
@@ -160,17 +150,11 @@ def _placed(found: QuestionResult, job: QuestionInput, tool: LayoutLLMTool) -> Q
     return QuestionResult(**{**found, "attempts": [*before, Attempt(**{**last, "cot": cot.to_json()})]})
 
 
-def _places(document: Document, text: str) -> list[Evidence]:
-    wanted = text.split()
-    return [evidence for page in document.pages for evidence in _on(page, wanted)] if wanted else []
-
-
-def _on(page: Page, wanted: Sequence[str]) -> list[Evidence]:
-    words = [(at, i, word) for at, line in enumerate(page.lines or ()) for i, word in enumerate(line.words)]
-    found = []
+def _on(page: Page, wanted: Sequence[str]) -> Iterator[Evidence]:
+    """Where these words follow one another."""
+    words = [(at, i) for at, line in enumerate(page.lines or ()) for i in range(len(line.words))]
+    texts = [word.text for word in page.words]
     for start in range(len(words) - len(wanted) + 1):
-        run = words[start : start + len(wanted)]
-        if all(word.text == one for (_, _, word), one in zip(run, wanted, strict=True)):
-            box = Box.union(word.box for _, _, word in run)
-            found.append(Evidence(page.number, box, " ".join(wanted), tuple((at, i) for at, i, _ in run)))
-    return found
+        stop = start + len(wanted)
+        if texts[start:stop] == wanted:
+            yield Evidence.of(page, words[start:stop])

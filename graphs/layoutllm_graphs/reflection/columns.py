@@ -10,12 +10,10 @@ from layoutllm_graphs.planning.plan import SEPARATOR, PlannedQuestion
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.checks.values import amounts
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT
+from layoutllm_tool.documents.align import joined
 from layoutllm_tool.documents.geometry import Box, Page
-from layoutllm_tool.documents.tables import addends, box_of, cells_under, column, table
+from layoutllm_tool.documents.tables import Indices, addends, cells_under, column, table
 from layoutllm_tool.documents.values import amount, spans_of
-
-Cell = tuple[tuple[int, int], ...]
-"""(line, word) indices."""
 
 
 def column_of(given: CheckInput) -> LayoutCoT:
@@ -43,7 +41,7 @@ def column_of(given: CheckInput) -> LayoutCoT:
 
 def _adding_up(
     page: Page, total: LayoutCoT, terms: Collection[LayoutCoT], others: Iterable[LayoutCoT]
-) -> Sequence[Cell]:
+) -> Sequence[Indices]:
     """The run of the total's column that makes the sum hold, or one amount; else all that is not taken."""
     words = total.evidence[0].words
     taken = {word for cot in others for e in cot.evidence if e.page == page.number for word in e.words}
@@ -52,10 +50,10 @@ def _adding_up(
     if run := addends(page, words, wanted=wanted, taken=taken):
         return run
     cells = [cell for cell in column(page, words) if not taken.intersection(cell)]
-    return [cell for cell in cells if amount(_text(page, cell)) == wanted][:1] or cells
+    return [cell for cell in cells if amount(joined(page, cell)) == wanted][:1] or cells
 
 
-def _beside(page: Page, words: Sequence[tuple[int, int]]) -> list[Cell]:
+def _beside(page: Page, words: Sequence[tuple[int, int]]) -> list[Indices]:
     """The cells in one column with these words, themselves among them."""
     line = words[0][0]
     rows = table(page, line)
@@ -66,21 +64,17 @@ def _beside(page: Page, words: Sequence[tuple[int, int]]) -> list[Cell]:
     return [tuple(words), *cells_under(page, line, [word for at, word in words if at == line])]
 
 
-def _fits(question: PlannedQuestion, page: Page, cell: Cell) -> bool:
+def _fits(question: PlannedQuestion, page: Page, cell: Indices) -> bool:
     """Of the type that is expected: a header above amounts is none of them."""
-    return question.type in ("text", "address") or bool(spans_of(question.type, _text(page, cell)))
+    return question.type in ("text", "address") or bool(spans_of(question.type, joined(page, cell)))
 
 
-def _with(cot: LayoutCoT, page: Page, cells: Sequence[Cell]) -> LayoutCoT:
+def _with(cot: LayoutCoT, page: Page, cells: Sequence[Indices]) -> LayoutCoT:
     if not cells:
         return cot
-    evidence = tuple(Evidence(page.number, box_of(page, cell), _text(page, cell), cell) for cell in cells)
+    evidence = tuple(Evidence.of(page, cell) for cell in cells)
     lines = tuple(sorted({line for cell in cells for line, _ in cell}))
     area = Area(page.number, Box.union(e.box for e in evidence), lines)
     formation = AnswerFormation("inside", "") if cot.formation.relation == "none" else cot.formation
     answer = SEPARATOR.join(e.text for e in evidence)
     return replace(cot, answer=answer, evidence=evidence, areas=(area,), formation=formation)
-
-
-def _text(page: Page, cell: Cell) -> str:
-    return " ".join((page.lines or ())[line].words[word].text for line, word in cell)

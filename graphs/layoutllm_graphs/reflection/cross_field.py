@@ -1,22 +1,31 @@
-"""Cross-field constraints: what the plan says must hold between answers, and sums read again."""
+"""Cross-field constraints: what the plan says must hold between answers.
+
+The amounts of a sum that does not hold are read again, enlarged: one misread amount may explain it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from layoutllm_graphs.context import checks, context, tool
 from layoutllm_graphs.events import emit_reflection
+from layoutllm_graphs.planning.plan import SEPARATOR, Constraint
 from layoutllm_graphs.reflection.checks.constraints import check_constraints
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.reflector import decide, reflect
-from layoutllm_graphs.reflection.rereading import reread_sum
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
 from layoutllm_graphs.state import State, cots_in, next_correction, plan_in
-from layoutllm_tool.cot import LayoutCoT
+from layoutllm_tool.cot import Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.values import amount
 from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.ocr.reread import alternatives
+
+MOST_PLACES = 16
+"""Amounts that are read again for one sum, the least sure first: each costs a few tenths of a second."""
 
 
 def reconcile(state: State) -> dict[str, Any]:
@@ -74,12 +83,10 @@ def _reread_sums(state: State) -> dict[str, QuestionResult]:
     plan, cots = plan_in(state), cots_in(state)
     changed: dict[str, QuestionResult] = {}
     for constraint in plan.constraints:
-        names = constraint.names
-        is_open = all(name in cots and _is_open(state["found"][name]) for name in names)
-        if constraint.kind != "sum" or not is_open:
+        if constraint.kind != "sum" or not all(_is_open(state["found"][name]) for name in constraint.names):
             continue
-        document = _document(state, names)
-        if document and (reread := reread_sum(constraint, cots, document)):
+        document = _document(state, constraint.names)
+        if document and (reread := _reread_sum(constraint, cots, document)):
             name, cot = reread
             cots[name] = cot
             changed[name] = _with_reread(state, name, cots, document)
@@ -118,3 +125,63 @@ def _check_input(state: State, name: str, document: Document, cots: Mapping[str,
         others={other: cot for other, cot in cots.items() if other != name},
         constraints=[c for c in plan.constraints if name in c.names],
     )
+
+
+# -- sums read again -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    name: str
+    index: int
+    """Among the answer's evidence."""
+    value: Decimal
+    sign: int
+    """1 for what is added, -1 for the total."""
+
+
+def _reread_sum(
+    constraint: Constraint, cots: Mapping[str, LayoutCoT], document: Document
+) -> tuple[str, LayoutCoT] | None:
+    """(name, the answer as read again) where exactly one other reading of one amount makes the sum hold; else
+    None.
+
+    Only what has evidence on a page with a picture can be read again. Nothing is computed into an answer:
+    what comes back was read from the page. Blocks while text recognition works.
+    """
+    places = list(_places(constraint, cots))
+    if {place.name for place in places} != set(constraint.names):
+        return None
+    missing = -sum((place.value * place.sign for place in places), Decimal())
+    if not missing:
+        return None
+    unsure = sorted(places, key=lambda place: cots[place.name].confidence)[:MOST_PLACES]
+    found = [
+        (place, text)
+        for place in unsure
+        for text in _readings(cots[place.name].evidence[place.index], document)
+        if amount(text) == place.value + missing * place.sign
+    ]
+    if len({(place.name, place.index) for place, _ in found}) != 1:
+        return None
+    place, text = found[0]
+    return place.name, _reread(cots[place.name], place.index, text)
+
+
+def _places(constraint: Constraint, cots: Mapping[str, LayoutCoT]) -> Iterator[_Place]:
+    for name in constraint.names:
+        for index, evidence in enumerate(cots[name].evidence):
+            if (value := amount(evidence.text)) is not None:
+                yield _Place(name, index, value, -1 if name == constraint.total else 1)
+
+
+def _readings(evidence: Evidence, document: Document) -> tuple[str, ...]:
+    """Ways to read the words; their own, which is known not to fit, among them."""
+    return alternatives(document.page(evidence.page), evidence.words) if evidence.words else ()
+
+
+def _reread(cot: LayoutCoT, index: int, text: str) -> LayoutCoT:
+    """With that one value as it was read again, and a signal that says so."""
+    evidence = tuple(replace(e, text=text) if i == index else e for i, e in enumerate(cot.evidence))
+    answer = SEPARATOR.join(e.text for e in evidence)
+    return replace(cot, answer=answer, evidence=evidence, signals={**cot.signals, "reread": 1.0})

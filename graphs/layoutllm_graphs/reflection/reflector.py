@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
 
 from layoutllm_graphs.reflection.checks import CHECKS, Check
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.judge import judged
 from layoutllm_graphs.reflection.types import Attempt, Finding, Reflection
 from layoutllm_tool.cot import STEPS, Correction, LayoutCoT
-
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
 
 MAX_ATTEMPTS = 3
 """Attempts at one question, the first among them; more are not worth their time."""
@@ -42,6 +41,11 @@ def reflect(
     """
     findings = [finding for check in checks.values() for finding in check(given)]
     return decide(given, findings + (judged(judge, given) if judge else []), max_attempts=max_attempts)
+
+
+def reflected(attempt: Attempt, given: CheckInput, **options: Any) -> Attempt:
+    """The attempt with the reflection on it; ``options`` are ``reflect``'s."""
+    return Attempt(**{**attempt, "reflection": reflect(given, **options).to_json()})
 
 
 def decide(given: CheckInput, findings: Sequence[Finding], *, max_attempts: int = MAX_ATTEMPTS) -> Reflection:
