@@ -76,7 +76,7 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     folder = sources.folder
     return LayoutCoTMixture(
         folder / "receipts" if folder else None, folder / "tables" if folder else None, pages,
-        sources / "written", seed=recipe.seed, weights=stage.weights_as(LayoutCoTWeights),
+        seed=recipe.seed, weights=stage.weights_as(LayoutCoTWeights),
         receipts_share=recipe.receipts,
     )  # fmt: skip
 

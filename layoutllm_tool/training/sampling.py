@@ -16,7 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.errors import DocumentError, RecipeError, TrainingError
+from layoutllm_tool.errors import RecipeError, TrainingError
 from layoutllm_tool.training import html, mrc, naf, receipts, synthetic
 from layoutllm_tool.training.schema import Example
 from layoutllm_tool.training.synthetic import everyday
@@ -28,8 +28,6 @@ TRAINING_RECEIPTS = 400
 """Receipts 400-499 are held out for development."""
 CLEAN_SHARE, REMOVED_SHARE = 0.15, 0.5
 """Of the receipts, how many have the data set's own lines, and how many lack some fields."""
-WRITTEN_SHARE = 0.5
-"""Of the HTML pages, how many are those that a chat model wrote, where there are any."""
 Pages = Callable[[int], Page]
 """A receipt's page by its number, as text recognition reads it."""
 
@@ -128,8 +126,6 @@ class LayoutCoTMixture:
     """Folder of FeTaQA and WikiTableQuestions."""
     pages: Pages | None = None
     """Receipts as text recognition reads them; without it the data set's own lines are used."""
-    written: Path | None = None
-    """Folder of HTML pages that a chat model wrote (``html.keep``)."""
     seed: int = 0
     weights: Weights = field(default_factory=Weights)
     receipts_share: float = 0.5
@@ -147,32 +143,19 @@ class LayoutCoTMixture:
             _need_html()
 
     def __call__(self, index: int) -> Example:
-        rng = Random(f"layoutcot/{self.seed}/{index}")
         shares = (self.weights.html, self.weights.documents, self.weights.mrc)
+        rng = Random(f"layoutcot/{self.seed}/{index}")
         source = rng.choices(("html", "documents", "mrc"), shares)[0]
         if source == "documents":
             return self._documents(index)
         if source == "mrc" and self.tables is not None:
             return mrc.example(self.tables, self.seed, index)
-        return self._html(index, rng)
+        return html.example(self.seed, index)
 
     @cached_property
     def _documents(self) -> DocumentMixture:
         share = 1 - self.receipts_share
         return DocumentMixture(self.receipts, self.pages, seed=self.seed, synthetic_share=share)
-
-    @cached_property
-    def _kept(self) -> tuple[Path, ...]:
-        return html.kept(self.written) if self.written else ()
-
-    def _html(self, index: int, rng: Random) -> Example:
-        """A chat model's page where one is due and is of use, else one of the templates."""
-        if self._kept and rng.random() < WRITTEN_SHARE:
-            try:
-                return html.written_example(rng.choice(self._kept), seed=self.seed * 1_000_003 + index)
-            except DocumentError:  # too slow to render, or nothing to ask
-                pass
-        return html.example(self.seed, index)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""HTML pages: made harmless, rendered, and read back into questions that keep the schema's promises."""
+"""HTML pages: rendered, and read back into questions that keep the schema's promises."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from random import Random
 import pytest
 
 from layoutllm_tool.documents import align
-from layoutllm_tool.errors import DocumentError, DocumentTooLarge, DocumentUnreadable, TrainingError
+from layoutllm_tool.errors import TrainingError
 from layoutllm_tool.training import html
 from layoutllm_tool.training.html.marks import marked
 from layoutllm_tool.training.html.render import Paper, refusing, render
 from layoutllm_tool.training.html.templates import page
-from layoutllm_tool.training.html.tree import clean_style, parse
 from layoutllm_tool.training.schema import QA, Example
 
 
@@ -51,129 +50,34 @@ def check(example: Example) -> None:
             assert {line for line, _ in qa.words} <= set(qa.lines) and list(qa.words) == sorted(qa.words)
 
 
+def document(body: str) -> str:
+    return f"<html><head/><body>{body}</body></html>"
+
+
 def asked(source: str, seed: int = 0) -> tuple[Example, dict[str, QA]]:
     """A page's questions by what they look for."""
-    example = html.from_source(parse(source), "test", Random(seed))
+    example = html.from_source(document(source), "test", Random(seed))
     check(example)
     return example, {qa.analysis.key: qa for qa in example.questions if isinstance(qa, QA)}
 
 
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        "<script>alert(1)</script>",
-        "<ScRiPt src='http://evil.example/x.js'></sCrIpT >",
-        "<script>never closed",
-        "<iframe src='file:///etc/passwd'>inner</iframe>",
-        "<img src='file:///etc/passwd'><img src=http://evil.example/p.png onerror=alert(1)>",
-        "<object data='file:///etc/passwd'><embed src='x'></object>",
-        "<link rel=stylesheet href='http://evil.example/x.css'><base href='http://evil.example/'>",
-        "<meta http-equiv=refresh content='0;url=http://evil.example'>",
-        "<svg><image href='file:///etc/passwd'/></svg>",
-        "<a href='javascript:alert(1)' onclick='evil()'>click</a>",
-        "<style>@import url(http://evil.example/x.css); p { color: red }</style>",
-        "<style>@im\\70ort 'http://evil.example/x.css';</style>",
-        "<style>/* */@import/**/'http://evil.example/x.css';</style>",
-        "<style>p { background: u\\72l(file:///etc/passwd) }</style>",
-        "<style>@font-face { font-family: x; src: url(http://evil.example/x.ttf) }</style>",
-        "<p style='background: url(file:///etc/passwd)'>painted</p>",
-        '<p style="color: red" data-key="&quot;><script>x</script>">quoted</p>',
-        "<!-- <script> --><p title='<script>'>x</p>",
-    ],
-)
-def test_nothing_hostile_passes(hostile: str) -> None:
-    written = parse(f"<p>Before</p>{hostile}").html().lower()
-    assert "before" in written
-    for bad in ("<script", "<iframe", "<img", "<object", "<link", "<base", "<svg", "<a ", "javascript:",
-        "onclick", "onerror",
-                "evil.example", "file:", "@import", "url(", "\\", "alert(1)"):  # fmt: skip
-        assert bad not in written, bad
-    assert parse(written).html().lower() == written
-
-
-def test_style_keeps_what_is_harmless() -> None:
-    css = (
-        "td { border: 1px solid } @page { size: 9000px } p { background: url(x.png); color: red } "
-        "b { src: local(x) }"
-    )
-    assert "".join(clean_style(css).split()) == "td{border:1pxsolid}p{;color:red}b{src:local(x)}"
-    assert clean_style("p { color: red } @import 'x'; b {}").split() == [
-        "p",
-        "{",
-        "color:",
-        "red",
-        "}",
-        "b",
-        "{}",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("source", "error"),
-    [
-        ("x" * 200_001, DocumentTooLarge),
-        ("<b>x</b>" * 4001, DocumentTooLarge),
-        ("<div>" * 100 + "x", DocumentTooLarge),
-        ("<style>" + "a{}" * 9000 + "</style>x", DocumentTooLarge),
-        ("<script>all of it</script>", DocumentUnreadable),
-        ("", DocumentUnreadable),
-    ],
-)
-def test_oversize_and_empty_html_is_refused(source: str, error: type[DocumentError]) -> None:
-    with pytest.raises(error, match=r"Give a"):
-        parse(source)
-
-
-@pytest.mark.timeout(20)
-@pytest.mark.parametrize("piece", ["<a ", "<!--", "<?", "<p x='", "&#", "<![CDATA[", "</"])
-def test_unclosed_markup_takes_no_long_time(piece: str) -> None:
-    assert "Text" in parse("<p>Text</p>" + piece * (190_000 // len(piece))).html()
-
-
 def test_cells_know_their_rows_and_columns_even_where_merged() -> None:
-    source = parse(
-        """<table><tr><th rowspan=2>Area<th colspan=2>Sales<th rowspan=2>Note</tr><tr><th>2023<th>2024</tr>
-        <tr><th rowspan=2>North<td>1<td>2<td>a<tr><td>3<td>4<td>b<tr><th>South<td colspan=2>5<td></table>"""
-    )
-    (table,) = marked(source).tables
+    source = """<table><tr><th rowspan="2">Area</th><th colspan="2">Sales</th><th rowspan="2">Note</th></tr>
+        <tr><th>2023</th><th>2024</th></tr><tr><th rowspan="2">North</th><td>1</td><td>2</td><td>a</td></tr>
+        <tr><td>3</td><td>4</td><td>b</td></tr><tr><th>South</th><td colspan="2">5</td><td/></tr></table>"""
+    (table,) = marked(document(source)).tables
     cells = [(c.value.text, [p.text for p in c.row], [p.text for p in c.column]) for c in table.cells]
     assert ("4", ["North"], ["Sales", "2024"]) in cells and ("", ["South"], ["Note"]) in cells
     assert "5" not in [value for value, _, _ in cells] and len(cells) == 7
     assert table.label_head and table.label_head.text == "Area"
 
 
-def test_huge_spans_are_cut_to_size() -> None:
-    (table,) = marked(
-        parse("<table><tr><th colspan=999999>A<tr><td>x<td>y<tr><td>z<td rowspan=99999>w</table>")
-    ).tables
-    assert len(table.cells) <= 4
-
-
-def test_chat_models_get_the_rules_and_their_pages_are_made_harmless(tmp_path: Path) -> None:
-    prompts: list[str] = []
-
-    def write(prompt: str) -> str:
-        prompts.append(prompt)
-        if len(prompts) == 2:
-            return "<script>only</script>"
-        return f"Here it is:\n```html\n<p>Page {len(prompts)}</p><script src=http://x></script>\n```\nEnjoy"
-
-    kept = list(html.keep(write, tmp_path / "pages", 3, seed=4))
-    assert [path.name for path in kept] == ["4-00000.html", "4-00002.html"]
-    assert all("data-key" in prompt and "No scripts" in prompt for prompt in prompts)
-    assert "script" not in kept[0].read_text() and "Enjoy" not in kept[0].read_text()
-    assert list(html.keep(write, tmp_path / "pages", 1, seed=4)) == kept[:1] and len(prompts) == 3
-    assert html.kept(tmp_path / "pages") == tuple(kept)
-    with pytest.raises(TrainingError, match="no page"):
-        html.kept(tmp_path)
-
-
-def test_templates_pass_the_sieve_unharmed() -> None:
-    for seed in range(12):
+def test_templates_are_well_formed_and_carry_facts() -> None:
+    for seed in range(300):
         source, _ = page(Random(seed))
-        facts = marked(parse(source))
+        facts = marked(source)
         assert len(facts.pairs) + sum(len(table.cells) for table in facts.tables) >= 4
-        assert facts.source.style.count("{") > 15
+        assert facts.html.count("{") > 15
 
 
 def test_imports_without_heavy_packages() -> None:
@@ -207,12 +111,12 @@ def test_the_renderer_itself_fetches_nothing(tmp_path: Path) -> None:
 @needs_weasyprint
 def test_facts_are_found_where_they_stand() -> None:
     example, found = asked(
-        """<style>dt { text-transform: uppercase } .no { visibility: hidden }</style>
-        <h1 data-value=t data-kind=title data-ask="What is the title?" data-about=title>Delivery note</h1>
-        <dl><dt data-key=a>Order no:<dd data-value=a>4711
-        <dt data-key=b>Sent on:<dd data-value=b></dl>
-        <p class=no><span data-key=h>Secret</span> <span data-value=h>1234</span></p>
-        <p><span data-key=d>Date:</span><span data-value=d>24.12.2024</span></p>"""
+        """<h1 data-value="t" data-kind="title" data-ask="What is the title?" data-about="title">Delivery
+        note</h1>
+        <dl><dt style="text-transform: uppercase" data-key="a">Order no:</dt><dd data-value="a">4711</dd>
+        <dt data-key="b">Sent on:</dt><dd data-value="b"/></dl>
+        <p style="visibility: hidden"><span data-key="h">Secret</span> <span data-value="h">1234</span></p>
+        <p><span data-key="d">Date:</span><span data-value="d">24.12.2024</span></p>"""
     )
     assert found["title"].answer == "Delivery note" and found["title"].formation.relation == "top of page"
     assert found["ORDER NO"].answer == "4711" and found["ORDER NO"].formation.relation == "below"
@@ -224,21 +128,25 @@ def test_facts_are_found_where_they_stand() -> None:
 @needs_weasyprint
 def test_equal_keys_are_told_apart_by_their_section_or_dropped() -> None:
     block = (
-        '<div data-section="{0}"><h2>{0}</h2><span data-key=k{1}>Name:</span> '
-        "<span data-value=k{1}>{2}</span></div>"
+        '<div data-section="{0}"><h2>{0}</h2><span data-key="k{1}">Name:</span> '
+        '<span data-value="k{1}">{2}</span></div>'
     )
     two = block.format("Seller", 1, "Ann Lee") + block.format("Buyer", 2, "Bo Moe")
-    found = html.from_source(parse(two), "test", Random(3)).questions
+    found = html.from_source(document(two), "test", Random(3)).questions
     answers = {qa.answer: qa.question for qa in found if qa.answer}
     assert "Seller" in answers["Ann Lee"] and "Buyer" in answers["Bo Moe"]
-    assert html.from_source(parse(block.format("Seller", 1, "Ann") * 2), "test", Random(3)).questions == ()
+    twice = document(block.format("Seller", 1, "Ann") * 2)
+    assert html.from_source(twice, "test", Random(3)).questions == ()
 
 
 @needs_weasyprint
 def test_choices_and_extremes() -> None:
-    source = """<div data-key=p>Priority</div><p>[ ] <span data-choice=p data-checked=no>Low</span></p>
-        <p>[X] <span data-choice=p data-checked=yes>High</span></p><table><tr><th>Region<th>Units</tr>
-        <tr><td>North<td>1,200<tr><td>South<td>950<tr><td>West<td>1,010</table>"""
+    rows = (("North", "1,200"), ("South", "950"), ("West", "1,010"))
+    cells = "".join(f"<tr><td>{name}</td><td>{units}</td></tr>" for name, units in rows)
+    source = f"""<div data-key="p">Priority</div>
+        <p>[ ] <span data-choice="p" data-checked="no">Low</span></p>
+        <p>[X] <span data-choice="p" data-checked="yes">High</span></p>
+        <table><tr><th>Region</th><th>Units</th></tr>{cells}</table>"""
     seen: dict[str, set[str]] = {}
     for seed in range(12):
         for key, qa in asked(source, seed)[1].items():
@@ -268,16 +176,3 @@ def test_template_pages_keep_the_schemas_promises() -> None:
     again = html.example(7, 3)
     assert again == examples[3] and again.page.image is not None and examples[3].page.image is not None
     assert again.page.image.tobytes() == examples[3].page.image.tobytes()
-
-
-@needs_weasyprint
-def test_written_pages_are_rendered_in_a_process_of_their_own(tmp_path: Path) -> None:
-    body = "".join(
-        f"<p><span data-key=k{n}>Key{n}:</span> <span data-value=k{n}>value {n}</span></p>" for n in range(6)
-    )
-    (path,) = html.keep(lambda _: body, tmp_path, 1, seed=0)
-    example = html.written_example(path, seed=1)
-    check(example)
-    assert example.source == "html/written/0-00000" and "Key3: value 3" in example.page.text
-    with pytest.raises(DocumentTooLarge, match="longer than"):
-        render("<p>slow</p>", Paper(), isolated=True, seconds=0.01)

@@ -17,10 +17,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import count, zip_longest
+from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
 from layoutllm_tool.cot import KINDS, Kind
-from layoutllm_tool.training.html.tree import Element, Source
 
 _CELLS = {"td": "cell", "th": "head", "cell": "cell", "columnheader": "head", "rowheader": "head"}
 
@@ -74,7 +75,7 @@ class Choice:
 class Marked:
     """A page ready to be rendered: every word in an element of its own, and the facts made of these words."""
 
-    source: Source
+    html: str
     pairs: tuple[Pair, ...]
     tables: tuple[Table, ...]
     choices: tuple[Choice, ...]
@@ -85,50 +86,55 @@ def word_id(number: int) -> str:
     return f"word-{number}"
 
 
-def marked(source: Source) -> Marked:
-    """Numbers the words and collects the facts."""
-    numbering = _Numbering()
-    body = numbering.numbered(source.body)
+def marked(source: str) -> Marked:
+    """Number the words of a well-formed HTML document and collect the facts."""
+    root = fromstring(source)
+    body = root.find("body")
+    if body is None:
+        raise ValueError("the HTML has no body")
+    _number_words(body, count())
     pairs, choices = _named(body)
     tables: list[Table] = []
-    for element in body.walk():
-        if _is_table(element) and not any(_is_table(e) for e in element.walk() if e is not element):
-            rows = _grid(element)
-            pairs += _side_by_side(rows)
-            tables += [table] if (table := _table(rows)) else []
-    return Marked(replace(source, body=body), tuple(pairs), tuple(tables), tuple(choices))
+    for element in body.iter():
+        if _is_table(element) and not any(_is_table(e) for e in element.iter() if e is not element):
+            tables += [table] if (table := _table(_grid(element))) else []
+    html = f"<!DOCTYPE html>{tostring(root, encoding='unicode', method='html')}"
+    return Marked(html, tuple(pairs), tuple(tables), tuple(choices))
 
 
-class _Numbering:
-    """A copy of the tree in which every word is in an element of its own.
+def _number_words(element: Element, numbers: Iterator[int]) -> None:
+    """Put every word below into an element of its own, in document order.
 
     The words of one text are held together by one more element: a flexible box would set each of them apart.
     """
+    children, texts = list(element), [element.text, *(child.tail for child in element)]
+    element.text, element[:] = None, []
+    for text, child in zip_longest(texts, children):
+        if text and text.strip():
+            element.append(_words(text, numbers))
+        elif text and len(element):
+            element[-1].tail = text
+        elif text:
+            element.text = text
+        if child is not None:
+            _number_words(child, numbers)
+            child.tail = None
+            element.append(child)
 
-    def __init__(self) -> None:
-        self.count = 0
 
-    def numbered(self, element: Element) -> Element:
-        children = [self.numbered(c) if isinstance(c, Element) else self._text(c) for c in element.children]
-        return Element(element.tag, dict(element.attributes), children)
-
-    def _text(self, text: str) -> Element | str:
-        if not text.strip():
-            return text
-        parts: list[Element | str] = []
-        for part in re.findall(r"\s+|\S+", text):
-            if part.isspace():
-                parts.append(part)
-            else:
-                parts.append(Element("x-word", {"id": word_id(self.count)}, [part]))
-                self.count += 1
-        return Element("x-text", {}, parts)
+def _words(text: str, numbers: Iterator[int]) -> Element:
+    whole = Element("x-text")
+    whole.text = text[: len(text) - len(text.lstrip())]
+    for word, space in re.findall(r"(\S+)(\s*)", text):
+        one = SubElement(whole, "x-word", id=word_id(next(numbers)))
+        one.text, one.tail = word, space
+    return whole
 
 
 def _piece(element: Element) -> Piece:
-    words = [e for e in element.walk() if e.tag == "x-word"]
-    numbers = tuple(int(e.attributes["id"].rpartition("-")[2]) for e in words)
-    return Piece(" ".join(e.text for e in words), numbers)
+    words = list(element.iter("x-word"))
+    numbers = tuple(int(word.attrib["id"].rpartition("-")[2]) for word in words)
+    return Piece(" ".join(word.text or "" for word in words), numbers)
 
 
 def _named(body: Element) -> tuple[list[Pair], list[Choice]]:
@@ -136,30 +142,29 @@ def _named(body: Element) -> tuple[list[Pair], list[Choice]]:
     values: list[tuple[Element, str]] = []
     options: dict[str, list[tuple[Piece, bool]]] = defaultdict(list)
     for element, section in _in_sections(body, ""):
-        if name := element.data("key"):
+        if name := element.get("data-key"):
             keys.setdefault(name, _piece(element))
-        if "data-value" in element.attributes:
+        if "data-value" in element.attrib:
             values.append((element, section))
-        if (name := element.data("choice")) and element.data("checked") in ("yes", "no"):
-            options[name].append((_piece(element), element.data("checked") == "yes"))
+        if (name := element.get("data-choice")) and element.get("data-checked") in ("yes", "no"):
+            options[name].append((_piece(element), element.get("data-checked") == "yes"))
     pairs = [_pair(element, section, keys) for element, section in values]
     choices = [Choice(keys.get(name), tuple(found)) for name, found in options.items()]
     return [pair for pair in pairs if pair.key or pair.ask], choices
 
 
 def _in_sections(element: Element, section: str) -> Iterator[tuple[Element, str]]:
-    section = element.data("section") or section
+    section = element.get("data-section") or section
     yield element, section
-    for child in element.children:
-        if isinstance(child, Element):
-            yield from _in_sections(child, section)
+    for child in element:
+        yield from _in_sections(child, section)
 
 
 def _pair(element: Element, section: str, keys: dict[str, Piece]) -> Pair:
-    kind: Kind = next((k for k in KINDS if k == element.data("kind")), "key-value")
-    about = element.data("about")
-    ask = element.data("ask") if about else ""
-    return Pair(keys.get(element.data("value")), _piece(element), kind, ask, about, section)
+    kind: Kind = next((k for k in KINDS if k == element.get("data-kind")), "key-value")
+    about = element.get("data-about", "")
+    ask = element.get("data-ask", "") if about else ""
+    return Pair(keys.get(element.get("data-value", "")), _piece(element), kind, ask, about, section)
 
 
 _Slot = tuple[str, Piece, Element]
@@ -167,20 +172,20 @@ _Slot = tuple[str, Piece, Element]
 
 
 def _is_table(element: Element) -> bool:
-    return element.tag == "table" or element.attributes.get("role") == "table"
+    return element.tag == "table" or element.get("role") == "table"
 
 
 def _grid(table: Element) -> list[dict[int, _Slot]]:
     """Rows of slots by column, merged cells spread over all that they cover."""
     rows: list[dict[int, _Slot]] = []
     covered: dict[tuple[int, int], _Slot] = {}
-    for y, row in enumerate(e for e in table.walk() if e.tag == "tr" or e.attributes.get("role") == "row"):
+    for y, row in enumerate(e for e in table.iter() if e.tag == "tr" or e.get("role") == "row"):
         x = 0
-        for element in (c for c in row.children if isinstance(c, Element) and _cell(c)):
+        for element in filter(_cell, row):
             while (y, x) in covered:
                 x += 1
             slot = (_cell(element), _piece(element), element)
-            wide, high = (int(element.attributes.get(name, 1)) for name in ("colspan", "rowspan"))
+            wide, high = (int(element.get(name, 1)) for name in ("colspan", "rowspan"))
             covered |= {(y + down, x + right): slot for down in range(high) for right in range(wide)}
             x += wide
         rows.append({column: covered[y, column] for line, column in sorted(covered) if line == y})
@@ -188,16 +193,7 @@ def _grid(table: Element) -> list[dict[int, _Slot]]:
 
 
 def _cell(element: Element) -> str:
-    return _CELLS.get(element.attributes.get("role", ""), "") or _CELLS.get(element.tag, "")
-
-
-def _side_by_side(rows: list[dict[int, _Slot]]) -> list[Pair]:
-    """Tables of two columns, ``th`` and ``td``, are keys and values, unless they are marked already."""
-    if not rows or any([slot[0] for slot in row.values()] != ["head", "cell"] for row in rows):
-        return []
-    if any(e.data("key") or e.data("value") for row in rows for slot in row.values() for e in slot[2].walk()):
-        return []
-    return [Pair(row[0][1], row[1][1]) for row in rows if len(row) == 2 and row[0][1].words]
+    return _CELLS.get(element.get("role", ""), "") or _CELLS.get(element.tag, "")
 
 
 def _table(rows: list[dict[int, _Slot]]) -> Table | None:

@@ -55,7 +55,7 @@ class _Marks:
 
     def joined(self, parts: Iterable[str]) -> str:
         """The parts, perhaps with rules between."""
-        return self.rng.choice(("", "", "<hr>")).join(parts)
+        return self.rng.choice(("", "", "<hr/>")).join(parts)
 
 
 def page(rng: Random) -> tuple[str, Paper]:
