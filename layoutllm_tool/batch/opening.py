@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,36 +70,46 @@ def make(place: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(place, timeout=60, check_same_thread=False, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
-    _upgraded(connection)
+    _upgrade(connection)
     return connection
 
 
-def look_at(place: Path) -> tuple[sqlite3.Connection, bool]:
-    """Open for reading and, where the folder allows it, writing; return whether it does not.
+def look_at(place: Path) -> sqlite3.Connection:
+    """Open for reading and, where the folder allows it, writing.
 
     SQLite makes files beside a store even to read it: where it can't, the file is opened as immutable.
     """
-    for settings in ("mode=rw", "mode=ro&immutable=1"):
-        address = f"{place.absolute().as_uri()}?{settings}"
-        try:
-            connection = sqlite3.connect(
-                address, uri=True, timeout=60, check_same_thread=False, isolation_level=None
-            )
-            _check_foreign(connection)
-            fixed = _is_fixed(connection) or settings != "mode=rw"
-            if not fixed and _tables(connection) >= _OLDEST:
-                _upgraded(connection)
-            return connection, fixed
-        except sqlite3.OperationalError:
-            if settings != "mode=rw":
-                raise
-    raise AssertionError
+    try:
+        return _looked_at(place, "mode=rw")
+    except sqlite3.OperationalError:
+        return _looked_at(place, "mode=ro&immutable=1")
+
+
+def _looked_at(place: Path, settings: str) -> sqlite3.Connection:
+    address = f"{place.absolute().as_uri()}?{settings}"
+    connection = sqlite3.connect(address, uri=True, timeout=60, check_same_thread=False, isolation_level=None)
+    _check_foreign(connection)
+    if _tables(connection) >= _OLDEST:
+        with suppress(sqlite3.OperationalError):  # it can't be written; ``check_schema`` says what is missing
+            _upgrade(connection)
+    return connection
 
 
 _OLDEST = {"settings", "inputs", "documents", "fields"}
 """Tables of the first version: the others are made where they are missing."""
 _ADDED = {"documents": "turned", "fields": "result"}
 """Columns that a store of an earlier version lacks."""
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    connection.executescript(SCHEMA)
+    for table, column in _ADDED.items():
+        if column not in _columns_of(connection, table):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def set_functions(connection: sqlite3.Connection) -> None:
@@ -130,29 +140,6 @@ def _check_foreign(connection: sqlite3.Connection) -> None:
 
 
 _LONGEST_VALUE = 2**25
-
-
-def _is_fixed(connection: sqlite3.Connection) -> bool:
-    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorname.startswith("SQLITE_READONLY"):
-            return True
-        raise
-    return False
-
-
-def _upgraded(connection: sqlite3.Connection) -> None:
-    connection.executescript(SCHEMA)
-    for table, column in _ADDED.items():
-        if column not in _columns_of(connection, table):
-            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
-
-
-def _tables(connection: sqlite3.Connection) -> set[str]:
-    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _columns_of(connection: sqlite3.Connection, table: str) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Status = Literal["done", "failed"]
@@ -130,21 +130,10 @@ def field_of(row: tuple[Any, ...]) -> Field:
 
 def document_of(row: tuple[Any, ...]) -> DocumentResult:
     """A row of the table ``documents``. Raises whatever decoding it raises."""
-    key, status, verdict, error, kind, retryable, sha256, pages, seconds, at, rotated = row
-    check_statuses([status])
-    return DocumentResult(
-        key,
-        status,
-        verdict,
-        error,
-        kind,
-        bool(retryable),
-        sha256,
-        pages,
-        seconds,
-        at,
-        json.loads(rotated or "null"),
-    )
+    document = DocumentResult(*row)
+    check_statuses([document.status])
+    rotated = json.loads(row[-1] or "null")
+    return replace(document, retryable=bool(document.retryable), rotated_pages=rotated)
 
 
 def review_of(row: tuple[Any, ...]) -> ReviewRecord:

@@ -96,9 +96,9 @@ def storage_errors(url: str) -> Iterator[None]:
         ) from error
 
 
-def read_bytes(name: str, *, limits: Limits | None = None, places: Places = ANYWHERE) -> tuple[str, bytes]:
+def read_bytes(name: str, *, places: Places = ANYWHERE) -> tuple[str, bytes]:
     """The last part of an input's name, and the document's bytes. DocumentError."""
-    limits = limits or Limits()
+    limits = Limits()
     if not URL.match(name):
         return read_file(name, limits=limits, access=places.access)
     if checked_scheme(name, places) == "https":

@@ -13,10 +13,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
+from itertools import starmap
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,6 +48,8 @@ from layoutllm_tool.errors import StoreMismatch
 
 __all__ = ["FILE", "DocumentResult", "Field", "Input", "ReviewRecord", "Store", "worst"]
 
+_INPUTS = "SELECT position, name, page, key FROM inputs"
+_FIELDS = "SELECT key, position, name, answer, waiting, result FROM fields"
 _IN_SOURCE = "key IN (SELECT key FROM inputs)"
 _UNREVIEWED = f"""
     SELECT key FROM documents WHERE status = 'done' AND {_IN_SOURCE} AND key IN (SELECT key FROM fields)
@@ -63,10 +67,8 @@ class Store:
     ``Store.open(folder, settings)`` for a batch, ``Store.open(folder)`` for whoever looks at one.
     """
 
-    def __init__(self, connection: sqlite3.Connection, place: Path, *, read_only: bool = False) -> None:
+    def __init__(self, connection: sqlite3.Connection, place: Path) -> None:
         self._connection, self._place, self._lock = connection, place, threading.RLock()
-        self.read_only = read_only
-        """Nothing can be written: the folder, or the file, does not allow it."""
 
     @classmethod
     def open(cls, folder: Path, settings: Mapping[str, Any] | None = None) -> Self:
@@ -79,13 +81,13 @@ class Store:
             if settings is None:
                 if not place.is_file():
                     raise missing
-                connection, read_only = look_at(place)
+                connection = look_at(place)
                 check_schema(connection, folder)
             else:
                 folder.mkdir(parents=True, exist_ok=True)
-                connection, read_only = make(place), False
+                connection = make(place)
         set_functions(connection)
-        store = cls(connection, place, read_only=read_only)
+        store = cls(connection, place)
         if settings is not None:
             store._agree(folder, settings)
         elif not isinstance(store.settings.get("plan"), dict):
@@ -93,17 +95,14 @@ class Store:
         return store
 
     def _agree(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        given = {
-            name: json.dumps(value, sort_keys=True, ensure_ascii=False) for name, value in settings.items()
-        }
+        written = partial(json.dumps, sort_keys=True, ensure_ascii=False)
+        given = {name: written(value) for name, value in settings.items()}
         with self._transaction() as cursor:
             known = dict(cursor.execute("SELECT name, value FROM settings").fetchall())
             if not known:
                 cursor.executemany("INSERT INTO settings VALUES (?, ?)", list(given.items()))
                 return
-        if other := sorted(
-            name for name in known.keys() | given.keys() if known.get(name) != given.get(name)
-        ):
+        if other := sorted({name for name, _ in known.items() ^ given.items()}):
             told = "; ".join(
                 f"{n}: {known.get(n, 'none')[:80]} there, {given.get(n, 'none')[:80]} now" for n in other
             )
@@ -112,9 +111,8 @@ class Store:
 
     @property
     def settings(self) -> dict[str, Any]:
-        rows = self._rows("SELECT name, value FROM settings ORDER BY name")
-        with usable(self._place):
-            return {name: json.loads(value) for name, value in rows}
+        wanted = "SELECT name, value FROM settings ORDER BY name"
+        return dict(self._rows(wanted, (), lambda row: (row[0], json.loads(row[1]))))
 
     # -- inputs and documents --------------------------------------------------------------------------------
 
@@ -134,20 +132,16 @@ class Store:
 
     def inputs(self) -> Iterator[Input]:
         """In the order of the source."""
-        yield from (
-            Input(*row) for row in self._stream("SELECT position, name, page, key FROM inputs", "position", 0)
-        )
+        return starmap(Input, self._stream(_INPUTS, "position", 0))
 
     def input_of(self, key: str) -> Input | None:
         """The first input with this key."""
-        wanted = "SELECT position, name, page, key FROM inputs WHERE key = ? ORDER BY position LIMIT 1"
-        rows = self._rows(wanted, (key,))
+        rows = self._rows(f"{_INPUTS} WHERE key = ? ORDER BY position LIMIT 1", (key,))
         return Input(*rows[0]) if rows else None
 
     def document(self, key: str) -> DocumentResult | None:
-        rows = self._rows("SELECT * FROM documents WHERE key = ?", (key,))
-        with usable(self._place):
-            return document_of(rows[0]) if rows else None
+        found = self._rows("SELECT * FROM documents WHERE key = ?", (key,), document_of)
+        return found[0] if found else None
 
     def put(self, document: DocumentResult, fields: Sequence[Field] = ()) -> None:
         """Write a document with all its fields; what was known of it is replaced."""
@@ -169,12 +163,7 @@ class Store:
 
     def fields(self, key: str) -> list[Field]:
         """In the order of the plan."""
-        wanted = (
-            "SELECT key, position, name, answer, waiting, result FROM fields WHERE key = ? ORDER BY position"
-        )
-        rows = self._rows(wanted, (key,))
-        with usable(self._place):
-            return [field_of(row) for row in rows]
+        return self._rows(f"{_FIELDS} WHERE key = ? ORDER BY position", (key,), field_of)
 
     def field(self, key: str, name: str) -> Field | None:
         return next((field for field in self.fields(key) if field.name == name), None)
@@ -212,13 +201,9 @@ class Store:
             "offset": offset, "limit": limit,
         }  # fmt: skip
         ((total,),) = self._rows(f"SELECT count(*) FROM fields WHERE {conditions}", given)
-        wanted = (
-            f"SELECT key, position, name, answer, waiting, result FROM fields WHERE {conditions} "
-            "ORDER BY NOT waiting, coalesce(confidence, 0), key, position LIMIT :limit OFFSET :offset"
-        )
-        rows = self._rows(wanted, given)
-        with usable(self._place):
-            return total, [field_of(row) for row in rows]
+        order = "NOT waiting, coalesce(confidence, 0), key, position"
+        wanted = f"{_FIELDS} WHERE {conditions} ORDER BY {order} LIMIT :limit OFFSET :offset"
+        return total, self._rows(wanted, given, field_of)
 
     # -- reviews ---------------------------------------------------------------------------------------------
 
@@ -230,14 +215,8 @@ class Store:
         Queued fields stay pending, whatever ``fields`` says, until each has a decision.
         """
         before, after = self.field(key, name), next(field for field in fields if field.name == name)
-        row = (
-            key,
-            name,
-            to_json(decision),
-            to_json(before.answer if before else {}),
-            to_json(after.answer),
-            _now(),
-        )
+        known = before.answer if before else {}
+        row = (key, name, to_json(decision), to_json(known), to_json(after.answer), _now())
         with self._transaction() as cursor:
             cursor.execute(
                 "INSERT INTO reviews (key, name, reply, before, after, at) VALUES (?, ?, ?, ?, ?, ?)", row
@@ -248,9 +227,8 @@ class Store:
 
     def reviews(self) -> list[ReviewRecord]:
         """In the order in which they were made; a field may have several."""
-        rows = self._rows("SELECT number, key, name, reply, before, after, at FROM reviews ORDER BY number")
-        with usable(self._place):
-            return [review_of(row) for row in rows]
+        wanted = "SELECT number, key, name, reply, before, after, at FROM reviews ORDER BY number"
+        return self._rows(wanted, (), review_of)
 
     def decisions(self) -> list[ReviewRecord]:
         """The last decision on each field, where an answer stands after it."""
@@ -259,7 +237,7 @@ class Store:
 
     def unreviewed(self) -> Iterator[str]:
         """The keys, sorted, of the source's documents that are done, have fields, and have no review."""
-        yield from (key for (key,) in self._stream(f"SELECT key FROM ({_UNREVIEWED})", "key", 0, first=""))
+        return (key for (key,) in self._stream(f"SELECT key FROM ({_UNREVIEWED})", "key", 0, first=""))
 
     def queue(self, keys: Sequence[str]) -> int:
         """Make every field of these documents pending, whatever its verdict; return how many that are.
@@ -284,20 +262,17 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with self._lock, reached(self._place):
-            cursor = self._connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # a full disk has ended it already
-                    cursor.execute("ROLLBACK")
-                raise
+        with self._lock, reached(self._place), self._connection:
+            yield self._connection.execute("BEGIN IMMEDIATE")
 
-    def _rows(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+    def _rows(
+        self,
+        query: str,
+        values: Sequence[Any] | Mapping[str, Any] = (),
+        make: Callable[[tuple[Any, ...]], Any] = tuple,
+    ) -> list[Any]:
         with self._lock, usable(self._place):
-            return self._connection.execute(query, values).fetchall()
+            return list(map(make, self._connection.execute(query, values)))
 
     def _stream(self, query: str, column: str, at: int, *, first: Any = -1) -> Iterator[tuple[Any, ...]]:
         """Read in slices: ten thousand rows are never in memory, and writers don't wait."""

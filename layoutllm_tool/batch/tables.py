@@ -7,13 +7,14 @@ alone: the rows are the same however often a batch was cut off, and whoever work
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from layoutllm_tool.batch.store import Store
+from layoutllm_tool.batch.store import Field, Store
 from layoutllm_tool.printable import json_line
 
 TIMINGS = ("seconds", "at")
@@ -42,12 +43,8 @@ _Row = dict[str, Any]
 def write_tables(store: Store, folder: Path) -> bool:
     """Write documents.jsonl, fields.jsonl, and .parquet of both; return whether pyarrow was there to do
     it."""
-    kinds: Mapping[str, Callable[[Store], Iterator[_Row]]] = {
-        "documents": document_rows,
-        "fields": field_rows,
-    }
-    parquet = _has_arrow()
-    for name, rows in kinds.items():
+    parquet = find_spec("pyarrow") is not None
+    for name, rows in (("documents", document_rows), ("fields", field_rows)):
         with (
             _replacing(folder / f"{name}.jsonl") as place,
             place.open("w", encoding="utf-8", newline="\n") as file,
@@ -76,42 +73,26 @@ def field_rows(store: Store) -> Iterator[_Row]:
     ``page``."""
     asked = [(q["name"], q["text"]) for q in store.settings.get("plan", {}).get("questions", [])]
     for given in store.inputs():
-        done = store.document(given.key)
-        fields = {field.name: field for field in store.fields(given.key)} if done else {}
-        for name, text in asked if done else ():
-            row = {
-                "question": text,
-                "verdict": "failed",
-                "reasons": [],
-                "by": "reader",
-                "calls": 0,
-                "waiting": False,
-            }
-            row["error"] = done.error if done else None
-            if field := fields.get(name):
-                answer = field.answer
-                row = {column: answer[column] for column in _OF_ANSWER}
-                area = (answer["cot"] or {}).get("area")
-                row |= {"value": answer["answer"], "area": area, "waiting": field.pending_review}
-            row |= {
-                "position": given.position,
-                "document": given.name,
-                "asked_page": given.page,
-                "field": name,
-            }
-            row["key"] = given.key
+        if (done := store.document(given.key)) is None:
+            continue
+        fields = {field.name: field for field in store.fields(given.key)}
+        source = {"position": given.position, "document": given.name, "key": given.key}
+        for name, text in asked:
+            answered = _answered(fields[name]) if name in fields else _UNANSWERED | {"error": done.error}
+            row = {"question": text, "field": name, "asked_page": given.page} | answered | source
             yield {column: row.get(column) for column in _COLUMNS["fields"]}
 
 
+_UNANSWERED: _Row = {"verdict": "failed", "reasons": [], "by": "reader", "calls": 0, "waiting": False}
+
+
+def _answered(field: Field) -> _Row:
+    answer = field.answer
+    more = {"value": answer["answer"], "area": (answer["cot"] or {}).get("area")}
+    return {name: answer[name] for name in _OF_ANSWER} | more | {"waiting": field.pending_review}
+
+
 # -- files ---------------------------------------------------------------------------------------------------
-
-
-def _has_arrow() -> bool:
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def _parquet(target: Path, rows: Iterator[_Row], kind: str) -> None:
