@@ -4,6 +4,10 @@
 
 Each question has a graph of its own, so that a slow one blocks no other. ``reflector`` bounds the attempts
 and tries no correction twice. What counts in the end is the best attempt, not the last.
+
+A doubtful answer gets a second opinion: the question is asked again of the answer's surroundings alone,
+twice. ``crop`` reads the page's own words there, ``enlarged`` recognises them anew from the picture. ``vote``
+lets another answer stand only where two of the three readings agree.
 """
 
 from __future__ import annotations
@@ -26,11 +30,12 @@ from layoutllm_graphs.planning.plan import Constraint, PlannedQuestion
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.columns import column_of
 from layoutllm_graphs.reflection.reflector import best, reflected
-from layoutllm_graphs.reflection.second_opinion import crop, enlarged, preferred
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult
 from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState, best_attempt
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.readers.agreement import compare
+from layoutllm_tool.readers.crop import CropReader
 from layoutllm_tool.tool import PREVIOUS
 
 
@@ -41,8 +46,8 @@ def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, Question
     )
     graph.add_node("ask", RunnableLambda(_ask, afunc=_aask))
     graph.add_node("reflect", _reflect)
-    graph.add_node("crop", crop)
-    graph.add_node("enlarged", enlarged)
+    graph.add_node("crop", _crop)
+    graph.add_node("enlarged", _enlarged)
     graph.add_node("vote", _vote)
     graph.add_edge(START, "ask")
     graph.add_conditional_edges("ask", _route_after_ask, ["reflect", END])
@@ -140,14 +145,47 @@ def _reflected(state: QuestionState, attempt: Attempt, given: CheckInput) -> Att
     return done
 
 
+def _crop(state: QuestionState) -> dict[str, Any]:
+    return {"readings": _readings(state, again=False)}
+
+
+def _enlarged(state: QuestionState) -> dict[str, Any]:
+    return {"readings": _readings(state, again=True)}
+
+
+def _readings(state: QuestionState, *, again: bool) -> list[dict[str, Any]]:
+    """Read the surroundings, with words recognised anew if ``again``. [] where they can't be read."""
+    reader, first = tool().reader, _best_cot(state)
+    if reader is None or not first.areas:
+        return []
+    document = look_at_pages(state)
+    try:
+        return [CropReader(reader, again=again).ask_area(document, state["text"], first).to_json()]
+    except LayoutLLMError:
+        return []
+
+
 def _vote(state: QuestionState) -> dict[str, Any]:
     """What two readings agree on is one more attempt, reflected on like any."""
     attempts = state["attempts"]
-    if (cot := preferred(state)) is not None:
+    if (cot := _preferred(state)) is not None:
         other = Attempt(cot=cot.to_json(), correction=None, reflection={})
         given = _check_input(state, [*attempts, other])
         attempts = [*attempts, _reflected(state, other, given)]
     return _finished(state, attempts, state["calls"] + len(state["readings"]))
+
+
+def _preferred(state: QuestionState) -> LayoutCoT | None:
+    """The reading that two agree on; None where that is the first answer, or where no two agree."""
+    first, readings = _best_cot(state), [LayoutCoT.from_json(data) for data in state["readings"]]
+    if not readings or first.page is None:
+        return None
+    found = compare(first, readings, look_at_pages(state).page(first.page))
+    return found.preferred if found.settled and found.preferred is not first else None
+
+
+def _best_cot(state: QuestionState) -> LayoutCoT:
+    return LayoutCoT.from_json(state["attempts"][best(state["attempts"])]["cot"])
 
 
 def _finished(

@@ -34,18 +34,9 @@ MOST_BYTES = 1 << 25
 """Of one stored value: an empty mapping is one byte there and 64 in memory."""
 
 
-def _send(given: Any) -> Send:
-    node, arg = given  # a timeout, which we never set, makes three
-    return Send(str(node), arg)
-
-
-def _interrupt(given: Any) -> Interrupt:
-    return Interrupt(**{name: given[name] for name in ("value", "id", "response_schema") if name in given})
-
-
 _RECORDS: dict[tuple[int, str, str], Callable[[Any], Any]] = {
-    (EXT_CONSTRUCTOR_POS_ARGS, "langgraph.types", "Send"): _send,
-    (EXT_CONSTRUCTOR_KW_ARGS, "langgraph.types", "Interrupt"): _interrupt,
+    (EXT_CONSTRUCTOR_POS_ARGS, "langgraph.types", "Send"): lambda given: Send(str(given[0]), given[1]),
+    (EXT_CONSTRUCTOR_KW_ARGS, "langgraph.types", "Interrupt"): lambda given: Interrupt(**given),
     (EXT_CONSTRUCTOR_KW_ARGS, "langgraph.types", "Overwrite"): lambda given: Overwrite(given["value"]),
 }
 """By msgpack extension, module and name. None holds another one."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from layoutllm_tool.batch.inputs import BatchInput
 from layoutllm_tool.batch.records import document_key
 from layoutllm_tool.batch.sources import digest
 from layoutllm_tool.batch.store import Input, Store
-from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.protocols import Reader
 
 LOG = "errors.log"
@@ -47,12 +47,8 @@ class Batch:
         retry_failed: bool = False
     ) -> None:  # fmt: skip
         """Open the store: StoreMismatch. Each shard needs a folder of its own."""
-        self.inputs, self.folder, self.settings, self.retry_failed = (
-            list(inputs),
-            folder,
-            settings,
-            retry_failed,
-        )
+        self.inputs, self.folder, self.settings = list(inputs), folder, settings
+        self.retry_failed = retry_failed
         self.store = Store.open(folder, settings.to_json() | ({"shard": shard} if shard else {}))
         self.stats = BatchStats(total=len(self.inputs))
 
@@ -82,16 +78,11 @@ class Batch:
 
     def _item(self, given: BatchInput) -> WorkItem:
         """Hash the document. One that can't be opened is known by its name; the worker finds the error."""
-        sha256, known = "", ""
-        try:
-            if given.problem:
-                raise DocumentUnreadable(given.problem)
-            sha256 = known = digest(given.name, places=given.places)
-        except Exception:  # noqa: BLE001  storage libraries raise anything; a batch goes on after any row
-            known = hashlib.sha256(
-                f"{given.name}\0{given.problem}".encode("utf-8", "surrogatepass")
-            ).hexdigest()
-        key = document_key(known, given.page, self.settings.to_json())
+        sha256 = ""
+        with suppress(Exception):  # storage libraries raise anything; a batch goes on after any row
+            sha256 = "" if given.problem else digest(given.name, places=given.places)
+        named = f"{given.name}\0{given.problem}".encode("utf-8", "surrogatepass")
+        key = document_key(sha256 or hashlib.sha256(named).hexdigest(), given.page, self.settings.to_json())
         return WorkItem(key, given.name, given.page, sha256, given.problem, given.places)
 
     def _is_wanted(self, key: str) -> bool:
@@ -108,14 +99,11 @@ class Batch:
             with (self.folder / LOG).open("a", encoding="utf-8", errors="backslashreplace") as log:
                 log.write(f"{result.document.key}\n{result.bug}\n")
 
-    def close(self) -> None:
-        self.store.close()
-
     def __enter__(self) -> Batch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self.store.close()
 
 
 def here(reader: Reader, settings: Settings) -> Workers:

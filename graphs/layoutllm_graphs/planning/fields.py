@@ -71,11 +71,11 @@ def guess_type(phrase: str) -> ExpectedType:
     return next((kind for kind, found in _TYPES.items() if found.search(words)), "text")
 
 
-def slug(phrase: str, otherwise: str = "field") -> str:
+def slug(phrase: str) -> str:
     """An identifier made of the words, under 57 characters, so that a suffix still fits."""
     plain = unicodedata.normalize("NFKD", phrase).encode("ascii", "ignore").decode().lower()
     made = re.sub(r"[^a-z0-9]+", "_", plain.replace("'s ", " ")).strip("_")[:56].rstrip("_")
-    return f"{otherwise}_{made}" if made[:1].isdigit() else made or otherwise
+    return f"field_{made}" if made[:1].isdigit() else made or "field"
 
 
 def one_line(text: str) -> str:

@@ -11,12 +11,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from layoutllm_graphs.planning.clauses import Clause, apart, clauses_of
 from layoutllm_graphs.planning.constraint_rules import Check, parse_checks
 from layoutllm_graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Draft, ask, known, one_line
 from layoutllm_graphs.planning.phrases import (
     LONGEST_QUESTION,
+    Clause,
     Phrase,
+    apart,
+    clauses_of,
     hold_quotes,
     join_pages,
     part_pages,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
@@ -54,30 +55,22 @@ def dates(text: str) -> frozenset[date]:
     if len(text) > LONGEST:
         return frozenset()
     plain = " ".join(unicodedata.normalize("NFKC", text).lower().split())
-    found = [days for read in (_numeric, _compact, _named) for days in read(plain)]
+    meanings = [{day for order in orders if (day := _day(*order))} for orders in _spelt(plain)]
+    found = [days for days in meanings if days]
     return frozenset(found[0]) if len(found) == 1 else frozenset()
 
 
-def _numeric(text: str) -> list[set[date]]:
-    found = []
+def _spelt(text: str) -> Iterator[list[tuple[str, str, str]]]:
+    """For each date the ways to read it, as (year, month, day)."""
     for a, _, b, c in _NUMERIC.findall(text):
         orders = [(a, b, c)] if len(a) == 4 else [(c, b, a), (c, a, b)]
-        if len(a) <= 2 and len(c) <= 2:
-            orders.append((a, b, c))
-        if days := {day for order in orders if (day := _day(*order))}:
-            found.append(days)
-    return found
-
-
-def _compact(text: str) -> list[set[date]]:
-    return [{day} for year, month, number in _COMPACT.findall(text) if (day := _day(year, month, number))]
-
-
-def _named(text: str) -> list[set[date]]:
-    spelt = [(year, month, number) for number, month, year in _DAY_FIRST.findall(text)]
-    spelt = spelt or [(year, month, number) for month, number, year in _MONTH_FIRST.findall(text)]
-    days = (_day(year, str(_MONTHS.index(month) + 1), number) for year, month, number in spelt)
-    return [{day} for day in days if day]
+        yield [*orders, (a, b, c)] if len(a) <= 2 and len(c) <= 2 else orders
+    for year, month, number in _COMPACT.findall(text):
+        yield [(year, month, number)]
+    named = [(year, month, number) for number, month, year in _DAY_FIRST.findall(text)]
+    named = named or [(year, month, number) for month, number, year in _MONTH_FIRST.findall(text)]
+    for year, month, number in named:
+        yield [(year, str(_MONTHS.index(month) + 1), number)]
 
 
 def _day(year: str, month: str, number: str) -> date | None:
