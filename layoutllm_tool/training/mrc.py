@@ -14,13 +14,14 @@ from random import Random
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.align import WordIndex, box_of, joined
-from layoutllm_tool.documents.geometry import Box, Page, Word
+from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentUnreadable
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.synthetic.canvas import Canvas, Span
 from layoutllm_tool.training.synthetic.questions import absent
+from layoutllm_tool.training.synthetic.text_tables import MARGIN, column_widths, draw_rows
 from layoutllm_tool.training.tables import Asked, CellIndex, Item, Rows, fetaqa, wiki_tables
 
 MAX_LINES = 12
@@ -132,63 +133,23 @@ def _drawn(item: Item, rng: Random) -> _Drawn | None:
     """None where a column would be narrower than one of its words, or the page longer than a page."""
     canvas = Canvas(_WIDTH, _TALLEST, rng)
     size = rng.randint(11, 15)
-    widths = _widths(canvas, item.rows, size, pad=rng.randint(6, 14))
+    widths = column_widths(canvas, item.rows, size, pad=rng.randint(6, 14))
     if widths is None:
         return None
     y = 24.0
     for n, heading in enumerate(item.heading):
         big = size + (6 if n == 0 else 2)
-        _, y = canvas.block(30, y, heading, _WIDTH - 60, size=big)
+        _, y = canvas.block(MARGIN, y, heading, _WIDTH - 2 * MARGIN, size=big)
         y += 4
-    spans, y = _grid(canvas, item.rows, widths, size, y + rng.randint(6, 20))
-    if y > _TALLEST - 20:
+    table = draw_rows(canvas, item.rows, widths, size, top=y + rng.randint(6, 20), foot=_TALLEST - 20)
+    if table.rows < len(item.rows):
         return None
-    canvas.crop(int(y) + rng.randint(20, 120))
-    return _grouped(canvas, spans)
-
-
-def _widths(canvas: Canvas, rows: Rows, size: int, *, pad: int) -> list[float] | None:
-    """Of the columns in pixels: every word fits, and what is left over goes where text is longest."""
-    columns = list(zip(*rows, strict=True))
-    words = [[word for text in column for word in (text.split() or [""])] for column in columns]
-    least = [max(canvas.measure(word, size) for word in column) + 2 * pad for column in words]
-    full = [max(canvas.measure(text, size) for text in column) + 2 * pad for column in columns]
-    room = _WIDTH - 60 - sum(least)
-    if room < 0:
-        return None
-    wanted = sum(f - m for f, m in zip(full, least, strict=True))
-    share = min(room / wanted, 1.0) if wanted else 0.0
-    return [m + (f - m) * share for f, m in zip(full, least, strict=True)]
-
-
-def _grid(
-    canvas: Canvas, rows: Rows, widths: list[float], size: int, top: float
-) -> tuple[dict[CellIndex, Span], float]:
-    """Draws the rows; each cell's words, and the y below the last row."""
-    rng, y = canvas.rng, top
-    rules, uprights, pad = rng.random() < 0.7, rng.random() < 0.5, rng.randint(3, 7)
-    edges = [30 + sum(widths[:n]) for n in range(len(widths) + 1)]
-    spans: dict[CellIndex, Span] = {}
-    canvas.rule(edges[0], y, edges[-1], y)
-    for n, row in enumerate(rows):
-        y, bottom = y + pad, y + pad
-        for m, text in enumerate(row):
-            if text:
-                spans[n, m], below = canvas.block(edges[m] + 5, y, text, widths[m] - 8, size=size)
-                bottom = max(bottom, below)
-        y = max(bottom, y + size * 1.35) + pad
-        if rules or n == 0:
-            canvas.rule(edges[0], y, edges[-1], y)
-        if y > _TALLEST:
-            break
-    for x in edges if uprights else ():
-        canvas.rule(x, top, x, y)
-    return spans, y
+    canvas.crop(int(table.bottom) + rng.randint(20, 120))
+    return _grouped(canvas, table.spans)
 
 
 def _grouped(canvas: Canvas, spans: dict[CellIndex, Span]) -> _Drawn:
-    width, height = canvas.width, canvas.height
-    words = [Word(ink.text, Box.from_pixels(*ink.box, width=width, height=height)) for ink in canvas.words]
+    width, height, words = canvas.width, canvas.height, canvas.page_words()
     lines = tuple(group_lines(words, width=width, height=height))
     at = {id(word): (i, j) for i, line in enumerate(lines) for j, word in enumerate(line.words)}
     found = {cell: tuple(at[id(words[n])] for n in span) for cell, span in spans.items()}

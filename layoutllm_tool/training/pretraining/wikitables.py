@@ -6,14 +6,17 @@ A part of a table is drawn where the whole is too large. The words are those dra
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
 from layoutllm_tool.training.pretraining import files
 from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, of_table, pointed_at, tokens
-from layoutllm_tool.training.synthetic.canvas import Canvas, Span
+from layoutllm_tool.training.synthetic.canvas import Canvas
+from layoutllm_tool.training.synthetic.text_tables import DrawnRows, column_widths, draw_rows
 
 FILE = "wikitables.jsonl.gz"
 _MOST_COLUMNS, _MOST_CELLS = 7, 64
@@ -22,19 +25,10 @@ _MOST_LETTERS = 48
 _MOST_TOKENS = 360
 _UNDRAWABLE = re.compile(r"[^ -~\u00a0-\u024f\u0391-\u03c9\u0410-\u044f\u2010-\u2026\u20ac]")
 """Signs that not every font has: left out, in the picture and in the text."""
-_MARGIN = 30
 _SIZE = 13
 """Pixels of the smallest text."""
 
 Rows = list[list[str]]
-
-
-class _Drawn(NamedTuple):
-    """A cell: its words on the canvas, row by row of text."""
-
-    row: int
-    column: int
-    spans: tuple[Span, ...]
 
 
 class WikiTables(Source):
@@ -49,8 +43,13 @@ class WikiTables(Source):
     def item(self, number: int, rng: Random) -> Known:
         """The number-th table, a part of it if it is large, drawn as ``rng`` says."""
         rows = _part(_table(files.parsed(self.items[number], f"{FILE}, table {number}"), number), rng)
-        canvas, drawn = _draw(rows, rng)
-        return _known(f"wikitables/{number}", canvas, drawn, rows)
+        canvas = Canvas(rng.choice((800, 800, 1000)), 1600, rng)
+        size = max(_SIZE, canvas.size - max(0, len(rows[0]) - 3))
+        while (widths := column_widths(canvas, rows, size, pad=7)) is None:
+            rows = [row[:-1] for row in rows]
+        table = draw_rows(canvas, rows, widths, size, top=rng.randint(30, 160), foot=canvas.height)
+        canvas.crop(int(table.bottom) + rng.randint(20, 120))
+        return _known(f"wikitables/{number}", canvas, table, len(rows[0]))
 
 
 def _table(data: Any, number: int) -> Rows:
@@ -80,77 +79,23 @@ def _part(rows: Rows, rng: Random) -> Rows:
     return part
 
 
-def _draw(rows: Rows, rng: Random) -> tuple[Canvas, list[_Drawn]]:
-    """Draw the table at a random height, with or without rules; columns as wide as their words want."""
-    canvas = Canvas(rng.choice((800, 800, 1000)), 1600, rng)
-    size = max(_SIZE, canvas.size - max(0, len(rows[0]) - 3))
-    edges = _edges(canvas, rows, size)
-    ruled, boxed = rng.random() < 0.7, rng.random() < 0.4
-    top = y = float(rng.randint(30, 160))
-    drawn, ys = [], [y]
-    for number, row in enumerate(rows):
-        deepest = y + size * 1.35
-        for column, text in enumerate(row):
-            x, room = edges[column], edges[column + 1] - edges[column] - 10
-            spans, at = [], y + 4
-            for part in _wrapped(canvas, text, room, size):
-                spans.append(canvas.text(x + 5, at, part, size=size))
-                at += size * 1.35
-            drawn.append(_Drawn(number, column, tuple(spans)))
-            deepest = max(deepest, at)
-        y = deepest + 6
-        ys.append(y)
-    for line in ys if ruled else (ys[1],):
-        canvas.rule(edges[0], line, edges[-1], line)
-    for x in edges if boxed else ():
-        canvas.rule(x, top, x, y)
-    canvas.crop(int(min(y + rng.randint(20, 120), 1600)))
-    return canvas, drawn
-
-
-def _wrapped(canvas: Canvas, text: str, room: float, size: int) -> list[str]:
-    """Rows of a cell's text no wider than its column: a word that is too wide is broken."""
-    words = []
-    for word in text.split():
-        while len(word) > 1 and canvas.measure(word, size) > room:
-            keep = next((n for n in range(len(word) - 1, 0, -1) if canvas.measure(word[:n], size) <= room), 1)
-            words.append(word[:keep])
-            word = word[keep:]
-        words.append(word)
-    return canvas.wrap(" ".join(words), room, size) if words else []
-
-
-def _edges(canvas: Canvas, rows: Rows, size: int) -> list[float]:
-    """The x of the columns' edges, by the widest text of each; none below a ninth of the page."""
-    room = canvas.width - 2 * _MARGIN
-    wants = [max(canvas.measure(row[c], size) for row in rows) + 14 for c in range(len(rows[0]))]
-    wants = [max(want, room / 9) for want in wants]
-    scale = min(1.0, room / sum(wants))
-    # Where the wide ones have to shrink, the narrow ones must not shrink below what they want.
-    wants = [max(want * scale, min(want, room / (2 * len(wants)))) for want in wants]
-    scale = min(1.0, room / sum(wants))
-    edges = [float(_MARGIN)]
-    for want in wants:
-        edges.append(edges[-1] + want * scale)
-    return edges
-
-
-def _known(source: str, canvas: Canvas, drawn: list[_Drawn], rows: Rows) -> Known:
-    """Lines row by row; what was drawn below the page's end is not there, and its row is cut off the grid."""
-    below = {i for i, word in enumerate(canvas.words) if word.box[3] > canvas.height}
-    cut = [cell.row for cell in drawn for span in cell.spans if below & set(span)]
-    whole = min(cut, default=len(rows))
-    lines, cells = pointed_at(_cell(canvas, cell) for cell in drawn if cell.row < whole)
+def _known(source: str, canvas: Canvas, table: DrawnRows, columns: int) -> Known:
+    """The page with its lines cell by cell."""
+    words = canvas.page_words()
+    made = []
+    for row, column in product(range(table.rows), range(columns)):
+        own = list(_lines([words[i] for i in table.spans.get((row, column), ())]))
+        box = Box.union(line.box for line in own) if own else None
+        made.append((Cell(row, column, " ".join(line.text for line in own), box), own))
+    lines, cells = pointed_at(made)
     page = Page(1, canvas.width, canvas.height, lines, canvas.image, "given")
-    return of_table(source, page, "table page", Grid(whole, len(rows[0]), cells, 1))
+    return of_table(source, page, "table page", Grid(table.rows, columns, cells, 1))
 
 
-def _cell(canvas: Canvas, cell: _Drawn) -> tuple[Cell, list[Line]]:
-    own = [Line(tuple(_word(canvas, i) for i in span)) for span in cell.spans if span]
-    box = Box.union(line.box for line in own) if own else None
-    return Cell(cell.row, cell.column, " ".join(line.text for line in own), box), own
-
-
-def _word(canvas: Canvas, number: int) -> Word:
-    found = canvas.words[number]
-    return Word(found.text, Box.from_pixels(*found.box, width=canvas.width, height=canvas.height))
+def _lines(words: list[Word]) -> Iterator[Line]:
+    """A cell's words by row of text: a new one begins where the text goes back to the left."""
+    start = 0
+    for n in range(1, len(words) + 1):
+        if n == len(words) or words[n].box.x0 < words[n - 1].box.x0:
+            yield Line(tuple(words[start:n]))
+            start = n

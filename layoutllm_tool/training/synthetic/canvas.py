@@ -15,6 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.cot import Kind
+from layoutllm_tool.documents.geometry import Box, Word
 
 if TYPE_CHECKING:
     from PIL import ImageFont
@@ -152,6 +153,11 @@ class Canvas:
     def end(self, span: Span) -> float:
         """The right end of a piece of text."""
         return self.words[span[-1]].box[2]
+
+    def page_words(self) -> list[Word]:
+        """The words with boxes 0-1000."""
+        size = {"width": self.width, "height": self.height}
+        return [Word(drawn.text, Box.from_pixels(*drawn.box, **size)) for drawn in self.words]
 
     def crop(self, height: int) -> None:
         """Cuts the page off below ``height``."""
