@@ -70,7 +70,7 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     receipts = sources / "receipts"
     pages = receipt_pages(receipts) if receipts else None
     if stage.data == "pretraining":
-        data = PretrainingSources.in_folder(sources.folder, pages)
+        data = PretrainingSources(sources.folder, pages)
         weights = stage.weights_as(PretrainingWeights)
         return PretrainingMixture(data, seed=recipe.seed, weights=weights, levels=stage.levels)
     folder = sources.folder

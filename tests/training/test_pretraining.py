@@ -26,11 +26,13 @@ from layoutllm_tool.training.pretraining import segment as segments
 from layoutllm_tool.training.pretraining.drawn import Drawn
 from layoutllm_tool.training.pretraining.files import picture, spread
 from layoutllm_tool.training.pretraining.known import (
+    MOST_TOKENS,
+    MOST_WORDS,
+    PAGE_TOKENS,
     QUESTIONS,
     Cell,
     Grid,
     Known,
-    Limits,
     Region,
     cut,
     tokens,
@@ -46,7 +48,6 @@ from tests.paths import DATA
 needs_data = pytest.mark.skipif(
     not (DATA / "papers").is_dir(), reason="the data sets are not beside the repository"
 )
-LIMITS = Limits()
 LEVELS = {
     "DDD": "document", "TLR": "document", "DLA": "region", "TU": "region",
     "MVLM": "segment", "MPI": "segment", "GLI": "segment",
@@ -108,16 +109,14 @@ def test_every_task_has_at_least_five_phrasings() -> None:
 
 def test_ddd_says_what_is_where_and_keeps_to_its_length() -> None:
     known = hand_made()
-    found = [document.ddd(known, LIMITS, Random(seed)) for seed in range(40)]
+    found = [document.ddd(known, Random(seed)) for seed in range(40)]
     assert len({one.answer for one in found}) > 30 and len({one.question for one in found}) >= 5
     for one in found:
         assert one.task == "DDD" and len(one.answer.split()) <= 120
         assert "report" in one.answer and "one figure" in one.answer and "at the bottom right" in one.answer
         assert "three rows and two columns" in one.answer and '"3 May"' in one.answer
-    short = document.ddd(known, Limits(description=40), Random(1)).answer
+    short = document.describe(known, Random(1), 40)
     assert len(short.split()) <= 40 and short.endswith(".")
-    told = document.ddd(known, LIMITS, Random(1), "word " * 500).answer
-    assert told == ("word " * 120).strip()
 
 
 def test_places_in_words() -> None:
@@ -147,8 +146,8 @@ def test_tlr_of_a_part_is_what_its_question_names() -> None:
     lines = tuple(line(f"row {n} of the page", 30 + n % 3, 20 + 30 * n) for n in range(30))
     known = Known("hand/1", Page(1, 1000, 1000, lines), "list")
     named = Counter[str]()
-    for one in many(lambda rng: document.tlr(known, LIMITS, rng), 120):
-        assert tokens(one.answer) <= LIMITS.tokens
+    for one in many(lambda rng: document.tlr(known, rng), 120):
+        assert tokens(one.answer) <= MOST_TOKENS
         texts = re.findall(r"row \d+ of the page", one.answer)
         if area := BOX.search(one.question):
             box = Box(*map(float, area.groups()))
@@ -165,13 +164,13 @@ def test_tlr_of_a_part_is_what_its_question_names() -> None:
             assert texts == [x.text for x in (lines[:size] if way[1] == "first" else lines[-size:])]
     assert set(named) == {"area", "from", "first", "last"}
     few = replace(known, page=Page(1, 1000, 1000, lines[:3]))
-    whole = many(lambda rng: document.tlr(few, LIMITS, rng))
+    whole = many(lambda rng: document.tlr(few, rng))
     assert all("the document" in one.question and one.answer.count("of the page") == 3 for one in whole)
 
 
 def test_dla_asks_both_ways() -> None:
     known = hand_made()
-    found = many(lambda rng: regions.dla(known, LIMITS, rng))
+    found = many(lambda rng: regions.dla(known, rng))
     figure = answer(found, "Where can we find the figure?")
     assert (figure.answer, figure.lines) == ("[600, 700, 900, 950]", ())
     assert (
@@ -182,25 +181,23 @@ def test_dla_asks_both_ways() -> None:
     assert (field.answer, field.lines) == ("[50, 100, 160, 120]", (1,))
     assert not any("topmost form field" in one.question for one in found)  # both stand equally high
     two = replace(known, regions=(*known.regions, Region("figure", Box(0, 800, 100, 950))))
-    found = many(lambda rng: regions.dla(two, LIMITS, rng))
+    found = many(lambda rng: regions.dla(two, rng))
     assert answer(found, "Locate the topmost figure.").answer == "[600, 700, 900, 950]"
     assert answer(found, "Where are all the figures?").answer == "[600, 700, 900, 950]\n[0, 800, 100, 950]"
     assert not any(one.question == "Where can we find the figure?" for one in found)
 
 
 def test_dla_claims_nothing_of_a_page_whose_regions_are_not_all_known() -> None:
-    found = many(lambda rng: regions.dla(replace(hand_made(), complete=False), LIMITS, rng))
+    found = many(lambda rng: regions.dla(replace(hand_made(), complete=False), rng))
     assert not any("figure" in one.question for one in found) and any(
         '"Date"' in one.question for one in found
     )
     same = replace(hand_made(), regions=(Region("table", Box(1, 1, 9, 9)), Region("list", Box(1, 1, 9, 9))))
-    assert not any(
-        one.answer in ("table", "list") for one in many(lambda rng: regions.dla(same, LIMITS, rng))
-    )
+    assert not any(one.answer in ("table", "list") for one in many(lambda rng: regions.dla(same, rng)))
 
 
 def test_tu_reads_size_rows_columns_cells_and_head() -> None:
-    found = many(lambda rng: regions.tu(hand_made(), LIMITS, rng), 200)
+    found = many(lambda rng: regions.tu(hand_made(), rng), 200)
     for question, said, lines in (
         ("How many rows and columns does the table have?", "3 rows and 2 columns", ()),
         ("List the values in the row 2.", "Pen | 1.20", ()),
@@ -213,7 +210,7 @@ def test_tu_reads_size_rows_columns_cells_and_head() -> None:
     ):
         one = answer(found, question)
         assert (one.task, one.answer, one.lines) == ("TU", said, lines)
-    assert regions.tu(replace(hand_made(), grid=None), LIMITS, Random(0)) == []
+    assert regions.tu(replace(hand_made(), grid=None), Random(0)) == []
 
 
 def test_a_cell_that_spans_belongs_to_each_of_its_rows_and_columns() -> None:
@@ -225,7 +222,7 @@ def test_mvlm_asks_for_the_words_it_hides() -> None:
     lines = tuple(line(f"alpha{n} beta{n} gamma{n} delta{n} eps{n}", 30, 20 + 30 * n) for n in range(12))
     known = Known("hand/2", Page(1, 1000, 1000, lines), "list")
     for seed in range(40):
-        asked, mask = segments.mvlm(known, LIMITS, Random(seed), 4)
+        asked, mask = segments.mvlm(known, Random(seed), 4)
         assert len(asked) == 4 and len(set(mask)) == len(mask) and list(mask) == sorted(mask)
         assert 0 < len(mask) <= 0.15 * 60
         assert asked[0].answer.split() == [lines[i].words[j].text for i, j in mask]
@@ -236,13 +233,13 @@ def test_mvlm_asks_for_the_words_it_hides() -> None:
                 (at,) = one.lines
                 assert lines[at].box.as_list() == [int(v) for v in area.groups()]
                 assert one.answer.split() == [lines[i].words[j].text for i, j in mask if i == at]
-    assert segments.mvlm(replace(known, page=Page(1, 9, 9, lines[:1])), LIMITS, Random(0), 4) == ([], ())
+    assert segments.mvlm(replace(known, page=Page(1, 9, 9, lines[:1])), Random(0), 4) == ([], ())
 
 
 def test_mpi_gives_the_true_boxes_of_the_lines_that_lost_theirs() -> None:
     known = hand_made()
     for seed in range(40):
-        asked, unplaced = segments.mpi(known, LIMITS, Random(seed), 3)
+        asked, unplaced = segments.mpi(known, Random(seed), 3)
         assert 1 <= len(unplaced) <= len(known.lines) // 3
         assert asked[0].answer == "\n".join(
             f"{known.lines[i].text}, {known.lines[i].box.as_list()}" for i in unplaced
@@ -253,7 +250,7 @@ def test_mpi_gives_the_true_boxes_of_the_lines_that_lost_theirs() -> None:
     twice = Known(
         "x/0", Page(1, 9, 9, (line("same", 1, 1), line("same", 1, 50), line("same", 1, 90))), "list"
     )
-    assert segments.mpi(twice, LIMITS, Random(0), 3) == ([], ())
+    assert segments.mpi(twice, Random(0), 3) == ([], ())
 
 
 @pytest.mark.parametrize(
@@ -276,14 +273,17 @@ def test_gli_measures_from_centre_to_centre() -> None:
     assert segments.gli(alone, Random(0)) is None
 
 
-def test_a_long_page_is_cut_to_a_run_of_lines_and_what_is_known_follows() -> None:
+def test_a_long_page_is_cut_to_a_run_of_lines_and_what_is_known_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("layoutllm_tool.training.pretraining.known.PAGE_TOKENS", 100)
     lines = tuple(line(f"item {n}", 30, 9 * n) for n in range(100))
     grid = Grid(100, 1, tuple(Cell(n, 0, x.text, x.box, lines=(n,)) for n, x in enumerate(lines)))
     found = (*(Region("list", lines[n].box, (n,)) for n in range(100)), Region("figure", Box(1, 1, 9, 9)))
     known = Known("hand/3", Page(1, 1000, 1000, lines), "list", found, grid)
     starts = set()
     for seed in range(20):
-        part = cut(known, Limits(page_tokens=100), Random(seed))
+        part = cut(known, Random(seed))
         assert (
             part.grid is None and sum(tokens(x.text) + 1 for x in part.lines) <= 100 and len(part.lines) > 15
         )
@@ -291,7 +291,8 @@ def test_a_long_page_is_cut_to_a_run_of_lines_and_what_is_known_follows() -> Non
         assert sum(bool(r.lines) for r in part.regions) == len(part.lines) and len(part.regions) == 101
         starts.add(part.lines[0].text)
     assert len(starts) > 10
-    assert cut(known, Limits(page_tokens=1000), Random(0)) == known
+    monkeypatch.setattr("layoutllm_tool.training.pretraining.known.PAGE_TOKENS", 1000)
+    assert cut(known, Random(0)) == known
 
 
 def test_a_cells_words_share_its_box() -> None:
@@ -323,7 +324,7 @@ def test_folders_that_are_not_there_or_broken_are_errors_that_say_so(tmp_path: P
         with pytest.raises(DocumentNotFound, match="Give the folder of"):
             source(tmp_path)
     with pytest.raises(DocumentNotFound, match="holds papers"):
-        PretrainingSources.in_folder(tmp_path / "none")
+        PretrainingSources(tmp_path / "none")
     (tmp_path / "samples.json").write_text('{"images": [{"id": 1}]}')
     with pytest.raises(DocumentUnreadable, match="COCO"):
         PubLayNet(tmp_path)
@@ -346,20 +347,16 @@ def test_folders_that_are_not_there_or_broken_are_errors_that_say_so(tmp_path: P
         picture(tmp_path, "../../outside.jpg")  # a name never leads out of its folder
 
 
-def test_limits_weights_and_levels_contradict_themselves_loudly() -> None:
-    with pytest.raises(RecipeError, match="tokens"):
-        Limits(tokens=3)
-    with pytest.raises(RecipeError, match="MVLM"):
-        Limits(masked=0.0)
+def test_weights_and_levels_contradict_themselves_loudly() -> None:
     with pytest.raises(RecipeError, match="weight"):
         Weights(papers=-1)
     with pytest.raises(RecipeError, match="levels"):
         PretrainingMixture(levels=(0, 4, 4))
     with pytest.raises(RecipeError, match="no source has words"):
-        PretrainingMixture(PretrainingSources(drawn=False))
-    pages = PretrainingSources(receipts=lambda _: hand_made().page, drawn=False)
+        PretrainingMixture(weights=Weights(drawn=0))
+    pages = PretrainingSources(receipts=lambda _: hand_made().page)
     with pytest.raises(RecipeError, match="no source knows regions"):
-        PretrainingMixture(pages)
+        PretrainingMixture(pages, weights=Weights(drawn=0))
 
 
 def check(example: Example) -> None:
@@ -367,12 +364,12 @@ def check(example: Example) -> None:
     lines = example.page.lines or ()
     tasks = {one.task for one in example.questions if isinstance(one, Instruction)}
     assert example.questions and all(isinstance(one, Instruction) for one in example.questions)
-    assert sum(tokens(x.text) + 1 for x in lines) <= LIMITS.page_tokens
+    assert sum(tokens(x.text) + 1 for x in lines) <= PAGE_TOKENS
     assert bool(example.masked) == ("MVLM" in tasks) and bool(example.unplaced) == ("MPI" in tasks)
     assert not (example.masked or example.unplaced) or len(tasks) == 1
     assert all(lines[i].words[j] for i, j in example.masked) and all(lines[i] for i in example.unplaced)
     for one in example.questions:
-        assert one.answer and one.question.strip() and len(one.answer.split()) <= LIMITS.words
+        assert one.answer and one.question.strip() and len(one.answer.split()) <= MOST_WORDS
         assert all(0 <= i < len(lines) for i in one.lines) and len(set(one.lines)) == len(one.lines)
         for box in BOX.findall(one.answer):
             x0, y0, x1, y1 = map(int, box)
@@ -400,20 +397,6 @@ def test_a_drawn_field_is_named_only_where_its_key_stands_once() -> None:
         for one in known.regions:
             assert one.lines and one.box == Box.union(known.lines[i].box for i in one.lines)
             assert not one.name or one.kind == "table cell" or text.count(one.name.casefold()) == 1
-
-
-def test_any_function_of_the_page_may_write_the_descriptions() -> None:
-    mixture = PretrainingMixture(seed=1, describe=lambda page: f"{len(page.words)} words, says the model")
-    said = [
-        one
-        for n in range(12)
-        for one in mixture(n).questions
-        if isinstance(one, Instruction) and one.task == "DDD"
-    ]
-    assert said and all(re.fullmatch(r"\d+ words, says the model", one.answer) for one in said)
-    silent = PretrainingMixture(seed=1, describe=lambda _: " ")
-    with pytest.raises(TrainingError, match="is empty"):
-        [silent(n) for n in range(12)]
 
 
 def test_pages_that_say_too_little_end_in_an_error_not_in_a_loop() -> None:
@@ -495,7 +478,7 @@ def test_the_whole_mixture_keeps_levels_sources_and_limits() -> None:
     from layoutllm_tool.training import receipts
 
     scans = DATA / "receipts"
-    sources = PretrainingSources.in_folder(DATA, lambda number: receipts.dataset_page(scans, number))
+    sources = PretrainingSources(DATA, lambda number: receipts.dataset_page(scans, number))
     mixture = PretrainingMixture(sources, seed=2)
     tasks, names = Counter[str](), Counter[str]()
     for index in range(150):

@@ -1,7 +1,6 @@
 """Document level: DDD (describe the page) and TLR (write its text and layout out).
 
-A description is made by rule of what is known; whoever has a language model hands a function in
-(``PretrainingMixture``).
+A description is made by rule of what is known.
 """
 
 from __future__ import annotations
@@ -11,22 +10,32 @@ from collections.abc import Sequence
 from random import Random
 
 from layoutllm_tool.documents.geometry import Box, Line
-from layoutllm_tool.training.pretraining.known import QUESTIONS, Known, Limits, phrased, show, tokens, unique
+from layoutllm_tool.training.pretraining.known import (
+    MOST_TOKENS,
+    MOST_WORDS,
+    QUESTIONS,
+    Known,
+    phrased,
+    show,
+    tokens,
+    unique,
+)
 from layoutllm_tool.training.schema import Instruction
 
 DESCRIBE = QUESTIONS["document"]["describe"]
+DESCRIPTION = 120
+"""Words of a description."""
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 
 
-def ddd(known: Known, limits: Limits, rng: Random, description: str = "") -> Instruction:
-    """The page described; ``description`` takes the place of the rules' own words and is cut to the limit."""
-    most = min(limits.description, limits.words)
-    text = " ".join(description.split()[:most]) or describe(known, rng, most_words=most)
+def ddd(known: Known, rng: Random) -> Instruction:
+    """The page described."""
+    text = describe(known, rng)
     return Instruction("DDD", rng.choice(DESCRIBE), text)
 
 
-def describe(known: Known, rng: Random, *, most_words: int) -> str:
+def describe(known: Known, rng: Random, most_words: int = DESCRIPTION) -> str:
     """What is known of the page, in whole sentences up to the limit."""
     first = phrased(rng, "sentences", "kind", _article(known.kind))
     body = [_title(known, rng), *_parts(known, rng), _table(known, rng), _size(known, rng)]
@@ -117,10 +126,10 @@ def _number(count: int, noun: str) -> str:
     return f"{number} {noun}{'' if count == 1 else 's'}"
 
 
-def tlr(known: Known, limits: Limits, rng: Random) -> Instruction | None:
+def tlr(known: Known, rng: Random) -> Instruction | None:
     """Text and boxes of the page, or of the part that the question names; None where none fits."""
     form = rng.choice(("plain", "plain", "json", "markdown"))
-    if (part := _part(known, form, limits, rng)) is None:
+    if (part := _part(known, form, rng)) is None:
         return None
     name, lines = part
     question = phrased(rng, "document", "reconstruct", name) + rng.choice(QUESTIONS["forms"][form])
@@ -138,13 +147,13 @@ def write(lines: Sequence[Line], form: str) -> str:
     return "\n".join(f"<{{{', '.join(map(str, box))}}}, {{{text}}}>" for box, text in rows)
 
 
-def _part(known: Known, form: str, limits: Limits, rng: Random) -> tuple[str, Sequence[Line]] | None:
+def _part(known: Known, form: str, rng: Random) -> tuple[str, Sequence[Line]] | None:
     """A run of lines that fits, and what the question calls it."""
     lines = known.lines
 
     def fits(some: Sequence[Line]) -> bool:
         text = write(some, form)
-        return bool(some) and tokens(text) <= limits.tokens and len(text.split()) <= limits.words
+        return bool(some) and tokens(text) <= MOST_TOKENS and len(text.split()) <= MOST_WORDS
 
     if fits(lines):
         return "the document", lines

@@ -16,44 +16,19 @@ from random import Random
 from typing import Any
 
 from layoutllm_tool.documents.geometry import Box, Line, Page
-from layoutllm_tool.errors import RecipeError
 
 QUESTIONS: dict[str, dict[str, list[str]]] = tomllib.loads(
     (Path(__file__).parent / "questions.toml").read_text(encoding="utf-8")
 )
+MOST_WORDS = 160
+"""Of any answer."""
+MOST_TOKENS = 200
+"""Of an answer that writes text and boxes out (TLR, MPI), as ``tokens`` estimates them."""
+PAGE_TOKENS = 420
+"""Of a page's text, as ``tokens`` estimates them; a longer page is cut to a run of lines."""
+POINTED = 12
+"""A region of more lines is answered by its box alone."""
 _PIECES = re.compile(r"[^\W\d_]+|[^\sA-Za-z]")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long answers and pages may be. RecipeError where a limit leaves nothing to learn."""
-
-    words: int = 160
-    """Of any answer."""
-    tokens: int = 200
-    """Of an answer that writes text and boxes out (TLR, MPI), as ``tokens`` estimates them."""
-    description: int = 120
-    """Words of a dense description."""
-    page_tokens: int = 420
-    """Of a page's text, as ``tokens`` estimates them; a longer page is cut to a run of lines."""
-    masked: float = 0.15
-    """Share of a page's words that MVLM hides."""
-    spans: int = 10
-    """At most so many hidden spans, of one to three words each."""
-    unplaced: int = 5
-    """At most so many lines without their box (MPI)."""
-    pointed: int = 12
-    """A region of more lines is answered by its box alone."""
-
-    def __post_init__(self) -> None:
-        low = [name for name in ("words", "tokens", "description", "page_tokens") if getattr(self, name) < 40]
-        if low:
-            raise RecipeError(f"limits under 40 leave no answer: {', '.join(low)}.", hint="Give at least 40.")
-        if not 0 < self.masked <= 0.5 or min(self.spans, self.unplaced, self.pointed) < 1:
-            raise RecipeError(
-                "MVLM and MPI have nothing to hide.",
-                hint="masked is over 0 and at most 0.5, spans and the like from 1.",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +173,17 @@ def unique(lines: tuple[Line, ...], most_words: int = 8) -> list[int]:
     ]
 
 
-def cut(known: Known, limits: Limits, rng: Random) -> Known:
+def cut(known: Known, rng: Random) -> Known:
     """The page with as many lines from a random one on as one window holds; the whole one where it fits.
 
     The picture stays: a region that lost lines is still seen, and keeps its box. A grid that lost lines is
     dropped.
     """
     sizes = [tokens(line.text) + 1 for line in known.lines]
-    if sum(sizes) <= limits.page_tokens:
+    if sum(sizes) <= PAGE_TOKENS:
         return known
-    start = rng.randrange(_last_start(sizes, limits.page_tokens) + 1)
-    stop, room = start, limits.page_tokens
+    start = rng.randrange(_last_start(sizes, PAGE_TOKENS) + 1)
+    stop, room = start, PAGE_TOKENS
     while stop < len(sizes) and sizes[stop] <= room:
         room -= sizes[stop]
         stop += 1

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from pathlib import Path
 from random import Random
-from typing import Self
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, RecipeError, TrainingError
 from layoutllm_tool.training.pretraining.document import ddd, tlr
 from layoutllm_tool.training.pretraining.drawn import Drawn
-from layoutllm_tool.training.pretraining.known import Known, Limits, Source, cut
+from layoutllm_tool.training.pretraining.known import Known, Source, cut
 from layoutllm_tool.training.pretraining.papers import Papers
 from layoutllm_tool.training.pretraining.publaynet import PubLayNet
 from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet
@@ -37,7 +36,7 @@ _FIVE = ("whole", "whole", "whole", "masked", "unplaced")
 _READERS: dict[str, Callable[[Path], Source]] = {
     "papers": Papers, "publaynet": PubLayNet, "pubtabnet": PubTabNet, "tables": WikiTables,
 }  # fmt: skip
-"""By their folder's name, in the order of the fields of ``PretrainingSources``."""
+"""By their folder's name."""
 
 
 class Scans(Source):
@@ -72,37 +71,26 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class PretrainingSources:
-    """Folders of the data sets, as the README of the data names them; what is None is left out.
+    """Drawn pages, the data sets that lie in a folder by name, and receipts.
 
-    ``receipts`` gives a page by its number, below TRAINING_RECEIPTS.
+    ``receipts`` gives a page by its number, below TRAINING_RECEIPTS. DocumentNotFound where the folder is not
+    there.
     """
 
-    papers: Path | None = None
-    publaynet: Path | None = None
-    pubtabnet: Path | None = None
-    tables: Path | None = None
+    folder: Path | None = None
     receipts: Callable[[int], Page] | None = None
-    drawn: bool = True
 
-    @classmethod
-    def in_folder(cls, folder: Path | None, receipts: Callable[[int], Page] | None = None) -> Self:
-        """The data sets that lie in the folder by name; None: drawn pages and ``receipts`` only."""
-        if folder is None:
-            return cls(receipts=receipts)
-        if not folder.is_dir():
-            raise DocumentNotFound(
-                f"there is no folder {folder}.", hint="Give the folder that holds papers, tables ..."
-            )
-        found = [path if (path := folder / name).is_dir() else None for name in _READERS]
-        papers, publaynet, pubtabnet, tables = found
-        return cls(papers, publaynet, pubtabnet, tables, receipts)
+    def __post_init__(self) -> None:
+        if self.folder and not self.folder.is_dir():
+            hint = "Give the folder that holds papers, tables ..."
+            raise DocumentNotFound(f"there is no folder {self.folder}.", hint=hint)
 
     def open(self, weights: Weights) -> dict[str, tuple[Source, float]]:
         """Each source with a weight; DocumentNotFound where a folder isn't what it should be."""
-        made: dict[str, Callable[[], Source]] = {"drawn": Drawn} if self.drawn else {}
+        made: dict[str, Callable[[], Source]] = {"drawn": Drawn}
         for name, reader in _READERS.items():
-            if folder := getattr(self, name):
-                made[name] = partial(reader, folder)
+            if self.folder and (self.folder / name).is_dir():
+                made[name] = partial(reader, self.folder / name)
         if self.receipts:
             made["receipts"] = partial(Scans, self.receipts)
         given = {name: getattr(weights, name) for name in made}
@@ -116,16 +104,13 @@ class PretrainingMixture:
     A page is one of three: with hidden words (MVLM alone), with lines without boxes (MPI alone), or with all
     its text and boxes (one question of document level, DLA and TU, GLI). ``levels`` are the instructions of
     document, region and segment level for one such page, over all of them; the three tasks of segment level
-    have equal shares. ``describe`` writes descriptions in place of the rules; it has to be a function of the
-    page for the mixture to be one of the index.
+    have equal shares.
     """
 
     sources: PretrainingSources = field(default_factory=PretrainingSources)
     seed: int = 0
     weights: Weights = field(default_factory=Weights)
-    limits: Limits = field(default_factory=Limits)
     levels: tuple[int, int, int] = (1, 4, 4)
-    describe: Callable[[Page], str] | None = None
 
     def __post_init__(self) -> None:
         if min(self.levels) < 1 or max(self.levels) > 8:
@@ -133,10 +118,11 @@ class PretrainingMixture:
             raise RecipeError(f"levels {self.levels}: each is a whole number 1-8.", hint=hint)
         if not any(source.words and w > 0 for source, w in self._opened.values()):
             raise RecipeError(
-                "no source has words.", hint="Give papers, tables, pubtabnet or receipts, or leave drawn on."
+                "no source has words.",
+                hint="Give papers, tables, pubtabnet or receipts, or the weight `drawn`.",
             )
         if not any(source.regions for source, _ in self._opened.values()):
-            hint = "Give papers, publaynet or tables, or leave drawn on."
+            hint = "Give papers, publaynet or tables, or the weight `drawn`."
             raise RecipeError("no source knows regions.", hint=hint)
 
     def __call__(self, index: int) -> Example:
@@ -149,7 +135,7 @@ class PretrainingMixture:
         name, source = self._draw(rng, words=kind != "whole")
         for _ in range(_ATTEMPTS):
             try:
-                known = cut(source(rng), self.limits, rng)
+                known = cut(source(rng), rng)
             except DocumentUnreadable as error:
                 raise TrainingError(f"the source {name!r} has a damaged item: {error}") from error
             if example := self._example(kind, known, source, rng):
@@ -179,9 +165,9 @@ class PretrainingMixture:
         mask: Mask = ()
         lines: tuple[int, ...] = ()
         if kind == "masked":
-            asked, mask = mvlm(known, self.limits, rng, count)
+            asked, mask = mvlm(known, rng, count)
         elif kind == "unplaced":
-            asked, lines = mpi(known, self.limits, rng, count)
+            asked, lines = mpi(known, rng, count)
         else:
             asked = self._whole(known, source, rng)
         if not asked or (kind != "whole" and len(asked) < count):
@@ -204,19 +190,12 @@ class PretrainingMixture:
         return asked
 
     def _document(self, known: Known, rng: Random) -> Instruction:
-        written = tlr(known, self.limits, rng) if rng.random() < 0.5 else None
-        if written:
-            return written
-        text = self.describe(known.page) if self.describe else ""
-        if self.describe and not text.strip():
-            raise TrainingError(
-                f"the description of {known.source} is empty.", hint="Mend `describe`, or leave it out."
-            )
-        return ddd(known, self.limits, rng, text)
+        written = tlr(known, rng) if rng.random() < 0.5 else None
+        return written or ddd(known, rng)
 
     def _regions(self, known: Known, count: int, rng: Random) -> list[Instruction]:
         """TU where there is a table, with one question of DLA among them; DLA elsewhere."""
-        layout, table = dla(known, self.limits, rng), tu(known, self.limits, rng)
+        layout, table = dla(known, rng), tu(known, rng)
         if not table:
             return layout[:count]
         few = 1 if count > 1 else 0

@@ -9,16 +9,25 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
-from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Limits, Region, phrased, show
+from layoutllm_tool.training.pretraining.known import (
+    MOST_WORDS,
+    POINTED,
+    Cell,
+    Grid,
+    Known,
+    Region,
+    phrased,
+    show,
+)
 from layoutllm_tool.training.schema import Instruction
 
 EMPTY = "(empty)"
 
 
-def dla(known: Known, limits: Limits, rng: Random) -> list[Instruction]:
+def dla(known: Known, rng: Random) -> list[Instruction]:
     """Both directions for every region that can be told from the others, shuffled."""
     kinds = Counter(region.kind for region in known.regions if known.complete)
-    asked = [_where(name, region, limits, rng) for name, region in _told_apart(known.regions, kinds)]
+    asked = [_where(name, region, rng) for name, region in _told_apart(known.regions, kinds)]
     sole = [(region.kind, show(region.box)) for region in _sole(known.regions)]
     asked += [Instruction("DLA", phrased(rng, "region", "type", box), kind) for kind, box in sole]
     for kind, count in sorted(kinds.items()):
@@ -29,9 +38,9 @@ def dla(known: Known, limits: Limits, rng: Random) -> list[Instruction]:
     return asked
 
 
-def _where(name: str, region: Region, limits: Limits, rng: Random) -> Instruction:
+def _where(name: str, region: Region, rng: Random) -> Instruction:
     """Answered by pointing too, where the region is made of few lines."""
-    lines = region.lines if len(region.lines) <= limits.pointed else ()
+    lines = region.lines if len(region.lines) <= POINTED else ()
     return Instruction("DLA", phrased(rng, "region", "where", name), show(region.box), lines)
 
 
@@ -75,7 +84,7 @@ def _extremes(kind: str, regions: Sequence[Region]) -> list[tuple[str, Region]]:
     return found
 
 
-def tu(known: Known, limits: Limits, rng: Random) -> list[Instruction]:
+def tu(known: Known, rng: Random) -> list[Instruction]:
     """One question of each sort about the page's table; answers over the limit are left out."""
     if (grid := known.grid) is None or not grid.cells:
         return []
@@ -87,16 +96,16 @@ def tu(known: Known, limits: Limits, rng: Random) -> list[Instruction]:
     if grid.head == 1 and all(cell.text for cell in grid.row(0)):
         asked.append((phrased(rng, "region", "headers"), _values(grid.row(0))))
     found = [Instruction("TU", question, answer) for question, answer in asked if answer]
-    found += _cells(grid, limits, rng)
+    found += _cells(grid, rng)
     rng.shuffle(found)
-    return [instruction for instruction in found if len(instruction.answer.split()) <= limits.words]
+    return [instruction for instruction in found if len(instruction.answer.split()) <= MOST_WORDS]
 
 
 def _values(cells: Sequence[Cell]) -> str:
     return " | ".join(cell.text or EMPTY for cell in cells)
 
 
-def _cells(grid: Grid, limits: Limits, rng: Random) -> list[Instruction]:
+def _cells(grid: Grid, rng: Random) -> list[Instruction]:
     """Two cells' contents, one's box, one's row and column. A cell's first row and column name it."""
     asked = []
     for cell in rng.sample(grid.cells, min(2, len(grid.cells))):
@@ -106,7 +115,7 @@ def _cells(grid: Grid, limits: Limits, rng: Random) -> list[Instruction]:
     if placed := [cell for cell in grid.cells if cell.box]:
         cell = rng.choice(placed)
         question = phrased(rng, "region", "coordinates", cell.row + 1, cell.column + 1)
-        lines = cell.lines if len(cell.lines) <= limits.pointed else ()
+        lines = cell.lines if len(cell.lines) <= POINTED else ()
         asked.append(Instruction("TU", question, show(cell.box), lines) if cell.box else asked[0])
     count = Counter(cell.text.casefold() for cell in grid.cells)
     short = [cell for cell in grid.cells if cell.text and len(cell.text.split()) <= 8]

@@ -11,19 +11,33 @@ from collections.abc import Sequence
 from random import Random
 
 from layoutllm_tool.documents.geometry import Box, Line
-from layoutllm_tool.training.pretraining.known import Known, Limits, phrased, show, tokens, unique
+from layoutllm_tool.training.pretraining.known import (
+    MOST_TOKENS,
+    MOST_WORDS,
+    Known,
+    phrased,
+    show,
+    tokens,
+    unique,
+)
 from layoutllm_tool.training.schema import Instruction
 
+MASKED = 0.15
+"""Share of a page's words that MVLM hides."""
+MOST_SPANS = 10
+"""Hidden spans, of one to three words each."""
+MOST_UNPLACED = 5
+"""Lines without their box (MPI)."""
 Mask = tuple[tuple[int, int], ...]
 
 DIRECTIONS = ("right", "bottom right", "bottom", "bottom left", "left", "top left", "top", "top right")
 """Clockwise from the right, each 45 degrees wide about its middle; y runs down the page."""
 
 
-def mvlm(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[Instruction], Mask]:
+def mvlm(known: Known, rng: Random, count: int) -> tuple[list[Instruction], Mask]:
     """Up to ``count`` questions about hidden words, the first about all; ([], ()) for too few words."""
     lines = known.lines
-    spans = _spans(lines, limits, rng)
+    spans = _spans(lines, rng)
     if not spans:
         return [], ()
     mask = tuple(word for span in spans for word in span)
@@ -35,10 +49,10 @@ def mvlm(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[In
     return asked, mask
 
 
-def _spans(lines: Sequence[Line], limits: Limits, rng: Random) -> list[Mask]:
+def _spans(lines: Sequence[Line], rng: Random) -> list[Mask]:
     """Runs of one to three words of a line, a word apart at least, in reading order, up to the limits."""
     every = [(i, j) for i, line in enumerate(lines) for j in range(len(line.words))]
-    most = min(int(limits.masked * len(every)), limits.words)
+    most = min(int(MASKED * len(every)), MOST_WORDS)
     taken: set[tuple[int, int]] = set()
     spans: list[Mask] = []
     for i, j in rng.sample(every, len(every)):
@@ -48,7 +62,7 @@ def _spans(lines: Sequence[Line], limits: Limits, rng: Random) -> list[Mask]:
         if size > 0 and not beside & taken and _writable(lines, span):
             spans.append(span)
             taken |= set(span)
-        if len(spans) == limits.spans or len(taken) >= most:
+        if len(spans) == MOST_SPANS or len(taken) >= most:
             break
     return sorted(spans)
 
@@ -83,7 +97,7 @@ def _after(lines: Sequence[Line], span: Mask, mask: set[tuple[int, int]], rng: R
     return Instruction("MVLM", phrased(rng, "segment", "masked_after", said), _text(lines, span), (line,))
 
 
-def mpi(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[Instruction], tuple[int, ...]]:
+def mpi(known: Known, rng: Random, count: int) -> tuple[list[Instruction], tuple[int, ...]]:
     """Up to ``count`` questions about lines without boxes, the first about all of them.
 
     ([], ()) where no line will do.
@@ -92,9 +106,9 @@ def mpi(known: Known, limits: Limits, rng: Random, count: int) -> tuple[list[Ins
     """
     lines = known.lines
     able = unique(lines, most_words=12)
-    most = min(limits.unplaced, len(lines) // 3, len(able))
+    most = min(MOST_UNPLACED, len(lines) // 3, len(able))
     chosen = sorted(rng.sample(able, rng.randint(1, most))) if most else []
-    while chosen and not _short("\n".join(map(_placed, (lines[i] for i in chosen))), limits):
+    while chosen and not _short("\n".join(map(_placed, (lines[i] for i in chosen)))):
         chosen.pop()
     if not chosen:
         return [], ()
@@ -111,8 +125,8 @@ def _placed(line: Line) -> str:
     return f"{line.text}, {show(line.box)}"
 
 
-def _short(text: str, limits: Limits) -> bool:
-    return tokens(text) <= limits.tokens and len(text.split()) <= limits.words
+def _short(text: str) -> bool:
+    return tokens(text) <= MOST_TOKENS and len(text.split()) <= MOST_WORDS
 
 
 def gli(known: Known, rng: Random) -> Instruction | None:
