@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import operator
+from operator import itemgetter
 from typing import Annotated, Any
 
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableParallel
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Overwrite, Send
 from typing_extensions import TypedDict
 
-from layoutllm_graphs.context import Context, context
+from layoutllm_graphs.context import Context
 from layoutllm_graphs.state import Outcome, Request
 from layoutllm_graphs.workflow import build_workflow
 
@@ -34,19 +35,12 @@ class _State(DocumentsInput, DocumentsOutput):
 
 def build_documents() -> StateGraph[_State, Context, DocumentsInput, DocumentsOutput]:
     """The graph, not yet compiled. Works sync and async; interrupts of several documents wait together."""
-    workflow = build_workflow().compile()
-
-    def document(request: Request) -> dict[str, Any]:
-        return {"outcomes": {request["document"]: workflow.invoke(request, context=context())}}
-
-    async def adocument(request: Request) -> dict[str, Any]:
-        return {"outcomes": {request["document"]: await workflow.ainvoke(request, context=context())}}
-
+    document = RunnableParallel(name=itemgetter("document"), outcome=build_workflow().compile())
     graph = StateGraph(
         _State, context_schema=Context, input_schema=DocumentsInput, output_schema=DocumentsOutput
     )
     graph.add_node("begin", lambda _state: {"outcomes": Overwrite({})})
-    graph.add_node("document", RunnableLambda(document, afunc=adocument))
+    graph.add_node("document", document | (lambda found: {"outcomes": {found["name"]: found["outcome"]}}))
     graph.add_edge(START, "begin")
     graph.add_conditional_edges("begin", _send_each, ["document", END])
     graph.add_edge("document", END)

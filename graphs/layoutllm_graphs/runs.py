@@ -1,8 +1,6 @@
-"""Carries a workflow through to its end: checkpoints, a thread for each document and task, events, and a
-person's replies.
+"""Carries a workflow through to its end: checkpoints, a thread for each document and task, events, replies.
 
-A run that was cut off goes on where it was: questions that were answered are not asked again. Batches of
-documents are *not* here.
+A run that was cut off goes on where it was: answered questions are not asked again. Batches are *not* here.
 """
 
 from __future__ import annotations
@@ -43,7 +41,7 @@ def checkpoints(place: str | Path) -> Iterator[BaseCheckpointSaver[Any]]:
     if place != ":memory:":
         Path(place).parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(place, check_same_thread=False)) as connection:
-        saver = DataSaver(connection)
+        saver = DataSaver(connection, serde=DataSerializer())
         with refusing_foreign():
             saver.setup()
         yield saver
@@ -92,8 +90,7 @@ def carry_out(
     """From where the thread stands to its end. ``reply`` answers interrupts, one after another, all of a step
     before it goes on; without it, the answers that wait for a person come back as they stand.
 
-    A thread that is at its end is run anew. StoreMismatch for one that no run of this package left. Raises
-    what the graph raises.
+    A thread at its end is run anew. Raises what the graph raises; StoreMismatch for a foreign thread.
     """
     config: Any = {"configurable": {"thread_id": thread}}
     with refusing_foreign():
@@ -120,10 +117,9 @@ def carry_out(
 
 
 def _forget_history(saver: Any, thread: str) -> None:
-    """Where the thread stands is kept, how it came there is not: ten checkpoints of a run that is parked or
-    done are nine too many.
+    """Keep the thread's last checkpoint and delete the earlier ones, and those of the questions' own graphs.
 
-    Nothing of a question's own graph is left to go on with then. SQLite only: other savers keep theirs.
+    SQLite only: other savers keep theirs.
     """
     if not isinstance(saver, DataSaver):
         return

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import ormsgpack
 from langchain_core.runnables import RunnableConfig
@@ -107,14 +107,11 @@ class Checked(BaseCheckpointSaver[str]):
 
 
 class DataSaver(Checked, SqliteSaver):
-    """LangGraph's own for SQLite, over ``DataSerializer``."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        SqliteSaver.__init__(self, connection, serde=DataSerializer())
+    """LangGraph's own for SQLite, to be made with a ``DataSerializer``."""
 
 
 def _well_formed(found: CheckpointTuple) -> CheckpointTuple:
-    stored = cast("dict[str, Any]", _STORED.validate_python(found.checkpoint, strict=True))
+    stored = _STORED.validate_python(found.checkpoint, strict=True)
     for version in stored["channel_versions"].values():
         int(version.split(".")[0])
     int(found.metadata.get("step", -1))

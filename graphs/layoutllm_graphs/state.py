@@ -37,8 +37,7 @@ class Answer(TypedDict):
 
 
 class Request(TypedDict):
-    """The graph's input. ``task``: free text, a list of fields or questions, a JSON Schema, or a plan as
-    JSON.
+    """The graph's input. ``task``: text, a list of fields or questions, a JSON Schema, or a plan as JSON.
 
     ``page`` (1-based) restricts every question that names no page itself.
     """

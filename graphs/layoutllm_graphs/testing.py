@@ -17,10 +17,9 @@ Turn = AIMessage | str | Callable[[Sequence[BaseMessage]], AIMessage]
 
 
 class ScriptedChatModel(BaseChatModel):
-    """Says ``turns`` one after another: the turn is counted by the AI messages of the conversation, so that
-    the same conversation always gets the same reply, on every thread and after a checkpoint. IndexError
-    past the last turn.
+    """Says ``turns`` one after another. IndexError past the last turn.
 
+    The same conversation gets the same reply, on every thread and after a checkpoint: its AI messages count.
     ``bound`` holds the tools that it was bound to, ``seen`` the conversations that it was asked to continue.
     """
 

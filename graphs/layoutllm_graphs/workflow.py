@@ -5,8 +5,7 @@
 ``dispatch`` sends every question whose dependencies are answered; ``reconcile`` checks the answers against
 one another (the plan's constraints) and sends back the one most at fault. ``approve`` and ``review`` wait for
 a person: nodes of their own without a model call, since each resume runs pending nodes anew. A question that
-fails becomes an answer with an ``error``; the others are answered. Errors that are not the package's own are
-bugs, and crash.
+fails becomes an answer with an ``error``; the others are answered. Foreign errors are bugs, and crash.
 """
 
 from __future__ import annotations
@@ -84,11 +83,9 @@ def approve(state: State) -> dict[str, Any]:
 
 
 def dispatch(state: State) -> Command[Any]:
-    """Send every question of the first stage that is not answered to its own graph; where none is left,
-    reconcile.
+    """Send every unanswered question of the first stage that has one to its own graph; else go to reconcile.
 
-    List questions come last unless another question depends on them: a known total makes a column easier to
-    locate.
+    List questions come last unless another one depends on them: a known total helps to locate a column.
     """
     plan = plan_in(state)
     needed = {name for question in plan.questions for name in question.depends_on}

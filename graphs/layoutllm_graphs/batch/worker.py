@@ -1,7 +1,6 @@
 """Answer one document of a batch: open it, run the workflow in memory, return its row and its fields.
 
-Nothing is written, and plain data goes in and out, so a worker can stand in another process or on another
-machine.
+Writes nothing. Plain data goes in and out, so a worker can run in another process or on another machine.
 """
 
 from __future__ import annotations
@@ -35,8 +34,7 @@ OUTPUTS = ("plan", "answers", "notes", "found")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a batch's answers depend on, beside the documents. ``Settings.of(task, ...)`` plans the task,
-    once."""
+    """What a batch's answers depend on, beside the documents. ``Settings.of(task, ...)`` plans the task."""
 
     plan: dict[str, Any]
     model: Mapping[str, str]

@@ -1,5 +1,4 @@
-"""Sentences that say what must hold between fields: "the items add up to the total" -> a check. Pure, rules
-only.
+"""Sentences that say what must hold between fields -> checks: "the items add up to the total". Pure.
 
 Strict comparisons ("before", "less than") become a plan's non-strict ones. Amounts compared with a number
 that stands in the task ("the total is under 100") are *not* covered: constraints hold between answers.

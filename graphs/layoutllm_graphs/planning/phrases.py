@@ -143,11 +143,6 @@ def release_quotes(text: str, held: Sequence[str]) -> str:
     return _HELD.sub(lambda found: f'"{held[int(found.group(1))]}"', text)
 
 
-def held_in(text: str, held: Sequence[str]) -> list[str]:
-    """The quoted strings whose marks stand in the text."""
-    return [held[int(found.group(1))] for found in _HELD.finditer(text)]
-
-
 def join_pages(text: str) -> str:
     """ "pages 1 and 2" as "page 1+2", which lists don't split; ranges are written out."""
     return PATTERNS["pages"].sub(_joined, text)
@@ -205,14 +200,6 @@ def _fronted(text: str) -> tuple[str, bool]:
     return text, is_list
 
 
-def ask_question(text: str) -> Asked:
-    """One question, word for word up to its 500th character, with its type and page."""
-    written = one_line(text)[:LONGEST_QUESTION].strip()
-    held_text, held = hold_quotes(written)
-    asked, pages = read_question(join_pages(held_text), written, held)
-    return replace(asked, page=pages[0] if len(pages) == 1 else None)
-
-
 def read_question(text: str, written: str, held: Sequence[str]) -> tuple[Asked, tuple[int, ...]]:
     """The question and the pages that it names."""
     named = phrase(PATTERNS["what_is"].sub("", text, count=1), held)
@@ -221,7 +208,7 @@ def read_question(text: str, written: str, held: Sequence[str]) -> tuple[Asked, 
     if entry and entry.family == "items" and not re.search(r"amount|price|total", named.words):
         kind = "text"
     is_list = named.is_list or bool(entry and entry.is_list)
-    quoted = held_in(text, held)
+    quoted = [held[int(number)] for number in _HELD.findall(text)]
     name = quoted[0] if len(quoted) == 1 and PATTERNS["what_is"].match(text) else _short_name(named.words)
     return Asked(name, written, kind, is_list=is_list), named.pages
 

@@ -1,9 +1,7 @@
-"""A document task as data: questions with types, pages and dependencies, and constraints between their
-answers.
+"""A document task as data: questions with types, pages and dependencies, and constraints between answers.
 
 Plain JSON both ways (``model_dump(mode="json")``, ``Plan.model_validate``), so that a plan can be shown,
-edited by a person, checkpointed and made by a language model. ``planner`` makes plans, ``workflow`` runs
-them.
+edited by a person, checkpointed and made by a language model. ``planner`` makes plans, ``workflow`` runs it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Document tasks -> plans: words by rules (``text_rules``), JSON Schemas (``schemas``), or a chat model.
 
-The model is asked only when the rules leave a part of the task unexplained or find nothing at all, and what
-it replies is checked; a plan that won't do gives way to the rules' plan, with a note. Carrying plans out is
-``workflow``.
+The model is asked only when the rules leave a part of the task unexplained or find nothing at all. Its reply
+is checked; a plan that won't do gives way to the rules' plan, with a note. ``workflow`` carries plans out.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
 from layoutllm_graphs.planning.fields import Draft, first_error, one_line
-from layoutllm_graphs.planning.phrases import ask_question, hold_quotes
+from layoutllm_graphs.planning.phrases import LONGEST_QUESTION, hold_quotes, join_pages, read_question
 from layoutllm_graphs.planning.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
 from layoutllm_graphs.planning.schemas import draft_schema, is_schema
 from layoutllm_graphs.planning.text_rules import draft_list, draft_text
@@ -91,13 +90,17 @@ def _ask_model(model: BaseChatModel, said: str) -> Plan | str:
 
 
 def question_of(text: str, *, page: int | None = None) -> PlannedQuestion:
-    """One question as it was put, with its type, page and name. PlanError where it is blank."""
-    if not one_line(text):
+    """One question as it was put, up to its 500th character, with its type, page and name.
+
+    PlanError where it is blank.
+    """
+    written = one_line(text)[:LONGEST_QUESTION].strip()
+    if not written:
         raise PlanError("the question is empty.", hint='Ask something, for instance "What is the total?".')
-    asked = ask_question(text)
-    draft = Draft()
-    draft.add(asked if page is None else replace(asked, page=page))
-    return draft.plan().questions[0]
+    held_text, held = hold_quotes(written)
+    asked, pages = read_question(join_pages(held_text), written, held)
+    only = pages[0] if len(pages) == 1 else None
+    return Draft([replace(asked, page=page or only)]).plan().questions[0]
 
 
 def render(plan: Plan) -> str:

@@ -1,5 +1,4 @@
-"""Tasks in words -> drafts of plans, by rules: lists of fields, questions, and checks between them. English
-only.
+"""Tasks in English -> drafts of plans, by rules: lists of fields, questions, and checks between them.
 
 What the rules don't understand is kept in ``Draft.unexplained``, word for word: a language model may do
 better (``planner``).

@@ -29,10 +29,9 @@ MOST_PLACES = 16
 
 
 def reconcile(state: State) -> dict[str, Any]:
-    """Run the cross-field constraints, add their findings to each reflection, and re-read the amounts of sums
-    that fail.
+    """Run the cross-field constraints and add their findings to each reflection.
 
-    Amounts are read again only where no correction is left to try.
+    Re-read the amounts of sums that fail where no correction is left to try.
     """
     checked = {name: _with_constraints(state, name) for name in constrained(state)}
     changed = {name: result for name, result in checked.items() if result is not None}
@@ -143,8 +142,7 @@ class _Place:
 def _reread_sum(
     constraint: Constraint, cots: Mapping[str, LayoutCoT], document: Document
 ) -> tuple[str, LayoutCoT] | None:
-    """(name, the answer as read again) where exactly one other reading of one amount makes the sum hold; else
-    None.
+    """(name, the answer as read again) where exactly one other reading of one amount makes the sum hold.
 
     Only what has evidence on a page with a picture can be read again. Nothing is computed into an answer:
     what comes back was read from the page. Blocks while text recognition works.

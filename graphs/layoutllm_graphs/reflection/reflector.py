@@ -1,8 +1,7 @@
 """Decides what findings mean: the verdict, the correction to try next, the attempt to keep. No model needed.
 
-Every finding that corrects an answer comes from a check against the page (``checks``). A chat model may be
-asked for its opinion too (``judge``), which only ever marks. Asking again is the question's graph or the
-middleware.
+Every finding that corrects an answer comes from a check against the page (``checks``). A chat model's opinion
+(``judge``) only ever marks. The question's graph and the middleware ask again.
 """
 
 from __future__ import annotations

@@ -222,8 +222,7 @@ def _apart(text: str, at: int) -> bool:
 class Copied:
     """Values copied line by line with other lines left out: an address beside a stamp.
 
-    The page's own words, in their order, must spell a value: whole words, but for the first's beginning and
-    the last's end.
+    The page's own words, in their order, must spell a value. The first may begin, the last end, in a word.
     """
 
     def __init__(self, given: CheckInput) -> None:

@@ -97,8 +97,7 @@ def check_refusal(given: CheckInput) -> Iterator[Finding]:
 
 
 def check_confidence(given: CheckInput, threshold: float = DOUBTFUL) -> Iterator[Finding]:
-    """The calibrated confidence is under the threshold: nothing to correct, but an answer for a person to
-    see.
+    """The calibrated confidence is under the threshold: an answer for a person to see. Corrects nothing.
 
     For another threshold put ``functools.partial(check_confidence, threshold=...)`` among the checks.
     """
