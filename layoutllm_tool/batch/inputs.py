@@ -18,16 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from layoutllm_tool.batch.sources import (
-    ANYWHERE,
-    SCHEMES,
-    URL,
-    Places,
-    checked_scheme,
-    read_bytes,
-    storage_errors,
-    storage_of,
-)
+from layoutllm_tool.batch import sources
+from layoutllm_tool.batch.sources import ANYWHERE, URL, Places
 from layoutllm_tool.errors import DocumentError, DocumentNotFound, DocumentTooLarge, DocumentUnreadable
 from layoutllm_tool.printable import from_cell
 
@@ -78,7 +70,7 @@ def batch_inputs(
     """
     match = URL.match(source)
     own = {match[1].lower()} if match else set()
-    allowed = Places(schemes=tuple(sorted({"https", *schemes, *(own & SCHEMES)})))
+    allowed = Places(schemes=tuple(sorted({"https", *schemes, *(own & sources.SCHEMES)})))
     more = tuple(os.path.abspath(root) for root in roots)
     for position, row in enumerate(_found(source, allowed)):
         if position >= _MAX_INPUTS:
@@ -258,12 +250,12 @@ def _page(given: Any) -> int | None:
 
 
 def _remote(url: str, allowed: Places) -> Iterator[BatchInput]:
-    if checked_scheme(url, allowed) == "https":
+    if sources.checked_scheme(url, allowed) == "https":
         return iter([_input(url, url)])
-    storage, path = storage_of(url)
+    storage, path = sources.storage_of(url)
     if path.lower().endswith(_LISTS):
-        return _listed(_lines(read_bytes(url, places=allowed)[1]), url, url.rsplit("/", 1)[0])
-    with storage_errors(url):
+        return _listed(_lines(sources.read_bytes(url, places=allowed)[1]), url, url.rsplit("/", 1)[0])
+    with sources.storage_errors(url):
         if not _WILD.search(path) and storage.isfile(path):
             return iter([_input(url, path.rsplit("/", 1)[-1])])
         paths = sorted(storage.glob(path) if _WILD.search(path) else storage.find(path))

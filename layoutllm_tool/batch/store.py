@@ -3,9 +3,7 @@
 A document is known by its key (``document_key``): its content, page, task, model and settings. Two inputs
 with the same content share one key, and are read once. A document's answers are written in one transaction,
 so a kill loses whole documents or none. ``tables`` exports them; nothing here knows how answers come about.
-Standard library only.
-
-Over 300 lines: every statement of SQL on a batch stands here and nowhere else.
+Standard library only. Every statement of SQL on a batch stands here and nowhere else.
 """
 
 from __future__ import annotations
@@ -22,28 +20,9 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any, Self
 
-from layoutllm_tool.batch.opening import (
-    FILE,
-    NAME_IT,
-    check_schema,
-    look_at,
-    make,
-    reached,
-    set_functions,
-    usable,
-)
-from layoutllm_tool.batch.records import (
-    DocumentResult,
-    Field,
-    Input,
-    ReviewRecord,
-    check_statuses,
-    document_of,
-    field_of,
-    review_of,
-    to_json,
-    worst,
-)
+from layoutllm_tool.batch import opening, records
+from layoutllm_tool.batch.opening import FILE, reached, usable
+from layoutllm_tool.batch.records import DocumentResult, Field, Input, ReviewRecord, to_json, worst
 from layoutllm_tool.errors import StoreMismatch
 
 __all__ = ["FILE", "DocumentResult", "Field", "Input", "ReviewRecord", "Store", "worst"]
@@ -76,17 +55,17 @@ class Store:
 
         StoreMismatch where it was made with other settings (it says which), or where there is none.
         """
-        place, missing = folder / FILE, StoreMismatch(f"{folder} holds no batch.", hint=NAME_IT)
+        place, missing = folder / FILE, StoreMismatch(f"{folder} holds no batch.", hint=opening.NAME_IT)
         with usable(place):
             if settings is None:
                 if not place.is_file():
                     raise missing
-                connection = look_at(place)
-                check_schema(connection, folder)
+                connection = opening.look_at(place)
+                opening.check_schema(connection, folder)
             else:
                 folder.mkdir(parents=True, exist_ok=True)
-                connection = make(place)
-        set_functions(connection)
+                connection = opening.make(place)
+        opening.set_functions(connection)
         store = cls(connection, place)
         if settings is not None:
             store._agree(folder, settings)
@@ -140,7 +119,7 @@ class Store:
         return Input(*rows[0]) if rows else None
 
     def document(self, key: str) -> DocumentResult | None:
-        found = self._rows("SELECT * FROM documents WHERE key = ?", (key,), document_of)
+        found = self._rows("SELECT * FROM documents WHERE key = ?", (key,), records.document_of)
         return found[0] if found else None
 
     def put(self, document: DocumentResult, fields: Sequence[Field] = ()) -> None:
@@ -163,7 +142,7 @@ class Store:
 
     def fields(self, key: str) -> list[Field]:
         """In the order of the plan."""
-        return self._rows(f"{_FIELDS} WHERE key = ? ORDER BY position", (key,), field_of)
+        return self._rows(f"{_FIELDS} WHERE key = ? ORDER BY position", (key,), records.field_of)
 
     def field(self, key: str, name: str) -> Field | None:
         return next((field for field in self.fields(key) if field.name == name), None)
@@ -180,7 +159,7 @@ class Store:
         )
         found = dict(self._rows(wanted))
         with usable(self._place):
-            check_statuses(found)
+            records.check_statuses(found)
             return found
 
     def find(
@@ -203,7 +182,7 @@ class Store:
         ((total,),) = self._rows(f"SELECT count(*) FROM fields WHERE {conditions}", given)
         order = "NOT waiting, coalesce(confidence, 0), key, position"
         wanted = f"{_FIELDS} WHERE {conditions} ORDER BY {order} LIMIT :limit OFFSET :offset"
-        return total, self._rows(wanted, given, field_of)
+        return total, self._rows(wanted, given, records.field_of)
 
     # -- reviews ---------------------------------------------------------------------------------------------
 
@@ -228,7 +207,7 @@ class Store:
     def reviews(self) -> list[ReviewRecord]:
         """In the order in which they were made; a field may have several."""
         wanted = "SELECT number, key, name, reply, before, after, at FROM reviews ORDER BY number"
-        return self._rows(wanted, (), review_of)
+        return self._rows(wanted, (), records.review_of)
 
     def decisions(self) -> list[ReviewRecord]:
         """The last decision on each field, where an answer stands after it."""

@@ -18,17 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.commands.arguments import (
-    add_attempts,
-    add_command,
-    add_languages,
-    add_places,
-    add_task,
-    add_weights,
-    from_one,
-    make_reader,
-    task_of,
-)
+from layoutllm_tool.commands import arguments
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 
@@ -57,27 +47,29 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """The command with its options."""
     short = "carry out a document task over many documents"
     text = "Carry out a task over many documents. Answers that stay doubtful wait for a person."
-    parser = add_command(commands, "batch", run, summary=short, description=text, examples=_EXAMPLES)
+    parser = arguments.add_command(
+        commands, "batch", run, summary=short, description=text, examples=_EXAMPLES
+    )
     parser.add_argument(
         "source", metavar="SOURCE", help="folder, file, glob, or a list (.jsonl, .csv); also s3://, gs:// ..."
     )
-    add_task(parser)
+    arguments.add_task(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where results are kept")
     parser.add_argument(
-        "--page", type=from_one, metavar="N", help="look at this page only, where a row names none"
+        "--page", type=arguments.from_one, metavar="N", help="look at this page only, where a row names none"
     )
     parser.add_argument(
         "--shard", type=_shard, metavar="I/N",
         help="only the I-th of N parts (from 1), by a hash of the name; a folder for each",
     )  # fmt: skip
     parser.add_argument("--retry-failed", action="store_true", help="do again what failed, and nothing else")
-    add_attempts(parser)
+    arguments.add_attempts(parser)
     parser.add_argument(
         "--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop"
     )
-    add_places(parser, default="the list's folder, or the folder itself")
-    add_languages(parser)
-    add_weights(parser)
+    arguments.add_places(parser, default="the list's folder, or the folder itself")
+    arguments.add_languages(parser)
+    arguments.add_weights(parser)
     engine = "who does the work (default: processes)"
     parser.add_argument("--engine", choices=("processes", "ray"), default="processes", help=engine)
     parser.add_argument(
@@ -85,7 +77,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     workers = min(4, os.cpu_count() or 1)
     parser.add_argument(
-        "--workers", type=from_one, default=workers, metavar="N",
+        "--workers", type=arguments.from_one, default=workers, metavar="N",
         help=f"processes with a model each, 1.2 GB or so (default: a core each, at most 4; here {workers})",
     )  # fmt: skip
     parser.add_argument(
@@ -159,7 +151,7 @@ def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
     from layoutllm_tool.registry import package_version
 
     return Settings.of(
-        task_of(options), model=reader_identity(reader) if reader else _model(options.weights),
+        arguments.task_of(options), model=reader_identity(reader) if reader else _model(options.weights),
         max_attempts=options.max_attempts,
         second_opinion=not options.no_second_opinion, languages=options.lang, version=package_version(),
     )  # fmt: skip
@@ -188,7 +180,7 @@ def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | N
 
     if reader is not None:
         return here(reader, settings)
-    make = partial(make_reader, options.weights, options.lang)
+    make = partial(arguments.make_reader, options.weights, options.lang)
     if options.engine == "ray":
         from layoutllm_graphs.batch.ray import on_ray
 

@@ -12,14 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.commands.arguments import (
-    add_attempts,
-    add_command,
-    add_task,
-    add_weights,
-    make_reader,
-    task_of,
-)
+from layoutllm_tool.commands import arguments
 from layoutllm_tool.commands.show import json_text
 from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
@@ -45,28 +38,28 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "Carry out a document task: plan the questions, ask them, check the answers against "
         "the page, and ask again from the step that failed."
     )
-    parser = add_command(commands, "run", run, summary=short, description=text, examples=_EXAMPLES)
+    parser = arguments.add_command(commands, "run", run, summary=short, description=text, examples=_EXAMPLES)
     parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...")
-    add_task(parser)
+    arguments.add_task(parser)
     parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     parser.add_argument("--plan", action="store_true", help="show the plan and stop")
     parser.add_argument(
         "--review", action="store_true", help="decide on doubtful answers here, in the terminal"
     )
-    add_attempts(parser)
+    arguments.add_attempts(parser)
     parser.add_argument("--once", action="store_true", help="ask once and check, mend nothing")
     parser.add_argument(
         "--checkpoints",
         metavar="PLACE",
         help="a SQLite file or a postgres:// URL; default: with the user's state",
     )
-    add_weights(parser)
+    arguments.add_weights(parser)
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """0 where every answer is satisfied or a person's, else 3: something stays doubtful. LayoutLLMError."""
-    task = task_of(options)
+    task = arguments.task_of(options)
     if options.plan:
         from layoutllm_graphs.planning.planner import plan_task, render
 
@@ -93,7 +86,7 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     from layoutllm_tool.documents import Access
     from layoutllm_tool.tool import LayoutLLMTool
 
-    reader = reader or make_reader(options.weights)
+    reader = reader or arguments.make_reader(options.weights)
     document = LayoutLLMTool(reader=reader, access=Access.anywhere()).look(options.file, options.page)
     # The checkpoints may be anybody's: a run that goes on with them opens nothing else, whatever they name.
     tool = LayoutLLMTool(reader=reader, access=Access(roots=()), documents={options.file: document})

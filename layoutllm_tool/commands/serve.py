@@ -7,14 +7,7 @@ import logging
 import os
 from functools import partial
 
-from layoutllm_tool.commands.arguments import (
-    add_address,
-    add_command,
-    add_languages,
-    add_weights,
-    from_one,
-    make_reader,
-)
+from layoutllm_tool.commands import arguments
 from layoutllm_tool.errors import ServiceError
 from layoutllm_tool.protocols import Reader
 
@@ -33,10 +26,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "Answer questions over HTTP: POST /v1/documents, POST /v1/ask. "
         "Callers who ask at once are decoded together."
     )
-    parser = add_command(
+    parser = arguments.add_command(
         commands, "serve", run, summary="answer questions over HTTP", description=text, examples=_EXAMPLES
     )
-    add_address(parser, 8765)
+    arguments.add_address(parser, 8765)
     parser.add_argument("--token", help=f"asked of every caller; better in the environment, as {_TOKEN}")
     for name, default, metavar, text in (
         ("--waiting", 128, "N", "callers at once, others get 503"),
@@ -44,11 +37,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         ("--memory", 1024, "MB", "for kept documents"),
         ("--expires", 60, "MINUTES", "an unused document is forgotten"),
     ):
-        parser.add_argument(
-            name, type=from_one, default=default, metavar=metavar, help=f"{text} (default: %(default)s)"
-        )
-    add_languages(parser)
-    add_weights(parser)
+        said = f"{text} (default: %(default)s)"
+        parser.add_argument(name, type=arguments.from_one, default=default, metavar=metavar, help=said)
+    arguments.add_languages(parser)
+    arguments.add_weights(parser)
     parser.add_argument("--verbose", action="store_true", help="a line on stderr for each request")
 
 
@@ -73,18 +65,11 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     )
     # Elsewhere the names are a proxy's, and the token keeps other pages out.
     hosts = (*LOOPBACK, options.host) if local else None
-    made = reader or partial(make_reader, options.weights, options.lang)
+    made = reader or partial(arguments.make_reader, options.weights, options.lang)
     app = create_service(made, limits=limits, token=token or None, hosts=hosts)
     if options.verbose:
-        _log_requests()
+        logging.basicConfig(format="layoutllm: %(message)s")
+        logging.getLogger("layoutllm_tool.service").setLevel(logging.INFO)
     listening = listen(options.host, options.port)
     serve(app, listening, address(listening, options.host))
     return 0
-
-
-def _log_requests() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("layoutllm: %(message)s"))
-    log = logging.getLogger("layoutllm_tool.service")
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)

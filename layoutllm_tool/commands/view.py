@@ -9,14 +9,7 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from layoutllm_tool.commands.arguments import (
-    add_address,
-    add_command,
-    add_places,
-    add_weights,
-    make_reader,
-    stored_places,
-)
+from layoutllm_tool.commands import arguments
 from layoutllm_tool.protocols import Reader
 
 
@@ -26,15 +19,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "Look at a batch's answers on their pages, and decide on those that wait: "
         "in a browser, on this machine."
     )
-    parser = add_command(commands, "view", run, summary="review a batch in the browser", description=text)
+    parser = arguments.add_command(
+        commands, "view", run, summary="review a batch in the browser", description=text
+    )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
-    add_address(parser, 8450)
+    arguments.add_address(parser, 8450)
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     parser.add_argument(
         "--export", type=Path, metavar="FILE.html", help="write one file to send to somebody, and stop"
     )
-    add_weights(parser)
-    add_places(parser, default="the working directory")
+    arguments.add_weights(parser)
+    arguments.add_places(parser, default="the working directory")
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
@@ -47,7 +42,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
     listening, token = listen(options.host, options.port), secrets.token_urlsafe(24)
     hosts = (*LOOPBACK, options.host)
-    app = create_app(options.folder, build, token=token, hosts=hosts, places=stored_places(options))
+    app = create_app(options.folder, build, token=token, hosts=hosts, places=arguments.stored_places(options))
     place = f"{address(listening, options.host)}/?token={token}"
     if not options.no_browser:
         webbrowser.open(place)
@@ -59,7 +54,7 @@ def _export(options: argparse.Namespace, build: Callable[[], Reader]) -> int:
     from layoutllm_tool.messages import plain_line
     from layoutllm_tool.review_app.export import export
 
-    if missing := export(options.folder, options.export, build, places=stored_places(options)):
+    if missing := export(options.folder, options.export, build, places=arguments.stored_places(options)):
         sys.stderr.write(
             plain_line(f"layoutllm: {len(missing)} pages without a picture; {missing[0]}") + "\n"
         )
@@ -72,4 +67,4 @@ def _reader_of(options: argparse.Namespace, given: Reader | None) -> Callable[[]
 
     with Store.open(options.folder) as store:
         languages = tuple(store.settings.get("languages") or ("eng",))
-    return lambda: given or make_reader(options.weights, languages)
+    return lambda: given or arguments.make_reader(options.weights, languages)

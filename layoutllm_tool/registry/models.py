@@ -4,8 +4,6 @@
 ``records``). ``models/ID`` holds the weights of a promoted model, ``scores`` what a model answered.
 "shipped", the package's own weights, is the first champion of every registry. A model's files are hashed each
 time it is asked for.
-
-Over 300 lines: what may happen to a registry, one transaction after the other.
 """
 
 from __future__ import annotations
@@ -26,22 +24,7 @@ from layoutllm_tool.errors import ModelError, RegistryError
 from layoutllm_tool.model.weight_files import PARTS, WeightFiles
 from layoutllm_tool.model.weights import SHIPPED as PACKAGED
 from layoutllm_tool.registry import records
-from layoutllm_tool.registry.records import (
-    FILE,
-    SHIPPED,
-    Comparison,
-    Conditions,
-    Contents,
-    Scores,
-    StoredSet,
-    exclusively,
-    fingerprint,
-    locked,
-    sync_folder,
-    write_file,
-    write_whole,
-    writing,
-)
+from layoutllm_tool.registry.records import FILE, SHIPPED, Comparison, Conditions, Contents, Scores, StoredSet
 from layoutllm_tool.registry.validation import ValidationSet
 
 _CARD = "MODEL_CARD.md"
@@ -60,7 +43,7 @@ class Candidate:
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(self.files.hashes)
+        return records.fingerprint(self.files.hashes)
 
     @property
     def id(self) -> str:
@@ -87,9 +70,9 @@ class Registry:
         validation = validation.hashed()
         cases = tuple(case.relative_to(folder) for case in validation.cases)
         stored = StoredSet(sha256=validation.sha256, languages=validation.languages, cases=cases)
-        with writing(folder):
+        with records.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
+        with records.locked(folder):
             if not (folder / FILE).exists() and any((folder / "models").glob("*")):
                 raise RegistryError(f"{folder} has lost its {FILE}.", hint="Put the file back from a backup.")
             known = records.read(folder) if (folder / FILE).exists() else None
@@ -137,7 +120,7 @@ class Registry:
             )
         folder = self.folder / "models" / model
         found = _files(folder).hashes
-        if fingerprint(found)[:16] != model:
+        if records.fingerprint(found)[:16] != model:
             changed = [name for name in found if record.files.get(name) != found[name]] or ["a file"]
             raise RegistryError(
                 f"model {model} is not what was promoted: {', '.join(changed)} was changed.",
@@ -150,7 +133,7 @@ class Registry:
         return records.listed(records.read(self.folder))
 
     def fingerprint(self, model: str) -> str:
-        return fingerprint(_files(self.weights(model) or PACKAGED).hashes)
+        return records.fingerprint(_files(self.weights(model) or PACKAGED).hashes)
 
     @contextmanager
     def staged(self, weights: Path) -> Iterator[Candidate]:
@@ -161,10 +144,10 @@ class Registry:
         """
         files, models = _files(weights), self.folder / "models"
         facts = _facts(files)
-        with exclusively(
+        with records.exclusively(
             self.folder / ".promotion.lock", 0, "another promotion is at work in this registry."
         ):
-            with writing(models):
+            with records.writing(models):
                 models.mkdir(exist_ok=True)
                 for left in models.glob(f"{_INCOMING}*"):  # of a promotion that was killed
                     shutil.rmtree(left)
@@ -183,7 +166,7 @@ class Registry:
 
         None where the validation set or the champion have changed since: nothing was done, compare again.
         """
-        with locked(self.folder):
+        with records.locked(self.folder):
             contents = records.read(self.folder)
             if (contents.champions[-1], contents.validation.sha256) != (replaces, conditions["validation"]):
                 return None
@@ -208,7 +191,7 @@ class Registry:
 
         RegistryError where there was none.
         """
-        with locked(self.folder):
+        with records.locked(self.folder):
             contents = records.read(self.folder)
             if len(contents.champions) == 1:
                 raise RegistryError("the shipped weights are current: there is nothing to go back to.")
@@ -231,11 +214,11 @@ class Registry:
         place = self.folder / "models" / candidate.id
         if place.exists() and self._is_whole(candidate.id):
             return
-        with writing(place):
+        with records.writing(place):
             if place.exists():  # damaged since it was promoted
                 shutil.rmtree(place)
             os.rename(candidate.folder, place)
-            sync_folder(place.parent)
+            records.sync_folder(place.parent)
 
     def answers(self, model: str, conditions: Conditions) -> list[dict[str, Any]] | None:
         """What the model with that fingerprint answered; None where it was not asked."""
@@ -244,7 +227,7 @@ class Registry:
 
     def keep_answers(self, model: str, conditions: Conditions, answers: Sequence[Mapping[str, Any]]) -> None:
         data = json.dumps(list(answers), indent=1).encode() + b"\n"
-        write_whole(self._answers(model, conditions), data)
+        records.write_whole(self._answers(model, conditions), data)
 
     def _answers(self, model: str, conditions: Conditions) -> Path:
         name = hashlib.sha256(json.dumps([model, conditions], sort_keys=True).encode()).hexdigest()
@@ -262,7 +245,7 @@ def resolve(weights: Path | None) -> Path | None:
 
 def check_unchanged(folder: Path, hashes: Mapping[str, str]) -> None:
     """RegistryError where a model's files, as they were read, are not those that its folder is named by."""
-    if fingerprint(hashes)[:16] != folder.name:
+    if records.fingerprint(hashes)[:16] != folder.name:
         raise RegistryError(
             f"model {folder.name} was changed while it was being read.",
             hint="Put the file back, or go back a model: layoutllm models rollback",
@@ -301,11 +284,11 @@ def _parent(started: str | None, comparisons: Sequence[Comparison]) -> str | Non
 
 def _copy(files: WeightFiles, card: Path, target: Path) -> None:
     """Write the known files, and no others. ``target`` is new; an error leaves it half made."""
-    with writing(target):
+    with records.writing(target):
         (target / "adapter").mkdir(parents=True)
         for name, data in files.data.items():
-            write_file(target / name, data)
+            records.write_file(target / name, data)
         if card.is_file():
-            write_file(target / _CARD, card.read_bytes())
-        sync_folder(target / "adapter")
-        sync_folder(target)
+            records.write_file(target / _CARD, card.read_bytes())
+        records.sync_folder(target / "adapter")
+        records.sync_folder(target)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from layoutllm_tool.errors import RegistryError
-from layoutllm_tool.registry.validation import ValidationCase
+from layoutllm_tool.registry.validation import ValidationCase, first_fault
 
 FILE = "registry.json"
 SHIPPED = "shipped"
@@ -117,12 +117,8 @@ def read(folder: Path) -> Contents:
             hint="Make one: layoutllm models set-validation VALIDATION.jsonl --registry DIR",
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))[:80] or "the file"
-        raise RegistryError(
-            f"{folder / FILE} is damaged ({where}: {first['msg'][:200]}).",
-            hint="Put the file back from a backup.",
-        ) from error
+        message = f"{folder / FILE} is damaged ({first_fault(error, 'the file')})."
+        raise RegistryError(message, hint="Put the file back from a backup.") from error
 
 
 def write(folder: Path, contents: Contents) -> None:
@@ -149,18 +145,15 @@ def exclusively(path: Path, seconds: float, otherwise: str) -> Iterator[None]:
     time-out."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path, timeout=seconds)
     try:
         with writing(path):
-            lock.acquire()
+            held = FileLock(path, timeout=seconds).acquire()
     except Timeout as error:
         busy = RegistryError(otherwise, hint="Try again once they are done.")
         busy.retryable = True
         raise busy from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def write_whole(path: Path, data: bytes) -> None:

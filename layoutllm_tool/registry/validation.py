@@ -78,9 +78,8 @@ class ValidationSet:
                 try:
                     cases.append(ValidationCase.model_validate_json(line).at(path.parent))
                 except ValidationError as error:
-                    first = error.errors(include_url=False, include_input=False)[0]
-                    where = ".".join(map(str, first["loc"])) or "the row"
-                    raise _invalid(f"row {number} of {path}: {where}: {first['msg']}.") from error
+                    fault = first_fault(error, "the row")
+                    raise _invalid(f"row {number} of {path}: {fault}.") from error
         if not cases:
             raise _invalid(f"{path} holds no questions.")
         return cls(tuple(cases), tuple(languages))
@@ -147,6 +146,12 @@ def open_case(case: ValidationCase) -> Document:
     if hashlib.sha256(data).hexdigest() != case.sha256:
         raise _changed([f"{case.path} holds something else."])
     return replace(load_document(data, pages=None if case.page is None else [case.page]), name=case.path.name)
+
+
+def first_fault(error: ValidationError, whole: str) -> str:
+    """Where and what, bounded; ``whole`` names the place of a fault in none of its parts."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))[:80] or whole}: {first['msg'][:200]}"
 
 
 def _bytes(path: Path) -> bytes:

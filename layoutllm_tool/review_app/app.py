@@ -31,6 +31,7 @@ from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.review_app.pages import Pages
+from layoutllm_tool.schemas import final_error
 from layoutllm_tool.service.app import build_reader
 from layoutllm_tool.service.security import BodyReader, Check, Guard, RequestLog, error_response, host_check
 from layoutllm_tool.service.serving import LOOPBACK
@@ -134,20 +135,15 @@ def _cookie(cookies: str, name: str) -> str:
 async def _answer_error(request: Request, error: Exception) -> Response:
     match error:
         case LayoutLLMError():
-            status = getattr(error, "status", 400 if error.caller_can_fix else 409)
-            return _error(status, error.message, error.hint)
+            return error_response(getattr(error, "status", 400 if error.caller_can_fix else 409), error)
         case BodyUnreadable():
-            return _error(422, error.message)
+            return error_response(422, final_error(error.message))
         case HTTPException():
-            return _error(error.status_code, f"{error.detail}.")
+            return error_response(error.status_code, final_error(f"{error.detail}."))
         case RequestValidationError():
             faults = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
-            return _error(422, plain_line(faults)[:500])
+            return error_response(422, final_error(plain_line(faults)[:500]))
     raise error
-
-
-def _error(status: int, message: str, hint: str = "") -> JSONResponse:
-    return JSONResponse({"message": message, "hint": hint}, status_code=status)
 
 
 # -- the page ----------------------------------------------------------------------------------------------
@@ -164,7 +160,7 @@ def index(request: Request) -> Response:
 @router.get("/static/{name}")
 def static(name: str) -> Response:
     if name not in ("app.js", "style.css"):
-        return _error(404, "There is no such file.")
+        raise HTTPException(404, "There is no such file")
     return FileResponse(STATIC / name, headers={"cache-control": "no-cache"})
 
 
@@ -216,7 +212,7 @@ def one(request: Request, key: str, name: str) -> Response:
     field = store.field(key, name) if _KEY.fullmatch(key) else None
     source = store.input_of(key) if field else None
     if field is None or source is None:
-        return _error(404, "There is no such field.")
+        raise HTTPException(404, "There is no such field")
     with request.state.reviewing:
         tried = attempts(request.state.store, key, name)
     answer, done, asked = field.answer, store.document(key), source.page or 1

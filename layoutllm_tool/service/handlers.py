@@ -14,16 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from layoutllm_tool import errors
 from layoutllm_tool.documents.geometry import Document
-from layoutllm_tool.errors import (
-    DocumentNotAllowed,
-    DocumentNotFound,
-    DocumentTooLarge,
-    LayoutLLMError,
-    PageOutOfRange,
-    QuestionError,
-    ServiceError,
-)
+from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Progress
 from layoutllm_tool.schemas import PAGES_TYPE, error_to_json, final_error
 from layoutllm_tool.service.queries import QueryService
@@ -63,7 +56,7 @@ async def words(request: Request, name: str) -> Response:
 async def picture(request: Request, name: str, number: int) -> Response:
     image = _known(request, name).page(number).image
     if image is None:
-        raise DocumentNotFound(f"page {number} has no picture.", hint="It was sent without one.")
+        raise errors.DocumentNotFound(f"page {number} has no picture.", hint="It was sent without one.")
     buffer = io.BytesIO()
     await asyncio.to_thread(image.save, buffer, "PNG", compress_level=1)
     return Response(buffer.getvalue(), media_type="image/png")
@@ -125,7 +118,7 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, _T]) -> _
         await asyncio.wait({task, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise ServiceError("the caller has gone.") if gone.done() else too_slow(seconds)
+        raise errors.ServiceError("the caller has gone.") if gone.done() else too_slow(seconds)
     finally:
         task.cancel()
         gone.cancel()
@@ -201,9 +194,11 @@ def _as_known(error: Exception) -> tuple[int, LayoutLLMError]:
         case LayoutLLMError():
             return _status(error), error
         case BodyUnreadable():
-            return error.status, QuestionError(f"the request can't be read: {error.message}", hint=_ASK_HINT)
+            return error.status, errors.QuestionError(
+                f"the request can't be read: {error.message}", hint=_ASK_HINT
+            )
         case RequestValidationError():
-            return 422, PageOutOfRange("pages have numbers.", hint="They count from 1.")
+            return 422, errors.PageOutOfRange("pages have numbers.", hint="They count from 1.")
         case HTTPException():
             hint = _PATHS if error.status_code == 404 else ""
             return error.status_code, final_error(f"{error.detail}.", hint)
@@ -211,7 +206,11 @@ def _as_known(error: Exception) -> tuple[int, LayoutLLMError]:
 
 
 def _status(error: LayoutLLMError) -> int:
-    for kind, status in ((DocumentNotFound, 404), (DocumentTooLarge, 413), (DocumentNotAllowed, 403)):
+    for kind, status in (
+        (errors.DocumentNotFound, 404),
+        (errors.DocumentTooLarge, 413),
+        (errors.DocumentNotAllowed, 403),
+    ):
         if isinstance(error, kind):
             return status
     default = 422 if error.caller_can_fix else 503 if error.retryable else 500

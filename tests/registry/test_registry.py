@@ -211,7 +211,7 @@ def _kill_at(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, *, after: b
 @pytest.mark.parametrize(
     ("where", "name"),
     [
-        (models, "write_file"), (models, "_copy"), (Registry, "keep_answers"), (os, "rename"), (os,
+        (records, "write_file"), (models, "_copy"), (Registry, "keep_answers"), (os, "rename"), (os,
         "replace"),
         (Registry, "_take"), (records, "write"), (records, "write_whole"), (records, "sync_folder"),
     ],
