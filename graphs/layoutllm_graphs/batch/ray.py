@@ -40,30 +40,24 @@ def on_ray(
 
     The driver hashes all documents first.
     """
-    return lambda items: _results(
-        make_reader, settings, workers, address or os.environ.get("RAY_ADDRESS"), items
-    )
 
+    def results(items: Iterator[WorkItem]) -> Iterator[WorkResult]:
+        rows = [{"item": json.dumps(asdict(item))} for item in items]
+        if not rows:
+            return
+        ray, ours = _started(workers, address or os.environ.get("RAY_ADDRESS"))
+        try:
+            answered = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // _BATCH)).map_batches(
+                _Actor, fn_constructor_args=(make_reader, settings), batch_size=_BATCH, num_cpus=1,
+                compute=ray.data.ActorPoolStrategy(size=workers),
+            )  # fmt: skip
+            for row in answered.iter_rows():
+                yield WorkResult.from_json(json.loads(row["result"]))
+        finally:
+            if ours:
+                ray.shutdown()
 
-def _results(
-    make_reader: MakeReader, settings: Settings, workers: int, address: str | None, items: Iterator[WorkItem]
-) -> Iterator[WorkResult]:
-    rows = [{"item": json.dumps(asdict(item))} for item in items]
-    if not rows:
-        return
-    ray, ours = _started(workers, address)
-    import ray.data as data
-
-    try:
-        answered = data.from_items(rows, override_num_blocks=max(1, -(-len(rows) // _BATCH))).map_batches(
-            _Actor, fn_constructor_args=(make_reader, settings), batch_size=_BATCH, num_cpus=1,
-            compute=data.ActorPoolStrategy(size=workers),
-        )  # fmt: skip
-        for row in answered.iter_rows():
-            yield WorkResult.from_json(json.loads(row["result"]))
-    finally:
-        if ours:
-            ray.shutdown()
+    return results
 
 
 def _started(workers: int, address: str | None) -> tuple[Any, bool]:
@@ -73,7 +67,7 @@ def _started(workers: int, address: str | None) -> tuple[Any, bool]:
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     try:
         import ray
-        import ray.data as data
+        import ray.data
     except ImportError as error:
         raise LayoutLLMError(
             "--engine ray needs a package more.", hint="pip install 'layoutllm-tool[ray]'"
@@ -91,7 +85,6 @@ def _started(workers: int, address: str | None) -> tuple[Any, bool]:
         raise LayoutLLMError(
             f"Ray can't be reached: {error}.", hint="Check --ray-address or RAY_ADDRESS."
         ) from error
-    context = data.DataContext.get_current()
-    context.enable_progress_bars = False
+    ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     return ray, ours

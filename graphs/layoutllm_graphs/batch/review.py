@@ -55,11 +55,8 @@ def review_field(
     # What is stored may name any file: the tool opens the batch's document and no other.
     tool = LayoutLLMTool(reader=reader, documents={source.name: document}, access=Access(roots=()))
     settings = store.settings
-    context = Context(
-        tool=tool,
-        max_attempts=settings.get("max_attempts", 3),
-        second_opinion=settings.get("second_opinion", True),
-    )
+    limits = {name: settings[name] for name in ("max_attempts", "second_opinion") if name in settings}
+    context = Context(tool=tool, **limits)
     state["found"][name] = _decided(state, name, decision, context, tool)
     values = _continued(state, context)
     fields = fields_of(key, values["answers"], values["found"])
@@ -137,16 +134,16 @@ def _placed(found: QuestionResult, job: QuestionInput, tool: LayoutLLMTool) -> Q
     """Add the answer's place, where its words stand in one place only, or in the area that was looked at."""
     *before, last = found["attempts"]
     cot = LayoutCoT.from_json(last["cot"])
-    earlier = [LayoutCoT.from_json(one["cot"]) for one in before]
+    areas = LayoutCoT.from_json(before[-1]["cot"]).areas if before else ()
     pages, wanted = tool.look(job["document"], job["page"]).pages, (cot.answer or "").split()
     places = [evidence for page in pages for evidence in _on(page, wanted)] if wanted else []
-    areas = [area for one in earlier[-1:] for area in one.areas]
     inside = [p for p in places if any(a.page == p.page and a.box.covers(p.box) for a in areas)]
-    one = inside[:1] if len(inside) == 1 else places if len(places) == 1 else []
-    if not one:
+    chosen = inside if len(inside) == 1 else places
+    if len(chosen) != 1:
         return found
-    lines = tuple(sorted({line for line, _ in one[0].words}))
-    cot = replace(cot, evidence=tuple(one), areas=(Area(one[0].page, one[0].box, lines),))
+    place = chosen[0]
+    lines = tuple(sorted({line for line, _ in place.words}))
+    cot = replace(cot, evidence=(place,), areas=(Area(place.page, place.box, lines),))
     return QuestionResult(**{**found, "attempts": [*before, Attempt(**{**last, "cot": cot.to_json()})]})
 
 

@@ -94,18 +94,14 @@ def _orders(text: str, held: Sequence[str]) -> Check | None:
 
 def _equals(text: str, held: Sequence[str]) -> Check | None:
     if sides := _sides(PATTERNS["same_on_page"], text):
-        one = _names([" ".join(sides)], held)
-        pages = one[0].pages if one else ()
-        words = sides[0]
-        return _equal([f"{words} on page {page}" for page in pages], held)
+        named = _names([" ".join(sides)], held)
+        return _equal([f"{sides[0]} on page {page}" for one in named for page in one.pages], held)
     if ends := PATTERNS["both_same"].search(text):
         return _equal(PATTERNS["term_and"].split(text[: ends.start()]), held)
-    sides = _sides(PATTERNS["equals"], text)
-    if sides and not any(
-        len(PATTERNS["term_and"].split(side)) > 1 for side in sides
-    ):  # "a and b equal c": a sum, or all the same?
-        return _equal(sides, held)
-    return None
+    equal = _sides(PATTERNS["equals"], text) or ()
+    if any(PATTERNS["term_and"].search(side) for side in equal):  # "a and b equal c": a sum, or all the same?
+        return None
+    return _equal(equal, held)
 
 
 def _equal(terms: Sequence[str], held: Sequence[str]) -> Check | None:
