@@ -5,8 +5,7 @@
 LoRA on ``all-MiniLM-L6-v2``, InfoNCE both ways within a batch (van den Oord et al. 2018), over the wordings
 in ``training/synthetic/wordings``. What is to be found is a key, half of the time with a value behind it, a
 table's row and column, or a sentence. Keys of one kind are no negatives of each other, nor is a key that
-another kind has too. Those easily taken for one another are added as hard negatives. ``--held-out`` leaves
-every n-th kind out and measures on it.
+another kind has too. Those easily taken for one another are added as hard negatives.
 """
 
 from __future__ import annotations
@@ -129,26 +128,6 @@ def _encoded(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
     return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
 
 
-def hits(
-    encoder: SentenceEncoder, held: Sequence[Field], others: Sequence[Field], count: int = 15
-) -> tuple[float, float]:
-    """Share of the held-out wordings whose key is first, and among the first three, of ``count`` keys.
-
-    Kinds easily taken for the right one are among them.
-    """
-    rng, first, three, total = Random(0), 0, 0, 0
-    by_id = {(field.language, field.id): field for field in (*others, *held)}
-    for field in held:
-        hard = list(_hard(field, by_id))
-        rest = [f for f in others if f.theme == field.theme and f.id != field.id and f not in hard]
-        beside = (hard + rng.sample(rest, min(len(rest), count)))[: count - 1]
-        keys = [rng.choice(f.keys) for f in (field, *beside)]
-        likeness = encoder.encode(list(field.questions)) @ encoder.encode(keys).T
-        rank = (likeness > likeness[:, :1]).sum(1)
-        first, three, total = first + int((rank < 1).sum()), three + int((rank < 3).sum()), total + len(rank)
-    return first / total, three / total
-
-
 def train(model: Any, tokenizer: Any, every: list[Pair], *, epochs: int, seed: int = 0) -> None:
     rng = Random(seed)
     weights = [p for p in model.parameters() if p.requires_grad]
@@ -188,27 +167,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--start", type=Path, help="an adapter to go on from")
-    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="measure on every N-th kind")
     options = parser.parse_args()
     torch.manual_seed(0)
     from peft import LoraConfig, get_peft_model
     from safetensors.torch import save_file
 
-    kinds = fields()
-    held = kinds[:: options.held_out] if options.held_out else ()
-    kept = [field for field in kinds if field not in held]
     encoder = SentenceEncoder(sentence_encoder_folder(), adapter=None)
-    if held:
-        sys.stderr.write(f"before: {hits(encoder, held, kept)}\n")
     adapter = LoraConfig(r=RANK, lora_alpha=2 * RANK, lora_dropout=0.05, target_modules=list(TARGETS))
     tuned: Any = get_peft_model(encoder.model, adapter)
     if options.start:
         _go_on(tuned, options.start)
-    train(tuned.train(), encoder.tokenizer, pairs(kept), epochs=options.epochs)
+    train(tuned.train(), encoder.tokenizer, pairs(fields()), epochs=options.epochs)
     state = {name: value.detach().bfloat16().contiguous() for name, value in _adapter(tuned)}
-    encoder.model = tuned.merge_and_unload().eval()
-    if held:
-        sys.stderr.write(f"after: {hits(encoder, held, kept)}\n")
     save_file(state, options.out)
 
 

@@ -57,18 +57,13 @@ class Asked:
         return QA(self.question, analysis, self.found.lines, formation, self.answer, self.words)
 
 
-def pages(
-    seed: int, numbers: Sequence[int], *, held_out: int = 0, part: str = "all"
-) -> Iterator[tuple[Page, list[Asked]]]:
-    """The pages of those numbers with their questions.
-
-    ``held_out`` N and ``part`` "train" or "test": every N-th wording of a field is asked in "test" alone.
-    """
+def pages(seed: int, numbers: Sequence[int]) -> Iterator[tuple[Page, list[Asked]]]:
+    """The pages of those numbers with their questions."""
     for number in numbers:
         for attempt in range(20):
             rng = Random(f"everyday/{seed}/{number}/{attempt}")
             try:
-                yield _page(rng, held_out, part)
+                yield _page(rng)
                 break
             except (IndexError, ValueError):  # a drawing that did not come out
                 continue
@@ -82,9 +77,9 @@ def example(seed: int, number: int, *, most: int = 8) -> Example:
     return Example(f"everyday/{number}", page, tuple(one.qa for one in distinct[:most]))
 
 
-def _page(rng: Random, held_out: int, part: str) -> tuple[Page, list[Asked]]:
+def _page(rng: Random) -> tuple[Page, list[Asked]]:
     canvas = Canvas(800, rng.choice((1035, 1100, 1131)), rng)
-    form = EverydayForm(canvas, ValueGenerator(rng), _kinds(rng), held_out, part)
+    form = EverydayForm(canvas, ValueGenerator(rng), _kinds(rng))
     whole = _head(form)
     for name in rng.sample(_PARTS, rng.randint(3, 6)):
         if form.room < 120:
@@ -98,7 +93,7 @@ def _page(rng: Random, held_out: int, part: str) -> tuple[Page, list[Asked]]:
     asked = list(_fields_asked(form, one.found, [blank.fact for blank in one.blanks]))
     asked += [placed(text, place[id(fact)], one.page) for fact, text in whole if id(fact) in place]
     if rng.random() < 0.3:
-        asked.append(Asked(form.wording(vocabulary.unanswerable()), (), None))
+        asked.append(Asked(rng.choice(vocabulary.unanswerable()), (), None))
     return one.page, asked
 
 
@@ -208,7 +203,7 @@ def _asking(form: EverydayForm, field: Field, key: str) -> str:
     """A question for a field, by its printed key or in other words."""
     if form.rng.random() < 0.3:
         return str(form.rng.choice(_FORMS["by_key"])).format(key.strip(" :.-"))
-    return form.wording(field.questions)
+    return form.rng.choice(field.questions)
 
 
 def _table(form: EverydayForm, kind: TableKind) -> list[Question]:
@@ -258,4 +253,4 @@ def _sentence(form: EverydayForm, sentence: Sentence) -> Question:
     span, form.y = canvas.block(form.left, form.y, text, form.width)
     canvas.unprinted("sentence", span[first : first + len(told.split())])
     form.y += rng.choice((2, 12))
-    return form.facts[-1], form.wording(sentence.questions).format_map(fillings)
+    return form.facts[-1], rng.choice(sentence.questions).format_map(fillings)

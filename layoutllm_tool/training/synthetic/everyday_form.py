@@ -16,11 +16,8 @@ from layoutllm_tool.training.synthetic.vocabulary import Field
 class EverydayForm(FormCanvas):
     """A form whose keys are those of some fields. ``name`` of a fact is the key as printed."""
 
-    def __init__(
-        self, canvas: Canvas, values: ValueGenerator, kinds: Sequence[Field], held_out: int, part: str
-    ) -> None:
+    def __init__(self, canvas: Canvas, values: ValueGenerator, kinds: Sequence[Field]) -> None:
         super().__init__(canvas, values, "memo")
-        self._held_out, self._part = held_out, part
         self._waiting = list(kinds)
         self.kinds: dict[str, Field] = {}
         """By id."""
@@ -36,14 +33,6 @@ class EverydayForm(FormCanvas):
             self.printed[self.style.key(key)] = field.id
             found.append((key, field.id))
         return found
-
-    def wording(self, every: Sequence[str]) -> str:
-        """One of them; of those that are held out in "test" alone."""
-        if self._held_out:
-            apart = self._held_out - 1
-            test = self._part == "test"
-            every = [w for n, w in enumerate(every) if (n % self._held_out == apart) == test] or every
-        return self.rng.choice(every)
 
     def filled(self, kind: str) -> str:
         return "" if self.rng.random() < self.blank else value(self.values, self.kinds[kind])
