@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 import weakref
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from layoutllm_tool.errors import LayoutLLMError, ServiceError
 from layoutllm_tool.protocols import Progress
+from layoutllm_tool.readers.forking import ForkSafe
 from layoutllm_tool.remote.responses import Request, read_response
 
 try:
@@ -40,16 +40,19 @@ Work = Callable[[Emit | None], Coroutine[Any, Any, _R]]
 """Make a coroutine that sends requests. It passes its progress to the argument, where there is one."""
 
 
-class Transport:
+class Transport(ForkSafe):
     """Runs coroutines on its own event loop: only there can a deadline end whatever a server does.
 
     Safe to share between threads and event loops.
     """
 
     def __init__(self, endpoint: str, token: str, *, timeout: float, retries: int) -> None:
+        super().__init__()
         self.endpoint, self.token, self.timeout, self.retries = checked(endpoint), token, timeout, retries
+        self.after_fork()
+
+    def after_fork(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._process = 0
         self._stop: Callable[[], Any] = lambda: None
         self._lock = threading.Lock()
 
@@ -135,12 +138,8 @@ class Transport:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None or self._process != os.getpid():  # a fork has no threads
-                self._loop, self._process, self._client = (
-                    asyncio.new_event_loop(),
-                    os.getpid(),
-                    self._new_client(),
-                )
+            if self._loop is None:
+                self._loop, self._client = asyncio.new_event_loop(), self._new_client()
                 arguments = (self._loop, self._client)
                 threading.Thread(target=_run, args=arguments, name="layoutllm-remote", daemon=True).start()
                 self._stop = weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
@@ -155,8 +154,7 @@ class Transport:
     def close(self) -> None:
         """End the work under way and hang up. The next request opens connections anew."""
         with self._lock:
-            loop, self._loop = self._loop, None
-        if loop is not None and self._process == os.getpid():
+            self._loop = None
             self._stop()
 
 

@@ -47,11 +47,13 @@ def rest(line: socket.socket) -> bytes:
     return found
 
 
-def spoken(address: str, *parts: bytes) -> bytes:
+def spoken(address: str, *parts: bytes, pause: float = 0.0) -> bytes:
+    """What comes back on a bare connection until it is closed."""
     with connected(address) as line:
         try:
             for part in parts:
                 line.sendall(part)
+                time.sleep(pause)
         except ConnectionError:
             pass
         return rest(line)

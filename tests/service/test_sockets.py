@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -22,25 +21,10 @@ from layoutllm_tool.remote import RemoteReader
 from layoutllm_tool.service.queries import ServiceLimits
 from layoutllm_tool.testing import FakeReader, document_from_text
 from scripts.service_benchmark import measure, questions, show, started
+from tests.service.test_clients import spoken
 from tests.services import running
 
 CALLERS = 64
-
-
-def spoken(address: str, *parts: bytes, pause: float = 0.0, wait: float = 10.0) -> bytes:
-    """What comes back on a bare connection until it is closed."""
-    where = urlsplit(address)
-    with socket.create_connection((where.hostname, where.port), timeout=wait) as line:
-        found = b""
-        try:
-            for part in parts:
-                line.sendall(part)
-                time.sleep(pause)
-            while more := line.recv(65536):
-                found += more
-        except ConnectionError:
-            pass
-        return found
 
 
 def test_sixty_four_callers_each_get_their_own_answers() -> None:
