@@ -11,7 +11,7 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from layoutllm_graphs.testing import ScriptedChatModel
-from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.documents.geometry import Line, Page
 from layoutllm_tool.documents.occurrences import occurrences
 from layoutllm_tool.errors import QuestionError
 from layoutllm_tool.readers.replies import Items, items_of, text_of
@@ -19,21 +19,7 @@ from layoutllm_tool.training import annotation_prompts as prompts
 from layoutllm_tool.training.annotator import annotate_page
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.schema import QA
-
-
-def page(*rows: str) -> Page:
-    """Rows of lines; " | " sets lines of one row apart."""
-    lines = []
-    for n, row in enumerate(rows):
-        parts = row.split(" | ")
-        for m, part in enumerate(parts):
-            words, x = [], 40 + m * 900 / len(parts)
-            for text in part.split(" "):
-                words.append(Word(text, Box(x, 20 + n * 30, x + 10 * len(text), 40 + n * 30)))
-                x += 10 * len(text) + 8
-            lines.append(Line(tuple(words)))
-    return Page(1, 600, 900, tuple(lines))
-
+from tests.training.pages import page
 
 INVOICE = page(
     "ACME TRADING",

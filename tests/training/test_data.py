@@ -8,47 +8,13 @@ from pathlib import Path
 import pytest
 
 from layoutllm_tool.documents import align
-from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training import receipts
 from layoutllm_tool.training.keys import key_of, pairs
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.questions import ABSENT, absent, lacks
-from tests.paths import DATA
-
-RECEIPTS = DATA / "receipts"
-needs_receipts = pytest.mark.skipif(
-    not RECEIPTS.is_dir(), reason="the SROIE receipts are not beside the repository"
-)
-
-
-def page(*rows: str) -> Page:
-    """Rows of lines; " | " sets lines of one row apart."""
-    lines = []
-    for n, row in enumerate(rows):
-        parts = row.split(" | ")
-        for m, part in enumerate(parts):
-            words, x = [], 40 + m * 900 / len(parts)
-            for text in part.split():
-                words.append(Word(text, Box(x, 20 + n * 30, x + 10 * len(text), 40 + n * 30)))
-                x += 10 * len(text) + 8
-            lines.append(Line(tuple(words)))
-    return Page(1, 600, 900, tuple(lines))
-
-
-def check(example_page: Page, qa: QA) -> None:
-    """What the schema promises."""
-    if qa.answer is None:
-        assert qa.lines == () and qa.words == () and qa.formation.relation == "none"
-        return
-    text = align.joined(example_page, qa.words)
-    at = text.find(qa.answer)
-    lines = example_page.lines or ()
-    first, last = (lines[i].words[j].text for i, j in (qa.words[0], qa.words[-1]))
-    assert at >= 0 and qa.answer == qa.answer.strip() != ""
-    assert at < len(first) and at + len(qa.answer) > len(text) - len(last)
-    assert {line for line, _ in qa.words} <= set(qa.lines) and len(set(qa.lines)) == len(qa.lines)
-    assert list(qa.words) == sorted(qa.words)
+from tests.training.pages import RECEIPTS, check, needs_receipts, page
 
 
 def test_locates_a_misread_name() -> None:
@@ -144,8 +110,7 @@ def test_receipts_keep_the_schemas_promises_and_find_their_fields() -> None:
     whole = [example for example in found if "without" not in example.source]
     assert len(whole) == len(numbers)
     for example in found:
-        for qa in example.qas:
-            check(example.page, qa)
+        check(example)
     located = Counter(
         name
         for number in numbers

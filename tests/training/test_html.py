@@ -10,13 +10,13 @@ from random import Random
 
 import pytest
 
-from layoutllm_tool.documents import align
 from layoutllm_tool.errors import TrainingError
 from layoutllm_tool.training import html
 from layoutllm_tool.training.html.marks import marked
 from layoutllm_tool.training.html.render import Paper, refusing, render
 from layoutllm_tool.training.html.templates import page
 from layoutllm_tool.training.schema import QA, Example
+from tests.training.pages import check
 
 
 def _lacking() -> str:
@@ -29,25 +29,6 @@ def _lacking() -> str:
 
 LACKING = _lacking()
 needs_weasyprint = pytest.mark.skipif(bool(LACKING), reason=LACKING or "WeasyPrint is there")
-
-
-def check(example: Example) -> None:
-    """What the schema promises of every question."""
-    lines = example.page.lines or ()
-    for qa in example.questions:
-        assert isinstance(qa, QA)
-        assert qa.question.strip() and all(0 <= line < len(lines) for line in qa.lines)
-        assert len(set(qa.lines)) == len(qa.lines)
-        if qa.answer is None:
-            assert qa.lines == () and qa.words == () and qa.formation.relation == "none"
-        elif not qa.words:
-            assert qa.analysis.operation == "reasoning" and qa.lines and qa.answer
-        else:
-            text = align.joined(example.page, qa.words)
-            first, last = (align.joined(example.page, (word,)) for word in (qa.words[0], qa.words[-1]))
-            at = text.find(qa.answer)
-            assert 0 <= at < len(first) and at + len(qa.answer) > len(text) - len(last)
-            assert {line for line, _ in qa.words} <= set(qa.lines) and list(qa.words) == sorted(qa.words)
 
 
 def document(body: str) -> str:

@@ -16,15 +16,9 @@ from layoutllm_tool.training import html, mrc, tables
 from layoutllm_tool.training.data import digest
 from layoutllm_tool.training.sampling import LayoutCoTMixture, Weights
 from layoutllm_tool.training.schema import QA, Example
-from tests.paths import DATA
-from tests.training.test_html import LACKING, check, needs_weasyprint
+from tests.training.pages import RECEIPTS, TABLES, check, needs_receipts, needs_tables
+from tests.training.test_html import LACKING, needs_weasyprint
 
-needs_tables = pytest.mark.skipif(
-    not (DATA / "tables").is_dir(), reason="the tables are not beside the repository"
-)
-needs_receipts = pytest.mark.skipif(
-    not (DATA / "receipts").is_dir(), reason="the receipts are not beside the repository"
-)
 ROWS = [
     ["Year", "Film", "Role"],
     ["2011", "The Long Road", "Ann"],
@@ -124,7 +118,7 @@ def test_damaged_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
 
 @needs_tables
 def test_real_tables_keep_the_schemas_promises() -> None:
-    examples = [mrc.example(DATA / "tables", 1, number) for number in range(12)]
+    examples = [mrc.example(TABLES, 1, number) for number in range(12)]
     for example in examples:
         check(example)
         assert len(example.page.words) <= tables.MAX_WORDS and example.page.image is not None
@@ -132,7 +126,7 @@ def test_real_tables_keep_the_schemas_promises() -> None:
     every = [qa for example in examples for qa in example.questions if isinstance(qa, QA)]
     assert {qa.analysis.operation for qa in every if qa.answer} == {"extraction", "reasoning"}
     assert 0.1 < sum(qa.answer is None for qa in every) / len(every) < 0.4
-    assert mrc.example(DATA / "tables", 1, 3) == examples[3]
+    assert mrc.example(TABLES, 1, 3) == examples[3]
 
 
 def test_weights_contradict_themselves_loudly() -> None:
@@ -186,7 +180,7 @@ def test_pages_are_a_function_of_seed_and_index(tmp_path: Path) -> None:
 @needs_receipts
 def test_the_whole_mixture() -> None:
     assert not LACKING
-    mixture = LayoutCoTMixture(DATA / "receipts", DATA / "tables", seed=1)
+    mixture = LayoutCoTMixture(RECEIPTS, TABLES, seed=1)
     examples = [mixture(index) for index in range(8)]
     for example in examples:
         check(example)

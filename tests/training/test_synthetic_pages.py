@@ -22,7 +22,7 @@ from layoutllm_tool.training.synthetic.noise import misread, read, tilted
 from layoutllm_tool.training.synthetic.questions import FIELD_FORMS, FORM, KEY_FORMS, spoken
 from layoutllm_tool.training.synthetic.values import COUNTRIES, ValueGenerator
 from layoutllm_tool.training.synthetic.vocabulary import THEMES
-from tests.training.test_data import check
+from tests.training.pages import check
 
 KINDS_OF_VALUES = (
     "person", "company", "street", "town", "address", "date", "money", "code", "phone", "email", "time",
@@ -49,8 +49,7 @@ def test_every_question_keeps_the_schemas_promises(pages: list[Example]) -> None
     for example in pages:
         assert 4 <= len(example.qas) <= 9
         assert len({qa.question for qa in example.qas}) == len(example.qas)
-        for qa in example.qas:
-            check(example.page, qa)
+        check(example)
 
 
 def test_kinds_relations_and_the_share_of_unanswerable(pages: list[Example]) -> None:
