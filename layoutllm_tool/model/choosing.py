@@ -29,7 +29,7 @@ from layoutllm_tool.model.page_index import Array, PageIndex, text_of
 from layoutllm_tool.model.pair_head import PairHead
 from layoutllm_tool.model.processing import Window
 from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
-from layoutllm_tool.model.text_opinion import SURE, SURE_OF_KEY, TextOpinion
+from layoutllm_tool.model.text_opinion import TextOpinion
 
 _log = logging.getLogger(__name__)
 _RELATIONS: dict[str, Relation] = {"right": "right of", "below": "below", "left": "inside", "above": "inside"}
@@ -107,15 +107,16 @@ class Chooser:
         p = _permitted(self.fusion.probabilities(rows), every, window, limits)
         if not p.any():
             return decoded
-        # A question that quotes a key names it: whether the page has it is looked up, not understood.
-        doubtful = text and not forced and not asked.quoted and _in_doubt(p, rows)
-        opinion = self.text.ask(index, question, every, p) if self.text and doubtful else None
+        opinion = None
+        if self.text and text and not forced and float(p.max()) < self.text.sure:
+            opinion = self.text.ask(index, question, every, p)
         if opinion is not None and opinion.part and opinion.part.strip().lower() in limits.wrong:
             opinion = None  # a part of words is not among the options, so ``_permitted`` would not see it
-        if opinion is not None:
+        if self.text and opinion is not None:
+            weights = circumstances(asked, p, rows) @ self.text.weights
             every = opinion.joined(every)
             rows = features(index, asked, outcome, every)
-            p = opinion.weighed(self.fusion.probabilities(rows), every)
+            p = opinion.weighed(self.fusion.probabilities(rows), every, weights)
             p = _permitted(p, every, window, limits)
         best = int(p.argmax())
         told = opinion.signals(every[best]) if opinion else {}
@@ -125,13 +126,10 @@ class Chooser:
         return replace(chosen, chosen=_signals(p, best, rows) | told)
 
 
-def _in_doubt(p: Array, rows: Array) -> bool:
-    """Not where the likeliest option's row or key has the numbers that the question names: of a table with a
-    hundred rows, geometry is the better judge.
-    """
-    if rows[int(p.argmax()), NAMES.index("numbers_said")] >= 1:
-        return False
-    return float(p.max()) < (SURE_OF_KEY if key_is_printed(rows) else SURE)
+def circumstances(asked: Asked, p: Array, rows: Array) -> Array:
+    """``text_opinion.CIRCUMSTANCES`` (C), 0 or 1."""
+    numbered = rows[int(p.argmax()), NAMES.index("numbers_said")] >= 1
+    return np.array([1, bool(asked.quoted), key_is_printed(rows), numbered], np.float32)
 
 
 def _permitted(p: Array, every: Sequence[Option], window: Window, limits: DecodingConstraints) -> Array:

@@ -1,15 +1,17 @@
 """What the text model (``text_model``) thinks of a question's options, where the choice is in doubt.
 
 It is asked about the likeliest options together, in one pass behind the page's keys and values, and writes an
-answer of its own. Each option's log-probability and whether it is that answer are weighed with the fusion
-head's probability.
+answer of its own. A linear model weighs each option's log-probability, and whether it is that answer, with
+the fusion head's probability.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cachetools
 import numpy as np
@@ -23,10 +25,18 @@ from layoutllm_tool.model.page_index import Array, PageIndex, text_of
 from layoutllm_tool.model.text_model import Reply, TextModel, text_model_folder
 
 _log = logging.getLogger(__name__)
-SURE, SURE_OF_KEY = 0.9, 0.4
-"""Probability of the likeliest option from which on the text model is not asked; where the page prints the
-key that the question names, geometry is the better judge.
+SHIPPED = Path(__file__).parent.parent / "weights" / "text_opinion.json"
+"""``FEATURES`` by name -> a weight for each of ``CIRCUMSTANCES``; fitted by training/text_opinion.py."""
+FEATURES = ("head", "likely", "own", "none", "none_likely", "none_own")
+"""Of an option: the fusion head's log-probability, the text model's, whether it is its own answer, whether it
+is "none", and the products.
 """
+CIRCUMSTANCES = ("always", "quoted", "printed", "numbered")
+"""Of a question: it quotes a key; the page prints the key that it names; the likeliest option's row or key
+has the numbers that it names. There geometry is the better judge.
+"""
+SURE = 0.9
+"""Probability of the likeliest option from which on the text model is not asked."""
 ASKED = 8
 """Options that it is asked about."""
 _NEARLY = 0.85
@@ -35,10 +45,8 @@ _LEAST = -8.0
 """Lower bound of what the confidence sees: a few outcomes at -40 would distort the logistic."""
 _PAGES = 8
 """Pages whose keys and values are kept: some 13 MB each."""
-HEAD, LIKELY, OWN, NONE = 0.5, 0.5, 2.0, -3.0
-"""Weights of the fusion head's log-probability, of the text model's, of being its own answer, and of "none":
-both judges learned from pages that were asked for absent things more often than people ask for them.
-"""
+_LEAST_HEAD, _LEAST_TEXT = -7.0, -10.0
+"""Lower bounds of the log-probabilities that are weighed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +74,23 @@ class Opinion:
         known = not self.own or any(text_of(option.words) == text_of(self.own) for option in every)
         return every if known else [*every, Option(self.own)]
 
-    def weighed(self, p: Array, every: Sequence[Option]) -> Array:
-        """The fusion head's probabilities (O) and its own. Options that it was not asked about count as
-        little as the least likely one.
+    def rows(self, p: Array, every: Sequence[Option]) -> Array:
+        """``FEATURES`` of the options (O, F); ``p`` (O) is the fusion head's. Options that it was not asked
+        about count as little as the least likely one.
         """
         least = min(self.logprobs.values())
         own = "" if self.answer is None else text_of(self.own)
-        score = np.array([
-            HEAD * np.log(max(float(chance), 1e-6)) + LIKELY * self.logprobs.get(text_of(option.words), least)
-            + OWN * self._is_own(option, own)
-            + NONE * option.none
-            for option, chance in zip(every, p, strict=True)
-        ])  # fmt: skip
+        found = []
+        for option, chance in zip(every, p, strict=True):
+            likely = max(self.logprobs.get(text_of(option.words), least), _LEAST_TEXT)
+            mine, none = float(self._is_own(option, own)), float(option.none)
+            head = max(float(np.log(max(float(chance), 1e-6))), _LEAST_HEAD)
+            found.append((head, likely, mine, none, none * likely, none * mine))
+        return np.array(found, np.float32)
+
+    def weighed(self, p: Array, every: Sequence[Option], weights: Array) -> Array:
+        """The options' probabilities (O) by both; ``weights`` (F)."""
+        score = self.rows(p, every) @ weights
         shares = np.exp(score - score.max())
         found: Array = (shares / shares.sum()).astype(np.float32)
         return found
@@ -110,6 +123,12 @@ def _place(layout: PageLayout, answer: str) -> tuple[Run, str]:
     return matches[0].words, answer if more else ""
 
 
+def load(path: Path) -> Array:
+    """Weights (C, F) of a file like ``SHIPPED``."""
+    known: dict[str, list[float]] = json.loads(path.read_text("utf-8"))
+    return np.array([known[name] for name in FEATURES], np.float32).T
+
+
 @dataclass
 class TextOpinion:
     """Loads the text model at the first question that needs it. Where it can't be had, a logged line says
@@ -118,6 +137,9 @@ class TextOpinion:
 
     model: TextModel | None = None
     missing: bool = False
+    sure: float = SURE
+    weights: Array = field(default_factory=lambda: load(SHIPPED))
+    """(C, F): of ``CIRCUMSTANCES`` and ``FEATURES``."""
     _read: cachetools.LRUCache[int, tuple[PageIndex, PrefixCache]] = field(
         default_factory=lambda: cachetools.LRUCache(_PAGES)
     )

@@ -56,17 +56,50 @@ Question = tuple[str, tuple[WordId, ...]]
 """With the words that answer it, () for none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A question on a page with its options, before they are weighed; ``right`` is the words that answer."""
+
+    index: PageIndex
+    asked: Asked
+    outcome: Outcome | None
+    every: list[Option]
+    right: Run
+
+    @property
+    def rows(self) -> Array:
+        """Features of the options (O, F)."""
+        return features(self.index, self.asked, self.outcome, self.every)
+
+
 @dataclass
 class RowMaker:
-    """Makes rows with the shipped parts."""
+    """Makes rows with the shipped parts; ``with_model`` is the share that has the language model's answer."""
 
     decoder: CoTDecoder
     encoder: SentenceEncoder
     head: PairHead
     rng: Random
+    with_model: float = WITH_MODEL
+
+    @classmethod
+    def shipped(cls, *, with_model: float = WITH_MODEL) -> RowMaker:
+        files = WeightFiles.read(SHIPPED)
+        decoder, biases = CoTDecoder(*load_weights(files)), files.calibration()
+        decoder.grammar.no_answer_bias = biases["no_answer_bias"]
+        decoder.grammar.key_present_bias = biases["key_present_bias"]
+        encoder = SentenceEncoder(sentence_encoder_folder())
+        return cls(decoder, encoder, PairHead.load(pair_head.SHIPPED), Random(1), with_model)
 
     def rows(self, page: Page, asked: Sequence[Question]) -> Iterator[Row]:
-        """A row for each question with a good option. Full pages and those of several windows are skipped."""
+        """A row for each question with a good option."""
+        for one in self.considered(page, asked):
+            worth = worth_of(one.every, one.right)
+            if worth.max() >= GOOD:
+                yield Row(one.rows, worth)
+
+    def considered(self, page: Page, asked: Sequence[Question]) -> Iterator[Considered]:
+        """Nothing for full pages and those of several windows."""
         windows = self.decoder.processor.windows(page)
         if not asked or len(windows) != 1 or len(page.words) > MOST_WORDS:
             return
@@ -76,13 +109,11 @@ class RowMaker:
             vectors = self.encoder.encode([question for question, _ in part]).numpy()
             decoded = self.decoder.decode(read, [(question, DecodingConstraints()) for question, _ in part])
             for (question, words), vector, one in zip(part, vectors, decoded, strict=True):
-                outcome = Outcome.of(one, windows[0].lines) if self.rng.random() < WITH_MODEL else None
+                outcome = Outcome.of(one, windows[0].lines) if self.rng.random() < self.with_model else None
                 known = Asked.of(question, index, vector)
                 every = candidates_of(index, known, outcome, self.head)
-                right = tuple(index.layout.by_id[i] for i in words)
-                worth = worth_of(every, with_currency(index.layout, right))
-                if worth.max() >= GOOD:
-                    yield Row(features(index, known, outcome, every), worth)
+                right = with_currency(index.layout, tuple(index.layout.by_id[i] for i in words))
+                yield Considered(index, known, outcome, every, right)
 
 
 def worth_of(every: list[Option], words: Run) -> Array:
@@ -129,14 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--receipts", type=Path, help="folder of SROIE's receipts")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
-    files = WeightFiles.read(SHIPPED)
-    decoder, biases = CoTDecoder(*load_weights(files)), files.calibration()
-    decoder.grammar.no_answer_bias, decoder.grammar.key_present_bias = (
-        biases["no_answer_bias"],
-        biases["key_present_bias"],
-    )
-    encoder = SentenceEncoder(sentence_encoder_folder())
-    maker = RowMaker(decoder, encoder, PairHead.load(pair_head.SHIPPED), Random(1))
+    maker = RowMaker.shipped()
     few = range(options.pages // 6)
     drawn = (build.example(options.seed, number) for number in few)
     sources = [everyday(options.seed, range(options.pages)), of_examples(drawn)]

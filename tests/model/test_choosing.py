@@ -70,11 +70,8 @@ class Says(TextOpinion):
         return Opinion.of(Reply("42.1", -0.01, (-20.0,)), [], index.layout)
 
 
-def test_a_part_of_a_word_is_answered_and_not_again_once_it_was_called_wrong(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(choosing, "SURE", 2.0)
-    asking = Chooser(PairHead.load(SHIPPED), FusionHead.load(FUSION), None, text=Says())
+def test_a_part_of_a_word_is_answered_and_not_again_once_it_was_called_wrong() -> None:
+    asking = Chooser(PairHead.load(SHIPPED), FusionHead.load(FUSION), None, text=Says(sure=2.0))
     assert chosen(asking, "how much was it?").answer == "42.1"
     limits = DecodingConstraints(wrong=frozenset({"42.1"}))
     assert chosen(asking, "how much was it?", limits=limits).answer != "42.1"

@@ -184,7 +184,7 @@ def test_an_opinion_moves_the_choice_and_says_so() -> None:
     reply = Reply("2 June 1990", -0.2, (-6.0, -4.0, -0.2))
     opinion = Opinion.of(reply, ["3 May 1990", "2 June 1990"], layout)
     assert [word.text for word in opinion.own] == ["2", "June", "1990"] and opinion.joined(every) == every
-    p = opinion.weighed(np.array([0.2, 0.5, 0.3], np.float32), every)
+    p = opinion.weighed(np.array([0.2, 0.5, 0.3], np.float32), every, TextOpinion().weights[0])
     assert p.argmax() == 2 and p.sum() == pytest.approx(1)
     assert opinion.signals(every[2])["text_agrees"] == 1 and opinion.signals(every[1])["text_agrees"] == 0
 
