@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langgraph.runtime import get_runtime
@@ -16,20 +16,19 @@ from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.tool import LayoutLLMTool
 
-_T = TypeVar("_T")
-Live = Annotated[_T, SkipJsonSchema()]
-"""An object of this process. A server's clients can't send one, so the served schema leaves it out."""
-
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``graph.invoke(request, context=Context(tool=...))``, or as plain JSON from a server's client."""
+    """``graph.invoke(request, context=Context(tool=...))``, or as plain JSON from a server's client.
 
-    tool: Live[LayoutLLMTool | None] = None
+    A client can't send objects of this process, so the served schema leaves them out.
+    """
+
+    tool: SkipJsonSchema[LayoutLLMTool | None] = None
     """None: the package's own ``LayoutLLMTool()``, over the files under the working directory."""
-    planner: Live[BaseChatModel | None] = None
+    planner: SkipJsonSchema[BaseChatModel | None] = None
     """Plans what the rules don't understand."""
-    judge: Live[BaseChatModel | None] = None
+    judge: SkipJsonSchema[BaseChatModel | None] = None
     """Gives an opinion on answers; it can mark, never overrule."""
     max_attempts: int = MAX_ATTEMPTS
     """Most attempts at one question, the first among them; 1 asks once and only marks."""

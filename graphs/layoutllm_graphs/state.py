@@ -107,15 +107,10 @@ def check_state(values: Mapping[str, Any]) -> None:
     _STATE.validate_python(values, strict=True)
     for result in values["found"].values():
         for attempt in result["attempts"]:
-            check_cot(attempt["cot"])
+            _COT.validate_python(asdict(LayoutCoT.from_json(attempt["cot"])))
             Reflection.from_json(attempt["reflection"] or NOT_REFLECTED)
         best_attempt(result)
     plan_in(values)
-
-
-def check_cot(data: Mapping[str, Any]) -> LayoutCoT:
-    """As ``LayoutCoT.from_json``, with its types checked. Raises as ``check_state`` does."""
-    return _COT.validate_python(asdict(LayoutCoT.from_json(data)))
 
 
 def plan_in(state: Mapping[str, Any]) -> Plan:

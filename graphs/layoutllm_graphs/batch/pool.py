@@ -79,8 +79,6 @@ def _finished(running: _Running, seconds: float) -> Iterator[WorkResult]:
             raise LayoutLLMError("no worker can be started.", hint=hint) from error
 
 
-# -- in the worker -------------------------------------------------------------------------------------------
-
 _worker: BatchWorker | LayoutLLMError
 
 

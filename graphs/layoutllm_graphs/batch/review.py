@@ -109,9 +109,6 @@ def _result_of(answer: Mapping[str, Any]) -> QuestionResult:
     )  # fmt: skip
 
 
-# -- the decision --------------------------------------------------------------------------------------------
-
-
 def _decided(
     state: Mapping[str, Any], name: str, decision: ReviewDecision, context: Context, tool: LayoutLLMTool
 ) -> QuestionResult:
@@ -125,9 +122,6 @@ def _decided(
     if read["error"]:
         raise CorrectionError(read["error"])
     return read
-
-
-# -- an answer by hand ---------------------------------------------------------------------------------------
 
 
 def _placed(found: QuestionResult, job: QuestionInput, tool: LayoutLLMTool) -> QuestionResult:

@@ -126,9 +126,6 @@ def _check_input(state: State, name: str, document: Document, cots: Mapping[str,
     )
 
 
-# -- sums read again -----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class _Place:
     name: str

@@ -56,9 +56,8 @@ def check_type(given: CheckInput) -> Iterator[Finding]:
 
 
 def _suits(expected: ExpectedType, value: str) -> bool:
-    if expected == "money" and spans_of("date", value) and len(dates(value)) > 0:
-        return False
-    return fits(expected, value)
+    dated = expected == "money" and spans_of("date", value) and dates(value)
+    return fits(expected, value) and not dated
 
 
 def _bare_amounts(given: CheckInput) -> tuple[str, ...]:
@@ -66,8 +65,7 @@ def _bare_amounts(given: CheckInput) -> tuple[str, ...]:
     bare = tuple(value for value in given.values if not amounts(value))
     if not bare:
         return ()
-    lines = given.line_texts()
-    written = (amount for line in lines for amount in amounts(line))
+    written = (amount for line in given.line_texts() for amount in amounts(line))
     return bare if len(list(islice(written, _ENOUGH_AMOUNTS))) == _ENOUGH_AMOUNTS else ()
 
 
@@ -92,7 +90,7 @@ def _nearly(expected: ExpectedType, value: str) -> bool:
 def _in_area(given: CheckInput, says: Callable[[str], bool], wrong: tuple[str, ...]) -> bool:
     """Whether a line of the area says what is wanted, the wrong values taken out of it."""
     pages = {page.number: page for page in given.pages}
-    for number, line in sorted(given.area):
+    for number, line in given.area:
         text = (pages[number].lines or ())[line].text
         for value in wrong:
             text = text.replace(value, " ")
@@ -148,10 +146,8 @@ def check_label(given: CheckInput) -> Iterator[Finding]:
 
 
 def _label_of_page(given: CheckInput, answer: str) -> bool:
-    if is_label(answer):
-        return True
     lines = given.line_texts()
-    return any(is_label(line) and same_words(line, answer) for line in lines)
+    return is_label(answer) or any(is_label(line) and same_words(line, answer) for line in lines)
 
 
 def check_key(given: CheckInput) -> Iterator[Finding]:
