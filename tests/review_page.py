@@ -4,9 +4,6 @@ API.
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +19,7 @@ from layoutllm_tool.documents.geometry import Box, Word
 from layoutllm_tool.testing import FakeOCR, FakeReader
 from layoutllm_tool.tool import LayoutLLMTool
 from tests.batch_pages import answered
+from tests.services import on_a_port
 
 KEY, TOKEN = "a" * 32, "secret"
 EVIL = "<img src=x onerror=window.bad=1>"
@@ -63,18 +61,7 @@ def doubtful_batch(tmp_path: Path) -> tuple[Path, FakeReader]:
 @contextmanager
 def served(batch: tuple[Path, FakeReader]) -> Iterator[str]:
     """The address with its token."""
-    import uvicorn
-
     from layoutllm_tool.review_app.app import create_app
 
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(*batch, token=TOKEN), log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    until = time.monotonic() + 20
-    while not server.started and time.monotonic() < until:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/?token={TOKEN}"
-    server.should_exit = True
-    thread.join(20)
-    listening.close()
+    with on_a_port(create_app(*batch, token=TOKEN), log_level="warning") as address:
+        yield f"{address}/?token={TOKEN}"

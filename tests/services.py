@@ -1,4 +1,4 @@
-"""A service on a real socket, uvicorn in a thread of its own, or in process; for tests."""
+"""An app on a real socket, uvicorn in a thread of its own, or in process; for tests."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ from layoutllm_tool.service.serving import settings
 def running(reader: Reader, *, header_seconds: float = 10.0, **options: Any) -> Iterator[str]:
     """The address of a service with this reader; ``options`` are ``create_service``'s."""
     quick = type("Quick", (BoundedProtocol,), {"seconds": header_seconds})
+    with on_a_port(create_service(reader, **options), **(settings() | {"http": quick})) as address:
+        yield address
+
+
+@contextmanager
+def on_a_port(app: Any, **options: Any) -> Iterator[str]:
+    """The address of an app; ``options`` are ``uvicorn.Config``'s."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=256)
-    config = uvicorn.Config(create_service(reader, **options), **(settings() | {"http": quick}))
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(app, **options))
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]), daemon=True)
     thread.start()
     while not server.started:
-        assert thread.is_alive(), "the service did not start"
+        assert thread.is_alive(), "the app did not start"
         time.sleep(0.01)
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

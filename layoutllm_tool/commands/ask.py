@@ -37,24 +37,21 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = add_command(
         commands, "ask", run, summary=text[:-1].lower(), description=text, examples=_EXAMPLES
     )
-    parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...; - reads standard input")
-    parser.add_argument(
-        "questions", metavar="QUESTION", nargs="+", help="one fact each: 'What is the invoice number?'"
-    )
-    parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
-    parser.add_argument("--json", action="store_true", help="print one JSON array, an object a question")
+    add = parser.add_argument
+    add("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...; - reads standard input")
+    add("questions", metavar="QUESTION", nargs="+", help="one fact each: 'What is the invoice number?'")
+    add("--page", type=int, metavar="N", help="look at this page only, counting from 1")
+    add("--json", action="store_true", help="print one JSON array, an object a question")
     annotate = "write the page with area and answer drawn"
-    parser.add_argument("--annotate", type=_picture, metavar="OUT.png", help=annotate)
+    add("--annotate", type=_picture, metavar="OUT.png", help=annotate)
     words = "words and boxes, in place of text recognition"
-    parser.add_argument("--words", type=Path, metavar="WORDS.json", help=words)
+    add("--words", type=Path, metavar="WORDS.json", help=words)
     add_languages(parser)
     engines = ("tesseract", "rapidocr")
-    parser.add_argument("--ocr", choices=engines, help="default: rapidocr where it reads the languages")
-    parser.add_argument("--password", help="opens an encrypted PDF")
+    add("--ocr", choices=engines, help="default: rapidocr where it reads the languages")
+    add("--password", help="opens an encrypted PDF")
     add_weights(parser)
-    parser.add_argument(
-        "--correction", type=_correction, metavar="JSON", help="corrects one step; with one question only"
-    )
+    add("--correction", type=_correction, metavar="JSON", help="corrects one step; with one question only")
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:

@@ -50,37 +50,32 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = arguments.add_command(
         commands, "batch", run, summary=short, description=text, examples=_EXAMPLES
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "source", metavar="SOURCE", help="folder, file, glob, or a list (.jsonl, .csv); also s3://, gs:// ..."
     )
     arguments.add_task(parser)
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where results are kept")
-    parser.add_argument(
-        "--page", type=arguments.from_one, metavar="N", help="look at this page only, where a row names none"
-    )
-    parser.add_argument(
+    add("-o", "--out", type=Path, required=True, metavar="DIR", help="where results are kept")
+    add("--page", type=arguments.from_one, metavar="N", help="look at this page only, where a row names none")
+    add(
         "--shard", type=_shard, metavar="I/N",
         help="only the I-th of N parts (from 1), by a hash of the name; a folder for each",
     )  # fmt: skip
-    parser.add_argument("--retry-failed", action="store_true", help="do again what failed, and nothing else")
+    add("--retry-failed", action="store_true", help="do again what failed, and nothing else")
     arguments.add_attempts(parser)
-    parser.add_argument(
-        "--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop"
-    )
+    add("--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop")
     arguments.add_places(parser, default="the list's folder, or the folder itself")
     arguments.add_languages(parser)
     arguments.add_weights(parser)
     engine = "who does the work (default: processes)"
-    parser.add_argument("--engine", choices=("processes", "ray"), default="processes", help=engine)
-    parser.add_argument(
-        "--ray-address", metavar="HOST:PORT", help="of a Ray cluster; default: RAY_ADDRESS, else a local one"
-    )
+    add("--engine", choices=("processes", "ray"), default="processes", help=engine)
+    add("--ray-address", metavar="HOST:PORT", help="of a Ray cluster; default: RAY_ADDRESS, else a local one")
     workers = min(4, os.cpu_count() or 1)
-    parser.add_argument(
+    add(
         "--workers", type=arguments.from_one, default=workers, metavar="N",
         help=f"processes with a model each, 1.2 GB or so (default: a core each, at most 4; here {workers})",
     )  # fmt: skip
-    parser.add_argument(
+    add(
         "--seconds", type=_limit, default=300.0, metavar="S",
         help="longest time for a document (default: 300; not with Ray)",
     )  # fmt: skip

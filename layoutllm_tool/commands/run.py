@@ -39,17 +39,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "the page, and ask again from the step that failed."
     )
     parser = arguments.add_command(commands, "run", run, summary=short, description=text, examples=_EXAMPLES)
-    parser.add_argument("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...")
+    add = parser.add_argument
+    add("file", metavar="FILE", help="PDF, PNG, JPEG, TIFF, ...")
     arguments.add_task(parser)
-    parser.add_argument("--page", type=int, metavar="N", help="look at this page only, counting from 1")
-    parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
-    parser.add_argument("--plan", action="store_true", help="show the plan and stop")
-    parser.add_argument(
-        "--review", action="store_true", help="decide on doubtful answers here, in the terminal"
-    )
+    add("--page", type=int, metavar="N", help="look at this page only, counting from 1")
+    add("--json", action="store_true", help="print one JSON object in place of the table")
+    add("--plan", action="store_true", help="show the plan and stop")
+    add("--review", action="store_true", help="decide on doubtful answers here, in the terminal")
     arguments.add_attempts(parser)
-    parser.add_argument("--once", action="store_true", help="ask once and check, mend nothing")
-    parser.add_argument(
+    add("--once", action="store_true", help="ask once and check, mend nothing")
+    add(
         "--checkpoints",
         metavar="PLACE",
         help="a SQLite file or a postgres:// URL; default: with the user's state",

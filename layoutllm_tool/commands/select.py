@@ -39,20 +39,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     text = "Pick the documents of a batch whose predicted loss is highest, for a person to review."
     short = "pick the documents of a batch to annotate"
     parser = add_command(commands, "select", run, summary=short, description=text, examples=_EXAMPLES)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
-    parser.add_argument("--top", type=from_one, required=True, metavar="K", help="how many")
+    add = parser.add_argument
+    add("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
+    add("--top", type=from_one, required=True, metavar="K", help="how many")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--subset", type=from_one, metavar="N", help="of N documents drawn at random (default: of all)"
     )
     how.add_argument("--random", action="store_true", help="K at random instead, to compare with")
-    parser.add_argument(
-        "--seed", type=from_zero, default=0, metavar="S", help="of what is drawn (default: 0)"
-    )
-    parser.add_argument(
-        "--queue", action="store_true", help="put their fields into the queue of `layoutllm view`"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON array instead")
+    add("--seed", type=from_zero, default=0, metavar="S", help="of what is drawn (default: 0)")
+    add("--queue", action="store_true", help="put their fields into the queue of `layoutllm view`")
+    add("--json", action="store_true", help="print one JSON array instead")
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:

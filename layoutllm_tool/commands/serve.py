@@ -30,7 +30,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands, "serve", run, summary="answer questions over HTTP", description=text, examples=_EXAMPLES
     )
     arguments.add_address(parser, 8765)
-    parser.add_argument("--token", help=f"asked of every caller; better in the environment, as {_TOKEN}")
+    add = parser.add_argument
+    add("--token", help=f"asked of every caller; better in the environment, as {_TOKEN}")
     for name, default, metavar, text in (
         ("--waiting", 128, "N", "callers at once, others get 503"),
         ("--seconds", 120, "N", "for one request"),
@@ -38,10 +39,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         ("--expires", 60, "MINUTES", "an unused document is forgotten"),
     ):
         said = f"{text} (default: %(default)s)"
-        parser.add_argument(name, type=arguments.from_one, default=default, metavar=metavar, help=said)
+        add(name, type=arguments.from_one, default=default, metavar=metavar, help=said)
     arguments.add_languages(parser)
     arguments.add_weights(parser)
-    parser.add_argument("--verbose", action="store_true", help="a line on stderr for each request")
+    add("--verbose", action="store_true", help="a line on stderr for each request")
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:

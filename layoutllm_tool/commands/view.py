@@ -22,12 +22,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = arguments.add_command(
         commands, "view", run, summary="review a batch in the browser", description=text
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
+    add = parser.add_argument
+    add("folder", type=Path, metavar="FOLDER", help="what `layoutllm batch -o` wrote")
     arguments.add_address(parser, 8450)
-    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
-    parser.add_argument(
-        "--export", type=Path, metavar="FILE.html", help="write one file to send to somebody, and stop"
-    )
+    add("--no-browser", action="store_true", help="print the address, open nothing")
+    add("--export", type=Path, metavar="FILE.html", help="write one file to send to somebody, and stop")
     arguments.add_weights(parser)
     arguments.add_places(parser, default="the working directory")
 

@@ -19,7 +19,7 @@ from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.protocols import AskOptions, Progress, stream
 from layoutllm_tool.readers.caching import LRUCache, PageCache
-from layoutllm_tool.readers.query import Query, check_question
+from layoutllm_tool.readers.query import Query
 from layoutllm_tool.remote.responses import Request, parse_entry
 from layoutllm_tool.remote.transport import Emit, Transport
 from layoutllm_tool.schemas import PAGES_TYPE, CoTIn, PageIn
@@ -72,21 +72,18 @@ class RemoteReader:
 
     def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.ask``; ServiceError where the service can't be reached, is busy or refuses."""
-        query = self._query(document, question, **options)
-        return self._transport.send(partial(self._answer, query), query.on_progress)
+        return self._send(self._query(document, question, **options))
 
     def ask_many(
         self, document: Document, questions: Iterable[str], *, page: int | None = None
     ) -> list[LayoutCoT]:
         """See ``Reader.ask_many``: asked side by side, so that the service decodes them together."""
-        asked = list(questions)
-        for question in asked:
-            check_question(question)
-        if not asked:
+        queries = [self._query(document, question, page=page) for question in questions]
+        if not queries:
             return []
         self._transport.send(lambda _: self._send_pages(document))
-        with ThreadPoolExecutor(min(_TOGETHER, len(asked))) as threads:
-            return list(threads.map(lambda question: self.ask(document, question, page=page), asked))
+        with ThreadPoolExecutor(_TOGETHER) as threads:
+            return list(threads.map(self._send, queries))
 
     async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.aask``. Cancelled, it hangs up, and the service drops the question."""
@@ -108,6 +105,9 @@ class RemoteReader:
             if number is not None:
                 document.page(number)
         return query.after(self._attempts.get(query.key))
+
+    def _send(self, query: Query) -> LayoutCoT:
+        return self._transport.send(partial(self._answer, query), query.on_progress)
 
     async def _answer(self, query: Query, on_event: Emit | None) -> LayoutCoT:
         """Pages that the service has forgotten are sent once more."""
