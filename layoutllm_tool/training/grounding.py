@@ -71,10 +71,10 @@ def _answer_problem(question: QA, page: Page) -> str:
         return "a word is not on the page"
     if len(set(words)) != len(words) or not {i for i, _ in words} <= set(question.lines):
         return "a word is named twice or lies outside the lines"
-    return "" if _spans(answer, page, words) else "the answer is not what its words say"
+    return "" if spans(answer, page, words) else "the answer is not what its words say"
 
 
-def _spans(answer: str, page: Page, words: tuple[WordIndex, ...]) -> bool:
+def spans(answer: str, page: Page, words: tuple[WordIndex, ...]) -> bool:
     """Whether the answer begins in the first and ends in the last of the words."""
     text = joined(page, words)
     first, last = ((page.lines or ())[i].words[j].text for i, j in (words[0], words[-1]))

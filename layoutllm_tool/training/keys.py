@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from layoutllm_tool.cot import AnswerFormation
+from layoutllm_tool.cot import AnswerFormation, Relation
 from layoutllm_tool.documents.align import Place, joined, normal
-from layoutllm_tool.documents.geometry import Line, Page
+from layoutllm_tool.documents.geometry import Box, Line, Page
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 .#/()&'%-]{1,30}")
 _MONEY = re.compile(r"[-(]?(?:RM|MYR|USD|EUR|[$€£])? ?\d[\d,. ]*[.,]\d\d\)?")
@@ -26,7 +26,7 @@ class Key:
 
     def lines(self, place: Place) -> tuple[int, ...]:
         """The lines of step 2: the key's, where it is another one, then the value's."""
-        return place.lines if self.line is None or self.line in place.lines else (self.line, *place.lines)
+        return place.lines if self.line is None else with_line(self.line, place.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,18 @@ def pairs(page: Page) -> list[Pair]:
     times = Counter(normal(pair.key) for pair in found)
     text = normal(page.text)
     return [p for p in found if times[normal(p.key)] == 1 and text.count(normal(p.key)) == 1]
+
+
+def with_line(line: int, lines: tuple[int, ...]) -> tuple[int, ...]:
+    """The lines with the key's line before them, where it is another one."""
+    return lines if line in lines else (line, *lines)
+
+
+def seen_from(key: Box, value: Box) -> Relation:
+    """Where a value on another line stands seen from its key; "none" for left of it or above."""
+    if value.y0 >= key.y1 - 2:
+        return "below"
+    return "right of" if value.x0 >= key.x1 - 2 else "none"
 
 
 def left_of(a: Line, b: Line) -> bool:

@@ -17,7 +17,7 @@ from layoutllm_tool.documents.align import WordIndex, box_of, joined
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentUnreadable
-from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.keys import EDGES, seen_from, with_line
 from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.synthetic.canvas import Canvas, Span
 from layoutllm_tool.training.synthetic.questions import absent
@@ -102,8 +102,8 @@ def _extracted(rows: Rows, asked: Asked, drawn: _Drawn) -> QA | None:
     key = _key_cell(rows, cell, asked.question)
     lines = drawn.lines(cell)
     formation = _formation(drawn, key, cell, rows[key[0]][key[1]].strip(EDGES) if key in drawn.cells else "")
-    if key in drawn.cells and drawn.lines(key)[0] not in lines:
-        lines = (drawn.lines(key)[0], *lines)
+    if key in drawn.cells:
+        lines = with_line(drawn.lines(key)[0], lines)
     analysis = QuestionAnalysis("table", "extraction", rows[0][cell[1]] or formation.key)
     return QA(asked.question, analysis, lines, formation, joined(drawn.page, words), words)
 
@@ -123,10 +123,8 @@ def _formation(drawn: _Drawn, key: CellIndex, cell: CellIndex, text: str) -> Ans
         return AnswerFormation("inside", "")
     if drawn.lines(key)[0] in drawn.lines(cell):
         return AnswerFormation("inside", text)
-    box, around = box_of(drawn.page, drawn.cells[cell]), box_of(drawn.page, drawn.cells[key])
-    if box.y0 >= around.y1 - 2:
-        return AnswerFormation("below", text)
-    return AnswerFormation("right of" if box.x0 >= around.x1 - 2 else "none", text)
+    key_box, box = (box_of(drawn.page, drawn.cells[at]) for at in (key, cell))
+    return AnswerFormation(seen_from(key_box, box), text)
 
 
 def _drawn(item: Item, rng: Random) -> _Drawn | None:

@@ -22,7 +22,7 @@ from layoutllm_tool.documents.align import box_of
 from layoutllm_tool.documents.geometry import Box, Page, Word
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.keys import EDGES, with_line
 from layoutllm_tool.training.receipts import word_shares
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.questions import unanswerable
@@ -84,8 +84,7 @@ def _qa(page: Page, pair: Pair, question: str) -> QA:
     box, key = box_of(page, pair.words), box_of(page, pair.key_words)
     key_line, lines = pair.key_words[0][0], tuple(dict.fromkeys(i for i, _ in pair.words))
     relation: Relation = "inside" if key_line == lines[0] else "below" if box.y0 >= key.y1 - 2 else "right of"
-    if key_line not in lines:
-        lines = (key_line, *lines)
+    lines = with_line(key_line, lines)
     name = pair.key.strip(EDGES) or pair.key
     answer = " ".join((page.lines or ())[i].words[j].text for i, j in pair.words)
     analysis = QuestionAnalysis("key-value", "extraction", name)

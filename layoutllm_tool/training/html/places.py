@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from layoutllm_tool.documents.align import WordIndex, joined
 from layoutllm_tool.documents.geometry import Box
+from layoutllm_tool.training.grounding import spans
 from layoutllm_tool.training.html.marks import Piece, word_id
 from layoutllm_tool.training.html.render import Rendered
 from layoutllm_tool.training.keys import EDGES
@@ -34,10 +34,8 @@ class Places:
 
     def __init__(self, rendered: Rendered) -> None:
         self.page, self._boxes = rendered.page, rendered.boxes
-        self._bands: dict[int, list[tuple[WordIndex, Box]]] = defaultdict(list)
-        for i, line in enumerate(rendered.page.lines or ()):
-            for j, word in enumerate(line.words):
-                self._bands[int(word.box.center[1]) // 10].append(((i, j), word.box))
+        lines = enumerate(rendered.page.lines or ())
+        self._words = [((i, j), word.box) for i, line in lines for j, word in enumerate(line.words)]
 
     def find(self, piece: Piece | None) -> Found | None:
         """None where it is not there, or the page says something else."""
@@ -46,22 +44,14 @@ class Places:
         boxes = (self._boxes.get(word_id(number)) for number in piece.words)
         words = tuple(sorted({index for box in boxes if box for index in self._under(box)}))
         text = _cut(joined(self.page, words), piece.text)
-        return Found(text, words) if text and self._bounds(text, words) else None
+        return Found(text, words) if text and spans(text, self.page, words) else None
 
     def _under(self, box: Box) -> Iterator[WordIndex]:
         """The page's words of which most lies in the box, or in which most of the box lies."""
-        for band in range(int(box.y0) // 10, int(box.y1) // 10 + 1):
-            for index, other in self._bands.get(band, ()):
-                shared = min(box.x1, other.x1) - max(box.x0, other.x0)
-                if box.y0 <= other.center[1] <= box.y1 and shared > 0.5 * min(box.width, other.width):
-                    yield index
-
-    def _bounds(self, text: str, words: tuple[WordIndex, ...]) -> bool:
-        """Whether the string begins in the first and ends in the last of the words."""
-        whole = joined(self.page, words)
-        first, last = joined(self.page, words[:1]), joined(self.page, words[-1:])
-        at = whole.find(text)
-        return 0 <= at < len(first) and at + len(text) > len(whole) - len(last)
+        for index, other in self._words:
+            shared = min(box.x1, other.x1) - max(box.x0, other.x0)
+            if box.y0 <= other.center[1] <= box.y1 and shared > 0.5 * min(box.width, other.width):
+                yield index
 
 
 def _cut(whole: str, text: str) -> str:

@@ -18,7 +18,7 @@ from layoutllm_tool.training.html.data import QUESTIONS
 from layoutllm_tool.training.html.marks import Cell, Choice, Marked, Pair, Piece, Table
 from layoutllm_tool.training.html.places import Found, Places
 from layoutllm_tool.training.html.render import Rendered
-from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.keys import EDGES, seen_from, with_line
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.questions import absent, ask, lacks, unanswerable
 
@@ -99,7 +99,7 @@ class _Reader:
 
     def _extraction(self, question: str, analysis: QuestionAnalysis, key: Found | None, value: Found) -> QA:
         formation = self._formation(key, value) if key else self._alone(analysis, value)
-        lines = _with_line(key, value.lines) if key else value.lines
+        lines = with_line(key.lines[0], value.lines) if key else value.lines
         return QA(question, analysis, lines, formation, value.text, value.words)
 
     def _alone(self, analysis: QuestionAnalysis, value: Found) -> AnswerFormation:
@@ -109,12 +109,10 @@ class _Reader:
 
     def _formation(self, key: Found, value: Found) -> AnswerFormation:
         """Where the value stands seen from its key, as boxes show it."""
-        box, around = box_of(self.page, value.words), box_of(self.page, key.words)
         if key.lines[0] in value.lines:
             return AnswerFormation("inside", key.name)
-        if box.y0 >= around.y1 - 2:
-            return AnswerFormation("below", key.name)
-        return AnswerFormation("right of" if box.x0 >= around.x1 - 2 else "none", key.name)
+        boxes = (box_of(self.page, found.words) for found in (key, value))
+        return AnswerFormation(seen_from(*boxes), key.name)
 
     def table(self, table: Table) -> list[QA]:
         """Cells by row and column, and which row has the most or the least."""
@@ -158,7 +156,9 @@ class _Reader:
         question = self._phrased("most", label=head, most=word, column=column)
         analysis = QuestionAnalysis("table", "reasoning", f"{word} {column}")
         formation = AnswerFormation("none", f"{word} {column}: {value.text}")
-        return [QA(question, analysis, _with_line(value, label.lines), formation, label.text, label.words)]
+        return [
+            QA(question, analysis, with_line(value.lines[0], label.lines), formation, label.text, label.words)
+        ]
 
     def choices(self, choices: Iterable[Choice]) -> list[QA]:
         asked = []
@@ -183,13 +183,8 @@ class _Reader:
     def _is_ticked(self, key: Found, option: Found, ticked: bool) -> QA:
         question = self._phrased("is_ticked", option=option.name, key=key.name)
         analysis = QuestionAnalysis("list", "reasoning", f"{key.name}, {option.name}")
-        lines, formation = _with_line(key, option.lines), AnswerFormation("none", option.name)
+        lines, formation = with_line(key.lines[0], option.lines), AnswerFormation("none", option.name)
         return QA(question, analysis, lines, formation, "Yes" if ticked else "No")
-
-
-def _with_line(first: Found, lines: tuple[int, ...]) -> tuple[int, ...]:
-    """The lines with the first line of ``first`` before them."""
-    return lines if first.lines[0] in lines else (first.lines[0], *lines)
 
 
 def _path(pieces: tuple[Piece, ...]) -> str:

@@ -7,17 +7,17 @@ A table whose rows don't agree in width is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 from statistics import median
 from typing import Any, NamedTuple
+from xml.etree.ElementTree import ParseError, fromstring
 
 from layoutllm_tool.documents.geometry import Box, Line, Page
 from layoutllm_tool.training.pretraining import files
 from layoutllm_tool.training.pretraining.known import Cell, Grid, Known, Source, of_table, pointed_at
 
-_SPAN = re.compile(r'\s*(rowspan|colspan)="(\d{1,3})"\s*')
 _TAG = re.compile(r"</?(?:b|i|sup|sub|underline|strike|overline)>")
 _MOST_CELLS = 2000
 
@@ -53,7 +53,7 @@ class PubTabNet(Source):
                 raise ValueError(f"{len(places)} places for {len(cells)} cells")
             image = files.picture(self._folder, picture)
             boxes = [_box(box, image.width, image.height) for _, box in cells]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ParseError) as error:
             raise files.damaged(f"{name} is not a PubTabNet table: {error!r}.") from error
         lines, grid = _filled(places, [_TAG.sub("", text).strip() for text, _ in cells], boxes)
         page = Page(1, image.width, image.height, lines, image, "given")
@@ -62,39 +62,24 @@ class PubTabNet(Source):
 
 def slots(structure: Iterable[Any]) -> list[Slot]:
     """Where each cell stands; ValueError for rows of unequal width or over 2000 cells."""
+    table = fromstring(f"<table>{''.join(map(str, structure))}</table>")
+    heads = {row for head in table.iter("thead") for row in head.iter("tr")}
     found: list[Slot] = []
     taken: set[tuple[int, int]] = set()
-    for row, (spans, head) in enumerate(_rows(structure)):
+    for row, element in enumerate(table.iter("tr")):
         column = 0
-        for rows, columns in spans:
+        for cell in element.iter("td"):
+            rows, columns = (max(int(cell.get(name, 1)), 1) for name in ("rowspan", "colspan"))
             while (row, column) in taken:
                 column += 1
             if len(taken) + rows * columns > _MOST_CELLS:
                 raise ValueError(f"over {_MOST_CELLS} cells")
             taken |= {(row + i, column + j) for i in range(rows) for j in range(columns)}
-            found.append(Slot(row, column, rows, columns, head))
+            found.append(Slot(row, column, rows, columns, element in heads))
     width = max((column for _, column in taken), default=-1) + 1
     if len(taken) != len({row for row, _ in taken}) * width:
         raise ValueError("rows of unequal width")
     return found
-
-
-def _rows(structure: Iterable[Any]) -> Iterator[tuple[list[tuple[int, int]], bool]]:
-    """(rows, columns) spanned by each cell of each row, and whether the row is in the head."""
-    head, row = False, list[tuple[int, int]]()
-    for token in map(str, structure):
-        if token in ("<thead>", "</thead>"):
-            head = token == "<thead>"
-        elif token == "<tr>":
-            row = []
-        elif token in ("<td>", "<td"):
-            row.append((1, 1))
-        elif (span := _SPAN.fullmatch(token)) and row:
-            rows, columns = row[-1]
-            size = max(int(span[2]), 1)
-            row[-1] = (size, columns) if span[1] == "rowspan" else (rows, size)
-        elif token == "</tr>":
-            yield row, head
 
 
 def _box(raw: Any, width: int, height: int) -> Box | None:

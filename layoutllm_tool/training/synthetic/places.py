@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from layoutllm_tool.cot import AnswerFormation
 from layoutllm_tool.documents.align import WordIndex, box_of
 from layoutllm_tool.documents.geometry import Box, Page
-from layoutllm_tool.training.keys import EDGES
+from layoutllm_tool.training.keys import EDGES, with_line
 from layoutllm_tool.training.synthetic.canvas import Fact, Span
 
 Chars = Sequence[tuple[WordIndex, int]]
@@ -58,8 +58,8 @@ def find(page: Page, fact: Fact, chars: Chars) -> Found | None:
         return None
     lines = tuple(dict.fromkeys(i for i, _ in words))
     formation, key_line = _formation(page, words, key)
-    if key_line is not None and key_line not in lines:
-        lines = (key_line, *lines)
+    if key_line is not None:
+        lines = with_line(key_line, lines)
     return Found(fact, lines, words, answer, formation, box_of(page, words), key[1] if key else "")
 
 
