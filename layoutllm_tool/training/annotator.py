@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis, Relation
+from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.align import find, normal, similarity
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.occurrences import fits, occurrences
@@ -32,17 +32,10 @@ _MOST_LINES = 16
 _LONGEST = {"question": 240, "answer": 400, "key": 80, "key_text": 80}
 _SENTENCE = 0.85
 """Least similarity of a quoted sentence and its place on the page."""
-_NOTHING = [
-    "notinthedocument",
-    "notonthepage",
-    "notmentioned",
-    "notspecified",
-    "notgiven",
-    "none",
-    "na",
-    "null",
+_NOTHING = (
+    "notinthedocument", "notonthepage", "notmentioned", "notspecified", "notgiven", "none", "na", "null",
     "unknown",
-]
+)  # fmt: skip
 
 
 class ChatModel(Protocol):
@@ -68,18 +61,6 @@ class _Kept:
     questions: list[QA] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     asked: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """What the model wrote about one question."""
-
-    question: str
-    analysis: QuestionAnalysis
-    relation: Relation
-    key_text: str
-    answer: str
-    lines: tuple[int, ...]
 
 
 def annotate_page(
@@ -144,7 +125,8 @@ def _judged(item: Any, page: Page, asked: set[str]) -> QA | str:
     if isinstance(lines, str):
         return lines
     analysis = QuestionAnalysis(item["kind"], item["operation"], text["key"])
-    written = _Item(text["question"], analysis, item["relation"], text["key_text"], text["answer"], lines)
+    formation = AnswerFormation(item["relation"], text["key_text"])
+    written = QA(text["question"], analysis, lines, formation, text["answer"])
     found = _answered(written, page)
     return found if isinstance(found, str) else problem(found, page) or found
 
@@ -185,44 +167,46 @@ def _lines(item: dict[str, Any], page: Page) -> tuple[int, ...] | str:
     return tuple(sorted(found)) if len(found) <= _MOST_LINES else "too many lines"
 
 
-def _answered(item: _Item, page: Page) -> QA | str:
-    if not item.answer or "".join(c for c in item.answer.lower() if c.isalnum()) in _NOTHING:
-        return _absent(item, page)
-    if not item.lines:
+def _answered(written: QA, page: Page) -> QA | str:
+    """What the model wrote about one question, held against the page."""
+    answer = written.answer or ""
+    if not answer or "".join(c for c in answer.lower() if c.isalnum()) in _NOTHING:
+        return _absent(written, page)
+    if not written.lines:
         return "no relevant lines"
-    return _formed(item, page) if item.analysis.operation == "reasoning" else _copied(item, page)
+    return _formed(written, page) if written.analysis.operation == "reasoning" else _copied(written, page)
 
 
-def _absent(item: _Item, page: Page) -> QA | str:
+def _absent(written: QA, page: Page) -> QA | str:
     """Not in the document: then neither the key nor any other name for it stands on the page."""
-    if item.relation != "none" or item.lines or item.key_text:
+    if written.formation != AnswerFormation("none", "") or written.lines:
         return "no answer, and yet a place for it"
-    wanted = normal(item.analysis.key)
-    names = {item.analysis.key, *(name for group in ABSENT if wanted in map(normal, group) for name in group)}
-    if not lacks(page, names):
+    wanted = normal(written.analysis.key)
+    alike = (name for group in ABSENT if wanted in map(normal, group) for name in group)
+    if not lacks(page, {written.analysis.key, *alike}):
         return "said to be absent, but it stands on the page"
-    return QA(item.question, item.analysis, (), AnswerFormation("none", ""), None)
+    return replace(written, answer=None)
 
 
-def _formed(item: _Item, page: Page) -> QA | str:
+def _formed(written: QA, page: Page) -> QA | str:
     """A formed answer: what it follows from must stand in the lines, the numbers in it can be new."""
-    text = " ".join((page.lines or ())[i].text for i in item.lines)
-    if item.key_text and similarity(item.key_text, text) < _SENTENCE:
+    text, key = " ".join((page.lines or ())[i].text for i in written.lines), written.formation.key
+    if key and similarity(key, text) < _SENTENCE:
         return "key not in the relevant lines"
-    return QA(item.question, item.analysis, item.lines, AnswerFormation("none", item.key_text), item.answer)
+    return replace(written, formation=AnswerFormation("none", key))
 
 
-def _copied(item: _Item, page: Page) -> QA | str:
+def _copied(written: QA, page: Page) -> QA | str:
     """The first place in the lines that stands to the key as the model says."""
-    places = list(occurrences(item.answer, page, item.lines))
+    places = list(occurrences(written.answer or "", page, written.lines))
     if not places:
         return "answer not in the relevant lines"
-    key_text = item.key_text.strip(EDGES)
+    relation, key_text = written.formation.relation, written.formation.key.strip(EDGES)
     for place in places:
-        if not key_text and fits(item.relation, None, place, page):
-            return copied_alone(place, item.question, item.analysis, item.relation)
-        if key_text and (key := key_beside(key_text, (item.relation,), place, page)):
-            return copied(place, item.question, item.analysis, key)
+        if not key_text and fits(relation, None, place, page):
+            return copied_alone(place, written.question, written.analysis, relation)
+        if key_text and (key := key_beside(key_text, (relation,), place, page)):
+            return copied(place, written.question, written.analysis, key)
     if key_text and not find(key_text, page, threshold=_SENTENCE):
         return "key not on the page"
-    return f"the answer does not stand {item.relation!r} its key"
+    return f"the answer does not stand {relation!r} its key"
