@@ -10,7 +10,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -38,16 +37,11 @@ def test_every_recipe_of_the_package_can_be_read_planned_and_written(name: str) 
 
 def test_the_papers_recipe_is_the_papers() -> None:
     pretraining, sft = load_recipe("paper-7b").stages
-    assert (pretraining.name, pretraining.learning_rate, pretraining.weight_decay) == (
-        "pretraining",
-        1e-4,
-        1e-4,
-    )
+    assert pretraining.name == "pretraining"
+    assert (pretraining.learning_rate, pretraining.weight_decay) == (1e-4, 1e-4)
     assert (sft.name, sft.learning_rate, sft.weight_decay, sft.lora_rank) == ("sft", 2e-5, 0.0, 0)
     assert pretraining.pages * pretraining.questions == 5_700_000 and sft.pages * sft.questions == 3 * 300_000
-    assert {stage.clip for stage in (pretraining, sft)} == {1.0} and {
-        s.warm_up for s in (pretraining, sft)
-    } == {0.03}
+    assert {(stage.clip, stage.warm_up) for stage in (pretraining, sft)} == {(1.0, 0.03)}
 
 
 def test_the_plan_of_the_papers_recipe_counts_its_parameters_and_memory() -> None:
@@ -138,11 +132,7 @@ TWO = Recipe(
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny model in place of the base model: windows of 400 tokens, so that drawn pages fit."""
 
-    def begin(_: Recipe) -> Any:
-        model, processor = tiny.smol()
-        return model, processor
-
-    monkeypatch.setattr(run, "begin", begin)
+    monkeypatch.setattr(run, "begin", lambda _: tiny.smol())
 
 
 def parameters(outcome: run.Outcome) -> dict[str, torch.Tensor]:
@@ -226,12 +216,8 @@ def test_metrics_of_steps_trained_again_are_replaced(tmp_path: Path) -> None:
     file = tmp_path / "metrics.csv"
     metrics.append(file, [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}, {"step": 3, "loss": 9.0}])
     metrics.append(file, [{"step": 3, "loss": 1.0}, {"step": 4, "loss": 0.5}])
-    assert [(row["step"], row["loss"]) for row in metrics.read(file)] == [
-        (1, 3.0),
-        (2, 2.0),
-        (3, 1.0),
-        (4, 0.5),
-    ]
+    losses = {row["step"]: row["loss"] for row in metrics.read(file)}
+    assert losses == {1: 3.0, 2: 2.0, 3: 1.0, 4: 0.5}
     assert metrics.smooth([1.0, float("nan"), 1.0]) == pytest.approx([1.0, 1.0, 1.0])
 
 
@@ -261,18 +247,8 @@ def test_the_smoke_recipe_survives_being_killed(tmp_path: Path) -> None:
     """The real command on the real base model, killed with -9 while it trains, ends with the weights of an
     unkilled run.
     """
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
-        "layoutllm_tool",
-        "train",
-        "--recipe",
-        "smoke",
-        "--set",
-        "pages=8",
-    ]
+    options = "-W ignore -m layoutllm_tool train --recipe smoke --set pages=8"
+    command = [sys.executable, *options.split()]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, env=environment)
     running = subprocess.Popen([*command, "--out", str(tmp_path / "killed")], env=environment)
@@ -295,27 +271,13 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     together.
     """
     script = ROOT / "tests" / "training" / "train_tiny.py"
-    alone = [sys.executable, "-W", "ignore", str(script), str(tmp_path / "one")]
-    many = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        "--main_process_port",
-        "29571",
-        str(script),
-        str(tmp_path / "two"),
-    ]
+    launch = (
+        "-m accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no "
+        "--dynamo_backend no --main_process_port 29571"
+    )
+    python = [sys.executable, "-W", "ignore"]
+    alone = [*python, str(script), str(tmp_path / "one")]
+    many = [*python, *launch.split(), str(script), str(tmp_path / "two")]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     for command in (alone, many):
         subprocess.run(command, check=True, env=environment, timeout=240)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, TrainingError
 from layoutllm_tool.training.grounding import problem
@@ -77,11 +78,7 @@ def test_layoutcot_becomes_a_question_with_its_three_steps(tmp_path: Path, lines
     (qa,) = example.questions
     assert len(source) == 1 and example.source == "released/sft/a-1.png" and problem(qa, example.page) == ""
     assert isinstance(qa, QA) and qa.question == "What is the grand total?"
-    assert (qa.analysis.kind, qa.analysis.operation, qa.analysis.key) == (
-        "key-value",
-        "extraction",
-        "grand total",
-    )
+    assert qa.analysis == QuestionAnalysis("key-value", "extraction", "grand total")
     assert (qa.formation.relation, qa.formation.key) == ("right of", "Grand Total")
     assert (qa.answer, qa.lines, qa.words) == ("RM 19.00", (4, 5), ((5, 0), (5, 1)))
     assert example.page.image is not None and (example.page.width, example.page.height) == (800, 1000)
@@ -122,21 +119,11 @@ def test_a_key_that_is_not_beside_the_answer_is_not_believed() -> None:
 
 def test_a_formed_answer_keeps_the_whole_area() -> None:
     first = "This question needs reasoning over a table."
-    qa = asked(
-        cot(
-            first=first,
-            area="[50, 95, 600, 840]",
-            third='Counting "Grand Total" once.',
-            answer="Answer: five",
-        )
-    )
+    third = 'Counting "Grand Total" once.'
+    qa = asked(cot(first=first, area="[50, 95, 600, 840]", third=third, answer="Answer: five"))
     assert (qa.analysis.operation, qa.analysis.kind, qa.words) == ("reasoning", "table", ())
-    assert (qa.lines, qa.answer, qa.formation.relation, qa.formation.key) == (
-        (1, 2, 3, 4, 5),
-        "five",
-        "none",
-        "Grand Total",
-    )
+    assert (qa.lines, qa.answer) == ((1, 2, 3, 4, 5), "five")
+    assert qa.formation == AnswerFormation("none", "Grand Total")
 
 
 def test_not_in_the_document_is_no_answer() -> None:
@@ -323,29 +310,18 @@ def test_damaged_pages_are_skipped(tmp_path: Path) -> None:
 
 # -- OCR results ---------------------------------------------------------------------------------------------
 
-POINTS = [
-    {
-        "text": e["text"],
-        "points": [
-            [e["box"][0], e["box"][1]],
-            [e["box"][2], e["box"][1]],
-            [e["box"][2], e["box"][3]],
-            [e["box"][0], e["box"][3]],
-        ],
-    }
-    for e in LINES
-]
-WORDS = [
-    {
-        "text": e["text"],
-        "box": e["box"],
-        "words": [
-            {"text": t, "box": [e["box"][0] + 40 * n, e["box"][1], e["box"][0] + 40 * n + 35, e["box"][3]]}
-            for n, t in enumerate(e["text"].split())
-        ],
-    }
-    for e in LINES
-]
+
+def corners(x0: int, y0: int, x1: int, y1: int) -> list[list[int]]:
+    return [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
+
+
+def words(text: str, box: list[int]) -> list[dict[str, Any]]:
+    x0, y0, _, y1 = box
+    return [{"text": t, "box": [x0 + 40 * n, y0, x0 + 40 * n + 35, y1]} for n, t in enumerate(text.split())]
+
+
+POINTS = [{"text": e["text"], "points": corners(*e["box"])} for e in LINES]
+WORDS = [{**e, "words": words(**e)} for e in LINES]
 FORMS: dict[str, Any] = {
     "points": POINTS,
     "eight numbers": [{"text": e["text"], "poly": [v for p in e["points"] for v in p]} for e in POINTS],
@@ -366,11 +342,7 @@ def test_usual_forms_of_ocr_results(name: str) -> None:
 
 
 def test_words_with_boxes_are_grouped_to_lines() -> None:
-    words = [
-        {"text": t, "box": [100 + 60 * n, 50, 150 + 60 * n, 70]}
-        for n, t in enumerate(["the", "total", "is", "here"])
-    ]
-    found = page_of(words, None, "thousandths")
+    found = page_of(words("the total is here", [100, 50, 0, 70]), None, "thousandths")
     assert not isinstance(found, str) and [line.text for line in found.lines or ()] == ["the total is here"]
 
 

@@ -106,11 +106,8 @@ def test_the_index_is_made_once_and_anew_where_it_or_the_file_changed(tmp_path: 
 
 def test_stages_take_their_pages_from_it(tmp_path: Path) -> None:
     recipe, sources = load_recipe("paper-7b"), Sources(released=(pages(tmp_path),))
-    for stage in (
-        Stage("pretraining", "pretraining"),
-        Stage("sft", "layoutcot"),
-        Stage("joint", "documents"),
-    ):
+    stages = Stage("pretraining", "pretraining"), Stage("sft", "layoutcot"), Stage("joint", "documents")
+    for stage in stages:
         examples = stage_examples(recipe, stage, sources)
         assert isinstance(examples, ReleasedPages) and fingerprint(examples) == examples.digest
         assert examples.wanted == ("pretraining" if stage.data == "pretraining" else "layoutcot")
@@ -124,17 +121,10 @@ def test_the_command_trains_on_it(
     monkeypatch.setattr(run, "export", lambda outcome, _: seen.append(outcome))
     seen: list[run.Outcome] = []
     settings = ["pages=4", "pages_per_step=2", "batch=1", "workers=0", "questions=2"]
-    flags = [flag for setting in settings for flag in ("--set", setting)]
-    told = [
-        "train",
-        "--recipe",
-        "smoke",
-        "--out",
-        str(tmp_path / "run"),
-        "--released",
-        str(source.instructions),
-    ]
-    assert main([*told, "--released-folder", str(tmp_path), *flags]) == 0, capsys.readouterr().err
+    told = ["train", "--recipe", "smoke", "--out", str(tmp_path / "run")]
+    told += ["--released", str(source.instructions), "--released-folder", str(tmp_path)]
+    told += [flag for setting in settings for flag in ("--set", setting)]
+    assert main(told) == 0, capsys.readouterr().err
     expected = {kind: ReleasedPages.read([source], kind).digest for kind in ("pretraining", "layoutcot")}
     assert seen[0].finished and seen[0].facts["stage_1_data_sha256"] == expected["pretraining"]
     assert seen[0].facts["stage_2_data_sha256"] == expected["layoutcot"]

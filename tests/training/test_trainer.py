@@ -223,11 +223,6 @@ def test_an_adapter_of_another_rank_is_refused() -> None:
         prepare(model, replace(STAGE, lora_rank=8))
 
 
-def test_steps_that_do_not_spread_over_the_processes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="no multiple"):
-        replace(STAGE, pages_per_step=3, batch=2)
-
-
 # -- the fast forward ----------------------------------------------------------------------------------------
 
 
