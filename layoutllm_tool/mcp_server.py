@@ -23,12 +23,13 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 from uuid import uuid4
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentNotAllowed, LayoutLLMError
 from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.schemas import BoxList, CoTIn
 from layoutllm_tool.tool import LayoutLLMTool
 
 if TYPE_CHECKING:
@@ -48,33 +49,19 @@ except ImportError as error:
 ROOTS_SECONDS = 10.0
 """For a client to say which roots it has; one that doesn't is given no file."""
 MOST_ROOTS = 100
-_TEXT, _OBJECT = {"type": "string"}, {"type": "object"}
-_OBJECTS = {"type": "array", "items": _OBJECT}
-_BOX = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
-_ANSWER = "As it stands on the page; null: the document does not say."
-_OUTPUT: dict[str, Any] = {
-    "type": "object",
-    "description": "A LayoutCoT. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner; "
-    "pages from 1.",
-    "properties": {
-        "question": _TEXT,
-        "answer": {"type": ["string", "null"], "description": _ANSWER},
-        "page": {"type": ["integer", "null"]},
-        "box": {**_BOX, "description": "Around the answer's words."},
-        "area": {**_BOX, "description": "Around the lines that matter."},
-        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-        "grounded": {"type": "boolean", "description": "Whether the answer can be pointed at."},
-        "steps": {"type": "object", "additionalProperties": _TEXT},
-        "analysis": _OBJECT,
-        "areas": _OBJECTS,
-        "formation": _OBJECT,
-        "evidence": _OBJECTS,
-        "signals": {"type": "object", "additionalProperties": {"type": "number"}},
-        "document": {"type": "object", "properties": {"name": _TEXT, "sha256": _TEXT}},
-    },
-    "required": ["question", "answer", "page", "box", "confidence", "grounded", "steps"],
-}
 _log = logging.getLogger(__name__)
+
+
+class _Output(CoTIn):
+    """A LayoutCoT. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner; pages from 1."""
+
+    answer: str | None = Field(description="As it stands on the page; null: the document does not say.")
+    page: int | None
+    box: BoxList | None = Field(description="Around the answer's words.")
+    area: BoxList | None = Field(description="Around the lines that matter.")
+    grounded: bool = Field(description="Whether the answer can be pointed at.")
+    steps: dict[str, str]
+    document: dict[str, str] = Field(description="Its name and sha256.")
 
 
 def create_server(reader: Reader | None = None, *, roots: Sequence[Path] | None = None) -> Server[Any, Any]:
@@ -119,7 +106,7 @@ def _described(tool: LayoutLLMTool) -> types.Tool:
         title="Ask a document",
         description=tool.description,
         inputSchema=schema.model_json_schema(),
-        outputSchema=_OUTPUT,
+        outputSchema=_Output.model_json_schema(),
         annotations=hints,
     )
 

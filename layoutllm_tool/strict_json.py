@@ -12,8 +12,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 MOST_VALUES = 50_000
-"""Commas, brackets and escapes in a body, about one for each value. An attempt that is sent back has a few
-hundred."""
+"""Commas, brackets and escapes in a body, about one for each value. An attempt has a few hundred."""
 _MOST_DIGITS = 400
 _LONGEST_NAME = 200
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")

@@ -1,3 +1,1 @@
-"""Batches on disk: where documents come from, their results, and tables of them. ``layoutllm_graphs.batch``
-runs them.
-"""
+"""Batches on disk: sources, results, and tables of them. ``layoutllm_graphs.batch`` runs them."""

@@ -42,8 +42,7 @@ _KNOWN = "Give a folder, a file, a glob, or a JSONL or CSV list."
 
 @dataclass(frozen=True, slots=True)
 class BatchInput:
-    """``name`` is an absolute path or a URL; ``label`` is relative to the source, the same on every
-    machine."""
+    """``name``: an absolute path or a URL. ``label``: relative to the source, the same on every machine."""
 
     position: int
     name: str

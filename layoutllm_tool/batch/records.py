@@ -27,8 +27,7 @@ _ANSWER = {
 
 
 def document_key(sha256: str, page: int | None, settings: Mapping[str, Any]) -> str:
-    """A hash of what a document's answers depend on: its bytes, the page (1-based, None for all), the
-    settings."""
+    """Hash what a document's answers depend on: its bytes, the page (1-based, None for all), the settings."""
     known = json.dumps([sha256, page, settings], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(known.encode()).hexdigest()[:32]
 
@@ -62,8 +61,7 @@ class DocumentResult:
     at: str = ""
     """UTC, ISO 8601."""
     rotated_pages: list[int] | None = None
-    """Pages that were rotated or deskewed before they were read; boxes fit the rotated picture. None: not
-    known."""
+    """Pages rotated or deskewed before they were read; boxes fit the rotated picture. None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +77,12 @@ class Field:
     pending_review: bool
     """It stayed doubtful, or was queued for a person."""
     result: dict[str, Any] | None = None
-    """``layoutllm_graphs.state.Found``: every attempt, with its corrections and findings. None: not
-    stored.
-    """
+    """A ``QuestionResult``: every attempt, with its corrections and findings. None: not stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewRecord:
-    """A decision on a field (``layoutllm_graphs.review.ReviewDecision``), and the answer before and after
-    it.
-    """
+    """A decision on a field (``layoutllm_graphs.review.ReviewDecision``), the answer before and after it."""
 
     number: int
     key: str

@@ -41,8 +41,7 @@ _Row = dict[str, Any]
 
 
 def write_tables(store: Store, folder: Path) -> bool:
-    """Write documents.jsonl, fields.jsonl, and .parquet of both; return whether pyarrow was there to do
-    it."""
+    """Write documents.jsonl, fields.jsonl, and .parquet of both; return whether there is pyarrow for it."""
     parquet = find_spec("pyarrow") is not None
     for name, rows in (("documents", document_rows), ("fields", field_rows)):
         with (
@@ -69,8 +68,7 @@ def document_rows(store: Store) -> Iterator[_Row]:
 
 
 def field_rows(store: Store) -> Iterator[_Row]:
-    """An input and question each, in the order of the plan, of inputs that are done. Boxes 0-1000 on
-    ``page``."""
+    """An input and question each, in the plan's order, of inputs that are done. Boxes 0-1000 on ``page``."""
     asked = [(q["name"], q["text"]) for q in store.settings.get("plan", {}).get("questions", [])]
     for given in store.inputs():
         if (done := store.document(given.key)) is None:

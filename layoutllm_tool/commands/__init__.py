@@ -1,3 +1,1 @@
-"""What the command line does, one module a command. ``cli.py`` parses the arguments and turns errors into
-exit codes.
-"""
+"""The command line, one module a command. ``cli.py`` parses arguments and turns errors into exit codes."""

@@ -92,8 +92,7 @@ def _set_validation(options: argparse.Namespace, _reader: Reader | None) -> int:
 
 
 def _promote(options: argparse.Namespace, reader: Reader | None) -> int:
-    """0 where the model is current now, 3 where it was refused. RegistryError where nothing could be
-    decided."""
+    """0: the model is current now; 3: it was refused. RegistryError where nothing could be decided."""
     from layoutllm_tool.evaluation.promotion import promote
     from layoutllm_tool.evaluation.report import progress
     from layoutllm_tool.registry import Registry

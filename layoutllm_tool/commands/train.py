@@ -1,5 +1,4 @@
-"""``layoutllm train``: a recipe to a folder of weights, or what it would cost. Wiring only; see
-``training/run.py``."""
+"""``layoutllm train``: a recipe to a folder of weights, or its cost. Wiring only; see ``training/run.py``."""
 
 from __future__ import annotations
 

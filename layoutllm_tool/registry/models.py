@@ -209,8 +209,7 @@ class Registry:
         return True
 
     def _take(self, candidate: Candidate) -> None:
-        """Rename the staged folder: a kill leaves the model whole or not there, and no record names it
-        yet."""
+        """Rename the staged folder: a kill leaves the model whole or not there. No record names it yet."""
         place = self.folder / "models" / candidate.id
         if place.exists() and self._is_whole(candidate.id):
             return

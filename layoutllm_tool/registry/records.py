@@ -40,8 +40,7 @@ class Scores(BaseModel):
 
 
 Conditions = dict[str, str]
-"""What scores depend on beside the model: ``validation`` (hash), ``version``, ``setting`` (text
-recognition)."""
+"""What scores depend on beside the model: ``validation`` (hash), ``version``, ``setting`` (the OCR)."""
 
 
 class Comparison(BaseModel):
@@ -141,8 +140,7 @@ def locked(folder: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def exclusively(path: Path, seconds: float, otherwise: str) -> Iterator[None]:
-    """A lock between processes and threads that ends with its holder. RegistryError, retryable, on
-    time-out."""
+    """Lock out other processes and threads; ends with its holder. Retryable RegistryError on time-out."""
     from filelock import FileLock, Timeout
 
     try:
