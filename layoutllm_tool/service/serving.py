@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import sys
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import Any
 
 from layoutllm_tool.errors import LayoutLLMError
@@ -17,10 +15,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def listen(host: str, port: int) -> socket.socket:
     """LayoutLLMError where that can't be listened on. ``port`` 0 takes a free one."""
     try:
-        v6 = ":" in host and bool(ipaddress.IPv6Address(host))
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if v6 else socket.AF_INET, backlog=512
-        )
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
     except (OSError, OverflowError, ValueError) as error:
         raise LayoutLLMError(
             f"{host}:{port} can't be listened on: {error}.", hint="Choose another --port."
@@ -33,12 +29,11 @@ def address(listening: socket.socket, host: str) -> str:
 
 
 def settings() -> dict[str, Any]:
-    """For ``uvicorn.Config``: the bounded protocol, and uvloop where there is one."""
+    """For ``uvicorn.Config``: the bounded protocol. uvicorn takes uvloop where there is one."""
     from layoutllm_tool.service.protocol import BoundedProtocol
 
     return {
         "http": BoundedProtocol,
-        "loop": "uvloop" if find_spec("uvloop") else "asyncio",
         "ws": "none",
         "log_level": "warning",
         "access_log": False,
