@@ -17,11 +17,9 @@ from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, PretrainingSources
-from layoutllm_tool.training.pretraining.mixture import Weights as PretrainingWeights
 from layoutllm_tool.training.recipe import Recipe, Stage
 from layoutllm_tool.training.released import Released, ReleasedPages
 from layoutllm_tool.training.sampling import DocumentMixture, LayoutCoTMixture, Rehearsed
-from layoutllm_tool.training.sampling import Weights as LayoutCoTWeights
 from layoutllm_tool.training.schema import QA, Example
 
 Examples = Callable[[int], Example]
@@ -71,12 +69,11 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     pages = receipt_pages(receipts) if receipts else None
     if stage.data == "pretraining":
         data = PretrainingSources(sources.folder, pages)
-        weights = stage.weights_as(PretrainingWeights)
-        return PretrainingMixture(data, seed=recipe.seed, weights=weights, levels=stage.levels)
+        return PretrainingMixture(data, seed=recipe.seed, weights=stage.weights, levels=stage.levels)
     folder = sources.folder
     return LayoutCoTMixture(
         folder / "receipts" if folder else None, folder / "tables" if folder else None, pages,
-        seed=recipe.seed, weights=stage.weights_as(LayoutCoTWeights),
+        seed=recipe.seed, weights=stage.weights,
         receipts_share=recipe.receipts,
     )  # fmt: skip
 

@@ -6,18 +6,18 @@ Reading data and training are *not* here.
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from layoutllm_tool.errors import RecipeError
 
 RECIPES = Path(__file__).parent / "recipes"
 """The recipes that ship with the package, one file each."""
 
-T = TypeVar("T")
 StageName = Literal["pretraining", "sft", "joint"]
 Data = Literal["pretraining", "layoutcot", "documents", "reviewed"]
 FRESH = {
@@ -92,15 +92,6 @@ class Stage:
         trains = self.features or self.name != "pretraining"
         _need(trains, "pre-training without features has nothing to train.", "Drop the stage.")
 
-    def weights_as(self, kind: type[T]) -> T:
-        """The weights as what a mixture takes; RecipeError where it has no source of such a name."""
-        try:
-            return kind(**self.weights)
-        except TypeError as error:
-            hint = f"Known: {', '.join(f.name for f in fields(cast(Any, kind)))}."
-            reason = f"the weights {dict(self.weights)} don't fit {self.data!r}."
-            raise RecipeError(reason, hint=hint) from error
-
     @property
     def steps(self) -> int:
         return max(1, self.pages // self.pages_per_step)
@@ -159,6 +150,20 @@ class Recipe:
         # All of a stage's at once: on the way from one valid recipe to another, one by one, lie invalid ones.
         stages = tuple(replace(stage, **_settings_of(stage, of_stages)) for stage in self.stages)
         return replace(self, stages=stages, **own)
+
+
+def shares_of(weights: Mapping[str, float], changes: Mapping[str, float]) -> dict[str, float]:
+    """A mixture's weights with some of them changed; only their ratio counts.
+
+    RecipeError where a name is not known, a weight is negative or no number, or all are 0.
+    """
+    hint = f"Known: {', '.join(weights)}."
+    _need(changes.keys() <= weights.keys(), f"the weights {dict(changes)} don't fit.", hint)
+    found = {**weights, **changes}
+    wrong = ", ".join(name for name, value in found.items() if not 0 <= value < math.inf)
+    _need(not wrong, f"a weight is a number from 0 on, and {wrong} is not.", "Leave a source out with 0.")
+    _need(any(found.values()), "all weights are 0.", f"Give one of {', '.join(weights)} a weight above 0.")
+    return found
 
 
 def settings_of(texts: Iterable[str]) -> dict[str, str]:

@@ -8,8 +8,8 @@ Archives Forms. ``LayoutCoTMixture`` is the paper's (section 3.2): HTML : docume
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError, TrainingError
 from layoutllm_tool.training import html, mrc, naf, receipts, synthetic
+from layoutllm_tool.training.recipe import shares_of
 from layoutllm_tool.training.schema import Example
 from layoutllm_tool.training.synthetic import everyday
 
@@ -28,6 +29,8 @@ TRAINING_RECEIPTS = 400
 """Receipts 400-499 are held out for development."""
 CLEAN_SHARE, REMOVED_SHARE = 0.15, 0.5
 """Of the receipts, how many have the data set's own lines, and how many lack some fields."""
+WEIGHTS: Mapping[str, float] = {"html": 5.0, "documents": 4.5, "mrc": 0.5}
+"""The paper's shares of pages."""
 Pages = Callable[[int], Page]
 """A receipt's page by its number, as text recognition reads it."""
 
@@ -94,24 +97,6 @@ class DocumentMixture:
         return Example(f"archive/{form.name}", form.page, tuple(questions))
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Shares of pages; only their ratio counts. RecipeError where one is negative or all are 0."""
-
-    html: float = 5.0
-    documents: float = 4.5
-    mrc: float = 0.5
-
-    def __post_init__(self) -> None:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        wrong = [name for name, value in values.items() if not (math.isfinite(value) and value >= 0)]
-        if wrong:
-            reason = f"weights are not negative, and {', '.join(wrong)} is."
-            raise RecipeError(reason, hint="Leave a source out with 0.")
-        if not any(values.values()):
-            raise RecipeError("all weights are 0.", hint="Give html, documents or mrc a weight above 0.")
-
-
 @dataclass(frozen=True)
 class LayoutCoTMixture:
     """HTML pages, document images and tables.
@@ -127,30 +112,35 @@ class LayoutCoTMixture:
     pages: Pages | None = None
     """Receipts as text recognition reads them; without it the data set's own lines are used."""
     seed: int = 0
-    weights: Weights = field(default_factory=Weights)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """What differs from ``WEIGHTS``."""
     receipts_share: float = 0.5
     """Of the document images, how many are receipts; the others are drawn pages."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.receipts_share <= 1:
             raise RecipeError(f"receipts_share is {self.receipts_share}.", hint="Give a share from 0 to 1.")
-        if self.weights.documents and self.receipts_share:
+        if self.shares["documents"] and self.receipts_share:
             share = "set receipts_share to 0 (in a recipe: receipts), for drawn pages only"
             _need(self.receipts, "receipts", f"{share}, or the weight `documents` to 0")
-        if self.weights.mrc:
+        if self.shares["mrc"]:
             _need(self.tables, "tables", "set the weight `mrc` to 0")
-        if self.weights.html:
+        if self.shares["html"]:
             _need_html()
 
     def __call__(self, index: int) -> Example:
-        shares = (self.weights.html, self.weights.documents, self.weights.mrc)
         rng = Random(f"layoutcot/{self.seed}/{index}")
-        source = rng.choices(("html", "documents", "mrc"), shares)[0]
+        source = rng.choices(tuple(self.shares), tuple(self.shares.values()))[0]
         if source == "documents":
             return self._documents(index)
         if source == "mrc" and self.tables is not None:
             return mrc.example(self.tables, self.seed, index)
         return html.example(self.seed, index)
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """How often each source is drawn from, beside the others."""
+        return shares_of(WEIGHTS, self.weights)
 
     @cached_property
     def _documents(self) -> DocumentMixture:

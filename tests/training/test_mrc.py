@@ -14,7 +14,8 @@ import pytest
 from layoutllm_tool.errors import DocumentNotFound, DocumentUnreadable, LayoutLLMError, RecipeError
 from layoutllm_tool.training import html, mrc, tables
 from layoutllm_tool.training.data import digest
-from layoutllm_tool.training.sampling import LayoutCoTMixture, Weights
+from layoutllm_tool.training.recipe import shares_of
+from layoutllm_tool.training.sampling import WEIGHTS, LayoutCoTMixture
 from layoutllm_tool.training.schema import QA, Example
 from tests.training.pages import RECEIPTS, TABLES, check, needs_receipts, needs_tables
 from tests.training.test_html import LACKING, needs_weasyprint
@@ -131,21 +132,21 @@ def test_real_tables_keep_the_schemas_promises() -> None:
 
 def test_weights_contradict_themselves_loudly() -> None:
     with pytest.raises(RecipeError, match="mrc"):
-        Weights(mrc=-1)
+        shares_of(WEIGHTS, {"mrc": -1})
     with pytest.raises(RecipeError, match="html"):
-        Weights(html=float("nan"))
+        shares_of(WEIGHTS, {"html": float("nan")})
     with pytest.raises(RecipeError, match="all weights are 0"):
-        Weights(0, 0, 0)
+        shares_of(WEIGHTS, {"html": 0, "documents": 0, "mrc": 0})
 
 
 def test_a_missing_source_names_the_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecipeError, match=r"receipts.*receipts_share to 0.*`documents` to 0"):
-        LayoutCoTMixture(weights=Weights(html=0, mrc=0))
+        LayoutCoTMixture(weights={"html": 0, "mrc": 0})
     with pytest.raises(RecipeError, match=r"tables.*is not there.*`mrc` to 0"):
-        LayoutCoTMixture(tables=tmp_path / "none", weights=Weights(html=0, documents=0))
+        LayoutCoTMixture(tables=tmp_path / "none", weights={"html": 0, "documents": 0})
     monkeypatch.setitem(__import__("sys").modules, "weasyprint", None)
     with pytest.raises(LayoutLLMError, match=r"layoutllm-tool\[html\].*`html` to 0"):
-        LayoutCoTMixture(weights=Weights(documents=0, mrc=0))
+        LayoutCoTMixture(weights={"documents": 0, "mrc": 0})
 
 
 def test_the_ratio_of_pages_is_the_papers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,14 +161,19 @@ def test_the_ratio_of_pages_is_the_papers(tmp_path: Path, monkeypatch: pytest.Mo
     assert abs(drawn["html"] / 4000 - 0.5) < 0.03
     assert abs(drawn["documents"] / 4000 - 0.45) < 0.03
     assert abs(drawn["mrc"] / 4000 - 0.05) < 0.015
-    swapped = LayoutCoTMixture(tables=tmp_path, receipts_share=0, weights=Weights(0, 0, 1))
+    swapped = LayoutCoTMixture(
+        tables=tmp_path, receipts_share=0, weights={"html": 0, "documents": 0, "mrc": 1}
+    )
     assert {str(swapped(index)).split()[0] for index in range(50)} == {"mrc"}
 
 
 def test_pages_are_a_function_of_seed_and_index(tmp_path: Path) -> None:
     def mixture(seed: int) -> LayoutCoTMixture:
         return LayoutCoTMixture(
-            tables=folder(tmp_path), receipts_share=0, weights=Weights(html=0, documents=1, mrc=1), seed=seed
+            tables=folder(tmp_path),
+            receipts_share=0,
+            weights={"html": 0, "documents": 1, "mrc": 1},
+            seed=seed,
         )
 
     one, other = mixture(1), mixture(1)

@@ -37,11 +37,12 @@ from layoutllm_tool.training.pretraining.known import (
     cut,
     tokens,
 )
-from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, PretrainingSources, Weights
+from layoutllm_tool.training.pretraining.mixture import WEIGHTS, PretrainingMixture, PretrainingSources
 from layoutllm_tool.training.pretraining.papers import Papers, parse
 from layoutllm_tool.training.pretraining.publaynet import PubLayNet
 from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet, slots
 from layoutllm_tool.training.pretraining.wikitables import WikiTables
+from layoutllm_tool.training.recipe import shares_of
 from layoutllm_tool.training.schema import TASKS, Example, Instruction
 from tests.paths import DATA
 
@@ -349,14 +350,14 @@ def test_folders_that_are_not_there_or_broken_are_errors_that_say_so(tmp_path: P
 
 def test_weights_and_levels_contradict_themselves_loudly() -> None:
     with pytest.raises(RecipeError, match="weight"):
-        Weights(papers=-1)
+        shares_of(WEIGHTS, {"papers": -1})
     with pytest.raises(RecipeError, match="levels"):
         PretrainingMixture(levels=(0, 4, 4))
     with pytest.raises(RecipeError, match="no source has words"):
-        PretrainingMixture(weights=Weights(drawn=0))
+        PretrainingMixture(weights={"drawn": 0})
     pages = PretrainingSources(receipts=lambda _: hand_made().page)
     with pytest.raises(RecipeError, match="no source knows regions"):
-        PretrainingMixture(pages, weights=Weights(drawn=0))
+        PretrainingMixture(pages, weights={"drawn": 0})
 
 
 def check(example: Example) -> None:
@@ -402,7 +403,7 @@ def test_a_drawn_field_is_named_only_where_its_key_stands_once() -> None:
 def test_pages_that_say_too_little_end_in_an_error_not_in_a_loop() -> None:
     bare = Page(1, 100, 100, (line("one", 1, 1),))
     mixture = PretrainingMixture(
-        PretrainingSources(receipts=lambda _: bare), weights=Weights(drawn=1e-9, receipts=1)
+        PretrainingSources(receipts=lambda _: bare), weights={"drawn": 1e-9, "receipts": 1}
     )
     with pytest.raises(TrainingError, match="receipts"):
         [mixture(n) for n in range(20)]

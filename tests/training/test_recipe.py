@@ -20,8 +20,8 @@ from layoutllm_tool.errors import CheckpointMismatch, RecipeError
 from layoutllm_tool.training import metrics, run, sampling
 from layoutllm_tool.training.cost import plan
 from layoutllm_tool.training.data import Sources, digest, stage_examples
-from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, Weights
-from layoutllm_tool.training.recipe import RECIPES, Recipe, Stage, load_recipe
+from layoutllm_tool.training.pretraining.mixture import WEIGHTS, PretrainingMixture
+from layoutllm_tool.training.recipe import RECIPES, Recipe, Stage, load_recipe, shares_of
 from layoutllm_tool.training.sampling import LayoutCoTMixture
 from tests import tiny
 from tests.paths import ROOT
@@ -191,8 +191,8 @@ def test_a_recipe_says_how_often_a_source_is_drawn_from() -> None:
     })  # fmt: skip
     first, second = (stage_examples(recipe, stage, Sources()) for stage in recipe.stages)
     assert isinstance(first, PretrainingMixture) and isinstance(second, LayoutCoTMixture)
-    assert first.levels == (1, 2, 2) and (first.weights.drawn, first.weights.papers) == (1, 0.25)
-    assert second.weights == sampling.Weights(html=0, documents=4.5, mrc=0)
+    assert first.levels == (1, 2, 2) and (first.shares["drawn"], first.shares["papers"]) == (1, 0.25)
+    assert second.shares == {"html": 0, "documents": 4.5, "mrc": 0}
     assert second(0).source.startswith("factory/")
 
 
@@ -204,7 +204,7 @@ def test_a_recipe_says_how_often_a_source_is_drawn_from() -> None:
 def test_sources_that_a_mixture_does_not_have_are_named(settings: dict[str, str], message: str) -> None:
     (stage,) = (stage for stage in load_recipe("paper-7b").with_settings(settings).stages if stage.weights)
     with pytest.raises(RecipeError, match=message):
-        stage.weights_as(sampling.Weights if stage.data == "layoutcot" else Weights)
+        shares_of(sampling.WEIGHTS if stage.data == "layoutcot" else WEIGHTS, stage.weights)
 
 
 def test_drawn_pages_and_receipts_have_no_weights() -> None:

@@ -8,8 +8,8 @@ The i-th page is a function of (seed, i) alone. RVL-CDIP, DocILE and DocLayNet, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from random import Random
@@ -25,9 +25,14 @@ from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet
 from layoutllm_tool.training.pretraining.region import dla, tu
 from layoutllm_tool.training.pretraining.segment import Mask, gli, mpi, mvlm
 from layoutllm_tool.training.pretraining.wikitables import WikiTables
+from layoutllm_tool.training.recipe import shares_of
 from layoutllm_tool.training.sampling import TRAINING_RECEIPTS
 from layoutllm_tool.training.schema import Example, Instruction
 
+WEIGHTS: Mapping[str, float] = {
+    "drawn": 0.3, "papers": 0.25, "publaynet": 0.05, "pubtabnet": 0.05, "tables": 0.25, "receipts": 0.1,
+}  # fmt: skip
+"""How often each source is drawn from, beside the others that are given."""
 _ATTEMPTS = 60
 _FIVE = ("whole", "whole", "whole", "masked", "unplaced")
 """Kinds of pages: MVLM and MPI have a third each of the segments' instructions."""
@@ -53,23 +58,6 @@ class Scans(Source):
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """How often each source is drawn from, relative to the others that are given; 0 leaves it out."""
-
-    drawn: float = 0.3
-    papers: float = 0.25
-    publaynet: float = 0.05
-    pubtabnet: float = 0.05
-    tables: float = 0.25
-    receipts: float = 0.1
-
-    def __post_init__(self) -> None:
-        if any(not 0 <= getattr(self, one.name) < 1e6 for one in fields(self)):
-            hint = "Give 0 to leave a source out."
-            raise RecipeError("a source's weight is not a number from 0 on.", hint=hint)
-
-
-@dataclass(frozen=True, slots=True)
 class PretrainingSources:
     """Drawn pages, the data sets that lie in a folder by name, and receipts.
 
@@ -85,7 +73,7 @@ class PretrainingSources:
             hint = "Give the folder that holds papers, tables ..."
             raise DocumentNotFound(f"there is no folder {self.folder}.", hint=hint)
 
-    def open(self, weights: Weights) -> dict[str, tuple[Source, float]]:
+    def open(self, weights: Mapping[str, float]) -> dict[str, tuple[Source, float]]:
         """Each source with a weight; DocumentNotFound where a folder isn't what it should be."""
         made: dict[str, Callable[[], Source]] = {"drawn": Drawn}
         for name, reader in _READERS.items():
@@ -93,7 +81,7 @@ class PretrainingSources:
                 made[name] = partial(reader, self.folder / name)
         if self.receipts:
             made["receipts"] = partial(Scans, self.receipts)
-        given = {name: getattr(weights, name) for name in made}
+        given = {name: weights[name] for name in made}
         return {name: (made[name](), weight) for name, weight in given.items() if weight > 0}
 
 
@@ -109,7 +97,8 @@ class PretrainingMixture:
 
     sources: PretrainingSources = field(default_factory=PretrainingSources)
     seed: int = 0
-    weights: Weights = field(default_factory=Weights)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """What differs from ``WEIGHTS``."""
     levels: tuple[int, int, int] = (1, 4, 4)
 
     def __post_init__(self) -> None:
@@ -146,8 +135,13 @@ class PretrainingMixture:
         )
 
     @cached_property
+    def shares(self) -> dict[str, float]:
+        """How often each source is drawn from, beside the others that are given."""
+        return shares_of(WEIGHTS, self.weights)
+
+    @cached_property
     def _opened(self) -> dict[str, tuple[Source, float]]:
-        return self.sources.open(self.weights)
+        return self.sources.open(self.shares)
 
     def _share(self, what: str) -> float:
         """Of whole pages, which share has words or regions: their instructions make up for the others'."""
