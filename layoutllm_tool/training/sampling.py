@@ -15,9 +15,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError, TrainingError
 from layoutllm_tool.training import html, mrc, naf, receipts, synthetic
+from layoutllm_tool.training.receipts import Pages
 from layoutllm_tool.training.recipe import shares_of
 from layoutllm_tool.training.schema import Example
 from layoutllm_tool.training.synthetic import everyday
@@ -31,8 +31,6 @@ CLEAN_SHARE, REMOVED_SHARE = 0.15, 0.5
 """Of the receipts, how many have the data set's own lines, and how many lack some fields."""
 WEIGHTS: Mapping[str, float] = {"html": 5.0, "documents": 4.5, "mrc": 0.5}
 """The paper's shares of pages."""
-Pages = Callable[[int], Page]
-"""A receipt's page by its number, as text recognition reads it."""
 
 
 def pick(index: int, count: int, seed: str) -> int:
@@ -74,7 +72,7 @@ class DocumentMixture:
             return self._archive_form(rng)
         seed = self.seed * 1_000_003 + index
         if rng.random() < self.synthetic_share:
-            return next(iter(synthetic.examples(seed=seed, count=1)))
+            return synthetic.example(seed, 0)
         return self._receipt(seed, rng)
 
     def _receipt(self, seed: int, rng: Random) -> Example:
