@@ -60,7 +60,6 @@ class _Kept:
 
     questions: list[QA] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
-    asked: set[str] = field(default_factory=set)
 
 
 def annotate_page(
@@ -100,10 +99,9 @@ def _take(text: str, page: Page, kept: _Kept, count: int) -> list[str]:
     for item in items.found:
         if len(kept.questions) >= count:
             break
-        found = _judged(item, page, kept.asked)
+        found = _judged(item, page, {normal(one.question) for one in kept.questions})
         if isinstance(found, QA):
             kept.questions.append(found)
-            kept.asked.add(normal(found.question))
         else:
             kept.rejected[found] += 1
             question = item.get("question") if isinstance(item, dict) else item

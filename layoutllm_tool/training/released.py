@@ -543,29 +543,27 @@ def _entries(raw: Any, depth: int = 0) -> Iterator[_Entry]:
     elif isinstance(raw, dict):
         texts, boxes = _first(raw, "texts", list) or [], _first(raw, "boxes", list) or []
         if texts and len(texts) == len(boxes):
-            yield from filter(None, map(_made, texts[: MOST_ENTRIES + 1], boxes))
+            pairs = zip(texts[: MOST_ENTRIES + 1], boxes, strict=False)
+            yield from filter(None, (_entry({"text": text, "box": box}) for text, box in pairs))
         else:
             yield from _entries(_first(raw, "entries", list | dict), depth + 1)
 
 
-def _entry(item: Any) -> _Entry | None:
+def _entry(item: Any, *, words: bool = True) -> _Entry | None:
+    """None where it is none; ``words`` False leaves its words out."""
     match item:
         case [box, [text, *_]]:  # PaddleOCR: [four points, [text, confidence]]
-            return _made(text, box)
-        case {"words": [*words]} if made := _of_object(item):
-            return made._replace(words=tuple(filter(None, map(_of_object, words[:MOST_ENTRIES]))))
-    return _of_object(item)
-
-
-def _of_object(item: Any) -> _Entry | None:
-    return _made(_first(item, "text", str), _first(item, "box", list)) if isinstance(item, dict) else None
-
-
-def _made(text: Any, box: Any) -> _Entry | None:
-    if not isinstance(text, str) or len(text) > _MOST_TEXT or not text.split() or _SURROGATE.search(text):
-        return None
+            own = None
+        case dict():
+            text, box, own = _first(item, "text", str), _first(item, "box", list), item.get("words")
+        case _:
+            return None
     corners = _corners(box)
-    return _Entry(text, corners) if corners else None
+    if not isinstance(text, str) or len(text) > _MOST_TEXT or not text.split() or not corners:
+        return None
+    parts = own[:MOST_ENTRIES] if words and isinstance(own, list) else ()
+    made = (_entry(part, words=False) for part in parts)
+    return None if _SURROGATE.search(text) else _Entry(text, corners, tuple(filter(None, made)))
 
 
 def _corners(box: Any) -> Corners | None:

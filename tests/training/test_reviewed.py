@@ -28,7 +28,7 @@ from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.training import run
 from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.grounding import problem
-from layoutllm_tool.training.recipe import Stage, load_recipe
+from layoutllm_tool.training.recipe import Stage, load_recipe, settings_of
 from layoutllm_tool.training.released import ReleasedPages
 from layoutllm_tool.training.reviewed import Decision, ReviewedPages, examples_of, of_batch
 from layoutllm_tool.training.sampling import Rehearsed
@@ -270,17 +270,8 @@ def test_the_recipe_adapt_trains_on_the_reviews_and_nothing_else(
     batch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "begin", lambda _: tiny.smol())
-    recipe = load_recipe("adapt").with_settings(
-        {
-            "start": "base",
-            "rehearsal": "0",
-            "workers": "0",
-            "pages_per_step": "2",
-            "passes": "3",
-            "lora_rank": "4",
-            "learning_rate": "0.01",
-        }
-    )
+    settings = "start=base rehearsal=0 workers=0 pages_per_step=2 passes=3 lora_rank=4 learning_rate=0.01"
+    recipe = load_recipe("adapt").with_settings(settings_of(settings.split()))
     outcome = run.run(recipe, Sources(reviewed=(batch,)), tmp_path / "run")
     assert outcome.finished and outcome.facts["stage_1"] == "sft, 3 of 3 steps of 2 pages"
     expected = fingerprint(Rehearsed(ReviewedPages.read([batch]), lambda _: pytest.fail("no rehearsal"), 0.0))
