@@ -16,7 +16,7 @@ from pathlib import Path
 from layoutllm_tool.batch.sources import ANYWHERE, Places
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError
-from layoutllm_tool.training.pretraining.mixture import PretrainingMixture, PretrainingSources
+from layoutllm_tool.training.pretraining.mixture import PretrainingMixture
 from layoutllm_tool.training.recipe import Recipe, Stage
 from layoutllm_tool.training.released import Released, ReleasedPages
 from layoutllm_tool.training.sampling import DocumentMixture, LayoutCoTMixture, Rehearsed
@@ -68,8 +68,9 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
     receipts = sources / "receipts"
     pages = receipt_pages(receipts) if receipts else None
     if stage.data == "pretraining":
-        data = PretrainingSources(sources.folder, pages)
-        return PretrainingMixture(data, seed=recipe.seed, weights=stage.weights, levels=stage.levels)
+        return PretrainingMixture(
+            sources.folder, pages, seed=recipe.seed, weights=stage.weights, levels=stage.levels
+        )
     folder = sources.folder
     return LayoutCoTMixture(
         folder / "receipts" if folder else None, folder / "tables" if folder else None, pages,

@@ -37,7 +37,7 @@ from layoutllm_tool.training.pretraining.known import (
     cut,
     tokens,
 )
-from layoutllm_tool.training.pretraining.mixture import WEIGHTS, PretrainingMixture, PretrainingSources
+from layoutllm_tool.training.pretraining.mixture import WEIGHTS, PretrainingMixture
 from layoutllm_tool.training.pretraining.papers import Papers, parse
 from layoutllm_tool.training.pretraining.publaynet import PubLayNet
 from layoutllm_tool.training.pretraining.pubtabnet import PubTabNet, slots
@@ -325,7 +325,7 @@ def test_folders_that_are_not_there_or_broken_are_errors_that_say_so(tmp_path: P
         with pytest.raises(DocumentNotFound, match="Give the folder of"):
             source(tmp_path)
     with pytest.raises(DocumentNotFound, match="holds papers"):
-        PretrainingSources(tmp_path / "none")
+        PretrainingMixture(tmp_path / "none")
     (tmp_path / "samples.json").write_text('{"images": [{"id": 1}]}')
     with pytest.raises(DocumentUnreadable, match="COCO"):
         PubLayNet(tmp_path)
@@ -355,9 +355,8 @@ def test_weights_and_levels_contradict_themselves_loudly() -> None:
         PretrainingMixture(levels=(0, 4, 4))
     with pytest.raises(RecipeError, match="no source has words"):
         PretrainingMixture(weights={"drawn": 0})
-    pages = PretrainingSources(receipts=lambda _: hand_made().page)
     with pytest.raises(RecipeError, match="no source knows regions"):
-        PretrainingMixture(pages, weights={"drawn": 0})
+        PretrainingMixture(receipts=lambda _: hand_made().page, weights={"drawn": 0})
 
 
 def check(example: Example) -> None:
@@ -402,9 +401,7 @@ def test_a_drawn_field_is_named_only_where_its_key_stands_once() -> None:
 
 def test_pages_that_say_too_little_end_in_an_error_not_in_a_loop() -> None:
     bare = Page(1, 100, 100, (line("one", 1, 1),))
-    mixture = PretrainingMixture(
-        PretrainingSources(receipts=lambda _: bare), weights={"drawn": 1e-9, "receipts": 1}
-    )
+    mixture = PretrainingMixture(receipts=lambda _: bare, weights={"drawn": 1e-9, "receipts": 1})
     with pytest.raises(TrainingError, match="receipts"):
         [mixture(n) for n in range(20)]
 
@@ -479,8 +476,7 @@ def test_the_whole_mixture_keeps_levels_sources_and_limits() -> None:
     from layoutllm_tool.training import receipts
 
     scans = DATA / "receipts"
-    sources = PretrainingSources(DATA, lambda number: receipts.dataset_page(scans, number))
-    mixture = PretrainingMixture(sources, seed=2)
+    mixture = PretrainingMixture(DATA, lambda number: receipts.dataset_page(scans, number), seed=2)
     tasks, names = Counter[str](), Counter[str]()
     for index in range(150):
         example = mixture(index)

@@ -57,34 +57,6 @@ class Scans(Source):
         return Known(f"receipts/{number:03d}", self._pages(number), "receipt")
 
 
-@dataclass(frozen=True, slots=True)
-class PretrainingSources:
-    """Drawn pages, the data sets that lie in a folder by name, and receipts.
-
-    ``receipts`` gives a page by its number, below TRAINING_RECEIPTS. DocumentNotFound where the folder is not
-    there.
-    """
-
-    folder: Path | None = None
-    receipts: Callable[[int], Page] | None = None
-
-    def __post_init__(self) -> None:
-        if self.folder and not self.folder.is_dir():
-            hint = "Give the folder that holds papers, tables ..."
-            raise DocumentNotFound(f"there is no folder {self.folder}.", hint=hint)
-
-    def open(self, weights: Mapping[str, float]) -> dict[str, tuple[Source, float]]:
-        """Each source with a weight; DocumentNotFound where a folder isn't what it should be."""
-        made: dict[str, Callable[[], Source]] = {"drawn": Drawn}
-        for name, reader in _READERS.items():
-            if self.folder and (self.folder / name).is_dir():
-                made[name] = partial(reader, self.folder / name)
-        if self.receipts:
-            made["receipts"] = partial(Scans, self.receipts)
-        given = {name: weights[name] for name in made}
-        return {name: (made[name](), weight) for name, weight in given.items() if weight > 0}
-
-
 @dataclass(frozen=True)
 class PretrainingMixture:
     """``mixture(index)`` is the index-th page with its instructions.
@@ -95,7 +67,10 @@ class PretrainingMixture:
     have equal shares.
     """
 
-    sources: PretrainingSources = field(default_factory=PretrainingSources)
+    folder: Path | None = None
+    """Holds data sets by name; those that are not there are left out."""
+    receipts: Callable[[int], Page] | None = None
+    """Gives a page by its number, below TRAINING_RECEIPTS."""
     seed: int = 0
     weights: Mapping[str, float] = field(default_factory=dict)
     """What differs from ``WEIGHTS``."""
@@ -105,12 +80,14 @@ class PretrainingMixture:
         if min(self.levels) < 1 or max(self.levels) > 8:
             hint = "The paper's are (1, 4, 4)."
             raise RecipeError(f"levels {self.levels}: each is a whole number 1-8.", hint=hint)
-        if not any(source.words and w > 0 for source, w in self._opened.values()):
-            raise RecipeError(
-                "no source has words.",
-                hint="Give papers, tables, pubtabnet or receipts, or the weight `drawn`.",
-            )
-        if not any(source.regions for source, _ in self._opened.values()):
+        if self.folder and not self.folder.is_dir():
+            hint = "Give the folder that holds papers, tables ..."
+            raise DocumentNotFound(f"there is no folder {self.folder}.", hint=hint)
+        sources = self._sources.values()
+        if not any(source.words for source in sources):
+            hint = "Give papers, tables, pubtabnet or receipts, or the weight `drawn`."
+            raise RecipeError("no source has words.", hint=hint)
+        if not any(source.regions for source in sources):
             hint = "Give papers, publaynet or tables, or the weight `drawn`."
             raise RecipeError("no source knows regions.", hint=hint)
 
@@ -140,18 +117,26 @@ class PretrainingMixture:
         return shares_of(WEIGHTS, self.weights)
 
     @cached_property
-    def _opened(self) -> dict[str, tuple[Source, float]]:
-        return self.sources.open(self.shares)
+    def _sources(self) -> dict[str, Source]:
+        """Those with a weight that are there; DocumentNotFound where a folder isn't what it should be."""
+        made: dict[str, Callable[[], Source]] = {"drawn": Drawn}
+        for name, reader in _READERS.items():
+            if self.folder and (self.folder / name).is_dir():
+                made[name] = partial(reader, self.folder / name)
+        if self.receipts:
+            made["receipts"] = partial(Scans, self.receipts)
+        return {name: make() for name, make in made.items() if self.shares[name] > 0}
 
     def _share(self, what: str) -> float:
         """Of whole pages, which share has words or regions: their instructions make up for the others'."""
-        total = sum(weight for _, weight in self._opened.values())
-        return sum(weight for source, weight in self._opened.values() if getattr(source, what)) / total
+        total = sum(self.shares[name] for name in self._sources)
+        having = (name for name, source in self._sources.items() if getattr(source, what))
+        return sum(self.shares[name] for name in having) / total
 
     def _draw(self, rng: Random, *, words: bool) -> tuple[str, Source]:
-        names = [name for name, (source, _) in self._opened.items() if source.words or not words]
-        name = rng.choices(names, [self._opened[name][1] for name in names])[0]
-        return name, self._opened[name][0]
+        names = [name for name, source in self._sources.items() if source.words or not words]
+        name = rng.choices(names, [self.shares[name] for name in names])[0]
+        return name, self._sources[name]
 
     def _example(self, kind: str, known: Known, source: Source, rng: Random) -> Example | None:
         """None where the page does not have what its kind of page is made of."""
