@@ -199,7 +199,7 @@ def _absurd(plan: Plan, said: str) -> str:
     if any(not any(c.isalnum() for c in question.text) for question in plan.questions):
         return "one of its questions says nothing"
     written = [t for question in plan.questions for t in (question.text, *question.choices)]
-    if any(not text.isprintable() or len(text) > 500 for text in written):
+    if not all(text.isprintable() for text in written):
         return "it writes more than one line, or what can't be printed"
     twice = Counter((q.text.lower(), q.page) for q in plan.questions).most_common(1)[0][1] > 1
     return "it asks the same thing twice" if twice else _unquoted(plan, said)
@@ -220,21 +220,17 @@ def _short(error: Exception) -> str:
 def _question_line(number: int, question: PlannedQuestion) -> str:
     marks = [
         question.type,
-        *(["every value of a column"] if question.is_list else []),
-        *([f"page {question.page}"] if question.page else []),
-        *([] if question.required else ["may be missing"]),
-        *([f"one of {', '.join(map(one_line, question.choices))}"] if question.choices else []),
-        *([f"after {', '.join(question.depends_on)}"] if question.depends_on else []),
+        "every value of a column" if question.is_list else "",
+        f"page {question.page}" if question.page else "",
+        "" if question.required else "may be missing",
+        f"one of {', '.join(map(one_line, question.choices))}" if question.choices else "",
+        f"after {', '.join(question.depends_on)}" if question.depends_on else "",
     ]
-    return f"{number}. {question.name} ({'; '.join(marks)}): {one_line(question.text)}"
+    return f"{number}. {question.name} ({'; '.join(filter(None, marks))}): {one_line(question.text)}"
 
 
 def _constraint_line(constraint: Constraint) -> str:
     terms = constraint.terms
     if constraint.kind == "sum":
-        return (
-            f"{' + '.join(terms)} = {constraint.total}"
-            if len(terms) > 1
-            else f"{terms[0]} add up to {constraint.total}"
-        )
+        return f"{' + '.join(terms)} {'=' if len(terms) > 1 else 'add up to'} {constraint.total}"
     return (" = " if constraint.kind == "equal" else " <= ").join(terms)

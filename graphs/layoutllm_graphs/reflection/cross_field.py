@@ -33,12 +33,12 @@ def reconcile(state: State) -> dict[str, Any]:
 
     Re-read the amounts of sums that fail where no correction is left to try.
     """
-    checked = {name: _with_constraints(state, name) for name in constrained(state)}
-    changed = {name: result for name, result in checked.items() if result is not None}
-    after: State = {**state, "found": {**state["found"], **changed}}
-    if not any(next_correction(after["found"][name]) for name in constrained(after)):
-        changed |= _reread_sums(after)
-    return {"found": changed}
+    run, names = _Run(state), constrained(state)
+    for name in names:
+        run.add_constraints(name)
+    if not any(next_correction(run.found[name]) for name in names):
+        run.reread_sums()
+    return {"found": run.changed}
 
 
 def constrained(state: State) -> list[str]:
@@ -52,78 +52,68 @@ def _is_open(result: QuestionResult) -> bool:
     return result["best"] is not None and result["error"] is None and result["by"] == "reader"
 
 
-def _with_constraints(state: State, name: str) -> QuestionResult | None:
-    """The result with the constraints' findings on its best attempt; None where nothing changes."""
-    result, document = state["found"][name], _document(state, [name])
-    if document is None:
-        return None
-    best = result["best"] or 0
-    given = _check_input(state, name, document, cots_in(state))
-    before = Reflection.from_json(result["attempts"][best]["reflection"])
-    findings = [finding for finding in before.findings if finding.check != "constraints"]
-    findings += check_constraints(given) if "constraints" in checks() else ()
-    reflection = decide(given, findings, max_attempts=context().max_attempts)
-    if reflection == before:
-        return None
-    return _with_reflection(result, name, result["attempts"], best, reflection)
+class _Run:
+    """The results of a run, decoded once, and the changes to them."""
 
+    def __init__(self, state: State) -> None:
+        self.state, self.plan, self.cots = state, plan_in(state), cots_in(state)
+        self.found, self.changed = dict(state["found"]), dict[str, QuestionResult]()
 
-def _with_reflection(
-    result: QuestionResult, name: str, attempts: Sequence[Attempt], index: int, reflection: Reflection
-) -> QuestionResult:
-    """The result with the attempt at ``index`` as its best, and that one's reflection."""
-    attempt = Attempt(**{**attempts[index], "reflection": reflection.to_json()})
-    emit_reflection(name, attempt)
-    changed = [*attempts[:index], attempt, *attempts[index + 1 :]]
-    return QuestionResult(**{**result, "attempts": changed, "best": index, "verdict": reflection.verdict})
+    def add_constraints(self, name: str) -> None:
+        """Put the constraints' findings on the best attempt."""
+        document = self._document([name])
+        if document is None:
+            return
+        attempts, best = self.found[name]["attempts"], self.found[name]["best"] or 0
+        given = self._check_input(name, document)
+        before = Reflection.from_json(attempts[best]["reflection"])
+        findings = [finding for finding in before.findings if finding.check != "constraints"]
+        findings += check_constraints(given) if "constraints" in checks() else ()
+        reflection = decide(given, findings, max_attempts=context().max_attempts)
+        if reflection != before:
+            self._change(name, attempts, best, reflection)
 
+    def reread_sums(self) -> None:
+        """Read the amounts of sums that fail again: one misread amount may explain it."""
+        for constraint in self.plan.constraints:
+            if constraint.kind == "sum" and all(_is_open(self.found[name]) for name in constraint.names):
+                document = self._document(constraint.names)
+                if document and (reread := _reread_sum(constraint, self.cots, document)):
+                    self._replace(*reread, document)
 
-def _reread_sums(state: State) -> dict[str, QuestionResult]:
-    plan, cots = plan_in(state), cots_in(state)
-    changed: dict[str, QuestionResult] = {}
-    for constraint in plan.constraints:
-        if constraint.kind != "sum" or not all(_is_open(state["found"][name]) for name in constraint.names):
-            continue
-        document = _document(state, constraint.names)
-        if document and (reread := _reread_sum(constraint, cots, document)):
-            name, cot = reread
-            cots[name] = cot
-            changed[name] = _with_reread(state, name, cots, document)
-    return changed
+    def _replace(self, name: str, cot: LayoutCoT, document: Document) -> None:
+        """Make the re-read answer the best attempt: the sum confirms it; the page's words were misread."""
+        given = replace(self._check_input(name, document), cot=cot)
+        kept = {check: run for check, run in checks().items() if check != "grounding"}
+        reflection = reflect(given, checks=kept, max_attempts=context().max_attempts)
+        attempts = [*self.found[name]["attempts"], Attempt(cot=cot.to_json(), correction=None, reflection={})]
+        self.cots[name] = cot
+        self._change(name, attempts, len(attempts) - 1, reflection)
 
+    def _change(self, name: str, attempts: Sequence[Attempt], best: int, reflection: Reflection) -> None:
+        attempt = Attempt(**{**attempts[best], "reflection": reflection.to_json()})
+        emit_reflection(name, attempt)
+        changed = [*attempts[:best], attempt, *attempts[best + 1 :]]
+        known, verdict = self.found[name], reflection.verdict
+        result = QuestionResult(**{**known, "attempts": changed, "best": best, "verdict": verdict})
+        self.found[name] = self.changed[name] = result
 
-def _with_reread(
-    state: State, name: str, cots: Mapping[str, LayoutCoT], document: Document
-) -> QuestionResult:
-    """The re-read answer becomes the best attempt: the sum confirms it; the page's own words were misread."""
-    result, cot = state["found"][name], cots[name]
-    given = replace(_check_input(state, name, document, cots), cot=cot)
-    kept = {check: run for check, run in checks().items() if check != "grounding"}
-    reflection = reflect(given, checks=kept, max_attempts=context().max_attempts)
-    attempts = [*result["attempts"], Attempt(cot=cot.to_json(), correction=None, reflection={})]
-    return _with_reflection(result, name, attempts, len(attempts) - 1, reflection)
+    def _document(self, names: Sequence[str]) -> Document | None:
+        """The pages that these questions look at: the one they all name, else all."""
+        pages = {self.plan.question(name).page or self.state.get("page") for name in names}
+        try:
+            return tool().look(self.state["document"], pages.pop() if len(pages) == 1 else None)
+        except LayoutLLMError:
+            return None
 
-
-def _document(state: State, names: Sequence[str]) -> Document | None:
-    """The pages that these questions look at: the one they all name, else all."""
-    pages = {plan_in(state).question(name).page or state.get("page") for name in names}
-    try:
-        return tool().look(state["document"], pages.pop() if len(pages) == 1 else None)
-    except LayoutLLMError:
-        return None
-
-
-def _check_input(state: State, name: str, document: Document, cots: Mapping[str, LayoutCoT]) -> CheckInput:
-    """The question's best attempt beside its others and the other answers."""
-    plan, result = plan_in(state), state["found"][name]
-    return CheckInput.of(
-        result["attempts"],
-        plan.question(name),
-        document,
-        index=result["best"] or 0,
-        others={other: cot for other, cot in cots.items() if other != name},
-        constraints=[c for c in plan.constraints if name in c.names],
-    )
+    def _check_input(self, name: str, document: Document) -> CheckInput:
+        """The question's best attempt beside its others and the other answers."""
+        result = self.found[name]
+        others = {other: cot for other, cot in self.cots.items() if other != name}
+        constraints = [c for c in self.plan.constraints if name in c.names]
+        more: dict[str, Any] = {"others": others, "constraints": constraints}
+        question = self.plan.question(name)
+        return CheckInput.of(result["attempts"], question, document, index=result["best"] or 0, **more)
 
 
 @dataclass(frozen=True, slots=True)
