@@ -25,13 +25,9 @@ from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training.keys import EDGES, with_line
 from layoutllm_tool.training.receipts import word_shares
 from layoutllm_tool.training.schema import QA
-from layoutllm_tool.training.synthetic.questions import unanswerable
+from layoutllm_tool.training.synthetic.questions import ARCHIVE_FORMS, unanswerable
 
 FILE = "forms.jsonl.gz"
-_FORMS = (
-    'What is the content in the "{}" field?', 'What is the "{}" in the given document?',
-    "What is the {}?", "{}?",
-)  # fmt: skip
 _KEYS = ("text", "textMinor")
 _WRITTEN = ("field", "fieldP", "comment")
 _CHARACTER = 0.55
@@ -71,13 +67,13 @@ def forms(folder: Path) -> Iterator[Form]:
 def questions(form: Form, rng: Random, others: Sequence[str]) -> Iterator[QA]:
     """Filled fields, blank ones, and one of ``others`` (keys of other forms) that the form lacks."""
     for pair in rng.sample(form.pairs, min(len(form.pairs), 6)):
-        yield _qa(form.page, pair, rng.choice(_FORMS).format(pair.key))
+        yield _qa(form.page, pair, rng.choice(ARCHIVE_FORMS).format(pair.key))
     for pair in rng.sample(form.blanks, min(len(form.blanks), 4)):
-        yield unanswerable(rng.choice(_FORMS).format(pair.key), pair.key)
+        yield unanswerable(rng.choice(ARCHIVE_FORMS).format(pair.key), pair.key)
     own = {pair.key.casefold() for pair in form.pairs}
     foreign = [key for key in others if key.casefold() not in own]
     for key in rng.sample(foreign, min(len(foreign), 1)):
-        yield unanswerable(rng.choice(_FORMS).format(key), key)
+        yield unanswerable(rng.choice(ARCHIVE_FORMS).format(key), key)
 
 
 def _qa(page: Page, pair: Pair, question: str) -> QA:

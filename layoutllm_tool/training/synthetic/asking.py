@@ -15,7 +15,15 @@ from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.canvas import Fact
 from layoutllm_tool.training.synthetic.places import Blank, Drawn, Found
-from layoutllm_tool.training.synthetic.questions import CORE, absent, ask, ask_field, unanswerable
+from layoutllm_tool.training.synthetic.questions import (
+    CORE,
+    COUNTED,
+    PLACED,
+    absent,
+    ask,
+    ask_field,
+    unanswerable,
+)
 from layoutllm_tool.training.synthetic.vocabulary import FORMS, near
 
 UNANSWERABLE = 0.3
@@ -117,15 +125,9 @@ def _positional(group: Sequence[Found], rng: Random) -> list[tuple[Found, Asked]
         words, ordered = ("first", "second", "third", "fourth")[: len(group)], down
     else:
         return []
-    return [(f, (_spatial(key, word, rng), key)) for f, word in zip(ordered, words, strict=False)]
-
-
-def _spatial(key: str, word: str, rng: Random) -> str:
-    if " " in word:
-        forms = (f'What is the "{key}" {word}?', f'What is the content in the "{key}" field {word}?')
-    else:
-        forms = (f'What is the {word} "{key}"?', f'What is the content in the {word} "{key}" field?')
-    return rng.choice(forms)
+    forms = PLACED if " " in words[0] else COUNTED
+    texts = (rng.choice(forms).format(key=key, word=word) for word in words)
+    return [(f, (text, key)) for f, text in zip(ordered, texts, strict=False)]
 
 
 def _blank(blank: Blank, rng: Random) -> QA:

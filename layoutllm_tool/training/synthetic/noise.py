@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import Box, Word
 from layoutllm_tool.training.synthetic.canvas import DrawnWord
+from layoutllm_tool.training.synthetic.templates import DATA
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_CONFUSED = {
-    "0": "OoD", "O": "0QD", "1": "lI|i", "l": "1I|", "I": "1l|", "5": "S$", "S": "5s", "8": "B&", "B": "8R",
-    "6": "b5", "2": "Z7", "Z": "2", "7": "T1", "9": "g3", "g": "q9", "4": "A", "A": "4", "e": "co", "c": "e",
-    "o": "0c", "a": "e", "u": "v", "v": "y", "n": "r", "h": "b", "t": "f", "f": "t", "i": "l", "D": "O",
-    "G": "6C", "M": "H", "H": "N", "R": "K",
-    ".": ",", ",": ".", ":": ";.", "-": "~", "£": "f", "€": "E", "$": "S", "&": "8",
-}  # fmt: skip
-_PAIRS = {"rn": "m", "m": "rn", "cl": "d", "d": "cl", "nn": "m", "vv": "w", "w": "vv", "li": "h"}
-
+_CONFUSED: dict[str, str] = {row[0]: row[1:] for row in DATA["confused"]["characters"]}
+_PAIRS: dict[str, str] = dict(DATA["confused"]["pairs"])
 _SIGNS = frozenset("/,.:;-()$#%&+")
 """Where OCR may split a word."""
 

@@ -21,6 +21,12 @@ KEY_FORMS: tuple[str, ...] = tuple(_DATA["key_forms"])
 """Questions that name a key as it is printed on the page."""
 FIELD_FORMS: tuple[str, ...] = tuple(_DATA["field_forms"])
 """Questions that name a field by its meaning."""
+PLACED: list[str] = _DATA["placed"]
+"""Questions that tell equal keys apart by where they stand."""
+COUNTED: list[str] = _DATA["counted"]
+"""Questions that tell equal keys apart by their number."""
+ARCHIVE_FORMS: list[str] = _DATA["archive_forms"]
+"""Questions about a field of an archive form."""
 ABSENT: tuple[tuple[str, ...], ...] = tuple(tuple(group) for group in _DATA["absent"])
 """Field names, each with the ways in which a page may print it."""
 CORE: list[tuple[str, str]] = _DATA["core"]
