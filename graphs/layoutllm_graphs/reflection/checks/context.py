@@ -37,8 +37,9 @@ class Spot:
     words: tuple[tuple[int, int], ...]
 
     @property
-    def lines(self) -> frozenset[int]:
-        return frozenset(line for line, _ in self.words)
+    def lines(self) -> set[tuple[int, int]]:
+        """(page, line)"""
+        return {(self.page.number, line) for line, _ in self.words}
 
 
 def shown(text: str) -> str:
@@ -136,10 +137,7 @@ class CheckInput:
         written = Written(self.pages)
         anywhere = [spot for value in self.values for spot in written.spots(value)]
         area = self.area
-        inside = [
-            spot for spot in anywhere if area.issuperset((spot.page.number, line) for line in spot.lines)
-        ]
-        return inside or anywhere
+        return [spot for spot in anywhere if spot.lines <= area] or anywhere
 
     @property
     def words(self) -> set[tuple[int, int, int]]:

@@ -49,7 +49,7 @@ def check_grounding(given: CheckInput) -> Iterator[Finding]:
 def _outside_area(given: CheckInput, found: Iterable[Sequence[Spot]]) -> Iterator[Finding]:
     """A finding for the first value that stands on a page, but not in the area."""
     area = given.area
-    spots = next((spots for spots in found if area and not any(_touches(spot, area) for spot in spots)), None)
+    spots = next((spots for spots in found if area and not any(s.lines & area for s in spots)), None)
     if spots is None:
         return
     count = f"{len(spots)} place{'s' * (len(spots) > 1)}"
@@ -59,13 +59,9 @@ def _outside_area(given: CheckInput, found: Iterable[Sequence[Spot]]) -> Iterato
         yield Finding("grounding", "area", reason, weight=0.4)
         return
     spot, place = near
-    correction = look_at(spot.page, (place.key_line, *sorted(spot.lines)))
+    correction = look_at(spot.page, (place.key_line, *sorted(line for _, line in spot.lines)))
     reason = f"It stands in {count}, none in the area, but one beside {shown(place.key)}."
     yield Finding("grounding", "area", reason, correction, weight=0.6)
-
-
-def _touches(spot: Spot, area: set[tuple[int, int]]) -> bool:
-    return any((spot.page.number, line) in area for line in spot.lines)
 
 
 def _next_to_key(given: CheckInput, spots: Iterable[Spot]) -> tuple[Spot, Found] | None:
@@ -73,7 +69,7 @@ def _next_to_key(given: CheckInput, spots: Iterable[Spot]) -> tuple[Spot, Found]
     places = given.beside_key
     by_line = {(place.page.number, place.line): at for at, place in reversed(list(enumerate(places)))}
     for spot in spots:
-        near = [by_line[at] for line in spot.lines if (at := (spot.page.number, line)) in by_line]
+        near = [by_line[at] for at in spot.lines if at in by_line]
         if near:
             return spot, places[min(near)]
     return None

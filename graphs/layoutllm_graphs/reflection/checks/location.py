@@ -34,7 +34,7 @@ def check_spatial(given: CheckInput) -> Iterator[Finding]:
         return
     key = given.key
     allowed = lines_at(page, words, key)
-    mine = {line for spot in given.spots if spot.page.number == page.number for line in spot.lines}
+    mine = {line for spot in given.spots for number, line in spot.lines if number == page.number}
     if not allowed or not mine or mine & allowed:
         return
     keys = [i for i, line in enumerate(page.lines or ()) if contains(line.text, key)]
