@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -25,10 +27,19 @@ from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.model import fusion_head
 from layoutllm_tool.model.choosing import circumstances
 from layoutllm_tool.model.fusion_head import FusionHead
+from layoutllm_tool.model.options import QUOTED
 from layoutllm_tool.model.page_index import Array
 from layoutllm_tool.model.text_opinion import CIRCUMSTANCES, FEATURES, TextOpinion
 from layoutllm_tool.training import receipts
-from layoutllm_tool.training.fusion_head import Question, RowMaker, everyday, of_examples, real, worth_of
+from layoutllm_tool.training.fusion_head import (
+    ABSENT,
+    Question,
+    RowMaker,
+    everyday,
+    of_examples,
+    real,
+    worth_of,
+)
 from layoutllm_tool.training.synthetic import build, written
 
 PAGES = {"written": 80, "everyday": 25, "drawn": 25, "archive": 50, "receipts": 12}
@@ -114,6 +125,19 @@ def fit(found: Sequence[Weighed]) -> Array:
     return np.asarray(weights.detach().numpy(), np.float32)
 
 
+def absent_shift(asked: Sequence[Question]) -> Array:
+    """What is added to the weights of "none" (C): these questions ask for absent things more often than
+    people do (``fusion_head.ABSENT``: of those that quote a key, and of others).
+    """
+    change = []
+    for quotes, wanted in zip((True, False), ABSENT, strict=True):
+        share = fmean(float(not words) for text, words in asked if bool(QUOTED.search(text)) is quotes)
+        change.append(math.log(wanted / (1 - wanted)) - math.log(share / (1 - share)))
+    found = np.zeros(len(CIRCUMSTANCES), np.float32)
+    found[[CIRCUMSTANCES.index("quoted"), CIRCUMSTANCES.index("always")]] = change[0] - change[1], change[1]
+    return found
+
+
 def left_out(found: Sequence[Weighed]) -> dict[str, tuple[int, float, float]]:
     """By source: questions, worth of the head's choice, and of both models' on pages left out of the fit."""
     values: dict[str, list[tuple[float, float]]] = {}
@@ -139,6 +163,9 @@ def main(arguments: list[str] | None = None) -> None:
     for source, (count, head, both) in left_out(found).items():
         sys.stderr.write(f"{source}: {count} questions, head {head:.3f}, with the text model {both:.3f}\n")
     weights = fit(found).reshape(len(CIRCUMSTANCES), len(FEATURES)).T
+    weights[FEATURES.index("none")] += absent_shift(
+        [one for _, _, asked in sources(options.naf, options.receipts) for one in asked]
+    )
     lines = (
         f"  {json.dumps(name)}: {json.dumps([round(float(w), 4) for w in row])}"
         for name, row in zip(FEATURES, weights, strict=True)
