@@ -2,9 +2,10 @@
 
     python -m layoutllm_tool.training.text_opinion --naf DIR --receipts DIR --out FILE
 
-A listwise logistic regression over the options of questions that neither model learned from: written
-documents that were kept back, drawn pages and forms of other seeds, archive forms, receipts 300-399. Prints
-the mean worth of the chosen options by source: the head's, and with the text model on pages left out.
+A listwise logistic regression over the options of questions: on written documents that were kept back, on
+drawn pages and forms of other seeds, on archive forms (the fusion head learned from all of them, the text
+model from one in eight) and on receipts 300-399 (the text model from some). Prints the mean worth of the
+chosen options by source: the head's, and with the text model on pages left out.
 """
 
 from __future__ import annotations
