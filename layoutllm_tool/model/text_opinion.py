@@ -35,7 +35,7 @@ CIRCUMSTANCES = ("always", "quoted", "printed", "numbered")
 """Of a question: it quotes a key; the page prints the key that it names; the likeliest option's row or key
 has the numbers that it names. There geometry is the better judge.
 """
-SURE = 0.9
+SURE = 0.95
 """Probability of the likeliest option from which on the text model is not asked."""
 ASKED = 8
 """Options that it is asked about."""

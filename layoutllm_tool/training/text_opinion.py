@@ -33,7 +33,6 @@ from layoutllm_tool.model.page_index import Array
 from layoutllm_tool.model.text_opinion import CIRCUMSTANCES, FEATURES, TextOpinion
 from layoutllm_tool.training import receipts
 from layoutllm_tool.training.fusion_head import (
-    ABSENT,
     Question,
     RowMaker,
     everyday,
@@ -47,6 +46,10 @@ PAGES = {"written": 80, "everyday": 25, "drawn": 25, "archive": 50, "receipts": 
 QUESTIONS = 10
 """Of a page."""
 SEED, FOLDS, DECAY = 7_700_000, 5, 1e-3
+ABSENT = (2 / 9, 1 / 9)
+"""Share of questions that a page does not answer, for which "none" is weighed: of those that quote a key, and
+of others. Chosen between other wordings, the refusal set and the open everyday questions.
+"""
 RIGHT = 0.9
 """Least worth of an option that counts as right."""
 
@@ -128,7 +131,7 @@ def fit(found: Sequence[Weighed]) -> Array:
 
 def absent_shift(asked: Sequence[Question]) -> Array:
     """What is added to the weights of "none" (C): these questions ask for absent things more often than
-    people do (``fusion_head.ABSENT``: of those that quote a key, and of others).
+    people do (``ABSENT``).
     """
     change = []
     for quotes, wanted in zip((True, False), ABSENT, strict=True):
