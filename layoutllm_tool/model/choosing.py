@@ -108,7 +108,8 @@ class Chooser:
         if not p.any():
             return decoded
         opinion = None
-        if self.text and text and not forced and float(p.max()) < self.text.sure:
+        # A question that quotes a key names it: whether the page has it is looked up, not understood.
+        if self.text and text and not forced and not asked.quoted and float(p.max()) < self.text.sure:
             opinion = self.text.ask(index, question, every, p)
         if opinion is not None and opinion.part and opinion.part.strip().lower() in limits.wrong:
             opinion = None  # a part of words is not among the options, so ``_permitted`` would not see it
