@@ -108,13 +108,18 @@ class Chooser:
         if not p.any():
             return decoded
         opinion = None
-        # A question that quotes a key names it: whether the page has it is looked up, not understood.
-        if self.text and text and not forced and not asked.quoted and float(p.max()) < self.text.sure:
+        if (
+            self.text
+            and text
+            and not forced
+            and float(p.max()) < self.text.sure
+            and is_spoken(asked, p, rows)
+        ):
             opinion = self.text.ask(index, question, every, p)
         if opinion is not None and opinion.part and opinion.part.strip().lower() in limits.wrong:
             opinion = None  # a part of words is not among the options, so ``_permitted`` would not see it
         if self.text and opinion is not None:
-            weights = circumstances(asked, p, rows) @ self.text.weights
+            weights = circumstances(rows) @ self.text.weights
             every = opinion.joined(every)
             rows = features(index, asked, outcome, every)
             p = opinion.weighed(self.fusion.probabilities(rows), every, weights)
@@ -127,10 +132,16 @@ class Chooser:
         return replace(chosen, chosen=_signals(p, best, rows) | told)
 
 
-def circumstances(asked: Asked, p: Array, rows: Array) -> Array:
+def is_spoken(asked: Asked, p: Array, rows: Array) -> bool:
+    """Whether a question must be understood. One that quotes a key is looked up, and where the row or key of
+    the likeliest option has the numbers that it names, geometry is the better judge.
+    """
+    return not asked.quoted and rows[int(p.argmax()), NAMES.index("numbers_said")] < 1
+
+
+def circumstances(rows: Array) -> Array:
     """``text_opinion.CIRCUMSTANCES`` (C), 0 or 1."""
-    numbered = rows[int(p.argmax()), NAMES.index("numbers_said")] >= 1
-    return np.array([1, bool(asked.quoted), key_is_printed(rows), numbered], np.float32)
+    return np.array([1, key_is_printed(rows)], np.float32)
 
 
 def _permitted(p: Array, every: Sequence[Option], window: Window, limits: DecodingConstraints) -> Array:

@@ -31,10 +31,8 @@ FEATURES = ("head", "likely", "own", "none", "none_likely", "none_own")
 """Of an option: the fusion head's log-probability, the text model's, whether it is its own answer, whether it
 is "none", and the products.
 """
-CIRCUMSTANCES = ("always", "quoted", "printed", "numbered")
-"""Of a question: it quotes a key; the page prints the key that it names; the likeliest option's row or key
-has the numbers that it names. There geometry is the better judge.
-"""
+CIRCUMSTANCES = ("always", "printed")
+"""Of a question: whether the page prints the key that it names."""
 SURE = 0.95
 """Probability of the likeliest option from which on the text model is not asked."""
 ASKED = 8

@@ -26,7 +26,7 @@ import torch
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.model import fusion_head
-from layoutllm_tool.model.choosing import circumstances
+from layoutllm_tool.model.choosing import circumstances, is_spoken
 from layoutllm_tool.model.fusion_head import FusionHead
 from layoutllm_tool.model.options import QUOTED
 from layoutllm_tool.model.page_index import Array
@@ -46,9 +46,9 @@ PAGES = {"written": 80, "everyday": 25, "drawn": 25, "archive": 50, "receipts": 
 QUESTIONS = 10
 """Of a page."""
 SEED, FOLDS, DECAY = 7_700_000, 5, 1e-3
-ABSENT = (2 / 9, 1 / 9)
-"""Share of questions that a page does not answer, for which "none" is weighed: of those that quote a key, and
-of others. Chosen between other wordings, the refusal set and the open everyday questions.
+ABSENT = 1 / 9
+"""Share of questions that a page does not answer, for which "none" is weighed. Chosen between other wordings,
+the refusal set and the open everyday questions.
 """
 RIGHT = 0.9
 """Least worth of an option that counts as right."""
@@ -87,10 +87,12 @@ def weighed(maker: RowMaker, naf: Path, folder: Path) -> Iterator[Weighed]:
     for number, (source, page, asked) in enumerate(sources(naf, folder)):
         for one in maker.considered(page, asked):
             p = head.probabilities(one.rows)
+            if not is_spoken(one.asked, p, one.rows):
+                continue
             opinion = text.ask(one.index, one.asked.text, one.every, p)
             if opinion is None:
                 raise SystemExit("The text model is not there: run `layoutllm pull`.")
-            about, first = circumstances(one.asked, p, one.rows), int(p.argmax())
+            about, first = circumstances(one.rows), int(p.argmax())
             every = opinion.joined(one.every)
             p = np.append(p, [1e-6] * (len(every) - len(p)))
             worth = worth_of(every, one.right)
@@ -129,17 +131,10 @@ def fit(found: Sequence[Weighed]) -> Array:
     return np.asarray(weights.detach().numpy(), np.float32)
 
 
-def absent_shift(asked: Sequence[Question]) -> Array:
-    """What is added to the weights of "none" (C): these questions ask for absent things more often than
-    people do (``ABSENT``).
-    """
-    change = []
-    for quotes, wanted in zip((True, False), ABSENT, strict=True):
-        share = fmean(float(not words) for text, words in asked if bool(QUOTED.search(text)) is quotes)
-        change.append(math.log(wanted / (1 - wanted)) - math.log(share / (1 - share)))
-    found = np.zeros(len(CIRCUMSTANCES), np.float32)
-    found[[CIRCUMSTANCES.index("quoted"), CIRCUMSTANCES.index("always")]] = change[0] - change[1], change[1]
-    return found
+def absent_shift(asked: Sequence[Question]) -> float:
+    """What is added to the weight of "none": these ask for absent things more often than people do."""
+    share = fmean(float(not words) for text, words in asked if not QUOTED.search(text))
+    return math.log(ABSENT / (1 - ABSENT)) - math.log(share / (1 - share))
 
 
 def left_out(found: Sequence[Weighed]) -> dict[str, tuple[int, float, float]]:
@@ -167,7 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
     for source, (count, head, both) in left_out(found).items():
         sys.stderr.write(f"{source}: {count} questions, head {head:.3f}, with the text model {both:.3f}\n")
     weights = fit(found).reshape(len(CIRCUMSTANCES), len(FEATURES)).T
-    weights[FEATURES.index("none")] += absent_shift(
+    weights[FEATURES.index("none"), 0] += absent_shift(
         [one for _, _, asked in sources(options.naf, options.receipts) for one in asked]
     )
     lines = (
