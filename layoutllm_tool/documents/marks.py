@@ -73,13 +73,10 @@ def choices(rows: Sequence[MarkedRow], layout: PageLayout) -> list[list[Choice]]
 def drawn_marks(rows: Sequence[MarkedRow], layout: PageLayout) -> list[MarkedRow]:
     """The rows with those boxes that are no "(x)" in the text, and stand together with others."""
     groups = _grouped([mark for _, marks in rows for mark in marks], layout.height)
-    alone = {mark.box for group in groups if len(group) == 1 for mark in group}
-    said = [[m for m in marks if any(_BRACKET.search(word.text) for word in m.words)] for _, marks in rows]
-    kept = [
-        (row, [mark for mark in marks if mark.box not in alone and mark not in brackets])
-        for (row, marks), brackets in zip(rows, said, strict=True)
-    ]
-    return [(row, marks) for row, marks in kept if marks]
+    together = (mark for group in groups if len(group) > 1 for mark in group)
+    kept = {mark.box for mark in together if not any(_BRACKET.search(word.text) for word in mark.words)}
+    found = [(row, [mark for mark in marks if mark.box in kept]) for row, marks in rows]
+    return [(row, marks) for row, marks in found if marks]
 
 
 def is_mark(text: str) -> bool:

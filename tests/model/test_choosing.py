@@ -20,7 +20,7 @@ from layoutllm_tool.model.fusion_head import SHIPPED as FUSION
 from layoutllm_tool.model.fusion_head import FusionHead
 from layoutllm_tool.model.grammar import Decoded, DecodingConstraints
 from layoutllm_tool.model.option_features import NAMES
-from layoutllm_tool.model.options import Option
+from layoutllm_tool.model.options import Asked, Option
 from layoutllm_tool.model.page_index import Array, PageIndex
 from layoutllm_tool.model.pair_head import SHIPPED, PairHead
 from layoutllm_tool.model.processing import Window
@@ -75,6 +75,60 @@ def test_a_part_of_a_word_is_answered_and_not_again_once_it_was_called_wrong() -
     assert chosen(asking, "how much was it?").answer == "42.1"
     limits = DecodingConstraints(wrong=frozenset({"42.1"}))
     assert chosen(asking, "how much was it?", limits=limits).answer != "42.1"
+
+
+class Counts(TextOpinion):
+    """Gives no opinion, and counts how often it is asked for one."""
+
+    asked = 0
+
+    def ask(self, index: PageIndex, question: str, every: Sequence[Option], p: Array) -> None:
+        self.asked += 1
+
+
+@pytest.mark.parametrize(
+    ("question", "more", "times"),
+    [
+        ("how much was it?", {}, 1),
+        ('What is the "Total due"?', {}, 0),
+        ("how much was it?", {"text": False}, 0),
+        ("how much was it?", {"forced": True}, 0),
+    ],
+)
+def test_the_text_model_is_asked_what_must_be_understood(
+    question: str, more: dict[str, bool], times: int
+) -> None:
+    counting = Counts(sure=2.0)
+    asking = Chooser(PairHead.load(SHIPPED), FusionHead.load(FUSION), None, text=counting)
+    chosen(asking, question, NONE, FREE, **more)
+    assert counting.asked == times
+
+
+@pytest.mark.parametrize("number", [True, False])
+def test_a_row_with_the_questions_numbers_is_geometrys(number: bool) -> None:
+    rows = np.zeros((2, len(NAMES)), np.float32)
+    rows[1, NAMES.index("numbers_said")] = float(number)
+    asked = Asked.of("the payment to vendor 44", PageIndex.of(PAGE, None), None)
+    assert choosing.is_spoken(asked, np.array([0.1, 0.9], np.float32), rows) is not number
+
+
+@pytest.mark.parametrize(
+    ("answer", "bare"),
+    [
+        ("\u00a3500.", "\u00a3500"),
+        ("6.5 days.", "6.5 days"),
+        ("35.9 %.", "35.9 %"),
+        ('"Wexcombe DC"', "Wexcombe DC"),
+        ("42.10,", "42.10"),
+        ("Acme Ltd.", "Acme Ltd."),
+        ("5 p.m.", "5 p.m."),
+        ("no.", "no."),
+        ('"A" or "B"', '"A" or "B"'),
+        ('"', '"'),
+    ],
+)
+def test_an_answer_is_without_its_sentences_signs(answer: str, bare: str) -> None:
+    assert choosing._bare(answer) == bare
 
 
 def test_a_corrections_limits_hold(chooser: Chooser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from layoutllm_tool.documents.page_layout import PageLayout
@@ -167,6 +167,23 @@ def test_training_goes_on_where_it_was_ended_and_writes_an_adapter_that_is_merge
     before = plain.model.layers[1].mlp.up_proj.weight.clone()
     text_model.merge(plain.model, tmp_path / "whole-8.safetensors")
     assert not torch.equal(before, plain.model.layers[1].mlp.up_proj.weight)
+
+
+def test_training_goes_on_from_an_adapter(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "text_model_folder", lambda: folder)
+    monkeypatch.setattr(training, "pages", lambda *_: itertools.repeat((PAGE, [("due?", "2 June 1990")])))
+
+    def run(name: str, pages: str, *more: str) -> dict[str, torch.Tensor]:
+        files = ["--state", str(tmp_path / f"{name}.pt"), "--out", str(tmp_path / name)]
+        training.main(["--naf", "x", "--receipts", "x", *files, "--pages", pages, *more])
+        return text_model.rows(load_file(tmp_path / name))
+
+    first = run("first", "4")
+    second = run("second", "0", "--start", str(tmp_path / "first"))
+    assert first.keys() == second.keys() and any(rows.abs().max() > 0 for rows in first.values())
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
 
 
 def _in_float(one: Any) -> Any:
