@@ -57,9 +57,13 @@ _LABEL = re.compile(r"[^\d\W][\w./#&'()-]*[^\d\W][.)#]*:(?=[\w(\uff08\[])")
 _BOX = re.compile(r"(?:[(\uff08\[][xXvV✓]?[)\uff09\]]|[☐□☑☒])(?=\w)")
 """A box and its label: "()Single"."""
 _DATED = re.compile(
-    r"(?:\d{4}[-/.]\d\d?[-/.]\d\d|\d\d?[-/.](?:\d\d?|[A-Za-z]{3})[-/.](?:(?:19|20)\d\d|\d\d))(?=_?(?:[0-2]?\d:\d\d|[A-Za-z]{2,}))"
+    r"(?:\d{4}[-/.]\d\d?[-/.]\d\d|\d\d?[-/.](?:\d\d?|[A-Za-z]{3})[-/.](?:(?:19|20)\d\d|\d\d))"
+    r"(?=_?(?:[0-2]?\d:\d\d|[A-Za-z]{2,}))"
 )
 """A date and the time, or the next key, behind it: "14/05/201812:14"."""
+
+_CENTS = re.compile(r"(?<=\d\.) (?=\d\d$)|(?<=\d) (?=\.\d\d$)")
+"""The blank in "110. 00", at the end of a line."""
 
 _Points = Sequence[Sequence[float]]
 
@@ -81,7 +85,8 @@ class RapidOCREngine:
     def fingerprint(self) -> str:
         """What results depend on besides picture and languages: part of the cache's key."""
         try:
-            return f"rapidocr {version('rapidocr')} least_score={self.least_score} tight apart signs single"
+            rules = "tight apart signs single cents"
+            return f"rapidocr {version('rapidocr')} least_score={self.least_score} {rules}"
         except PackageNotFoundError as error:
             raise _not_installed() from error
 
@@ -190,7 +195,8 @@ def _words(result: Any, width: int, height: int) -> Iterator[Word]:
     rows = list(result.word_results or ())
     if len(rows) != len(result.txts):
         rows = [()] * len(result.txts)
-    for text, score, points, parts in zip(result.txts, result.scores, result.boxes, rows, strict=True):
+    for line, score, points, parts in zip(result.txts, result.scores, result.boxes, rows, strict=True):
+        text = _CENTS.sub("", line)
         for word, corners, sure in _gathered(text, parts or ()) or _shares(text, points, score):
             yield Word(word, _box(corners, width, height), round(min(float(sure), float(score)), 4))
 

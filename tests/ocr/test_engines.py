@@ -200,6 +200,22 @@ def test_rapidocr_parts_become_words_and_lines_without_parts_are_shared_out() ->
     assert list(rapid._words(SimpleNamespace(txts=None, boxes=None), 10, 10)) == []
 
 
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        ("Total 110. 00", "Total 110.00"),
+        ("RM 12 .50", "RM 12.50"),
+        ("On page 3. 12 items", "On page 3. 12 items"),
+        ("Rooms 4 12", "Rooms 4 12"),
+    ],
+)
+def test_cents_are_not_torn_off(read: str, words: str) -> None:
+    parts = [part(text, 20 * at, 20 * at + 18) for at, text in enumerate(read.split())]
+    found = list(rapid._words(rapid_result(read, parts), 1000, 1000))
+    assert " ".join(word.text for word in found) == words
+    assert max(word.box.x1 for word in found) == parts[-1][2][1][0]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_tall_box_is_drawn_in_to_the_ink(dark: bool) -> None:
     paper, ink = (0, 255) if dark else (255, 0)
