@@ -3,9 +3,9 @@
     python -m layoutllm_tool.training.text_opinion --naf DIR --receipts DIR --out FILE
 
 A listwise logistic regression over the options of questions: on written documents that were kept back, on
-drawn pages and forms of other seeds, on archive forms (the fusion head learned from all of them, the text
-model from one in eight) and on receipts 300-399 (the text model from some). Prints the mean worth of the
-chosen options by source: the head's, and with the text model on pages left out.
+drawn pages and forms of other seeds, and on archive forms and receipts that the head did not learn from (the
+text model did, from some). Prints the mean worth of the chosen options by source: the head's, and with the
+text model on pages left out.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from random import Random
 from statistics import fmean
 
 import numpy as np
@@ -31,20 +29,9 @@ from layoutllm_tool.model.fusion_head import FusionHead
 from layoutllm_tool.model.options import QUOTED
 from layoutllm_tool.model.page_index import Array
 from layoutllm_tool.model.text_opinion import CIRCUMSTANCES, FEATURES, TextOpinion
-from layoutllm_tool.training import receipts
-from layoutllm_tool.training.fusion_head import (
-    Question,
-    RowMaker,
-    everyday,
-    of_examples,
-    real,
-    worth_of,
-)
-from layoutllm_tool.training.synthetic import build, written
+from layoutllm_tool.training.fusion_head import Question, RowMaker, sources, worth_of
 
-PAGES = {"written": 80, "everyday": 25, "drawn": 25, "archive": 50, "receipts": 12}
-QUESTIONS = 10
-"""Of a page."""
+PAGES = {"written": 80, "everyday": 25, "drawn": 25, "archive": 50, "receipts": 50}
 SEED, FOLDS, DECAY = 7_700_000, 5, 1e-3
 ABSENT = 1 / 9
 """Share of questions that a page does not answer, for which "none" is weighed. Chosen between other wordings,
@@ -65,29 +52,18 @@ class Weighed:
     head: int
 
 
-def sources(naf: Path, folder: Path) -> Iterator[tuple[str, Page, Sequence[Question]]]:
-    """Pages with their questions, the same every time."""
-    rng = Random(SEED)
-    kept = (written.page(rng, one) for one in written.documents("test"))
-    found = {
-        "written": ((page, [(one.question, one.words) for one in asked]) for page, asked in kept),
-        "everyday": everyday(SEED, range(10**6)),
-        "drawn": of_examples(build.example(SEED, number) for number in range(10**6)),
-        "archive": real(naf, seed=SEED),
-        "receipts": of_examples(receipts.examples(folder, range(300, 400), seed=SEED)),
-    }
-    for name, pages in found.items():
-        for page, asked in islice(pages, PAGES[name]):
-            yield name, page, rng.sample(asked, min(QUESTIONS, len(asked)))
+def held_back(naf: Path, receipts: Path) -> Iterator[tuple[str, Page, Sequence[Question]]]:
+    """Pages that the heads did not learn from, with their questions."""
+    return sources(SEED, naf, receipts, PAGES, part="test", numbers=range(300, 400))
 
 
-def weighed(maker: RowMaker, naf: Path, folder: Path) -> Iterator[Weighed]:
+def weighed(maker: RowMaker, naf: Path, receipts: Path) -> Iterator[Weighed]:
     """Asks the text model about every question that has an option which is right."""
     text, head = TextOpinion(), FusionHead.load(fusion_head.SHIPPED)
-    for number, (source, page, asked) in enumerate(sources(naf, folder)):
+    for number, (source, page, asked) in enumerate(held_back(naf, receipts)):
         for one in maker.considered(page, asked):
             p = head.probabilities(one.rows)
-            if not is_spoken(one.asked, p, one.rows):
+            if not is_spoken(one.asked, one.index, p, one.rows):
                 continue
             opinion = text.ask(one.index, one.asked.text, one.every, p)
             if opinion is None:
@@ -163,7 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.write(f"{source}: {count} questions, head {head:.3f}, with the text model {both:.3f}\n")
     weights = fit(found).reshape(len(CIRCUMSTANCES), len(FEATURES)).T
     weights[FEATURES.index("none"), 0] += absent_shift(
-        [one for _, _, asked in sources(options.naf, options.receipts) for one in asked]
+        [one for _, _, asked in held_back(options.naf, options.receipts) for one in asked]
     )
     lines = (
         f"  {json.dumps(name)}: {json.dumps([round(float(w), 4) for w in row])}"
