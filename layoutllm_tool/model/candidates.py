@@ -34,7 +34,8 @@ MOST = 36
 CURRENCY_GAP = 1.5
 """Widest gap between a currency and its amount, in heights."""
 _PLACE = re.compile(
-    r"\b(?:at|in|on|to)\s+the\s+((?:(?:top|bottom|left|right)\b[\s-]*)+)|\b(first|second|third|last)\b(?!\s+name)",
+    r"\b(?:at|in|on|to)\s+the\s+((?:(?:top|bottom|left|right)\b[\s-]*)+)"
+    r"|\b(first|second|third|last)\b(?!\s+name)",
     re.IGNORECASE,
 )
 CURRENCY = re.compile(

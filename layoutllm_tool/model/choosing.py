@@ -113,7 +113,7 @@ class Chooser:
             and text
             and not forced
             and float(p.max()) < self.text.sure
-            and is_spoken(asked, p, rows)
+            and is_spoken(asked, index, p, rows)
         ):
             opinion = self.text.ask(index, question, every, p)
         if opinion is not None and opinion.part and opinion.part.strip().lower() in limits.wrong:
@@ -132,11 +132,12 @@ class Chooser:
         return replace(chosen, chosen=_signals(p, best, rows) | told)
 
 
-def is_spoken(asked: Asked, p: Array, rows: Array) -> bool:
-    """Whether a question must be understood. One that quotes a key is looked up, and where the row or key of
-    the likeliest option has the numbers that it names, geometry is the better judge.
+def is_spoken(asked: Asked, index: PageIndex, p: Array, rows: Array) -> bool:
+    """Whether a question must be understood. A label that it quotes and the page prints once is looked up;
+    where the row or key of the likeliest option has the numbers that it names, geometry is the better judge.
     """
-    return not asked.quoted and rows[int(p.argmax()), NAMES.index("numbers_said")] < 1
+    looked_up = bool(asked.quoted) and index.has_one_label(asked.quoted)
+    return not looked_up and bool(rows[int(p.argmax()), NAMES.index("numbers_said")] < 1)
 
 
 def circumstances(rows: Array) -> Array:

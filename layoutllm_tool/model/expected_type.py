@@ -10,7 +10,8 @@ from collections.abc import Iterator
 _ASKED = (
     ("amount", (
         r"\bhow much\b|\btotals?\b|\bamounts?\b|\bprices?\b|\bcosts?\b"
-        r"|\bbalance\b|\btax\b|\bfees?\b|\bpay(?:ment|able)?\b|\bsalary\b|\bwages?\b|\bowed?\b|\bowing\b|\bcharged?\b"
+        r"|\bbalance\b|\btax\b|\bfees?\b|\bpay(?:ment|able)?\b|\bsalary\b"
+        r"|\bwages?\b|\bowed?\b|\bowing\b|\bcharged?\b"
     )),
     ("date", (
         r"\bwhen\b|\bdates?\b|\bdated\b|\bdeadline\b|\b(?:what|which) day\b|\bborn\b"

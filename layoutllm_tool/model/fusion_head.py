@@ -9,12 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from layoutllm_tool.model.option_features import NAMES
-from layoutllm_tool.model.page_index import Array
+from layoutllm_tool.model.page_index import NAMED, Array
 
 SHIPPED = Path(__file__).parent.parent / "weights" / "fusion_head.safetensors"
-
-NAMED = 0.95
-"""Likeness of a printed text and the key that is asked for, from which on the page names it."""
 
 
 class FusionHead:

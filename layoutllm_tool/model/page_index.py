@@ -28,6 +28,8 @@ SEGMENT_GAP = 1.4
 """Widest gap inside a printed key, in line heights."""
 PROSE = 5
 """Words of a line that may go on in the next one."""
+NAMED = 0.95
+"""Likeness of a printed text and the key that is asked for, from which on the page names it."""
 MOST_PLACES = 8
 """Of one key on the page that are looked at."""
 MOST_TEXTS = 400
@@ -70,6 +72,25 @@ class PageIndex:
         for word in self.layout.words:
             found.setdefault(word.id[0], []).append(word)
         return {number: tuple(words) for number, words in found.items()}
+
+    def has_one_label(self, text: str) -> bool:
+        """Whether the page has the text once, and not as a part of more words: "Total: 4.20" is "total",
+        "Company reg. no." is not "company".
+        """
+        match find(self.layout, text):
+            case [only]:
+                return only.score >= NAMED and self._is_label(only.words)
+        return False
+
+    def _is_label(self, run: Run) -> bool:
+        first, last = self._segment_of.get(run[0].id, run), self._segment_of.get(run[-1].id, run)
+        before, after = first[: first.index(run[0])], last[last.index(run[-1]) + 1 :]
+        goes_on = after and not run[-1].ends_key and plain(after[0].text).isalpha()
+        return not goes_on and not any(plain(word.text).isalpha() for word in before)
+
+    @cached_property
+    def _segment_of(self) -> dict[WordId, Run]:
+        return {word.id: run for run in self.segments for word in run}
 
     @cached_property
     def marked_rows(self) -> list[MarkedRow]:

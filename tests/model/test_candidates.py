@@ -178,3 +178,20 @@ def test_the_real_sentence_encoder(tmp_path: Path) -> None:
     torch.testing.assert_close(encoder.encode(keys[:1])[0], vectors[0], atol=1e-5, rtol=1e-5)
     for question, wanted in (("Who should be called in an emergency?", 1), ("What is my ending balance?", 2)):
         assert int((vectors @ encoder.encode([question])[0]).argmax()) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("company", False),
+        ("Company reg. no", True),
+        ("total", False),
+        ("total excl. of tax", True),
+        ("date", True),
+        ("day", False),
+        ("of sale", False),
+    ],
+)
+def test_one_label_is_no_part_of_more_words(text: str, label: bool) -> None:
+    page = page_from_text("Company reg. no: 17\nTotal excl. of tax: 4\nTotal 5.10\nDate\nDay of sale: Monday")
+    assert PageIndex.of(page, None).has_one_label(text) is label

@@ -104,12 +104,24 @@ def test_the_text_model_is_asked_what_must_be_understood(
     assert counting.asked == times
 
 
-@pytest.mark.parametrize("number", [True, False])
-def test_a_row_with_the_questions_numbers_is_geometrys(number: bool) -> None:
+@pytest.mark.parametrize(
+    ("question", "numbers_said", "spoken"),
+    [
+        ("the payment to vendor 44", 0.0, True),
+        ("the payment to vendor 44", 1.0, False),
+        ('What is the "Total due"?', 0.0, False),
+        ('What is the "due"?', 0.0, True),
+        ('What is the "company"?', 0.0, True),
+    ],
+)
+def test_printed_labels_and_the_questions_numbers_are_geometrys(
+    question: str, numbers_said: float, spoken: bool
+) -> None:
     rows = np.zeros((2, len(NAMES)), np.float32)
-    rows[1, NAMES.index("numbers_said")] = float(number)
-    asked = Asked.of("the payment to vendor 44", PageIndex.of(PAGE, None), None)
-    assert choosing.is_spoken(asked, np.array([0.1, 0.9], np.float32), rows) is not number
+    rows[:, NAMES.index("numbers_said")] = numbers_said
+    index = PageIndex.of(PAGE, None)
+    asked, p = Asked.of(question, index, None), np.array([0.1, 0.9], np.float32)
+    assert choosing.is_spoken(asked, index, p, rows) is spoken
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,9 @@ def token_bytes() -> TokenBytes:
 
 
 @given(st.text(min_size=1, max_size=30), st.randoms(use_true_random=False))
-def test_every_copy_is_a_substring(token_bytes: TokenBytes, text: str, random) -> None:  # type: ignore[no-untyped-def]
+def test_every_copy_is_a_substring(  # type: ignore[no-untyped-def]
+    token_bytes: TokenBytes, text: str, random
+) -> None:
     source = " ".join(text.split())
     copy = Copy.of(source)
     for _ in range(random.randint(1, 8)):
