@@ -57,7 +57,12 @@ def _log(value: float) -> float:
     return math.copysign(math.log1p(min(abs(value), 60.0)), value)
 
 
-def _row(layout: PageLayout, c: Candidate, order: tuple, chosen: set) -> list[float]:  # type: ignore[type-arg]
+def _row(
+    layout: PageLayout,
+    c: Candidate,
+    order: tuple,  # type: ignore[type-arg]
+    chosen: set,  # type: ignore[type-arg]
+) -> list[float]:
     rank, place, occurrence, occurrences, score, right = order
     key, words, text = c.key, c.words, c.text
     height = max(median(w.height for w in key), 1.0)

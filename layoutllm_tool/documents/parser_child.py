@@ -208,7 +208,8 @@ class ParserChild:
         block = bytearray(size)
         rest = memoryview(block)
         while rest:
-            if not (count := self._outward.readinto(rest)):  # type: ignore[attr-defined]  # no buffer: a FileIO
+            # no buffer: a FileIO
+            if not (count := self._outward.readinto(rest)):  # type: ignore[attr-defined]
                 raise ParserTrouble(f"it ended with code {self._process.wait()}")
             rest = rest[count:]
         return block

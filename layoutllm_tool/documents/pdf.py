@@ -150,5 +150,8 @@ def _compact(image: Image) -> Image:
     from PIL import ImageChops
 
     red, green, blue = image.split()
-    plain = all(ImageChops.difference(red, other).getextrema()[1] <= 2 for other in (green, blue))  # type: ignore[operator]
+    plain = all(
+        ImageChops.difference(red, other).getextrema()[1] <= 2  # type: ignore[operator]
+        for other in (green, blue)
+    )
     return image.convert("L") if plain else image.copy()

@@ -20,9 +20,11 @@ _GROUPED = (
     r"|[1-9]\d{0,2}(?: \d{3}){1,4}(?=\s?,\d{1,2}(?!\d))"
 )
 _AMOUNT = re.compile(
-    rf"(?<!\w)(?<!\d[.,/:\u2212\u2013-])(?P<open>\()?(?P<minus>{_SIGN})?(?P<before>{_CURRENCY})?\s?(?P<inner>{_SIGN})?"
+    rf"(?<!\w)(?<!\d[.,/:\u2212\u2013-])(?P<open>\()?(?P<minus>{_SIGN})?(?P<before>{_CURRENCY})?"
+    rf"\s?(?P<inner>{_SIGN})?"
     rf"(?P<whole>(?P<grouped>{_GROUPED})|\d{{1,15}})(?P<part>\s?(?:\.\s?|,)\d{{1,3}})?"
-    rf"(?!\d|\s?[.,:/]\d)(?:(?P<after>\s?{_CURRENCY})|(?!AM|PM)[A-Z]{{1,2}})?(?![\w%])(?!\s%)(?P<close>\s?\))?(?P<trailing>-(?!\w))?",
+    rf"(?!\d|\s?[.,:/]\d)(?:(?P<after>\s?{_CURRENCY})|(?!AM|PM)[A-Z]{{1,2}})?"
+    rf"(?![\w%])(?!\s%)(?P<close>\s?\))?(?P<trailing>-(?!\w))?",
 )
 """A receipt's tax code may follow at once ("5.30 SR", "5.30T")."""
 
@@ -75,7 +77,8 @@ _CURRENCIES = r"(?:[$€£¥₹]|RM|USD|EUR|GBP|MYR|SGD|CHF|JPY)"
 
 _PATTERNS: dict[ExpectedType, str] = {
     "date": (
-        rf"\d{{1,4}}\s?[-/.]\s?\d{{1,2}}\s?[-/.]\s?\d{{1,4}}|\d{{1,2}}(?:st|nd|rd|th)?[\s-]+{_MONTH}[\s,.'-]*\d{{2,4}}"
+        rf"\d{{1,4}}\s?[-/.]\s?\d{{1,2}}\s?[-/.]\s?\d{{1,4}}"
+        rf"|\d{{1,2}}(?:st|nd|rd|th)?[\s-]+{_MONTH}[\s,.'-]*\d{{2,4}}"
         rf"|{_MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{2,4}}"
     ),
     "money": (

@@ -159,7 +159,11 @@ class RemoteReader:
     async def _upload(self, page: Page) -> str:
         request = Request("POST", "/v1/documents", lambda: _page_body(page), PAGES_TYPE)
         data = await self._transport.request(request)
-        return parse_entry(lambda name: re.fullmatch(r"[0-9a-f]{64}", name)[0], data, "id")  # type: ignore[index]
+        return parse_entry(
+            lambda name: re.fullmatch(r"[0-9a-f]{64}", name)[0],  # type: ignore[index]
+            data,
+            "id",
+        )
 
     def _recognise(self, sha256: str, page: Page) -> Page:
         return self._transport.send(lambda _: self._read(sha256, page))

@@ -65,7 +65,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # -- connection ----------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
+    # as uvicorn does
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         bounded: Any = self.transport_class(transport, self.loop, self._request_done)
         super().connection_made(bounded)
         self._start_timer()

@@ -253,7 +253,8 @@ def _prepare(log: Path) -> None:
 def _outcome(given: Input, through: Through) -> Seen:
     try:
         outcome = through(given)
-    except BaseException as error:  # noqa: BLE001  whatever gets out of the package's door is what is looked for
+    except BaseException as error:  # noqa: BLE001
+        # whatever gets out of the package's door is what is looked for
         detail = "".join(traceback.format_exception(error))
         place = _place("\n".join(reversed(detail.splitlines())))
         root = (

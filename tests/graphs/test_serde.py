@@ -301,7 +301,9 @@ def test_postgres_reads_data_alone(tmp_path: Path) -> None:
         graph = build_workflow().compile(checkpointer=saver)
         assert carry_out(graph, REQUEST, thread=KEY, context=context)["answers"]
         kind, raw = hostile("one argument", made)
-        saver.conn.execute("UPDATE checkpoint_blobs SET type = %s, blob = %s", (kind, raw))  # type: ignore[attr-defined]
+        saver.conn.execute(  # type: ignore[attr-defined]
+            "UPDATE checkpoint_blobs SET type = %s, blob = %s", (kind, raw)
+        )
         with pytest.raises(StoreMismatch):
             carried_out(saver)
         assert not made.exists()

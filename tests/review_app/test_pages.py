@@ -38,7 +38,9 @@ SIZE = (600, 400)
 
 def words(image: Image.Image) -> list[Word]:
     """Sure of itself where the black corner is at the top left, and a guess where the page is turned."""
-    upright = image.width > image.height and image.convert("L").getpixel((20, 20)) < 100  # type: ignore[operator]
+    upright = (
+        image.width > image.height and image.convert("L").getpixel((20, 20)) < 100  # type: ignore[operator]
+    )
     given = [("Total:", Box(100, 500, 200, 550)), ("12.50", Box(300, 500, 400, 550))]
     return [Word(said, box, 0.99 if upright else 0.3) for said, box in given]
 

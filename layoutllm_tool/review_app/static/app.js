@@ -1,32 +1,44 @@
 // The review page. Text of documents reaches the page through textContent alone.
 const $ = (id) => document.getElementById(id);
 const FILTERS = [["waiting", "Waiting"], ["", "All"], ["failed", "Failed"], ["satisfied", "Satisfied"]];
-const state = {fields: [], at: 0, filter: "waiting", one: null, page: 1, lines: [], from: -1, to: -1, box: null, boxing: false, last: null, busy: false, wanted: null, total: 0};
+const state = {
+  fields: [], at: 0, filter: "waiting", one: null, page: 1, lines: [], from: -1, to: -1, box: null,
+  boxing: false, last: null, busy: false, wanted: null, total: 0};
 
-const inside = $("data") && JSON.parse($("data").textContent);  // an exported file: all of it is here, to be read only
+// an exported file: all of it is here, to be read only
+const inside = $("data") && JSON.parse($("data").textContent);
 function kept(path, body) {
   if (body) throw new Error("This is a copy to read: reviews are made with layoutllm view.");
   if (path.includes("/pages/")) return {lines: []};
   if (path.includes("/fields/")) { return inside.fields.find((f) => place(f) === path); }
   const q = new URLSearchParams(path.split("?")[1]), text = q.get("text").toLowerCase();
-  const fields = inside.fields.filter((f) => (!q.get("waiting") || f.waiting) && (!q.get("verdict") || f.verdict === q.get("verdict")) && (f.confidence ?? 0) <= q.get("most") && `${f.document} ${f.name} ${f.answer ?? ""}`.toLowerCase().includes(text));
+  const fields = inside.fields.filter((f) => (!q.get("waiting") || f.waiting)
+    && (!q.get("verdict") || f.verdict === q.get("verdict")) && (f.confidence ?? 0) <= q.get("most")
+    && `${f.document} ${f.name} ${f.answer ?? ""}`.toLowerCase().includes(text));
   return {fields, total: fields.length};
 }
 async function call(path, body) {
   if (inside) return kept(path, body);
-  const options = body ? {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify(body)} : {};
+  const options = body
+    ? {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify(body)} : {};
   const reply = await fetch(path, options), data = await reply.json().catch(() => ({}));
   if (!reply.ok) throw new Error(`${data.message ?? "Refused."} ${data.hint ?? ""}`);
   return data;
 }
 const say = (text) => { $("status").textContent = text; };
 const place = (one) => `api/documents/${one.key}/fields/${encodeURIComponent(one.name)}`;
-function element(tag, text, kind) { const made = document.createElement(tag); made.textContent = text; if (kind) made.className = kind; return made; }
+function element(tag, text, kind) {
+  const made = document.createElement(tag); made.textContent = text;
+  if (kind) made.className = kind;
+  return made;
+}
 
 const LIMIT = 200;  // fields that are fetched at once; the service gives at most 1000
 function asked(offset, limit) {
-  const query = new URLSearchParams({text: $("search").value, most: $("most").value, offset, limit: Math.min(limit, 1000)});
-  if (state.filter === "waiting") query.set("waiting", "true"); else if (state.filter) query.set("verdict", state.filter);
+  const query = new URLSearchParams({
+    text: $("search").value, most: $("most").value, offset, limit: Math.min(limit, 1000)});
+  if (state.filter === "waiting") query.set("waiting", "true");
+  else if (state.filter) query.set("verdict", state.filter);
   return query;
 }
 async function more() {
@@ -34,7 +46,8 @@ async function more() {
   if (state.fields.length !== length) return;
   state.fields.push(...data.fields); state.total = data.total; list();
 }
-// Afterwards the first of the fields in ``next`` (as api paths) that the list still holds is open, or none; without them, the first.
+// Afterwards the first of the fields in ``next`` (as api paths) that the list still holds is open, or none;
+// without them, the first.
 async function load(next) {
   const data = await call(`api/fields?${asked(0, Math.max(LIMIT, next ? state.fields.length : 0))}`);
   state.fields = data.fields; state.total = data.total; $("count").textContent = `${data.total} fields`;
@@ -44,13 +57,17 @@ async function load(next) {
 function list() {
   $("fields").replaceChildren(...state.fields.map((one, at) => {
     const item = element("li", "", one.waiting ? "waiting" : one.verdict);
-    item.setAttribute("role", "option"); item.id = `field-${at}`; item.setAttribute("aria-selected", String(at === state.at));
-    item.append(element("b", one.name), element("span", one.answer ?? "not in the document"), element("div", `${one.document.split("/").pop()} · ${(one.confidence ?? 0).toFixed(2)}`, "small"));
+    item.setAttribute("role", "option"); item.id = `field-${at}`;
+    item.setAttribute("aria-selected", String(at === state.at));
+    item.append(
+      element("b", one.name), element("span", one.answer ?? "not in the document"),
+      element("div", `${one.document.split("/").pop()} · ${(one.confidence ?? 0).toFixed(2)}`, "small"));
     item.addEventListener("click", () => run(() => choose(at)));
     return item;
   }));
   if (state.fields.length < state.total) {
-    const item = element("li", `${state.total - state.fields.length} more`, "small"); item.id = "more"; item.addEventListener("click", () => run(more)); $("fields").append(item);
+    const item = element("li", `${state.total - state.fields.length} more`, "small"); item.id = "more";
+    item.addEventListener("click", () => run(more)); $("fields").append(item);
   }
   $("fields").setAttribute("aria-activedescendant", `field-${state.at}`);
   $(`field-${state.at}`)?.scrollIntoView({block: "nearest"});
@@ -67,47 +84,64 @@ async function open(field) {
   state.wanted = field;
   const one = await call(place(field));
   if (state.wanted !== field) return;
-  state.one = one; document.body.setAttribute("aria-busy", "false"); reset(); show(one); await turn(one.page ?? one.cot?.areas[0]?.page ?? one.asked ?? 1);
+  state.one = one; document.body.setAttribute("aria-busy", "false"); reset(); show(one);
+  await turn(one.page ?? one.cot?.areas[0]?.page ?? one.asked ?? 1);
 }
 function show(one) {
-  $("document").textContent = one.document ?? ""; $("question").textContent = one.question ?? "Nothing left here.";
+  $("document").textContent = one.document ?? "";
+  $("question").textContent = one.question ?? "Nothing left here.";
   $("answer").textContent = one.key ? one.error ?? one.answer ?? "not in the document" : "";
-  $("verdict").textContent = one.key ? `${one.verdict} · by ${one.by} · confidence ${(one.confidence ?? 0).toFixed(2)}` : "";
+  $("verdict").textContent = one.key
+    ? `${one.verdict} · by ${one.by} · confidence ${(one.confidence ?? 0).toFixed(2)}` : "";
   $("steps").replaceChildren(...Object.values(one.cot?.steps ?? {}).map((text) => element("li", text)));
   $("reasons").replaceChildren(...(one.reasons ?? []).map((text) => element("li", text)));
-  $("tried").replaceChildren(...(one.attempts ?? []).map((a) => element("li", `${a.cot.answer ?? "not in the document"}${a.correction ? ` (after a correction of the ${a.correction.step})` : ""}`)));
+  $("tried").replaceChildren(...(one.attempts ?? []).map((a) => element("li", `${
+    a.cot.answer ?? "not in the document"}${
+    a.correction ? ` (after a correction of the ${a.correction.step})` : ""}`)));
 }
 async function turn(page) {
   const one = state.one; state.page = page; state.lines = []; state.from = -1;
-  $("where").textContent = one.pages ? `page ${page} of ${one.pages}` : `page ${page}`; $("picture").src = inside ? inside.pictures[`${one.key}/${page}`] ?? "" : `api/documents/${one.key}/pages/${page}.webp`;
+  $("where").textContent = one.pages ? `page ${page} of ${one.pages}` : `page ${page}`;
+  $("picture").src = inside
+    ? inside.pictures[`${one.key}/${page}`] ?? "" : `api/documents/${one.key}/pages/${page}.webp`;
   marks();
   const data = await call(`api/documents/${one.key}/pages/${page}`);
   if (state.one === one && state.page === page) { state.lines = data.lines; marks(); }
 }
 function rectangle(box, kind) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  for (const [name, value] of Object.entries({x: box[0], y: box[1], width: box[2] - box[0], height: box[3] - box[1], class: kind})) made.setAttribute(name, value);
+  for (const [name, value] of Object.entries({
+    x: box[0], y: box[1], width: box[2] - box[0], height: box[3] - box[1], class: kind
+  })) made.setAttribute(name, value);
   return made;
 }
 function marks() {
   const drawn = [], [low, high] = [Math.min(state.from, state.to), Math.max(state.from, state.to)];
-  for (const area of state.one?.cot?.areas ?? []) if (area.page === state.page) drawn.push(rectangle(area.box, "area"));
-  for (const found of state.one?.cot?.evidence ?? []) if (found.page === state.page) drawn.push(rectangle(found.box, "answer"));
+  for (const area of state.one?.cot?.areas ?? [])
+    if (area.page === state.page) drawn.push(rectangle(area.box, "area"));
+  for (const found of state.one?.cot?.evidence ?? [])
+    if (found.page === state.page) drawn.push(rectangle(found.box, "answer"));
   state.lines.forEach((line, at) => {
-    const made = rectangle(line.box, state.from >= 0 && at >= low && at <= high ? "line picked" : "line"); made.dataset.at = at; drawn.push(made);
+    const made = rectangle(line.box, state.from >= 0 && at >= low && at <= high ? "line picked" : "line");
+    made.dataset.at = at; drawn.push(made);
   });
   if (state.box) drawn.push(rectangle(state.box, "drawn"));
   $("marks").replaceChildren(...drawn); $("marks").classList.toggle("boxing", state.boxing);
 }
-function reset() { state.from = state.to = -1; state.box = null; state.boxing = false; $("edit").hidden = true; say(""); }
+function reset() {
+  state.from = state.to = -1; state.box = null; state.boxing = false; $("edit").hidden = true; say("");
+}
 
 async function send(body) {
   if (!state.one || state.busy) return;
   state.busy = true; say("Working …");
   try {
     const sent = state.one, at = state.fields.findIndex((f) => place(f) === place(sent));
-    // On to what no person has spoken of yet: the list is sorted anew, and a reviewed field may come after this one by then.
-    const next = [...state.fields.slice(at + 1), ...(state.filter === "waiting" ? state.fields.slice(0, Math.max(at, 0)) : [])];
+    // On to what no person has spoken of yet: the list is sorted anew, and a reviewed field may come after
+    // this one by then.
+    const next = [
+      ...state.fields.slice(at + 1),
+      ...(state.filter === "waiting" ? state.fields.slice(0, Math.max(at, 0)) : [])];
     const paths = next.filter((f) => f.by !== "person").map(place), data = await call(place(sent), body);
     const after = data.fields.find((one) => one.name === sent.name);
     state.last = sent; await load(paths);
@@ -116,15 +150,32 @@ async function send(body) {
 }
 function correct() {
   const low = Math.min(state.from, state.to), high = Math.max(state.from, state.to);
-  const boxes = state.box ? [state.box] : state.from >= 0 ? state.lines.slice(low, high + 1).map((line) => line.box) : [];
+  const boxes = state.box ? [state.box]
+    : state.from >= 0 ? state.lines.slice(low, high + 1).map((line) => line.box) : [];
   if (boxes.length) return send({correction: {step: "area", page: state.page, boxes}});
 }
 const acts = {
   a: () => send({accept: true}), x: () => send({absent: true}),
-  e: () => { if (state.one) { $("edit").hidden = false; $("written").value = state.one.answer ?? ""; $("written").focus(); $("written").select(); } },
-  b: () => { state.boxing = true; say("Drag a box, or go over the lines with the arrow keys; Enter sends."); marks(); },
-  j: async () => { if (state.at + 1 >= state.fields.length && state.fields.length < state.total) await more(); await choose(Math.min(state.at + 1, state.fields.length - 1)); }, k: () => choose(state.at - 1),
-  u: async () => { if (!state.last) return; const at = state.fields.findIndex((f) => place(f) === place(state.last)); if (at >= 0) await choose(at); else await open(state.last); }, Enter: correct, Escape: () => { reset(); marks(); },
+  e: () => {
+    if (state.one) {
+      $("edit").hidden = false; $("written").value = state.one.answer ?? "";
+      $("written").focus(); $("written").select();
+    }
+  },
+  b: () => {
+    state.boxing = true; say("Drag a box, or go over the lines with the arrow keys; Enter sends."); marks();
+  },
+  j: async () => {
+    if (state.at + 1 >= state.fields.length && state.fields.length < state.total) await more();
+    await choose(Math.min(state.at + 1, state.fields.length - 1));
+  },
+  k: () => choose(state.at - 1),
+  u: async () => {
+    if (!state.last) return;
+    const at = state.fields.findIndex((f) => place(f) === place(state.last));
+    if (at >= 0) await choose(at); else await open(state.last);
+  },
+  Enter: correct, Escape: () => { reset(); marks(); },
   "?": () => $("help").showModal(),
 };
 async function run(act) { try { await act(); } catch (error) { say(error.message); } }
@@ -134,37 +185,67 @@ document.addEventListener("keydown", (event) => {
   if (event.target.matches("input")) { if (event.key === "Escape") { event.target.blur(); reset(); } return; }
   if (event.target.matches("button") && event.key === "Enter") return;
   if (state.boxing && /^Arrow/.test(event.key) && state.lines.length) {
-    const next = Math.max(0, Math.min(state.lines.length - 1, state.to + (/Down|Right/.test(event.key) ? 1 : -1)));
+    const next = Math.max(0, Math.min(
+      state.lines.length - 1, state.to + (/Down|Right/.test(event.key) ? 1 : -1)));
     state.to = next; if (!event.shiftKey || state.from < 0) state.from = next;
     state.box = null; say(state.lines[next].text); event.preventDefault(); return marks();
   }
   if (/^[1-4]$/.test(event.key)) { event.preventDefault(); return filter(FILTERS[event.key - 1][0]); }
   if (acts[event.key]) { event.preventDefault(); run(acts[event.key]); }
 });
-$("edit").addEventListener("submit", (event) => { event.preventDefault(); const answer = $("written").value.trim(); $("written").blur(); if (answer) run(() => send({answer})); });
-for (const button of document.querySelectorAll("[data-act]")) button.addEventListener("click", () => { button.blur(); run(acts[button.dataset.act]); });
+$("edit").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const answer = $("written").value.trim(); $("written").blur();
+  if (answer) run(() => send({answer}));
+});
+for (const button of document.querySelectorAll("[data-act]"))
+  button.addEventListener("click", () => { button.blur(); run(acts[button.dataset.act]); });
 function filter(name) { state.filter = name; chips(); run(() => load()); }
 function chips() {
   $("chips").replaceChildren(...FILTERS.map(([name, text]) => {
-    const made = element("button", text); made.setAttribute("aria-pressed", String(state.filter === name)); made.addEventListener("click", () => filter(name)); return made;
+    const made = element("button", text); made.setAttribute("aria-pressed", String(state.filter === name));
+    made.addEventListener("click", () => filter(name)); return made;
   }));
 }
 let start = null;
-const point = (event) => { const r = $("marks").getBoundingClientRect(); return [event.clientX - r.left, event.clientY - r.top].map((v, i) => Math.round(Math.max(0, Math.min(1000, 1000 * v / (i ? r.height : r.width))))); };
-$("marks").addEventListener("pointerdown", (event) => { if (state.one) { start = point(event); $("marks").setPointerCapture(event.pointerId); } });
+const point = (event) => {
+  const r = $("marks").getBoundingClientRect();
+  return [event.clientX - r.left, event.clientY - r.top].map(
+    (v, i) => Math.round(Math.max(0, Math.min(1000, 1000 * v / (i ? r.height : r.width)))));
+};
+$("marks").addEventListener("pointerdown", (event) => {
+  if (state.one) { start = point(event); $("marks").setPointerCapture(event.pointerId); }
+});
 $("marks").addEventListener("pointermove", (event) => {
   if (!start || !state.boxing) return;
-  const [x, y] = point(event); state.from = -1; state.box = [Math.min(x, start[0]), Math.min(y, start[1]), Math.max(x, start[0]), Math.max(y, start[1])]; marks();
+  const [x, y] = point(event); state.from = -1;
+  state.box = [Math.min(x, start[0]), Math.min(y, start[1]), Math.max(x, start[0]), Math.max(y, start[1])];
+  marks();
 });
 $("marks").addEventListener("pointerup", (event) => {
-  const [x, y] = point(event), still = start && Math.abs(x - start[0]) + Math.abs(y - start[1]) < 6; start = null;
+  const [x, y] = point(event), still = start && Math.abs(x - start[0]) + Math.abs(y - start[1]) < 6;
+  start = null;
   if (!still) return;
   const at = state.lines.findIndex(({box}) => x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3]);
-  state.box = null; state.from = state.to = at; state.boxing = true; if (at >= 0) say(`${state.lines[at].text} (Enter sends)`); marks();
+  state.box = null; state.from = state.to = at; state.boxing = true;
+  if (at >= 0) say(`${state.lines[at].text} (Enter sends)`);
+  marks();
 });
-$("before").addEventListener("click", () => { if (state.one?.pages && state.page > 1) run(() => turn(state.page - 1)); });
-$("after").addEventListener("click", () => { if (state.one && state.page < (state.one.pages ?? 1)) run(() => turn(state.page + 1)); });
-let timer; for (const id of ["search", "most"]) $(id).addEventListener("input", () => { $("most-shown").textContent = Number($("most").value).toFixed(2); clearTimeout(timer); timer = setTimeout(() => run(() => load()), 150); });
+$("before").addEventListener("click", () => {
+  if (state.one?.pages && state.page > 1) run(() => turn(state.page - 1));
+});
+$("after").addEventListener("click", () => {
+  if (state.one && state.page < (state.one.pages ?? 1)) run(() => turn(state.page + 1));
+});
+let timer;
+for (const id of ["search", "most"]) $(id).addEventListener("input", () => {
+  $("most-shown").textContent = Number($("most").value).toFixed(2);
+  clearTimeout(timer); timer = setTimeout(() => run(() => load()), 150);
+});
 if (!inside) history.replaceState(null, "", location.pathname);  // the token is in a cookie by now
-if (inside) { state.filter = ""; for (const button of document.querySelectorAll("[data-act]")) button.hidden = true; }
-chips(); run(async () => { await load(); if (inside?.missing) say(`${inside.missing} pages without a picture`); });
+if (inside) {
+  state.filter = "";
+  for (const button of document.querySelectorAll("[data-act]")) button.hidden = true;
+}
+chips();
+run(async () => { await load(); if (inside?.missing) say(`${inside.missing} pages without a picture`); });

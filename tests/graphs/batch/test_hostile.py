@@ -60,7 +60,8 @@ def test_no_row_ends_the_others(tmp_path: Path) -> None:
         {"document": "a\0b"},
         {"document": "\ud800.pdf"}, {"document": "fifo.pdf"}, {"document": "folder.pdf"},
         {"document": "broken.pdf"},
-        {"document": "gopher://host/a.pdf"}, {"document": "s3://bucket/a.pdf"}, {"document": "zip://a::memory://b"},
+        {"document": "gopher://host/a.pdf"}, {"document": "s3://bucket/a.pdf"},
+        {"document": "zip://a::memory://b"},
         {"document": "evil\n\x1b[31m.pdf"}, {"document": "/proc/self/mem"}, {"document": {"deep": []}},
         {"page": 3}, 7,
     ]  # fmt: skip
@@ -195,9 +196,11 @@ def test_a_name_changed_in_a_store_reads_nothing_else(places: Path, monkeypatch:
     monkeypatch.chdir(places)
 
 
-@pytest.mark.parametrize("name", ["s3://bucket/a.pdf", "webhdfs://10.0.0.1:50070/a.pdf", "memory://b/a.pdf", "file:///etc/passwd",
-                                  "hdfs://10.0.0.1/a", "http://10.0.0.1/a", "ftp://h/a", "github://o:r@h/a", "https://10.0.0.1/a.pdf",
-                                  "https://169.254.169.254/latest"])  # fmt: skip
+@pytest.mark.parametrize("name", [
+    "s3://bucket/a.pdf", "webhdfs://10.0.0.1:50070/a.pdf", "memory://b/a.pdf", "file:///etc/passwd",
+    "hdfs://10.0.0.1/a", "http://10.0.0.1/a", "ftp://h/a", "github://o:r@h/a", "https://10.0.0.1/a.pdf",
+    "https://169.254.169.254/latest",
+])  # fmt: skip
 def test_storage_is_opened_only_where_the_caller_allows_it(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,7 +110,9 @@ def test_an_answer_by_hand_is_found_on_the_page(parked) -> None:  # type: ignore
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_satisfied_field_and_one_without_a_full_result_are_reviewed_too(parked, known: bool) -> None:  # type: ignore[no-untyped-def]
+def test_a_satisfied_field_and_one_without_a_full_result_are_reviewed_too(  # type: ignore[no-untyped-def]
+    parked, known: bool
+) -> None:
     store = parked[0]
     if not known:  # as a store of an earlier version has them
         store.put(store.document(KEY), [replace(field, result=None) for field in store.fields(KEY)])
@@ -136,7 +138,9 @@ def test_another_document_under_the_same_name_is_refused(parked) -> None:  # typ
 
 
 @pytest.mark.parametrize("first", ["total", "date"])
-def test_killed_before_it_is_stored_nothing_was_decided(parked, tmp_path: Path, first: str) -> None:  # type: ignore[no-untyped-def]
+def test_killed_before_it_is_stored_nothing_was_decided(  # type: ignore[no-untyped-def]
+    parked, tmp_path: Path, first: str
+) -> None:
     store = parked[0]
     killed = subprocess.run(
         [sys.executable, "-c", _KILLED, str(tmp_path)], cwd=ROOT, timeout=120, check=False

@@ -6,7 +6,12 @@ from layoutllm_graphs.planning.plan import Constraint, PlannedQuestion
 
 
 def meant(name: str, words: str, kind: str = "text", **more: Any) -> PlannedQuestion:
-    return PlannedQuestion(name=name, text=f'What is the "{words}" in the given document?', type=kind, **more)  # type: ignore[arg-type]
+    return PlannedQuestion(
+        name=name,
+        text=f'What is the "{words}" in the given document?',
+        type=kind,  # type: ignore[arg-type]
+        **more,
+    )
 
 
 def printed(name: str, words: str, kind: str = "text") -> PlannedQuestion:
