@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ _NEARLY = 0.85
 """Likeness of the page's words to its answer from which on they are taken for it."""
 _LEAST = -8.0
 """Lower bound of what the confidence sees: a few outcomes at -40 would distort the logistic."""
+_NUMBER_ENDS, _GOES_ON = re.compile(r"\d[.,]?$"), re.compile(r"[.,]?\d")
+_POINT = re.compile(r"\d[.,]$")
 _PAGES = 8
 """Pages whose keys and values are kept: some 13 MB each."""
 _LEAST_HEAD, _LEAST_TEXT = -7.0, -10.0
@@ -111,14 +114,20 @@ class Opinion:
 def _place(layout: PageLayout, answer: str) -> tuple[Run, str]:
     """The words that say the answer, and the answer where it is a part of them."""
     matches = find(layout, answer)
-    if not matches or matches[0].score < 1.0:
-        holding = words_holding(layout, answer)
-        if holding:
-            return holding, answer
+    exact = matches[0].words if matches and matches[0].score == 1.0 else words_holding(layout, answer)
+    if not exact:
         return (matches[0].words, "") if matches and matches[0].score >= _NEARLY else ((), "")
-    whole = text_of(matches[0].words)
-    more = answer in whole and len(letters(whole)) > len(letters(answer))
-    return matches[0].words, answer if more else ""
+    whole = text_of(exact)
+    part = answer in whole and len(letters(whole)) > len(letters(answer)) and not _cuts_number(whole, answer)
+    return exact, answer if part else ""
+
+
+def _cuts_number(whole: str, part: str) -> bool:
+    """ "142." or "00" of "142.00"; a time and a date that were read as one are no number."""
+    before, _, after = whole.partition(part)
+    return bool(
+        (_NUMBER_ENDS.search(part) and _GOES_ON.match(after)) or (_POINT.search(before) and part[0].isdigit())
+    )
 
 
 def load(path: Path) -> Array:

@@ -19,7 +19,7 @@ from layoutllm_tool.model import text_model, text_opinion
 from layoutllm_tool.model.llama_engine import LlamaEngine
 from layoutllm_tool.model.numerics import has_eight_bit_products
 from layoutllm_tool.model.options import Option
-from layoutllm_tool.model.page_index import PageIndex
+from layoutllm_tool.model.page_index import PageIndex, text_of
 from layoutllm_tool.model.page_text import page_text
 from layoutllm_tool.model.text_model import ABSENT, ANSWER, ASK, HEAD, Reply, TextModel
 from layoutllm_tool.model.text_opinion import Opinion, TextOpinion
@@ -220,6 +220,23 @@ def test_an_answer_inside_a_word_or_nearly_on_the_page_is_found() -> None:
     assert [word.text for word in inside.own] == ["電話は045-555-0182へ"] and inside.part == "045-555-0182"
     near = Opinion.of(Reply("Martin Castellan", -0.1, (-5.0,)), [], layout)
     assert [word.text for word in near.own] == ["Martin", "Castelian"] and not near.part
+
+
+@pytest.mark.parametrize(
+    ("word", "answer", "part"),
+    [
+        ("142.00", "142.", ""),
+        ("142.00", "142", ""),
+        ("1,142.00", "142.00", ""),
+        ("01473926", "014", ""),
+        ("18:1524/05/18", "24/05/18", "24/05/18"),
+        ("RM142.00", "142.00", "142.00"),
+    ],
+)
+def test_no_number_is_cut(word: str, answer: str, part: str) -> None:
+    layout = PageLayout(page_from_text(f"Total {word}"))
+    found = Opinion.of(Reply(answer, -0.1, (-5.0,)), [], layout)
+    assert text_of(found.own) == word and found.part == part
 
 
 def test_without_the_model_the_choice_stands_and_one_line_says_so(
