@@ -16,6 +16,7 @@
 | ``option_key_said`` | all | share of its key in the question |
 | ``option_fits``, ``option_misses`` | all | share of it that is, and is not, of the expected type |
 | ``option_quoted_asked``, ``option_quoted_found`` | all | the question quotes a key; the page has it |
+| ``option_numbers_said`` | all | share of the question's numbers in its row or key |
 | ``text_asked``, ``text_agrees`` | all | of model/text_opinion.py: it was asked; it answers the same |
 | ``text_logprob``, ``text_lead`` | all | its log-probability of that; less that of its own; at least -8 |
 | ``named`` | all | a line of the page holds the key word for word |
