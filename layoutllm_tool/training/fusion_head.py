@@ -53,7 +53,7 @@ ABSENT = (2 / 9, 1 / 6)
 and of others. Chosen between forms whose keys are all filled, the refusal set, and questions in other words
 than the page's."""
 ARCHIVE = 600
-"""Archive forms from this one on are kept back."""
+"""Archive forms from this one on are kept back: of the next head; what the shipped one saw is not known."""
 MOST_WORDS, TOGETHER, QUESTIONS = 450, 8, 10
 
 Question = tuple[str, tuple[WordId, ...]]

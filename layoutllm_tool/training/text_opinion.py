@@ -3,9 +3,9 @@
     python -m layoutllm_tool.training.text_opinion --naf DIR --receipts DIR --out FILE
 
 A listwise logistic regression over the options of questions: on written documents that were kept back, on
-drawn pages and forms of other seeds, and on archive forms and receipts that the head did not learn from (the
-text model did, from some). Prints the mean worth of the chosen options by source: the head's, and with the
-text model on pages left out.
+drawn pages and forms of other seeds, on archive forms and on receipts 300-399 (the pair head and the language
+model learned from all of these forms, the text model from some, of the receipts too). Prints the mean worth
+of the chosen options by source: the head's, and with the text model on pages left out.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Weighed:
 
 
 def held_back(naf: Path, receipts: Path) -> Iterator[tuple[str, Page, Sequence[Question]]]:
-    """Pages that the heads did not learn from, with their questions."""
+    """Pages that ``fusion_head.PAGES`` leaves out, with their questions."""
     return sources(SEED, naf, receipts, PAGES, part="test", numbers=range(300, 400))
 
 

@@ -50,7 +50,7 @@ _SROIE = "SROIE receipts, the four fields asked for in the paper's form."
 _CORD = "CORD receipts, fifteen types asked for in the paper's form."
 _DEEPFORM = "Political-ad order forms (PDFs of several pages), five fields of DeepForm's labels."
 _DRAWN = "Pages drawn like those of training, with other seeds: to fit the confidence on."
-_HELD_BACK = "Written documents and archive forms that were kept back: to fit the confidence on."
+_HELD_BACK = "Documents written by hand that were kept back: to fit the confidence on."
 _REFUSAL = "As many unanswerable questions as answerable ones: drawn forms, and with --data receipts."
 _DOCVQA = "DocVQA (single page) as published."
 _VISUALMRC = "VisualMRC as published, scored by ROUGE-L."
@@ -64,7 +64,7 @@ DATASETS = {
     "everyday": Dataset(_EVERYDAY, everyday.items, "everyday/open", sample="everyday", words=False),
     "wording": Dataset(_WORDING, everyday.items, "wording", sample="everyday", words=False),
     "synthetic": Dataset(_DRAWN, synthetic.items, options=_PAGES),
-    "held-back": Dataset(_HELD_BACK, held_back.items, "naf", _PAGES | {"pages": 80}),
+    "held-back": Dataset(_HELD_BACK, held_back.items, options=_PAGES | {"pages": 80}),
     "refusal": Dataset(_REFUSAL, unanswerable.items, "receipts", _OCR | _NUMBERED | _PAGES),
 }
 
