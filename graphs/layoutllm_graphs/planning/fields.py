@@ -10,12 +10,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from layoutllm_graphs.planning.plan import MOST_QUESTIONS, Constraint, ConstraintKind, Plan, PlannedQuestion
+from layoutllm_graphs.planning.plan import (
+    MOST_QUESTIONS,
+    Column,
+    Constraint,
+    ConstraintKind,
+    Plan,
+    PlannedQuestion,
+)
 from layoutllm_graphs.planning.words import PATTERNS, WORDS
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.errors import PlanError
@@ -24,6 +31,7 @@ MEANT = 'What is the "{}" in the given document?'
 PRINTED = 'What is the content in the "{}" field?'
 COLUMN = 'What are all the values of "{}" in the given document?'
 AMOUNTS = "What are the amounts of the items in the given document?"
+ROWS = 'What are the rows of "{}" in the given document?'
 LONGEST_FIELD = 120
 """Characters of a field's name."""
 
@@ -95,6 +103,8 @@ class Asked:
     required: bool = True
     choices: tuple[str, ...] = ()
     name: str = ""
+    path: tuple[str, ...] = ()
+    columns: tuple[Asked, ...] = ()
 
 
 def ask(words: str, *, printed: bool = False, is_list: bool = False, page: int | None = None) -> Asked:
@@ -183,9 +193,13 @@ def _unused(name: str, used: list[str]) -> str:
 
 
 def _planned(item: Asked, name: str) -> PlannedQuestion:
-    fields = asdict(item) | {"name": name}
-    del fields["words"]
-    return PlannedQuestion(**fields)
+    own = {part: getattr(item, part) for part in ("text", "type", "page", "is_list", "required", "choices", "path")}
+    columns = [
+        Column(name=column.name, words=column.words, type=column.type, required=column.required,
+               choices=list(column.choices), path=list(column.path))
+        for column in item.columns
+    ]  # fmt: skip
+    return PlannedQuestion(name=name, columns=columns, **own)
 
 
 def _slots_checked(questions: list[PlannedQuestion]) -> list[PlannedQuestion]:

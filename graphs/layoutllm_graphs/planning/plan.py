@@ -29,6 +29,23 @@ _SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 ConstraintKind = Literal["sum", "equal", "ordered"]
 
 
+class Column(BaseModel):
+    """One column of a table that is read as rows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=NAME, description="A short identifier, unique in the table: 'unit_price'.")
+    words: str = Field(min_length=1, max_length=500, description="What the column holds, in plain words.")
+    type: ExpectedType = Field(default="text", description="What its cells must look like.")
+    required: bool = Field(default=True, description="False where a row may lack it.")
+    choices: list[Annotated[str, Field(max_length=500)]] = Field(
+        default_factory=list, max_length=100, description="The only values allowed, if any."
+    )
+    path: list[Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=list, max_length=20, description="Its place in a row's record."
+    )
+
+
 class PlannedQuestion(BaseModel):
     """One fact to find. ``{name}`` in the text stands for another question's answer, which is found first."""
 
@@ -49,6 +66,13 @@ class PlannedQuestion(BaseModel):
         default_factory=list, max_length=100, description="The only values allowed, if any."
     )
     required: bool = Field(default=True, description="False where the document may well not say.")
+    columns: list[Column] = Field(
+        default_factory=list, max_length=100,
+        description="For a table: its columns. The answer is all rows of the table, over all pages.",
+    )  # fmt: skip
+    path: list[Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=list, max_length=20, description="Where the answer belongs in the schema's record."
+    )
 
     @property
     def depends_on(self) -> tuple[str, ...]:

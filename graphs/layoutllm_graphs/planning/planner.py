@@ -19,9 +19,10 @@ from pydantic.errors import PydanticUserError
 from layoutllm_graphs.planning.fields import Draft, first_error, one_line
 from layoutllm_graphs.planning.phrases import LONGEST_QUESTION, hold_quotes, join_pages, read_question
 from layoutllm_graphs.planning.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
-from layoutllm_graphs.planning.schemas import draft_schema, is_schema
+from layoutllm_graphs.planning.schemas import draft_schema
 from layoutllm_graphs.planning.text_rules import draft_list, draft_text
 from layoutllm_tool.errors import PlanError
+from layoutllm_tool.extraction.schema import is_schema
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -220,13 +221,19 @@ def _short(error: Exception) -> str:
 def _question_line(number: int, question: PlannedQuestion) -> str:
     marks = [
         question.type,
-        "every value of a column" if question.is_list else "",
+        _list_line(question),
         f"page {question.page}" if question.page else "",
         "" if question.required else "may be missing",
         f"one of {', '.join(map(one_line, question.choices))}" if question.choices else "",
         f"after {', '.join(question.depends_on)}" if question.depends_on else "",
     ]
     return f"{number}. {question.name} ({'; '.join(filter(None, marks))}): {one_line(question.text)}"
+
+
+def _list_line(question: PlannedQuestion) -> str:
+    if question.columns:
+        return f"rows of {', '.join(column.name for column in question.columns)}"
+    return "every value of a column" if question.is_list else ""
 
 
 def _constraint_line(constraint: Constraint) -> str:

@@ -1,0 +1,168 @@
+"""Printed text -> a schema's value, or what stands in the way. Pure.
+
+Nothing is guessed: an amount or a date with two readings that the page does not decide is "ambiguous", what
+the grammars don't know is "not understood". The printed text is kept beside the value by ``record``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from rapidfuzz import fuzz
+
+from layoutllm_tool.documents.dates import read_date
+from layoutllm_tool.documents.values import read_amount
+from layoutllm_tool.extraction.rows import normal
+from layoutllm_tool.extraction.schema import Leaf
+
+Problem = Literal["", "missing", "not_understood", "ambiguous", "outside_enum", "out_of_bounds", "no_rows"]
+_YES = frozenset("yes y true x ✓ ✔ ☑ ☒ ja oui sí si sim はい 有 ○".split())
+_NO = frozenset("no n false nein non não nee いいえ 無 ☐".split())
+_ALIKE = 0.85
+"""Least similarity of an answer's words to an enum's value."""
+CURRENCIES = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "円": "JPY", "₹": "INR", "RM": "MYR"}
+_BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
+    "minimum": lambda value, limit: value >= limit,
+    "maximum": lambda value, limit: value <= limit,
+    "exclusiveMinimum": lambda value, limit: value > limit,
+    "exclusiveMaximum": lambda value, limit: value < limit,
+    "minLength": lambda value, limit: len(value) >= limit,
+    "maxLength": lambda value, limit: len(value) <= limit,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """How a page writes numbers and dates; None where it does not show it."""
+
+    decimal_mark: str | None = None
+    day_first: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A value of the schema's type, or None with the problem and a sentence about it."""
+
+    value: Any = None
+    problem: Problem = ""
+    reason: str = ""
+
+
+def typed(leaf: Leaf, text: str | None, page: Convention = Convention()) -> Typed:
+    """The value that the text says."""
+    if text is None or not text.strip():
+        return Typed(None, "missing", "The document does not say it.") if leaf.required else Typed()
+    text = " ".join(text.split())
+    if leaf.choices:
+        return _chosen(leaf.choices, text)
+    match leaf.kind:
+        case "boolean":
+            return _boolean(leaf, text)
+        case "integer" | "number":
+            return _within(leaf, _number(leaf, text, page))
+        case _ if leaf.format in ("date", "date-time"):
+            return _date(text, page)
+        case _:
+            return _within(leaf, Typed(text))
+
+
+def _number(leaf: Leaf, text: str, page: Convention) -> Typed:
+    read = read_amount(text, decimal_mark=page.decimal_mark) or read_amount(
+        _only_number(text), decimal_mark=page.decimal_mark
+    )
+    if read is None:
+        return Typed(None, "not_understood", f"{text!r} is not understood as a number.")
+    if read.value is None:
+        readings = " or ".join(map(str, read.readings))
+        return Typed(None, "ambiguous", f"{text!r} may be {readings}.")
+    if leaf.kind == "integer":
+        if read.value != read.value.to_integral_value():
+            return Typed(None, "not_understood", f"{text!r} is no whole number.")
+        return Typed(int(read.value))
+    return Typed(read.value)
+
+
+def _only_number(text: str) -> str:
+    """The one number that stands among words ("45 days", "3.5 h", "21 %"); "" where there are several."""
+    found = re.findall(r"(?<![\w.,/])[-\u2212(]?\d[\d.,' \u00a0\u202f]*\d\)?-?|(?<![\w.,/])\d(?![\d/:])", text)
+    return found[0].strip() if len(found) == 1 and not re.search(r"\d[:/]\d", text) else ""
+
+
+def _date(text: str, page: Convention) -> Typed:
+    read = read_date(text, day_first=page.day_first)
+    if read is None:
+        return Typed(None, "not_understood", f"{text!r} is not understood as a date.")
+    if read.value is None:
+        readings = " or ".join(day.isoformat() for day in read.readings)
+        return Typed(None, "ambiguous", f"{text!r} may be {readings}.")
+    return Typed(read.value.isoformat())
+
+
+def _boolean(leaf: Leaf, text: str) -> Typed:
+    """From yes or no, a tick, or the field's own words ("PAID" for ``paid``), which no "not" precedes."""
+    yes, no = says_yes(text), says_no(text)
+    if yes != no:
+        return Typed(yes)
+    own = {word[:4] for name in leaf.path[-1:] for word in normal(name).split() if len(word) > 3}
+    own |= {word[:4].lower() for word in re.findall(r"[\"'\u201c]([^\"'\u201d]+)[\"'\u201d]", leaf.description)}
+    if any(word[:4] in own for word in normal(text).split()):
+        return Typed(True)
+    return Typed(None, "not_understood", f"{text!r} says neither yes nor no.")
+
+
+def says_yes(text: str) -> bool:
+    return bool(_signs(text) & _YES) or bool(re.search(r"\[\s?[xX]\s?\]", text))
+
+
+def says_no(text: str) -> bool:
+    return bool(_signs(text) & _NO) or bool(re.fullmatch(r"\s*\[\s*\].*", text))
+
+
+def _signs(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+|[✓✔☑☒☐○]", text.lower()))
+
+
+def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
+    """The one choice that the text says: itself, its number, its currency, or its words."""
+    said = _ticked(text)
+    for same in (lambda c: normal(str(c)) == normal(said), lambda c: _worth(said) == _worth(str(c)) is not None):
+        if found := [choice for choice in choices if same(choice)]:
+            return Typed(found[0])
+    if found := [c for c in choices if any(mark in said and code == c for mark, code in CURRENCIES.items())]:
+        return Typed(found[0])
+    inside = [c for c in choices if re.search(rf"\b{re.escape(normal(str(c)))}\b", normal(said))]
+    if len(inside) == 1:
+        return Typed(inside[0])
+    ranked = sorted(((fuzz.token_set_ratio(normal(str(c)), normal(said)) / 100, str(c), c) for c in choices))
+    best, second = ranked[-1], ranked[-2] if len(ranked) > 1 else (0.0, "", "")
+    if best[0] >= _ALIKE and best[0] > second[0]:
+        return Typed(best[2])
+    return Typed(None, "outside_enum", f"{text!r} is none of the values allowed.")
+
+
+def _ticked(text: str) -> str:
+    """What follows the tick, where boxes are part of the text."""
+    found = re.findall(r"\[\s?[xX]\s?\]\s*([^\[]+)", text)
+    return found[0].strip() if len(found) == 1 else text
+
+
+def _worth(text: str) -> Decimal | None:
+    read = read_amount(text)
+    return read.value if read else None
+
+
+def _within(leaf: Leaf, found: Typed) -> Typed:
+    """The value, if it keeps to the schema's bounds and pattern."""
+    if found.value is None:
+        return found
+    for name, limit in leaf.limits.items():
+        kept = bool(re.search(limit, found.value)) if name == "pattern" and isinstance(found.value, str) else True
+        if name in _BOUNDS:
+            kept = _BOUNDS[name](found.value, Decimal(str(limit)) if isinstance(limit, float) else limit)
+        if not kept:
+            return Typed(None, "out_of_bounds", f"{str(found.value)!r} breaks {name} {limit!r}.")
+    return found
