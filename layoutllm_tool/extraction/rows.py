@@ -1,7 +1,7 @@
 """Which table, and which of its columns, a schema's array means.
 
 A column is judged by its header (the same words, a name of the same role in ``columns.toml``, or near in
-meaning), by the type of its cells and, among numbers, by arithmetic: quantity times unit price is the amount.
+meaning), by what stands in it (``line_items`` tells quantities, prices and amounts apart) and by its type.
 Pure; similarity in meaning is handed in.
 """
 
@@ -11,15 +11,15 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from itertools import permutations
 
 from rapidfuzz import fuzz
 
 from layoutllm_tool.cot import ExpectedType
-from layoutllm_tool.documents.line_items import Table
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.line_items import Row, Table
+from layoutllm_tool.documents.tables import box_of
 from layoutllm_tool.documents.values import amount, spans_of
 
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]
@@ -28,9 +28,10 @@ Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]
 LEAST = 0.4
 """Of a column's score: below it none of the table's columns is meant."""
 _BY_ROLE, _BY_ARITHMETIC, _BY_PLACE = 0.9, 0.85, 0.7
-_HOLDS = 0.6
-"""Least share of rows in which quantity times price must be the amount."""
-_CENT = Decimal("0.011")
+"""Scores of a header of the same role, of a number's role, of the longest text."""
+_LINES_ABOVE = 4
+_ANY_TABLE = frozenset(("items", "line items", "rows", "entries", "lines", "positions", "table", "list"))
+"""Names that say nothing of which table is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Wanted:
 
     words: tuple[str, ...]
     type: ExpectedType = "text"
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,59 @@ class Match:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A table with the text of its cells, row by row."""
+
+    table: Table
+    texts: Sequence[Sequence[str]]
+    above: Sequence[str]
+    """The last lines above its first row: its head, its title."""
+
+    def column(self, number: int) -> list[str]:
+        return [row[number] for row in self.texts]
+
+
 def matches(
-    tables: Sequence[Table], name: str, wanted: Sequence[Wanted], similarity: Similarity
+    document: Document, tables: Sequence[Table], name: str, wanted: Sequence[Wanted], similarity: Similarity
 ) -> list[Match]:
     """Every table with a column for some of those wanted, the best first."""
-    found = [_match(table, name, wanted, similarity) for table in tables]
+    read = [
+        _Read(table, [_texts(document, table, row) for row in table.rows], _above(document, table))
+        for table in tables if table.rows
+    ]  # fmt: skip
+    found = [_match(one, name, wanted, similarity) for one in read]
     return sorted((m for m in found if any(c is not None for c in m.columns)), key=lambda m: -m.score)
 
 
-def _match(table: Table, name: str, wanted: Sequence[Wanted], similarity: Similarity) -> Match:
-    scores = _scores(table, wanted, similarity)
+def _texts(document: Document, table: Table, row: Row) -> list[str]:
+    page = document.page(row.page)
+    return [table.text(page, row, column) if row.cells[column] else "" for column in range(len(row.cells))]
+
+
+def _left_over(
+    wanted: Sequence[Wanted], table: Table, columns: dict[int, int], scores: list[list[float]]
+) -> None:
+    """One text wanted and one column of texts that nothing else took belong together."""
+    open_ = [i for i, want in enumerate(wanted) if i not in columns and want.type in ("text", "name")]
+    free = [j for j, kind in enumerate(table.kinds) if kind == "text" and j not in columns.values()]
+    if len(open_) == len(free) == 1 and columns:
+        columns[open_[0]] = free[0]
+        scores[open_[0]][free[0]] = max(scores[open_[0]][free[0]], LEAST)
+
+
+def _above(document: Document, table: Table) -> list[str]:
+    first = table.rows[0]
+    page = document.page(first.page)
+    top = min(box_of(page, cell).y0 for cell in first.cells if cell)
+    above = [line for line in page.lines or () if line.box.center[1] < top]
+    nearest = sorted(above, key=lambda line: -line.box.y1)[:_LINES_ABOVE]
+    return [line.text for line in nearest]
+
+
+def _match(read: _Read, name: str, wanted: Sequence[Wanted], similarity: Similarity) -> Match:
+    table = read.table
+    scores = _scores(read, wanted, similarity)
     pairs = sorted(
         ((scores[i][j], i, j) for i in range(len(wanted)) for j in range(len(table.headers))), reverse=True
     )
@@ -68,40 +113,43 @@ def _match(table: Table, name: str, wanted: Sequence[Wanted], similarity: Simila
     for score, i, j in pairs:
         if score >= LEAST and i not in columns and j not in columns.values():
             columns[i] = j
-    own = [scores[i][columns[i]] if i in columns else 0.0 for i in range(len(wanted))]
-    titled = _titled(table, name, similarity)
-    many = min(len(table.rows), 10) / 100
-    return Match(
-        table, tuple(columns.get(i) for i in range(len(wanted))), tuple(own), sum(own) / len(own) + titled + many
-    )
+    _left_over(wanted, table, columns, scores)
+    own = tuple(scores[i][columns[i]] if i in columns else 0.0 for i in range(len(wanted)))
+    total = sum(own) / len(own) + _titled(read, name, similarity) + min(len(table.rows), 10) / 100
+    return Match(table, tuple(columns.get(i) for i in range(len(wanted))), own, total)
 
 
-def _titled(table: Table, name: str, similarity: Similarity) -> float:
-    """How much the table's title or first header says its name."""
-    said = [text for text in (table.title, *table.headers) if text]
-    if not said or not name:
+def _titled(read: _Read, name: str, similarity: Similarity) -> float:
+    """How much a header, or a line above the table, says the array's name ("Earnings")."""
+    said = [text for text in (*read.table.headers, *read.above) if text]
+    if not said or not normal(name) or normal(name) in _ANY_TABLE:
         return 0.0
     exact = max(fuzz.token_set_ratio(normal(name), normal(text)) for text in said) / 100
     near = max(similarity([name], said)[0])
     return 0.4 * max(exact if exact >= 0.85 else 0.0, near)
 
 
-def _scores(table: Table, wanted: Sequence[Wanted], similarity: Similarity) -> list[list[float]]:
+def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> list[list[float]]:
     """N wanted x M columns."""
-    named = [j for j, header in enumerate(table.headers) if header]
-    near = similarity([w.words[0] for w in wanted], [table.headers[j] for j in named]) if named else []
-    computed = _computed_roles(table)
+    headers = read.table.headers
+    named = [j for j, header in enumerate(headers) if header]
+    near = similarity([w.words[0] for w in wanted], [headers[j] for j in named]) if named else []
+    computed = _computed_roles(read)
     found = []
     for i, want in enumerate(wanted):
         roles = roles_of(want.words[0]) or {role for text in want.words[1:] for role in roles_of(text)}
         row = []
-        for j, header in enumerate(table.headers):
+        for j, header in enumerate(headers):
             said = max(_same(want, header, roles), near[i][named.index(j)]) if header else 0.0
             if computed.get(j) in roles:
                 said = max(said, _BY_ARITHMETIC if computed[j] != "description" else _BY_PLACE)
             elif computed.get(j) and not header:
                 said *= 0.3
-            row.append(said * (0.25 + 0.75 * _fits(table, j, want.type)))
+            if want.type == "date" and read.table.kinds[j] == "date":
+                said = max(said, _BY_ARITHMETIC)
+            if want.choices:
+                said = max(said, _BY_ROLE * _offered(read.column(j), want.choices))
+            row.append(said * (0.25 + 0.75 * _fits(read.column(j), want.type, read.table.kinds[j])))
         found.append(row)
     return found
 
@@ -109,7 +157,7 @@ def _scores(table: Table, wanted: Sequence[Wanted], similarity: Similarity) -> l
 def _same(want: Wanted, header: str, roles: set[str]) -> float:
     """How much a header says what is wanted: its words, or a name of the same role."""
     own, theirs = normal(want.words[0]), normal(header)
-    if own == theirs:
+    if own == theirs or own == "".join(word[0] for word in theirs.split()):
         return 1.0
     alike = max(fuzz.token_sort_ratio(own, theirs), 0.9 * fuzz.token_set_ratio(own, theirs)) / 100
     shared = roles & roles_of(header)
@@ -117,71 +165,48 @@ def _same(want: Wanted, header: str, roles: set[str]) -> float:
     return max(alike if alike >= 0.75 else 0.0, by_role)
 
 
-def _computed_roles(table: Table) -> dict[int, str]:
-    """Roles by column, from numbers: quantity x unit price = amount. Without headers also by place."""
-    values = [[_number(table, row, j) for row in range(len(table.rows))] for j in range(len(table.headers))]
-    numeric = [j for j, column in enumerate(values) if sum(v is not None for v in column) * 2 >= len(column) > 0]
-    roles: dict[int, str] = {}
-    for a, b, c in permutations(numeric, 3):
-        if b < c and _product_holds(values[a], values[b], values[c]) and not _all_ones(values[a]):
-            small, large = (a, b) if a < b else (b, a)
-            roles = {small: "quantity", large: "unit_price", c: "amount"}
-            break
-    if not any(table.headers):
-        texts = [j for j in range(len(table.headers)) if j not in numeric]
-        if texts:
-            roles[max(texts, key=lambda j: _letters(table, j))] = "description"
-        if numeric and not roles.get(numeric[-1]):
-            roles[numeric[-1]] = "amount"
-        _headless_numbers(numeric, values, roles)
-    return roles
+_KINDS = {"text": "description", "quantity": "quantity", "unit price": "unit_price", "amount": "amount",
+          "date": "date", "code": "code"}  # fmt: skip
 
 
-def _headless_numbers(
-    numeric: Sequence[int], values: Sequence[Sequence[Decimal | None]], roles: dict[int, str]
-) -> None:
-    """Whole small numbers are quantities, other numbers before the amount are prices."""
-    for j in numeric[:-1]:
-        known = [value for value in values[j] if value is not None]
-        whole = all(value == value.to_integral_value() and abs(value) < 1000 for value in known)
-        role = "quantity" if whole else "unit_price"
-        if j not in roles and role not in roles.values():
-            roles[j] = role
+def _computed_roles(read: _Read) -> dict[int, str]:
+    """Roles by column from what stands in it; of two columns of a kind the last amount, the longest text."""
+    found: dict[int, str] = {}
+    kinds = read.table.kinds
+    for kind, role in _KINDS.items():
+        own = [j for j, of in enumerate(kinds) if of == kind]
+        if kind == "text":
+            own = sorted(own, key=lambda j: sum(map(len, read.column(j))))
+        if own:
+            found[own[0] if kind == "code" else own[-1]] = role
+    return found
 
 
-def _product_holds(a: Sequence[Decimal | None], b: Sequence[Decimal | None], c: Sequence[Decimal | None]) -> bool:
-    rows = [(x, y, z) for x, y, z in zip(a, b, c, strict=True) if x is not None and y is not None and z]
-    return len(rows) > 0 and sum(abs(x * y - z) < _CENT for x, y, z in rows) >= max(1, _HOLDS * len(rows))
+def _offered(cells: Sequence[str], choices: Sequence[str]) -> float:
+    """Share of the cells that are one of the choices."""
+    filled = [normal(text) for text in cells if text]
+    allowed = {normal(choice) for choice in choices}
+    return sum(text in allowed for text in filled) / len(filled) if filled else 0.0
 
 
-def _all_ones(values: Sequence[Decimal | None]) -> bool:
-    return all(value in (None, 1) for value in values)
-
-
-def _number(table: Table, row: int, column: int) -> Decimal | None:
-    return amount(table.text(row, column))
-
-
-def _letters(table: Table, column: int) -> int:
-    return sum(c.isalpha() for row in range(len(table.rows)) for c in table.text(row, column))
-
-
-def _fits(table: Table, column: int, kind: ExpectedType) -> float:
-    """Share of the cells that are of the type; of texts, those that are no amounts."""
-    cells = [text for row in range(len(table.rows)) if (text := table.text(row, column))]
-    if not cells:
+def _fits(cells: Sequence[str], kind: ExpectedType, seen: str) -> float:
+    """Share of the cells that are of the type; a text may be anything. ``seen``: the column's kind."""
+    filled = [text for text in cells if text]
+    if not filled:
         return 0.0
     if kind in ("money", "number"):
-        good = sum(any(c.isdigit() for c in text) and amount_in(text) for text in cells)
+        good = sum(_is_number(text) for text in filled)
     elif kind == "date":
-        good = sum(bool(spans_of("date", text)) or bool(re.match(r"\d{1,2}[./-]\d{1,2}\b", text)) for text in cells)
+        if seen == "date":
+            return 1.0
+        good = sum(bool(spans_of("date", text) or re.match(r"\d{1,2}[./-]\d{1,2}\b", text)) for text in filled)
     else:
         return 1.0
-    return good / len(cells)
+    return good / len(filled)
 
 
-def amount_in(text: str) -> bool:
-    return amount(text) is not None or bool(re.search(r"\d", text)) and len(re.findall(r"[^\W\d_]", text)) <= 4
+def _is_number(text: str) -> bool:
+    return amount(text) is not None or (bool(re.search(r"\d", text)) and len(re.findall(r"[^\W\d_]", text)) <= 4)
 
 
 @cache

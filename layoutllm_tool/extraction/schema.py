@@ -2,14 +2,14 @@
 
 Covered: objects in objects, strings, numbers, integers, booleans, ``enum`` and ``const``, arrays of values or
 of objects, ``required``, ``title``, ``description``, ``format``, ``pattern``, bounds, nullable values, and
-``$ref`` within the schema. *Not* covered: free keys, tuples, arrays in arrays, alternatives of different
-shapes. Pure, standard library only.
+``$ref`` within the schema. Arrays in an array's items are named, not read. *Not* covered: free keys, tuples,
+alternatives of different shapes. Pure, standard library only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from layoutllm_tool.errors import PlanError
@@ -58,22 +58,32 @@ class RowsOf:
     required: bool = False
     title: str = ""
     description: str = ""
+    inner: tuple[tuple[str, ...], ...] = ()
+    """Paths of arrays in an item, which are not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """``parts`` in the schema's order; ``nullable``: paths of objects that may be null, arrays passed over."""
+
+    parts: tuple[Leaf | RowsOf, ...]
+    nullable: frozenset[tuple[str, ...]]
 
 
 def is_schema(data: Mapping[str, Any]) -> bool:
     return any(key in data for key in ("properties", "$ref", "allOf")) or data.get("type") == "object"
 
 
-def parts_of(schema: Mapping[str, Any]) -> tuple[Leaf | RowsOf, ...]:
-    """What the schema describes, in its order. PlanError for what is not covered."""
+def shape_of(schema: Mapping[str, Any]) -> Shape:
+    """What the schema describes. PlanError for what is not covered."""
     found: list[Leaf | RowsOf] = []
-    leaves = 0
-    for part in _Walk(schema).parts(schema, _Place()):
+    leaves, walk = 0, _Walk(schema)
+    for part in walk.parts(schema, _Place()):
         leaves += len(part.columns) if isinstance(part, RowsOf) else 1
         if leaves > MOST_LEAVES:
             raise PlanError(f"the schema describes more than {MOST_LEAVES} values.", hint="Split it.")
         found.append(part)
-    return tuple(found)
+    return Shape(tuple(found), frozenset(walk.nullable))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,8 @@ class _Place:
     required: bool = True
     in_rows: bool = False
     depth: int = 0
+    above: tuple[str, ...] = ()
+    """The path of the array that it is in."""
 
     def __str__(self) -> str:
         return f'"{plain(".".join(self.path))[:80]}"' if self.path else "the schema"
@@ -95,6 +107,7 @@ class _Walk:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self.root = root
         self.seen = 0
+        self.nullable: set[tuple[str, ...]] = set()
 
     def parts(self, schema: Any, at: _Place) -> Iterator[Leaf | RowsOf]:
         self.seen += 1
@@ -120,19 +133,21 @@ class _Walk:
         for name, inner in properties.items():
             if not isinstance(name, str) or not any(c.isalnum() for c in name) or len(name) > LONGEST_NAME:
                 raise PlanError(f"{at} has a property whose name can't be asked for.", hint="Use words.")
-            inside = _Place((*at.path, name), at.required and name in needed, at.in_rows, at.depth + 1)
-            yield from self.parts(inner, inside)
+            path, needed_here = (*at.path, name), at.required and name in needed
+            yield from self.parts(inner, _Place(path, needed_here, at.in_rows, at.depth + 1, at.above))
 
     def _rows(self, schema: Mapping[str, Any], at: _Place) -> RowsOf:
-        if at.in_rows:
-            raise PlanError(f"{at} is an array within an array.", hint=_SUPPORTED)
         if "prefixItems" in schema or isinstance(schema.get("items"), list):
             raise PlanError(f"{at} is a tuple.", hint=_SUPPORTED)
         if not at.path:
-            raise PlanError("the schema describes no object but an array.", hint=_SUPPORTED)
-        item = self.parts(schema.get("items", {"type": "string"}), _Place((), True, True, at.depth + 1))
-        columns = tuple(part for part in item if isinstance(part, Leaf))
-        return RowsOf(at.path, columns, at.required, words(schema, "title"), words(schema, "description"))
+            what = "an array within an array" if at.in_rows else "no object but an array"
+            raise PlanError(f"the schema describes {what}.", hint=_SUPPORTED)
+        above = (*at.above, *at.path)
+        item = list(self.parts(schema.get("items", {"type": "string"}), _Place((), True, True, at.depth + 1, above)))
+        return RowsOf(
+            at.path, tuple(part for part in item if isinstance(part, Leaf)), at.required, words(schema, "title"),
+            words(schema, "description"), tuple(part.path for part in item if isinstance(part, RowsOf)),
+        )  # fmt: skip
 
     def _plain(self, schema: Any, at: _Place) -> tuple[Mapping[str, Any], _Place]:
         """References followed, the one alternative that isn't null taken."""
@@ -147,9 +162,11 @@ class _Walk:
             elif options:
                 chosen, nullable = _chosen(options, at)
                 schema = {**chosen, **said}
-                at = _Place(at.path, at.required and not nullable, at.in_rows, at.depth)
+                at = replace(at, required=at.required and not nullable)
+                if nullable:
+                    self.nullable.add((*at.above, *at.path))
             else:
-                return schema, _Place(at.path, at.required, at.in_rows, depth)
+                return schema, replace(at, depth=depth)
         reason = f"{at} nests deeper than {DEEPEST} levels, or refers to itself."
         raise PlanError(reason, hint="Flatten the schema.")
 

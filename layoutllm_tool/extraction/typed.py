@@ -7,15 +7,15 @@ the grammars don't know is "not understood". The printed text is kept beside the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
 from rapidfuzz import fuzz
 
-from layoutllm_tool.documents.dates import read_date
-from layoutllm_tool.documents.values import read_amount
+from layoutllm_tool.documents import dates, values
+from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.extraction.rows import normal
 from layoutllm_tool.extraction.schema import Leaf
 
@@ -39,8 +39,13 @@ _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
 class Convention:
     """How a page writes numbers and dates; None where it does not show it."""
 
-    decimal_mark: str | None = None
-    day_first: bool | None = None
+    decimal_mark: values.Mark | None = None
+    date_order: dates.Order | None = None
+
+    @classmethod
+    def of(cls, pages: Iterable[Page]) -> Convention:
+        texts = [line.text for page in pages for line in page.lines or ()]
+        return cls(values.decimal_mark(texts), dates.date_order(texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,7 @@ def typed(leaf: Leaf, text: str | None, page: Convention = Convention()) -> Type
 
 
 def _number(leaf: Leaf, text: str, page: Convention) -> Typed:
-    read = read_amount(text, decimal_mark=page.decimal_mark) or read_amount(
-        _only_number(text), decimal_mark=page.decimal_mark
-    )
+    read = values.read(text, page.decimal_mark) or values.read(_only_number(text), page.decimal_mark)
     if read is None:
         return Typed(None, "not_understood", f"{text!r} is not understood as a number.")
     if read.value is None:
@@ -93,7 +96,7 @@ def _only_number(text: str) -> str:
 
 
 def _date(text: str, page: Convention) -> Typed:
-    read = read_date(text, day_first=page.day_first)
+    read = dates.read(text, page.date_order)
     if read is None:
         return Typed(None, "not_understood", f"{text!r} is not understood as a date.")
     if read.value is None:
@@ -151,7 +154,7 @@ def _ticked(text: str) -> str:
 
 
 def _worth(text: str) -> Decimal | None:
-    read = read_amount(text)
+    read = values.read(text)
     return read.value if read else None
 
 

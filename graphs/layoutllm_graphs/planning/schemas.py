@@ -24,7 +24,7 @@ from layoutllm_graphs.planning.fields import (
 )
 from layoutllm_graphs.planning.plan import NAME
 from layoutllm_tool.cot import ExpectedType
-from layoutllm_tool.extraction.schema import Leaf, RowsOf, parts_of
+from layoutllm_tool.extraction.schema import Leaf, RowsOf, shape_of
 
 _LONGEST_HINT = 200
 _FORMATS: dict[str, ExpectedType] = {
@@ -36,7 +36,7 @@ _FORMATS: dict[str, ExpectedType] = {
 def draft_schema(schema: Mapping[str, Any]) -> Draft:
     """One question for each part. PlanError where no question can be made of one."""
     draft = Draft()
-    for part in parts_of(schema):
+    for part in shape_of(schema).parts:
         draft.asked.append(_rows(part) if isinstance(part, RowsOf) else _value(part))
     return draft
 
