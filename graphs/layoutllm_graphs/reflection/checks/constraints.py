@@ -46,24 +46,24 @@ class _Fault:
 
 def check_constraints(given: CheckInput) -> Iterator[Finding]:
     """Every constraint that names the question. Of a list question the answer is a column joined by "; "."""
-    said = {**given.others, given.question.name: given.cot}
+    cots = {**given.others, given.question.name: given.cot}
     for constraint in given.constraints:
-        known = {name: cot.answer for name, cot in said.items() if name in constraint.names}
+        known = {name: cot.answer for name, cot in cots.items() if name in constraint.names}
         answers = {name: answer for name, answer in known.items() if answer is not None}
         if given.question.name in answers and set(answers) == set(constraint.names):
             reason, faults = _JUDGES[constraint.kind](constraint, answers)
             if faults:
-                yield _finding(given, said, reason, faults)
+                yield _finding(given, cots, reason, faults)
 
 
 def _finding(
-    given: CheckInput, said: Mapping[str, LayoutCoT], reason: str, faults: Sequence[_Fault]
+    given: CheckInput, cots: Mapping[str, LayoutCoT], reason: str, faults: Sequence[_Fault]
 ) -> Finding:
-    taken = _taken(said)
-    offers = {f.name: _offered(given, said[f.name], taken, f) for f in faults}
-    slips = {fault.name: _slip(said[fault.name].answer or "", fault.fitting) for fault in faults}
+    taken = _taken(cots)
+    offers = {f.name: _offered(given, cots[f.name], taken, f) for f in faults}
+    slips = {fault.name: _slip(cots[fault.name].answer or "", fault.fitting) for fault in faults}
     # The first in the plan's order at a tie.
-    most = min(faults, key=lambda f: (not offers[f.name], not slips[f.name], said[f.name].confidence))
+    most = min(faults, key=lambda f: (not offers[f.name], not slips[f.name], cots[f.name].confidence))
     slip = f" ({slips[most.name]})" if slips[most.name] else ""
     reason = f"{reason} Most at fault is {most.name}: {most.fitting} would fit{slip}."
     if most.name != given.question.name:
@@ -85,9 +85,9 @@ def _from_elsewhere(given: CheckInput, reason: str, fault: _Fault, taken: Taken)
     return Finding("constraints", "answer", reason, weight=0.6)
 
 
-def _taken(said: Mapping[str, LayoutCoT]) -> Taken:
+def _taken(cots: Mapping[str, LayoutCoT]) -> Taken:
     found: dict[tuple[int, int], set[str]] = defaultdict(set)
-    for name, cot in said.items():
+    for name, cot in cots.items():
         for evidence in cot.evidence:
             for line, _ in evidence.words:
                 found[evidence.page, line].add(name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from layoutllm_graphs.planning.plan import SEPARATOR, Constraint, PlannedQuestion
 from layoutllm_graphs.reflection.checks.values import dates
-from layoutllm_graphs.reflection.types import Attempt
+from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.key_places import Found, places
@@ -69,18 +69,12 @@ class CheckInput:
 
     @classmethod
     def of(
-        cls,
-        attempts: Sequence[Attempt],
-        question: PlannedQuestion,
-        document: Document,
-        *,
-        index: int = -1,
-        **more: Any,
+        cls, result: QuestionResult, question: PlannedQuestion, document: Document, **more: Any
     ) -> CheckInput:
-        """The attempt at ``index`` beside the others."""
-        cots = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]
-        cot = cots.pop(index)
-        tried = tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"])
+        """The best attempt beside the others."""
+        cots = [attempt.cot for attempt in result.attempts]
+        cot = cots.pop(result.best or 0)
+        tried = tuple(attempt.correction for attempt in result.attempts if attempt.correction)
         return cls(question, cot, document, tuple(cots), tried, **more)
 
     @property
