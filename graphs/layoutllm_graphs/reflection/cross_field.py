@@ -5,7 +5,7 @@ The amounts of a sum that does not hold are read again, enlarged: one misread am
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflectio
 from layoutllm_graphs.state import Run, State
 from layoutllm_tool.cot import Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
-from layoutllm_tool.documents.values import amount
+from layoutllm_tool.documents.values import Mark, amount, marks
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.ocr.reread import alternatives
 
@@ -126,18 +126,18 @@ def _reread_sum(
     Only what has evidence on a page with a picture can be read again. Nothing is computed into an answer:
     what comes back was read from the page. Blocks while text recognition works.
     """
-    places = list(_places(constraint, cots))
-    if {place.name for place in places} != set(constraint.names):
+    by = marks(line.text for page in document.pages for line in page.lines or ())
+    ways = [list(_places(constraint, cots, mark)) for mark in by]
+    if any({place.name for place in places} != set(constraint.names) for places in ways):
         return None
-    missing = -sum((place.value * place.sign for place in places), Decimal())
-    if not missing:
+    if not all(map(_missing, ways)):
         return None
-    unsure = sorted(places, key=lambda place: cots[place.name].confidence)[:MOST_PLACES]
+    missing, unsure = _missing(ways[0]), sorted(ways[0], key=lambda place: cots[place.name].confidence)
     found = [
         (place, text)
-        for place in unsure
+        for place in unsure[:MOST_PLACES]
         for text in _readings(cots[place.name].evidence[place.index], document)
-        if amount(text) == place.value + missing * place.sign
+        if amount(text, by[0]) == place.value + missing * place.sign
     ]
     if len({(place.name, place.index) for place, _ in found}) != 1:
         return None
@@ -145,10 +145,14 @@ def _reread_sum(
     return place.name, _reread(cots[place.name], place.index, text)
 
 
-def _places(constraint: Constraint, cots: Mapping[str, LayoutCoT]) -> Iterator[_Place]:
+def _missing(places: Iterable[_Place]) -> Decimal:
+    return -sum((place.value * place.sign for place in places), Decimal())
+
+
+def _places(constraint: Constraint, cots: Mapping[str, LayoutCoT], mark: Mark) -> Iterator[_Place]:
     for name in constraint.names:
         for index, evidence in enumerate(cots[name].evidence):
-            if (value := amount(evidence.text)) is not None:
+            if (value := amount(evidence.text, mark)) is not None:
                 yield _Place(name, index, value, -1 if name == constraint.total else 1)
 
 

@@ -10,14 +10,14 @@ from itertools import islice
 from typing import Any
 
 from layoutllm_graphs.planning.plan import SEPARATOR, Constraint, PlannedQuestion
-from layoutllm_graphs.reflection.checks.values import dates
 from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT
+from layoutllm_tool.documents.dates import days
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.key_places import Found, places
 from layoutllm_tool.documents.search import plain
 from layoutllm_tool.documents.spatial import SPATIAL_WORDS, contains
-from layoutllm_tool.documents.values import amount, spans_of
+from layoutllm_tool.documents.values import readings, spans_of
 from layoutllm_tool.messages import quote
 
 _SHOWN = 80
@@ -254,9 +254,9 @@ def fits(expected: ExpectedType, text: str) -> bool:
     """Whether the text holds a value of the type. Anything is a text or an address."""
     if expected in ("text", "address"):
         return True
-    if expected in ("money", "number") and amount(text) is not None:
+    if expected in ("money", "number") and readings(text):
         return True
-    return bool(spans_of(expected, text)) or (expected == "date" and bool(dates(text)))
+    return bool(spans_of(expected, text)) or (expected == "date" and bool(days(text)))
 
 
 def leads(expected: ExpectedType, text: str) -> bool:
