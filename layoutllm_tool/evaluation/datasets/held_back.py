@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from layoutllm_tool.documents.align import box_of
-from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents.geometry import Document, Page, box_of
 from layoutllm_tool.evaluation.results import Question
 from layoutllm_tool.evaluation.run import Item
 from layoutllm_tool.training.synthetic import written
