@@ -36,6 +36,8 @@ class Context:
     """Names of checks left out (``layoutllm_graphs.reflection.checks``)."""
     second_opinion: bool = True
     """Doubtful answers are read again from a crop of the page, and the readings compared."""
+    min_confidence: float = 0.0
+    """Values of a record that are less sure than this are doubtful (0-1)."""
     approve: bool = False
     """Interrupts with the plan before it runs."""
     review: bool = False

@@ -9,14 +9,14 @@ field is doubtful.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from layoutllm_graphs.planning.plan import SEPARATOR
 from layoutllm_graphs.state import Answer
-from layoutllm_tool.extraction.schema import Leaf, RowsOf, parts_of
+from layoutllm_tool.extraction.schema import Leaf, RowsOf, shape_of
 from layoutllm_tool.extraction.typed import Convention, Typed, typed
 
 Path = tuple[str | int, ...]
@@ -39,6 +39,8 @@ class Field:
     problem: str
     """"missing", "not_understood", "ambiguous", "outside_enum", "out_of_bounds", "no_rows"; "" for none."""
     reasons: tuple[str, ...]
+    by: str = "reader"
+    """Who decided: "reader" or "person"."""
 
     @property
     def pointer(self) -> str:
@@ -49,27 +51,49 @@ class Field:
         return {
             "value": _json(self.value), "text": self.text, "page": self.page, "box": self.box,
             "confidence": self.confidence, "verdict": self.verdict, "problem": self.problem,
-            "reasons": list(self.reasons),
+            "reasons": list(self.reasons), "by": self.by,
         }  # fmt: skip
 
 
 def record_of(
-    schema: Mapping[str, Any], answers: Sequence[Answer], paths: Mapping[str, Sequence[str]], page: Convention
+    schema: Mapping[str, Any],
+    answers: Sequence[Answer],
+    paths: Mapping[str, Sequence[str]],
+    page: Convention,
+    min_confidence: float = 0.0,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(record, fields by JSON pointer) as plain JSON. ``paths`` says where each question's answer belongs."""
     by_path = {tuple(paths[a["name"]]): a for a in answers if paths.get(a["name"])}
+    shape = shape_of(schema)
     record: dict[str, Any] = {}
     fields: dict[str, Any] = {}
-    for part in parts_of(schema):
+    for part in shape.parts:
         answer = by_path.get(part.path)
-        found = list(_rows(part, answer, page) if isinstance(part, RowsOf) else [_value(part, answer, page)])
         if isinstance(part, RowsOf):
             _put(record, part.path, [])
-        for one in found:
+        for one in _rows(part, answer, page) if isinstance(part, RowsOf) else [_value(part, answer, page)]:
             if one.problem != "no_rows":
                 _put(record, one.path, _json(one.value))
-            fields[one.pointer] = one.to_json()
-    return record, fields
+            fields[one.pointer] = _sure_enough(one, min_confidence).to_json()
+    return _without_empty(record, shape.nullable, ()), fields
+
+
+def _sure_enough(field: Field, least: float) -> Field:
+    if field.confidence >= least or field.verdict != "satisfied" or field.by == "person":
+        return field
+    reason = f"The confidence is {field.confidence:.2f}, under {least:.2f}."
+    return replace(field, verdict="failed", reasons=(*field.reasons, reason))
+
+
+def _without_empty(value: Any, nullable: Collection[tuple[str, ...]], at: tuple[str, ...]) -> Any:
+    """None in place of an object that may be null and holds nothing."""
+    if isinstance(value, list):
+        return [_without_empty(item, nullable, at) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {name: _without_empty(item, nullable, (*at, name)) for name, item in value.items()}
+    empty = at in nullable and all(item is None for item in inner.values())
+    return None if empty else inner
 
 
 def _value(leaf: Leaf, answer: Answer | None, page: Convention) -> Field:
@@ -95,20 +119,39 @@ def _field(leaf: Leaf, path: Path, answer: Mapping[str, Any] | None, found: Type
     reasons = (*answer["reasons"], *([found.reason] if found.reason else ()))
     return Field(
         path, found.value, answer["answer"], answer["page"], answer["box"], answer["confidence"] or 0.0, verdict,
-        found.problem, reasons,
+        found.problem, reasons, answer["by"],
     )  # fmt: skip
 
 
 def _rows(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Field]:
-    if answer is None or not answer["rows"]:
+    if len(part.columns) == 1 and not part.columns[0].path:
+        yield from _listed(part, answer, page)
+        return
+    rows = answer.get("rows") if answer else None
+    if answer is None or not rows:
         yield from _no_rows(part, answer)
         return
-    for number, row in enumerate(answer["rows"]):
+    for number, row in enumerate(rows):
         for leaf in part.columns:
             cell = row.get("/".join(leaf.path))
             shown = {**answer, "answer": None, "page": None, "box": None} | (cell or {})
+            shown["answer"] = cell["text"] if cell else None
             optional = leaf if cell or leaf.required else replace(leaf, required=False)
             yield _field(optional, (*part.path, number, *leaf.path), shown, typed(optional, shown["answer"], page))
+
+
+def _listed(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Field]:
+    """An array of values, from a list question: its values, each with its own evidence."""
+    if answer is None or not answer["answer"]:
+        yield from _no_rows(part, answer)
+        return
+    places = (answer["cot"] or {}).get("evidence", [])
+    texts = [place["text"] for place in places] or answer["answer"].split(SEPARATOR)
+    for number, text in enumerate(texts):
+        place = places[number] if places else answer
+        box = [round(edge) for edge in place["box"]] if place["box"] else None
+        shown = {**answer, "answer": text, "page": place["page"], "box": box}
+        yield _field(part.columns[0], (*part.path, number), shown, typed(part.columns[0], text, page))
 
 
 def _no_rows(part: RowsOf, answer: Answer | None) -> Iterator[Field]:
@@ -141,8 +184,3 @@ def _json(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value
-
-
-def list_values(answer: Answer) -> list[str]:
-    """The values of a list answer."""
-    return answer["answer"].split(SEPARATOR) if answer["answer"] else []

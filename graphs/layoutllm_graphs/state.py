@@ -34,6 +34,8 @@ class Answer(TypedDict):
     calls: int
     error: str | None
     cot: dict[str, Any] | None
+    rows: NotRequired[list[dict[str, Any]]]
+    """Of a table: a row each; by column its cell {"text", "page", "box", "confidence"}, or None."""
 
 
 class Request(TypedDict):
@@ -48,11 +50,17 @@ class Request(TypedDict):
 
 
 class Outcome(TypedDict):
-    """The graph's output: the plan that ran, its answers in order, and the planner's notes."""
+    """The graph's output: the plan that ran, its answers in order, and the planner's notes.
+
+    Of a JSON Schema also the typed ``record``, and for each of its leaves, by JSON pointer, where the value
+    stands and what speaks against it (``records.Field``).
+    """
 
     plan: dict[str, Any]
     answers: list[Answer]
     notes: list[str]
+    record: NotRequired[dict[str, Any]]
+    fields: NotRequired[dict[str, dict[str, Any]]]
 
 
 class State(Request, Outcome):

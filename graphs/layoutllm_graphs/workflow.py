@@ -1,6 +1,7 @@
 """The workflow of one document task: plan, ask, reflect, correct, and hand over what stays doubtful.
 
-    plan -> approve? -> dispatch -> question (in parallel) -> dispatch ... -> reconcile -> review? -> finish
+    plan -> approve? -> dispatch -> structure | question (in parallel) -> dispatch ... -> reconcile
+         -> review? -> finish
 
 ``dispatch`` sends every question whose dependencies are answered; ``reconcile`` checks the answers against
 one another (the plan's constraints) and sends back the one most at fault. ``approve`` and ``review`` wait for
@@ -18,7 +19,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Overwrite, Send, interrupt
 
-from layoutllm_graphs.context import Context, context
+from layoutllm_graphs.context import Context, context, tool
 from layoutllm_graphs.events import PlanEvent, emit
 from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, render
@@ -26,7 +27,12 @@ from layoutllm_graphs.question import build_question
 from layoutllm_graphs.reflection.cross_field import constrained, reconcile
 from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_graphs.review import Approval, ReviewDecision, corrected, decided, shown
+from layoutllm_graphs.records import record_of
 from layoutllm_graphs.state import Answer, Outcome, QuestionInput, Request, Run, State
+from layoutllm_graphs.structure import has_structure, structure
+from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.extraction.schema import is_schema
+from layoutllm_tool.extraction.typed import Convention
 
 
 def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
@@ -34,7 +40,8 @@ def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     graph = StateGraph(State, context_schema=Context, input_schema=Request, output_schema=Outcome)
     graph.add_node("plan", plan)
     graph.add_node("approve", approve)
-    graph.add_node("dispatch", dispatch, destinations=("question", "reconcile"))
+    graph.add_node("dispatch", dispatch, destinations=("structure", "question", "reconcile"))
+    graph.add_node("structure", structure, destinations=("question", "dispatch"))
     graph.add_node("question", build_question())
     graph.add_node("reconcile", reconcile)
     graph.add_node("review", RunnableLambda(review), destinations=("question", "dispatch"))
@@ -84,8 +91,13 @@ def dispatch(state: State) -> Command[Any]:
     stages = [[name for name in stage if name not in last] for stage in run.plan.stages()]
     for stage in (*stages, last):
         if open_ := [name for name in stage if name not in run.found]:
-            return Command(goto=[Send("question", run.question_input(name)) for name in open_])
+            return Command(goto=[_send(run, name) for name in open_])
     return Command(goto="reconcile")
+
+
+def _send(run: Run, name: str) -> Send:
+    node = "structure" if has_structure(run.plan.question(name)) else "question"
+    return Send(node, run.question_input(name))
 
 
 def route_after_reconcile(state: State) -> list[Send] | str:
@@ -114,8 +126,22 @@ def review(question: QuestionInput) -> Command[Any]:
 
 
 def finish(state: State) -> dict[str, Any]:
-    """The answers in the order of the plan."""
-    return {"answers": standing(state)}
+    """The answers in the order of the plan, and the record where the task is a schema."""
+    answers = standing(state)
+    task = state["task"]
+    if not isinstance(task, dict) or not is_schema(task):
+        return {"answers": answers}
+    paths = {question.name: question.path for question in Run.of(state).plan.questions}
+    record, fields = record_of(task, answers, paths, _convention(state), context().min_confidence)
+    return {"answers": answers, "record": record, "fields": fields}
+
+
+def _convention(state: State) -> Convention:
+    """How the document writes numbers and dates; unknown where it can't be read."""
+    try:
+        return Convention.of(tool().look(state["document"], state.get("page")).pages)
+    except LayoutLLMError:
+        return Convention()
 
 
 def standing(state: Mapping[str, Any]) -> list[Answer]:
@@ -135,5 +161,5 @@ def _answer(question: PlannedQuestion, result: QuestionResult) -> Answer:
         name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"),
         page=cot.get("page"), box=cot.get("box"), confidence=cot.get("confidence"),
         verdict=result.verdict, reasons=reasons, by=result.by, calls=result.calls, error=error,
-        cot=cot or None,
+        cot=cot or None, **({"rows": list(result.rows)} if question.columns else {}),
     )  # fmt: skip

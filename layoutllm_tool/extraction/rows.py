@@ -17,9 +17,8 @@ from importlib.resources import files
 from rapidfuzz import fuzz
 
 from layoutllm_tool.cot import ExpectedType
-from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.line_items import Row, Table
-from layoutllm_tool.documents.tables import box_of
+from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.values import amount, spans_of
 
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]

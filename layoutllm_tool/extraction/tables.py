@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
@@ -24,6 +25,9 @@ class Cell:
     page: int
     box: list[int]
     confidence: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 Rows = tuple[tuple[Cell | None, ...], ...]

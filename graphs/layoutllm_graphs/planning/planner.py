@@ -115,7 +115,7 @@ def render(plan: Plan) -> str:
 def _drafted(task: Task) -> tuple[Draft, str]:
     """The rules' draft, and the task in words."""
     if isinstance(task, type) and issubclass(task, BaseModel):
-        task = _schema_of(task)
+        task = schema_of(task)
     if isinstance(task, Mapping):
         if not is_schema(task):
             raise PlanError("this mapping is neither a JSON Schema of an object nor a plan.", hint=_EXAMPLE)
@@ -169,7 +169,7 @@ def _as_plan(task: Mapping[str, Any]) -> Plan:
         raise PlanError(reason, hint="See graphs.planning.plan.Plan.") from error
 
 
-def _schema_of(task: type[BaseModel]) -> Mapping[str, Any]:
+def schema_of(task: type[BaseModel]) -> Mapping[str, Any]:
     try:
         return task.model_json_schema()
     except PydanticUserError as error:

@@ -10,13 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from layoutllm_graphs.planning.fields import (
-    COLUMN,
     LONGEST_FIELD,
-    MEANT,
     ROWS,
     Asked,
     Draft,
-    ask,
     guess_type,
     known,
     one_line,
@@ -48,7 +45,7 @@ def _rows(part: RowsOf) -> Asked:
         leaf = part.columns[0]
         kind, choices = _type(leaf, words), _choices(leaf)
         return Asked(
-            words, _asked_for(part, words, is_list=True), "text" if choices else kind, is_list=True,
+            words, text, "text" if choices else kind, is_list=True,
             required=part.required, choices=choices, name=_name(part.path), path=part.path,
         )  # fmt: skip
     columns = tuple(_value(leaf) for leaf in part.columns)
@@ -101,14 +98,14 @@ def words_of(part: Leaf | RowsOf) -> str:
     return " ".join((*inside, own))[:LONGEST_FIELD]
 
 
-def _asked_for(part: Leaf | RowsOf, words: str, *, is_list: bool = False) -> str:
-    told = part.description.rstrip(".")
+def _asked_for(part: Leaf | RowsOf, words: str) -> str:
+    """As people ask: the model was trained on that, and what is quoted it takes for printed."""
+    told = part.description.rstrip(".")[:_LONGEST_HINT]
     if told.endswith("?"):
-        return told[:_LONGEST_HINT]
-    if told and len(told.split()) <= 8 and len(told) <= LONGEST_FIELD and len(part.path) < 2:
-        return (COLUMN if is_list else MEANT).format(told.replace('"', "'"))
-    asked = ask(words, is_list=is_list).text
-    return f"{asked} ({told[:_LONGEST_HINT]})" if told else asked
+        return told
+    if isinstance(part, Leaf) and part.kind == "boolean":
+        return f"{told or f'Is it {words}'}?"
+    return f"What is the {words}, that is: {told}?" if told else f"What is the {words}?"
 
 
 def _name(path: tuple[str, ...]) -> str:

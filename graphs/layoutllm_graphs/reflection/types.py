@@ -92,6 +92,8 @@ class QuestionResult:
     """Who decided last: "reader" or "person"."""
     calls: int = 0
     """Calls of the tool, in all attempts."""
+    rows: tuple[Mapping[str, Any], ...] = ()
+    """Of a table: a row each, as JSON; a cell (text, page, box, confidence) or None by column."""
 
     @property
     def best_attempt(self) -> Attempt | None:
@@ -134,12 +136,14 @@ class QuestionResult:
     def to_json(self) -> dict[str, Any]:
         attempts = [attempt.to_json() for attempt in self.attempts]
         stands = {"attempts": attempts, "best": self.best, "verdict": self.verdict}
-        return {**stands, "error": self.error, "by": self.by, "calls": self.calls}
+        told = {"error": self.error, "by": self.by, "calls": self.calls}
+        return {**stands, **told, **({"rows": list(self.rows)} if self.rows else {})}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> QuestionResult:
         attempts = tuple(map(Attempt.from_json, data["attempts"]))
-        return cls(attempts, data["best"], data["verdict"], data["error"], data["by"], data["calls"])
+        told = data["verdict"], data["error"], data["by"], data["calls"], tuple(data.get("rows", ()))
+        return cls(attempts, data["best"], *told)
 
 
 def _encoded(correction: Correction | None) -> dict[str, Any] | None:

@@ -1,0 +1,80 @@
+"""``extract``: a document and a schema -> a typed record, with the place and the doubts of every value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.planning.planner import schema_of
+from layoutllm_graphs.state import Request
+from layoutllm_graphs.workflow import make_graph
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.tool import LayoutLLMTool
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction(Generic[Model]):
+    """``record`` fits the schema where nothing is doubtful; what is missing or not understood is None.
+
+    ``fields``: by JSON pointer (``/items/0/amount``) value, printed text, page (1-based), box (0-1000),
+    confidence, verdict, problem and reasons.
+    """
+
+    record: dict[str, Any]
+    fields: dict[str, dict[str, Any]]
+    notes: tuple[str, ...]
+    model: type[Model] | None = None
+
+    @property
+    def doubtful(self) -> dict[str, list[str]]:
+        """Pointer -> reasons, of all fields that are not satisfied."""
+        return {at: f["reasons"] for at, f in self.fields.items() if f["verdict"] != "satisfied"}
+
+    @property
+    def instance(self) -> Model | None:
+        """The pydantic instance; None where the record does not validate (``errors`` says why)."""
+        try:
+            return self.model.model_validate(self.record) if self.model else None
+        except ValidationError:
+            return None
+
+    @property
+    def errors(self) -> list[str]:
+        """What keeps the record from being an instance."""
+        if self.model is None:
+            return []
+        try:
+            self.model.model_validate(self.record)
+        except ValidationError as error:
+            return [f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
+        return []
+
+
+def extract(
+    document: str | Document,
+    schema: type[Model] | Mapping[str, Any],
+    *,
+    reader: Reader | None = None,
+    page: int | None = None,
+    context: Context | None = None,
+) -> Extraction[Model]:
+    """Read the record that a pydantic model or a JSON Schema describes.
+
+    ``document``: a path under the working directory, or a loaded Document. ``context`` sets the tool, limits
+    and ``min_confidence``; ``reader`` is a shorthand for a tool of its own. PlanError for a schema that is
+    not covered, DocumentError and OCRError as the tool raises them.
+    """
+    model = schema if isinstance(schema, type) else None
+    task = schema_of(schema) if model else dict(schema)  # type: ignore[arg-type]
+    name = document if isinstance(document, str) else document.name
+    given = {} if isinstance(document, str) else {name: document}
+    context = context or Context(tool=LayoutLLMTool(reader=reader, documents=given))
+    outcome = make_graph().invoke(Request(document=name, task=task, page=page), context=context)
+    return Extraction(outcome["record"], outcome["fields"], tuple(outcome["notes"]), model)

@@ -1,0 +1,108 @@
+"""Answers that a page's structure gives without the model: rows of a table, ticked boxes, a printed mark.
+
+A node of the workflow, before a question's own graph: what the structure does not answer is asked there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from langgraph.types import Command, Send
+
+from layoutllm_graphs.context import context, look_at_pages
+from layoutllm_graphs.events import QuestionEvent, emit
+from layoutllm_graphs.planning.plan import PlannedQuestion
+from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection
+from layoutllm_graphs.state import QuestionInput
+from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.extraction.marks import all_ticked, printed_mark, ticked
+from layoutllm_tool.extraction.meaning import similarity
+from layoutllm_tool.extraction.rows import Wanted
+from layoutllm_tool.extraction.tables import Cell, rows_of
+
+_QUOTED = re.compile(r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b")
+_SURE_ABSENT = 0.85
+"""Confidence that a mark which the question spells is not on the page."""
+
+
+def has_structure(question: PlannedQuestion) -> bool:
+    """Whether it is tried here first: tables and what a schema lets choose from."""
+    return bool(question.columns or (question.path and question.choices))
+
+
+def structure(state: QuestionInput) -> Command[Any]:
+    """The question's result, or the question handed on to its own graph."""
+    question = PlannedQuestion.model_validate(state["question"])
+    result = _result(question, state)
+    if result is None:
+        return Command(goto=[Send("question", state)])
+    emit(QuestionEvent(event="question", name=question.name, question=state["text"], attempt=1))
+    return Command(update={"found": {question.name: result.to_json()}}, goto="dispatch")
+
+
+def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult | None:
+    try:
+        document = look_at_pages(state)
+    except LayoutLLMError as error:
+        return QuestionResult(error=str(error), calls=1) if question.columns else None
+    if question.columns:
+        return _table(question, document)
+    if question.is_list:
+        cot = all_ticked(document, question.text, _words(question), question.choices)
+        return _answered(cot, Reflection("satisfied")) if cot else None
+    cot = ticked(document, question.text, _words(question), question.choices, similarity) or _mark(question, document)
+    return _answered(cot, Reflection("satisfied")) if cot else None
+
+
+def _table(question: PlannedQuestion, document: Document) -> QuestionResult:
+    wanted = [Wanted((c.words, c.name.replace("_", " ")), c.type, tuple(c.choices)) for c in question.columns]
+    cot, rows = rows_of(document, question.text, question.name.replace("_", " "), wanted, similarity)
+    names = ["/".join(column.path) or column.name for column in question.columns]
+    findings = _findings(question, cot, rows)
+    verdict = "failed" if any(finding.weight >= 0.5 for finding in findings) else "satisfied"
+    result = _answered(cot, Reflection(verdict, tuple(findings)))
+    shown = tuple({name: cell.to_json() if cell else None for name, cell in zip(names, row, strict=True)} for row in rows)
+    return QuestionResult(result.attempts, 0, verdict, rows=shown)
+
+
+def _findings(
+    question: PlannedQuestion, cot: LayoutCoT, rows: tuple[tuple[Cell | None, ...], ...]
+) -> list[Finding]:
+    """What is missing: the table, a required column in all rows or in some."""
+    if not rows:
+        weight = 0.6 if question.required else 0.3
+        return [Finding("rows", "area", "No table with these columns was found.", weight=weight)]
+    found = []
+    for number, column in enumerate(question.columns):
+        missing = [i for i, row in enumerate(rows, start=1) if row[number] is None]
+        if len(missing) == len(rows):
+            weight = 0.6 if column.required else 0.2
+            found.append(Finding("rows", "area", f"No column was found for {column.words!r}.", weight=weight))
+        elif missing and column.required:
+            where = ", ".join(map(str, missing[:5]))
+            found.append(Finding("rows", "answer", f"{column.words!r} is empty in row {where}.", weight=0.3))
+    return found
+
+
+def _mark(question: PlannedQuestion, document: Document) -> LayoutCoT | None:
+    """Of a yes-or-no question that spells what would be printed ("PAID"): whether it is."""
+    spelt = [a or b for a, b in _QUOTED.findall(question.text)]
+    if set(question.choices) != {"yes", "no"} or not spelt:
+        return None
+    for mark in spelt:
+        if found := printed_mark(document, question.text, mark):
+            return found
+    nothing = AnswerFormation("none", ""), None, _SURE_ABSENT
+    return LayoutCoT(question.text, QuestionAnalysis("title", "extraction", spelt[0]), (), *nothing)
+
+
+def _answered(cot: LayoutCoT, reflection: Reflection) -> QuestionResult:
+    return QuestionResult((Attempt(cot, reflection=reflection),), 0, reflection.verdict)
+
+
+def _words(question: PlannedQuestion) -> str:
+    """The field's words: the last names of its path."""
+    return " ".join(question.path[-1:]).replace("_", " ")
