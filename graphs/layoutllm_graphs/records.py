@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from layoutllm_graphs.planning.plan import SEPARATOR
@@ -20,7 +21,9 @@ from layoutllm_tool.extraction.schema import Leaf, RowsOf, shape_of
 from layoutllm_tool.extraction.typed import Convention, Typed, typed
 
 Path = tuple[str | int, ...]
-_SIGN_OF_YES = re.compile(r"(?i)\b(?:true|yes|wahr|ja)\b.*\b(?:if|when|where|wenn|falls)\b|\bwhether\b|\bob\b")
+_SIGN_OF_YES = re.compile(
+    r"(?i)\b(?:true|yes|wahr|ja)\b.*\b(?:if|when|where|wenn|falls)\b|\bwhether\b|\bob\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,8 @@ def _field(leaf: Leaf, path: Path, answer: Mapping[str, Any] | None, found: Type
     verdict = "failed" if found.problem and answer["by"] != "person" else answer["verdict"]
     reasons = (*answer["reasons"], *([found.reason] if found.reason else ()))
     return Field(
-        path, found.value, answer["answer"], answer["page"], answer["box"], answer["confidence"] or 0.0, verdict,
-        found.problem, reasons, answer["by"],
+        path, found.value, answer["answer"], answer["page"], answer["box"], answer["confidence"] or 0.0,
+        verdict, found.problem, reasons, answer["by"],
     )  # fmt: skip
 
 
@@ -137,7 +140,9 @@ def _rows(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Fie
             shown = {**answer, "answer": None, "page": None, "box": None} | (cell or {})
             shown["answer"] = cell["text"] if cell else None
             optional = leaf if cell or leaf.required else replace(leaf, required=False)
-            yield _field(optional, (*part.path, number, *leaf.path), shown, typed(optional, shown["answer"], page))
+            yield _field(
+                optional, (*part.path, number, *leaf.path), shown, typed(optional, shown["answer"], page)
+            )
 
 
 def _listed(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Field]:
@@ -165,7 +170,7 @@ def _no_rows(part: RowsOf, answer: Answer | None) -> Iterator[Field]:
 def _put(record: dict[str, Any], path: Path, value: Any) -> None:
     """Into nested objects and arrays, made as they are needed."""
     at: Any = record
-    for step, following in zip(path[:-1], path[1:], strict=True):
+    for step, following in pairwise(path):
         empty: Any = [] if isinstance(following, int) else {}
         if isinstance(at, list) and isinstance(step, int):
             at.extend({} for _ in range(step + 1 - len(at)))

@@ -10,20 +10,22 @@ from typing import Any
 
 from langgraph.types import Command, Send
 
-from layoutllm_graphs.context import context, look_at_pages
+from layoutllm_graphs.context import look_at_pages
 from layoutllm_graphs.events import QuestionEvent, emit
 from layoutllm_graphs.planning.plan import PlannedQuestion
-from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection
+from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection, Verdict
 from layoutllm_graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import LayoutLLMError
-from layoutllm_tool.extraction.marks import all_ticked, printed_mark, ticked
+from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
 from layoutllm_tool.extraction.meaning import similarity
 from layoutllm_tool.extraction.rows import Wanted
 from layoutllm_tool.extraction.tables import Cell, rows_of
 
-_QUOTED = re.compile(r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b")
+_QUOTED = re.compile(
+    r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b"
+)
 _SURE_ABSENT = 0.85
 """Confidence that a mark which the question spells is not on the page."""
 
@@ -53,7 +55,12 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
     if question.is_list:
         cot = all_ticked(document, question.text, _words(question), question.choices)
         return _answered(cot, Reflection("satisfied")) if cot else None
-    cot = ticked(document, question.text, _words(question), question.choices, similarity) or _mark(question, document)
+    if "currency" in question.path[-1].lower():
+        cot = printed_currency(document, question.text, question.choices)
+        return _answered(cot, Reflection("satisfied")) if cot else None
+    cot = ticked(document, question.text, _words(question), question.choices, similarity) or _mark(
+        question, document
+    )
     return _answered(cot, Reflection("satisfied")) if cot else None
 
 
@@ -62,9 +69,12 @@ def _table(question: PlannedQuestion, document: Document) -> QuestionResult:
     cot, rows = rows_of(document, question.text, question.name.replace("_", " "), wanted, similarity)
     names = ["/".join(column.path) or column.name for column in question.columns]
     findings = _findings(question, cot, rows)
-    verdict = "failed" if any(finding.weight >= 0.5 for finding in findings) else "satisfied"
+    verdict: Verdict = "failed" if any(finding.weight >= 0.5 for finding in findings) else "satisfied"
     result = _answered(cot, Reflection(verdict, tuple(findings)))
-    shown = tuple({name: cell.to_json() if cell else None for name, cell in zip(names, row, strict=True)} for row in rows)
+    shown = tuple(
+        {name: cell.to_json() if cell else None for name, cell in zip(names, row, strict=True)}
+        for row in rows
+    )
     return QuestionResult(result.attempts, 0, verdict, rows=shown)
 
 

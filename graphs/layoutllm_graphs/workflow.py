@@ -24,10 +24,10 @@ from layoutllm_graphs.events import PlanEvent, emit
 from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, render
 from layoutllm_graphs.question import build_question
+from layoutllm_graphs.records import record_of
 from layoutllm_graphs.reflection.cross_field import constrained, reconcile
 from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_graphs.review import Approval, ReviewDecision, corrected, decided, shown
-from layoutllm_graphs.records import record_of
 from layoutllm_graphs.state import Answer, Outcome, QuestionInput, Request, Run, State
 from layoutllm_graphs.structure import has_structure, structure
 from layoutllm_tool.errors import LayoutLLMError
@@ -157,9 +157,12 @@ def _answer(question: PlannedQuestion, result: QuestionResult) -> Answer:
     cot = best.to_json()["cot"] if best else {}
     if best and error:  # of a correction that could not be followed: the answer before it stands
         reasons, error = [*reasons, error], None
-    return Answer(
+    answer = Answer(
         name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"),
         page=cot.get("page"), box=cot.get("box"), confidence=cot.get("confidence"),
         verdict=result.verdict, reasons=reasons, by=result.by, calls=result.calls, error=error,
-        cot=cot or None, **({"rows": list(result.rows)} if question.columns else {}),
+        cot=cot or None,
     )  # fmt: skip
+    if question.columns:
+        answer["rows"] = [dict(row) for row in result.rows]
+    return answer

@@ -11,7 +11,16 @@ from itertools import pairwise, permutations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.documents.table_grid import MARKED, NUMERIC, Cell, Column, GridRow, columns_of, kind_of, nearest
+from layoutllm_tool.documents.table_grid import (
+    MARKED,
+    NUMERIC,
+    Cell,
+    Column,
+    GridRow,
+    columns_of,
+    kind_of,
+    nearest,
+)
 from layoutllm_tool.documents.table_heads import role
 from layoutllm_tool.documents.values import readings
 

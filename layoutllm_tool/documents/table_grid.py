@@ -14,10 +14,10 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from statistics import median
 
+from layoutllm_tool.documents import dates
 from layoutllm_tool.documents.geometry import SCALE, Page
 from layoutllm_tool.documents.rows import Piece, pieces_of, rows_of, segments_of, slope_of
 from layoutllm_tool.documents.tables import MOST_COLUMNS, Indices
-from layoutllm_tool.documents import dates
 from layoutllm_tool.documents.values import money
 
 CELL_GAP = 1.0

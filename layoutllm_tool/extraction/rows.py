@@ -17,8 +17,8 @@ from importlib.resources import files
 from rapidfuzz import fuzz
 
 from layoutllm_tool.cot import ExpectedType
-from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.geometry import Document, box_of
+from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.values import amount, spans_of
 
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]
@@ -29,7 +29,22 @@ LEAST = 0.4
 _BY_ROLE, _BY_ARITHMETIC, _BY_PLACE = 0.9, 0.85, 0.7
 """Scores of a header of the same role, of a number's role, of the longest text."""
 _LINES_ABOVE = 4
-_ANY_TABLE = frozenset(("items", "line items", "rows", "entries", "lines", "positions", "table", "list"))
+_TITLED = 0.5
+"""Least likeness of a title and an array's name."""
+_ANY_TABLE = frozenset(
+    (
+        "items",
+        "line items",
+        "rows",
+        "entries",
+        "lines",
+        "positions",
+        "table",
+        "list",
+        "products",
+        "transactions",
+    )
+)
 """Names that say nothing of which table is meant."""
 
 
@@ -50,6 +65,8 @@ class Match:
     columns: tuple[int | None, ...]
     scores: tuple[float, ...]
     score: float
+    named: bool = True
+    """Its title or a header says the array's name, or the name fits any table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +131,10 @@ def _match(read: _Read, name: str, wanted: Sequence[Wanted], similarity: Similar
             columns[i] = j
     _left_over(wanted, table, columns, scores)
     own = tuple(scores[i][columns[i]] if i in columns else 0.0 for i in range(len(wanted)))
-    total = sum(own) / len(own) + _titled(read, name, similarity) + min(len(table.rows), 10) / 100
-    return Match(table, tuple(columns.get(i) for i in range(len(wanted))), own, total)
+    titled = _titled(read, name, similarity)
+    total = sum(own) / len(own) + 0.4 * titled + min(len(table.rows), 10) / 100
+    named = titled >= _TITLED or not normal(name) or normal(name) in _ANY_TABLE
+    return Match(table, tuple(columns.get(i) for i in range(len(wanted))), own, total, named)
 
 
 def _titled(read: _Read, name: str, similarity: Similarity) -> float:
@@ -125,7 +144,7 @@ def _titled(read: _Read, name: str, similarity: Similarity) -> float:
         return 0.0
     exact = max(fuzz.token_set_ratio(normal(name), normal(text)) for text in said) / 100
     near = max(similarity([name], said)[0])
-    return 0.4 * max(exact if exact >= 0.85 else 0.0, near)
+    return max(exact if exact >= 0.85 else 0.0, near)
 
 
 def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> list[list[float]]:
@@ -198,14 +217,18 @@ def _fits(cells: Sequence[str], kind: ExpectedType, seen: str) -> float:
     elif kind == "date":
         if seen == "date":
             return 1.0
-        good = sum(bool(spans_of("date", text) or re.match(r"\d{1,2}[./-]\d{1,2}\b", text)) for text in filled)
+        good = sum(
+            bool(spans_of("date", text) or re.match(r"\d{1,2}[./-]\d{1,2}\b", text)) for text in filled
+        )
     else:
         return 1.0
     return good / len(filled)
 
 
 def _is_number(text: str) -> bool:
-    return amount(text) is not None or (bool(re.search(r"\d", text)) and len(re.findall(r"[^\W\d_]", text)) <= 4)
+    return amount(text) is not None or (
+        bool(re.search(r"\d", text)) and len(re.findall(r"[^\W\d_]", text)) <= 4
+    )
 
 
 @cache

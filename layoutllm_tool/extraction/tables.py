@@ -8,12 +8,14 @@ from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.documents.line_items import Table, read_tables
+from layoutllm_tool.documents.line_items import read_tables
 from layoutllm_tool.extraction.rows import Match, Similarity, Wanted, matches
 
 MOST_ROWS = 2000
 """Of a table; a longer one is cut, and a signal says so."""
-_NOT_READ = 0.9
+_OTHERS = 0.8
+"""What is left of a cell's confidence where another table may be meant, and no title says which."""
+_NOT_READ = 0.95
 """Confidence of a cell whose words come without one of their own."""
 
 
@@ -44,13 +46,13 @@ def rows_of(
     found = matches(document, read_tables(document.pages), name, wanted, similarity)
     if not found or not found[0].table.rows:
         return _nothing(question, name), ()
-    best = found[0]
+    best, certain = found[0], 1.0 if found[0].named or len(found) == 1 else _OTHERS
     pages = {page.number: page for page in document.pages}
-    rows = tuple(_row(best, pages, number) for number in range(min(len(best.table.rows), MOST_ROWS)))
+    rows = tuple(_row(best, pages, number, certain) for number in range(min(len(best.table.rows), MOST_ROWS)))
     return _cot(question, name, best, pages, rows), rows
 
 
-def _row(match: Match, pages: dict[int, Page], number: int) -> tuple[Cell | None, ...]:
+def _row(match: Match, pages: dict[int, Page], number: int, certain: float) -> tuple[Cell | None, ...]:
     row = match.table.rows[number]
     page = pages[row.page]
     found: list[Cell | None] = []
@@ -63,7 +65,8 @@ def _row(match: Match, pages: dict[int, Page], number: int) -> tuple[Cell | None
         box = Box.union(word.box for word in words)
         read = min((_NOT_READ if word.confidence is None else word.confidence) for word in words)
         text = match.table.text(page, row, column)
-        found.append(Cell(text, row.page, box.as_list(), round(min(read, 0.99) * min(1.0, 0.5 + score / 2), 4)))
+        sure = min(read, 0.99) * min(1.0, 0.5 + score / 2) * certain
+        found.append(Cell(text, row.page, box.as_list(), round(sure, 4)))
     return tuple(found)
 
 
@@ -81,13 +84,16 @@ def _cot(question: str, name: str, match: Match, pages: dict[int, Page], rows: R
     answer = "; ".join(" | ".join(cell.text if cell else "" for cell in row) for row in rows)
     cells = [cell.confidence for row in rows for cell in row if cell]
     return LayoutCoT(
-        question, QuestionAnalysis("table", "extraction", name), areas, AnswerFormation("below", heads), answer,
-        round(sum(cells) / len(cells), 4), evidence, _signals(match),
+        question, QuestionAnalysis("table", "extraction", name), areas, AnswerFormation("below", heads),
+        answer, round(sum(cells) / len(cells), 4), evidence, _signals(match),
     )  # fmt: skip
 
 
 def _signals(match: Match) -> dict[str, float]:
-    return {"table_score": match.score, "columns_found": sum(c is not None for c in match.columns) / len(match.columns)}
+    return {
+        "table_score": match.score,
+        "columns_found": sum(c is not None for c in match.columns) / len(match.columns),
+    }
 
 
 def _nothing(question: str, name: str) -> LayoutCoT:

@@ -193,7 +193,8 @@ def _unused(name: str, used: list[str]) -> str:
 
 
 def _planned(item: Asked, name: str) -> PlannedQuestion:
-    own = {part: getattr(item, part) for part in ("text", "type", "page", "is_list", "required", "choices", "path")}
+    kept = ("text", "type", "page", "is_list", "required", "choices", "path")
+    own = {part: getattr(item, part) for part in kept}
     columns = [
         Column(name=column.name, words=column.words, type=column.type, required=column.required,
                choices=list(column.choices), path=list(column.path))
