@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 from statistics import median
 
 from layoutllm_tool.documents.geometry import Line, Word
-from layoutllm_tool.documents.rows import Piece, Row, pieces_of, rows_of, segments_of, split
+from layoutllm_tool.documents.rows import Piece, Row, pieces_of, rows_of, segments_of, slope_of, split
 from layoutllm_tool.errors import DocumentTooLarge
 
 GUTTER = 0.8
@@ -32,7 +32,6 @@ MOST_ZONES = 20
 _TEXT_LETTERS = 18
 """Fewer on a row are a key, a heading or a cell."""
 _RUN = re.compile(rb"\x01{%d,}" % COLUMN_ROWS)
-_MAX_SLOPE = 0.2
 _MOST_STEPS = 600
 """Positions tried for a gutter. Ordinary pages need 400; words without height would need millions."""
 
@@ -51,26 +50,10 @@ def group_lines(words: Sequence[Word], *, width: int, height: int) -> list[Line]
         words, key=lambda w: (w.box.y0, w.box.x0, w.box.y1, w.box.x1, w.text, w.confidence or -1.0)
     )
     level = pieces_of(ordered, width, height, slope=0.0)
-    slope = _slope(segments_of(level))
+    slope = slope_of(segments_of(level))
     pieces = pieces_of(ordered, width, height, slope) if slope else level
     zones = list(range(MOST_ZONES)) if len(words) <= MOST_CAREFUL else []
     return [Line(segment.words) for segment in _read(pieces, zones)]
-
-
-def _slope(segments: Iterable[Piece]) -> float:
-    """Vertical per horizontal distance: the median of the long segments, weighed by length; 0 without any."""
-    slopes = [
-        ((s.right[0] - s.left[0]) / (s.x1 - s.x0), s.x1 - s.x0)
-        for s in segments
-        if len(s.words) >= 3 and s.x1 - s.x0 > 6 * s.height
-    ]
-    slopes = sorted(found for found in slopes if abs(found[0]) < _MAX_SLOPE)
-    half, run = sum(length for _, length in slopes) / 2, 0.0
-    for slope, length in slopes:
-        run += length
-        if run >= half:
-            return slope
-    return 0.0
 
 
 def _read(pieces: Sequence[Piece], zones: list[int]) -> list[Piece]:

@@ -14,6 +14,7 @@ from layoutllm_tool.documents.geometry import SCALE, Word
 
 WIDE_GAP = 1.5
 """A wider gap, in median word heights of its row, ends a line. Typewriter spacing is about 1.2."""
+_MAX_SLOPE = 0.2
 _MOST_NEAR = 256
 """Neighbours of similar height and position; ordinary pages have 180. Beyond, tries ``_NEAREST``."""
 _NEAREST = 64
@@ -75,6 +76,22 @@ def rows_of(pieces: Sequence[Piece]) -> list[Row]:
 
 def segments_of(pieces: Sequence[Piece]) -> list[Piece]:
     return [segment for chain in _chains(pieces, reach=4.0, likeness=0.4) for segment in split(chain)]
+
+
+def slope_of(segments: Iterable[Piece]) -> float:
+    """Vertical per horizontal distance: the median of the long segments, weighed by length; 0 without any."""
+    slopes = [
+        ((s.right[0] - s.left[0]) / (s.x1 - s.x0), s.x1 - s.x0)
+        for s in segments
+        if len(s.words) >= 3 and s.x1 - s.x0 > 6 * s.height
+    ]
+    slopes = sorted(found for found in slopes if abs(found[0]) < _MAX_SLOPE)
+    half, run = sum(length for _, length in slopes) / 2, 0.0
+    for slope, length in slopes:
+        run += length
+        if run >= half:
+            return slope
+    return 0.0
 
 
 def split(row: Row) -> list[Piece]:

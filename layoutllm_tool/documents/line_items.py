@@ -1,0 +1,238 @@
+"""Tables and line items of a document, from the geometry of its words. Standard library only.
+
+A table begins below its head (``table_heads``) or, without one, where amounts stand below one another at the
+right of names. Its columns are those of the rows with numbers (``table_columns``). Rows with an amount are
+items; where no column has amounts, rows that fill most columns. A line with neither belongs to the item above
+or below (``table_rows``). Columns get their kinds from heads, from their cells, and from quantity times price
+being the amount.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+from typing import Literal
+
+from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.table_columns import Draft, Record, finish, with_columns
+from layoutllm_tool.documents.table_grid import MARKED, QUANTITIES, TYPED, Cell, GridRow, grid_rows, recut
+from layoutllm_tool.documents.table_heads import head_rows, heads
+from layoutllm_tool.documents.table_rows import fill, fits, is_prose, is_sum
+from layoutllm_tool.documents.tables import Indices
+
+Role = Literal["item", "part", "discount", "sum", "title", "head"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table, with words for every column: () where it is empty. ``page`` counts from 1.
+
+    ``role`` is "item"; "part" for a row with an amount that stands indented below an item; "discount" for one
+    that reduces the item above or the whole. Rows left out are "sum" (also taxes, payments, carried amounts),
+    "title" (within the table) or "head" (repeated on another page).
+    """
+
+    page: int
+    cells: tuple[Indices, ...]
+    role: Role = "item"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under the same columns, over pages where it goes on.
+
+    ``headers`` are "" where a column has none. ``kinds`` say what stands in a column: "text", "quantity",
+    "unit price", "amount", "number", "percent", "range", "date", "time" or "code".
+    """
+
+    headers: tuple[str, ...]
+    kinds: tuple[str, ...]
+    rows: tuple[Row, ...]
+    left_out: tuple[Row, ...] = ()
+
+    def text(self, page: Page, row: Row, column: int) -> str:
+        """A cell as printed; of "2 x 3.50" in one word the part that the column is about."""
+        lines, kind = page.lines or (), self.kinds[column]
+        text = " ".join(lines[line].words[word].text for line, word in row.cells[column])
+        if kind not in MARKED:
+            return text
+        found = next((match for pattern in QUANTITIES if (match := pattern.search(text))), None)
+        part = found.groupdict().get("count" if kind == "quantity" else "price") if found else None
+        return part or re.sub(r"^[@x×*]\s*|(?<=[\d\s])\s*[x×*@]$", "", text, flags=re.IGNORECASE)
+
+
+def read_tables(pages: Sequence[Page]) -> list[Table]:
+    """All tables in the order of the pages. Pages without words have none."""
+    drafts: list[Draft] = []
+    for page in pages:
+        rows = grid_rows(page)
+        if drafts:
+            rows = _gone_on(drafts[-1], rows)
+        for draft in _on_page(rows):
+            if not (drafts and _repeats(drafts[-1], draft)):
+                drafts.append(draft)
+    return [_table(draft) for draft in drafts if finish(draft)]
+
+
+def _on_page(rows: Sequence[GridRow]) -> Iterator[Draft]:
+    start = 0
+    while start < len(rows):
+        first, last, stop = _block(rows, start)
+        yield from _lists(rows[start:first])
+        found, used = _headed(rows[first : last + 1], rows[last + 1 : stop])
+        yield from found
+        start = last + 1 + used
+
+
+def _block(rows: Sequence[GridRow], start: int) -> tuple[int, int, int]:
+    """First and last row of the next head, and where the one after it begins; ends where there is none."""
+    found = [i for i in range(start, len(rows)) if heads(rows, i)][:1]
+    if not found:
+        return len(rows), len(rows) - 1, len(rows)
+    first, last = head_rows(rows, found[0])
+    after = next((i for i in range(last + 1, len(rows)) if heads(rows, i)), None)
+    return max(first, start), last, len(rows) if after is None else max(head_rows(rows, after)[0], last + 1)
+
+
+# -- tables with a head --------------------------------------------------------------------------------------
+
+
+def _headed(head: Sequence[GridRow], rows: Sequence[GridRow]) -> tuple[list[Draft], int]:
+    """The tables below a head, of which several may stand side by side; how many rows they took."""
+    starts = [cell.x0 for row in head for cell in row.cells]
+    rows = _until_gap([*head[-1:], *rows], starts)[1:] if head else ()
+    items = _item_rows(rows)
+    if not items:
+        return [], 0
+    rows = recut(head, [rows[i] for i in items], rows)
+    draft = with_columns(head, [rows[i] for i in items], rows)
+    if (x := draft.second_table()) is not None:
+        sides = [_headed(_part(head, *ends), _part(rows, *ends)) for ends in ((0.0, x), (x, float("inf")))]
+        return [found for side, _ in sides for found in side], len(rows)
+    used = fill(draft, rows)
+    return [draft][:used], used
+
+
+def _part(rows: Sequence[GridRow], x0: float, x1: float) -> list[GridRow]:
+    """What stands there of the rows; a cell across a border, word by word."""
+    cells = [
+        [p for c in row.cells for p in ([c] if x0 <= c.x0 and c.x1 < x1 else c.by_word()) if x0 <= p.x0 < x1] for row in rows
+    ]
+    return [replace(row, cells=tuple(own)) for row, own in zip(rows, cells, strict=True) if own]
+
+
+def _until_gap(rows: Sequence[GridRow], starts: Sequence[float]) -> Sequence[GridRow]:
+    """Rows up to a gap far wider than those before, or to running text across columns that start there."""
+    gaps: list[float] = []
+    for i, (before, row) in enumerate(pairwise(rows), start=1):
+        usual = median(gaps) if gaps else row.pitch
+        if row.y - before.y > max(3.5 * usual, 4.5 * row.pitch) or is_prose(row, starts):
+            return rows[:i]
+        gaps.append(row.y - before.y)
+    return rows
+
+
+def _item_rows(rows: Sequence[GridRow]) -> list[int]:
+    """Rows that may be items, up to the first sum below one."""
+    found: list[int] = []
+    for i, row in enumerate(rows):
+        kinds = {cell.kind for cell in row.cells}
+        if is_sum(row, fewer="date" not in kinds):
+            if found:
+                break
+        elif len(row.cells) > 1 and kinds & TYPED:
+            found.append(i)
+    return found
+
+
+# -- lists without a head ------------------------------------------------------------------------------------
+
+
+def _lists(rows: Sequence[GridRow]) -> Iterator[Draft]:
+    """Amounts below one another, with names at their left, and what stands between."""
+    for run in _runs(rows):
+        stop = next((n for n, i in enumerate(run) if is_sum(rows[i], fewer=True)), len(run))
+        items = [rows[i] for i in run[:stop]]
+        pairs = sum(":" in row.text for row in items)
+        if items and len(run) > 1 and 2 * pairs <= len(items):
+            own = rows[_beginning(rows, run[0]) : run[-1] + 1]
+            draft = with_columns((), items, own)
+            if fill(draft, own):
+                yield draft
+
+
+def _runs(rows: Sequence[GridRow]) -> list[list[int]]:
+    """Rows that end with amounts in one column."""
+    runs: list[list[int]] = []
+    right = 0.0
+    for i, row in enumerate(rows):
+        if (amount := _last_amount(row)) is None:
+            continue
+        near = runs and row.y - rows[runs[-1][-1]].y < 6 * row.pitch
+        if not (near and abs(amount.x1 - right) < 2 * row.height):
+            runs.append([])
+        runs[-1].append(i)
+        right = amount.x1
+    return runs
+
+
+def _last_amount(row: GridRow) -> Cell | None:
+    """The row's last amount: a tax code may follow."""
+    for cell in row.cells[:-3:-1]:
+        if cell.kind == "amount":
+            return cell
+        if len(cell.text) > 3:
+            return None
+    return None
+
+
+def _beginning(rows: Sequence[GridRow], first: int) -> int:
+    """The first of the lines above an item that could be its name."""
+    start, left = first, rows[first].cells[0].x0
+    while start > 0:
+        row = rows[start - 1]
+        near = rows[start].y - row.y < 1.6 * row.pitch
+        if not near or not -6 < (row.cells[0].x0 - left) / row.height < 2 or ":" in row.text:
+            break
+        start -= 1
+    return start
+
+
+# -- pages ---------------------------------------------------------------------------------------------------
+
+
+def _gone_on(draft: Draft, rows: list[GridRow]) -> list[GridRow]:
+    """Adds the rows at the top of the next page that fit the table; returns the others."""
+    first, _, _ = _block(rows, 0)
+    start = next((i for i in range(first) if fits(draft, rows[i])), None)
+    if start is None:
+        return rows
+    own = _until_gap(rows[start:first], [column.x0 for column in draft.columns if column.placed])
+    used = fill(draft, recut((), [row for row in own if fits(draft, row)], own))
+    return rows[start + used :] if used else rows
+
+
+def _repeats(draft: Draft, other: Draft) -> bool:
+    """Adds a table of a later page with the same heads."""
+    same = draft.headers() == other.headers() and any(draft.headers())
+    if not same or draft.records[-1].page == other.records[0].page:
+        return False
+    draft.left_out.append(replace(other.head, role="head"))
+    draft.records += other.records
+    draft.left_out += other.left_out
+    return True
+
+
+def _table(draft: Draft) -> Table:
+    kept = [i for i, c in enumerate(draft.columns) if c.header or any(r.cells[i] for r in draft.records)]
+
+    def row(record: Record) -> Row:
+        cells = (record.cells[i] for i in kept)
+        return Row(record.page, tuple(tuple(at for cell in own for at in cell.at) for own in cells), record.role)
+
+    headers, kinds = ([values[i] for i in kept] for values in (draft.headers(), draft.kinds()))
+    rows, left_out = (tuple(map(row, records)) for records in (draft.records, draft.left_out))
+    return Table(tuple(headers), tuple(kinds), rows, left_out)
