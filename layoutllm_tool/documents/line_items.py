@@ -154,7 +154,7 @@ def _item_rows(rows: Sequence[GridRow]) -> list[int]:
 def _lists(rows: Sequence[GridRow]) -> Iterator[Draft]:
     """Amounts below one another, with names at their left, and what stands between."""
     for run in _runs(rows):
-        stop = next((n for n, i in enumerate(run) if is_sum(rows[i], fewer=True)), len(run))
+        stop = next((n for n, i in enumerate(run) if is_sum(rows[i], fewer=True, alone=True)), len(run))
         items = [rows[i] for i in run[:stop]]
         pairs = sum(":" in row.text for row in items)
         if items and len(run) > 1 and 2 * pairs <= len(items):

@@ -76,10 +76,15 @@ class Draft:
             early = cell.x0 < self.columns[at].x0 + row.height
             if cell.kind in MARKED and cell.kind in kinds and kinds[at] not in MARKED:
                 at = kinds.index(cell.kind)
-            elif cell.kind == "text" and kinds[at] != "text" and early and not cells[self.name]:
+            elif kinds[at] != "text" and self._is_name(cell, row, early=early and not cells[self.name]):
                 at = self.name
             cells[at].append(cell)
         return Record([row], cells)
+
+    def _is_name(self, cell: Cell, row: GridRow, *, early: bool) -> bool:
+        """Whether a cell in a column of numbers is a name that goes on there, or a line of its own."""
+        alone = len(row.cells) == 1 and WORD.search(cell.text) is not None
+        return alone or (cell.kind == "text" and early)
 
     def second_table(self) -> float | None:
         """Where a table begins beside another: names after amounts, with amounts of their own, or without
@@ -107,6 +112,9 @@ def with_columns(head: Sequence[GridRow], items: Sequence[GridRow], rows: Sequen
     _set_name(draft)
     if not columns[0].placed and _pair(columns):
         _set_kinds(columns, cells)
+    kinds = draft.kinds()
+    if "amount" not in kinds and "unit price" in kinds:  # the only prices are what is paid
+        columns[len(kinds) - 1 - kinds[::-1].index("unit price")].kind = "amount"
     draft.head.cells = [[] for _ in columns]
     _set_marked(draft, rows)
     for row in head:
@@ -154,7 +162,8 @@ def _pair(columns: list[Column]) -> bool:
 def _set_kinds(columns: Sequence[Column], rows: Iterable[Iterable[Cell]]) -> None:
     counts: list[Counter[str]] = [Counter() for _ in columns]
     for cell in (cell for row in rows for cell in row):
-        counts[nearest(columns, cell.x0, cell.x1)][cell.kind] += 1
+        kind = "number" if cell.kind == "measure" else cell.kind
+        counts[nearest(columns, cell.x0, cell.x1)][kind] += 1
     for column, count in zip(columns, counts, strict=True):
         if not column.placed:
             continue
@@ -168,6 +177,8 @@ def _kind(role: str, body: str) -> str:
     """What the head says, where the cells below allow it."""
     if role in ("quantity", "unit price", "amount"):
         return role if body in NUMERIC or not body else body
+    if body == "range" and role in ("name", "code"):
+        return "code"
     if role == "name":
         return "text" if body not in NUMERIC | {"code", "date"} else body
     if role == "other":
@@ -206,16 +217,33 @@ def _set_marked(draft: Draft, rows: Sequence[GridRow]) -> None:
 
 def finish(draft: Draft) -> bool:
     """Splits names, and finds quantities and prices. False for what is no table."""
+    if draft.records and not any(record.cells[draft.name] for record in draft.records):
+        _name_by_code(draft)
     if not draft.records or (len(draft.records) < 3 and not any(r.cells[draft.name] for r in draft.records)):
         return False
     if len(draft.records) == 1 and "amount" not in draft.kinds():
         return False
+    _codes_apart(draft)
     _lone_quantity(draft)
     _split_names(draft)
     _join_strays(draft)
     _by_arithmetic(draft)
     _lone_quantity(draft)
     return True
+
+
+def _name_by_code(draft: Draft) -> None:
+    """Where names are codes, their column takes the place of the one made for names."""
+    at = next((i for i, kind in enumerate(draft.kinds()) if kind == "code" and draft.columns[i].rows), None)
+    if at is None or draft.columns[draft.name].placed:
+        return
+    draft.columns[at].header = draft.columns[at].header or draft.columns[draft.name].header
+    draft.columns[at].kind = "text"
+    draft.columns.pop(draft.name)
+    for record in (draft.head, *draft.records, *draft.left_out):
+        moved = record.cells.pop(draft.name)
+        record.cells[at - 1] = [*moved, *record.cells[at - 1]]
+    draft.name = at - 1
 
 
 def _split_names(draft: Draft) -> None:
@@ -259,9 +287,20 @@ def _lead(cells: Sequence[Cell]) -> str:
     if re.fullmatch(r"\d{1,3}[.)]", text):
         return "number"
     digits = sum(map(str.isdigit, text))
-    if digits > 2 and kind_of(text) in ("number", "code") and not re.fullmatch(r"\d+[^\W\d]{1,3}", text):
+    if digits > 2 and kind_of(text) in ("number", "code"):
         return "code"
     return "code" if re.fullmatch(r"[A-Z]{2,3}", text) and sum(map(str.isdigit, words[1].text)) > 3 else ""
+
+
+def _codes_apart(draft: Draft) -> None:
+    """Parts of names without a word go to the column of codes, if there is one."""
+    kinds = draft.kinds()
+    for record in draft.records if "code" in kinds else ():
+        own = record.cells[draft.name]
+        codes = [cell for cell in own if not WORD.search(cell.text) and any(map(str.isdigit, cell.text))]
+        if len(codes) < len(own):
+            record.cells[kinds.index("code")] += codes
+            record.cells[draft.name] = [cell for cell in own if cell not in codes]
 
 
 def _join_strays(draft: Draft) -> None:

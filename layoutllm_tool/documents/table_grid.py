@@ -23,7 +23,7 @@ CELL_GAP = 1.0
 """A wider gap between words, in heights of their row, begins another cell. A blank has 0.3."""
 BLANKS = 2.0
 """Likewise, in usual blanks of the page."""
-NUMERIC = frozenset({"number", "amount", "percent", "quantity", "unit price"})
+NUMERIC = frozenset({"number", "measure", "amount", "percent", "quantity", "unit price"})
 MARKED = ("quantity", "unit price")
 TYPED = NUMERIC | {"date"}
 
@@ -41,14 +41,20 @@ _MONTH = (
     r"(?:jan|feb|f[eé]v|mar|mär|mrt|apr|avr|abr|ma[iy]|mei|jun|juin|jul|juil|aug|ao[uû]|ago|sep|okt|oct|out|ott|nov|de[czs]|déc"
     r"|gen|mag|giu|lug|set|ene)[^\W\d]*\.?"
 )
+_DATE = re.compile(
+    rf"(?:[^\W\d]{{2,3}}\.?,?\s)?(?:\d{{1,2}}\.\s?(?:0?[1-9]|1[0-2])\.|\d{{1,2}}/(?:0?[1-9]|1[0-2])|\d{{1,2}}\.?[ -]?{_MONTH}(?:[ -]\d{{2,4}})?)",
+    re.IGNORECASE,
+)
+"""Without a year, as statements have it."""
 _RANGE = re.compile(r"[<>≤≥]\s?\d[\d.,]*|\d[\d.,]*\s?[-\u2013]\s?\d[\d.,]*")
 _KINDS = (
     ("percent", re.compile(r"[-\u2212]?\d+(?:[.,]\d+)?\s?%")),
-    ("date", re.compile(rf"(?:\w{{2,3}}\.?,?\s)?(?:\d{{1,2}}\.\s?\d{{1,2}}\.|\d{{1,2}}/\d{{1,2}}|\d{{1,2}}\.?[ -]?{_MONTH}(?:[ -]\d{{2,4}})?)", re.IGNORECASE)),
     ("time", re.compile(r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AP]M)?", re.IGNORECASE)),
-    ("number", re.compile(r"[x×*]?\s?[-\u2212+]?\d{1,9}(?:[ .,'\u2019]\d{1,4})*(?:\s?[^\W\d]{1,3}\.?)?")),
+    ("number", re.compile(r"[x×*]?\s?[-\u2212+]?\d{1,9}(?:[ .,'\u2019]\d{1,4})*")),
+    ("measure", re.compile(r"[-\u2212+]?\d{1,9}(?:[ .,'\u2019]\d{1,4})*\s?[^\W\d]{1,3}\d?\.?")),
     ("code", re.compile(r"\S*\d\S*|\W*[A-Z]{1,3}\W*|\W{1,2}")),
 )  # fmt: skip
+_COLONS = (":", "\uff1a", "=")
 _OPEN = re.compile(r"[-\u2013<>≤≥]")
 """Before a number: a range."""
 _SHORT = re.compile(r"[*#(]?[A-Za-z]{1,3}[)*]?|[*#]")
@@ -117,7 +123,9 @@ class Column:
 
 @lru_cache(maxsize=4096)
 def kind_of(text: str) -> str:
-    """What a cell's text looks like: amount, percent, date, time, number, code or text."""
+    """What a cell's text looks like: amount, percent, range, date, time, number, measure ("2 PC"), code or text."""
+    if _DATE.fullmatch(text):
+        return "date"
     money = spans(text)
     if money and len(money) == 1 and len(text) - (money[0][1] - money[0][0]) <= 3:
         return "amount"
@@ -166,6 +174,9 @@ def _cells(row: Sequence[Piece], at: dict[int, tuple[int, int]], blank: float) -
         return b.x0 - a.x1 > (limit / 2 if other_line else limit)
 
     begins = [True, *(apart(a, b) for a, b in pairwise(row))]
+    for i, piece in enumerate(row[1:], start=1):
+        if piece.words[0].text in _COLONS:  # it ends a label, however far away
+            begins[i : i + 2] = [False, True][: len(row) - i]
     marked = _quantities([p.words[0].text for p in row], begins)
     run: list[Piece] = []
     for i, piece in enumerate(row):
@@ -216,7 +227,7 @@ def _quantities(texts: Sequence[str], begins: Sequence[bool]) -> dict[int, dict[
                 continue
             marked.update((i, {}) for i in words)
             count = [i for i in words if i not in price] or words
-            parts = {"quantity": count, "unit price": price} if counted else {"unit price": price}
+            parts = {"quantity": count, "unit price": price} if counted else {"unit price": words}
             marked[first] = dict(sorted(parts.items(), key=lambda part: part[1][0]))
     return marked
 
@@ -230,8 +241,9 @@ def _cut(run: Sequence[Piece]) -> list[Sequence[Piece]]:
     found = spans(" ".join(texts))
     amounts = [[i for i in range(len(run)) if starts[i] < b and starts[i + 1] - 1 > a] for a, b, _ in found]
     stop, parts = len(run), []
-    if len(run) > 1 and amounts and amounts[-1][-1] == len(run) - 2 and _SHORT.fullmatch(texts[-1]):
-        stop -= 1
+    codes = amounts[-1][-1] + 1 if amounts else stop
+    if codes < stop <= codes + 2 and all(map(_SHORT.fullmatch, texts[codes:])):
+        stop = codes
         parts.append(run[stop:])
     while amounts and amounts[-1][-1] == stop - 1 and not _OPEN.fullmatch(texts[amounts[-1][0] - 1]):
         stop = amounts.pop()[0]
@@ -300,14 +312,15 @@ def recut(head: Sequence[GridRow], items: Sequence[GridRow], rows: Sequence[Grid
     begun = [*(w.x0 for w in titles)], [[cell.x0 for cell in row.cells] for row in items]
     ended = [*(w.x1 for w in titles)], [[cell.x1 for cell in row.cells] for row in items]
     gaps = [[float("inf"), *(b.x0 - a.x1 for a, b in pairwise(row))] for row in words]
-    blank = median([gap for row in gaps for gap in row[1:]] or [0.0])
+    own = [cell.by_word() for row in items for cell in row.cells]
+    blank = median([b.x0 - a.x1 for cell in own for a, b in pairwise(cell)] or [0.0])
     odd = [[not 0.6 < gap / blank < 1.5 if blank > 0 else True for gap in row] for row in gaps]
     pairs = [list(zip(row, found, strict=True)) for row, found in zip(words, odd, strict=True)]
     numbers, texts = ([[p for p in row if (p[0].kind in NUMERIC) == wanted] for row in pairs] for wanted in (True, False))
     edges = _Edges(
         _edges([[(w.x0, o) for w, o in row] for row in numbers], *begun, reach),
         _edges([[(w.x0, o) for w, o in row] for row in texts], *begun, reach),
-        _edges([[(w.x1, True) for w, _ in row] for row in numbers], *ended, reach),
+        _edges([[(w.x1, o) for w, o in row] for row in numbers], *ended, reach),
         reach,
     )
     return [replace(row, cells=tuple(_recut(row.cells, edges))) if len(row.cells) > 1 else row for row in rows]
@@ -327,7 +340,7 @@ class _Edges:
         return any(abs(word.x0 - x) <= self.reach for x in edges)
 
     def stops(self, word: Cell) -> bool:
-        return word.kind in NUMERIC and any(abs(word.x1 - x) <= self.reach for x in self.ends)
+        return word.kind in ("number", "amount") and any(abs(word.x1 - x) <= self.reach for x in self.ends)
 
 
 def _edges(
@@ -354,7 +367,7 @@ def _edges(
 def _recut(cells: Sequence[Cell], edges: _Edges) -> Iterator[Cell]:
     for cell in cells:
         words = cell.by_word()
-        if len(words) < 2 or cell.kind in (*MARKED, "date", "range"):
+        if len(words) < 2 or cell.kind in (*MARKED, "amount", "date", "range"):
             yield cell
             continue
         run: list[Cell] = []

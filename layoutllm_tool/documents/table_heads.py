@@ -38,7 +38,8 @@ def role(text: str) -> str:
 
 def is_left_out(label: str, *, fewer: bool) -> bool:
     """Whether a row so labelled is a sum, a tax or a payment. ``fewer``: it has fewer cells than an item."""
-    plain = re.sub(r"^\W*(?:\d{1,2}\s?%?\s)?\W*", "", label.casefold())
+    text = re.sub(r"\([^)]*\)", " ", label.casefold()) if label.strip().startswith("(") else label.casefold()
+    plain = re.sub(r"^\W*(?:\d{1,2}\s?%?\s)?\W*", "", text)
     tokens = [token.strip(".:,") for token in re.findall(r"[^\s:@()]+", plain)]
     starts = {" ".join(tokens[:n]) for n in (1, 2, 3)}
     if starts & _ALWAYS or _begins(plain, _ALWAYS):

@@ -20,10 +20,13 @@ _NEAR = 1.6
 """A wider distance, in the page's usual distance of rows, ends what belongs together."""
 
 
-def is_sum(row: GridRow, *, fewer: bool) -> bool:
-    """Whether the row is a sum, by its first text or by the one before its amount."""
+def is_sum(row: GridRow, *, fewer: bool, alone: bool = False) -> bool:
+    """Whether the row is a sum, by its first text or by the one before its amount. ``alone``: no other table
+    stands beside.
+    """
     texts = [cell.text for cell in row.cells if cell.kind not in TYPED]
-    return is_left_out(" ".join(texts), fewer=fewer) or (len(texts) > 1 and is_left_out(texts[-1], fewer=False))
+    last = len(texts) > 1 and row.cells[-1].kind in NUMERIC and is_left_out(texts[-1], fewer=fewer and alone)
+    return is_left_out(" ".join(texts), fewer=fewer) or last
 
 
 def is_prose(row: GridRow, starts: Sequence[float]) -> bool:
@@ -81,12 +84,15 @@ def _whole(draft: Draft, line: Record) -> Record:
 
 def _classes(draft: Draft, made: Sequence[Record]) -> list[str]:
     """For each row: "item", "sum", or "line" for one that belongs to another."""
-    sizes = [r.filled for r in made if len(r.rows[0].cells) > 1 and not is_sum(r.rows[0], fewer=True)]
-    usual = median(sizes) if sizes else 2.0
+    sums = [is_sum(record.rows[0], fewer=True) for record in made]
+    single = [len(record.rows[0].cells) == 1 for record in made]
+    first = next((i for i in range(len(made)) if not sums[i] and not single[i]), 0)
+    end = next((i for i in range(first, len(made)) if sums[i]), len(made))
+    usual = median([made[i].filled for i in range(first, end) if not single[i]] or [2])
     classes: list[str] = []
     total = Decimal(0)
     for record in made:
-        kind, value = _class(draft, record, usual, ended="sum" in classes), _amount(draft, record)
+        kind, value = _class(draft, record, usual, ended="sum" in classes[classes.index("item") :] if "item" in classes else False), _amount(draft, record)
         if kind == "item" and "item" in classes and value == total != 0 and record.filled < usual:
             kind = "sum"
         total += value if kind == "item" else 0
@@ -107,18 +113,21 @@ def _last_is_sum(draft: Draft, made: Sequence[Record], classes: list[str]) -> No
 
 def _class(draft: Draft, record: Record, usual: float, *, ended: bool) -> str:
     row, size, by_kind = record.rows[0], record.filled, _by_kind(draft, record)
-    needed = next((by_kind[kind] for kind in ("date", "unit price", "quantity") if kind in by_kind), None)
-    whole = bool(needed) if needed is not None else size >= usual >= 4
-    totals = needed == [] and "total" in row.text.casefold().split()[:2]
+    needed = [
+        any(cell.kind in TYPED for cell in by_kind[kind]) for kind in ("date", "unit price", "quantity") if kind in by_kind
+    ]
+    whole = needed[0] if needed else size >= usual >= 4
+    whole = whole or ("date" in by_kind and len(row.text.split()) > 4)
+    totals = not whole and bool(needed) and "total" in row.text.casefold().split()[:2]
     reduces = is_negative(draft, record) and not ended and not is_sum(row, fewer=False)
-    if (is_sum(row, fewer=not whole) or totals) and not reduces:
+    if (is_sum(row, fewer=not whole, alone=True) or totals) and not reduces:
         return "sum"
     misfits = [c for kind in by_kind if kind in TYPED for c in by_kind[kind] if c.kind == "text" and len(c.at) > 1]
-    few = ended and size < max(3.0, usual - 1)
+    few = ended and (size < max(3.0, usual - 1) or not all(needed))
     if 2 * len(misfits) > len(row.cells):
         return "line"
     if "amount" in by_kind:
-        kinds = {cell.kind for cell in by_kind["amount"]} & NUMERIC - set(MARKED)
+        kinds = {cell.kind for cell in by_kind["amount"]} & {"amount", "number"}
         if few:
             return "sum" if "amount" in kinds else "line"
         return "item" if kinds else "line"
@@ -206,7 +215,8 @@ def _is_title(draft: Draft, line: Record, before: Record | None, above: Record |
 
 
 def _costs(draft: Draft, lines: Sequence[Record], k: int, above: Record, below: Record, leads: bool) -> float:
-    return sum(_cost(draft, line, above if i < k else below, (i < k) == leads) for i, line in enumerate(lines))
+    out = sum(5.0 for line in lines[:k] if _stands_out(draft, above, line.rows[0]))
+    return out + sum(_cost(draft, line, above if i < k else below, (i < k) == leads) for i, line in enumerate(lines))
 
 
 def _cost(draft: Draft, line: Record, item: Record, against: bool) -> float:
@@ -229,7 +239,7 @@ def _take(draft: Draft, item: Record | None, lines: Sequence[Record], *, front: 
         near, own = (item.rows[0], line.rows[-1]) if front else (item.rows[-1], line.rows[0])
         if abs(near.y - own.y) > _NEAR * own.pitch or (not front and _stands_out(draft, item, own)):
             return
-        item.add(_codes_apart(draft, line), front=front)
+        item.add(line, front=front)
 
 
 def _stands_out(draft: Draft, item: Record, line: GridRow) -> bool:
@@ -241,23 +251,20 @@ def _stands_out(draft: Draft, item: Record, line: GridRow) -> bool:
     return out or wide
 
 
-def _codes_apart(draft: Draft, line: Record) -> Record:
-    """A line without a word goes to the column of codes, if there is one."""
-    kinds = draft.kinds()
-    if "code" in kinds and line.cells[draft.name] and not _has_name(draft, line):
-        at = kinds.index("code")
-        line.cells[at], line.cells[draft.name] = [*line.cells[at], *line.cells[draft.name]], []
-    return line
-
-
 def _set_roles(draft: Draft, records: Sequence[Record]) -> None:
     """Marks discounts, and parts: indented below the item before, without a quantity of their own."""
     left: float | None = None
     for record in records:
-        row = record.rows[0]
+        x, height = _left(draft, record), record.rows[0].height
         if is_negative(draft, record):
             record.role = "discount"
-        elif left is not None and not _counted(draft, record) and row.cells[0].x0 > left + 1.2 * row.height:
+        elif None not in (left, x) and not _counted(draft, record) and x > left + 1.2 * height:
             record.role = "part"
         else:
-            left = row.cells[0].x0
+            left = x if x is not None else left
+
+
+def _left(draft: Draft, record: Record) -> float | None:
+    """Where the name begins; without heads, what stands before it."""
+    columns = [draft.name] if any(draft.headers()) else range(draft.name + 1)
+    return min((cell.x0 for i in columns for cell in record.cells[i]), default=None)
