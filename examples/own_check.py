@@ -33,7 +33,7 @@ def main() -> None:
     )
     print(cot.answer, reflection.verdict, [finding.reason for finding in reflection.findings][-1])
 
-    again = reader.ask(PAGE, question, correction=reflection.correction)
+    again = reader.ask(PAGE, question, correction=reflection.correction, previous=cot)
     attempt = CheckInput(question_of(question), again, PAGE, earlier=(cot,))
     print(again.answer, reflect(attempt, checks={**CHECKS, "house_number": house_number}).verdict)
 

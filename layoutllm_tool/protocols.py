@@ -120,9 +120,9 @@ class Reader(Protocol):
     ) -> LayoutCoT:
         """The answer with its three steps.
 
-        ``page`` (1-based) restricts the search. ``correction`` corrects one step of ``previous`` (default:
-        the last attempt at this question): keeps the steps before it, decodes the rest. Raises QuestionError,
-        PageOutOfRange, CorrectionError, ModelError.
+        ``page`` (1-based) restricts the search. ``correction`` corrects one step of ``previous``: keeps the
+        steps before it, decodes the rest. Without ``previous`` it keeps nothing. A reader remembers no
+        attempt. Raises QuestionError, PageOutOfRange, CorrectionError, ModelError.
         """
         ...
 

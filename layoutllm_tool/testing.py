@@ -124,7 +124,6 @@ class FakeReader:
         self.answers = dict(answers or {})
         self.ocr = ocr
         self.calls: list[Asked] = []
-        self._last: dict[tuple[str, int | None, str], LayoutCoT] = {}
         self._played: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
 
@@ -157,10 +156,7 @@ class FakeReader:
         query.pages()
         with self._lock:
             self.calls.append(Asked(document.name, question, query.page, query.correction, query.previous))
-            query = query.after(self._last.get(query.key))
         cot = self._answer(query, pages)
-        with self._lock:
-            self._last[query.key] = cot
         for progress in events_of((page.number for page in pages), cot):
             if query.on_progress:
                 query.on_progress(progress)

@@ -15,13 +15,14 @@ import pytest
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.reflection.checks import CHECKS
 from layoutllm_graphs.reflection.checks.context import CheckInput
-from layoutllm_graphs.reflection.checks.values import amounts, dates
+from layoutllm_graphs.reflection.checks.values import amounts
 from layoutllm_graphs.reflection.types import Finding
 from layoutllm_graphs.workflow import make_graph
 from layoutllm_tool.cot import ExpectedType
+from layoutllm_tool.documents.dates import date_order, days
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.documents.spatial import contains, spatial_words
-from layoutllm_tool.documents.values import amount, spans, spans_of
+from layoutllm_tool.documents.values import amount, decimal_mark, money, read, spans_of
 from layoutllm_tool.readers.lookup import _TYPES
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
@@ -61,7 +62,9 @@ def spanned(kind: ExpectedType) -> Callable[[str], object]:
 
 
 READERS: dict[str, Callable[[str], object]] = {
-    "amount": amount, "spans": spans, "amounts": amounts, "dates": dates, "key_of": key_of,
+    "amount": amount, "read": read, "amounts": amounts, "days": days, "key_of": key_of,
+    "money": lambda text: list(money(text)),
+    "decimal_mark": lambda text: decimal_mark([text]), "date_order": lambda text: date_order([text]),
     "spatial_words": spatial_words,
     "contains": lambda text: contains(text, "total due"),
     **{f"spans_of {kind}": spanned(kind) for kind in get_args(ExpectedType)},

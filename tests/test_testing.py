@@ -116,12 +116,12 @@ class TestCorrections:
             (Correction("answer", expected_type="email"), None),
         ],
     )
-    def test_mend_the_last_attempt(
+    def test_mend_the_attempt_they_are_of(
         self, document: Document, correction: Correction, answer: str | None
     ) -> None:
         reader = FakeReader()
         before = reader.ask(document, self.QUESTION)
-        after = reader.ask(document, self.QUESTION, correction=correction)
+        after = reader.ask(document, self.QUESTION, correction=correction, previous=before)
         assert after.answer == answer
         if correction.step == "area":
             assert after.analysis == before.analysis

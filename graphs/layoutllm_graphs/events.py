@@ -12,7 +12,8 @@ from typing import Any, Literal
 from langgraph.config import get_stream_writer
 from typing_extensions import TypedDict
 
-from layoutllm_graphs.reflection.types import Attempt
+from layoutllm_graphs.reflection.checks.context import CheckInput
+from layoutllm_graphs.reflection.types import Reflection
 
 
 class PlanEvent(TypedDict):
@@ -69,16 +70,16 @@ def emit(event: Event) -> None:
     get_stream_writer()(event)
 
 
-def emit_reflection(name: str, attempt: Attempt) -> None:
-    """Write an attempt's findings, verdict and next correction."""
-    cot, reflection = attempt["cot"], attempt["reflection"]
-    for found in reflection["findings"]:
-        check, step, reason = found["check"], found["step"], found["reason"]
-        emit(CheckEvent(event="check", name=name, check=check, step=step, reason=reason))
-    verdict, answer, confidence = reflection["verdict"], cot["answer"], cot["confidence"]
+def emit_reflection(given: CheckInput, reflection: Reflection) -> None:
+    """Write an answer's findings, verdict and next correction."""
+    name, answer, confidence = given.question.name, given.cot.answer, given.cot.confidence
+    for f in reflection.findings:
+        emit(CheckEvent(event="check", name=name, check=f.check, step=f.step, reason=f.reason))
+    verdict = reflection.verdict
     emit(VerdictEvent(event="verdict", name=name, verdict=verdict, answer=answer, confidence=confidence))
-    if (chosen := reflection["correction"]) is not None:
+    if reflection.correction:
+        chosen = reflection.correction.to_json()
         # The reflector adds the answers that were ruled out before.
-        offers = [found for found in reflection["findings"] if found["correction"]]
-        by = next(f["check"] for f in offers if {**f["correction"], "wrong": chosen["wrong"]} == chosen)
+        offers = ((f.check, f.correction.to_json()) for f in reflection.findings if f.correction)
+        by = next(check for check, offer in offers if {**offer, "wrong": chosen["wrong"]} == chosen)
         emit(CorrectionEvent(event="correction", name=name, by=by, correction=chosen))

@@ -21,8 +21,9 @@ from langgraph.types import Command
 
 from layoutllm_graphs.planning.planner import question_of
 from layoutllm_graphs.reflection.checks.context import CheckInput
-from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS, best, reflected
-from layoutllm_graphs.reflection.types import Attempt
+from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS, best, reflect
+from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
+from layoutllm_tool.cot import Correction
 from layoutllm_tool.messages import quote
 from layoutllm_tool.tool import PREVIOUS, LayoutLLMTool
 
@@ -66,8 +67,7 @@ class _Loop:
     def __init__(self, request: ToolCallRequest, tool: LayoutLLMTool, max_attempts: int) -> None:
         self.request, self.tool, self.max_attempts = request, tool, max_attempts
         self.arguments: dict[str, Any] = request.tool_call["args"]
-        self.attempts: list[Attempt] = []
-        self.messages: list[ToolMessage] = []
+        self.result, self.messages = QuestionResult(), list[ToolMessage]()
 
     def next_request(self, message: Outcome) -> ToolCallRequest | None:
         """The call to make next; None where this attempt was the last. Errors are left to the agent."""
@@ -76,41 +76,39 @@ class _Loop:
         correction = self._reflect(message)
         if correction is None:
             return None
-        arguments = {**self.arguments, "correction": correction}
-        again = self.request.override(tool_call={**self.request.tool_call, "args": arguments})
-        state = {**self.request.runtime.state, PREVIOUS: self.attempts[-1]["cot"]}
+        self.arguments = {**self.arguments, "correction": correction.to_json()}
+        again = self.request.override(tool_call={**self.request.tool_call, "args": self.arguments})
+        state = {**self.request.runtime.state, PREVIOUS: message.artifact}
         return replace(again, runtime=replace(again.runtime, state=state))
 
-    def _reflect(self, message: ToolMessage) -> dict[str, Any] | None:
+    def _reflect(self, message: ToolMessage) -> Correction | None:
         """Add the attempt with its reflection; the correction to try next."""
-        asked = self.arguments
-        before = self.attempts[-1]["reflection"] if self.attempts else asked
-        cot = {name: value for name, value in message.artifact.items() if name != "document"}
-        self.attempts.append(Attempt(cot=cot, correction=before.get("correction"), reflection={}))
-        self.messages.append(message)
-        page = asked.get("page")
+        asked, page = self.arguments, self.arguments.get("page")
+        read = {"cot": message.artifact, "correction": asked.get("correction"), "reflection": {}}
+        result = self.result.add(Attempt.from_json(read))
         document = self.tool.look(asked["document"], page)
-        given = CheckInput.of(self.attempts, question_of(asked["question"], page=page), document)
-        self.attempts[-1] = reflected(self.attempts[-1], given, max_attempts=self.max_attempts)
-        correction: dict[str, Any] | None = self.attempts[-1]["reflection"]["correction"]
-        return correction
+        given = CheckInput.of(result, question_of(asked["question"], page=page), document)
+        reflection = reflect(given, max_attempts=self.max_attempts)
+        self.result = result.change_best(reflection=reflection)
+        self.messages.append(message)
+        return reflection.correction
 
     def outcome(self, last: Outcome) -> Outcome:
         """The best attempt's message with the verdict; where none could be checked, the last as it is."""
-        if not self.attempts or not isinstance(last, ToolMessage):
+        if not self.messages or not isinstance(last, ToolMessage):
             return last
-        chosen = best(self.attempts)
-        message, reflection = self.messages[chosen], self.attempts[chosen]["reflection"]
-        artifact = {**message.artifact, "reflection": reflection, "calls": len(self.attempts)}
+        chosen = best(self.result.attempts)
+        message, reflection = self.messages[chosen], replace(self.result, best=chosen).reflection
+        more = {"reflection": reflection.to_json(), "calls": len(self.messages)}
         content = _with_verdict(message.content, reflection)
-        return message.model_copy(update={"content": content, "artifact": artifact})
+        return message.model_copy(update={"content": content, "artifact": message.artifact | more})
 
 
-def _with_verdict(content: Any, reflection: dict[str, Any]) -> Any:
+def _with_verdict(content: Any, reflection: Reflection) -> Any:
     """What the chat model reads: the tool's text, then the verdict. Reasons quote the page: untrusted."""
-    reasons = "; ".join(quote(finding["reason"], 200) for finding in reflection["findings"])
+    reasons = "; ".join(quote(finding.reason, 200) for finding in reflection.findings)
     doubtful = f"Doubtful: {reasons or 'no reason'}."
-    said = "Checked against the page." if reflection["verdict"] == "satisfied" else doubtful
+    verdict = "Checked against the page." if reflection.verdict == "satisfied" else doubtful
     if isinstance(content, str):
-        return f"{content}\n{said}"
-    return [*content, {"type": "text", "text": said}]
+        return f"{content}\n{verdict}"
+    return [*content, {"type": "text", "text": verdict}]

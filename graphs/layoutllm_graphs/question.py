@@ -13,8 +13,10 @@ lets another answer stand only where two of the three readings agree.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -29,9 +31,9 @@ from layoutllm_graphs.events import QuestionEvent, emit, emit_reflection
 from layoutllm_graphs.planning.plan import Constraint, PlannedQuestion
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.columns import column_of
-from layoutllm_graphs.reflection.reflector import best, reflected
-from layoutllm_graphs.reflection.types import Attempt, QuestionResult
-from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState, best_attempt
+from layoutllm_graphs.reflection.reflector import best, reflect
+from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
+from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.readers.agreement import compare
@@ -46,8 +48,8 @@ def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, Question
     )
     graph.add_node("ask", RunnableLambda(_ask, afunc=_aask))
     graph.add_node("reflect", _reflect)
-    graph.add_node("crop", _crop)
-    graph.add_node("enlarged", _enlarged)
+    graph.add_node("crop", partial(_read_again, again=False))
+    graph.add_node("enlarged", partial(_read_again, again=True))
     graph.add_node("vote", _vote)
     graph.add_edge(START, "ask")
     graph.add_conditional_edges("ask", _route_after_ask, ["reflect", END])
@@ -59,48 +61,52 @@ def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, Question
 
 def _ask(state: QuestionState) -> dict[str, Any]:
     """Call the tool through a ToolNode, which gives it its runtime. Foreign errors are bugs, and raise."""
-    return _asked(state, _tool_node().invoke(_call(state)))
+    result = _result(state)
+    node, call = _prepared(state, result)
+    return _asked(state, result, node.invoke(call))
 
 
 async def _aask(state: QuestionState) -> dict[str, Any]:
     """As ``_ask``, without a thread of its own: many questions wait in the reader together."""
+    result = _result(state)
     # In a thread: the package's own tool reads the working directory.
-    call, node = await asyncio.to_thread(lambda: (_call(state), _tool_node()))
-    return _asked(state, await node.ainvoke(call))
+    node, call = await asyncio.to_thread(_prepared, state, result)
+    return _asked(state, result, await node.ainvoke(call))
 
 
-def _tool_node() -> ToolNode:
-    return ToolNode([tool()], handle_tool_errors=_error_text)
+def _result(state: QuestionState) -> QuestionResult:
+    """Where the question stands: this run's last attempt counts as the best, else an earlier run's best."""
+    result = QuestionResult.from_json(state["previous_result"])
+    if not state.get("attempts"):
+        return result
+    attempts = tuple(map(Attempt.from_json, state["attempts"]))
+    return replace(result, attempts=attempts, best=len(attempts) - 1, calls=state["calls"])
+
+
+def _prepared(state: QuestionState, result: QuestionResult) -> tuple[ToolNode, dict[str, Any]]:
+    """The node and its input: the call, and the attempt that a correction is of."""
+    name, text, attempt = state["name"], state["text"], len(result.attempts) + 1
+    emit(QuestionEvent(event="question", name=name, question=text, attempt=attempt))
+    arguments: dict[str, Any] = {"document": state["document"], "question": text, "page": page_of(state)}
+    if state["correction"]:
+        arguments["correction"] = state["correction"]
+    call = ToolCall(name=tool().name, args=arguments, id=f"{name}-{uuid4().hex}", type="tool_call")
+    previous = result.cot.to_json() if result.cot and result.cot.question == text else None
+    given = {"messages": [AIMessage("", tool_calls=[call])], PREVIOUS: previous}
+    return ToolNode([tool()], handle_tool_errors=_error_text), given
 
 
 def _error_text(error: LayoutLLMError) -> str:
     return str(error)
 
 
-def _call(state: QuestionState) -> dict[str, Any]:
-    name, text, attempt = state["name"], state["text"], len(_attempts(state)) + 1
-    emit(QuestionEvent(event="question", name=name, question=text, attempt=attempt))
-    arguments: dict[str, Any] = {"document": state["document"], "question": text, "page": page_of(state)}
-    if state["correction"]:
-        arguments["correction"] = state["correction"]
-    call = ToolCall(name=tool().name, args=arguments, id=f"{name}-{uuid4().hex}", type="tool_call")
-    return {"messages": [AIMessage("", tool_calls=[call])], PREVIOUS: _corrected(state)}
-
-
-def _corrected(state: QuestionState) -> dict[str, Any] | None:
-    """The attempt that the correction is of: this run's last, or the best of an earlier run."""
-    attempts = state.get("attempts")
-    attempt = attempts[-1] if attempts else best_attempt(state["previous_result"])
-    return attempt["cot"] if attempt and attempt["cot"]["question"] == state["text"] else None
-
-
-def _asked(state: QuestionState, output: Mapping[str, Any]) -> dict[str, Any]:
+def _asked(state: QuestionState, result: QuestionResult, output: Mapping[str, Any]) -> dict[str, Any]:
     message: ToolMessage = output["messages"][-1]
-    calls = (state.get("calls") or state["previous_result"]["calls"]) + 1
+    result = replace(result, calls=result.calls + 1)
     if message.status == "error":
-        return _finished(state, _attempts(state), calls, str(message.content))
-    attempt = Attempt(cot=message.artifact, correction=state["correction"], reflection={})
-    return {"attempts": [*_attempts(state), attempt], "calls": calls}
+        return _finished(state, result, str(message.content))
+    asked = {"cot": message.artifact, "correction": state["correction"], "reflection": {}}
+    return _update(result.add(Attempt.from_json(asked)).to_json())
 
 
 def _route_after_ask(state: QuestionState) -> str:
@@ -108,18 +114,17 @@ def _route_after_ask(state: QuestionState) -> str:
 
 
 def _reflect(state: QuestionState) -> dict[str, Any]:
-    *before, last = state["attempts"]
-    given = _check_input(state, state["attempts"])
+    result = _result(state)
+    given = _check_input(state, result)
     if given.question.is_list:
         given = replace(given, cot=column_of(given))
-        last = Attempt(**{**last, "cot": given.cot.to_json()})
-    attempts = [*before, _reflected(state, last, given)]
-    reflection = attempts[-1]["reflection"]
-    if reflection["correction"] is not None:
-        return {"attempts": attempts, "correction": reflection["correction"]}
-    if reflection["verdict"] != "satisfied" and state["by"] == "reader" and context().second_opinion:
-        return {"attempts": attempts, "correction": None}
-    return _finished(state, attempts, state["calls"])
+        result = result.change_best(cot=given.cot, document=None)
+    reflection = _reflection(state, given)
+    result, correction = result.change_best(reflection=reflection), reflection.correction
+    doubtful = reflection.verdict != "satisfied" and state["by"] == "reader"
+    if correction is None and not (doubtful and context().second_opinion):
+        return _finished(state, result)
+    return _update(result.to_json(), correction=correction.to_json() if correction else None)
 
 
 def _route_after_reflect(state: QuestionState) -> str | list[str]:
@@ -128,80 +133,63 @@ def _route_after_reflect(state: QuestionState) -> str | list[str]:
     return "ask" if state["correction"] else ["crop", "enlarged"]
 
 
-def _check_input(state: QuestionState, attempts: Sequence[Attempt]) -> CheckInput:
+def _check_input(state: QuestionState, result: QuestionResult) -> CheckInput:
     """The last attempt as the checks see it."""
     question = PlannedQuestion.model_validate(state["question"])
     others = {name: LayoutCoT.from_json(cot) for name, cot in state["others"].items()}
     constraints = [Constraint.model_validate(data) for data in state["constraints"]]
     document = look_at_pages(state)
-    return CheckInput.of(attempts, question, document, others=others, constraints=constraints)
+    return CheckInput.of(result, question, document, others=others, constraints=constraints)
 
 
-def _reflected(state: QuestionState, attempt: Attempt, given: CheckInput) -> Attempt:
-    """The attempt with its reflection. A person's correction is final: it is not sent back."""
+def _reflection(state: QuestionState, given: CheckInput) -> Reflection:
+    """Check the attempt. A person's correction is final: it is not sent back."""
     limit = 1 if state["by"] == "person" else context().max_attempts
-    done = reflected(attempt, given, checks=checks(), max_attempts=limit, judge=context().judge)
-    emit_reflection(state["name"], done)
-    return done
+    reflection = reflect(given, checks=checks(), max_attempts=limit, judge=context().judge)
+    emit_reflection(given, reflection)
+    return reflection
 
 
-def _crop(state: QuestionState) -> dict[str, Any]:
-    return {"readings": _readings(state, again=False)}
-
-
-def _enlarged(state: QuestionState) -> dict[str, Any]:
-    return {"readings": _readings(state, again=True)}
-
-
-def _readings(state: QuestionState, *, again: bool) -> list[dict[str, Any]]:
-    """Read the surroundings, with words recognised anew if ``again``. [] where they can't be read."""
-    reader, first = tool().reader, _best_cot(state)
-    if reader is None or not first.areas:
-        return []
-    document = look_at_pages(state)
-    try:
-        return [CropReader(reader, again=again).ask_area(document, state["text"], first).to_json()]
-    except LayoutLLMError:
-        return []
+def _read_again(state: QuestionState, *, again: bool) -> dict[str, Any]:
+    """Read the surroundings, with words recognised anew if ``again``. Nothing where they can't be read."""
+    reader, first, readings = tool().reader, _best_cot(_result(state)), list[dict[str, Any]]()
+    if reader is not None and first.areas:
+        document = look_at_pages(state)
+        with suppress(LayoutLLMError):
+            cot = CropReader(reader, again=again).ask_area(document, state["text"], first)
+            readings.append(cot.to_json())
+    return {"readings": readings}
 
 
 def _vote(state: QuestionState) -> dict[str, Any]:
     """What two readings agree on is one more attempt, reflected on like any."""
-    attempts = state["attempts"]
-    if (cot := _preferred(state)) is not None:
-        other = Attempt(cot=cot.to_json(), correction=None, reflection={})
-        given = _check_input(state, [*attempts, other])
-        attempts = [*attempts, _reflected(state, other, given)]
-    return _finished(state, attempts, state["calls"] + len(state["readings"]))
+    result, readings = _result(state), [LayoutCoT.from_json(data) for data in state["readings"]]
+    result, first = replace(result, calls=result.calls + len(readings)), _best_cot(result)
+    if readings and first.page is not None:
+        found = compare(first, readings, look_at_pages(state).page(first.page))
+        if found.settled and found.preferred is not first:
+            result = result.add(Attempt(found.preferred))
+            result = result.change_best(reflection=_reflection(state, _check_input(state, result)))
+    return _finished(state, result)
 
 
-def _preferred(state: QuestionState) -> LayoutCoT | None:
-    """The reading that two agree on; None where that is the first answer, or where no two agree."""
-    first, readings = _best_cot(state), [LayoutCoT.from_json(data) for data in state["readings"]]
-    if not readings or first.page is None:
-        return None
-    found = compare(first, readings, look_at_pages(state).page(first.page))
-    return found.preferred if found.settled and found.preferred is not first else None
+def _best_cot(result: QuestionResult) -> LayoutCoT:
+    return result.attempts[best(result.attempts)].cot
 
 
-def _best_cot(state: QuestionState) -> LayoutCoT:
-    return LayoutCoT.from_json(state["attempts"][best(state["attempts"])]["cot"])
-
-
-def _finished(
-    state: QuestionState, attempts: list[Attempt], calls: int, error: str | None = None
-) -> dict[str, Any]:
+def _finished(state: QuestionState, result: QuestionResult, error: str | None = None) -> dict[str, Any]:
     """The best attempt; after a person's correction the last. A correction that failed changes nothing."""
-    chosen, verdict = None, "failed"
+    attempts, by = result.attempts, state["by"]
     if attempts:
-        chosen = len(attempts) - 1 if state["by"] == "person" and not error else best(attempts)
-        verdict = attempts[chosen]["reflection"]["verdict"]
+        last = by == "person" and not error
+        result = replace(result, best=len(attempts) - 1 if last else best(attempts))
+    verdict = result.reflection.verdict
     if verdict == "needs_revision":  # an earlier attempt, whose correction led to nothing better
         verdict = "failed"
-    by = state["by"]
-    result = QuestionResult(attempts=attempts, best=chosen, verdict=verdict, error=error, by=by, calls=calls)
-    return {"attempts": attempts, "calls": calls, "found": {state["name"]: result}}
+    data = replace(result, verdict=verdict, error=error, by=by).to_json()
+    return _update(data, found={state["name"]: data})
 
 
-def _attempts(state: QuestionState) -> list[Attempt]:
-    return state.get("attempts") or state["previous_result"]["attempts"]
+def _update(data: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Update the question's state from its encoded result."""
+    return {"attempts": data["attempts"], "calls": data["calls"], **more}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from layoutllm_graphs.planning.plan import Plan
-from layoutllm_graphs.reflection.types import Attempt, QuestionResult
-from layoutllm_graphs.state import NOT_REFLECTED, QuestionInput, best_attempt
+from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
+from layoutllm_graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.tool import CorrectionArgs
 
@@ -45,41 +47,31 @@ class ReviewDecision(BaseModel):
         return self
 
 
-def shown(job: QuestionInput) -> dict[str, Any]:
+def shown(question: QuestionInput, result: QuestionResult) -> dict[str, Any]:
     """The question, where its best answer stands, and what speaks against it."""
-    found = job["previous_result"]
-    best = best_attempt(found)
-    cot = best["cot"] if best else {}
-    findings = best["reflection"].get("findings", []) if best else []
+    cot = result.cot.to_json() if result.cot else {}
     place = {name: cot.get(name) for name in ("answer", "page", "box", "area", "confidence", "steps")}
     return {
-        "kind": "review", "document": job["document"], "name": job["name"], "question": job["text"], **place,
-        "verdict": found["verdict"], "reasons": [finding["reason"] for finding in findings],
-        "error": found["error"],
+        "kind": "review", "document": question["document"], "name": question["name"],
+        "question": question["text"], **place, "verdict": result.verdict, "reasons": result.reasons,
+        "error": result.error,
     }  # fmt: skip
 
 
-def corrected(job: QuestionInput, correction: CorrectionArgs) -> QuestionInput:
+def corrected(question: QuestionInput, correction: CorrectionArgs) -> QuestionInput:
     """The question, to be asked again with a person's correction. CorrectionError where it is none."""
     data = Correction.from_json(correction.model_dump()).to_json()
-    return QuestionInput(**{**job, "correction": data, "by": "person"})
+    return QuestionInput(**{**question, "correction": data, "by": "person"})
 
 
-def decided(job: QuestionInput, decision: ReviewDecision) -> QuestionResult:
+def decided(text: str, result: QuestionResult, decision: ReviewDecision) -> QuestionResult:
     """Where the question stands once a person has accepted the answer or written it: satisfied, by them."""
-    found = job["previous_result"]
-    done = QuestionResult(**{**found, "verdict": "satisfied", "by": "person", "error": None})
-    if decision.accept:
-        return done
-    written = _written(job, decision.answer)
-    attempts = [*found["attempts"], written]
-    return QuestionResult(**{**done, "attempts": attempts, "best": len(attempts) - 1})
+    done = replace(result, verdict="satisfied", by="person", error=None)
+    return done if decision.accept else done.add(_written(text, done.attempts, decision.answer))
 
 
-def _written(job: QuestionInput, answer: str | None) -> Attempt:
+def _written(text: str, before: Sequence[Attempt], answer: str | None) -> Attempt:
     """An attempt whose answer is a person's, with confidence 1 and no evidence."""
-    before = job["previous_result"]["attempts"]
-    kept = before[-1]["cot"]["analysis"] if before else {}
-    analysis = QuestionAnalysis(**{"kind": "other", "operation": "extraction", "key": "", **kept})
-    cot = LayoutCoT(job["text"], analysis, (), AnswerFormation("none", ""), answer, 1.0)
-    return Attempt(cot=cot.to_json(), correction=None, reflection=NOT_REFLECTED)
+    analysis = before[-1].cot.analysis if before else QuestionAnalysis("other", "extraction", "")
+    cot = LayoutCoT(text, analysis, (), AnswerFormation("none", ""), answer, 1.0)
+    return Attempt(cot, reflection=Reflection("satisfied"))

@@ -100,7 +100,7 @@ def carry_out(
     given: Any = None if before.next and not before.interrupts else request
     if before.interrupts:
         given = _replies(before.interrupts, reply)
-    # What goes on with stored values reads them at every turn: jobs that wait, and the questions' own graphs.
+    # What goes on with stored values reads them at every turn: questions that wait, and their own graphs.
     reading = refusing_foreign if before.next else nullcontext
     while True:
         with reading():
@@ -131,11 +131,11 @@ def _forget_history(saver: Any, thread: str) -> None:
             cursor.execute(f"DELETE FROM {table} WHERE {old}", known)
 
 
-def _replies(waiting: tuple[Interrupt, ...], reply: Reply | None) -> Command[Any] | None:
+def _replies(interrupts: tuple[Interrupt, ...], reply: Reply | None) -> Command[Any] | None:
     """Every reply under its interrupt's own id: several may wait together."""
     if reply is None:
         return None
-    return Command(resume={one.id: reply(one.value) for one in waiting})
+    return Command(resume={one.id: reply(one.value) for one in interrupts})
 
 
 def _outcome(values: Mapping[str, Any]) -> Outcome:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, NotRequired
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict  # pydantic refuses typing's on 3.11
 
 from layoutllm_graphs.planning.plan import Plan
-from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
+from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_tool.cot import LayoutCoT
 
 
@@ -58,8 +58,8 @@ class Outcome(TypedDict):
 class State(Request, Outcome):
     """The workflow's state."""
 
-    found: Annotated[dict[str, QuestionResult], operator.or_]
-    """Filled as questions are answered, in any order."""
+    found: Annotated[dict[str, dict[str, Any]], operator.or_]
+    """Each question's ``QuestionResult``; filled as questions are answered, in any order."""
 
 
 class QuestionInput(TypedDict):
@@ -77,78 +77,69 @@ class QuestionInput(TypedDict):
     """What the next attempt follows: a check's or a person's correction; None to begin."""
     by: str
     """Whose correction it is: "reader", or "person", whose correction is final."""
-    previous_result: QuestionResult
-    """The result of an earlier run of this question; without attempts where it is the first."""
+    previous_result: dict[str, Any]
+    """The ``QuestionResult`` of an earlier run of this question; without attempts where it is the first."""
 
 
 class QuestionState(QuestionInput):
     """The state of the question's graph."""
 
-    attempts: list[Attempt]
+    attempts: list[dict[str, Any]]
+    """Each an ``Attempt``."""
     calls: int
     readings: Annotated[list[dict[str, Any]], operator.add]
     """LayoutCoTs of the second opinion."""
-    found: dict[str, QuestionResult]
+    found: dict[str, dict[str, Any]]
 
 
 class QuestionOutput(TypedDict):
     """What the workflow gets back: this question's entry of its ``found``."""
 
+    found: dict[str, dict[str, Any]]
+
+
+_STATE, _RESULT = TypeAdapter(State), TypeAdapter(QuestionResult)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The workflow's state as its nodes work on it, decoded where they begin."""
+
+    document: str
+    page: int | None
+    plan: Plan
     found: dict[str, QuestionResult]
+    cots: dict[str, LayoutCoT]
+    """The best attempt's of every question that has one."""
 
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Run:
+        plan = Plan.model_validate(state["plan"])
+        found = {name: QuestionResult.from_json(result) for name, result in state["found"].items()}
+        cots = {name: result.cot for name, result in found.items() if result.cot}
+        return cls(state["document"], state.get("page"), plan, found, cots)
 
-_NOT_ASKED = QuestionResult(attempts=[], best=None, verdict="failed", error=None, by="reader", calls=0)
-NOT_REFLECTED: dict[str, Any] = {"verdict": "satisfied", "findings": [], "correction": None}
-_STATE, _COT = TypeAdapter(State), TypeAdapter(LayoutCoT)
+    def question_input(self, name: str, *, final: bool = False) -> QuestionInput:
+        """Build the question's input.
+
+        Constraints and the answers they name are included when ``final`` is set, and for list questions,
+        which need them to locate the column.
+        """
+        question, cots = self.plan.question(name), self.cots
+        answers = {other: cot.answer for other, cot in cots.items() if cot.answer is not None}
+        named = [c for c in self.plan.constraints if name in c.names] if final or question.is_list else []
+        others = {n: cots[n].to_json() for c in named for n in c.names if n in cots and n != name}
+        return QuestionInput(
+            document=self.document, page=self.page, name=name,
+            question=question.model_dump(mode="json"), text=question.filled(answers), others=others,
+            constraints=[constraint.model_dump(mode="json") for constraint in named], correction=None,
+            by="reader", previous_result=self.found.get(name, QuestionResult()).to_json(),
+        )  # fmt: skip
 
 
 def check_state(values: Mapping[str, Any]) -> None:
     """Check that stored values are a run's, down to each attempt. Raises what decoding raises."""
     _STATE.validate_python(values, strict=True)
-    for result in values["found"].values():
-        for attempt in result["attempts"]:
-            _COT.validate_python(asdict(LayoutCoT.from_json(attempt["cot"])))
-            Reflection.from_json(attempt["reflection"] or NOT_REFLECTED)
-        best_attempt(result)
-    plan_in(values)
-
-
-def plan_in(state: Mapping[str, Any]) -> Plan:
-    """The plan that runs."""
-    return Plan.model_validate(state["plan"])
-
-
-def best_attempt(result: QuestionResult) -> Attempt | None:
-    """The attempt that is kept, if there is one."""
-    return None if result["best"] is None else result["attempts"][result["best"]]
-
-
-def cots_in(state: Mapping[str, Any]) -> dict[str, LayoutCoT]:
-    """The best attempt's LayoutCoT of every question that has one."""
-    best = {name: best_attempt(result) for name, result in state["found"].items()}
-    return {name: LayoutCoT.from_json(attempt["cot"]) for name, attempt in best.items() if attempt}
-
-
-def next_correction(result: QuestionResult) -> dict[str, Any] | None:
-    """What the best attempt's reflection would try next."""
-    attempt = best_attempt(result)
-    return attempt["reflection"].get("correction") if attempt else None
-
-
-def question_input(state: Mapping[str, Any], name: str, *, final: bool = False) -> QuestionInput:
-    """Build the question's input.
-
-    Constraints and the answers they name are included when ``final`` is set, and for list questions, which
-    need them to locate the column.
-    """
-    plan, cots = plan_in(state), cots_in(state)
-    question = plan.question(name)
-    answers = {other: cot.answer for other, cot in cots.items() if cot.answer is not None}
-    constraints = [c for c in plan.constraints if name in c.names] if final or question.is_list else []
-    others = {n: cots[n].to_json() for c in constraints for n in c.names if n in cots and n != name}
-    return QuestionInput(
-        document=state["document"], page=state.get("page"), name=name,
-        question=question.model_dump(mode="json"), text=question.filled(answers), others=others,
-        constraints=[c.model_dump(mode="json") for c in constraints],
-        correction=None, by="reader", previous_result=state["found"].get(name, _NOT_ASKED),
-    )  # fmt: skip
+    for name, result in Run.of(values).found.items():
+        if _RESULT.validate_python(asdict(result)) != result:
+            raise ValueError(f"values of other types in the result of {name!r}")

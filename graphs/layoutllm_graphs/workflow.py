@@ -26,17 +26,7 @@ from layoutllm_graphs.question import build_question
 from layoutllm_graphs.reflection.cross_field import constrained, reconcile
 from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_graphs.review import Approval, ReviewDecision, corrected, decided, shown
-from layoutllm_graphs.state import (
-    Answer,
-    Outcome,
-    QuestionInput,
-    Request,
-    State,
-    best_attempt,
-    next_correction,
-    plan_in,
-    question_input,
-)
+from layoutllm_graphs.state import Answer, Outcome, QuestionInput, Request, Run, State
 
 
 def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
@@ -77,7 +67,7 @@ def _route_after_plan(state: State) -> str:
 
 def approve(state: State) -> dict[str, Any]:
     """Wait for a person: the plan as it is, or as they edited it."""
-    value = {"kind": "plan", "plan": state["plan"], "text": render(plan_in(state))}
+    value = {"kind": "plan", "plan": state["plan"], "text": render(Plan.model_validate(state["plan"]))}
     edited: Plan | None = interrupt(value, response_schema=Approval).plan
     return {"plan": edited.model_dump(mode="json")} if edited else {}
 
@@ -87,41 +77,40 @@ def dispatch(state: State) -> Command[Any]:
 
     List questions come last unless another one depends on them: a known total helps to locate a column.
     """
-    plan = plan_in(state)
-    needed = {name for question in plan.questions for name in question.depends_on}
-    last = [question.name for question in plan.questions if question.is_list and question.name not in needed]
-    stages = [[name for name in stage if name not in last] for stage in plan.stages()]
+    run = Run.of(state)
+    questions = run.plan.questions
+    needed = {name for question in questions for name in question.depends_on}
+    last = [question.name for question in questions if question.is_list and question.name not in needed]
+    stages = [[name for name in stage if name not in last] for stage in run.plan.stages()]
     for stage in (*stages, last):
-        if open_ := [name for name in stage if name not in state["found"]]:
-            return Command(goto=[Send("question", question_input(state, name)) for name in open_])
+        if open_ := [name for name in stage if name not in run.found]:
+            return Command(goto=[Send("question", run.question_input(name)) for name in open_])
     return Command(goto="reconcile")
 
 
 def route_after_reconcile(state: State) -> list[Send] | str:
     """The questions that a constraint sends back, or those for a person to review, or the end."""
-    found = state["found"]
-    corrections = {name: next_correction(found[name]) for name in constrained(state)}
+    run = Run.of(state)
+    corrections = {name: run.found[name].next_correction for name in constrained(run)}
     again = [
-        Send("question", {**question_input(state, name, final=True), "correction": correction})
+        Send("question", {**run.question_input(name, final=True), "correction": correction.to_json()})
         for name, correction in corrections.items()
         if correction
     ]
     if again:
         return again
-    doubtful = [name for name in found if needs_review(found[name])] if context().review else []
-    return [Send("review", question_input(state, name)) for name in doubtful] or "finish"
-
-
-def needs_review(result: QuestionResult) -> bool:
-    return result["verdict"] != "satisfied" and result["by"] != "person"
+    doubtful = [name for name in run.found if run.found[name].needs_review] if context().review else []
+    return [Send("review", run.question_input(name)) for name in doubtful] or "finish"
 
 
 def review(question: QuestionInput) -> Command[Any]:
     """Wait for a person's decision on a doubtful answer: accepted, corrected (read again), or written."""
-    decision: ReviewDecision = interrupt(shown(question), response_schema=ReviewDecision)
+    result = QuestionResult.from_json(question["previous_result"])
+    decision: ReviewDecision = interrupt(shown(question, result), response_schema=ReviewDecision)
     if decision.correction is not None:
         return Command(goto=[Send("question", corrected(question, decision.correction))])
-    return Command(update={"found": {question["name"]: decided(question, decision)}}, goto="dispatch")
+    done = decided(question["text"], result, decision)
+    return Command(update={"found": {question["name"]: done.to_json()}}, goto="dispatch")
 
 
 def finish(state: State) -> dict[str, Any]:
@@ -131,20 +120,20 @@ def finish(state: State) -> dict[str, Any]:
 
 def standing(state: Mapping[str, Any]) -> list[Answer]:
     """The answers that there are so far, in the order of the plan; none before there is one."""
-    found = state.get("found", {})
-    questions = plan_in(state).questions if state.get("plan") else []
-    return [_answer(question, found[question.name]) for question in questions if question.name in found]
+    if not state.get("plan"):
+        return []
+    run = Run.of(state)
+    return [_answer(q, run.found[q.name]) for q in run.plan.questions if q.name in run.found]
 
 
 def _answer(question: PlannedQuestion, result: QuestionResult) -> Answer:
-    best, error = best_attempt(result), result["error"]
-    cot = best["cot"] if best else {}
-    reasons = [finding["reason"] for finding in best["reflection"]["findings"]] if best else []
+    best, reasons, error = result.best_attempt, result.reasons, result.error
+    cot = best.to_json()["cot"] if best else {}
     if best and error:  # of a correction that could not be followed: the answer before it stands
         reasons, error = [*reasons, error], None
     return Answer(
         name=question.name, question=cot.get("question", question.text), answer=cot.get("answer"),
         page=cot.get("page"), box=cot.get("box"), confidence=cot.get("confidence"),
-        verdict=result["verdict"], reasons=reasons, by=result["by"], calls=result["calls"], error=error,
+        verdict=result.verdict, reasons=reasons, by=result.by, calls=result.calls, error=error,
         cot=cot or None,
     )  # fmt: skip

@@ -16,7 +16,6 @@ from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
     from layoutllm_tool.training.recipe import Recipe
-    from layoutllm_tool.training.released import Released
     from layoutllm_tool.training.trainer import Trainer
 
 EXAMPLES = """examples:
@@ -47,8 +46,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="the authors' released instructions, in place of the recipe's own pages")  # fmt: skip
     add("--released-folder", **folder,
         help="holds their pictures and OCR results (default: the first file's folder)")  # fmt: skip
-    add("--released-boxes", choices=("pixels", "thousandths"), default="pixels",
-        help="of the OCR results (default: %(default)s)")  # fmt: skip
     add("--weights", **folder, help="where the weights go (default: RUN/weights)")
     add("--set", action="append", default=[], metavar="KEY=VALUE",
         help="change a field of the recipe, or of its stages: seed=1, pages=200, sft.pages=200")  # fmt: skip
@@ -74,8 +71,10 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     from layoutllm_tool.training.data import Sources
     from layoutllm_tool.training.run import export, run
 
-    held_out, places = _validated_documents(options.registry), stored_places(options)
-    sources = Sources(options.data, tuple(options.reviewed), held_out, _released(options), places)
+    sources = Sources(
+        options.data, tuple(options.reviewed), _validated_documents(options.registry),
+        tuple(options.released), stored_places(options), options.released_folder,
+    )  # fmt: skip
     minutes, train = options.minutes, not options.export
     progress = Progress()
     with progress.bar:
@@ -89,14 +88,6 @@ def _run(recipe: Recipe, options: argparse.Namespace) -> int:
     export(outcome, folder)
     sys.stdout.write(f"{folder}\n")
     return 0
-
-
-def _released(options: argparse.Namespace) -> tuple[Released, ...]:
-    from layoutllm_tool.training.released import Released
-
-    files: list[Path] = options.released
-    folder: Path | None = options.released_folder
-    return tuple(Released(path, folder or files[0].parent, options.released_boxes) for path in files)
 
 
 def _validated_documents(registry: Path | None) -> frozenset[str]:

@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 from statistics import median
 
 from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page
-from layoutllm_tool.documents.values import amount, spans
+from layoutllm_tool.documents.values import Mark, amount, marks, money
 
 Indices = tuple[tuple[int, int], ...]
 """(line, word) into ``Page.lines`` and ``Line.words``."""
@@ -59,26 +59,25 @@ def addends(
     total: Sequence[tuple[int, int]],
     *,
     wanted: Decimal | None = None,
+    mark: Mark | None = None,
     taken: Collection[tuple[int, int]] = (),
 ) -> tuple[Indices, ...] | None:
     """The unbroken run of the total's column that adds up to it, to the cent: items, items and tax, subtotal
     and tax.
 
-    ``wanted`` is the sum where that is not the total itself. Amounts with a word in ``taken`` are left out.
+    ``wanted`` is the sum where that is not the total itself; ``mark`` is the decimal mark to read amounts by,
+    the page's by default, each in turn where it shows none. Amounts with a word in ``taken`` are left out.
     Where no run adds up, subtotals of groups within it are passed over. Prefers runs of two or more amounts
     that are not zero, then the run nearest to the total. None where nothing adds up, and where the total is
     no amount or zero. Raises as ``column`` does.
     """
     lines = page.lines or ()
-    if wanted is None:
-        wanted = amount(" ".join(lines[line].words[word].text for line, word in total))
-    if not wanted:
-        return None
-    cells = [cell for cell in _column(page, total) if not set(taken).intersection(cell.at)][-MOST_ADDENDS:]
-    found = list(_runs(cells, wanted, passing=False)) or list(_runs(cells, wanted, passing=True))
-    solid = [run for run in found if sum(bool(cell.value) for cell in run) > 1]
-    best = next(iter(solid or found), None)
-    return tuple(cell.at for cell in best) if best else None
+    text = " ".join(lines[line].words[word].text for line, word in total)
+    for by in (mark,) if mark else marks(line.text for line in lines):
+        cells = [cell for cell in _column(page, total, by) if not set(taken).intersection(cell.at)]
+        if run := _best_run(cells[-MOST_ADDENDS:], amount(text, by) if wanted is None else wanted):
+            return tuple(cell.at for cell in run)
+    return None
 
 
 def table(page: Page, line: int) -> tuple[tuple[Indices, ...], ...]:
@@ -126,25 +125,33 @@ def cells_under(page: Page, header_line: int, words: Sequence[int] | None = None
     return tuple(cell.at for cell in found)
 
 
-def _column(page: Page, total: Sequence[tuple[int, int]]) -> list[_Cell]:
+def _column(page: Page, total: Sequence[tuple[int, int]], mark: Mark | None = None) -> list[_Cell]:
     own = box_of(page, total)
     reach = _across(page, own.height, _TOLERANCE)
-    amounts = (cell for index, line in enumerate(page.lines or ()) for cell in _amounts_of(index, line))
+    lines = enumerate(page.lines or ())
+    amounts = (cell for index, line in lines for cell in _amounts_of(index, line, mark))
     above = [c for c in amounts if c.box.center[1] <= own.y0 and _misaligned(c.box, own) <= reach]
     return [min(row, key=lambda c: _misaligned(c.box, own)) for row in _in_rows(above)]
 
 
-def _amounts_of(index: int, line: Line) -> list[_Cell]:
+def _amounts_of(index: int, line: Line, mark: Mark | None) -> list[_Cell]:
     starts = [0, *accumulate(len(word.text) + 1 for word in line.words)]
     cells = []
-    for start, stop, value in spans(line.text):
+    for start, stop, found in money(line.text, mark):
         words = [
             i for i, word in enumerate(line.words) if starts[i] < stop and starts[i] + len(word.text) > start
         ]
-        cells.append(
-            _Cell(tuple((index, i) for i in words), Box.union(line.words[i].box for i in words), value)
-        )
+        box = Box.union(line.words[i].box for i in words)
+        cells.append(_Cell(tuple((index, i) for i in words), box, found.value))
     return cells
+
+
+def _best_run(cells: Sequence[_Cell], wanted: Decimal | None) -> list[_Cell] | None:
+    if not wanted:
+        return None
+    found = list(_runs(cells, wanted, passing=False)) or list(_runs(cells, wanted, passing=True))
+    solid = [run for run in found if sum(bool(cell.value) for cell in run) > 1]
+    return next(iter(solid or found), None)
 
 
 def _runs(cells: Sequence[_Cell], wanted: Decimal, *, passing: bool) -> Iterator[list[_Cell]]:

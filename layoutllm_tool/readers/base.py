@@ -10,25 +10,21 @@ from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.ocr import recognise_page
 from layoutllm_tool.protocols import AskOptions, OCREngine, Progress, stream
-from layoutllm_tool.readers.caching import LRUCache, PageCache
+from layoutllm_tool.readers.caching import PageCache
 from layoutllm_tool.readers.query import Query
 
 if TYPE_CHECKING:
     from layoutllm_tool.protocols import Source
 
-_ATTEMPTS = 1024
-"""Questions whose last attempt is kept."""
-
 
 class ReaderBase:
-    """Recognises each page once, and keeps the last attempt at each question."""
+    """Recognises each page once."""
 
     def __init__(self, languages: Sequence[str], engine: OCREngine | None) -> None:
         self.languages, self.engine = tuple(languages), engine
         self._pages = PageCache(
             lambda _, page: recognise_page(page, engine=self.engine, languages=self.languages)
         )
-        self._attempts: LRUCache[tuple[str, int | None, str], LayoutCoT] = LRUCache(_ATTEMPTS)
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
         """The document with its words. Does not restrict paths: open untrusted documents with
@@ -47,10 +43,6 @@ class ReaderBase:
         """See ``Reader.astream``."""
         ask = partial(self.aask, document, question, page=page)
         return stream(lambda on_progress: ask(on_progress=on_progress))
-
-    def _query(self, document: Document, question: str, **options: Unpack[AskOptions]) -> Query:
-        query = Query(document, question, **options)
-        return query.after(self._attempts.get(query.key))
 
     def _recognised(self, query: Query) -> list[Page]:
         return [self._pages.recognised(query.document.sha256, page) for page in query.pages()]

@@ -65,7 +65,7 @@ class ChatModelReader(ReaderBase):
 
     def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.ask``. The three steps come at once: the model writes them in one reply."""
-        query = self._query(document, question, **options)
+        query = Query(document, question, **options)
         tasks = self._tasks(query)
         if len(tasks) == 1:  # in the caller's thread, whose context variables LangChain's callbacks need
             return self._outcome(query, tasks, [self._read(tasks[0])])
@@ -84,7 +84,7 @@ class ChatModelReader(ReaderBase):
 
     async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.aask``. Cancelled, it cancels its requests."""
-        query = self._query(document, question, **options)
+        query = Query(document, question, **options)
         tasks = await asyncio.to_thread(self._tasks, query)
         free = asyncio.Semaphore(self.concurrency)
 
@@ -112,7 +112,6 @@ class ChatModelReader(ReaderBase):
 
     def _outcome(self, query: Query, tasks: Sequence[Task], cots: Sequence[LayoutCoT]) -> LayoutCoT:
         cot = best(cots)
-        self._attempts.put(query.key, cot)
         if query.on_progress is not None:
             numbers = dict.fromkeys(segment.page.number for task in tasks for segment in task.segments)
             for event in events_of(numbers, cot):

@@ -72,14 +72,8 @@ class LayoutLLMReader(ReaderBase):
         return job.future
 
     def _job(self, document: Document, question: str, **options: Unpack[AskOptions]) -> Job:
-        query = self._query(document, question, **options)
-        job = Job(query, self._recognised(query))
-        job.future.add_done_callback(lambda future: self._keep(query, future))
-        return job
-
-    def _keep(self, query: Query, future: Future[LayoutCoT]) -> None:
-        if not future.cancelled() and future.exception() is None:
-            self._attempts.put(query.key, future.result())
+        query = Query(document, question, **options)
+        return Job(query, self._recognised(query))
 
     def close(self) -> None:
         """Answer what was asked, then end the model's thread."""

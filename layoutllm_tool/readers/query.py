@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,23 +48,12 @@ class Query:
     def __post_init__(self) -> None:
         check_question(self.question)
 
-    @property
-    def key(self) -> tuple[str, int | None, str]:
-        """The same for all attempts at one question."""
-        return self.document.sha256, self.page, self.question
-
     def pages(self) -> tuple[Page, ...]:
         """The pages to look at. PageOutOfRange."""
         pages = self.document.pages if self.page is None else (self.document.page(self.page),)
         if self.correction is not None and self.correction.page is not None:
             return (self.document.page(self.correction.page),)
         return pages
-
-    def after(self, last: LayoutCoT | None) -> Query:
-        """With the last attempt, where a correction comes without one."""
-        if self.correction is None or self.previous is not None:
-            return self
-        return replace(self, previous=last)
 
 
 def constraints(query: Query, window: Window) -> DecodingConstraints | None:

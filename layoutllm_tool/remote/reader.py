@@ -51,7 +51,6 @@ class RemoteReader:
         self._transport = Transport(endpoint, known, timeout=timeout, retries=retries)
         self._library = PageCache(self._recognise)
         self._ids: LRUCache[_PageKey, str] = LRUCache(4096)
-        self._attempts: LRUCache[tuple[str, int | None, str], LayoutCoT] = LRUCache(1024)
 
     @property
     def endpoint(self) -> str:
@@ -104,7 +103,7 @@ class RemoteReader:
         for number in (query.page, query.correction.page if query.correction else None):
             if number is not None:
                 document.page(number)
-        return query.after(self._attempts.get(query.key))
+        return query
 
     def _send(self, query: Query) -> LayoutCoT:
         return self._transport.send(partial(self._answer, query), query.on_progress)
@@ -117,9 +116,7 @@ class RemoteReader:
             if not self._forget(query.document, getattr(error, "missing", [])):
                 raise
             data = await self._post(query, on_event)
-        cot = parse_entry(lambda sent: CoTIn.model_validate(sent).attempt(), data, "cot")
-        self._attempts.put(query.key, cot)
-        return cot
+        return parse_entry(lambda sent: CoTIn.model_validate(sent).attempt(), data, "cot")
 
     async def _post(self, query: Query, on_event: Emit | None) -> Any:
         fields = {

@@ -18,7 +18,7 @@ from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import RecipeError
 from layoutllm_tool.training.pretraining.mixture import PretrainingMixture
 from layoutllm_tool.training.recipe import Recipe, Stage
-from layoutllm_tool.training.released import Released, ReleasedPages
+from layoutllm_tool.training.released import Released
 from layoutllm_tool.training.sampling import DocumentMixture, LayoutCoTMixture, Rehearsed
 from layoutllm_tool.training.schema import QA, Example
 
@@ -36,10 +36,12 @@ class Sources:
     """Folders of batches (``layoutllm batch -o``) in which people reviewed answers."""
     held_out: frozenset[str] = frozenset()
     """Hashes of documents that a registry's validation set asks about: they are not trained on."""
-    released: tuple[Released, ...] = ()
-    """Files of the authors' data. They take the place of every source but reviewed pages."""
+    released: tuple[Path, ...] = ()
+    """The authors' instructions. They take the place of every source but reviewed pages."""
     places: Places = ANYWHERE
     """Where documents of reviewed batches may lie: their stores are untrusted."""
+    released_folder: Path | None = None
+    """Holds the pictures and OCR results of ``released``. None: the first file's folder."""
 
     def __truediv__(self, name: str) -> Path | None:
         """The folder of that name; None where it is not there."""
@@ -62,7 +64,8 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
         return _reviewed(recipe, stage, sources)
     if sources.released:
         kind = stage.data if stage.data == "pretraining" else "layoutcot"
-        return ReleasedPages.read(sources.released, kind, seed=recipe.seed)
+        folder = sources.released_folder or sources.released[0].parent
+        return Released.read(sources.released, folder, kind, seed=recipe.seed)
     if stage.data == "documents":
         return _documents(recipe, sources)
     receipts = sources / "receipts"
@@ -71,9 +74,9 @@ def stage_examples(recipe: Recipe, stage: Stage, sources: Sources) -> Examples:
         return PretrainingMixture(
             sources.folder, pages, seed=recipe.seed, weights=stage.weights, levels=stage.levels
         )
-    folder = sources.folder
+    data = sources.folder
     return LayoutCoTMixture(
-        folder / "receipts" if folder else None, folder / "tables" if folder else None, pages,
+        data / "receipts" if data else None, data / "tables" if data else None, pages,
         seed=recipe.seed, weights=stage.weights,
         receipts_share=recipe.receipts,
     )  # fmt: skip
@@ -130,7 +133,7 @@ def receipt_pages(receipts: Path) -> Callable[[int], Page]:
 
 def fingerprint(examples: Examples) -> str:
     """The data hash of a run: of its first pages, of all reviewed or of all released ones."""
-    if isinstance(examples, ReleasedPages):
+    if isinstance(examples, Released):
         return examples.digest
     if isinstance(examples, Rehearsed):
         return digest(examples.reviewed, len(examples.reviewed))

@@ -242,7 +242,16 @@ def test_values_that_no_run_leaves_are_refused(found: Any, batch: Path) -> None:
         carried_out(saver)
 
 
-@pytest.mark.parametrize("result", [[], {}, {"attempts": [{"cot": 1}], "best": 7}, "x"])
+NO_ATTEMPTS: dict[str, Any] = {
+    "attempts": [], "best": None, "verdict": "failed", "error": None, "by": "reader", "calls": 1
+}  # fmt: skip
+NO_RESULTS: list[Any] = [
+    [], {}, {"attempts": [{"cot": 1}], "best": 7}, "x", NO_ATTEMPTS | {"calls": "1"},
+    NO_ATTEMPTS | {"best": 0}, NO_ATTEMPTS | {"verdict": "fine"}, NO_ATTEMPTS | {"error": 7},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("result", NO_RESULTS)
 def test_stored_results_that_no_run_leaves_are_refused(result: Any, batch: Path) -> None:
     with closing(sqlite3.connect(batch / "batch.sqlite")) as connection:
         connection.execute("UPDATE fields SET result = ? WHERE name = 'total'", (json.dumps(result),))

@@ -206,8 +206,8 @@ def test_a_corrected_analysis_is_given_and_kept() -> None:
         reply([3, 4], "12.50"), reply([1, 2], "4711", key="nonsense", kind="title", key_text="Invoice no")
     )
     reader = ChatModelReader(model)
-    first(reader)
-    cot = reader.ask(document(), "Total?", correction=Correction("analysis", text="Invoice no"))
+    correction = Correction("analysis", text="Invoice no")
+    cot = reader.ask(document(), "Total?", correction=correction, previous=first(reader))
     settled = '"kind": "key-value", "operation": "extraction", "key": "Invoice no"'
     assert f"Step 1 is settled, repeat it: {settled}" in model.asked
     assert (cot.answer, cot.analysis.key, cot.analysis.kind) == ("4711", "Invoice no", "key-value")
@@ -218,16 +218,16 @@ def test_boxes_are_the_area_and_nothing_else_is_shown() -> None:
     reader = ChatModelReader(model)
     before = first(reader)
     box = document().pages[0].lines[5].box  # type: ignore[index]
-    cot = reader.ask(document(), "Total?", correction=Correction("area", page=1, boxes=(box,)))
+    correction = Correction("area", page=1, boxes=(box,))
+    cot = reader.ask(document(), "Total?", correction=correction, previous=before)
     assert "12.50" not in model.asked and "Step 2 is settled" in model.asked
     assert (cot.answer, cot.areas[0].lines, cot.analysis) == ("99.00", (5,), before.analysis)
 
 
 def test_avoided_boxes_and_spatial_words_leave_the_others() -> None:
     avoid = document().pages[0].lines[3].box  # type: ignore[index]
-    model = Model(reply([3, 4], "12.50"), reply([4, 5], "99.00"), reply([1, 2], "99.00"))
+    model = Model(reply([4, 5], "99.00"), reply([1, 2], "99.00"))
     reader = ChatModelReader(model)
-    first(reader)
     assert (
         reader.ask(document(), "Total?", correction=Correction("area", page=1, avoid=(avoid,))).answer
         == "99.00"
@@ -246,15 +246,16 @@ def test_wrong_answers_are_named_and_refused() -> None:
     model = Model(reply([3, 4, 6], "12.50"), reply([1, 2], "12.50"), reply([1, 3], "99.00"))
     reader = ChatModelReader(model)
     before = first(reader)
-    cot = reader.ask(document(), "Total?", correction=Correction("answer", wrong=("12.50",)))
+    correction = Correction("answer", wrong=("12.50",))
+    cot = reader.ask(document(), "Total?", correction=correction, previous=before)
     assert (
         'don\'t give them again: "12.50"' in model.seen[1][1][1]
         and "said to be wrong" in model.seen[2][-1][1]
     )
     assert (cot.answer, cot.areas, cot.analysis) == ("99.00", before.areas, before.analysis)
     stubborn = ChatModelReader(Model(*[reply([3, 4], "12.50")] * 3))
-    first(stubborn)
-    again = stubborn.ask(document(), "Total?", correction=Correction("answer", wrong=(" 12.50 ",)))
+    correction = Correction("answer", wrong=(" 12.50 ",))
+    again = stubborn.ask(document(), "Total?", correction=correction, previous=first(stubborn))
     assert again.answer is None and again.confidence < 0.3
 
 

@@ -69,7 +69,7 @@ def test_locks_that_were_held_are_not_waited_for() -> None:
         reader._worker._lock,
         reader._pages._documents._files._lock,
         reader._pages._pages._lock,
-        reader._attempts._lock,
+        tool._attempts._lock,
     ]
     taken, done = threading.Event(), threading.Event()
 

@@ -144,10 +144,21 @@ def test_a_box_makes_the_reader_look_there(reader: LayoutLLMReader) -> None:
     page = document(TEXT)
     first = reader.ask(page, "Who is the vendor?")
     line = (page.pages[0].lines or ())[-1]
-    mended = reader.ask(page, "Who is the vendor?", correction=Correction("area", boxes=(line.box,)))
+    here = Correction("area", boxes=(line.box,))
+    mended = reader.ask(page, "Who is the vendor?", correction=here, previous=first)
     assert mended.analysis == first.analysis  # kept from the first attempt
     assert [area.lines for area in mended.areas] == [(len(page.pages[0].lines or ()) - 1,)]
     assert all(word[0] == mended.areas[0].lines[0] for e in mended.evidence for word in e.words)
+
+
+def test_two_interleaved_runs_each_mend_their_own_attempt(reader: LayoutLLMReader) -> None:
+    page, question = document(TEXT), "Who is the vendor?"
+    first = reader.ask(page, question)
+    other = replace(first, analysis=QuestionAnalysis("table", "extraction", "total"))
+    everywhere = Correction("area", boxes=(Box(0, 0, 1000, 1000),))
+    for previous in (first, other, None, other, first):
+        mended = reader.ask(page, question, correction=everywhere, previous=previous)
+        assert mended.analysis == (previous or first).analysis
 
 
 def test_spatial_words_and_boxes_to_avoid_restrict_the_area(reader: LayoutLLMReader) -> None:

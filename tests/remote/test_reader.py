@@ -134,12 +134,12 @@ def test_known_words_are_not_read_again(served: tuple[Counting, RemoteReader], t
     assert remote.ask(document, "Total?").answer == "7.77"
 
 
-def test_corrections_mend_the_last_attempt(served: tuple[Counting, RemoteReader]) -> None:
+def test_corrections_mend_the_attempt_they_are_of(served: tuple[Counting, RemoteReader]) -> None:
     _, remote = served
     document = document_from_text(INVOICE)
     first = remote.ask(document, "What is the total?")
     wrong = Correction("area", page=1, avoid=tuple(area.box for area in first.areas))
-    second = remote.ask(document, "What is the total?", correction=wrong)
+    second = remote.ask(document, "What is the total?", correction=wrong, previous=first)
     assert (first.answer, second.answer) == ("12.50", "99.00") and second.analysis == first.analysis
 
 

@@ -29,14 +29,14 @@ from layoutllm_tool.training import run
 from layoutllm_tool.training.data import Sources, fingerprint, sized, stage_examples
 from layoutllm_tool.training.grounding import problem
 from layoutllm_tool.training.recipe import Stage, load_recipe, settings_of
-from layoutllm_tool.training.released import ReleasedPages
+from layoutllm_tool.training.released import Released
 from layoutllm_tool.training.reviewed import Decision, ReviewedPages, examples_of, of_batch
 from layoutllm_tool.training.sampling import Rehearsed
 from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.synthetic.questions import ABSENT, lacks
 from tests import tiny
 from tests.batch_pages import invoice
-from tests.training.test_released_pages import pages
+from tests.training.test_released import pages
 
 PAGE = "ACME Ltd\nOrder no: 4711\nFlight start: 12/09/19\nFlight end: 12/15/19\nNet: 850.00\nGross: 850.00"
 ASK = "What is the {}?"
@@ -221,8 +221,9 @@ def test_released_pages_are_rehearsed_where_they_are_given(
 ) -> None:
     monkeypatch.setenv("LAYOUTLLM_HOME", str(tmp_path / "home"))
     recipe = load_recipe("adapt")
-    found = stage_examples(recipe, recipe.stages[0], Sources(reviewed=(batch,), released=(pages(tmp_path),)))
-    assert isinstance(found, Rehearsed) and isinstance(found.others, ReleasedPages)
+    sources = Sources(reviewed=(batch,), released=(pages(tmp_path),), released_folder=tmp_path)
+    found = stage_examples(recipe, recipe.stages[0], sources)
+    assert isinstance(found, Rehearsed) and isinstance(found.others, Released)
 
 
 def test_a_correction_that_did_not_satisfy_teaches_nothing(batch: Path) -> None:

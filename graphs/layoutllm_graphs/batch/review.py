@@ -16,13 +16,13 @@ from langgraph.checkpoint.memory import InMemorySaver
 from layoutllm_graphs.batch.worker import OUTPUTS, fields_of
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.question import build_question
-from layoutllm_graphs.reflection.types import Attempt, QuestionResult
+from layoutllm_graphs.reflection.types import Finding, QuestionResult, Reflection
 from layoutllm_graphs.review import ReviewDecision, corrected, decided
 from layoutllm_graphs.serde import DataSerializer, refusing_foreign
-from layoutllm_graphs.state import QuestionInput, check_state, question_input
+from layoutllm_graphs.state import QuestionInput, Run, check_state
 from layoutllm_graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import Field, Input, Store, worst
-from layoutllm_tool.cot import Area, Evidence, LayoutCoT
+from layoutllm_tool.cot import Area, Evidence
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import CorrectionError, DocumentUnreadable, StoreMismatch
@@ -57,7 +57,7 @@ def review_field(
     settings = store.settings
     limits = {name: settings[name] for name in ("max_attempts", "second_opinion") if name in settings}
     context = Context(tool=tool, **limits)
-    state["found"][name] = _decided(state, name, decision, context, tool)
+    state["found"][name] = _decided(state, name, decision, context, tool).to_json()
     values = _continued(state, context)
     fields = fields_of(key, values["answers"], values["found"])
     verdict = worst([field.answer["verdict"] for field in fields])
@@ -71,7 +71,7 @@ def attempts(store: Store, key: str, name: str) -> list[dict[str, Any]]:
     if field is None or source is None:
         return []
     with refusing_foreign():
-        return [dict(one) for one in _state(store, source)["found"][name]["attempts"]]
+        return list(_state(store, source)["found"][name]["attempts"])
 
 
 def _continued(state: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -94,42 +94,36 @@ def _state(store: Store, source: Input) -> dict[str, Any]:
     return state
 
 
-def _result_of(answer: Mapping[str, Any]) -> QuestionResult:
-    """The result of a field that was stored without one."""
-    findings = [
-        {"check": "batch", "step": "answer", "reason": reason, "correction": None, "weight": 1.0}
-        for reason in answer["reasons"]
-    ]
-    reflection = {"verdict": answer["verdict"], "findings": findings, "correction": None}
-    tried = [Attempt(cot=answer["cot"], correction=None, reflection=reflection)] if answer["cot"] else []
-    return QuestionResult(
-        attempts=tried, best=0 if tried else None, verdict=answer["verdict"], error=answer["error"],
-        by=answer["by"],
-        calls=answer["calls"],
-    )  # fmt: skip
+def _result_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``QuestionResult`` of a field that was stored without one."""
+    findings = tuple(Finding("batch", "answer", reason) for reason in answer["reasons"])
+    reflection = Reflection(answer["verdict"], findings).to_json()
+    attempts = [{"cot": answer["cot"], "correction": None, "reflection": reflection}] if answer["cot"] else []
+    kept = {name: answer[name] for name in ("verdict", "error", "by", "calls")}
+    return {"attempts": attempts, "best": 0 if attempts else None, **kept}
 
 
 def _decided(
     state: Mapping[str, Any], name: str, decision: ReviewDecision, context: Context, tool: LayoutLLMTool
 ) -> QuestionResult:
     """Where the question stands after the decision."""
-    job = question_input(state, name, final=True)
+    run = Run.of(state)
+    question = run.question_input(name, final=True)
     if decision.correction is None:
-        found = decided(job, decision)
-        return _placed(found, job, tool) if decision.answer is not None else found
-    asked = corrected(job, decision.correction)
-    read: QuestionResult = build_question().invoke(asked, context=context)["found"][name]
-    if read["error"]:
-        raise CorrectionError(read["error"])
+        found = decided(question["text"], run.found[name], decision)
+        return _placed(found, question, tool) if decision.answer is not None else found
+    asked = corrected(question, decision.correction)
+    read = QuestionResult.from_json(build_question().invoke(asked, context=context)["found"][name])
+    if read.error:
+        raise CorrectionError(read.error)
     return read
 
 
-def _placed(found: QuestionResult, job: QuestionInput, tool: LayoutLLMTool) -> QuestionResult:
+def _placed(found: QuestionResult, question: QuestionInput, tool: LayoutLLMTool) -> QuestionResult:
     """Add the answer's place, where its words stand in one place only, or in the area that was looked at."""
-    *before, last = found["attempts"]
-    cot = LayoutCoT.from_json(last["cot"])
-    areas = LayoutCoT.from_json(before[-1]["cot"]).areas if before else ()
-    pages, wanted = tool.look(job["document"], job["page"]).pages, (cot.answer or "").split()
+    *before, last = found.attempts
+    areas = before[-1].cot.areas if before else ()
+    pages, wanted = tool.look(question["document"], question["page"]).pages, (last.cot.answer or "").split()
     places = [evidence for page in pages for evidence in _on(page, wanted)] if wanted else []
     inside = [p for p in places if any(a.page == p.page and a.box.covers(p.box) for a in areas)]
     chosen = inside if len(inside) == 1 else places
@@ -137,8 +131,8 @@ def _placed(found: QuestionResult, job: QuestionInput, tool: LayoutLLMTool) -> Q
         return found
     place = chosen[0]
     lines = tuple(sorted({line for line, _ in place.words}))
-    cot = replace(cot, evidence=(place,), areas=(Area(place.page, place.box, lines),))
-    return QuestionResult(**{**found, "attempts": [*before, Attempt(**{**last, "cot": cot.to_json()})]})
+    cot = replace(last.cot, evidence=(place,), areas=(Area(place.page, place.box, lines),))
+    return found.change_best(cot=cot)
 
 
 def _on(page: Page, wanted: Sequence[str]) -> Iterator[Evidence]:

@@ -18,7 +18,7 @@ from layoutllm_graphs.planning.plan import Plan
 from layoutllm_graphs.planning.planner import plan_task
 from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_graphs.state import Answer, Request
-from layoutllm_graphs.workflow import build_workflow, needs_review
+from layoutllm_graphs.workflow import build_workflow
 from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import DocumentResult, Field, worst
 from layoutllm_tool.cot import LayoutCoT
@@ -173,10 +173,11 @@ class _InOrder(ReaderAround):
         return known or super().ask(document, question, **options)
 
 
-def fields_of(key: str, answers: Iterable[Answer], found: Mapping[str, QuestionResult]) -> list[Field]:
+def fields_of(key: str, answers: Iterable[Answer], found: Mapping[str, dict[str, Any]]) -> list[Field]:
     """A run's answers as the store keeps them, each with its full result."""
+    pending = {name for name, result in found.items() if QuestionResult.from_json(result).needs_review}
     return [
-        Field(key, position, a["name"], dict(a), needs_review(found[a["name"]]), dict(found[a["name"]]))
+        Field(key, position, a["name"], dict(a), a["name"] in pending, found[a["name"]])
         for position, a in enumerate(answers)
     ]
 

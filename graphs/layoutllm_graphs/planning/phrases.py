@@ -72,12 +72,12 @@ def clauses_of(text: str) -> Iterator[Clause]:
 def _sentences(line: str) -> Iterator[Clause]:
     start = 0
     for found in _END.finditer(line):
-        said = line[start : found.start()].strip()
-        last = said.rsplit(maxsplit=1)[-1].lower().lstrip("(") if said else ""
+        text = line[start : found.start()].strip()
+        last = text.rsplit(maxsplit=1)[-1].lower().lstrip("(") if text else ""
         shortened = last in WORD_LISTS["abbreviations"] or len(last) == 1
         if found.group() == "." and shortened and line[found.end() :].strip():
             continue
-        yield Clause(said, "?" in found.group())
+        yield Clause(text, "?" in found.group())
         start = found.end()
     yield Clause(line[start:].strip())
 

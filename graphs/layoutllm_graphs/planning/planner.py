@@ -68,10 +68,10 @@ def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
         return Planned(task, "given")
     if isinstance(task, Mapping) and "questions" in task and not is_schema(task):
         return Planned(_as_plan(task), "given")
-    draft, said = _drafted(task)
+    draft, text = _drafted(task)
     plan, note = draft.plan() if draft.asked else None, ""
     if model is not None and (draft.unexplained or plan is None):
-        reply = _ask_model(model, said)
+        reply = _ask_model(model, text)
         if isinstance(reply, Plan):
             return Planned(reply, "model")
         note = f"The language model's plan was not used: {reply}."
@@ -80,13 +80,13 @@ def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
     return Planned(plan, "rules", (*draft.notes, note) if note else tuple(draft.notes))
 
 
-def _ask_model(model: BaseChatModel, said: str) -> Plan | str:
+def _ask_model(model: BaseChatModel, task: str) -> Plan | str:
     """The model's plan, or why it is not used."""
     try:
-        reply = model.with_structured_output(Plan).invoke(_messages(said))
+        reply = model.with_structured_output(Plan).invoke(_messages(task))
     except Exception as error:  # noqa: BLE001  a client raises what it likes, and the rules' plan is there
         return f"it raised {type(error).__name__}: {_short(error)}"
-    return (_absurd(reply, said) or reply) if isinstance(reply, Plan) else "it made none"
+    return (_absurd(reply, task) or reply) if isinstance(reply, Plan) else "it made none"
 
 
 def question_of(text: str, *, page: int | None = None) -> PlannedQuestion:
@@ -184,13 +184,13 @@ def _nothing(draft: Draft, note: str) -> PlanError:
     return PlanError(reason, hint=f"{note} {_EXAMPLE}".strip())
 
 
-def _messages(said: str) -> list[tuple[str, str]]:
+def _messages(task: str) -> list[tuple[str, str]]:
     """The task as a JSON string without angle brackets, so that nothing in it ends the marks around it."""
-    quoted = json.dumps(said, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    quoted = json.dumps(task, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
     return [("system", SYSTEM), ("human", f"<task>\n{quoted}\n</task>")]
 
 
-def _absurd(plan: Plan, said: str) -> str:
+def _absurd(plan: Plan, task: str) -> str:
     """What is wrong with a plan that is valid; "" for one that will do."""
     if len(plan.questions) > MOST_OF_A_MODEL:
         return f"it asks {len(plan.questions)} questions, and {MOST_OF_A_MODEL} are the most"
@@ -202,19 +202,19 @@ def _absurd(plan: Plan, said: str) -> str:
     if not all(text.isprintable() for text in written):
         return "it writes more than one line, or what can't be printed"
     twice = Counter((q.text.lower(), q.page) for q in plan.questions).most_common(1)[0][1] > 1
-    return "it asks the same thing twice" if twice else _unquoted(plan, said)
+    return "it asks the same thing twice" if twice else _unquoted(plan, task)
 
 
-def _unquoted(plan: Plan, said: str) -> str:
+def _unquoted(plan: Plan, task: str) -> str:
     """Names that the task gives in quotes have to be asked for as they are."""
     asked = " ".join(question.text for question in plan.questions)
-    missing = next((name for name in hold_quotes(said)[1] if name not in asked), None)
+    missing = next((name for name in hold_quotes(task)[1] if name not in asked), None)
     return "" if missing is None else f"it leaves out {missing!r}"
 
 
 def _short(error: Exception) -> str:
-    said = first_error(error) if isinstance(error, ValidationError) else str(error)
-    return one_line(said)[:160].rstrip(".")
+    message = first_error(error) if isinstance(error, ValidationError) else str(error)
+    return one_line(message)[:160].rstrip(".")
 
 
 def _question_line(number: int, question: PlannedQuestion) -> str:

@@ -118,24 +118,24 @@ class _Walk:
         if not at.path:
             raise PlanError("the schema describes no object but an array.", hint=_SUPPORTED)
         within = replace(at, is_list=True, depth=at.depth + 1)
-        said = _own_words(schema)
+        own = _own_words(schema)
         inner, within = self._plain(schema.get("items", {"type": "string"}), within)
-        yield from self.values(inner if _kind(inner, within) == "object" else {**inner, **said}, within)
+        yield from self.values(inner if _kind(inner, within) == "object" else {**inner, **own}, within)
 
     def _plain(self, schema: Any, at: _Place) -> tuple[Mapping[str, Any], _Place]:
         """References followed, the one alternative that isn't null taken."""
         for depth in range(at.depth, DEEPEST + 1):
             if not isinstance(schema, Mapping):
                 raise PlanError(f"{at} is described by no schema.", hint=_SUPPORTED)
-            said = _own_words(schema)
+            own = _own_words(schema)
             options = [schema[key] for key in ("anyOf", "oneOf", "allOf") if key in schema]
             if "$ref" in schema:
                 referred = self._referred(schema["$ref"], at)
                 kind = {key: value for key, value in referred.items() if key not in _WORDS}
-                schema = {**kind, **said}
+                schema = {**kind, **own}
             elif options:
                 chosen, nullable = _chosen(options, at)
-                schema, at = {**chosen, **said}, replace(at, required=at.required and not nullable)
+                schema, at = {**chosen, **own}, replace(at, required=at.required and not nullable)
             else:
                 return schema, replace(at, depth=depth)
         reason = f"{at} nests deeper than {DEEPEST} levels, or refers to itself."
@@ -218,7 +218,7 @@ def _type(schema: Mapping[str, Any], kind: str, words: str, at: _Place) -> Expec
 def _wording(schema: Mapping[str, Any], at: _Place) -> tuple[str, str]:
     """The field's words and its question: from the description, else a title, else the names."""
     names = [_spaced(name) for name in at.path]
-    title, told = _said(schema, "title"), _said(schema, "description").rstrip(".")
+    title, told = _text_of(schema, "title"), _text_of(schema, "description").rstrip(".")
     made = title.replace(" ", "").lower() == at.path[-1].replace("_", "").lower()  # by pydantic, of the name
     own = names[-1] if made or not title else title
     inside = [name for name in names[:-1] if name.lower() not in own.lower()]
@@ -231,9 +231,9 @@ def _wording(schema: Mapping[str, Any], at: _Place) -> tuple[str, str]:
     return words, f"{asked} ({told[:_LONGEST_HINT]})" if told else asked
 
 
-def _said(schema: Mapping[str, Any], key: str) -> str:
-    said = schema.get(key)
-    return one_line(said[: 4 * _LONGEST_HINT]) if isinstance(said, str) else ""
+def _text_of(schema: Mapping[str, Any], key: str) -> str:
+    text = schema.get(key)
+    return one_line(text[: 4 * _LONGEST_HINT]) if isinstance(text, str) else ""
 
 
 def _choices(schema: Mapping[str, Any], kind: str, at: _Place) -> tuple[tuple[str, ...], bool]:

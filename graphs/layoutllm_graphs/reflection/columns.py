@@ -13,7 +13,7 @@ from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT
 from layoutllm_tool.documents.align import joined
 from layoutllm_tool.documents.geometry import Box, Page
 from layoutllm_tool.documents.tables import Indices, addends, cells_under, column, table
-from layoutllm_tool.documents.values import amount, spans_of
+from layoutllm_tool.documents.values import Mark, amount, marks, spans_of
 
 
 def column_of(given: CheckInput) -> LayoutCoT:
@@ -45,12 +45,20 @@ def _adding_up(
     """The run of the total's column that makes the sum hold, or one amount; else all that is not taken."""
     words = total.evidence[0].words
     taken = {word for cot in others for e in cot.evidence if e.page == page.number for word in e.words}
-    known = [value for cot in terms for value in amounts(cot.answer or "") or ()]
-    wanted = (amount(total.answer or "") or Decimal()) - sum(known, Decimal())
-    if run := addends(page, words, wanted=wanted, taken=taken):
-        return run
+    by = marks(line.text for line in page.lines or ())
+    for mark in by:
+        wanted = _wanted(total, terms, mark)
+        if run := addends(page, words, wanted=wanted, mark=mark, taken=taken):
+            return run
     cells = [cell for cell in column(page, words) if not taken.intersection(cell)]
-    return [cell for cell in cells if amount(joined(page, cell)) == wanted][:1] or cells
+    wanted = _wanted(total, terms, by[0])
+    return [cell for cell in cells if amount(joined(page, cell), by[0]) == wanted][:1] or cells
+
+
+def _wanted(total: LayoutCoT, terms: Iterable[LayoutCoT], mark: Mark) -> Decimal:
+    """What the known terms leave of the total."""
+    known = [value for cot in terms for value in amounts(cot.answer or "", mark) or ()]
+    return (amount(total.answer or "", mark) or Decimal()) - sum(known, Decimal())
 
 
 def _beside(page: Page, words: Sequence[tuple[int, int]]) -> list[Indices]:

@@ -5,7 +5,7 @@ The amounts of a sum that does not hold are read again, enlarged: one misread am
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -17,10 +17,10 @@ from layoutllm_graphs.reflection.checks.constraints import check_constraints
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.reflector import decide, reflect
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
-from layoutllm_graphs.state import State, cots_in, next_correction, plan_in
+from layoutllm_graphs.state import Run, State
 from layoutllm_tool.cot import Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
-from layoutllm_tool.documents.values import amount
+from layoutllm_tool.documents.values import Mark, amount, marks
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.ocr.reread import alternatives
 
@@ -33,49 +33,47 @@ def reconcile(state: State) -> dict[str, Any]:
 
     Re-read the amounts of sums that fail where no correction is left to try.
     """
-    run, names = _Run(state), constrained(state)
+    run = Run.of(state)
+    changes, names = _Changes(run), constrained(run)
     for name in names:
-        run.add_constraints(name)
-    if not any(next_correction(run.found[name]) for name in names):
-        run.reread_sums()
-    return {"found": run.changed}
+        changes.add_constraints(name)
+    if not any(changes.found[name].next_correction for name in names):
+        changes.reread_sums()
+    changed = {name: result for name, result in changes.found.items() if result is not run.found[name]}
+    return {"found": {name: result.to_json() for name, result in changed.items()}}
 
 
-def constrained(state: State) -> list[str]:
+def constrained(run: Run) -> list[str]:
     """Questions that constraints name, whose answers came from the reader without an error."""
-    plan, found = plan_in(state), state["found"]
-    named = {name for constraint in plan.constraints for name in constraint.names}
-    return [q.name for q in plan.questions if q.name in named and _is_open(found[q.name])]
+    named = {name for constraint in run.plan.constraints for name in constraint.names}
+    return [q.name for q in run.plan.questions if q.name in named and _is_open(run.found[q.name])]
 
 
 def _is_open(result: QuestionResult) -> bool:
-    return result["best"] is not None and result["error"] is None and result["by"] == "reader"
+    return result.best is not None and result.error is None and result.by == "reader"
 
 
-class _Run:
-    """The results of a run, decoded once, and the changes to them."""
+class _Changes:
+    """The results of a run and the changes to them."""
 
-    def __init__(self, state: State) -> None:
-        self.state, self.plan, self.cots = state, plan_in(state), cots_in(state)
-        self.found, self.changed = dict(state["found"]), dict[str, QuestionResult]()
+    def __init__(self, run: Run) -> None:
+        self.run, self.found, self.cots = run, dict(run.found), dict(run.cots)
 
     def add_constraints(self, name: str) -> None:
         """Put the constraints' findings on the best attempt."""
-        document = self._document([name])
+        document, result = self._document([name]), self.found[name]
         if document is None:
             return
-        attempts, best = self.found[name]["attempts"], self.found[name]["best"] or 0
         given = self._check_input(name, document)
-        before = Reflection.from_json(attempts[best]["reflection"])
-        findings = [finding for finding in before.findings if finding.check != "constraints"]
+        findings = [finding for finding in result.reflection.findings if finding.check != "constraints"]
         findings += check_constraints(given) if "constraints" in checks() else ()
         reflection = decide(given, findings, max_attempts=context().max_attempts)
-        if reflection != before:
-            self._change(name, attempts, best, reflection)
+        if reflection != result.reflection:
+            self._put(result, given, reflection)
 
     def reread_sums(self) -> None:
         """Read the amounts of sums that fail again: one misread amount may explain it."""
-        for constraint in self.plan.constraints:
+        for constraint in self.run.plan.constraints:
             if constraint.kind == "sum" and all(_is_open(self.found[name]) for name in constraint.names):
                 document = self._document(constraint.names)
                 if document and (reread := _reread_sum(constraint, self.cots, document)):
@@ -86,34 +84,28 @@ class _Run:
         given = replace(self._check_input(name, document), cot=cot)
         kept = {check: run for check, run in checks().items() if check != "grounding"}
         reflection = reflect(given, checks=kept, max_attempts=context().max_attempts)
-        attempts = [*self.found[name]["attempts"], Attempt(cot=cot.to_json(), correction=None, reflection={})]
         self.cots[name] = cot
-        self._change(name, attempts, len(attempts) - 1, reflection)
+        self._put(self.found[name].add(Attempt(cot)), given, reflection)
 
-    def _change(self, name: str, attempts: Sequence[Attempt], best: int, reflection: Reflection) -> None:
-        attempt = Attempt(**{**attempts[best], "reflection": reflection.to_json()})
-        emit_reflection(name, attempt)
-        changed = [*attempts[:best], attempt, *attempts[best + 1 :]]
-        known, verdict = self.found[name], reflection.verdict
-        result = QuestionResult(**{**known, "attempts": changed, "best": best, "verdict": verdict})
-        self.found[name] = self.changed[name] = result
+    def _put(self, result: QuestionResult, given: CheckInput, reflection: Reflection) -> None:
+        emit_reflection(given, reflection)
+        result = replace(result.change_best(reflection=reflection), verdict=reflection.verdict)
+        self.found[given.question.name] = result
 
     def _document(self, names: Sequence[str]) -> Document | None:
         """The pages that these questions look at: the one they all name, else all."""
-        pages = {self.plan.question(name).page or self.state.get("page") for name in names}
+        pages = {self.run.plan.question(name).page or self.run.page for name in names}
         try:
-            return tool().look(self.state["document"], pages.pop() if len(pages) == 1 else None)
+            return tool().look(self.run.document, pages.pop() if len(pages) == 1 else None)
         except LayoutLLMError:
             return None
 
     def _check_input(self, name: str, document: Document) -> CheckInput:
         """The question's best attempt beside its others and the other answers."""
-        result = self.found[name]
+        question = self.run.plan.question(name)
         others = {other: cot for other, cot in self.cots.items() if other != name}
-        constraints = [c for c in self.plan.constraints if name in c.names]
-        more: dict[str, Any] = {"others": others, "constraints": constraints}
-        question = self.plan.question(name)
-        return CheckInput.of(result["attempts"], question, document, index=result["best"] or 0, **more)
+        constraints = [c for c in self.run.plan.constraints if name in c.names]
+        return CheckInput.of(self.found[name], question, document, others=others, constraints=constraints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +126,18 @@ def _reread_sum(
     Only what has evidence on a page with a picture can be read again. Nothing is computed into an answer:
     what comes back was read from the page. Blocks while text recognition works.
     """
-    places = list(_places(constraint, cots))
-    if {place.name for place in places} != set(constraint.names):
+    by = marks(line.text for page in document.pages for line in page.lines or ())
+    ways = [list(_places(constraint, cots, mark)) for mark in by]
+    if any({place.name for place in places} != set(constraint.names) for places in ways):
         return None
-    missing = -sum((place.value * place.sign for place in places), Decimal())
-    if not missing:
+    if not all(map(_missing, ways)):
         return None
-    unsure = sorted(places, key=lambda place: cots[place.name].confidence)[:MOST_PLACES]
+    missing, unsure = _missing(ways[0]), sorted(ways[0], key=lambda place: cots[place.name].confidence)
     found = [
         (place, text)
-        for place in unsure
+        for place in unsure[:MOST_PLACES]
         for text in _readings(cots[place.name].evidence[place.index], document)
-        if amount(text) == place.value + missing * place.sign
+        if amount(text, by[0]) == place.value + missing * place.sign
     ]
     if len({(place.name, place.index) for place, _ in found}) != 1:
         return None
@@ -153,10 +145,14 @@ def _reread_sum(
     return place.name, _reread(cots[place.name], place.index, text)
 
 
-def _places(constraint: Constraint, cots: Mapping[str, LayoutCoT]) -> Iterator[_Place]:
+def _missing(places: Iterable[_Place]) -> Decimal:
+    return -sum((place.value * place.sign for place in places), Decimal())
+
+
+def _places(constraint: Constraint, cots: Mapping[str, LayoutCoT], mark: Mark) -> Iterator[_Place]:
     for name in constraint.names:
         for index, evidence in enumerate(cots[name].evidence):
-            if (value := amount(evidence.text)) is not None:
+            if (value := amount(evidence.text, mark)) is not None:
                 yield _Place(name, index, value, -1 if name == constraint.total else 1)
 
 

@@ -54,10 +54,8 @@ def prompt(given: CheckInput) -> list[BaseMessage]:
     cot = given.cot
     answer = "not in the document" if cot.answer is None else quote(cot.answer, 500)
     lines = "\n".join(quote(text, _LONGEST_LINE) for text in _lines(given))
-    said = (
-        f"Question: {quote(cot.question, 500)}\nAnswer: {answer}\nLines of the document:\n{lines or 'none'}"
-    )
-    return [SystemMessage(_RULES), HumanMessage(said)]
+    asked = f"Question: {quote(cot.question, 500)}\nAnswer: {answer}"
+    return [SystemMessage(_RULES), HumanMessage(f"{asked}\nLines of the document:\n{lines or 'none'}")]
 
 
 def _lines(given: CheckInput) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
@@ -40,11 +39,6 @@ def reflect(
     """
     findings = [finding for check in checks.values() for finding in check(given)]
     return decide(given, findings + (judged(judge, given) if judge else []), max_attempts=max_attempts)
-
-
-def reflected(attempt: Attempt, given: CheckInput, **options: Any) -> Attempt:
-    """The attempt with the reflection on it; ``options`` are ``reflect``'s."""
-    return Attempt(**{**attempt, "reflection": reflect(given, **options).to_json()})
 
 
 def decide(given: CheckInput, findings: Sequence[Finding], *, max_attempts: int = MAX_ATTEMPTS) -> Reflection:
@@ -113,7 +107,7 @@ def best(attempts: Sequence[Attempt]) -> int:
     """
     if not attempts:
         raise ValueError("no attempts to choose from: reflect on at least one answer first")
-    rated = [_Rated(LayoutCoT.from_json(a["cot"]), Reflection.from_json(a["reflection"])) for a in attempts]
+    rated = list(map(_Rated, attempts))
     kept = 0
     for index in range(1, len(rated)):
         if rated[index].may_replace(rated[kept]) and rated[index].is_better_than(rated[kept]):
@@ -124,15 +118,16 @@ def best(attempts: Sequence[Attempt]) -> int:
 class _Rated:
     """An answer and how much its findings weigh."""
 
-    def __init__(self, cot: LayoutCoT, reflection: Reflection) -> None:
-        self.cot, self.satisfied = cot, reflection.verdict == "satisfied"
+    def __init__(self, attempt: Attempt) -> None:
+        reflection = attempt.reflection or Reflection("failed")
+        self.cot, self.satisfied = attempt.cot, reflection.verdict == "satisfied"
         weights = [finding.weight for finding in reflection.findings]
         # Rounded: sums of floats are no ties.
         self.heavy = round(sum(w for w in weights if w >= HEAVY), 6)
         self.marks = round(sum(w for w in weights if w < HEAVY), 6)
         # Evidence that the page does not bear out is none.
         refuted = any(f.check == "grounding" and f.weight >= 1 for f in reflection.findings)
-        self.grounded = cot.grounded and not refuted
+        self.grounded = self.cot.grounded and not refuted
 
     def may_replace(self, kept: _Rated) -> bool:
         if kept.grounded and not self.grounded:

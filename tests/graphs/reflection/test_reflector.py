@@ -43,7 +43,7 @@ Tried = tuple[LayoutCoT, Reflection]
 
 def kept_of(attempts: Sequence[Tried]) -> int:
     """The index of the attempt that is kept."""
-    return best([Attempt(cot=c.to_json(), correction=None, reflection=r.to_json()) for c, r in attempts])
+    return best([Attempt(cot, reflection=reflection) for cot, reflection in attempts])
 
 
 def found(weight: float, mend: Correction | None = None, check: str = "any") -> Finding:

@@ -3,7 +3,8 @@
 Of the answers of a violated constraint one is most at fault: the one whose own area has the value that would
 fit; else the one that a single misread digit explains; else the least confident. Only that one gets a heavy
 finding, and only when it answers the checked question; the others get a mark. A constraint is skipped while
-one of its answers is missing or can't be read.
+one of its answers is missing or can't be read. What may be read in two ways is read as the pages write; a sum
+that holds in one way holds.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from layoutllm_graphs.planning.plan import Constraint
 from layoutllm_graphs.reflection.checks.context import CheckInput, area_lines, look_at, shown
-from layoutllm_graphs.reflection.checks.values import amounts, dates, misreading, to_the_cent
+from layoutllm_graphs.reflection.checks.values import amounts, misreading, to_the_cent
 from layoutllm_graphs.reflection.types import Finding
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT
+from layoutllm_tool.documents.dates import Order, date_order, days
 from layoutllm_tool.documents.geometry import Line
 from layoutllm_tool.documents.search import plain
-from layoutllm_tool.documents.values import amount, spans_of
+from layoutllm_tool.documents.values import Mark, amount, marks, readings, spans_of
 
 _KINDS: tuple[ExpectedType, ...] = ("money", "number", "date")
 
@@ -29,6 +32,33 @@ Taken = Mapping[tuple[int, int], Set[str]]
 """The questions whose answers were copied from a line, by (page, line)."""
 Row = Sequence[Collection[Any]]
 """What each of several answers may mean: dates or numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Notation:
+    """How the pages write numbers and dates."""
+
+    marks: tuple[Mark, ...]
+    order: Order | None
+
+    @classmethod
+    def of(cls, given: CheckInput) -> _Notation:
+        texts = list(given.line_texts())
+        return cls(marks(texts), date_order(texts))
+
+    @property
+    def mark(self) -> Mark | None:
+        return self.marks[0] if len(self.marks) == 1 else None
+
+    def numbers(self, text: str) -> frozenset[Decimal]:
+        return frozenset(readings(text, self.mark))
+
+    def days(self, text: str) -> frozenset[date]:
+        return days(text, self.order)
+
+    def meanings(self, text: str) -> set[Any]:
+        """Its letters and digits, days, an amount. Texts that share one say the same."""
+        return {plain(text), *self.days(text), *self.numbers(text)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +76,25 @@ class _Fault:
 
 def check_constraints(given: CheckInput) -> Iterator[Finding]:
     """Every constraint that names the question. Of a list question the answer is a column joined by "; "."""
-    said = {**given.others, given.question.name: given.cot}
+    cots = {**given.others, given.question.name: given.cot}
+    by = _Notation.of(given) if given.constraints else None
     for constraint in given.constraints:
-        known = {name: cot.answer for name, cot in said.items() if name in constraint.names}
+        known = {name: cot.answer for name, cot in cots.items() if name in constraint.names}
         answers = {name: answer for name, answer in known.items() if answer is not None}
-        if given.question.name in answers and set(answers) == set(constraint.names):
-            reason, faults = _JUDGES[constraint.kind](constraint, answers)
+        if by and given.question.name in answers and set(answers) == set(constraint.names):
+            reason, faults = _JUDGES[constraint.kind](constraint, answers, by)
             if faults:
-                yield _finding(given, said, reason, faults)
+                yield _finding(given, cots, reason, faults, by)
 
 
 def _finding(
-    given: CheckInput, said: Mapping[str, LayoutCoT], reason: str, faults: Sequence[_Fault]
+    given: CheckInput, cots: Mapping[str, LayoutCoT], reason: str, faults: Sequence[_Fault], by: _Notation
 ) -> Finding:
-    taken = _taken(said)
-    offers = {f.name: _offered(given, said[f.name], taken, f) for f in faults}
-    slips = {fault.name: _slip(said[fault.name].answer or "", fault.fitting) for fault in faults}
+    taken = _taken(cots)
+    offers = {f.name: _offered(given, cots[f.name], taken, f) for f in faults}
+    slips = {fault.name: _slip(cots[fault.name].answer or "", fault.fitting, by) for fault in faults}
     # The first in the plan's order at a tie.
-    most = min(faults, key=lambda f: (not offers[f.name], not slips[f.name], said[f.name].confidence))
+    most = min(faults, key=lambda f: (not offers[f.name], not slips[f.name], cots[f.name].confidence))
     slip = f" ({slips[most.name]})" if slips[most.name] else ""
     reason = f"{reason} Most at fault is {most.name}: {most.fitting} would fit{slip}."
     if most.name != given.question.name:
@@ -85,9 +116,9 @@ def _from_elsewhere(given: CheckInput, reason: str, fault: _Fault, taken: Taken)
     return Finding("constraints", "answer", reason, weight=0.6)
 
 
-def _taken(said: Mapping[str, LayoutCoT]) -> Taken:
+def _taken(cots: Mapping[str, LayoutCoT]) -> Taken:
     found: dict[tuple[int, int], set[str]] = defaultdict(set)
-    for name, cot in said.items():
+    for name, cot in cots.items():
         for evidence in cot.evidence:
             for line, _ in evidence.words:
                 found[evidence.page, line].add(name)
@@ -111,13 +142,18 @@ def _says(line: Line, fault: _Fault) -> bool:
     return any(fault.says(text) for text in (line.text, *(word.text for word in line.words), *spans))
 
 
-def _slip(answer: str, fitting: str) -> str:
-    read, meant = amount(answer), amount(fitting)
+def _slip(answer: str, fitting: str, by: _Notation) -> str:
+    read, meant = amount(answer, by.mark), amount(fitting, by.mark)
     return misreading(read, meant) if read is not None and meant is not None else ""
 
 
-def _sum(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:
-    read = {name: amounts(answer) for name, answer in answers.items()}
+def _sum(constraint: Constraint, answers: Mapping[str, str], by: _Notation) -> tuple[str, list[_Fault]]:
+    judged = [_sum_by(constraint, answers, mark) for mark in by.marks]
+    return next((found for found in judged if not found[1]), judged[0])
+
+
+def _sum_by(constraint: Constraint, answers: Mapping[str, str], mark: Mark) -> tuple[str, list[_Fault]]:
+    read = {name: amounts(answer, mark) for name, answer in answers.items()}
     parts = {name: sum(values, Decimal()) for name, values in read.items() if values is not None}
     total = constraint.total or ""
     if len(parts) < len(read) or len(read[total] or ()) != 1:
@@ -130,15 +166,15 @@ def _sum(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[
     single = [name for name in constraint.terms if len(read[name] or ()) == 1]
     fits = {total: whole} | {name: parts[name] + missing / constraint.terms.count(name) for name in single}
     several = [name for name in constraint.terms if name not in single]
-    faults = [_amount_fault(name, fits[name]) for name in constraint.names if name in fits]
+    faults = [_amount_fault(name, fits[name], mark) for name in constraint.names if name in fits]
     return reason, faults + [_Fault(name, f"{parts[name] + missing} in all", _never) for name in several]
 
 
-def _amount_fault(name: str, fitting: Decimal) -> _Fault:
+def _amount_fault(name: str, fitting: Decimal, mark: Mark) -> _Fault:
     meant = to_the_cent(fitting)
 
     def says(text: str) -> bool:
-        value = amount(text)
+        value = amount(text, mark)
         return value is not None and to_the_cent(value) == meant
 
     return _Fault(name, str(meant), says)
@@ -148,46 +184,36 @@ def _never(text: str) -> bool:
     return False
 
 
-def _equal(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:
+def _equal(constraint: Constraint, answers: Mapping[str, str], by: _Notation) -> tuple[str, list[_Fault]]:
     """What most terms say is right; where none has a majority each may be wrong, by what another says."""
     names = list(dict.fromkeys(constraint.terms))
-    read = {name: _meanings(answers[name]) for name in names}
+    read = {name: by.meanings(answers[name]) for name in names}
     agreeing = {name: {other for other in names if read[name] & read[other]} for name in names}
     most = max(names, key=lambda name: len(agreeing[name]))
     if len(agreeing[most]) == len(names):
         return "", []
     reason = f"{', '.join(names)} should say the same, but say {_first_few(names, answers)}."
     if 2 * len(agreeing[most]) > len(names):
-        return reason, [_equal_fault(name, answers[most]) for name in names if name not in agreeing[most]]
+        return reason, [_equal_fault(name, answers[most], by) for name in names if name not in agreeing[most]]
     differing = {name: next(other for other in names if other not in agreeing[name]) for name in names}
-    return reason, [_equal_fault(name, answers[other]) for name, other in differing.items()]
+    return reason, [_equal_fault(name, answers[other], by) for name, other in differing.items()]
 
 
 def _first_few(names: Sequence[str], answers: Mapping[str, str]) -> str:
     return ", ".join(shown(answers[name]) for name in names[:4])
 
 
-def _equal_fault(name: str, fitting: str) -> _Fault:
-    meant = _meanings(fitting)
-    return _Fault(name, shown(fitting), lambda text: bool(_meanings(text) & meant))
+def _equal_fault(name: str, fitting: str, by: _Notation) -> _Fault:
+    meant = by.meanings(fitting)
+    return _Fault(name, shown(fitting), lambda text: bool(by.meanings(text) & meant))
 
 
-def _meanings(text: str) -> set[Any]:
-    """What a text may mean: its letters and digits, days, an amount. Texts that share one say the same."""
-    return {plain(text), *dates(text), amount(text)} - {None}
-
-
-def _ordered(constraint: Constraint, answers: Mapping[str, str]) -> tuple[str, list[_Fault]]:
-    for read in (dates, _numbers):
-        row = [read(answers[name]) for name in constraint.terms]
+def _ordered(constraint: Constraint, answers: Mapping[str, str], by: _Notation) -> tuple[str, list[_Fault]]:
+    for read in (by.days, by.numbers):
+        row: Row = [read(answers[name]) for name in constraint.terms]
         if all(row):
             return _out_of_order(constraint.terms, answers, row, read)
     return "", []
-
-
-def _numbers(text: str) -> frozenset[Decimal]:
-    value = amount(text)
-    return frozenset() if value is None else frozenset({value})
 
 
 def _out_of_order(

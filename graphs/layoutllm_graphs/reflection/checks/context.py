@@ -10,14 +10,14 @@ from itertools import islice
 from typing import Any
 
 from layoutllm_graphs.planning.plan import SEPARATOR, Constraint, PlannedQuestion
-from layoutllm_graphs.reflection.checks.values import dates
-from layoutllm_graphs.reflection.types import Attempt
+from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_tool.cot import Correction, ExpectedType, LayoutCoT
+from layoutllm_tool.documents.dates import days
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.key_places import Found, places
 from layoutllm_tool.documents.search import plain
 from layoutllm_tool.documents.spatial import SPATIAL_WORDS, contains
-from layoutllm_tool.documents.values import amount, spans_of
+from layoutllm_tool.documents.values import readings, spans_of
 from layoutllm_tool.messages import quote
 
 _SHOWN = 80
@@ -69,18 +69,12 @@ class CheckInput:
 
     @classmethod
     def of(
-        cls,
-        attempts: Sequence[Attempt],
-        question: PlannedQuestion,
-        document: Document,
-        *,
-        index: int = -1,
-        **more: Any,
+        cls, result: QuestionResult, question: PlannedQuestion, document: Document, **more: Any
     ) -> CheckInput:
-        """The attempt at ``index`` beside the others."""
-        cots = [LayoutCoT.from_json(attempt["cot"]) for attempt in attempts]
-        cot = cots.pop(index)
-        tried = tuple(Correction.from_json(a["correction"]) for a in attempts if a["correction"])
+        """The best attempt beside the others."""
+        cots = [attempt.cot for attempt in result.attempts]
+        cot = cots.pop(result.best or 0)
+        tried = tuple(attempt.correction for attempt in result.attempts if attempt.correction)
         return cls(question, cot, document, tuple(cots), tried, **more)
 
     @property
@@ -260,9 +254,9 @@ def fits(expected: ExpectedType, text: str) -> bool:
     """Whether the text holds a value of the type. Anything is a text or an address."""
     if expected in ("text", "address"):
         return True
-    if expected in ("money", "number") and amount(text) is not None:
+    if expected in ("money", "number") and readings(text):
         return True
-    return bool(spans_of(expected, text)) or (expected == "date" and bool(dates(text)))
+    return bool(spans_of(expected, text)) or (expected == "date" and bool(days(text)))
 
 
 def leads(expected: ExpectedType, text: str) -> bool:

@@ -17,14 +17,13 @@ from layoutllm_graphs.reflection.checks.context import (
     same_words,
     shown,
 )
-from layoutllm_graphs.reflection.checks.values import dates
 from layoutllm_graphs.reflection.types import Finding
 from layoutllm_tool.cot import Correction, ExpectedType
+from layoutllm_tool.documents.dates import days
 from layoutllm_tool.documents.key_places import places
 from layoutllm_tool.documents.search import plain
 from layoutllm_tool.documents.spatial import contains, holder
-from layoutllm_tool.documents.values import spans as amounts
-from layoutllm_tool.documents.values import spans_of
+from layoutllm_tool.documents.values import money, spans_of
 
 _QUOTED = re.compile(
     r"""["\u201c\u201d\u201e\u00ab`]([^"\u201c\u201d\u201e\u00ab\u00bb`]{1,80})["\u201c\u201d\u00bb`]"""
@@ -56,16 +55,16 @@ def check_type(given: CheckInput) -> Iterator[Finding]:
 
 
 def _suits(expected: ExpectedType, value: str) -> bool:
-    dated = expected == "money" and spans_of("date", value) and dates(value)
+    dated = expected == "money" and spans_of("date", value) and days(value)
     return fits(expected, value) and not dated
 
 
 def _bare_amounts(given: CheckInput) -> tuple[str, ...]:
     """Values without decimals or a currency, on pages whose amounts have them: a "5" among "4.50"."""
-    bare = tuple(value for value in given.values if not amounts(value))
+    bare = tuple(value for value in given.values if not any(money(value)))
     if not bare:
         return ()
-    written = (amount for line in given.line_texts() for amount in amounts(line))
+    written = (found for line in given.line_texts() for found in money(line))
     return bare if len(list(islice(written, _ENOUGH_AMOUNTS))) == _ENOUGH_AMOUNTS else ()
 
 
@@ -76,7 +75,7 @@ def _nearly(expected: ExpectedType, value: str) -> bool:
         case "date":
             return digits > 0 and bool(_LOOKS_DATED.search(value))
         case "money":
-            return digits > 0 and not dates(value)
+            return digits > 0 and not days(value)
         case "phone":
             return digits >= 5
         case "email":

@@ -149,6 +149,17 @@ def test_a_term_counted_twice() -> None:
     )
 
 
+@pytest.mark.parametrize("total", ["16.234", "16,234"])
+@pytest.mark.parametrize("page", ["Rate 65.50\nFee 0.99", "Rate 65,50\nFee 0,99", "Fee 500"])
+def test_thousands_are_read_as_the_page_writes(page: str, total: str) -> None:
+    """A sum of thousands holds where they are thousands, and where nothing says what they are."""
+    document = document_from_text(f"{page}\nNet {total}\nTax 500\nTotal 16734 {total}")
+    sums = rule("sum", "net", "tax", total="total")
+    found = list(check_constraints(tried("16734", {"net": total, "tax": "500"}, sums, page=document)))
+    mark = page[7] if "Rate" in page else None
+    assert bool(found) == (mark is not None and mark in total)
+
+
 # -- equal ---------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +217,16 @@ def test_days_and_months_may_be_exchanged() -> None:
         check_constraints(
             tried("03/04/2024", {"date": "2024-05-20"}, rule("ordered", "date", "total"), page=DATES)
         )
+    )
+
+
+def test_the_pages_other_dates_say_what_is_day_and_what_is_month() -> None:
+    page = document_from_text("Date 25/02/2024\nFrom 03/04/2024\nTo 2024-03-20")
+    order = rule("ordered", "total", "date")
+    finding = only(check_constraints(tried("03/04/2024", {"date": "2024-03-20"}, order, page=page)))
+    assert "should come in this order" in finding.reason
+    assert not list(
+        check_constraints(tried("03/04/2024", {"date": "2024-03-20"}, order, page=document_from_text("From")))
     )
 
 

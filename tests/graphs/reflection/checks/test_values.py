@@ -1,13 +1,12 @@
-"""Dates, columns of amounts and misread digits, as the checks read them."""
+"""Columns of amounts and misread digits, as the checks read them."""
 
-from datetime import date
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layoutllm_graphs.reflection.checks.values import LONGEST, amounts, dates, misreading, to_the_cent
+from layoutllm_graphs.reflection.checks.values import LONGEST, amounts, misreading, to_the_cent
 from layoutllm_tool.documents.values import amount
 
 CENTS = st.integers(min_value=0, max_value=10**11).map(lambda cents: Decimal(cents) / 100)
@@ -47,7 +46,6 @@ def test_a_column_is_read_value_by_value(column: list[Decimal]) -> None:
 def test_no_text_breaks_the_readings(text: str) -> None:
     read = amounts(text)
     assert read is None or all(value.is_finite() for value in read)
-    assert all(1 <= day.year <= 9999 for day in dates(text))
 
 
 @pytest.mark.parametrize("text", ["", "twelve", "12.50; none", ";", "1O.00"])
@@ -55,38 +53,7 @@ def test_no_column_of_amounts(text: str) -> None:
     assert amounts(text) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "days"),
-    [
-        ("2018-03-25", {date(2018, 3, 25)}),
-        ("25/03/2018 10:20", {date(2018, 3, 25)}),
-        ("03/04/2018", {date(2018, 4, 3), date(2018, 3, 4)}),
-        ("25.3.18", {date(2018, 3, 25), date(2025, 3, 18)}),
-        ("1 . 12 . 1999", {date(1999, 12, 1), date(1999, 1, 12)}),
-        ("20180325", {date(2018, 3, 25)}),
-        ("25th March 2018", {date(2018, 3, 25)}),
-        ("25-MAR-2018", {date(2018, 3, 25)}),
-        ("Mar. 25, 2018", {date(2018, 3, 25)}),
-        ("December 7th 95", {date(1995, 12, 7)}),
-        ("31/02/2018", set()),
-        ("2018-03-25 to 2018-04-25", set()),
-        ("4711", set()),
-        ("12.50", set()),
-        ("yesterday", set()),
-    ],
-)
-def test_dates(text: str, days: set[date]) -> None:
-    assert dates(text) == days
-
-
-@given(st.dates(min_value=date(1970, 1, 1), max_value=date(2069, 12, 31)))
-def test_every_day_is_among_its_meanings(day: date) -> None:
-    for form in ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y", "%d %B %Y", "%b %d, %Y", "%Y%m%d"):
-        assert day in dates(day.strftime(form)), form
-
-
 def test_long_texts_are_no_values() -> None:
-    assert dates("2018-03-25" + " " * LONGEST + "x") == frozenset()
     assert amounts("12.50" + " " * LONGEST + "x") is None
 
 
