@@ -143,12 +143,9 @@ def _signs(text: str) -> set[str]:
 def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
     """The one choice that the text says: itself, its number, its currency, or its words."""
     said = _ticked(text)
-    for same in (
-        lambda c: normal(str(c)) == normal(said),
-        lambda c: _worth(said) == _worth(str(c)) is not None,
-    ):
-        if found := [choice for choice in choices if same(choice)]:
-            return Typed(found[0])
+    exact = [c for c in choices if normal(str(c)) == normal(said)]
+    if found := exact or [c for c in choices if _worth(said) == _worth(str(c)) is not None]:
+        return Typed(found[0])
     if found := [c for c in choices if any(mark in said and code == c for mark, code in CURRENCIES.items())]:
         return Typed(found[0])
     inside = [c for c in choices if re.search(rf"\b{re.escape(normal(str(c)))}\b", normal(said))]
