@@ -21,6 +21,8 @@ from layoutllm_tool.extraction.schema import Leaf, RowsOf, shape_of
 from layoutllm_tool.extraction.typed import Convention, Typed, typed
 
 Path = tuple[str | int, ...]
+_NO_COLUMN = 0.7
+"""Most confidence of a null in a column that was not found."""
 _SIGN_OF_YES = re.compile(
     r"(?i)\b(?:true|yes|wahr|ja)\b.*\b(?:if|when|where|wenn|falls)\b|\bwhether\b|\bob\b"
 )
@@ -134,15 +136,31 @@ def _rows(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Fie
     if answer is None or not rows:
         yield from _no_rows(part, answer)
         return
+    there = {name for row in rows for name, cell in row.items() if cell}
     for number, row in enumerate(rows):
-        for leaf in part.columns:
-            cell = row.get("/".join(leaf.path))
-            shown = {**answer, "answer": None, "page": None, "box": None} | (cell or {})
-            shown["answer"] = cell["text"] if cell else None
-            optional = leaf if cell or leaf.required else replace(leaf, required=False)
-            yield _field(
-                optional, (*part.path, number, *leaf.path), shown, typed(optional, shown["answer"], page)
+        for one in _cells(part, (*part.path, number), row, answer, page):
+            missing = one.text is None and "/".join(map(str, one.path[len(part.path) + 1 :])) not in there
+            yield replace(one, confidence=min(one.confidence, _NO_COLUMN)) if missing else one
+
+
+def _cells(
+    part: RowsOf, at: Path, row: Mapping[str, Any], answer: Answer, page: Convention
+) -> Iterator[Field]:
+    """A row's leaves, and those of the rows within it."""
+    for leaf in part.columns:
+        cell = row.get("/".join(leaf.path))
+        place = cell or {"page": None, "box": None}
+        shown = {**answer, **place, "answer": cell["text"] if cell else None}
+        optional = leaf if cell or leaf.required else replace(leaf, required=False)
+        yield _field(optional, (*at, *leaf.path), shown, typed(optional, shown["answer"], page))
+    for inner in part.inner:
+        rows = row.get("/".join(inner.path)) or []
+        if not rows:
+            yield Field(
+                (*at, *inner.path), [], None, None, None, answer["confidence"] or 0.0, "satisfied", "", ()
             )
+        for number, within in enumerate(rows):
+            yield from _cells(inner, (*at, *inner.path, number), within, answer, page)
 
 
 def _listed(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Field]:

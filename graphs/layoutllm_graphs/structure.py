@@ -6,13 +6,15 @@ A node of the workflow, before a question's own graph: what the structure does n
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langgraph.types import Command, Send
 
 from layoutllm_graphs.context import look_at_pages
 from layoutllm_graphs.events import QuestionEvent, emit
-from layoutllm_graphs.planning.plan import PlannedQuestion
+from layoutllm_graphs.planning.plan import Column, PlannedQuestion
 from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection, Verdict
 from layoutllm_graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
@@ -21,7 +23,7 @@ from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
 from layoutllm_tool.extraction.meaning import similarity
 from layoutllm_tool.extraction.rows import Wanted
-from layoutllm_tool.extraction.tables import Cell, rows_of
+from layoutllm_tool.extraction.tables import Array, rows_of
 
 _QUOTED = re.compile(
     r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b"
@@ -65,29 +67,36 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
 
 
 def _table(question: PlannedQuestion, document: Document) -> QuestionResult:
-    wanted = [Wanted((c.words, c.name.replace("_", " ")), c.type, tuple(c.choices)) for c in question.columns]
-    cot, rows = rows_of(document, question.text, question.name.replace("_", " "), wanted, similarity)
-    names = ["/".join(column.path) or column.name for column in question.columns]
-    findings = _findings(question, cot, rows)
+    array = _array(question.name, question.columns)
+    cot, rows = rows_of(document, question.text, array, similarity)
+    findings = _findings(question, rows)
     verdict: Verdict = "failed" if any(finding.weight >= 0.5 for finding in findings) else "satisfied"
     result = _answered(cot, Reflection(verdict, tuple(findings)))
-    shown = tuple(
-        {name: cell.to_json() if cell else None for name, cell in zip(names, row, strict=True)}
-        for row in rows
-    )
-    return QuestionResult(result.attempts, 0, verdict, rows=shown)
+    return replace(result, verdict=verdict, rows=tuple(rows))
 
 
-def _findings(
-    question: PlannedQuestion, cot: LayoutCoT, rows: tuple[tuple[Cell | None, ...], ...]
-) -> list[Finding]:
+def _array(name: str, columns: Sequence[Column]) -> Array:
+    """By the columns' places in the record."""
+    own = {
+        _key(c): Wanted((c.words, c.name.replace("_", " ")), c.type, tuple(c.choices), c.required)
+        for c in columns if not c.columns
+    }  # fmt: skip
+    inner = {_key(c): _array(c.name, c.columns) for c in columns if c.columns}
+    return Array(name.replace("_", " "), own, inner)
+
+
+def _key(column: Column) -> str:
+    return "/".join(column.path) or column.name
+
+
+def _findings(question: PlannedQuestion, rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """What is missing: the table, a required column in all rows or in some."""
     if not rows:
         weight = 0.6 if question.required else 0.3
         return [Finding("rows", "area", "No table with these columns was found.", weight=weight)]
     found = []
-    for number, column in enumerate(question.columns):
-        missing = [i for i, row in enumerate(rows, start=1) if row[number] is None]
+    for column in question.columns:
+        missing = [i for i, row in enumerate(rows, start=1) if row.get(_key(column)) is None]
         if len(missing) == len(rows):
             weight = 0.6 if column.required else 0.2
             found.append(Finding("rows", "area", f"No column was found for {column.words!r}.", weight=weight))

@@ -168,11 +168,13 @@ def _compare_rows(
         j = pairs.get(i)
         found = given[j] if j is not None else None
         scores.rows_right += j is not None and _alike(row, found) >= 0.5
-        for pointer, value in leaves(row):
-            accepted = task.get("accepted", {}).get(f"{at}/{i}{pointer}", [])
-            where = f"{task['id']} {at}/{i}{pointer}"
-            own = sure.get(f"{at}/{j}{pointer}", False)
-            scores.count(where, value, dict(leaves(found)).get(pointer), own, accepted)
+        own = {pointer: known for pointer, known in sure.items() if pointer.startswith(f"{at}/{j}/")}
+        moved = {f"{at}/{i}{pointer.removeprefix(f'{at}/{j}')}": known for pointer, known in own.items()}
+        if isinstance(row, Mapping):
+            _compare(scores, task, f"{at}/{i}", row, found, moved)
+        else:
+            where, accepted = f"{task['id']} {at}/{i}", task.get("accepted", {}).get(f"{at}/{i}", [])
+            scores.count(where, row, found, sure.get(f"{at}/{j}", False), accepted)
     for j in set(range(len(given))) - set(pairs.values()):  # rows that are none
         surely = [p for p, _ in leaves(given[j]) if sure.get(f"{at}/{j}{p}", False)]
         scores.sure_wrong += len(surely)

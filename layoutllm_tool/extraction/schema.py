@@ -2,8 +2,7 @@
 
 Covered: objects in objects, strings, numbers, integers, booleans, ``enum`` and ``const``, arrays of values or
 of objects, ``required``, ``title``, ``description``, ``format``, ``pattern``, bounds, nullable values, and
-``$ref`` within the schema. Arrays in an array's items are named, not read. *Not* covered: free keys, tuples,
-alternatives of different shapes. Pure.
+``$ref`` within the schema. *Not* covered: free keys, tuples, alternatives of different shapes. Pure.
 """
 
 from __future__ import annotations
@@ -60,8 +59,8 @@ class RowsOf:
     required: bool = False
     title: str = ""
     description: str = ""
-    inner: tuple[tuple[str, ...], ...] = ()
-    """Paths of arrays in an item, which are not read."""
+    inner: tuple[RowsOf, ...] = ()
+    """Arrays in an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ class _Walk:
         inside = _Place((), True, True, at.depth + 1, above)
         item = list(self.parts(schema.get("items", {"type": "string"}), inside))
         columns = tuple(part for part in item if isinstance(part, Leaf))
-        inner = tuple(part.path for part in item if isinstance(part, RowsOf))
+        inner = tuple(part for part in item if isinstance(part, RowsOf))
         title, told = words(schema, "title"), words(schema, "description")
         return RowsOf(at.path, columns, at.required, title, told, inner)
 

@@ -89,11 +89,17 @@ def _number(leaf: Leaf, text: str, page: Convention) -> Typed:
     if read.value is None:
         readings = " or ".join(map(str, read.readings))
         return Typed(None, "ambiguous", f"{text!r} may be {readings}.")
+    if read.value < 0 and "positive" in leaf.description.lower():
+        return _whole(leaf, text, -read.value)
+    return _whole(leaf, text, read.value)
+
+
+def _whole(leaf: Leaf, text: str, value: Decimal) -> Typed:
     if leaf.kind == "integer":
-        if read.value != read.value.to_integral_value():
+        if value != value.to_integral_value():
             return Typed(None, "not_understood", f"{text!r} is no whole number.")
-        return Typed(int(read.value))
-    return Typed(read.value)
+        return Typed(int(value))
+    return Typed(value)
 
 
 def _only_number(text: str) -> str:

@@ -48,7 +48,7 @@ def _rows(part: RowsOf) -> Asked:
             words, text, "text" if choices else kind, is_list=True,
             required=part.required, choices=choices, name=_name(part.path), path=part.path,
         )  # fmt: skip
-    columns = tuple(_value(leaf) for leaf in part.columns)
+    columns = (*map(_value, part.columns), *map(_rows, part.inner))
     return Asked(
         words, ROWS.format(words), is_list=True, required=part.required, name=_name(part.path),
         path=part.path, columns=columns,
