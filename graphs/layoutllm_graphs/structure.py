@@ -20,6 +20,7 @@ from layoutllm_graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.extraction.labels import printed_label
 from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
 from layoutllm_tool.extraction.meaning import similarity
 from layoutllm_tool.extraction.rows import Wanted
@@ -34,7 +35,7 @@ _SURE_ABSENT = 0.85
 
 def has_structure(question: PlannedQuestion) -> bool:
     """Whether it is tried here first: tables and what a schema lets choose from."""
-    return bool(question.columns or (question.path and question.choices))
+    return bool(question.columns or question.path)
 
 
 def structure(state: QuestionInput) -> Command[Any]:
@@ -42,7 +43,7 @@ def structure(state: QuestionInput) -> Command[Any]:
     question = PlannedQuestion.model_validate(state["question"])
     result = _result(question, state)
     if result is None:
-        return Command(goto=[Send("question", state)])
+        return Command(goto=[Send("question", _by_label(question, state))])
     emit(QuestionEvent(event="question", name=question.name, question=state["text"], attempt=1))
     return Command(update={"found": {question.name: result.to_json()}}, goto="dispatch")
 
@@ -54,6 +55,8 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
         return QuestionResult(error=str(error), calls=1) if question.columns else None
     if question.columns:
         return _table(question, document)
+    if not question.choices:
+        return None
     if question.is_list:
         cot = all_ticked(document, question.text, _words(question), question.choices)
         return _answered(cot, Reflection("satisfied")) if cot else None
@@ -64,6 +67,15 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
         question, document
     )
     return _answered(cot, Reflection("satisfied")) if cot else None
+
+
+def _by_label(question: PlannedQuestion, state: QuestionInput) -> QuestionInput:
+    """The question by the label that the page prints for the field, where it is known."""
+    try:
+        label = printed_label(look_at_pages(state), question.path)
+    except LayoutLLMError:
+        return state
+    return QuestionInput(**{**state, "text": f'What is the "{label}"?'}) if label else state
 
 
 def _table(question: PlannedQuestion, document: Document) -> QuestionResult:

@@ -87,7 +87,7 @@ def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], c
     first, *below = rows
     names = list(array.columns)
     record: Record = {
-        name: _cell(document, match.table, first, column, score * certain)
+        name: _cell(document, match.table, first, column, min(1.0, 0.5 + score / 2) * certain)
         for name, column, score in zip(names, match.columns, match.scores, strict=True)
     }
     for name, within in array.inner.items():
@@ -144,7 +144,7 @@ def _top(document: Document, row: Row) -> float:
 
 
 def _cell(
-    document: Document, table: Table, row: Row, column: int | None, score: float, *, whole: bool = False
+    document: Document, table: Table, row: Row, column: int | None, sure: float, *, whole: bool = False
 ) -> dict[str, Any] | None:
     """As JSON. ``whole``: the words as they stand, whatever the column is about."""
     ids = row.cells[column] if column is not None else ()
@@ -154,8 +154,7 @@ def _cell(
     words = [(page.lines or ())[line].words[word] for line, word in ids]
     read = min(_NOT_READ if word.confidence is None else word.confidence for word in words)
     text = " ".join(word.text for word in words) if whole else table.text(page, row, column)
-    sure = round(min(read, 0.99) * min(1.0, 0.5 + score / 2), 4)
-    return asdict(Cell(text, row.page, box_of(page, ids).as_list(), sure))
+    return asdict(Cell(text, row.page, box_of(page, ids).as_list(), round(min(read, 0.99) * sure, 4)))
 
 
 def _cells(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
