@@ -149,19 +149,23 @@ def _signs(text: str) -> set[str]:
 def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
     """The one choice that the text says: itself, its number, its currency, or its words."""
     said = _ticked(text)
-    exact = [c for c in choices if normal(str(c)) == normal(said)]
+    exact = [c for c in choices if str(c) == said or (_plain(said) and _plain(str(c)) == _plain(said))]
     if found := exact or [c for c in choices if _worth(said) == _worth(str(c)) is not None]:
         return Typed(found[0])
     if found := [c for c in choices if any(mark in said and code == c for mark, code in CURRENCIES.items())]:
         return Typed(found[0])
-    inside = [c for c in choices if re.search(rf"\b{re.escape(normal(str(c)))}\b", normal(said))]
+    inside = [c for c in choices if re.search(rf"\b{re.escape(_plain(str(c)))}\b", _plain(said))]
     if len(inside) == 1:
         return Typed(inside[0])
-    ranked = sorted((fuzz.token_set_ratio(normal(str(c)), normal(said)) / 100, str(c), c) for c in choices)
+    ranked = sorted((fuzz.token_set_ratio(_plain(str(c)), _plain(said)) / 100, str(c), c) for c in choices)
     best, second = ranked[-1], ranked[-2] if len(ranked) > 1 else (0.0, "", "")
     if best[0] >= _ALIKE and best[0] > second[0]:
         return Typed(best[2])
     return Typed(None, "outside_enum", f"{text!r} is none of the values allowed.")
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
 
 
 def _ticked(text: str) -> str:
