@@ -151,13 +151,13 @@ def _compare(
             inner = given.get(name) if isinstance(given, Mapping) else None
             _compare(scores, task, f"{at}/{name}", value, inner, sure)
     elif isinstance(expected, list):
-        _compare_rows(scores, task, at, expected, given if isinstance(given, list) else [], sure)
+        compare_rows(scores, task, at, expected, given if isinstance(given, list) else [], sure)
     else:
         accepted = task.get("accepted", {}).get(at, [])
         scores.count(f"{task['id']} {at}", expected, given, sure.get(at, False), accepted)
 
 
-def _compare_rows(
+def compare_rows(
     scores: RecordScores, task: Mapping[str, Any], at: str, expected: list[Any], given: list[Any],
     sure: Mapping[str, bool],
 ) -> None:  # fmt: skip

@@ -175,6 +175,16 @@ def run_records(setting: Setting) -> int:
     return 0
 
 
+def run_line_items(setting: Setting) -> int:
+    from layoutllm_tool.evaluation import line_items, records
+
+    labels = line_items.read_labels(setting.arguments.labels)
+    reader = setting.reader if setting.arguments.ocr else None
+    scores = line_items.score(labels, setting.data("receipts"), reader)
+    setting.console.print(records.table(scores), markup=False)
+    return 0
+
+
 def run_fit(setting: Setting) -> int:
     from layoutllm_tool.evaluation.calibration import fit_rows, fitted_quality
 

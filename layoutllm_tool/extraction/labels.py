@@ -12,10 +12,9 @@ from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.documents.search import Match, find
 from layoutllm_tool.extraction.rows import normal
 
-
-_OTHERS = frozenset("customer recipient buyer client purchaser consignee debtor tenant".split())
+_OTHERS = frozenset(["customer", "recipient", "buyer", "client", "purchaser", "consignee", "debtor", "tenant"])
 """Parties whose numbers are seldom printed: a label that stands once is mostly the sender's."""
-_TOO_PLAIN = frozenset("number date amount total balance period unit name".split())
+_TOO_PLAIN = frozenset(["number", "date", "amount", "total", "balance", "period", "unit", "name"])
 """Names that say too little within an object."""
 
 

@@ -28,6 +28,8 @@ LEAST = 0.4
 """Of a column's score: below it none of the table's columns is meant."""
 _BY_ROLE, _BY_ARITHMETIC, _BY_PLACE = 0.9, 0.85, 0.7
 """Scores of a header of the same role, of a number's role, of the longest text."""
+_LIKELY, _KEPT = 4, 500
+"""Columns tried for one that is wanted, and ways to choose columns that are kept: a bound on the work."""
 _LINES_ABOVE = 4
 _TITLED = 0.7
 """Least likeness of a title and an array's name."""
@@ -100,6 +102,21 @@ def _texts(document: Document, table: Table, row: Row) -> list[str]:
     return [table.text(page, row, column) if row.cells[column] else "" for column in range(len(row.cells))]
 
 
+def _assigned(scores: Sequence[Sequence[float]]) -> dict[int, int]:
+    """Wanted -> column, each once, with the highest sum of scores; at a tie in the schema's order."""
+    best: dict[frozenset[int], tuple[float, tuple[tuple[int, int], ...]]] = {frozenset(): (0.0, ())}
+    for i, row in enumerate(scores):
+        likely = sorted(((score, j) for j, score in enumerate(row) if score >= LEAST), reverse=True)
+        following = dict(best)
+        for taken, (total, pairs) in best.items():
+            for score, j in likely[:_LIKELY]:
+                key = taken | {j}
+                if j not in taken and total + score > following.get(key, (-1.0, ()))[0]:
+                    following[key] = total + score, (*pairs, (i, j))
+        best = dict(sorted(following.items(), key=lambda item: -item[1][0])[:_KEPT])
+    return dict(max(best.values(), key=lambda found: found[0])[1])
+
+
 def _left_over(
     wanted: Sequence[Wanted], read: _Read, columns: dict[int, int], scores: list[list[float]]
 ) -> None:
@@ -131,13 +148,7 @@ def _above(document: Document, table: Table) -> list[str]:
 def _match(read: _Read, name: str, wanted: Sequence[Wanted], similarity: Similarity) -> Match:
     table = read.table
     scores = _scores(read, wanted, similarity)
-    pairs = sorted(
-        (-scores[i][j], i, j) for i in range(len(wanted)) for j in range(len(table.headers))
-    )  # at a tie in the schema's order
-    columns: dict[int, int] = {}
-    for score, i, j in pairs:
-        if -score >= LEAST and i not in columns and j not in columns.values():
-            columns[i] = j
+    columns = _assigned(scores)
     _left_over(wanted, read, columns, scores)
     own = tuple(scores[i][columns[i]] if i in columns else 0.0 for i in range(len(wanted)))
     titled = _titled(read, name, similarity)
