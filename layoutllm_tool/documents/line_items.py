@@ -91,12 +91,17 @@ def _on_page(rows: Sequence[GridRow]) -> Iterator[Draft]:
 
 def _block(rows: Sequence[GridRow], start: int) -> tuple[int, int, int]:
     """First and last row of the next head, and where the one after it begins; ends where there is none."""
-    found = [i for i in range(start, len(rows)) if heads(rows, i)][:1]
-    if not found:
-        return len(rows), len(rows) - 1, len(rows)
-    first, last = head_rows(rows, found[0])
-    after = next((i for i in range(last + 1, len(rows)) if heads(rows, i)), None)
-    return max(first, start), last, len(rows) if after is None else max(head_rows(rows, after)[0], last + 1)
+    found = _next_head(rows, start)
+    if found == len(rows):
+        return found, found - 1, found
+    first, last = head_rows(rows, found)
+    after = _next_head(rows, last + 1)
+    stop = max(head_rows(rows, after)[0], last + 1) if after < len(rows) else after
+    return max(first, start), last, stop
+
+
+def _next_head(rows: Sequence[GridRow], start: int) -> int:
+    return next((i for i in range(start, len(rows)) if heads(rows, i)), len(rows))
 
 
 # -- tables with a head --------------------------------------------------------------------------------------
@@ -106,7 +111,7 @@ def _headed(head: Sequence[GridRow], rows: Sequence[GridRow]) -> tuple[list[Draf
     """The tables below a head, of which several may stand side by side; how many rows they took."""
     starts = [cell.x0 for row in head for cell in row.cells]
     rows = _until_gap([*head[-1:], *rows], starts)[1:] if head else ()
-    items = _item_rows(rows)
+    items = _item_rows(rows) or _text_rows(head, rows)
     if not items:
         return [], 0
     rows = recut(head, [rows[i] for i in items], rows)
@@ -150,6 +155,12 @@ def _item_rows(rows: Sequence[GridRow]) -> list[int]:
         elif len(row.cells) > 1 and kinds & TYPED:
             found.append(i)
     return found
+
+
+def _text_rows(head: Sequence[GridRow], rows: Sequence[GridRow]) -> list[int]:
+    """Rows of a table without numbers: as full as a head of three cells or more."""
+    cells = max((len(row.cells) for row in head), default=0)
+    return [i for i, row in enumerate(rows) if cells > 2 and len(row.cells) >= cells - 1]
 
 
 # -- lists without a head ------------------------------------------------------------------------------------
@@ -214,6 +225,8 @@ def _gone_on(draft: Draft, rows: list[GridRow]) -> list[GridRow]:
     start = next((i for i in range(first) if fits(draft, rows[i])), None)
     if start is None:
         return rows
+    while start > 0 and is_sum(rows[start - 1], fewer=False):
+        start -= 1
     own = _until_gap(rows[start:first], [column.x0 for column in draft.columns if column.placed])
     used = fill(draft, recut((), [row for row in own if fits(draft, row)], own))
     return rows[start + used :] if used else rows

@@ -1,7 +1,7 @@
 """Rows of a page as cells of known kinds. Standard library only.
 
-A cell is a run of words without a wide gap, cut around amounts at its end and around "2 x 3.50". Distances are
-in pixels, with the page's slope removed.
+A cell is a run of words without a wide gap, cut around amounts at its end and around "2 x 3.50". Distances
+are in pixels, with the page's slope removed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from layoutllm_tool.documents.rows import Piece, pieces_of, rows_of, segments_of
 from layoutllm_tool.documents.tables import Indices
 from layoutllm_tool.documents.values import money
 
+MOST_COLUMNS = 100
+"""Of a table."""
 MARKED = ("quantity", "unit price")
 """Kinds of what stands on either side of "x" or "@"."""
 NUMERIC = frozenset({"number", "measure", "amount", "percent", *MARKED})
@@ -36,7 +38,7 @@ _QUANTITIES = (
     re.compile(rf"(?<![\w.,/]){_PRICE}\s?[x\u00d7*]\s?{_COUNT}(?![\d.,])", re.IGNORECASE),
     re.compile(rf"@\s?{_PRICE}", re.IGNORECASE),
 )
-"""A quantity and a unit price, in either order, or a unit price alone: "2 x 3.50", "3 PCS @ 1.20", "7.90*3"."""
+"""A quantity and a unit price, either first, or a unit price alone: "2 x 3.50", "3 PCS @ 1.20", "7.90*3"."""
 _NUMBER = r"[-\u2212+]?\d{1,9}(?:[ .,'\u2019]\d{1,4})*"
 _RANGE = re.compile(r"[<>≤≥]\s?\d[\d.,]*|\d[\d.,]*\s?[-\u2013]\s?\d[\d.,]*")
 _KINDS = (
@@ -48,7 +50,7 @@ _KINDS = (
 )
 _WEEKDAY = re.compile(r"^[^\W\d]{2,3}[.,]*\s")
 _ENDS_LABEL = (":", "\uff1a", "=")
-_BEFORE_RANGE = re.compile(r"[-\u2013<>≤≥]")
+_DASH = re.compile(r"[-\u2013<>≤≥]")
 _MOST_CODES = 2
 _TAX_CODE = re.compile(r"[*#(]?[A-Za-z]{1,3}[)*]?|[*#]")
 
@@ -213,7 +215,7 @@ def _marked(texts: Sequence[str], begins: Sequence[bool]) -> Mapping[int, dict[s
             free = not counted or begins[own[0]] or kind_of(texts[own[0] - 1]) == "code"
             if free and not marked.keys() & set(own):
                 marked |= {i: {} for i in own}
-                count = [i for i in own if i not in price] or own
+                count = inside(*match.span("count")) if counted else []
                 parts = {"quantity": count, "unit price": price} if counted else {"unit price": own}
                 marked[own[0]] = dict(sorted(parts.items(), key=lambda part: part[1][0]))
     return marked
@@ -249,6 +251,9 @@ def _amounts_at_end(texts: Sequence[str]) -> list[int]:
     codes = texts[stops[0] :] if stops else []
     if len(codes) > _MOST_CODES or not all(map(_TAX_CODE.fullmatch, codes)):
         return []
-    while found and found[-1][-1] + 1 == stops[0] and not _BEFORE_RANGE.fullmatch(texts[found[-1][0] - 1]):
-        stops.insert(0, found.pop()[0])
+    while found and found[-1][-1] + 1 == stops[0]:
+        at = found.pop()[0]
+        if at and any(map(_DASH.fullmatch, texts[at - 1 : at + 1])):
+            break
+        stops.insert(0, at)
     return stops if len(stops) > 1 else []

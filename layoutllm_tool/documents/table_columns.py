@@ -13,8 +13,7 @@ from itertools import pairwise
 from math import inf
 from statistics import median
 
-from layoutllm_tool.documents.table_cells import MARKED, NUMERIC, Cell, GridRow
-from layoutllm_tool.documents.tables import MOST_COLUMNS
+from layoutllm_tool.documents.table_cells import MARKED, MOST_COLUMNS, NUMERIC, Cell, GridRow
 
 _REACH = 0.35
 """Largest distance of aligned edges, in heights of a row."""

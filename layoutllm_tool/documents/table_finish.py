@@ -50,14 +50,13 @@ def _name_by_code(draft: Draft) -> None:
 
 
 def _codes_apart(draft: Draft) -> None:
-    """Parts of names without a word go to the column of codes, if there is one."""
+    """Later parts of names without a word go to the column of codes, if there is one."""
     kinds = draft.kinds()
     for record in draft.records if "code" in kinds else ():
         own = record.cells[draft.name]
-        codes = [cell for cell in own if not WORD.search(cell.text) and any(map(str.isdigit, cell.text))]
-        if len(codes) < len(own):
-            record.cells[kinds.index("code")] += codes
-            record.cells[draft.name] = [cell for cell in own if cell not in codes]
+        codes = [cell for cell in own[1:] if not WORD.search(cell.text) and any(map(str.isdigit, cell.text))]
+        record.cells[kinds.index("code")] += codes
+        record.cells[draft.name] = [cell for cell in own if cell not in codes]
 
 
 def _lone_quantity(draft: Draft) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from layoutllm_tool.documents.table_cells import NUMERIC, TYPED, Cell, GridRow
-from layoutllm_tool.documents.tables import MOST_COLUMNS
+from layoutllm_tool.documents.table_cells import MOST_COLUMNS, NUMERIC, TYPED, Cell, GridRow
 
 _WORDS = tomllib.loads((Path(__file__).parent / "table_words.toml").read_text(encoding="utf-8"))
 _ROLES = {phrase: role for role, phrases in reversed(_WORDS["heads"].items()) for phrase in phrases}
