@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
-DATA ?= ../shared/data
+DATA ?= data
 MINUTES ?= 30
 SAMPLE := layoutllm_tool/samples/invoice.png
 

@@ -14,13 +14,13 @@ import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from layoutllm_tool.commands import ask, batch, mcp, models, run, select, serve, train, view
 from layoutllm_tool.commands.arguments import add_command
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.version import package_version
 
 
 def main(argv: Sequence[str] | None = None, *, reader: Reader | None = None) -> int:
@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="layoutllm",
         description="Ask a scanned page: answer, place on the page, three reasoning steps, confidence.",
     )
-    parser.add_argument("--version", action="version", version=f"layoutllm-tool {_version()}")
+    parser.add_argument("--version", action="version", version=f"layoutllm-tool {package_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (ask, run, batch, view, select, serve, mcp):
         command.add_to(commands)
@@ -152,10 +152,3 @@ def _eval(options: argparse.Namespace, _reader: Reader | None) -> int:
     from layoutllm_tool.evaluation.command import main as evaluate
 
     return evaluate(options.arguments)
-
-
-def _version() -> str:
-    try:
-        return version("layoutllm-tool")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "(not installed)"

@@ -152,6 +152,19 @@ class Reader(Protocol):
         ...
 
 
+class Streaming:
+    """A base for readers: ``astream`` by ``aask``."""
+
+    async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
+        raise NotImplementedError
+
+    def astream(
+        self, document: Document, question: str, *, page: int | None = None
+    ) -> AsyncIterator[Progress]:
+        """See ``Reader.astream``. Closed early, it cancels the question."""
+        return stream(lambda emit: self.aask(document, question, page=page, on_progress=emit))
+
+
 class ReaderAround:
     """Delegates everything to ``reader``: a base for readers that change one thing."""
 

@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, Unpack
 
@@ -22,7 +22,7 @@ from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, Layo
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.errors import CorrectionError, OCRLanguageMissing
-from layoutllm_tool.protocols import AskOptions, OCREngine, Progress, events_of, stream
+from layoutllm_tool.protocols import AskOptions, OCREngine, Streaming, events_of
 from layoutllm_tool.readers import lookup
 from layoutllm_tool.readers.query import Query, revised_analysis
 
@@ -105,7 +105,7 @@ class Asked:
     previous: LayoutCoT | None = None
 
 
-class FakeReader:
+class FakeReader(Streaming):
     """A ``Reader`` without a model: scripted answers, else a look-up of the question's words.
 
     ``answers`` maps a question to an outcome, or to a list of them, one an attempt (the last one repeats).
@@ -200,11 +200,6 @@ class FakeReader:
     async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         await asyncio.sleep(0)  # lets concurrent callers in, as the real reader does
         return self.ask(document, question, **options)
-
-    def astream(
-        self, document: Document, question: str, *, page: int | None = None
-    ) -> AsyncIterator[Progress]:
-        return stream(lambda emit: self.aask(document, question, page=page, on_progress=emit))
 
 
 def _grounded(pages: Sequence[Page], question: str, answer: str | None) -> LayoutCoT:

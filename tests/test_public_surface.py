@@ -38,6 +38,17 @@ def test_unknown_names_are_attribute_errors() -> None:
             "import layoutllm_graphs.testing; from layoutllm_graphs.workflow import make_graph; make_graph()",
             "torch transformers",
         ),
+        ("import layoutllm_tool.readers.chat", "torch transformers langchain_core"),
+        (
+            "from layoutllm_tool import LayoutLLMTool; LayoutLLMTool(endpoint='http://127.0.0.1:1')._reader()",
+            "torch transformers fastapi",
+        ),
+        ("import layoutllm_graphs.planning.planner", "torch transformers langgraph langchain_core"),
+        ("import layoutllm_tool.training.pretraining", "torch pydantic langchain_core pypdfium2 PIL"),
+        (
+            "from layoutllm_tool.training import html, mrc, sampling",
+            "torch pydantic langchain_core pypdfium2 weasyprint",
+        ),
     ],
 )
 def test_importing_brings_in_nothing_heavy(statement: str, absent: str) -> None:

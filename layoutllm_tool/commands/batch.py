@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from layoutllm_tool.commands import arguments
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.version import package_version
 
 if TYPE_CHECKING:
     from layoutllm_graphs.batch.runner import Batch, BatchStats, Workers
@@ -143,7 +144,6 @@ def _shard(text: str) -> tuple[int, int]:
 def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
     from layoutllm_graphs.batch.runner import reader_identity
     from layoutllm_graphs.batch.worker import Settings
-    from layoutllm_tool.registry import package_version
 
     return Settings.of(
         arguments.task_of(options), model=reader_identity(reader) if reader else _model(options.weights),

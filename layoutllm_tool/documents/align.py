@@ -15,7 +15,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.geometry import Page
 
 THRESHOLD = 0.7
 """Least similarity, 0-1, of a value and its place on the page."""
@@ -89,12 +89,6 @@ def joined(page: Page, words: tuple[WordIndex, ...]) -> str:
     """The words' text with single spaces between."""
     lines = page.lines or ()
     return " ".join(lines[i].words[j].text for i, j in words)
-
-
-def box_of(page: Page, words: tuple[WordIndex, ...]) -> Box:
-    """Around the words."""
-    lines = page.lines or ()
-    return Box.union(lines[i].words[j].box for i, j in words)
 
 
 def _normal(text: str) -> list[tuple[int, str]]:

@@ -219,6 +219,12 @@ class Page:
         )
 
 
+def box_of(page: Page, words: Iterable[tuple[int, int]]) -> Box:
+    """Around the (line, word) indices' words. IndexError where the page lacks one, ValueError for none."""
+    lines = page.lines or ()
+    return Box.union(lines[line].words[word].box for line, word in words)
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """Pages of one file. ``sha256`` is the hash of its bytes: caches and batch keys are made of it."""

@@ -14,7 +14,7 @@ from itertools import chain, pairwise
 from statistics import median
 from typing import Literal, get_args
 
-from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId, cut
 
 Side = Literal["right", "below", "left", "above"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -151,14 +151,7 @@ def _under(layout: PageLayout, first: PlacedWord, x0: float, x1: float, height: 
 
 def _split(row: Sequence[PlacedWord], limit: float) -> Iterator[Run]:
     """The row cut at gaps over ``limit`` pixels and behind colons."""
-    run: list[PlacedWord] = []
-    for word in row:
-        if run and (word.x0 - run[-1].x1 > limit or run[-1].ends_key):
-            yield tuple(run)
-            run = []
-        run.append(word)
-    if run:
-        yield tuple(run)
+    return cut(row, lambda before, word: word.x0 - before.x1 > limit or before.ends_key)
 
 
 def _continued(

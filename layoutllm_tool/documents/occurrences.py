@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.documents.align import Place, WordIndex, box_of, find, joined
-from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.align import Place, WordIndex, find, joined
+from layoutllm_tool.documents.geometry import Box, Page, box_of
 
 if TYPE_CHECKING:
     from layoutllm_tool.cot import Relation

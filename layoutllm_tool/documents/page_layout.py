@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -38,6 +39,18 @@ class PlacedWord:
 
 
 Run = tuple[PlacedWord, ...]
+
+
+def cut(words: Iterable[PlacedWord], apart: Callable[[PlacedWord, PlacedWord], bool]) -> Iterator[Run]:
+    """The words in runs: a new one begins where a word and the next one are ``apart``."""
+    run: list[PlacedWord] = []
+    for word in words:
+        if run and apart(run[-1], word):
+            yield tuple(run)
+            run = []
+        run.append(word)
+    if run:
+        yield tuple(run)
 
 
 class PageLayout:

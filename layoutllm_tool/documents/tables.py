@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise
 
-from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page
+from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page, box_of
 from layoutllm_tool.documents.values import Mark, amount, marks, money
 
 Indices = tuple[tuple[int, int], ...]
@@ -32,12 +32,6 @@ class _Cell:
     at: Indices
     box: Box
     value: Decimal | None = None
-
-
-def box_of(page: Page, words: Iterable[tuple[int, int]]) -> Box:
-    """Around those words, 0-1000. IndexError where the page lacks one, ValueError for none."""
-    lines = page.lines or ()
-    return Box.union(lines[line].words[word].box for line, word in words)
 
 
 def column(page: Page, total: Sequence[tuple[int, int]]) -> tuple[Indices, ...]:

@@ -15,7 +15,7 @@ from rapidfuzz.distance import LCSseq, Levenshtein
 
 from layoutllm_tool.cot import Area
 from layoutllm_tool.documents import align
-from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.geometry import Box, Page, box_of
 
 RIGHT = 0.5
 """ANLS from which an answer counts as right."""
@@ -109,7 +109,7 @@ def area_hit(
 
 def _known_places(page: Page, golds: Sequence[str], boxes: Sequence[Box]) -> list[tuple[Sequence[int], Box]]:
     """(lines, box) of each place."""
-    found = [(place.lines, align.box_of(page, place.words)) for place in gold_places(page, golds)]
+    found = [(place.lines, box_of(page, place.words)) for place in gold_places(page, golds)]
     return [*found] or [((), box) for box in boxes]
 
 

@@ -17,10 +17,10 @@ from layoutllm_tool.errors import RegistryError
 from layoutllm_tool.evaluation.results import Question, ScoredAnswer
 from layoutllm_tool.evaluation.run import Item, Tick, ask_all
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.registry import package_version
 from layoutllm_tool.registry.models import Candidate, Registry
 from layoutllm_tool.registry.records import Conditions, Scores
 from layoutllm_tool.registry.validation import ValidationCase, ValidationSet, open_case
+from layoutllm_tool.version import package_version
 
 Make = Callable[[Path | None, Sequence[str]], Reader]
 """Makes the reader from a folder of weights (None: the shipped ones) and the languages of the validation

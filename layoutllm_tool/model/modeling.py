@@ -29,8 +29,6 @@ from layoutllm_tool.model.encoder import DocumentEncoder, pool_patches, split_fe
 
 CACHE = "cache" if "cache" in ALL_CACHE_NAMES else "past_key_values"
 """What this transformers calls keys and values in outputs and arguments: the name changed with 5.24."""
-NONE_KEY, END_KEY = 0, 1
-"""Rows of the pointer's learned keys: "no segment answers", "no further segment"."""
 
 
 @dataclass

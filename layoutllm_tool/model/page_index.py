@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.marks import Choice, MarkedRow, choices, drawn_marks, marked_rows
-from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId, cut
 from layoutllm_tool.documents.search import Match, find, letters, plain
 from layoutllm_tool.model.page_text import page_text
 from layoutllm_tool.model.pair_head import PairHead, Scored
@@ -175,16 +175,8 @@ def _segments(layout: PageLayout) -> Iterator[Run]:
 
 def parts(row: Iterable[PlacedWord]) -> Iterator[Run]:
     """Words of a row, cut at gaps and behind colons."""
-    run: list[PlacedWord] = []
-    for word in row:
-        if run and (
-            word.x0 - run[-1].x1 > SEGMENT_GAP * word.height or run[-1].text.endswith((":", "\uff1a"))
-        ):
-            yield tuple(run)
-            run = []
-        run.append(word)
-    if run:
-        yield tuple(run)
+    gap = SEGMENT_GAP
+    return cut(row, lambda a, b: b.x0 - a.x1 > gap * b.height or a.text.endswith((":", "\uff1a")))
 
 
 def _sentences(layout: PageLayout) -> Iterator[Run]:

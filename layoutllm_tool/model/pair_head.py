@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -42,31 +43,45 @@ class Scored:
         return int(self.logprobs.argmax()) if self.found else None
 
 
-class PairHead:
+class Ensemble:
     """Weights of N members: mean, deviation (F); first layer (N, F, H), (N, H); second (N, H), (N)."""
+
+    NAMES: ClassVar[Sequence[str]]
+    """Of the F features."""
 
     def __init__(self, tensors: dict[str, Array]) -> None:
         self._mean, self._deviation = tensors["mean"], tensors["deviation"]
-        self._w1, self._b1 = tensors["w1"], tensors["b1"]
-        self._w2, self._b2 = tensors["w2"], tensors["b2"]
-        if self._mean.shape != (len(NAMES),):
-            raise ValueError(f"a pair head of {self._mean.shape} features, and {len(NAMES)} are computed")
+        self._w1, self._b1, self._w2, self._b2 = (tensors[name] for name in ("w1", "b1", "w2", "b2"))
+        if self._mean.shape != (len(self.NAMES),):
+            raise ValueError(f"a head of {self._mean.shape} features, and {len(self.NAMES)} are computed")
 
     @classmethod
-    def load(cls, path: Path) -> PairHead:
+    def load(cls, path: Path) -> Self:
         from safetensors.numpy import load_file
 
         return cls(load_file(path))
 
-    def logprobs(self, rows: Array) -> Array:
-        """(C): mean probability of the members, as a logarithm."""
-        x = (rows - self._mean) / self._deviation
+    def scaled(self, rows: Array) -> Array:
+        """(C, F): distances from the mean, in deviations."""
+        return (rows - self._mean) / self._deviation
+
+    def shares(self, x: Array) -> Array:
+        """(C): mean probability of the members for scaled rows."""
         hidden = np.tanh(np.einsum("cf,nfh->nch", x, self._w1) + self._b1[:, None])
         logits = np.einsum("nch,nh->nc", hidden, self._w2) + self._b2[:, None]
-        logits -= logits.max(1, keepdims=True)
-        p = np.exp(logits)
-        mean = (p / p.sum(1, keepdims=True)).mean(0)
-        return np.asarray(np.log(mean + 1e-6), np.float32)
+        p = np.exp(logits - logits.max(1, keepdims=True))
+        mean: Array = (p / p.sum(1, keepdims=True)).mean(0)
+        return mean
+
+
+class PairHead(Ensemble):
+    """Weighs the candidates of a key."""
+
+    NAMES = NAMES
+
+    def logprobs(self, rows: Array) -> Array:
+        """(C): mean probability of the members, as a logarithm."""
+        return np.asarray(np.log(self.shares(self.scaled(rows)) + 1e-6), np.float32)
 
     def score(self, layout: PageLayout, matches: Sequence[Match]) -> Scored:
         """The candidates of all places that say one key."""

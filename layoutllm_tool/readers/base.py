@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.ocr import recognise_page
-from layoutllm_tool.protocols import AskOptions, OCREngine, Progress, stream
+from layoutllm_tool.protocols import OCREngine, Streaming
 from layoutllm_tool.readers.caching import PageCache
 from layoutllm_tool.readers.query import Query
 
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from layoutllm_tool.protocols import Source
 
 
-class ReaderBase:
+class ReaderBase(Streaming):
     """Recognises each page once."""
 
     def __init__(self, languages: Sequence[str], engine: OCREngine | None) -> None:
@@ -33,16 +31,6 @@ class ReaderBase:
         ``words`` are pages whose text is known. They replace text recognition, page by page, by number.
         """
         return self._pages.load(source, words=words)
-
-    async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
-        raise NotImplementedError
-
-    def astream(
-        self, document: Document, question: str, *, page: int | None = None
-    ) -> AsyncIterator[Progress]:
-        """See ``Reader.astream``."""
-        ask = partial(self.aask, document, question, page=page)
-        return stream(lambda on_progress: ask(on_progress=on_progress))
 
     def _recognised(self, query: Query) -> list[Page]:
         return [self._pages.recognised(query.document.sha256, page) for page in query.pages()]

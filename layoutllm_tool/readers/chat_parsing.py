@@ -17,8 +17,8 @@ from layoutllm_tool.cot import (
     LayoutCoT,
     QuestionAnalysis,
 )
-from layoutllm_tool.documents.align import Place, box_of, find
-from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.align import Place, find
+from layoutllm_tool.documents.geometry import Page, box_of
 from layoutllm_tool.documents.occurrences import fits, nearest, occurrences
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.documents.values import spans_of

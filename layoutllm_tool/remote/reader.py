@@ -8,7 +8,7 @@ import io
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import DocumentNotFound
-from layoutllm_tool.protocols import AskOptions, Progress, stream
+from layoutllm_tool.protocols import AskOptions, Streaming
 from layoutllm_tool.readers.caching import LRUCache, PageCache
 from layoutllm_tool.readers.query import Query
 from layoutllm_tool.remote.responses import Request, parse_entry
@@ -33,7 +33,7 @@ _TOGETHER = 8
 _PageKey = tuple[str, int, str, int]
 
 
-class RemoteReader:
+class RemoteReader(Streaming):
     """Asks the service at ``endpoint``, "http://127.0.0.1:8765" for instance.
 
     Safe to share between threads and event loops.
@@ -88,12 +88,6 @@ class RemoteReader:
         """See ``Reader.aask``. Cancelled, it hangs up, and the service drops the question."""
         query = self._query(document, question, **options)
         return await self._transport.asend(partial(self._answer, query), query.on_progress)
-
-    def astream(
-        self, document: Document, question: str, *, page: int | None = None
-    ) -> AsyncIterator[Progress]:
-        """See ``Reader.astream``. Closed early, it hangs up."""
-        return stream(lambda emit: self.aask(document, question, page=page, on_progress=emit))
 
     # -- questions -----------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from layoutllm_tool.cot import KINDS, OPERATIONS, RELATIONS, AnswerFormation, QuestionAnalysis, Relation
-from layoutllm_tool.documents.align import Place, WordIndex, box_of, joined
-from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.align import Place, WordIndex, joined
+from layoutllm_tool.documents.geometry import Page, box_of
 from layoutllm_tool.documents.occurrences import fits, nearest
 from layoutllm_tool.training.keys import EDGES
 from layoutllm_tool.training.schema import QA, TASKS, Instruction

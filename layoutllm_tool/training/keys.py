@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from layoutllm_tool.cot import AnswerFormation, Relation
-from layoutllm_tool.documents.align import Place, joined, normal
-from layoutllm_tool.documents.geometry import Box, Line, Page
+from layoutllm_tool.documents.align import Place, WordIndex, joined, normal
+from layoutllm_tool.documents.geometry import Box, Line, Page, box_of
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 .#/()&'%-]{1,30}")
 _MONEY = re.compile(r"[-(]?(?:RM|MYR|USD|EUR|[$€£])? ?\d[\d,. ]*[.,]\d\d\)?")
@@ -83,6 +83,15 @@ def seen_from(key: Box, value: Box) -> Relation:
     if value.y0 >= key.y1 - 2:
         return "below"
     return "right of" if value.x0 >= key.x1 - 2 else "none"
+
+
+def formation_of(
+    page: Page, key: tuple[WordIndex, ...], value: tuple[WordIndex, ...], text: str
+) -> AnswerFormation:
+    """Where the value's words stand seen from the key's, by their boxes; ``text`` is the key's name."""
+    if key[0][0] in {line for line, _ in value}:
+        return AnswerFormation("inside", text)
+    return AnswerFormation(seen_from(box_of(page, key), box_of(page, value)), text)
 
 
 def left_of(a: Line, b: Line) -> bool:

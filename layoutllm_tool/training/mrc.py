@@ -13,11 +13,11 @@ from pathlib import Path
 from random import Random
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
-from layoutllm_tool.documents.align import WordIndex, box_of, joined
+from layoutllm_tool.documents.align import WordIndex, joined
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentUnreadable
-from layoutllm_tool.training.keys import EDGES, seen_from, with_line
+from layoutllm_tool.training.keys import EDGES, formation_of, with_line
 from layoutllm_tool.training.schema import QA, Example
 from layoutllm_tool.training.synthetic.canvas import Canvas, Span
 from layoutllm_tool.training.synthetic.questions import absent
@@ -101,8 +101,10 @@ def _extracted(rows: Rows, asked: Asked, drawn: _Drawn) -> QA | None:
         return None
     key = _key_cell(rows, cell, asked.question)
     lines = drawn.lines(cell)
-    formation = _formation(drawn, key, cell, rows[key[0]][key[1]].strip(EDGES) if key in drawn.cells else "")
+    formation = AnswerFormation("inside", "")
     if key in drawn.cells:
+        if name := rows[key[0]][key[1]].strip(EDGES):
+            formation = formation_of(drawn.page, drawn.cells[key], words, name)
         lines = with_line(drawn.lines(key)[0], lines)
     analysis = QuestionAnalysis("table", "extraction", rows[0][cell[1]] or formation.key)
     return QA(asked.question, analysis, lines, formation, joined(drawn.page, words), words)
@@ -116,15 +118,6 @@ def _key_cell(rows: Rows, cell: CellIndex, question: str) -> CellIndex:
     if named:
         return y, max(named, key=lambda n: len(rows[y][n]))
     return (y, 0) if x and rows[y][0] else (0, x)
-
-
-def _formation(drawn: _Drawn, key: CellIndex, cell: CellIndex, text: str) -> AnswerFormation:
-    if not text:
-        return AnswerFormation("inside", "")
-    if drawn.lines(key)[0] in drawn.lines(cell):
-        return AnswerFormation("inside", text)
-    key_box, box = (box_of(drawn.page, drawn.cells[at]) for at in (key, cell))
-    return AnswerFormation(seen_from(key_box, box), text)
 
 
 def _drawn(item: Item, rng: Random) -> _Drawn | None:

@@ -18,8 +18,7 @@ from statistics import median
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis, Relation
-from layoutllm_tool.documents.align import box_of
-from layoutllm_tool.documents.geometry import Box, Page, Word
+from layoutllm_tool.documents.geometry import Box, Page, Word, box_of
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training.keys import EDGES, with_line

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from layoutllm_tool.model.sentence_encoder import LONGEST, SentenceEncoder, sentence_encoder_folder
+from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder, vectors_of
 from layoutllm_tool.training.synthetic.everyday_form import value
 from layoutllm_tool.training.synthetic.values import ValueGenerator
 from layoutllm_tool.training.synthetic.vocabulary import Field, facts, fields, tables
@@ -116,16 +116,9 @@ def encoded(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
     """(N, 384) as ``SentenceEncoder``, with gradients. Texts of similar length go together: less padding."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     parts = [order[start : start + BATCH // 2] for start in range(0, len(order), BATCH // 2)]
-    vectors = torch.cat([_encoded(model, tokenizer, [texts[i] for i in part]) for part in parts])
-    return vectors[torch.tensor(order).argsort()]
-
-
-def _encoded(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
-    inputs = tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
     with torch.autocast("cpu", torch.bfloat16):
-        states = model(**inputs).last_hidden_state.float()
-    mask = inputs["attention_mask"][..., None].float()
-    return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
+        vectors = torch.cat([vectors_of(model, tokenizer, [texts[i] for i in part]) for part in parts])
+    return vectors[torch.tensor(order).argsort()]
 
 
 def train(model: Any, tokenizer: Any, every: list[Pair], *, epochs: int, seed: int = 0) -> None:

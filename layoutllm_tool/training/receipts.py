@@ -18,7 +18,7 @@ from typing import Any
 from layoutllm_tool.cot import AnswerFormation, Kind, QuestionAnalysis
 from layoutllm_tool.documents import align
 from layoutllm_tool.documents.align import Place
-from layoutllm_tool.documents.geometry import Box, Page, Word
+from layoutllm_tool.documents.geometry import Box, Page, Word, box_of
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.training.keys import Key, Pair, key_of, left_of, pairs
@@ -112,7 +112,7 @@ def _sure(page: Page, name: str, place: Place) -> bool:
     if name == "total":
         return place.score >= (0.65 if _preference(page, name, place) >= 0.35 else 0.85)
     if name == "company":
-        return align.box_of(page, place.words).y0 < 400 or place.score >= 0.85
+        return box_of(page, place.words).y0 < 400 or place.score >= 0.85
     return True
 
 
@@ -125,7 +125,7 @@ def _preference(page: Page, name: str, place: Place) -> float:
         return sum(points for points, pattern in worth if pattern.search(row))
     if name == "date":
         return 0.1 * ("date" in around.lower())
-    return -0.0001 * align.box_of(page, place.words).y0
+    return -0.0001 * box_of(page, place.words).y0
 
 
 def _row_text(page: Page, place: Place) -> str:
@@ -158,7 +158,7 @@ def _field_key(page: Page, name: str, place: Place) -> Key:
     if name == "date":
         key = key_of(page, place)
         return key if _DATED.search(key.formation.key) else Key(AnswerFormation("inside", ""), None)
-    high = align.box_of(page, place.words).y0 < 350
+    high = box_of(page, place.words).y0 < 350
     return Key(AnswerFormation("top of page" if high else "inside", ""), None)
 
 

@@ -228,7 +228,7 @@ def _qa(question: str, steps: Sequence[str], page: Page) -> QA | str:
     answer = " ".join(written.split()).strip(" *`\"'“”")
     if not answer:
         return "no answer"
-    kind = next((kind for kind in KINDS if re.search(rf"\b{kind}", analysis, re.I)), "other")
+    kind = next((kind for kind in KINDS if re.search(rf"\b{kind}", analysis, re.I)), KINDS[-1])
     key = next(iter(_QUOTED.findall(analysis) or _QUOTED.findall(question)), "") or question.strip(" ?")[:80]
     extraction = QuestionAnalysis(kind, "extraction", key)
     if _ABSENT.search(answer):
@@ -262,7 +262,7 @@ def page_of(raw: Any, image: Image | None) -> Page | str:
     four points. Rotated pages are *not* turned.
     """
     facts = raw if isinstance(raw, dict) else {"lines": raw}
-    size = image.size if image else (facts.get("width"), facts.get("height"))
+    width, height = size = image.size if image else (facts.get("width", 0), facts.get("height", 0))
     if not all(isinstance(side, int) and 0 < side <= 50_000 for side in size):
         return "a page of unknown size"
     entries = next((value for value in facts.values() if isinstance(value, list)), [])
@@ -274,8 +274,8 @@ def page_of(raw: Any, image: Image | None) -> Page | str:
     lines = [line for entry, box in zip(entries, boxes, strict=True) for line in spread(entry["text"], box)]
     words = [word for line in lines for word in line.words]
     if len(words) <= 1.2 * len(lines):  # entries are words, not lines
-        lines = group_lines(words, width=size[0], height=size[1])
-    return Page(1, *size, tuple(lines), image, "given")
+        lines = group_lines(words, width=width, height=height)
+    return Page(1, width, height, tuple(lines), image, "given")
 
 
 def _is_entry(entry: Any) -> bool:

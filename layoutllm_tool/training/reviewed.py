@@ -19,7 +19,7 @@ from layoutllm_tool.batch.store import ReviewRecord, Store
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents import align
 from layoutllm_tool.documents.align import Place
-from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents.geometry import Document, Page, box_of
 from layoutllm_tool.documents.occurrences import TOP
 from layoutllm_tool.errors import DocumentError, RecipeError
 from layoutllm_tool.training.grounding import problem
@@ -126,7 +126,7 @@ def _places(page: Page, decision: Decision) -> list[Place]:
 
     def prefer(place: Place) -> float:
         likeness = _likeness(_key(page, place, decision.names), decision.names)
-        return 0.2 * likeness + 0.3 * any(area.covers(align.box_of(page, place.words)) for area in areas)
+        return 0.2 * likeness + 0.3 * any(area.covers(box_of(page, place.words)) for area in areas)
 
     return align.find(decision.answer or "", page, threshold=SURE, prefer=prefer)
 
@@ -151,7 +151,7 @@ def _likeness(key: Key, names: Sequence[str]) -> float:
 def _copied(page: Page, decision: Decision, place: Place) -> QA:
     key = _key(page, place, decision.names)
     formation = key.formation
-    if key.line is None and align.box_of(page, place.words).y0 < TOP:
+    if key.line is None and box_of(page, place.words).y0 < TOP:
         formation = AnswerFormation("top of page", "")
     analysis = replace(decision.analysis, operation="extraction")
     return QA(decision.question, analysis, key.lines(place), formation, place.answer, place.words)

@@ -1,4 +1,4 @@
-"""Drawn pages as development data."""
+"""Drawn pages and kept-back documents as development data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.evaluation.datasets import synthetic
 from layoutllm_tool.evaluation.run import ask_all
 from layoutllm_tool.testing import FakeReader
+from layoutllm_tool.training.synthetic import written
 
 
 def test_the_same_pages_for_the_same_seed_with_answers_and_refusals() -> None:
@@ -36,3 +37,17 @@ def test_they_are_asked_as_they_are() -> None:
         for row in outcome.answers
         if wanted[row.question] == (row.gold[0] if row.gold else None)
     )
+
+
+def test_no_question_of_theirs_is_one_of_trainings() -> None:
+    items = synthetic.held_back(pages=12)
+    assert [one.questions for one in items] == [one.questions for one in synthetic.held_back(pages=12)]
+    learned = {question["q"] for document in written.documents() for question in document["questions"]}
+    held = [question for item in items for question in item.questions]
+    assert sum(question.text in learned for question in held) < 0.05 * len(held)
+    assert {bool(question.gold) for question in held} == {True, False}
+    for item in items:
+        assert isinstance(item.path, Document)
+        words = {word.text for word in item.path.pages[0].words}
+        assert all(set(gold.split()) <= words for question in item.questions for gold in question.gold)
+        assert all(bool(question.gold) == bool(question.boxes) for question in item.questions)

@@ -16,7 +16,6 @@ from langgraph.types import Command
 from PIL import Image, ImageDraw
 
 from layoutllm_graphs.context import Context
-from layoutllm_graphs.documents import build_documents
 from layoutllm_graphs.planning.plan import Constraint, Plan, PlannedQuestion
 from layoutllm_graphs.state import Answer
 from layoutllm_graphs.testing import ScriptedChatModel, call_tool
@@ -448,36 +447,6 @@ def test_without_a_context_the_tool_of_the_package_is_used(
     monkeypatch.chdir(tmp_path)
     state = make_graph().invoke(request("What is a?", document="absent.pdf"))
     assert "no file 'absent.pdf'" in state["answers"][0]["error"]
-
-
-# -- several documents ---------------------------------------------------------------------------------------
-
-
-async def test_several_documents_side_by_side() -> None:
-    known = {"invoice.pdf": INVOICE, "letter.pdf": VENDORS}
-    ctx = Context(LayoutLLMTool(reader=FakeReader(), documents=known))
-    asked: Any = {"documents": ["invoice.pdf", "letter.pdf", "none.pdf"], "task": ["What is the total?"]}
-    graph = build_documents().compile()
-    for state in (graph.invoke(asked, context=ctx), await graph.ainvoke(asked, context=ctx)):
-        found = {name: outcome["answers"][0] for name, outcome in state["outcomes"].items()}
-        assert {name: answer["answer"] for name, answer in found.items()} == {
-            "invoice.pdf": "12.50", "letter.pdf": None, "none.pdf": None,
-        }  # fmt: skip
-        assert found["none.pdf"]["error"] and not found["letter.pdf"]["error"]
-
-
-def test_people_are_asked_about_several_documents_together() -> None:
-    known = {"one.pdf": VENDORS, "two.pdf": VENDORS}
-    ctx = Context(
-        LayoutLLMTool(reader=FakeReader(), documents=known), max_attempts=1, review=True, second_opinion=False
-    )
-    graph = build_documents().compile(checkpointer=InMemorySaver())
-    asked: Any = {"documents": ["one.pdf", "two.pdf"], "task": ["What is the vendor at the bottom left?"]}
-    waiting = graph.invoke(asked, THREAD, context=ctx)["__interrupt__"]
-    replies = {one.id: {"answer": one.value["document"]} for one in waiting}
-    state = graph.invoke(Command(resume=replies), THREAD, context=ctx)
-    said = {name: outcome["answers"][0]["answer"] for name, outcome in state["outcomes"].items()}
-    assert said == {"one.pdf": "one.pdf", "two.pdf": "two.pdf"}
 
 
 @pytest.fixture

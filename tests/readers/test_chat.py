@@ -431,17 +431,3 @@ def test_a_langchain_model_in_the_tool_and_in_the_workflow() -> None:
     assert {answer["verdict"] for answer in answers} == {"satisfied"}
     state = asyncio.run(make_graph().ainvoke(request, context=Context(tool=tool)))
     assert [answer["answer"] for answer in state["answers"]] == ["4711", "12.50"]
-
-
-def test_neither_langchain_nor_torch_is_needed() -> None:
-    import subprocess
-    import sys
-
-    code = (
-        "import layoutllm_tool.readers.chat, sys; "
-        "print(*[m for m in ('torch', 'langchain_core', 'transformers') if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.split() == []

@@ -13,7 +13,6 @@ from layoutllm_tool.evaluation.datasets import (
     docvqa,
     everyday,
     funsd,
-    held_back,
     sroie,
     synthetic,
     unanswerable,
@@ -64,7 +63,7 @@ DATASETS = {
     "everyday": Dataset(_EVERYDAY, everyday.items, "everyday/open", sample="everyday", words=False),
     "wording": Dataset(_WORDING, everyday.items, "wording", sample="everyday", words=False),
     "synthetic": Dataset(_DRAWN, synthetic.items, options=_PAGES),
-    "held-back": Dataset(_HELD_BACK, held_back.items, options=_PAGES | {"pages": 80}),
+    "held-back": Dataset(_HELD_BACK, synthetic.held_back, options=_PAGES | {"pages": 80}),
     "refusal": Dataset(_REFUSAL, unanswerable.items, "receipts", _OCR | _NUMBERED | _PAGES),
 }
 

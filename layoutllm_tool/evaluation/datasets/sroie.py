@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from layoutllm_tool.documents import align
-from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.geometry import Page, box_of
 from layoutllm_tool.documents.words import load_words
 from layoutllm_tool.errors import DocumentNotFound
 from layoutllm_tool.evaluation.datasets.files import (
@@ -76,7 +75,7 @@ def _words(page: Page | None, picture: Path) -> list[Page]:
 def _item(picture: Path, name: str, fields: dict[str, str], page: Page | None, words: Words | None) -> Item:
     """With gold boxes by the data set's own lines, for fields that text recognition loses."""
     places = field_places(page, fields) if page else {}
-    boxes = {field: (align.box_of(page, place.words),) for field, place in places.items()} if page else {}
+    boxes = {field: (box_of(page, place.words),) for field, place in places.items()} if page else {}
     questions = tuple(
         Question(f"receipts/{name}", field, FORM.format(field), (fields[field],), boxes.get(field, ()))
         for field in FIELDS

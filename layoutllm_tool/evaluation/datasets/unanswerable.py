@@ -22,7 +22,7 @@ from layoutllm_tool.evaluation.run import Item, spread
 from layoutllm_tool.training import receipts as source
 from layoutllm_tool.training import synthetic
 from layoutllm_tool.training.data import receipt_pages
-from layoutllm_tool.training.schema import QA, Example
+from layoutllm_tool.training.schema import Example
 from layoutllm_tool.training.synthetic.questions import lacks
 
 Pages = Callable[[int], Page]
@@ -99,7 +99,7 @@ def _receipt(data: Path, number: int, seed: int, page: Page) -> Iterator[Item]:
 
 def _balanced(example: Example, name: str) -> Item | None:
     """As many answerable questions as unanswerable ones, in the page's order. None where it lacks either."""
-    asked = [qa for qa in example.questions if isinstance(qa, QA)]
+    asked = example.qas
     without = [qa for qa in asked if qa.answer is None]
     answered = [qa for qa in asked if qa.answer is not None]
     each, rng = min(len(without), len(answered)), Random(name)

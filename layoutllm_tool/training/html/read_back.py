@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from random import Random
 
 from layoutllm_tool.cot import AnswerFormation, QuestionAnalysis
-from layoutllm_tool.documents.align import box_of, normal
+from layoutllm_tool.documents.align import normal
+from layoutllm_tool.documents.geometry import box_of
 from layoutllm_tool.training.html.data import QUESTIONS
 from layoutllm_tool.training.html.marks import Cell, Choice, Marked, Pair, Piece, Table
 from layoutllm_tool.training.html.places import Found, Places
 from layoutllm_tool.training.html.render import Rendered
-from layoutllm_tool.training.keys import EDGES, seen_from, with_line
+from layoutllm_tool.training.keys import EDGES, formation_of, with_line
 from layoutllm_tool.training.schema import QA
 from layoutllm_tool.training.synthetic.questions import absent, ask, lacks, unanswerable
 
@@ -108,11 +109,7 @@ class _Reader:
         return AnswerFormation("top of page" if heading else "inside", "")
 
     def _formation(self, key: Found, value: Found) -> AnswerFormation:
-        """Where the value stands seen from its key, as boxes show it."""
-        if key.lines[0] in value.lines:
-            return AnswerFormation("inside", key.name)
-        boxes = (box_of(self.page, found.words) for found in (key, value))
-        return AnswerFormation(seen_from(*boxes), key.name)
+        return formation_of(self.page, key.words, value.words, key.name)
 
     def table(self, table: Table) -> list[QA]:
         """Cells by row and column, and which row has the most or the least."""

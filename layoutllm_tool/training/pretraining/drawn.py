@@ -38,7 +38,7 @@ class Drawn(Source):
 
 def known(example: Example) -> Known:
     """The regions, pairs and heading that the example's answered questions point at."""
-    found = [qa for qa in example.questions if isinstance(qa, QA) and qa.answer is not None]
+    found = [qa for qa in example.qas if qa.answer is not None]
     found.sort(key=lambda qa: min(qa.lines))
     kind = example.source.split("/")[1] if example.source.count("/") > 1 else "document"
     title = next((qa.answer for qa in found if qa.analysis.kind == "title"), None) or ""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layoutllm_tool.cot import AnswerFormation
-from layoutllm_tool.documents.align import WordIndex, box_of
-from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.align import WordIndex
+from layoutllm_tool.documents.geometry import Box, Page, box_of
 from layoutllm_tool.training.keys import EDGES, with_line
 from layoutllm_tool.training.synthetic.canvas import Fact, Span
 
