@@ -26,6 +26,9 @@ from layoutllm_tool.documents.table_heads import head_rows, heads, is_sum
 from layoutllm_tool.documents.table_rows import fill, fits, is_prose
 from layoutllm_tool.documents.tables import Indices
 
+_MOST_WORDS = 8
+"""Of an item without a head, where no gap is before its amount."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -171,8 +174,8 @@ def _lists(rows: Sequence[GridRow]) -> Iterator[Draft]:
     for run in _runs(rows):
         stop = next((n for n, i in enumerate(run) if is_sum(rows[i], fewer=True, alone=True)), len(run))
         items = [rows[i] for i in run[:stop]]
-        pairs = sum(":" in row.text for row in items)
-        if items and len(run) > 1 and 2 * pairs <= len(items):
+        others = sum(":" in row.text or _ends_sentence(row) for row in items)
+        if items and len(run) > 1 and 2 * others <= len(items):
             own = rows[_beginning(rows, run[0]) : run[-1] + 1]
             draft = with_columns((), items, own)
             if fill(draft, own):
@@ -202,6 +205,12 @@ def _last_amount(row: GridRow) -> Cell | None:
         if len(cell.text) > 3:
             return None
     return None
+
+
+def _ends_sentence(row: GridRow) -> bool:
+    """Whether the last amount is one of running text: no gap before it, and many words."""
+    amount = _last_amount(row)
+    return amount is not None and not amount.begins and len(row.text.split()) > _MOST_WORDS
 
 
 def _beginning(rows: Sequence[GridRow], first: int) -> int:

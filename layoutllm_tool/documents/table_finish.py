@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from itertools import product
 
 from layoutllm_tool.documents.table_cells import MARKED, Cell, kind_of
@@ -18,6 +19,8 @@ from layoutllm_tool.documents.values import readings
 
 _MOST_FACTORS = 8
 """Columns of numbers, the last ones, that are multiplied with one another."""
+_MOST_PRODUCTS = 40
+"""Rows in which that is tried."""
 _SURELY_NO_NAME = re.compile(r"\d{4,}|\d{1,2}[xX]?|\d{1,3}[.)]|[A-Z]{2,3}|[A-Z]{1,3}[A-Z\d-]*\d{5,}\S*")
 
 
@@ -147,7 +150,7 @@ def _by_arithmetic(draft: Draft) -> None:
 
 def _score(draft: Draft, columns: tuple[int, int, int]) -> float:
     """In how many rows the product is right; 0 where it often is wrong. Of equals the likelier order."""
-    rows = [record for record in draft.records if all(record.cells[i] for i in columns)]
+    rows = [record for record in draft.records if all(record.cells[i] for i in columns)][:_MOST_PRODUCTS]
     hits = sum(_multiplies(record, columns) for record in rows)
     quantity, price, _ = (draft.kinds()[i] for i in columns)
     likely = (quantity == "quantity") + (price != "number") + 0.5 * (columns[0] < columns[1])
@@ -160,6 +163,7 @@ def _multiplies(record: Record, columns: Sequence[int]) -> bool:
     return any(abs(product - a) <= Decimal("0.011") for product in products for a in amounts if a)
 
 
+@lru_cache(maxsize=1024)
 def _values(text: str) -> tuple[Decimal, ...]:
     """What a number may stand for, without its sign and unit: "1.234" is either."""
     found = re.search(r"\d[\d.,'\u2019 ]*", text)

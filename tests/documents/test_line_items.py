@@ -410,6 +410,7 @@ Brot                  9      12   2.78       33.36
         "Amount due:     25.94\nPrevious bill:  20.00\nPaid:           20.00",
         "Account number     Bill date        Bill number\nA-5520 7714        14 April 2025    000927316",
         "The rent is 950.00 a month.\nA deposit of 1,900.00 was paid on 3 May\nand will be paid back then.",
+        "the rent for the whole of the flat is 950.00\nand what we shall charge for the heating 120.00",
         "Do you smoke?       yes     no\nHow often?          1-2     3-4\nWhich stop?         12      14",
     ],
 )
