@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layoutllm_tool.documents import load_document
-from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents.geometry import Document, Page, box_of
 from layoutllm_tool.documents.line_items import Row, Table, read_tables
 from layoutllm_tool.documents.safety import Access
-from layoutllm_tool.documents.tables import box_of
 from layoutllm_tool.testing import document_from_text, page_from_text
 from tests.pdfs import make_pdf, text
 
