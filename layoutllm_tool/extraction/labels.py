@@ -12,7 +12,7 @@ from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.documents.search import Match, find
 from layoutllm_tool.extraction.rows import normal
 
-_OTHERS = frozenset(["customer", "recipient", "buyer", "client", "purchaser", "consignee", "debtor", "tenant"])
+_OTHERS = frozenset(("customer", "recipient", "buyer", "client", "purchaser", "consignee", "debtor"))
 """Parties whose numbers are seldom printed: a label that stands once is mostly the sender's."""
 _TOO_PLAIN = frozenset(["number", "date", "amount", "total", "balance", "period", "unit", "name"])
 """Names that say too little within an object."""
