@@ -105,7 +105,9 @@ def _asked_for(part: Leaf | RowsOf, words: str) -> str:
         return told
     if isinstance(part, Leaf) and part.kind == "boolean":
         return f"{told or f'Is it {words}'}?"
-    return f"What is the {words}, that is: {told}?" if told else f"What is the {words}?"
+    many = isinstance(part, RowsOf)
+    asked = f"What {'are' if many else 'is'} the {words}"
+    return f"{asked}, that is: {told}?" if told else f"{asked}?"
 
 
 def _name(path: tuple[str, ...]) -> str:
