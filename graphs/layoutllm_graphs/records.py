@@ -21,6 +21,9 @@ from layoutllm_tool.extraction.schema import Leaf, RowsOf, shape_of
 from layoutllm_tool.extraction.typed import Convention, Typed, typed
 
 Path = tuple[str | int, ...]
+_UNSAID = 0.75
+"""Most confidence that a yes-or-no field is no since nothing says yes."""
+_SATISFIED: dict[str, Any] = {"verdict": "satisfied", "reasons": []}
 _NO_COLUMN = 0.7
 """Most confidence of a null in a column that was not found."""
 _SIGN_OF_YES = re.compile(
@@ -104,17 +107,22 @@ def _without_empty(value: Any, nullable: Collection[tuple[str, ...]], at: tuple[
 def _value(leaf: Leaf, answer: Answer | None, page: Convention) -> Field:
     if answer is None:
         return _field(leaf, leaf.path, None, Typed(None, "missing", "It was not asked for."))
+    if answer["error"]:
+        return _field(leaf, leaf.path, answer, Typed(None, "missing", answer["error"]))
     found = typed(leaf, answer["answer"], page)
-    if leaf.kind == "boolean" and answer["answer"] is None and not answer["error"]:
-        found = _absent(leaf)
+    if leaf.kind == "boolean" and answer["answer"] is None:
+        sure = min(answer["confidence"] or 0.0, _UNSAID)
+        return replace(_field(leaf, leaf.path, {**answer, **_SATISFIED}, _absent(leaf)), confidence=sure)
     return _field(leaf, leaf.path, answer, found)
 
 
 def _absent(leaf: Leaf) -> Typed:
-    """A yes-or-no field that nothing on the page answers: no, where its description names a sign of yes."""
-    if _SIGN_OF_YES.search(leaf.description):
-        return Typed(False)
-    return Typed(None, "missing", "The document does not say it.") if leaf.required else Typed()
+    """A yes-or-no field that nothing on the page answers: no, where a sign of yes is described or one of the
+    two is required.
+    """
+    if leaf.required or _SIGN_OF_YES.search(leaf.description):
+        return Typed(False, reason="Nothing on the page says so.")
+    return Typed()
 
 
 def _field(leaf: Leaf, path: Path, answer: Mapping[str, Any] | None, found: Typed) -> Field:

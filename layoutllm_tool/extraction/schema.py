@@ -7,6 +7,7 @@ of objects, ``required``, ``title``, ``description``, ``format``, ``pattern``, b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
@@ -220,7 +221,7 @@ def _leaf(schema: Mapping[str, Any], kind: Kind, at: _Place) -> Leaf:
     choices, nullable = _choices(schema, kind, at)
     typed = schema.get("type")
     nullable = nullable or (isinstance(typed, list) and "null" in typed)
-    _check_pattern(schema, at)
+    _check_limits(schema, at)
     return Leaf(
         at.path, kind, at.required and not nullable, choices, plain(str(schema.get("format", "")))[:40],
         words(schema, "title"), words(schema, "description"),
@@ -228,7 +229,11 @@ def _leaf(schema: Mapping[str, Any], kind: Kind, at: _Place) -> Leaf:
     )  # fmt: skip
 
 
-def _check_pattern(schema: Mapping[str, Any], at: _Place) -> None:
+def _check_limits(schema: Mapping[str, Any], at: _Place) -> None:
+    for name in set(_LIMITS[1:]) & schema.keys():
+        value = schema[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise PlanError(f"{at} has a {name} that is no number.", hint="Give a number, or leave it out.")
     pattern = schema.get("pattern", "")
     try:
         if not isinstance(pattern, str) or len(pattern) > _LONGEST_REFERENCE:

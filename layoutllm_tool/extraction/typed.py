@@ -6,6 +6,7 @@ the grammars don't know is "not understood". The printed text is kept beside the
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import regex
+from cachetools import LRUCache
 from rapidfuzz import fuzz
 
 from layoutllm_tool.documents import dates, values
@@ -31,14 +33,12 @@ CURRENCIES = {
 }  # fmt: skip
 _SECONDS = 0.5
 """For a schema's pattern, which may be anybody's, on one text."""
-_BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
-    "minimum": lambda value, limit: value >= limit,
-    "maximum": lambda value, limit: value <= limit,
-    "exclusiveMinimum": lambda value, limit: value > limit,
-    "exclusiveMaximum": lambda value, limit: value < limit,
-    "minLength": lambda value, limit: len(value) >= limit,
-    "maxLength": lambda value, limit: len(value) <= limit,
-}
+_TOO_SLOW = LRUCache[str, bool](1000)
+_OF_NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
+    "minimum": operator.ge, "maximum": operator.le, "exclusiveMinimum": operator.gt,
+    "exclusiveMaximum": operator.lt,
+}  # fmt: skip
+_OF_LENGTHS: dict[str, Callable[[Any, Any], bool]] = {"minLength": operator.ge, "maxLength": operator.le}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +190,20 @@ def _within(leaf: Leaf, found: Typed) -> Typed:
 
 
 def _kept(name: str, limit: Any, value: Any) -> bool:
-    """Whether a value keeps to one limit; a pattern that takes too long is not kept."""
+    """Whether a value keeps to one limit; limits of another type than the value's say nothing."""
     if name == "pattern":
-        try:
-            return not isinstance(value, str) or bool(regex.search(limit, value, timeout=_SECONDS))
-        except TimeoutError:
-            return False
-    return _BOUNDS[name](value, Decimal(str(limit)) if isinstance(limit, float) else limit)
+        return not isinstance(value, str) or _matches(limit, value)
+    if isinstance(value, str):
+        return name not in _OF_LENGTHS or _OF_LENGTHS[name](len(value), limit)
+    return name not in _OF_NUMBERS or _OF_NUMBERS[name](value, Decimal(str(limit)))
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """A pattern that once took too long matches nothing any more."""
+    if pattern in _TOO_SLOW:
+        return False
+    try:
+        return bool(regex.search(pattern, text, timeout=_SECONDS, concurrent=True))
+    except TimeoutError:
+        _TOO_SLOW[pattern] = True
+        return False

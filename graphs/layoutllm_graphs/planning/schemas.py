@@ -105,9 +105,22 @@ def _asked_for(part: Leaf | RowsOf, words: str) -> str:
         return told
     if isinstance(part, Leaf) and part.kind == "boolean":
         return f"{told or f'Is it {words}'}?"
+    if isinstance(part, Leaf) and (party := _of_sender(part)):
+        return party
     many = isinstance(part, RowsOf)
     asked = f"What {'are' if many else 'is'} the {words}"
     return f"{asked}, that is: {told}?" if told else f"{asked}?"
+
+
+def _of_sender(leaf: Leaf) -> str:
+    """The model's own wording for the company that issued the document, and its address; else ""."""
+    names = [spaced(name) for name in leaf.path]
+    sender = known(names[0])
+    if sender is None or sender.family != "company":
+        return ""
+    if len(names) == 1 or names[-1] == "name":
+        return "Which company issued this document?"
+    return "What is the seller's address?" if names[-1] == "address" else ""
 
 
 def _name(path: tuple[str, ...]) -> str:
