@@ -1,9 +1,9 @@
-"""``create_server``: the tool as an MCP server.
+"""``create_server``: the tools as an MCP server.
 
-The client's model sees ``ask_document`` as LangChain's agents see it, and gets the same text.
-Programs get the LayoutCoT as structured content. Errors come back as results with ``isError``.
-Documents lie under the roots that are given, else under those that the client declares, else under the
-working directory. URLs are off.
+The client's model sees ``ask_document`` and ``extract_document`` as LangChain's agents see them, and gets the
+same text. Programs get the LayoutCoT, or the record, as structured content. Errors come back as results with
+``isError``. Documents lie under the roots that are given, else under those that the client declares, else
+under the working directory. URLs are off.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -29,7 +29,7 @@ from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentNotAllowed, LayoutLLMError
 from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.schemas import BoxList, CoTIn
+from layoutllm_tool.schemas import BoxList, CoTIn, RecordOut
 from layoutllm_tool.tool import LayoutLLMTool
 
 if TYPE_CHECKING:
@@ -64,28 +64,45 @@ class _Output(CoTIn):
     document: dict[str, str] = Field(description="Its name and sha256.")
 
 
-def create_server(reader: Reader | None = None, *, roots: Sequence[Path] | None = None) -> Server[Any, Any]:
+class _Record(RecordOut):
+    """A record that fits its schema where no field is doubtful, and the document it was read from."""
+
+    document: dict[str, str] = Field(description="Its name and sha256.")
+
+
+def create_server(
+    reader: Reader | None = None,
+    *,
+    roots: Sequence[Path] | None = None,
+    extract: Callable[[LayoutLLMTool], Any] | None = None,
+) -> Server[Any, Any]:
     """The server, on no transport yet. ``reader`` None is the package's own, built at the first call.
 
-    ``roots`` None takes the client's, or the working directory where it has none.
-    DocumentNotAllowed where a root is no folder.
+    ``roots`` None takes the client's, or the working directory where it has none. ``extract`` makes
+    ``layoutllm_graphs.ExtractDocumentTool`` of the tool that opens the documents; None offers ask_document
+    alone. DocumentNotAllowed where a root is no folder.
     """
     given = None if roots is None else tuple(map(_folder, roots))
     tool = LayoutLLMTool(reader=reader, access=Access(roots=given) if given is not None else Access())
     server: Server[Any, Any] = Server(
         "layoutllm", instructions="Answers questions about scanned or digital documents."
     )
+    offered = [_described(tool, "Ask a document", _Output)]
+    if extract is not None:
+        offered.append(_described(extract(tool), "Extract a record from a document", _Record))
+    names = [one.name for one in offered]
 
     async def list_tools() -> list[types.Tool]:
-        return [_described(tool)]
+        return offered
 
     async def call_tool(name: str, arguments: dict[str, Any]) -> types.CallToolResult:
-        if name != tool.name:
-            return _failed(f"There is no tool {plain_line(repr(name), 100)}. Call {tool.name}.")
+        if name not in names:
+            return _failed(f"There is no tool {plain_line(repr(name), 100)}. Call {' or '.join(names)}.")
         try:
             session = server.request_context.session
             chosen = tool if given is not None else await _with_client_roots(tool, session)
-            return await _call(chosen, arguments, server.request_context)
+            called = extract(chosen) if extract is not None and name != tool.name else chosen
+            return await _call(called, arguments, server.request_context)
         except LayoutLLMError as error:
             return _failed(plain_line(str(error)))
         except Exception as error:  # a client gets no traceback, and no detail of ours
@@ -98,21 +115,21 @@ def create_server(reader: Reader | None = None, *, roots: Sequence[Path] | None 
     return server
 
 
-def _described(tool: LayoutLLMTool) -> types.Tool:
-    schema: Any = tool.tool_call_schema
+def _described(tool: Any, title: str, output: type[BaseModel]) -> types.Tool:
+    schema = tool.tool_call_schema
     hints = types.ToolAnnotations(readOnlyHint=True, idempotentHint=True, openWorldHint=False)
     return types.Tool(
         name=tool.name,
-        title="Ask a document",
+        title=title,
         description=tool.description,
         inputSchema=schema.model_json_schema(),
-        outputSchema=_Output.model_json_schema(),
+        outputSchema=output.model_json_schema(),
         annotations=hints,
     )
 
 
-async def _call(tool: LayoutLLMTool, arguments: dict[str, Any], context: Any) -> types.CallToolResult:
-    """Call the tool as an agent does. Its steps are sent as progress."""
+async def _call(tool: Any, arguments: dict[str, Any], context: Any) -> types.CallToolResult:
+    """Call the tool as an agent does. Its steps, or questions, are sent as progress."""
     if "runtime" in arguments:
         return _failed("The arguments don't fit. runtime: Extra inputs are not permitted. Leave it out.")
     try:

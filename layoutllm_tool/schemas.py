@@ -108,6 +108,28 @@ class PageIn(Strict):
         return Page.from_json(self.model_dump(exclude={"lines", "image"}) | {"lines": lines})
 
 
+class FieldOut(BaseModel):
+    """One value of a record: what is printed, where, how sure, and what speaks against it."""
+
+    value: Any = Field(description="As in the record.")
+    text: str | None = Field(description="As printed; null: the document does not say.")
+    page: int | None = Field(description="Counting from 1.")
+    box: BoxList | None = Field(description="Around the text: [x0, y0, x1, y1], 0-1000 from the top left.")
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    verdict: str = Field(description="'satisfied'; anything else is doubtful.")
+    problem: str = Field(description="Why a value is null though it should not be; '' for no reason.")
+    reasons: list[str]
+    by: str = Field(description="Who decided: 'reader' or 'person'.")
+
+
+class RecordOut(BaseModel):
+    """A record that fits its schema where no field is doubtful."""
+
+    record: dict[str, Any] = Field(description="As the schema has it; null: missing or not understood.")
+    fields: dict[str, FieldOut] = Field(description="By JSON pointer, such as /items/0/amount.")
+    notes: list[str] = Field(description="What was not planned as the schema says.")
+
+
 # -- errors ------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from langchain_core.tools import BaseTool, InjectedToolArg, ToolException
@@ -112,8 +113,9 @@ class _Request:
         return self.run, document.sha256, self.page, self.question
 
 
-def _explain_arguments(error: ValidationError) -> str:
-    if error.title != AskDocumentArgs.__name__:
+def explain_arguments(arguments: type[BaseModel], error: ValidationError) -> str:
+    """What is wrong with a call's arguments, for the model. Raises an error that is about something else."""
+    if error.title != arguments.__name__:
         raise error  # not the call's fault
     faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
     return plain_line(f"The arguments don't fit. {'; '.join(faults)}. Call again with these corrected.")
@@ -137,7 +139,7 @@ class LayoutLLMTool(BaseTool):
     args_schema: ArgsSchema | None = AskDocumentArgs
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     handle_tool_error: Any = True
-    handle_validation_error: Any = _explain_arguments
+    handle_validation_error: Any = partial(explain_arguments, AskDocumentArgs)
 
     reader: Reader | None = Field(default=None, exclude=True)
     """None: the package's own, made at the first call, or the service's at ``endpoint``."""
@@ -166,8 +168,8 @@ class LayoutLLMTool(BaseTool):
         previous: Mapping[str, Any] | None = None,
         runtime: Any = None,
     ) -> tuple[Content, dict[str, Any]]:
-        emit = _emitter(runtime, self.name)
-        with _tool_errors():
+        emit = emitter(runtime, self.name)
+        with tool_errors():
             asked = _Request(question, page, correction, previous, runtime)
             reader, loaded = self._prepare(document, page)
             cot = reader.ask(loaded, question, **self._options(asked, loaded, emit))
@@ -182,8 +184,8 @@ class LayoutLLMTool(BaseTool):
         previous: Mapping[str, Any] | None = None,
         runtime: Any = None,
     ) -> tuple[Content, dict[str, Any]]:
-        emit = _on_this_loop(_emitter(runtime, self.name))
-        with _tool_errors():
+        emit = on_this_loop(emitter(runtime, self.name))
+        with tool_errors():
             asked = _Request(question, page, correction, previous, runtime)
             reader, loaded = await asyncio.to_thread(self._prepare, document, page)
             cot = await reader.aask(loaded, question, **self._options(asked, loaded, emit))
@@ -276,7 +278,8 @@ def _run(runtime: Any) -> str:
 
 
 @contextmanager
-def _tool_errors() -> Iterator[None]:
+def tool_errors() -> Iterator[None]:
+    """What the agent can correct is a ToolException. All else is raised as it is."""
     try:
         yield
     except LayoutLLMError as error:
@@ -285,7 +288,7 @@ def _tool_errors() -> Iterator[None]:
         raise ToolException(plain_line(str(error))) from error
 
 
-def _emitter(runtime: Any, tool: str) -> Emit:
+def emitter(runtime: Any, tool: str) -> Emit:
     """Passes progress on to the graph that runs the tool, if one does, from any thread."""
     writers = [
         w for name in ("stream_writer", "emit_output_delta") if callable(w := getattr(runtime, name, None))
@@ -301,7 +304,7 @@ def _emitter(runtime: Any, tool: str) -> Emit:
     return emit
 
 
-def _on_this_loop(emit: Emit) -> Emit:
+def on_this_loop(emit: Emit) -> Emit:
     """Emit on the loop: an async graph's streams are not safe to write from other threads."""
     loop, home = asyncio.get_running_loop(), threading.get_ident()
 

@@ -108,6 +108,7 @@ SAID = {
     "agent": ["Tool:  two months (page 2, confidence 1.00)", "Agent: You have to give two months' notice."],
     "batch": ["a.png invoice_number HC-2024-0318 satisfied", "b.png invoice_number None failed 'b.png' is"],
     "chat_model_reader": ['Answer: "12.50"'],
+    "extract": ["2024-04-13", "description='Grinder service, on site' quantity=1 amount=85.0", "'111.00'"],
     "own_check": ["PO 77162 needs_revision 'PO 77162' does not begin with HC-", "HC-2024-0318 satisfied"],
     "own_graph": ["What is the invoice number? -> accepted: HC-2024-0318", "-> to be looked at by a person"],
     "workflow_with_person": ["Doubtful: subtotal 100.00", "subtotal 100.00 satisfied by person"],

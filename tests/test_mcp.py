@@ -15,11 +15,12 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.memory import create_connected_server_and_client_session as connected
 from PIL import Image
 
+from layoutllm_graphs.extract_tool import ExtractDocumentArgs, ExtractDocumentTool
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import DocumentNotAllowed, OCRNotInstalled
 from layoutllm_tool.mcp_server import create_server
 from layoutllm_tool.testing import FakeOCR, FakeReader
-from layoutllm_tool.tool import AskDocumentArgs
+from layoutllm_tool.tool import AskDocumentArgs, LayoutLLMTool
 
 INVOICE = "Invoice no:   4711\nTotal:        12.50\n\nTotal:        99.00"
 START = (
@@ -175,7 +176,8 @@ async def test_over_stdio_as_a_client_starts_it(folder: Path) -> None:
     async with stdio_client(start) as (read, write), ClientSession(read, write) as client:
         begun = await client.initialize()
         assert begun.serverInfo.name == "layoutllm"
-        assert [tool.name for tool in (await client.list_tools()).tools] == ["ask_document"]
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        assert names == ["ask_document", "extract_document"]
         result = await client.call_tool("ask_document", {"document": "nothing.png", "question": "Total?"})
         assert result.isError and "no file" in text_of(result)
 
@@ -203,3 +205,81 @@ async def test_the_working_directory_must_not_be_everything(monkeypatch: pytest.
     async with connected(create_server(reader())) as client:
         result = await client.call_tool("ask_document", {"document": "etc/passwd", "question": "Total?"})
         assert result.isError and "--root" in text_of(result)
+
+
+# -- records -----------------------------------------------------------------------------------------------
+
+RECORD: dict[str, Any] = {
+    "document": "invoice.png",
+    "json_schema": {
+        "type": "object", "required": ["total", "vendor"],
+        "properties": {"total": {"type": "number"}, "vendor": {"type": "string"}},
+    },
+}  # fmt: skip
+
+
+def extract(tool: LayoutLLMTool) -> ExtractDocumentTool:
+    return ExtractDocumentTool(tool=tool)
+
+
+async def test_a_record_as_text_for_the_model_and_as_data_for_programs(folder: Path) -> None:
+    asked: list[str | None] = []
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        asked.append(message)
+
+    async with connected(create_server(reader(), roots=[folder], extract=extract)) as client:
+        _, tool = (await client.list_tools()).tools
+        known = ExtractDocumentArgs.model_json_schema()["properties"]
+        assert set(tool.inputSchema["properties"]) == set(known) - {"runtime"}
+        assert tool.outputSchema and set(tool.outputSchema["required"]) >= {"record", "fields"}
+        result = await client.call_tool("extract_document", RECORD, progress_callback=tell)
+        await asyncio.sleep(0.05)
+    found = result.structuredContent or {}
+    assert not result.isError and '{"total": 12.5, "vendor": null}' in text_of(result).splitlines()[0]
+    assert found["record"] == {"total": 12.5, "vendor": None}
+    assert found["fields"]["/total"]["text"] == "12.50" and found["document"]["name"] == "invoice.png"
+    assert "question: What is the total?" in asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"document": "nothing.png"}, "no file"),
+        ({"document": "../outside.png"}, "outside the folders"),
+        ({"page": 7}, "no page 7"),
+        ({"json_schema": {}}, "no JSON Schema of an object"),
+        ({"json_schema": {"type": "object", "properties": {"a": {"type": "file"}}}}, "of type 'file'"),
+        ({"json_schema": "total"}, "valid dictionary"),
+        ({"json_schema": {"description": "\ud800"}}, "lone surrogate"),
+        ({"colour": "red"}, "colour"),
+        ({"runtime": {}}, "runtime"),
+    ],
+)
+async def test_of_a_record_too_what_the_model_can_mend_is_an_error_result(
+    folder: Path, arguments: dict[str, Any], said: str
+) -> None:
+    async with connected(create_server(reader(), roots=[folder], extract=extract)) as client:
+        result = await client.call_tool("extract_document", RECORD | arguments)
+        assert result.isError and said in text_of(result) and text_of(result).isprintable()
+        assert not (await client.call_tool("extract_document", RECORD)).isError
+
+
+async def test_records_too_are_of_documents_under_the_clients_roots(folder: Path) -> None:
+    async def roots(context: Any) -> types.ListRootsResult | types.ErrorData:
+        return types.ListRootsResult(roots=[types.Root(uri=folder.as_uri())])  # type: ignore[arg-type]
+
+    async with connected(create_server(reader(), extract=extract), list_roots_callback=roots) as client:
+        assert not (await client.call_tool("extract_document", RECORD)).isError
+        outside = RECORD | {"document": str(folder.parent / "outside.png")}
+        assert (await client.call_tool("extract_document", outside)).isError
+
+
+async def test_what_nobody_can_mend_of_a_record_is_told_too(folder: Path) -> None:
+    broken = reader({"What is the total?": OCRNotInstalled("no engine.", hint="Install one.")})
+    async with connected(create_server(broken, roots=[folder], extract=extract)) as client:
+        result = await client.call_tool("extract_document", RECORD)
+        assert result.isError and text_of(result) == "no engine. Install one."
+    async with connected(create_server(reader(), roots=[folder])) as client:
+        result = await client.call_tool("extract_document", RECORD)
+        assert result.isError and text_of(result).endswith("Call ask_document.")

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
+import layoutllm_graphs
 import layoutllm_tool
 
 
@@ -20,9 +22,15 @@ def test_every_name_is_there(name: str) -> None:
     assert name in dir(layoutllm_tool)
 
 
-def test_unknown_names_are_attribute_errors() -> None:
+def test_the_graphs_names_are_there() -> None:
+    for name in layoutllm_graphs.__all__:
+        assert getattr(layoutllm_graphs, name).__name__ == name and name in dir(layoutllm_graphs)
+
+
+@pytest.mark.parametrize("package", [layoutllm_tool, layoutllm_graphs])
+def test_unknown_names_are_attribute_errors(package: ModuleType) -> None:
     with pytest.raises(AttributeError, match="nonsense"):
-        layoutllm_tool.nonsense  # noqa: B018
+        package.nonsense  # noqa: B018
 
 
 @pytest.mark.parametrize(
@@ -34,6 +42,8 @@ def test_unknown_names_are_attribute_errors() -> None:
             "torch transformers langchain langchain_core langgraph pydantic numpy",
         ),
         ("from layoutllm_tool import LayoutLLMTool; LayoutLLMTool()", "torch transformers langgraph"),
+        ("import layoutllm_graphs", "torch langchain_core langgraph pydantic"),
+        ("from layoutllm_graphs import ExtractDocumentTool; ExtractDocumentTool()", "torch transformers"),
         (
             "import layoutllm_graphs.testing; from layoutllm_graphs.workflow import make_graph; make_graph()",
             "torch transformers",

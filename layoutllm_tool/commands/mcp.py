@@ -16,7 +16,7 @@ a client's settings:
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
-    text = "An MCP server over stdio with one tool, ask_document."
+    text = "An MCP server over stdio with two tools, ask_document and extract_document."
     parser = add_command(
         commands, "mcp", run, summary="be an MCP server", description=text, examples=_EXAMPLE
     )
@@ -31,6 +31,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """Serve until the client hangs up. DocumentNotAllowed where a root is no folder."""
+    from layoutllm_graphs.extract_tool import ExtractDocumentTool
     from layoutllm_tool.mcp_server import create_server, serve_stdio
 
     if options.endpoint and not reader:
@@ -39,5 +40,6 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
         reader = RemoteReader(options.endpoint)
     if options.weights and not reader:
         reader = make_reader(options.weights)
-    serve_stdio(create_server(reader, roots=options.root))
+    server = create_server(reader, roots=options.root, extract=lambda tool: ExtractDocumentTool(tool=tool))
+    serve_stdio(server)
     return 0

@@ -23,7 +23,7 @@ examples:
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command with its options."""
     text = (
-        "Answer questions over HTTP: POST /v1/documents, POST /v1/ask. "
+        "Answer questions over HTTP: POST /v1/documents, POST /v1/ask, POST /v1/extract. "
         "Callers who ask at once are decoded together."
     )
     parser = arguments.add_command(
@@ -47,6 +47,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM. LayoutLLMError where it can't listen, or strangers need no token."""
+    from layoutllm_graphs.extract_tool import aextract
     from layoutllm_tool.service.app import create_service
     from layoutllm_tool.service.queries import ServiceLimits
     from layoutllm_tool.service.serving import LOOPBACK, address, listen, serve
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     # Elsewhere the names are a proxy's, and the token keeps other pages out.
     hosts = (*LOOPBACK, options.host) if local else None
     made = reader or partial(arguments.make_reader, options.weights, options.lang)
-    app = create_service(made, limits=limits, token=token or None, hosts=hosts)
+    app = create_service(made, limits=limits, token=token or None, hosts=hosts, extract=aextract)
     if options.verbose:
         logging.basicConfig(format="layoutllm: %(message)s")
         logging.getLogger("layoutllm_tool.service").setLevel(logging.INFO)

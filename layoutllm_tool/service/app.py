@@ -4,6 +4,7 @@
     GET  /v1/documents/{id}   words and sizes of its pages
     GET  /v1/documents/{id}/pages/{number}.png   the page's picture as it was read
     POST /v1/ask              schemas.AskIn   -> {"cot", "document"}; as SSE where Accept asks for it
+    POST /v1/extract          schemas.ExtractIn   -> {"record", "fields", "notes"}
     GET  /healthz, /readyz    whether it runs; whether it can take a question now
 
 Errors are JSON: ``{"kind", "message", "hint", "caller_can_fix", "retryable"}``.
@@ -20,8 +21,8 @@ from typing import Any, cast
 from fastapi import FastAPI
 
 from layoutllm_tool.protocols import Reader
-from layoutllm_tool.service.handlers import add_error_handlers, router
-from layoutllm_tool.service.queries import QueryService, ServiceLimits
+from layoutllm_tool.service.handlers import add_error_handlers, extraction, router
+from layoutllm_tool.service.queries import Extractor, QueryService, ServiceLimits
 from layoutllm_tool.service.security import BodyReader, Guard, RequestLog, host_check, token_check
 from layoutllm_tool.service.serving import LOOPBACK
 
@@ -32,18 +33,20 @@ def create_service(
     limits: ServiceLimits | None = None,
     token: str | None = None,
     hosts: Collection[str] | None = LOOPBACK,
+    extract: Extractor | None = None,
 ) -> FastAPI:
     """The app. A reader that is built here is asked a first question, so that no caller waits for weights.
 
     Until that is answered /readyz says 503. A reader that is built here is closed at the end.
     ``token`` is asked of every caller but for the two health checks. ``hosts`` None takes every Host header.
+    ``extract`` answers /v1/extract; without it there is no such path.
     """
     limits = limits or ServiceLimits()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         built = await asyncio.to_thread(build_reader, reader)
-        queries = QueryService(built, limits)
+        queries = QueryService(built, limits, extract)
         queries.loading = own = built is not reader
         loading = asyncio.create_task(queries.load()) if own else None
         yield {"queries": queries, "bodies": BodyReader(limits.body_bytes, limits.upload_seconds)}
@@ -60,6 +63,8 @@ def create_service(
     app.add_middleware(Guard, checks=checks)
     app.add_middleware(RequestLog)
     app.include_router(router)
+    if extract is not None:
+        app.include_router(extraction)
     add_error_handlers(app)
     return app
 

@@ -12,29 +12,36 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from layoutllm_tool import errors
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Progress
-from layoutllm_tool.schemas import PAGES_TYPE, error_to_json, final_error
+from layoutllm_tool.schemas import PAGES_TYPE, RecordOut, error_to_json, final_error
 from layoutllm_tool.service.queries import QueryService
-from layoutllm_tool.service.schemas import AskIn
+from layoutllm_tool.service.schemas import AskIn, ExtractIn
 from layoutllm_tool.service.security import error_response, internal_error, too_slow
 from layoutllm_tool.strict_json import BodyUnreadable
 
 HEARTBEAT = 10.0
 """Seconds after which a stream that has nothing to say says so."""
-_ASK_HINT = (
-    'It looks like {"document": "<id of an upload>", "question": "What is the total?"}; '
-    'or "data": a file in base64.'
-)
-_PATHS = "The service knows /v1/documents, /v1/ask, /healthz and /readyz."
-_ASK_SCHEMA = {"required": True, "content": {"application/json": {"schema": AskIn.model_json_schema()}}}
+_BODY_HINT = 'It looks like {{"document": "<id of an upload>", {}}}; or "data": a file in base64.'
+_BODIES = {
+    "/v1/extract": '"json_schema": {"type": "object", "properties": {"total": {"type": "number"}}}',
+    "/v1/ask": '"question": "What is the total?"',
+}
+_PATHS = "The service knows /v1/documents, /v1/ask, /healthz and /readyz; all paths are in /openapi.json."
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
-router = APIRouter()
+router, extraction = APIRouter(), APIRouter()
+
+
+def _body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """For OpenAPI: bodies are read by ``BodyReader``, which FastAPI knows nothing of."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @router.post("/v1/documents")
@@ -62,7 +69,7 @@ async def picture(request: Request, name: str, number: int) -> Response:
     return Response(buffer.getvalue(), media_type="image/png")
 
 
-@router.post("/v1/ask", openapi_extra={"requestBody": _ASK_SCHEMA})
+@router.post("/v1/ask", openapi_extra=_body_of(AskIn))
 async def ask(request: Request) -> Response:
     queries = _queries(request)
     asked = await request.state.bodies.read_json(request, AskIn)
@@ -71,6 +78,17 @@ async def ask(request: Request) -> Response:
     queries.check(asked)
     headers = {"x-accel-buffering": "no"}
     return StreamingResponse(_events(queries, asked), media_type="text/event-stream", headers=headers)
+
+
+@extraction.post("/v1/extract", openapi_extra=_body_of(ExtractIn), responses={200: {"model": RecordOut}})
+async def extract(request: Request) -> Response:
+    """A typed record of the document, as the JSON Schema describes it.
+
+    Lists and rows of tables are read whole. A value that is missing or not understood is null, and its field
+    says why: every field whose verdict is not "satisfied" is doubtful.
+    """
+    asked = await request.state.bodies.read_json(request, ExtractIn)
+    return JSONResponse(await _while_connected(request, _queries(request).extract(asked)))
 
 
 @router.get("/healthz")
@@ -183,19 +201,19 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    status, known = _as_known(error)
+    status, known = _as_known(error, _BODIES.get(request.url.path, _BODIES["/v1/ask"]))
     headers = {"retry-after": str(_queries(request).pause)} if status == 503 else None
     return error_response(status, known, headers)
 
 
-def _as_known(error: Exception) -> tuple[int, LayoutLLMError]:
-    """HTTP's status and the error to tell."""
+def _as_known(error: Exception, body: str) -> tuple[int, LayoutLLMError]:
+    """HTTP's status and the error to tell. ``body``: what the path's body holds beside the document."""
     match error:
         case LayoutLLMError():
             return _status(error), error
         case BodyUnreadable():
             return error.status, errors.QuestionError(
-                f"the request can't be read: {error.message}", hint=_ASK_HINT
+                f"the request can't be read: {error.message}", hint=_BODY_HINT.format(body)
             )
         case RequestValidationError():
             return 422, errors.PageOutOfRange("pages have numbers.", hint="They count from 1.")

@@ -10,9 +10,9 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ from layoutllm_tool.service import schemas
 
 _log = logging.getLogger(__name__)
 Emit = Callable[[Progress], None]
+Extractor = Callable[[Reader, Document, dict[str, Any], int | None], Awaitable[dict[str, Any]]]
+"""``layoutllm_graphs.extract_tool.aextract``: (reader, document, JSON Schema, page) -> ``RecordOut``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ class _Opening:
 class QueryService:
     """One reader and its callers' questions. For one event loop; ``close`` it."""
 
-    def __init__(self, reader: Reader, limits: ServiceLimits) -> None:
-        self.reader, self.limits = reader, limits
+    def __init__(self, reader: Reader, limits: ServiceLimits, extractor: Extractor | None = None) -> None:
+        self.reader, self.limits, self.extractor = reader, limits, extractor
         self.documents = DocumentCache(limits.memory, limits.expires)
         self.served = 0
         """Requests that are being dealt with."""
@@ -160,10 +162,7 @@ class QueryService:
     async def ask(self, asked: schemas.AskIn, on_progress: Emit | None = None) -> dict[str, Any]:
         """The response's JSON. Cancelled, the question is dropped. Raises as ``Reader.ask``; ServiceError."""
         self.check(asked)
-        with self._counted():
-            begun = time.monotonic()
-            documents = await self._documents(asked)
-            document = schemas.joined(documents)
+        async with self._of_document(asked) as (document, ids):
             cot = await self.reader.aask(
                 document,
                 asked.question,
@@ -172,10 +171,23 @@ class QueryService:
                 previous=asked.attempt(),
                 on_progress=on_progress,
             )
-            self._seconds += (time.monotonic() - begun - self._seconds) / 16
-            ids = asked.ids or [documents[0].sha256]
             known = {"id": ids[0] if len(ids) == 1 else ids, "pages": len(document.pages)}
             return {"cot": cot.to_json(), "document": known}
+
+    async def extract(self, asked: schemas.ExtractIn) -> dict[str, Any]:
+        """The response's JSON. Cancelled, its questions are dropped. PlanError; else raises as ``ask``."""
+        assert self.extractor is not None  # else there is no route
+        async with self._of_document(asked) as (document, _):
+            return await self.extractor(self.reader, document, asked.json_schema, asked.page)
+
+    @asynccontextmanager
+    async def _of_document(self, asked: schemas.OfDocument) -> AsyncIterator[tuple[Document, list[str]]]:
+        """A caller's document and its ids. The caller is counted, and the time taken. Raises as ``take``."""
+        with self._counted():
+            begun = time.monotonic()
+            documents = await self._documents(asked)
+            yield schemas.joined(documents), asked.ids or [documents[0].sha256]
+            self._seconds += (time.monotonic() - begun - self._seconds) / 16
 
     def check(self, asked: schemas.AskIn) -> None:
         """Refuse what can be refused before anything is done."""
@@ -184,7 +196,7 @@ class QueryService:
         self.known(asked.ids)
         self._check_load()
 
-    async def _documents(self, asked: schemas.AskIn) -> list[Document]:
+    async def _documents(self, asked: schemas.OfDocument) -> list[Document]:
         if asked.data is None:
             return self.known(asked.ids)
         body = await asyncio.to_thread(schemas.decoded, asked.data, self.limits.documents)

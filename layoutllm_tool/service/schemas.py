@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -46,21 +46,18 @@ class CorrectionIn(Strict):
     wrong: list[Text] = Field(default_factory=list, max_length=200)
 
 
-class AskIn(Strict):
-    """A question. ``document`` is an upload's id, or several whose pages then count as one document.
+class OfDocument(Strict):
+    """``document`` is an upload's id, or several whose pages then count as one document.
 
     ``data`` is a file in base64 in its place.
     """
 
     document: Identity | list[Identity] | None = None
     data: str | None = None
-    question: str
     page: PageNumber | None = None
-    correction: CorrectionIn | None = None
-    previous: CoTIn | None = None
 
     @model_validator(mode="after")
-    def _one_source(self) -> AskIn:
+    def _one_source(self) -> Self:
         if (len(self.ids) > 0) == (self.data is not None) or len(self.ids) > MOST_PAGES:
             raise ValueError("it names no document, two at once, or too many")
         return self
@@ -68,6 +65,20 @@ class AskIn(Strict):
     @property
     def ids(self) -> list[str]:
         return [self.document] if isinstance(self.document, str) else self.document or []
+
+
+class ExtractIn(OfDocument):
+    """The record that is wanted of a document, as a JSON Schema. For the document see ``OfDocument``."""
+
+    json_schema: dict[str, Any]
+
+
+class AskIn(OfDocument):
+    """A question about a document. For the document see ``OfDocument``."""
+
+    question: str
+    correction: CorrectionIn | None = None
+    previous: CoTIn | None = None
 
     def corrected(self) -> Correction | None:
         """CorrectionError where it contradicts itself."""
