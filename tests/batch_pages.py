@@ -72,7 +72,7 @@ def answered(key: str, name: str, plan: dict[str, Any], tool: LayoutLLMTool) -> 
         Context(tool=tool, max_attempts=1, second_opinion=False),
     )
     values = build_workflow().compile().invoke(request, context=context, output_keys=OUTPUTS)
-    return fields_of(key, values["answers"], values["found"])
+    return fields_of(key, values)
 
 
 class Slow(FakeReader):
