@@ -134,7 +134,7 @@ def _table(answers: Sequence[Answer]) -> Table:
     table = Table("field", "answer", "page", "box", "confidence", "verdict", "reasons")
     for answer in answers:
         rows = answer.get("rows")
-        said = answer["error"] or (f"{len(rows)} rows, see below" if rows else answer["answer"])
+        said = answer["error"] or (f"{len(rows)} rows" if rows else answer["answer"])
         sure = "" if answer["confidence"] is None else f"{answer['confidence']:.2f}"
         table.add_row(
             answer["name"], Text(plain_line(said or "not in the document")),

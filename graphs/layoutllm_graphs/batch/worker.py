@@ -167,7 +167,7 @@ class _InOrder(ReaderAround):
         super().__init__(reader)
         self._open: dict[int | None, list[str]] = {}
         for question in Plan.model_validate(plan).questions:
-            if not question.depends_on:
+            if not question.depends_on and not question.columns:  # no reader is asked for tables
                 self._open.setdefault(question.page or page, []).append(question.text)
         self._known: dict[tuple[str, int | None, str], LayoutCoT] = {}
 
