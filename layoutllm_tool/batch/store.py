@@ -214,9 +214,11 @@ class Store:
         return self._rows(wanted, (), records.review_of)
 
     def decisions(self) -> list[ReviewRecord]:
-        """The last decision on each field, where an answer stands after it."""
+        """The last decision on each field, where an answer stands after it. Of tables none: no model is asked
+        for them.
+        """
         last = {(one.key, one.name): one for one in self.reviews()}
-        return [one for one in last.values() if one.is_final]
+        return [one for one in last.values() if one.is_final and "rows" not in one.after]
 
     def unreviewed(self) -> Iterator[str]:
         """The keys, sorted, of the source's documents that are done, have fields, and have no review."""

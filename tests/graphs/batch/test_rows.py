@@ -182,6 +182,8 @@ def test_an_accepted_table_keeps_its_rows_and_another_field_changes_the_record(s
     assert field.answer["by"] == "person" and field.answer["answer"] == SHOWN and record["items"] == items(2)
     field, record = decide(store, "total", answer="99.00")
     assert record == {"vendor": "Shop 2", "total": 99, "items": items(2)} and not field.pending_review
+    assert [one.name for one in store.reviews()] == ["items", "total"]
+    assert [one.name for one in store.decisions()] == ["total"]  # nothing to train on for a table
 
 
 def test_a_table_corrected_by_hand_changes_its_rows(store: Store) -> None:
