@@ -27,6 +27,42 @@ two.
 """
 
 
+_ITEM = {
+    "type": "object", "required": ["description", "amount"],
+    "properties": {
+        "description": {"type": "string"}, "quantity": {"type": "integer"}, "amount": {"type": "number"},
+    },
+}  # fmt: skip
+ORDER = {
+    "type": "object", "required": ["vendor", "total", "items"],
+    "properties": {
+        "vendor": {"type": "string"}, "total": {"type": "number"},
+        "items": {"type": "array", "items": _ITEM},
+    },
+}  # fmt: skip
+"""A JSON Schema of what ``order`` draws."""
+
+
+def order(number: int, *, damaged: bool = False) -> bytes:
+    """An invoice with three items; its second amount can't be read as a number where it is damaged."""
+    lines = [("Vendor:", 72, 700), (f"Shop {number}", 200, 700), ("Total:", 72, 560)]
+    lines += [(text, x, 660) for text, x in (("Description", 72), ("Quantity", 250), ("Amount", 350))]
+    for i in range(3):
+        amount = "1.5.0" if damaged and i == 1 else f"{number + i}.50"
+        lines += [(f"Widget {'ABC'[i]}", 72, 640 - 20 * i), (str(i + 1), 250, 640 - 20 * i)]
+        lines.append((amount, 350, 640 - 20 * i))
+    lines.append((f"{3 * number + 4}.50", 350, 560))
+    return make_pdf("".join(text(words, x, y) for words, x, y in lines))
+
+
+def items(number: int) -> list[dict[str, Any]]:
+    """The record's items of ``order(number)``."""
+    names = ("Widget A", "Widget B", "Widget C")
+    return [
+        {"description": name, "quantity": i + 1, "amount": number + i + 0.5} for i, name in enumerate(names)
+    ]
+
+
 def invoice(number: int) -> bytes:
     """Words at known places; every number's is another document."""
     lines = [
@@ -72,7 +108,7 @@ def answered(key: str, name: str, plan: dict[str, Any], tool: LayoutLLMTool) -> 
         Context(tool=tool, max_attempts=1, second_opinion=False),
     )
     values = build_workflow().compile().invoke(request, context=context, output_keys=OUTPUTS)
-    return fields_of(key, values["answers"], values["found"])
+    return fields_of(key, values)
 
 
 class Slow(FakeReader):

@@ -37,7 +37,7 @@ class Context:
     second_opinion: bool = True
     """Doubtful answers are read again from a crop of the page, and the readings compared."""
     min_confidence: float = 0.0
-    """Values of a record that are less sure than this are doubtful (0-1)."""
+    """Answers, and values of a record, that are less sure than this are doubtful (0-1)."""
     approve: bool = False
     """Interrupts with the plan before it runs."""
     review: bool = False

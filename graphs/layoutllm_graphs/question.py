@@ -183,6 +183,8 @@ def _finished(state: QuestionState, result: QuestionResult, error: str | None = 
     if attempts:
         last = by == "person" and not error
         result = replace(result, best=len(attempts) - 1 if last else best(attempts))
+    if result.best != state["previous_result"]["best"]:  # rows belong to the answer that they were read for
+        result = replace(result, rows=())
     verdict = result.reflection.verdict
     if verdict == "needs_revision":  # an earlier attempt, whose correction led to nothing better
         verdict = "failed"

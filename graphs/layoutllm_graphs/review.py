@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from layoutllm_graphs.planning.plan import Plan
+from layoutllm_graphs.planning.plan import SEPARATOR, Plan, PlannedQuestion
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
 from layoutllm_graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
@@ -64,10 +64,14 @@ def corrected(question: QuestionInput, correction: CorrectionArgs) -> QuestionIn
     return QuestionInput(**{**question, "correction": data, "by": "person"})
 
 
-def decided(text: str, result: QuestionResult, decision: ReviewDecision) -> QuestionResult:
+def decided(question: QuestionInput, result: QuestionResult, decision: ReviewDecision) -> QuestionResult:
     """Where the question stands once a person has accepted the answer or written it: satisfied, by them."""
     done = replace(result, verdict="satisfied", by="person", error=None)
-    return done if decision.accept else done.add(_written(text, done.attempts, decision.answer))
+    if decision.accept:
+        return done
+    columns = PlannedQuestion.model_validate(question["question"]).columns
+    rows = _written_rows(decision.answer or "", ["/".join(c.path) or c.name for c in columns], result.rows)
+    return replace(done.add(_written(question["text"], done.attempts, decision.answer)), rows=rows)
 
 
 def _written(text: str, before: Sequence[Attempt], answer: str | None) -> Attempt:
@@ -75,3 +79,27 @@ def _written(text: str, before: Sequence[Attempt], answer: str | None) -> Attemp
     analysis = before[-1].cot.analysis if before else QuestionAnalysis("other", "extraction", "")
     cot = LayoutCoT(text, analysis, (), AnswerFormation("none", ""), answer, 1.0)
     return Attempt(cot, reflection=Reflection("satisfied"))
+
+
+def _written_rows(
+    answer: str, columns: Sequence[str], before: Sequence[Mapping[str, Any]]
+) -> tuple[Mapping[str, Any], ...]:
+    """A table's rows from its answer as it is shown ("Pen | 2; Ink | 1"), edited by a person.
+
+    None where the text has other columns. Where no row was added or removed, cells that were left as they
+    were keep their places.
+    """
+    rows = [[cell.strip() for cell in row.split("|")] for row in answer.split(SEPARATOR)]
+    if not answer or not columns or any(len(row) != len(columns) for row in rows):
+        return ()
+    known = before if len(before) == len(rows) else [{}] * len(rows)
+    return tuple(
+        {name: _written_cell(text, old.get(name)) for name, text in zip(columns, row, strict=True)}
+        for row, old in zip(rows, known, strict=True)
+    )
+
+
+def _written_cell(text: str, old: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if old and old["text"] == text:
+        return old
+    return {"text": text, "page": None, "box": None, "confidence": 1.0} if text else None

@@ -139,6 +139,9 @@ def _replies(interrupts: tuple[Interrupt, ...], reply: Reply | None) -> Command[
 
 
 def _outcome(values: Mapping[str, Any]) -> Outcome:
-    """Where the run waits for a person, the answers as they stand."""
+    """Where the run waits for a person, the answers as they stand, and no record."""
     answers = values.get("answers") or standing(values)
-    return Outcome(plan=values.get("plan", {}), answers=answers, notes=values.get("notes", []))
+    outcome = Outcome(plan=values.get("plan", {}), answers=answers, notes=values.get("notes", []))
+    if values.get("answers") and "record" in values:
+        outcome |= {"record": values["record"], "fields": values["fields"]}
+    return outcome

@@ -15,6 +15,15 @@ from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_tool.cot import LayoutCoT
 
 
+class CellData(TypedDict):
+    """A cell of a table's row. Without page and box where a person wrote it."""
+
+    text: str
+    page: int | None
+    box: list[int] | None
+    confidence: float
+
+
 class Answer(TypedDict):
     """One question's answer; None means "not in the document", or ``error`` says what failed.
 
@@ -34,19 +43,21 @@ class Answer(TypedDict):
     calls: int
     error: str | None
     cot: dict[str, Any] | None
-    rows: NotRequired[list[dict[str, Any]]]
-    """Of a table: a row each; by column its cell {"text", "page", "box", "confidence"}, or None."""
+    rows: NotRequired[list[Any]]
+    """Of a table: a row each; by column its ``CellData``, or None."""
 
 
 class Request(TypedDict):
     """The graph's input. ``task``: text, a list of fields or questions, a JSON Schema, or a plan as JSON.
 
-    ``page`` (1-based) restricts every question that names no page itself.
+    ``page`` (1-based) restricts every question that names no page itself. ``schema``: the JSON Schema of the
+    record, where ``task`` is the plan that was made of it.
     """
 
     document: str
     task: str | list[str] | dict[str, Any]
     page: NotRequired[int | None]
+    schema: NotRequired[dict[str, Any] | None]
 
 
 class Outcome(TypedDict):
@@ -107,6 +118,7 @@ class QuestionOutput(TypedDict):
 
 
 _STATE, _RESULT = TypeAdapter(State), TypeAdapter(QuestionResult)
+_ROWS = TypeAdapter(list[dict[str, CellData | None]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +163,4 @@ def check_state(values: Mapping[str, Any]) -> None:
     for name, result in Run.of(values).found.items():
         if _RESULT.validate_python(asdict(result)) != result:
             raise ValueError(f"values of other types in the result of {name!r}")
+        _ROWS.validate_python(list(result.rows), strict=True)

@@ -20,6 +20,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Overwrite, Send, interrupt
 
 from layoutllm_graphs.context import Context, context, tool
+from layoutllm_graphs.doubts import sure_enough
 from layoutllm_graphs.events import PlanEvent, emit
 from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, render
@@ -111,28 +112,33 @@ def route_after_reconcile(state: State) -> list[Send] | str:
     ]
     if again:
         return again
-    doubtful = [name for name in run.found if run.found[name].needs_review] if context().review else []
+    if not context().review:
+        return "finish"
+    least = context().min_confidence
+    doubtful = [name for name, result in run.found.items() if sure_enough(result, least).needs_review]
     return [Send("review", run.question_input(name)) for name in doubtful] or "finish"
 
 
 def review(question: QuestionInput) -> Command[Any]:
     """Wait for a person's decision on a doubtful answer: accepted, corrected (read again), or written."""
     result = QuestionResult.from_json(question["previous_result"])
-    decision: ReviewDecision = interrupt(shown(question, result), response_schema=ReviewDecision)
+    value = shown(question, sure_enough(result, context().min_confidence))
+    decision: ReviewDecision = interrupt(value, response_schema=ReviewDecision)
     if decision.correction is not None:
         return Command(goto=[Send("question", corrected(question, decision.correction))])
-    done = decided(question["text"], result, decision)
+    done = decided(question, result, decision)
     return Command(update={"found": {question["name"]: done.to_json()}}, goto="dispatch")
 
 
 def finish(state: State) -> dict[str, Any]:
-    """The answers in the order of the plan, and the record where the task is a schema."""
-    answers = standing(state)
-    task = state["task"]
-    if not isinstance(task, dict) or not is_schema(task):
+    """The answers in the order of the plan, and the record where there is a schema."""
+    least, schema = context().min_confidence, state.get("schema") or state["task"]
+    answers = standing(state, least)
+    if not isinstance(schema, dict) or not is_schema(schema):
         return {"answers": answers}
     paths = {question.name: question.path for question in Run.of(state).plan.questions}
-    record, fields = record_of(task, answers, paths, _convention(state), context().min_confidence)
+    # Of a table each cell has to be sure, and not the answer as a whole.
+    record, fields = record_of(schema, standing(state), paths, _convention(state), least)
     return {"answers": answers, "record": record, "fields": fields}
 
 
@@ -144,12 +150,16 @@ def _convention(state: State) -> Convention:
         return Convention()
 
 
-def standing(state: Mapping[str, Any]) -> list[Answer]:
-    """The answers that there are so far, in the order of the plan; none before there is one."""
+def standing(state: Mapping[str, Any], least: float = 0.0) -> list[Answer]:
+    """The answers that there are so far, in the order of the plan; none before there is one.
+
+    Those that are less sure than ``least`` are doubtful.
+    """
     if not state.get("plan"):
         return []
     run = Run.of(state)
-    return [_answer(q, run.found[q.name]) for q in run.plan.questions if q.name in run.found]
+    answered = [question for question in run.plan.questions if question.name in run.found]
+    return [_answer(question, sure_enough(run.found[question.name], least)) for question in answered]
 
 
 def _answer(question: PlannedQuestion, result: QuestionResult) -> Answer:

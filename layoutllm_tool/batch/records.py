@@ -24,6 +24,7 @@ _ANSWER = {
     "error",
 }
 """The keys of every answer (``layoutllm_graphs.state.Answer``)."""
+_CELL = {"text", "page", "box", "confidence"}
 
 
 def document_key(sha256: str, page: int | None, settings: Mapping[str, Any]) -> str:
@@ -62,6 +63,8 @@ class DocumentResult:
     """UTC, ISO 8601."""
     rotated_pages: list[int] | None = None
     """Pages rotated or deskewed before they were read; boxes fit the rotated picture. None: not known."""
+    record: dict[str, Any] | None = None
+    """What the document says, as the task's JSON Schema has it. None where the task has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,9 @@ def field_of(row: tuple[Any, ...]) -> Field:
     answer = json.loads(text)
     if missing := _ANSWER - answer.keys():
         raise LookupError(f"an answer without {min(missing)}")
+    cells = [cell for row in answer.get("rows") or () for cell in row.values() if cell is not None]
+    if missing := {name for cell in cells for name in _CELL - cell.keys()}:
+        raise LookupError(f"a table's cell without {min(missing)}")
     return Field(key, position, name, answer, bool(pending), json.loads(result or "null"))
 
 
@@ -126,8 +132,8 @@ def document_of(row: tuple[Any, ...]) -> DocumentResult:
     """A row of the table ``documents``. Raises whatever decoding it raises."""
     document = DocumentResult(*row)
     check_statuses([document.status])
-    rotated = json.loads(row[-1] or "null")
-    return replace(document, retryable=bool(document.retryable), rotated_pages=rotated)
+    rotated, record = (json.loads(text or "null") for text in row[-2:])
+    return replace(document, retryable=bool(document.retryable), rotated_pages=rotated, record=record)
 
 
 def review_of(row: tuple[Any, ...]) -> ReviewRecord:

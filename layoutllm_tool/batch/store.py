@@ -129,11 +129,12 @@ class Store:
         )
         rotated = to_json(document.rotated_pages)
         values = asdict(document) | {"at": document.at or _now(), "rotated": rotated, "error": error}
+        values["record"] = to_json(document.record)
         with self._transaction() as cursor:
             cursor.execute(
                 "INSERT OR REPLACE INTO documents VALUES "
                 "(:key, :status, :verdict, :error, :kind, "
-                ":retryable, :sha256, :pages, :seconds, :at, :rotated)",
+                ":retryable, :sha256, :pages, :seconds, :at, :rotated, :record)",
                 values,
             )
             _replace(cursor, document.key, fields)
@@ -187,9 +188,11 @@ class Store:
     # -- reviews ---------------------------------------------------------------------------------------------
 
     def reviewed(
-        self, key: str, name: str, decision: Mapping[str, Any], fields: Sequence[Field], verdict: str
-    ) -> None:
-        """Record a decision on a field, and the document's fields after it (others may have changed with it).
+        self, key: str, name: str, decision: Mapping[str, Any], fields: Sequence[Field], verdict: str,
+        record: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Keep a decision on a field, and what the document has after it: fields (others may have changed
+        with this one), verdict and record.
 
         Queued fields stay pending, whatever ``fields`` says, until each has a decision.
         """
@@ -202,7 +205,8 @@ class Store:
             )
             cursor.execute("DELETE FROM queued WHERE key = ? AND name = ?", (key, name))
             _replace(cursor, key, fields)
-            cursor.execute("UPDATE documents SET verdict = ? WHERE key = ?", (verdict, key))
+            after_it = (verdict, to_json(record), key)
+            cursor.execute("UPDATE documents SET verdict = ?, record = ? WHERE key = ?", after_it)
 
     def reviews(self) -> list[ReviewRecord]:
         """In the order in which they were made; a field may have several."""
@@ -210,9 +214,11 @@ class Store:
         return self._rows(wanted, (), records.review_of)
 
     def decisions(self) -> list[ReviewRecord]:
-        """The last decision on each field, where an answer stands after it."""
+        """The last decision on each field, where an answer stands after it. Of tables none: no model is asked
+        for them.
+        """
         last = {(one.key, one.name): one for one in self.reviews()}
-        return [one for one in last.values() if one.is_final]
+        return [one for one in last.values() if one.is_final and "rows" not in one.after]
 
     def unreviewed(self) -> Iterator[str]:
         """The keys, sorted, of the source's documents that are done, have fields, and have no review."""

@@ -1,4 +1,5 @@
-"""A batch as JSONL and (with pyarrow, extra ``batch``) Parquet: one row an input, one row an input and field.
+"""A batch as JSONL and (with pyarrow, extra ``batch``) Parquet: a row an input, a row an input and field, and
+where the task asks for tables a row a cell.
 
 In the order of the source, written whole or not at all. Everything but ``TIMINGS`` depends on the documents
 alone: the rows are the same however often a batch was cut off, and whoever worked on it.
@@ -7,14 +8,15 @@ alone: the rows are the same however often a batch was cut off, and whoever work
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from layoutllm_tool.batch.store import Field, Store
+from layoutllm_tool.batch.records import to_json
+from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
 from layoutllm_tool.printable import json_line
 
 TIMINGS = ("seconds", "at")
@@ -24,33 +26,43 @@ _COLUMNS = {
     "documents": {
         "position": "int64", "document": "string", "page": "int64", "status": "string", "verdict": "string",
         "waiting": "int64", "error": "string", "kind": "string", "retryable": "bool", "sha256": "string",
-        "pages": "int64", "key": "string", "seconds": "double", "at": "string",
+        "pages": "int64", "key": "string", "seconds": "double", "at": "string", "record": "json",
     },
     "fields": {
         "position": "int64", "document": "string", "asked_page": "int64", "field": "string",
         "question": "string",
         "value": "string", "page": "int64", "box": "doubles", "area": "doubles", "confidence": "double",
         "verdict": "string", "waiting": "bool", "reasons": "strings", "by": "string", "calls": "int64",
-        "error": "string", "key": "string",
+        "error": "string", "key": "string", "rows": "rows",
+    },
+    "rows": {
+        "position": "int64", "document": "string", "field": "string", "row": "int64", "column": "string",
+        "text": "string", "value": "string", "page": "int64", "box": "doubles", "confidence": "double",
+        "key": "string",
     },
 }  # fmt: skip
-_OF_DOCUMENT = ("verdict", "error", "kind", "sha256", "pages", "seconds", "at")
+_CELL = ("text", "page", "box", "confidence")
+_OF_DOCUMENT = ("verdict", "error", "kind", "sha256", "pages", "seconds", "at", "record")
 _OF_ANSWER = ("question", "page", "box", "confidence", "verdict", "reasons", "by", "calls", "error")
 
 _Row = dict[str, Any]
 
 
 def write_tables(store: Store, folder: Path) -> bool:
-    """Write documents.jsonl, fields.jsonl, and .parquet of both; return whether there is pyarrow for it."""
-    parquet = find_spec("pyarrow") is not None
-    for name, rows in (("documents", document_rows), ("fields", field_rows)):
+    """Write documents.jsonl, fields.jsonl, rows.jsonl where a table is asked for, and .parquet of each.
+
+    Return whether there is pyarrow for it.
+    """
+    parquet, tables = find_spec("pyarrow") is not None, _tables(store)
+    kinds = {"documents": document_rows, "fields": field_rows} | ({"rows": cell_rows} if tables else {})
+    for name, rows in kinds.items():
         with (
             _replacing(folder / f"{name}.jsonl") as place,
             place.open("w", encoding="utf-8", newline="\n") as file,
         ):
             file.writelines(json_line(row) + "\n" for row in rows(store))
         if parquet:
-            _parquet(folder / f"{name}.parquet", rows(store), name)
+            _parquet(folder / f"{name}.parquet", rows(store), name, tables)
     return parquet
 
 
@@ -69,16 +81,70 @@ def document_rows(store: Store) -> Iterator[_Row]:
 
 def field_rows(store: Store) -> Iterator[_Row]:
     """An input and question each, in the plan's order, of inputs that are done. Boxes 0-1000 on ``page``."""
-    asked = [(q["name"], q["text"]) for q in store.settings.get("plan", {}).get("questions", [])]
-    for given in store.inputs():
-        if (done := store.document(given.key)) is None:
-            continue
+    asked = [(q["name"], q["text"]) for q in _questions(store)]
+    for given, done in _done(store):
         fields = {field.name: field for field in store.fields(given.key)}
-        source = {"position": given.position, "document": given.name, "key": given.key}
         for name, text in asked:
             answered = _answered(fields[name]) if name in fields else _UNANSWERED | {"error": done.error}
-            row = {"question": text, "field": name, "asked_page": given.page} | answered | source
+            row = {"question": text, "field": name, "asked_page": given.page} | answered | _source(given)
             yield {column: row.get(column) for column in _COLUMNS["fields"]}
+
+
+def cell_rows(store: Store) -> Iterator[_Row]:
+    """A cell of each row of each table. ``row`` counts from 0, as in the record; empty cells have no text.
+
+    ``value`` is the record's, as text: JSON's for numbers, true and false.
+    """
+    tables = {question["name"]: question for question in _tables(store)}
+    for given, done in _done(store):
+        for field in store.fields(given.key):
+            if field.name in tables:
+                for cell in _cells(field.answer, tables[field.name], done.record):
+                    row = {"field": field.name} | cell | _source(given)
+                    yield {column: row.get(column) for column in _COLUMNS["rows"]}
+
+
+def _cells(answer: Mapping[str, Any], question: Mapping[str, Any], record: Any) -> Iterator[_Row]:
+    for number, row in enumerate(answer.get("rows") or ()):
+        for column in question["columns"]:
+            value = _at(record, [*question["path"], number, *column["path"]])
+            text = value if value is None or isinstance(value, str) else to_json(value)
+            cell = row.get(_key(column)) or {}
+            yield {"row": number, "column": _key(column), "value": text} | {n: cell.get(n) for n in _CELL}
+
+
+def _at(record: Any, path: Sequence[str | int]) -> Any:
+    """What the record has there; None where it has nothing."""
+    for step in path:
+        try:
+            record = record[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return record
+
+
+def _questions(store: Store) -> list[Mapping[str, Any]]:
+    return list(store.settings.get("plan", {}).get("questions", []))
+
+
+def _tables(store: Store) -> list[Mapping[str, Any]]:
+    """The questions that ask for a table."""
+    return [question for question in _questions(store) if question.get("columns")]
+
+
+def _key(column: Mapping[str, Any]) -> str:
+    """What a column is called in a row."""
+    return "/".join(column["path"]) or str(column["name"])
+
+
+def _done(store: Store) -> Iterator[tuple[Input, DocumentResult]]:
+    for given in store.inputs():
+        if done := store.document(given.key):
+            yield given, done
+
+
+def _source(given: Input) -> _Row:
+    return {"position": given.position, "document": given.name, "key": given.key}
 
 
 _UNANSWERED: _Row = {"verdict": "failed", "reasons": [], "by": "reader", "calls": 0, "waiting": False}
@@ -86,31 +152,42 @@ _UNANSWERED: _Row = {"verdict": "failed", "reasons": [], "by": "reader", "calls"
 
 def _answered(field: Field) -> _Row:
     answer = field.answer
-    more = {"value": answer["answer"], "area": (answer["cot"] or {}).get("area")}
+    more = {"value": answer["answer"], "area": (answer["cot"] or {}).get("area"), "rows": answer.get("rows")}
     return {name: answer[name] for name in _OF_ANSWER} | more | {"waiting": field.pending_review}
 
 
 # -- files ---------------------------------------------------------------------------------------------------
 
 
-def _parquet(target: Path, rows: Iterator[_Row], kind: str) -> None:
+def _parquet(target: Path, rows: Iterator[_Row], kind: str, tables: Sequence[Mapping[str, Any]]) -> None:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
-    types = {"doubles": arrow.list_(arrow.float64()), "strings": arrow.list_(arrow.string())}
-    columns = [(name, types.get(of) or arrow.type_for_alias(of)) for name, of in _COLUMNS[kind].items()]
-    schema = arrow.schema(columns)
+    def typed(columns: Mapping[str, str]) -> list[tuple[str, Any]]:
+        return [(name, types.get(of) or arrow.type_for_alias(of)) for name, of in columns.items()]
+
+    doubles, strings = arrow.list_(arrow.float64()), arrow.list_(arrow.string())
+    types = {"doubles": doubles, "strings": strings, "json": arrow.string()}
+    cell = arrow.struct(typed({name: _COLUMNS["rows"][name] for name in _CELL}))
+    # One type for all tables of a task: it has the columns of each.
+    names = dict.fromkeys(_key(column) for question in tables for column in question["columns"])
+    types["rows"] = arrow.list_(arrow.struct([(name, cell) for name in names])) if names else arrow.null()
+    schema = arrow.schema(typed(_COLUMNS[kind]))
     with _replacing(target) as place, parquet.ParquetWriter(place, schema) as writer:
         while part := list(islice(rows, _SLICE)):
-            plain = [{name: _utf8(value) for name, value in row.items()} for row in part]
+            plain = [{n: _plain(value, _COLUMNS[kind][n]) for n, value in row.items()} for row in part]
             writer.write_table(arrow.Table.from_pylist(plain, schema=schema))
 
 
-def _utf8(value: Any) -> Any:
-    """Escape lone surrogates: Parquet's texts are UTF-8."""
+def _plain(value: Any, of: str = "") -> Any:
+    """Of type "json" as text. Lone surrogates are escaped: Parquet's texts are UTF-8."""
+    if of == "json":
+        return None if value is None else to_json(value)
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
-    return [_utf8(one) for one in value] if isinstance(value, list) else value
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
 @contextmanager

@@ -56,6 +56,21 @@ def add_attempts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-attempts", type=from_one, default=3, metavar="N", help=most)
 
 
+def add_min_confidence(parser: argparse.ArgumentParser) -> None:
+    least = "what is less sure than this, from 0 to 1, is doubtful (default: 0)"
+    parser.add_argument("--min-confidence", type=_share, default=0.0, metavar="X", help=least)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return share
+
+
 def add_address(parser: argparse.ArgumentParser, port: int) -> None:
     """``--host`` and ``--port``, on this machine unless said otherwise."""
     host = "address to listen on (default: %(default)s)"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.commands import arguments
+from layoutllm_tool.commands.show import MOST_DOUBTS, tell_doubts
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.version import package_version
@@ -26,6 +27,7 @@ from layoutllm_tool.version import package_version
 if TYPE_CHECKING:
     from layoutllm_graphs.batch.runner import Batch, BatchStats, Workers
     from layoutllm_graphs.batch.worker import Settings
+    from layoutllm_tool.batch.store import Field
 
 _EXAMPLES = """\
 examples:
@@ -64,6 +66,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )  # fmt: skip
     add("--retry-failed", action="store_true", help="do again what failed, and nothing else")
     arguments.add_attempts(parser)
+    arguments.add_min_confidence(parser)
     add("--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop")
     arguments.add_places(parser, default="the list's folder, or the folder itself")
     arguments.add_languages(parser)
@@ -107,7 +110,8 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
 
 def _report(batch: Batch, stats: BatchStats, out: Path, *, parquet: bool) -> int:
-    waiting, _ = batch.store.find(pending_review=True, limit=0)
+    waiting, pending = batch.store.find(pending_review=True, limit=MOST_DOUBTS)
+    tell_doubts(((_label(batch, field), " ".join(field.answer["reasons"])) for field in pending), waiting)
     counts = {"done": 0, "failed": 0} | batch.store.statuses()
     sys.stderr.write(
         f"layoutllm: {counts['done']} done, {counts['failed']} failed, "
@@ -119,6 +123,11 @@ def _report(batch: Batch, stats: BatchStats, out: Path, *, parquet: bool) -> int
         sys.stderr.write(f"layoutllm: {stats.bugs} unexpected errors, see {out / 'errors.log'}\n")
         return 1
     return 3 if waiting or counts["failed"] else 0
+
+
+def _label(batch: Batch, field: Field) -> str:
+    source = batch.store.input_of(field.key)
+    return f"{source.name if source else field.key}: {field.name}"
 
 
 # -- options -------------------------------------------------------------------------------------------------
@@ -149,6 +158,7 @@ def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
         arguments.task_of(options), model=reader_identity(reader) if reader else _model(options.weights),
         max_attempts=options.max_attempts,
         second_opinion=not options.no_second_opinion, languages=options.lang, version=package_version(),
+        min_confidence=options.min_confidence,
     )  # fmt: skip
 
 

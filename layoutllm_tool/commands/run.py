@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.commands import arguments
-from layoutllm_tool.commands.show import json_text
+from layoutllm_tool.commands.show import json_text, tell_doubts
 from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
 
@@ -47,6 +47,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("--plan", action="store_true", help="show the plan and stop")
     add("--review", action="store_true", help="decide on doubtful answers here, in the terminal")
     arguments.add_attempts(parser)
+    arguments.add_min_confidence(parser)
     add("--once", action="store_true", help="ask once and check, mend nothing")
     add(
         "--checkpoints",
@@ -57,7 +58,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
-    """0 where every answer is satisfied or a person's, else 3: something stays doubtful. LayoutLLMError."""
+    """0 where every answer and every value of the record is satisfied or a person's, else 3.
+
+    LayoutLLMError.
+    """
     task = arguments.task_of(options)
     if options.plan:
         from layoutllm_graphs.planning.planner import plan_task, render
@@ -68,12 +72,28 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     if options.json:
         sys.stdout.write(json_text(outcome))
     else:
-        from rich.console import Console
+        _show(outcome)
+    from layoutllm_graphs.doubts import doubts
 
-        Console(markup=False, emoji=False).print(_table(outcome["answers"]))
-        for note in outcome["notes"]:
-            sys.stderr.write(f"layoutllm: {note}\n")
-    return 0 if all(answer["verdict"] == "satisfied" for answer in outcome["answers"]) else 3
+    found = doubts(outcome)
+    tell_doubts(((name, " ".join(reasons)) for name, reasons in found.items()), len(found))
+    return 3 if found else 0
+
+
+def _show(outcome: Outcome) -> None:
+    """The answers, the rows of each table, and the record as JSON; the planner's notes on stderr."""
+    from rich.console import Console
+
+    console = Console(markup=False, emoji=False)
+    console.print(_table(outcome["answers"]))
+    questions = {question["name"]: question for question in outcome["plan"].get("questions", [])}
+    for answer in outcome["answers"]:
+        if answer.get("rows"):
+            console.print(_rows(answer, questions[answer["name"]]))
+    if "record" in outcome:
+        sys.stdout.write(json_text(outcome["record"]))
+    for note in outcome["notes"]:
+        sys.stderr.write(f"layoutllm: {note}\n")
 
 
 def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) -> Outcome:
@@ -91,8 +111,9 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     tool = LayoutLLMTool(reader=reader, access=Access(roots=()), documents={options.file: document})
     request = Request(document=options.file, task=task, page=options.page)
     context = Context(
-        tool=tool, max_attempts=1 if options.once else options.max_attempts, review=options.review
-    )
+        tool=tool, max_attempts=1 if options.once else options.max_attempts, review=options.review,
+        min_confidence=options.min_confidence,
+    )  # fmt: skip
     with checkpoints(options.checkpoints or _default_place()) as saver:
         graph = build_workflow().compile(checkpointer=saver)
         with Watch(enabled=not options.json) as watch:
@@ -112,13 +133,28 @@ def _table(answers: Sequence[Answer]) -> Table:
 
     table = Table("field", "answer", "page", "box", "confidence", "verdict", "reasons")
     for answer in answers:
-        said = answer["error"] or ("not in the document" if answer["answer"] is None else answer["answer"])
+        rows = answer.get("rows")
+        said = answer["error"] or (f"{len(rows)} rows" if rows else answer["answer"])
         sure = "" if answer["confidence"] is None else f"{answer['confidence']:.2f}"
         table.add_row(
-            answer["name"], Text(plain_line(said)), str(answer["page"] or ""), str(answer["box"] or ""), sure,
+            answer["name"], Text(plain_line(said or "not in the document")),
+            str(answer["page"] or ""), str(answer["box"] or ""), sure,
             Text(answer["verdict"], style=VERDICTS.get(answer["verdict"], "")),
             Text(plain_line("; ".join(answer["reasons"]))),
         )  # fmt: skip
+    return table
+
+
+def _rows(answer: Answer, question: Mapping[str, Any]) -> Table:
+    """A table's rows as printed, counted from 0 as in the record."""
+    from rich.table import Table
+    from rich.text import Text
+
+    columns = [column["name"] for column in question["columns"]]
+    table = Table("", *columns, title=answer["name"], title_justify="left")
+    for number, row in enumerate(answer["rows"]):
+        texts = [plain_line(cell["text"]) if cell else "" for cell in row.values()]
+        table.add_row(str(number), *map(Text, texts))
     return table
 
 

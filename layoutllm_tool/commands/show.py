@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.cot import LayoutCoT
@@ -18,6 +19,9 @@ from layoutllm_tool.printable import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+MOST_DOUBTS = 20
+"""Lines that tell what is doubtful."""
 
 
 def as_json(cots: Sequence[LayoutCoT], document: Document) -> str:
@@ -33,6 +37,14 @@ def json_text(data: Any) -> str:
     unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
     text = json.dumps(data, ensure_ascii=not unicode, indent=2)
     return "\n".join(map(printable, text.split("\n"))) + "\n"
+
+
+def tell_doubts(found: Iterable[tuple[str, str]], total: int) -> None:
+    """A line on stderr for each of the first few, and their number beyond that."""
+    for name, why in islice(found, MOST_DOUBTS):
+        sys.stderr.write(plain_line(f"layoutllm: {name}: {why or 'doubtful'}") + "\n")
+    if total > MOST_DOUBTS:
+        sys.stderr.write(f"layoutllm: {total - MOST_DOUBTS:,} more are doubtful\n")
 
 
 def _record(cot: LayoutCoT, document: Document) -> dict[str, Any]:

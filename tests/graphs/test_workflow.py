@@ -254,6 +254,18 @@ def test_a_person_accepts_or_writes(reply: Any, answer: str | None, verdict: str
     assert [(a["answer"], a["verdict"], a["by"]) for a in state["answers"]] == [(answer, verdict, "person")]
 
 
+def test_an_answer_less_sure_than_asked_waits_for_a_person() -> None:
+    graph = build_workflow().compile(checkpointer=InMemorySaver())
+    document = document_from_text("Total:   12.50", name="invoice.pdf")
+    ctx = context(document=document, review=True, min_confidence=1.0)
+    waiting = graph.invoke(request("What is the total of the widgets?"), THREAD, context=ctx)
+    (interrupt,) = waiting["__interrupt__"]
+    assert interrupt.value["answer"] == "12.50" and interrupt.value["verdict"] == "failed"
+    assert interrupt.value["reasons"][-1].endswith("under 1.00.")
+    state = graph.invoke(Command(resume={interrupt.id: {"accept": True}}), THREAD, context=ctx)
+    assert [(a["verdict"], a["by"]) for a in state["answers"]] == [("satisfied", "person")]
+
+
 def test_what_nobody_mends_comes_back_marked() -> None:
     state = make_graph().invoke(
         request("What is the vendor at the bottom left?"),
@@ -434,8 +446,15 @@ def test_langgraph_json_names_a_factory() -> None:
         spec.loader.exec_module(module)
         graph = getattr(module, name)()
         assert graph.checkpointer is None
-        assert set(graph.get_input_jsonschema()["properties"]) == {"document", "task", "page"}
-        settable = {"max_attempts", "disabled_checks", "second_opinion", "approve", "review"}
+        assert set(graph.get_input_jsonschema()["properties"]) == {"document", "task", "page", "schema"}
+        settable = {
+            "max_attempts",
+            "disabled_checks",
+            "second_opinion",
+            "min_confidence",
+            "approve",
+            "review",
+        }
         assert (
             set(graph.get_context_jsonschema()["properties"]) == settable
         )  # a server drops what is not among them

@@ -55,13 +55,14 @@ def review_field(
     # What is stored may name any file: the tool opens the batch's document and no other.
     tool = LayoutLLMTool(reader=reader, documents={source.name: document}, access=Access(roots=()))
     settings = store.settings
-    limits = {name: settings[name] for name in ("max_attempts", "second_opinion") if name in settings}
+    names = ("max_attempts", "second_opinion", "min_confidence")
+    limits = {name: settings[name] for name in names if name in settings}
     context = Context(tool=tool, **limits)
     state["found"][name] = _decided(state, name, decision, context, tool).to_json()
     values = _continued(state, context)
-    fields = fields_of(key, values["answers"], values["found"])
+    fields = fields_of(key, values)
     verdict = worst([field.answer["verdict"] for field in fields])
-    store.reviewed(key, name, decision.model_dump(mode="json"), fields, verdict)
+    store.reviewed(key, name, decision.model_dump(mode="json"), fields, verdict, values.get("record"))
     return store.fields(key)
 
 
@@ -89,6 +90,7 @@ def _state(store: Store, source: Input) -> dict[str, Any]:
     state = {
         "document": source.name, "page": source.page, "task": plan, "plan": plan, "notes": [], "answers": [],
         "found": {f.name: _result_of(f.answer) if f.result is None else f.result for f in fields},
+        "schema": store.settings.get("schema"),
     }  # fmt: skip
     check_state(state)
     return state
@@ -99,7 +101,7 @@ def _result_of(answer: Mapping[str, Any]) -> dict[str, Any]:
     findings = tuple(Finding("batch", "answer", reason) for reason in answer["reasons"])
     reflection = Reflection(answer["verdict"], findings).to_json()
     attempts = [{"cot": answer["cot"], "correction": None, "reflection": reflection}] if answer["cot"] else []
-    kept = {name: answer[name] for name in ("verdict", "error", "by", "calls")}
+    kept = {name: answer[name] for name in ("verdict", "error", "by", "calls", "rows") if name in answer}
     return {"attempts": attempts, "best": 0 if attempts else None, **kept}
 
 
@@ -110,7 +112,7 @@ def _decided(
     run = Run.of(state)
     question = run.question_input(name, final=True)
     if decision.correction is None:
-        found = decided(question["text"], run.found[name], decision)
+        found = decided(question, run.found[name], decision)
         return _placed(found, question, tool) if decision.answer is not None else found
     asked = corrected(question, decision.correction)
     read = QuestionResult.from_json(build_question().invoke(asked, context=context)["found"][name])

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from dataclasses import field as default
 from typing import Any
 
 from layoutllm_graphs.context import Context
+from layoutllm_graphs.doubts import with_doubts
 from layoutllm_graphs.planning.plan import Plan
-from layoutllm_graphs.planning.planner import plan_task
-from layoutllm_graphs.reflection.types import QuestionResult
+from layoutllm_graphs.planning.planner import plan_task, schema_of
 from layoutllm_graphs.state import Answer, Request
 from layoutllm_graphs.workflow import build_workflow
 from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
@@ -24,11 +24,12 @@ from layoutllm_tool.batch.store import DocumentResult, Field, worst
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import DocumentUnreadable, LayoutLLMError
+from layoutllm_tool.extraction.schema import is_schema
 from layoutllm_tool.protocols import Reader, ReaderAround
 from layoutllm_tool.tool import LayoutLLMTool
 
 MakeReader = Callable[[], Reader]
-OUTPUTS = ("plan", "answers", "notes", "found")
+OUTPUTS = ("plan", "answers", "notes", "found", "record", "fields")
 """Of the workflow's state: ``found`` has every attempt."""
 
 
@@ -44,11 +45,17 @@ class Settings:
     languages: tuple[str, ...] = ("eng",)
     version: str = ""
     """The package's: checks and planning differ between versions, so their answers are not mixed."""
+    schema: dict[str, Any] | None = None
+    """The JSON Schema of the record, where the task is one."""
+    min_confidence: float = 0.0
 
     @classmethod
     def of(cls, task: Any, *, model: Mapping[str, str], **options: Any) -> Settings:
         """PlanError where no plan can be made of the task."""
-        return cls(plan=plan_task(task).plan.model_dump(mode="json"), model=model, **options)
+        plan = plan_task(task).plan.model_dump(mode="json")
+        data = schema_of(task) if isinstance(task, type) else task
+        schema = dict(data) if isinstance(data, Mapping) and is_schema(data) else None
+        return cls(plan=plan, model=model, schema=schema, **options)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"languages": list(self.languages), "model": dict(self.model)}
@@ -117,8 +124,9 @@ class BatchWorker:
             values = self._answered(item, document)
         except Exception as error:  # noqa: BLE001  the log keeps the traceback
             return failed_result(item, error, seconds=time.monotonic() - begun)
-        row = _document_result(item, values["answers"], as_scanned, document, time.monotonic() - begun)
-        return WorkResult(row, fields_of(item.key, values["answers"], values["found"]))
+        fields, seconds = fields_of(item.key, values), time.monotonic() - begun
+        row = _document_result(item, fields, values.get("record"), as_scanned, document, seconds)
+        return WorkResult(row, fields)
 
     def _open(self, item: WorkItem) -> Document:
         if item.problem:
@@ -136,8 +144,11 @@ class BatchWorker:
         tool = LayoutLLMTool(
             reader=_InOrder(self._reader, given.plan, item.page), documents={item.name: document}
         )
-        context = Context(tool=tool, max_attempts=given.max_attempts, second_opinion=given.second_opinion)
-        request = Request(document=item.name, task=given.plan, page=item.page)
+        context = Context(
+            tool=tool, max_attempts=given.max_attempts, second_opinion=given.second_opinion,
+            min_confidence=given.min_confidence,
+        )  # fmt: skip
+        request = Request(document=item.name, task=given.plan, page=item.page, schema=given.schema)
         values: dict[str, Any] = self._graph.invoke(
             request, {"max_concurrency": 1}, context=context, output_keys=OUTPUTS
         )
@@ -156,7 +167,7 @@ class _InOrder(ReaderAround):
         super().__init__(reader)
         self._open: dict[int | None, list[str]] = {}
         for question in Plan.model_validate(plan).questions:
-            if not question.depends_on:
+            if not question.depends_on and not question.columns:  # no reader is asked for tables
                 self._open.setdefault(question.page or page, []).append(question.text)
         self._known: dict[tuple[str, int | None, str], LayoutCoT] = {}
 
@@ -173,13 +184,21 @@ class _InOrder(ReaderAround):
         return known or super().ask(document, question, **options)
 
 
-def fields_of(key: str, answers: Iterable[Answer], found: Mapping[str, dict[str, Any]]) -> list[Field]:
-    """A run's answers as the store keeps them, each with its full result."""
-    pending = {name for name, result in found.items() if QuestionResult.from_json(result).needs_review}
+def fields_of(key: str, values: Mapping[str, Any]) -> list[Field]:
+    """A run's answers as the store keeps them, each with its full result. ``values``: of ``OUTPUTS``.
+
+    What is doubtful, or has a doubtful value in the record, waits for a person.
+    """
+    paths = {question["name"]: question["path"] for question in values["plan"]["questions"]}
+    answers = [with_doubts(a, paths[a["name"]], values.get("fields") or {}) for a in values["answers"]]
     return [
-        Field(key, position, a["name"], dict(a), a["name"] in pending, found[a["name"]])
+        Field(key, position, a["name"], dict(a), _is_pending(a), values["found"][a["name"]])
         for position, a in enumerate(answers)
     ]
+
+
+def _is_pending(answer: Answer) -> bool:
+    return answer["verdict"] != "satisfied" and answer["by"] != "person"
 
 
 def _rotated_pages(as_scanned: Document, read: Document) -> list[int]:
@@ -193,9 +212,11 @@ def _rotated_pages(as_scanned: Document, read: Document) -> list[int]:
 
 
 def _document_result(
-    item: WorkItem, answers: list[Answer], as_scanned: Document, read: Document, seconds: float
-) -> DocumentResult:
-    """Failed, and worth another try, where no question at all could be asked."""
+    item: WorkItem, fields: list[Field], record: dict[str, Any] | None, as_scanned: Document, read: Document,
+    seconds: float,
+) -> DocumentResult:  # fmt: skip
+    """Failed, without a record and worth another try, where no question at all could be asked."""
+    answers = [field.answer for field in fields]
     errors = [answer["error"] for answer in answers if answer["error"]]
     hopeless = bool(errors) and len(errors) == len(answers)
     return DocumentResult(
@@ -203,5 +224,5 @@ def _document_result(
         error=errors[0] if hopeless else None, kind="LayoutLLMError" if hopeless else None,
         retryable=hopeless,
         sha256=item.sha256, pages=len(read.pages), seconds=round(seconds, 3),
-        rotated_pages=_rotated_pages(as_scanned, read),
+        rotated_pages=_rotated_pages(as_scanned, read), record=None if hopeless else record,
     )  # fmt: skip

@@ -253,6 +253,10 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "an answer that is no JSON": altered("UPDATE fields SET answer = 'x'"),
     "an answer that is none": altered("UPDATE fields SET answer = '[]'"),
     "an answer that lacks all": altered("UPDATE fields SET answer = '{}'"),
+    "a cell that is none": altered(
+        """UPDATE fields SET answer = json_set(answer, '$.rows', json('[{"a": {}}]'))"""
+    ),
+    "rows that are none": altered("UPDATE fields SET answer = json_set(answer, '$.rows', json('[7]'))"),
     "bytes that are no text": altered("UPDATE inputs SET name = CAST(X'ff41' AS TEXT)"),
     "a view without end": altered(
         "ALTER TABLE inputs RENAME TO was; CREATE VIEW inputs AS WITH RECURSIVE c(x) AS "

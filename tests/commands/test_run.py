@@ -1,0 +1,89 @@
+"""`layoutllm run` with a JSON Schema: tables row by row, the typed record, and what is doubtful in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layoutllm_tool.cli import main
+from layoutllm_tool.commands.show import tell_doubts
+from layoutllm_tool.testing import FakeReader
+from tests.batch_pages import ORDER, items, order
+
+Captured = pytest.CaptureFixture[str]
+
+
+def run(folder: Path, document: bytes, schema: dict[str, Any], *options: str) -> int:
+    (folder / "a.pdf").write_bytes(document)
+    (folder / "schema.json").write_text(json.dumps(schema))
+    command = ["run", str(folder / "a.pdf"), "--schema", str(folder / "schema.json"), *options]
+    return main([*command, "--checkpoints", str(folder / "runs.sqlite")], reader=FakeReader())
+
+
+def test_answers_rows_and_the_record(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+    assert run(tmp_path, order(2), ORDER) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out[shown.out.index("\n{\n") :]) == {
+        "vendor": "Shop 2", "total": 10.5, "items": items(2),
+    }  # fmt: skip
+    assert re.search(r"description\W+quantity\W+amount", shown.out) and "3 rows" in shown.out
+    assert re.search(r"1\W+Widget B\W+2\W+3\.50\W*\n", shown.out) and not shown.err
+
+
+def test_one_object_holds_it_all(tmp_path: Path, capsys: Captured) -> None:
+    assert run(tmp_path, order(2), ORDER, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["record"]["items"] == items(2)
+    assert (
+        found["fields"]["/items/1/amount"]["text"]
+        == found["answers"][2]["rows"][1]["amount"]["text"]
+        == "3.50"
+    )
+
+
+def test_what_is_doubtful_in_the_record_is_named_and_makes_it_3(tmp_path: Path, capsys: Captured) -> None:
+    assert run(tmp_path, order(4, damaged=True), ORDER, "--json") == 3
+    shown = capsys.readouterr()
+    assert shown.err == "layoutllm: /items/1/amount: '1.5.0' is not understood as a number.\n"
+    assert json.loads(shown.out)["record"]["items"][1]["amount"] is None
+
+
+def test_a_value_less_sure_than_asked_is_doubtful(tmp_path: Path, capsys: Captured) -> None:
+    assert run(tmp_path, order(2), ORDER, "--json", "--min-confidence", "0.95") == 3
+    shown = capsys.readouterr()
+    lines = shown.err.splitlines()
+    assert len(lines) == 9 and lines[0].startswith("layoutllm: /items/0/description: The confidence is 0.90")
+    answers = {one["name"]: one for one in json.loads(shown.out)["answers"]}
+    assert answers["vendor"]["verdict"] == "satisfied" and answers["items"]["verdict"] == "failed"
+
+
+def test_an_answer_less_sure_than_asked_is_doubtful_without_a_schema(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "a.pdf").write_bytes(order(2))
+    command = ["run", str(tmp_path / "a.pdf"), "--task", "What is the total of the widgets?", "--json"]
+    command += ["--checkpoints", str(tmp_path / "runs.sqlite")]
+    assert main(command, reader=FakeReader()) == 0 and not capsys.readouterr().err
+    assert main([*command, "--min-confidence", "1"], reader=FakeReader()) == 3
+    assert re.fullmatch(r"layoutllm: \w+: The confidence is 0\.\d+, under 1\.00\.\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("given", ["1.01", "-0.1", "nan", "much"])
+def test_a_confidence_is_from_0_to_1(given: str, tmp_path: Path, capsys: Captured) -> None:
+    with pytest.raises(SystemExit):
+        run(tmp_path, order(2), ORDER, "--min-confidence", given)
+    assert "is no number from 0 to 1" in capsys.readouterr().err
+
+
+def test_a_count_stands_for_what_is_doubtful_beyond_twenty(capsys: Captured) -> None:
+    tell_doubts(((f"/a/{number}", "one\x1b[2J\nline") for number in range(1, 1033)), 1032)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["layoutllm: /a/1: one [2J line", "layoutllm: /a/2: one [2J line"]
+    assert len(lines) == 21 and lines[-1] == "layoutllm: 1,012 more are doubtful"
