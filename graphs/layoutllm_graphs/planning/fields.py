@@ -75,7 +75,7 @@ def normal(phrase: str) -> str:
 
 def known(phrase: str) -> KnownField | None:
     """The field that goes by this name, if there is one."""
-    return KNOWN.get(normal(phrase))
+    return KNOWN.get(normal(phrase)) if len(phrase) <= LONGEST_FIELD else None
 
 
 def guess_type(phrase: str) -> ExpectedType:

@@ -50,10 +50,10 @@ class OperationReader:
     _explicit: set[int] = field(default_factory=set)
     """Tables whose columns the task names."""
 
-    def read(self, forms: Sequence[str], said: str) -> bool:
+    def read(self, forms: Sequence[str], said: str, *, only: str = "") -> bool:
         """Add what the clause asks for, in whichever of its forms fits a sentence first.
 
-        False where none does; the draft is then as it was.
+        ``only``: the one operation that it may be. False where none fits; the draft is then as it was.
         """
         self.said = said
         short = [form for form in forms if len(form) <= LONGEST]
@@ -62,6 +62,7 @@ class OperationReader:
             for kind in ("operations", "tables")
             for form in short
             for template in self.language.sentences[kind]
+            if only in ("", template.more.get("op"))
         )
 
     def fits(self, form: str) -> bool:
@@ -114,8 +115,12 @@ class OperationReader:
         self._step("count", (ref,), listed.condition, distinct=distinct)
 
     def _sum(self, template: Template, slots: Slots) -> None:
-        parts = self._parts(slots["of"])
-        if len(parts) > 1:
+        parts = self._parts(slots.get("of"))
+        if not parts:
+            if self.last_list is None:
+                raise _OtherwiseError
+            self._step("sum", (self._measure(self.last_list),))
+        elif len(parts) > 1:
             self._step("sum", tuple(map(self._operand, parts)))
         else:
             ref, condition = self._column_of(parts[0])
@@ -153,6 +158,8 @@ class OperationReader:
         listed = self._rows(slots["rows"], unknown=bool(template.more.get("any")))
         self._with_columns(listed)
         by = slots.get("by")
+        if by and by.lower() in self.language.lists["measures"]:
+            by = None
         if any(c.isdigit() for c in by or ""):
             raise _OtherwiseError
         column = (self._cells(listed, by, number=False, any_type=True) if by else self._measure(listed, template)).column
@@ -187,8 +194,8 @@ class OperationReader:
     def _table(self, template: Template, slots: Slots) -> None:
         listed = self._rows(slots["rows"], unknown=bool(template.more.get("any")))
         many = listed.words and self._row_phrase(slots["rows"]).words.lower() in listed.words.many
-        main = many and listed.words == self.language.rows[0]
-        if listed.condition or (template.more.get("many") and not many) or (template.more.get("main") and not main):
+        alone = many and listed.words and not listed.words.also_fields
+        if listed.condition or (template.more.get("many") and not many) or (template.more.get("alone") and not alone):
             raise _OtherwiseError
         for part in self._parts(slots["columns"]) if slots.get("columns") else ():
             self._cells(listed, part, number=False, any_type=True)
@@ -265,8 +272,12 @@ class OperationReader:
 
     def restricts(self, words: str) -> bool:
         """Whether the words are of some rows of a list: "withdrawals in January"."""
-        many = (name for rows in self.language.rows for name in rows.many if words.lower().startswith(f"{name} "))
-        return any(self.language.patterns["restricts"].match(words[len(name) + 1 :]) for name in many)
+        lower, patterns = words.lower(), self.language.patterns
+        for name in (name for rows in self.language.rows for name in rows.many):
+            behind = lower.startswith(f"{name} ") and patterns["restricts"].match(lower[len(name) + 1 :])
+            if behind or (lower.endswith(name) and patterns["restricted"].match(lower[: -len(name)])):
+                return True
+        return False
 
     def is_main(self, text: str) -> bool:
         """Whether it names the items of a document."""
@@ -309,16 +320,21 @@ class OperationReader:
                 listed = self._rows(found["rows"], unknown=False)
                 return self._cells(listed, columns, number=True), listed.condition
         named = phrase(text, self.held, self.language)
-        entry = known(named.words)
-        if named.is_name and (ask(named.words).is_list or named.is_list) and not self._row_words(named.words):
-            if not (entry and entry.is_list) and ask(named.words).type not in _NUMBERS:
-                raise _OtherwiseError
-            return Ref(self.draft.find(ask(named.words, is_list=True, page=self._page(named)))), None
         words = self._row_words(named.words)
+        if words is None and self._is_column(named):
+            return Ref(self.draft.find(ask(named.words, is_list=True, page=self._page(named)))), None
         if words and named.words.lower() not in words.many:
             raise _OtherwiseError
         listed = self._rows(text, unknown=False)
         return self._measure(listed), listed.condition
+
+    def _is_column(self, named: Phrase) -> bool:
+        """Whether it is a name for many numbers."""
+        entry, asked = known(named.words), ask(named.words)
+        if not named.is_name or named.is_empty:
+            return False
+        many = asked.is_list or named.is_list or bool(self.language.patterns["counted"].match(named.words))
+        return bool(entry and entry.is_list) or (many and entry is None and asked.type in _NUMBERS)
 
     def _operand(self, text: str | None) -> Ref:
         """One value: a field, the last value ("it"), or what another operation gives."""

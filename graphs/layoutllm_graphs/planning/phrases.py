@@ -19,7 +19,7 @@ MOST_PAGES = 20
 LONGEST = 600
 """Characters beyond which a clause or a phrase isn't looked into: no name, and time is dear."""
 MOST_WORDS = 5
-"""Of a field's name that is taken as one without asking further."""
+"""Of a field's name, without articles and the like."""
 _BULLET = re.compile(r"\s*(?:[-*•\u2013·▪◦+・]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _INLINE = re.compile(r"(?:(?<=\s)|(?<=^))\(?(\d{1,2})[.)]\s")
 _END = re.compile(r"[;\n\u3002\uff01\uff1f]|(?<![.!?])[.!?]+(?=\s|$)")
@@ -108,7 +108,7 @@ class Phrase:
         words = self.words.lower().split()
         lists = self.language.lists
         plain = (
-            0 < len(words) <= MOST_WORDS
+            0 < len([word for word in words if word not in lists["not_in_short_names"]]) <= MOST_WORDS
             and len(self.words) <= LONGEST_FIELD
             and lists["not_in_names"].isdisjoint(words)
             and words[0] not in lists["verbs"]
@@ -176,7 +176,7 @@ def part_pages(text: str, language: Language) -> str:
     """ "page 1+2" as people write it."""
     written, both = language.texts["page"], language.texts["and"]
     return re.sub(
-        r"\bpage (\d+(?:\+\d+)*)", lambda found: written.format(found.group(1).replace("+", both)), text
+        r"(?<![a-z])page (\d+(?:\+\d+)*)", lambda found: written.format(found.group(1).replace("+", both)), text
     )
 
 
@@ -215,7 +215,7 @@ def phrase(text: str, held: Sequence[str], language: Language, *, edges: str = "
 
 def fronted(text: str, language: Language) -> str:
     """The text without articles and the like at its front."""
-    return _fronted(text, language)[0]
+    return _fronted(text, language)[0] if len(text) <= LONGEST else text
 
 
 def _fronted(text: str, language: Language) -> tuple[str, bool]:

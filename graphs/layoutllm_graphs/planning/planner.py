@@ -7,7 +7,6 @@ to the rules' plan, with a note. ``workflow`` carries plans out.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -232,7 +231,7 @@ def _absurd(plan: Plan, said: str) -> str:
     written += [column.words for question in plan.questions for column in question.columns]
     if not all(text.isprintable() for text in written):
         return "it writes more than one line, or what can't be printed"
-    twice = Counter((q.text.lower(), q.page) for q in plan.questions).most_common(1)[0][1] > 1
+    twice = len({(q.text.lower(), q.page) for q in plan.questions}) < len(plan.questions)
     return "it asks the same thing twice" if twice else _unquoted(plan, said)
 
 

@@ -182,7 +182,8 @@ class _TaskReader:
         """Add what the clause computes or lists, whatever stands around it."""
         if clause.given and not (self._is_question(clause, text) or self.patterns["task_verb"].match(text)):
             return False
-        return self.operations.read(list(self._forms(text, wanted=wanted)), self._shown(text))
+        forms = list(self._forms(text, wanted=wanted))
+        return self.operations.read(forms, self._shown(text), only="exists" if wanted else "")
 
     def _forms(self, text: str, *, wanted: bool = False) -> Iterator[str]:
         """The text as it stands, and without what asks for it."""
@@ -256,7 +257,7 @@ class _TaskReader:
         doubtful = patterns["doubtful"].search(text)
         counted = doubtful and patterns["units"].match(text)
         yes_no = patterns["yes_no"].match(text)
-        unsure = (doubtful and not counted) or (yes_no and patterns["doubtful_yes_no"].search(text))
+        unsure = (doubtful and not counted) or (yes_no and not self._is_plain(text))
         if unsure or patterns["several"].search(text):
             self._refuse(text if clause.item else self.said)
         elif yes_no and len(text) < LONGEST_QUESTION:
@@ -264,11 +265,17 @@ class _TaskReader:
         else:
             self._add_question(text, sentence(text))
 
+    def _is_plain(self, text: str) -> bool:
+        """Whether a yes-or-no question is one that a printed word may answer."""
+        plain, doubtful = self.patterns["plain_yes_no"], self.patterns["doubtful_yes_no"]
+        return bool(plain.match(text)) and not doubtful.search(text)
+
     def _ask_named(self, text: str) -> bool:
         """ "What are the date and the total?": a field for each."""
         named = self.patterns["what_is"].match(text)
         core = text[named.end() :] if named else self._closed(text)
-        if core == text or len(text) > LONGEST:
+        belongs = self.patterns["belongs"].match(core) and self.draft.steps
+        if core == text or len(text) > LONGEST or belongs:
             return False
         texts = [core[part.start : part.end] for part in self._listed(core)]
         parts = [phrase(part, self.held, self.language) for part in with_owners(texts, self.language)]
@@ -284,8 +291,15 @@ class _TaskReader:
             self._refuse(text)
             return
         asked, own = read_question(text, written, self.held, self.language)
+        if not asked.words or self.patterns["what_is"].match(text) and self._says_nothing(text):
+            self._refuse(self.said)
+            return
         for page in own or pages or self.pages or (None,):
             self.draft.add(replace(asked, page=page))
+
+    def _says_nothing(self, text: str) -> bool:
+        """ "What is it?" """
+        return phrase(self.patterns["what_is"].sub("", text, count=1), self.held, self.language).is_empty
 
     def _ask_item(self, clause: Clause) -> None:
         text = clause.text

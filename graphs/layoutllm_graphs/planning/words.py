@@ -26,6 +26,8 @@ class RowWords(NamedTuple):
     many: tuple[str, ...]
     one: tuple[str, ...]
     columns: tuple[str, ...]
+    also_fields: bool = False
+    """Without "all" or "every" the words name a field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,12 @@ class _Parts:
                 yield Template(re.compile(slotted, re.IGNORECASE), more)
 
 
-def _rows(entries: list[dict[str, str]]) -> Iterator[RowWords]:
+def _rows(entries: list[dict[str, Any]]) -> Iterator[RowWords]:
     for entry in entries:
         for group in entry["names"].split(";"):
             many, one = (_listed(words) for words in group.split("/"))
-            yield RowWords(many, one, tuple(name.strip() for name in entry["columns"].split(",")))
+            columns = tuple(name.strip() for name in entry["columns"].split(","))
+            yield RowWords(many, one, columns, entry.get("also_fields", False))
 
 
 def _listed(names: str) -> tuple[str, ...]:

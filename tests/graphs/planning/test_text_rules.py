@@ -172,7 +172,7 @@ def test_nothing_of_what_the_rules_understand_is_refused(task: str) -> None:
         ),
         (
             "Extract the vendor. Check that the dates are in ISO format.",
-            "the dates are in ISO format",
+            "Check that the dates are in ISO format",
             ["vendor"],
         ),
         ("Extract the total; make sure it is positive", "make sure it is positive", ["total"]),
