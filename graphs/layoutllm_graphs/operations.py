@@ -1,6 +1,6 @@
 """Carries out a plan's operations on the values that were read: counts, sums, greatest, sorted, yes or no.
 
-Never guesses: where a value is missing, is no number, or a list is empty, the operation has a problem in place
+Never guesses: where a value is missing or no number, or a list is empty, the operation has a problem in place
 of an answer. Reading the values is *not* here. Pure.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, localcontext
+from typing import Any
 
 from layoutllm_graphs.planning.plan import SEPARATOR, Comparison, Condition, Operation, OperationKind
 from layoutllm_graphs.planning.words import NEGATIVE
@@ -129,7 +130,7 @@ def _product(operation: Operation, values: Values) -> Computed:
 
 def _extreme(operation: Operation, values: Values) -> Computed:
     """The least or greatest, or the cells beside it; all of them where several are equal."""
-    pick: Callable[[Iterable[Number]], Number] = max if operation.op == "maximum" else min  # type: ignore[assignment]
+    pick: Callable[..., Number] = max if operation.op == "maximum" else min
     named = f"{operation.op} of {', '.join(operation.of)}"
     if len(operation.of) > 1:
         cells = [_one(name, values) for name in operation.of]
@@ -145,7 +146,9 @@ def _extreme(operation: Operation, values: Values) -> Computed:
     formula = f"{named} over {rows.said}: {plain(best)}"
     if not operation.keep:
         return _done(best, formula, cells)
-    beside = [cell for cell, number in zip(rows.columns[operation.keep], numbers, strict=True) if number == best]
+    beside = [
+        cell for cell, number in zip(rows.columns[operation.keep], numbers, strict=True) if number == best
+    ]
     return _listed(beside, formula, {"": beside}, used=[*cells, *beside])
 
 
@@ -154,16 +157,16 @@ def _sort(operation: Operation, values: Values) -> Computed:
     by = operation.by or operation.of[0].partition(".")[2]
     name = f"{rows.name}.{by}" if by else rows.name
     cells = rows.column(name)
-    keys: Sequence[Number | str] = _sort_keys(cells, name)
-    order = sorted(range(rows.length), key=lambda i: keys[i], reverse=operation.descending)  # type: ignore[arg-type,return-value]
+    keys = _sort_keys(cells, name)
+    order = sorted(range(rows.length), key=keys.__getitem__, reverse=operation.descending)
     direction = "descending" if operation.descending else "ascending"
     return rows.at(order).shown(operation.keep, f"{rows.said} by {by or 'value'}, {direction}")
 
 
-def _sort_keys(cells: Sequence[Cell], name: str) -> Sequence[Number | str]:
+def _sort_keys(cells: Sequence[Cell], name: str) -> Sequence[Any]:
     """Numbers or dates where all are, else the texts."""
     typed = any(isinstance(cell.value, date) for cell in cells)
-    if typed or all(cell.value is not None or amount(cell.text or "") is not None for cell in cells):
+    if typed or all(_number(cell) is not None for cell in cells):
         return _alike(cells, [name] * len(cells))
     return [_text(cell, name).casefold() for cell in cells]
 
@@ -183,20 +186,16 @@ def _compare(operation: Operation, values: Values) -> Computed:
         said = f"{operation.of[0]} ({cells[0].text}) {condition.comparison} {right}"
         return _yes_or_no(holds, said, cells)
     first, second = _alike(cells, operation.of)
-    greater = [name for name, v in zip(operation.of, (first, second), strict=True) if v == _greater(first, second)]
-    sign = "=" if first == second else ">" if greater[0] == operation.of[0] else "<"
+    sign = "=" if first == second else ">" if _COMPARE[">"](first, second) else "<"
+    greater = {"=": operation.of, ">": operation.of[:1], "<": operation.of[1:]}[sign]
     answer = [Cell(name) for name in greater]
     return _listed(answer, f"{plain(first)} {sign} {plain(second)}", {"": answer}, used=cells)
-
-
-def _greater(first: Number, second: Number) -> Number:
-    return max(first, second)  # type: ignore[type-var]
 
 
 def _exists(operation: Operation, values: Values) -> Computed:
     """Whether there is a value, and not one that says no ("unpaid", "not signed")."""
     name = operation.of[0]
-    inside = [cell for key, cells in values.items() if key == name or key.startswith(f"{name}.") for cell in cells]
+    inside = [cell for cells in _within(name, values).values() for cell in cells]
     said = [cell for cell in inside if cell.text and not NEGATIVE.match(cell.text.strip())]
     formula = f"{name}: {said[0].text}" if said else f"{name}: nothing that says so"
     return _yes_or_no(bool(said), formula, said or inside)
@@ -204,7 +203,7 @@ def _exists(operation: Operation, values: Values) -> Computed:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of the first operand that keep to the condition: columns of equal length, "" for a plain list."""
+    """The first operand's rows that keep to the condition: columns of equal length, "" for a plain list."""
 
     name: str
     columns: Mapping[str, list[Cell]]
@@ -214,7 +213,7 @@ class _Rows:
     def of(cls, operation: Operation, values: Values) -> _Rows:
         """_CannotError where there are none at all, or the columns are of different lengths."""
         name = operation.of[0].partition(".")[0]
-        found = {k[len(name) + 1 :]: list(v) for k, v in values.items() if k == name or k.startswith(f"{name}.")}
+        found = _within(name, values)
         columns = {column: cells for column, cells in found.items() if column} or found
         if not columns or not any(columns.values()):
             raise _CannotError(f"{name} has no values.")
@@ -239,7 +238,9 @@ class _Rows:
         return self.columns[column]
 
     def at(self, order: Sequence[int]) -> _Rows:
-        return _Rows(self.name, {c: [cells[i] for i in order] for c, cells in self.columns.items()}, self.said)
+        return _Rows(
+            self.name, {c: [cells[i] for i in order] for c, cells in self.columns.items()}, self.said
+        )
 
     def _keeping(self, condition: Condition) -> _Rows:
         name = f"{self.name}.{condition.column}" if condition.column else self.name
@@ -260,7 +261,7 @@ def _holds(cell: Cell, name: str, condition: Condition, other: Cell | None = Non
     """Whether the cell keeps to the condition: compared with its value, or with the other cell."""
     if condition.comparison == "contains":
         return condition.value.casefold() in _text(cell, name).casefold()
-    against = other or Cell(condition.value, _as_date(condition.value) or amount(condition.value))
+    against = other or Cell(condition.value, _as_date(condition.value) or _read(condition.value))
     if condition.comparison == "=" and (against.value is None or _number(cell) is None):
         return _text(cell, name).casefold() == _text(against, name).casefold()
     left, right = _alike([cell, against], [name, condition.value or "the other"])
@@ -272,6 +273,12 @@ def _as_date(text: str) -> date | None:
         return date.fromisoformat(text.strip())
     except ValueError:
         return None
+
+
+def _within(name: str, values: Values) -> dict[str, list[Cell]]:
+    """The columns of what goes by the name, "" for what it is itself."""
+    inside = (key for key in values if key == name or key.startswith(f"{name}."))
+    return {key[len(name) + 1 :]: list(values[key]) for key in inside}
 
 
 _COMPARE: Mapping[Comparison, Callable[..., bool]] = {
@@ -306,7 +313,17 @@ def _text(cell: Cell, name: str) -> str:
 
 
 def _number(cell: Cell) -> Number | None:
-    return cell.value if cell.value is not None else None if cell.problem else amount(cell.text or "")
+    """Its value, or the amount that its text says; None where it has none that is sure."""
+    if cell.value is not None or cell.problem:
+        return cell.value
+    return _read(cell.text or "")
+
+
+def _read(text: str) -> Decimal | None:
+    """The amount; a whole number without decimals."""
+    number = amount(text)
+    whole = number is not None and number.as_tuple().exponent == -1 and number == number.to_integral_value()
+    return number.to_integral_value() if number is not None and whole else number
 
 
 def _amount(cell: Cell, name: str) -> Decimal:
@@ -351,7 +368,8 @@ def _done(number: Number | int, formula: str, used: Iterable[Cell]) -> Computed:
 def _yes_or_no(holds: bool, formula: str, used: Iterable[Cell]) -> Computed:
     evidence, confidence = _grounds(used)
     answer = "yes" if holds else "no"
-    return Computed(answer, formula, evidence, confidence, cells={"": [Cell(answer, None, evidence, confidence)]})
+    cell = Cell(answer, None, evidence, confidence)
+    return Computed(answer, formula, evidence, confidence, cells={"": [cell]})
 
 
 def _listed(

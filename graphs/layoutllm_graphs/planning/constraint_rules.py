@@ -91,5 +91,7 @@ class CheckReader:
         if len(whole) != len(terms) or len(terms) > _MOST_TERMS:
             return ()
         found = tuple(phrase(term, self.held, self.language) for term in whole)
-        sure = all(p.words and p.is_name and not p.is_empty and any(c.isalpha() for c in p.words) for p in found)
+        sure = all(
+            p.words and p.is_name and not p.is_empty and any(c.isalpha() for c in p.words) for p in found
+        )
         return found if sure else ()

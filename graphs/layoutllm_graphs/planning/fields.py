@@ -54,9 +54,9 @@ class KnownField(NamedTuple):
 
 def _known_fields() -> dict[str, KnownField]:
     found: dict[str, KnownField] = {}
-    for language, entry in ((language, entry) for language in LANGUAGES for entry in language.fields):
+    for entry in (entry for language in LANGUAGES for entry in language.fields):
         told = {key: value for key, value in entry.items() if key != "names"}
-        known = KnownField(**told, lowered=language is ENGLISH)
+        known = KnownField(**told, lowered=entry in ENGLISH.fields)
         for name in entry["names"].split(","):
             found.setdefault(name.strip().lower(), known)
     return found
@@ -133,14 +133,14 @@ def ask(words: str, *, printed: bool = False, is_list: bool = False, page: int |
 class Ref(NamedTuple):
     """What an operation is of: a question of the draft or an earlier step, or a column of either."""
 
-    index: int
+    number: int
     column: str = ""
     step: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An operation whose operands have no names yet. ``more``: the rest of an ``Operation``, as it is there."""
+    """An operation whose operands have no names yet. ``more``: the rest of an ``Operation``."""
 
     op: OperationKind
     of: tuple[Ref, ...]
@@ -224,7 +224,7 @@ class Draft:
     def _operations(self, names: Sequence[str]) -> list[Operation]:
         made: list[Operation] = []
         for step in self.steps:
-            sources = [made[ref.index].name if ref.step else names[ref.index] for ref in step.of]
+            sources = [made[ref.number].name if ref.step else names[ref.number] for ref in step.of]
             of = [f"{n}.{ref.column}" if ref.column else n for n, ref in zip(sources, step.of, strict=True)]
             base = slug(f"{step.op} {' '.join(name.replace('.', ' ') for name in of)}")
             name = _unused(base, [*names, *(operation.name for operation in made)])
@@ -275,7 +275,10 @@ def _unused(name: str, used: Sequence[str]) -> str:
 
 
 def _planned(item: Asked, name: str) -> PlannedQuestion:
-    own = {part: getattr(item, part) for part in ("text", "type", "page", "is_list", "required", "choices", "path")}
+    own = {
+        part: getattr(item, part)
+        for part in ("text", "type", "page", "is_list", "required", "choices", "path")
+    }
     columns = [
         Column(name=column.name, words=column.words, type=column.type, required=column.required,
                choices=list(column.choices), path=list(column.path))

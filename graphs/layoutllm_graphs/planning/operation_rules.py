@@ -1,38 +1,20 @@
 """Clauses that ask for something computed, or for a list with columns -> steps and tables of a draft.
 
-"The most expensive item" is the greatest of a column of the list "items". What is asked of a list that was not
-named ("which of them") is asked of the last one. Computing is *not* here: see ``operations``.
+"The most expensive item" is the greatest of a column of the list "items". Computing is *not* here: see
+``operations``.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
-from layoutllm_graphs.planning.fields import ROWS, Asked, Draft, Ref, Step, ask, known, normal, same_words
-from layoutllm_graphs.planning.phrases import LONGEST, Phrase, phrase, read_question, shown, without_quotes
+from layoutllm_graphs.planning.fields import Asked, Draft, Ref, Step, ask, known, same_words
+from layoutllm_graphs.planning.phrases import ENDS, LONGEST, Phrase, phrase, read_question, shown
 from layoutllm_graphs.planning.plan import Condition, OperationKind
-from layoutllm_graphs.planning.words import Language, RowWords, Template
-from layoutllm_tool.cot import ExpectedType
-from layoutllm_tool.documents.values import amount
-
-Slots = Mapping[str, str | None]
-_NUMBERS: tuple[ExpectedType, ...] = ("money", "number")
-
-
-class _OtherwiseError(Exception):
-    """The clause fits a sentence, but what stands in its slots does not."""
-
-
-class _Listed(NamedTuple):
-    """A list that a clause speaks of: a table, or what a sort or filter left of one."""
-
-    ref: Ref
-    words: RowWords | None
-    condition: Condition | None = None
+from layoutllm_graphs.planning.row_rules import NUMBERS, Listed, OtherwiseError, RowReader, Slots
+from layoutllm_graphs.planning.words import Language, Template
 
 
 @dataclass(slots=True)
@@ -44,11 +26,11 @@ class OperationReader:
     draft: Draft
     said: str = ""
     """The clause that is being read, for a person."""
-    last_list: _Listed | None = None
     last_value: Ref | None = None
-    _tables: dict[tuple[RowWords | str, int | None], int] = field(default_factory=dict)
-    _explicit: set[int] = field(default_factory=set)
-    """Tables whose columns the task names."""
+    rows: RowReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = RowReader(self.language, self.held, self.draft)
 
     def read(self, forms: Sequence[str], said: str, *, only: str = "") -> bool:
         """Add what the clause asks for, in whichever of its forms fits a sentence first.
@@ -68,9 +50,9 @@ class OperationReader:
     def fits(self, form: str) -> bool:
         """Whether the clause fits a sentence. The draft stays as it is."""
         fitted = False
-        with suppress(_OtherwiseError), self._undone():
+        with suppress(OtherwiseError), self._undone():
             fitted = self.read([form], form)
-            raise _OtherwiseError
+            raise OtherwiseError
         return fitted
 
     def is_said(self, text: str) -> None:
@@ -88,245 +70,154 @@ class OperationReader:
             return False
         try:
             with self._undone():
-                _MAKE[template.more.get("op", "table")](self, template, found.groupdict())
-        except _OtherwiseError:
+                _MAKE[template.more.get("op", "table")](self, template.more, found.groupdict())
+        except OtherwiseError:
             return False
         return True
 
     @contextmanager
     def _undone(self) -> Iterator[None]:
         """Take back what was added, where it turns out not to fit."""
-        draft = self.draft
-        asked, steps, tables = list(draft.asked), list(draft.steps), dict(self._tables)
-        explicit, last = set(self._explicit), (self.last_list, self.last_value)
+        draft, rows = self.draft, self.rows
+        asked, steps, value = list(draft.asked), list(draft.steps), self.last_value
+        before = replace(rows, tables=dict(rows.tables))
         try:
             yield
-        except _OtherwiseError:
-            draft.asked[:], draft.steps[:], self._tables, self._explicit = asked, steps, tables, explicit
-            self.last_list, self.last_value = last
+        except OtherwiseError:
+            draft.asked[:], draft.steps[:] = asked, steps
+            self.rows, self.last_value = before, value
             raise
 
-    def _count(self, template: Template, slots: Slots) -> None:
-        named = self._row_phrase(slots["rows"]).words
-        listed = self._rows(slots["rows"], unknown=bool(self.language.patterns["counted"].match(named)))
-        self._with_columns(listed)
+    def _count(self, more: Mapping[str, str], slots: Slots) -> None:
+        named = self.rows.row_phrase(slots["rows"]).words
+        listed = self.rows.rows(slots["rows"], unknown=bool(self.language.patterns["counted"].match(named)))
+        self.rows.with_usual_columns(listed)
         distinct = bool(slots.get("distinct"))
-        ref = listed.ref._replace(column=self._label(listed)) if distinct else listed.ref
+        ref = listed.ref._replace(column=self.rows.label(listed)) if distinct else listed.ref
         self._step("count", (ref,), listed.condition, distinct=distinct)
 
-    def _sum(self, template: Template, slots: Slots) -> None:
-        parts = self._parts(slots.get("of"))
+    def _sum(self, more: Mapping[str, str], slots: Slots) -> None:
+        parts = self.rows.parts(slots.get("of"))
         if not parts:
-            if self.last_list is None:
-                raise _OtherwiseError
-            self._step("sum", (self._measure(self.last_list),))
+            self._step("sum", (self.rows.measure(self._last_list()),))
         elif len(parts) > 1:
             self._step("sum", tuple(map(self._operand, parts)))
         else:
             ref, condition = self._column_of(parts[0])
             self._step("sum", (ref,), condition)
 
-    def _difference(self, template: Template, slots: Slots) -> None:
+    def _difference(self, more: Mapping[str, str], slots: Slots) -> None:
         self._step("difference", (self._operand(slots["first"]), self._operand(slots["second"])))
 
-    def _product(self, template: Template, slots: Slots) -> None:
-        names = [self._name(slots["first"]).words, self._name(slots["second"]).words]
-        listed = self._rows(slots["rows"], unknown=True) if slots.get("rows") else self._list_with(names)
-        if listed is None:
-            refs = tuple(self._operand(slots[name]) for name in ("first", "second"))
-        else:
-            refs = tuple(self._cells(listed, name, number=True) for name in names)
-        self._step("product", refs)
+    def _product(self, more: Mapping[str, str], slots: Slots) -> None:
+        names = [self.rows.name(slots[side]).words for side in ("first", "second")]
+        told = slots.get("rows")
+        listed = self.rows.rows(told, unknown=True) if told else self.rows.list_with(names)
+        refs = [self.rows.number_column(listed, name) if listed else self._operand(name) for name in names]
+        self._step("product", tuple(refs))
 
-    def _extreme(self, template: Template, slots: Slots) -> None:
-        op, by = template.more["op"], slots.get("by")
-        if template.more.get("value"):
-            listed = self._rows(slots["rows"], unknown=True) if slots.get("rows") else self._any_list()
-            ref = self._cells(listed, by, number=False) if by else self._measure(listed, template)
-            self._step(op, (ref,), listed.condition)
-            return
-        if "rows" in slots:
-            listed = self._rows(slots["rows"], unknown=by is not None or bool(template.more.get("any")))
-        elif self.last_list:
-            listed = self.last_list
+    def _extreme(self, more: Mapping[str, str], slots: Slots) -> None:
+        """The least or greatest. ``value``: the value itself is asked for, not what has it."""
+        by, told = slots.get("by"), slots.get("rows")
+        if more.get("value"):
+            listed = self.rows.rows(told, unknown=True) if told else self.rows.last_or_main()
+            if by and not self.rows.measured(by):
+                raise OtherwiseError
         else:
-            raise _OtherwiseError
-        ref = self._cells(listed, by, number=True) if by else self._measure(listed, template)
-        self._step(op, (ref,), listed.condition, keep=self._label(listed))
+            listed = self.rows.rows(told, unknown=by is not None) if told else self._last_list()
+        ref = self.rows.number_column(listed, by) if by else self._measure(listed, more)
+        kept = {} if more.get("value") else {"keep": self.rows.label(listed)}
+        self._step(_KINDS[more["op"]], (ref,), listed.condition, **kept)
 
-    def _sort(self, template: Template, slots: Slots) -> None:
-        listed = self._rows(slots["rows"], unknown=bool(template.more.get("any")))
-        self._with_columns(listed)
+    def _sort(self, more: Mapping[str, str], slots: Slots) -> None:
+        listed = self.rows.rows(slots["rows"], unknown=False)
+        self.rows.with_usual_columns(listed)
         by = slots.get("by")
-        if by and by.lower() in self.language.lists["measures"]:
-            by = None
-        if any(c.isdigit() for c in by or ""):
-            raise _OtherwiseError
-        column = (self._cells(listed, by, number=False, any_type=True) if by else self._measure(listed, template)).column
+        if not by or by.lower() in self.language.lists["measures"]:
+            ref = self._measure(listed, more)
+        elif self.rows.measured(by) or any(same_words(by, c.words) for c in self.rows.columns(listed)):
+            ref = self.rows.column(listed, by)
+        else:
+            raise OtherwiseError
+        if any(map(str.isdigit, by or "")):
+            raise OtherwiseError
         down = any(text for name, text in slots.items() if name.startswith("down"))
-        self._listing("sort", listed, by=column, descending=down)
+        self._listing("sort", listed, by=ref.column, descending=down)
 
-    def _filter(self, template: Template, slots: Slots) -> None:
-        listed = self._conditioned(str(slots["where"]))
-        self._with_columns(listed)
+    def _filter(self, more: Mapping[str, str], slots: Slots) -> None:
+        listed = self.rows.conditioned(slots["where"] or "")
+        self.rows.with_usual_columns(listed)
         self._listing("filter", listed)
 
-    def _compare(self, template: Template, slots: Slots) -> None:
-        comparison = template.more.get("comparison")
+    def _compare(self, more: Mapping[str, str], slots: Slots) -> None:
+        """Of two values, or of one with what the task says."""
+        comparison = more.get("comparison")
         first = self._operand(slots["first"]) if slots.get("first") else self._last_value()
-        value = self._value(str(slots["second"]), "date" if comparison in ("before", "after") else "money")
-        if comparison and value:
-            self._step("compare", (first,), Condition(comparison=comparison, value=value))
-            return
-        condition = Condition(comparison=comparison) if comparison else None
-        self._step("compare", (first, self._operand(slots["second"])), condition)
+        value = self.rows.value(slots["second"], "date" if comparison in ("before", "after") else "money")
+        told = {"comparison": comparison, "value": value if comparison else ""}
+        condition = Condition.model_validate(told) if comparison else None
+        second = () if told["value"] else (self._operand(slots["second"]),)
+        self._step("compare", (first, *second), condition)
 
-    def _exists(self, template: Template, slots: Slots) -> None:
+    def _exists(self, more: Mapping[str, str], slots: Slots) -> None:
         if said := slots.get("said"):
-            if self._is_pronoun(said.split()[0]):
-                raise _OtherwiseError
+            if self.rows.is_pronoun(said.split()[0]):
+                raise OtherwiseError
             self.is_said(said)
             return
-        named = self._name(slots["what"])
-        asked = ask(named.words, printed=named.printed, page=self._page(named))
+        named = self.rows.name(slots["what"])
+        asked = ask(named.words, printed=named.printed, page=self.rows.page(named))
         self._step("exists", (Ref(self.draft.find(replace(asked, required=False))),))
 
-    def _table(self, template: Template, slots: Slots) -> None:
-        listed = self._rows(slots["rows"], unknown=bool(template.more.get("any")))
-        many = listed.words and self._row_phrase(slots["rows"]).words.lower() in listed.words.many
-        alone = many and listed.words and not listed.words.also_fields
-        if listed.condition or (template.more.get("many") and not many) or (template.more.get("alone") and not alone):
-            raise _OtherwiseError
-        for part in self._parts(slots["columns"]) if slots.get("columns") else ():
-            self._cells(listed, part, number=False, any_type=True)
-            self._explicit.add(listed.ref.index)
-        self._with_columns(listed)
+    def _table(self, more: Mapping[str, str], slots: Slots) -> None:
+        """``many``: it has to be named by a word for many; ``alone``: and by one that names no field."""
+        listed = self.rows.rows(slots["rows"], unknown=bool(more.get("any")))
+        words = listed.words
+        many = words and self.rows.row_phrase(slots["rows"]).words.lower() in words.many
+        alone = many and words and not words.also_fields
+        if listed.condition or (more.get("many") and not many) or (more.get("alone") and not alone):
+            raise OtherwiseError
+        for part in self.rows.parts(slots.get("columns")):
+            self.rows.column(listed, part)
+            self.rows.explicit |= {listed.ref.number}
+        self.rows.with_usual_columns(listed)
 
     def _step(
         self, op: OperationKind, of: tuple[Ref, ...], condition: Condition | None = None, **more: str | bool
     ) -> Ref:
         step = Step(op, of, self.said, condition, {key: value for key, value in more.items() if value})
-        if len(of) > 1 and len(set(of)) < len(of):
-            raise _OtherwiseError
+        if len(set(of)) < len(of):
+            raise OtherwiseError
         if step not in self.draft.steps:
             self.draft.steps.append(step)
         self.last_value = Ref(self.draft.steps.index(step), step=True)
         return self.last_value
 
-    def _listing(self, op: OperationKind, listed: _Listed, **more: str | bool) -> None:
-        """A sort or filter, which later clauses may speak of as the list. What is sorted is filtered first."""
+    def _listing(self, op: OperationKind, listed: Listed, **more: str | bool) -> None:
+        """A sort or filter, which later clauses may speak of. What is sorted is filtered first."""
         if op == "sort" and listed.condition:
-            listed = _Listed(self._step("filter", (listed.ref,), listed.condition), listed.words)
-        ref = self._step(op, (listed.ref,), listed.condition, **more)
-        self.last_list = _Listed(ref, listed.words)
+            listed = Listed(self._step("filter", (listed.ref,), listed.condition), listed.words)
+        self.rows.last = Listed(self._step(op, (listed.ref,), listed.condition, **more), listed.words)
 
-    def _rows(self, text: str | None, *, unknown: bool) -> _Listed:
-        """The list of that name. ``unknown``: also one that no word list has."""
-        named = self._row_phrase(text)
-        if self._is_pronoun(named.words) and self.last_list:
-            return self.last_list
-        words = self._row_words(named.words)
-        if words is None:
-            for_sure = named.is_name and not named.printed and not self._is_pronoun(named.words)
-            entry = known(named.words)
-            if not (unknown and for_sure) or (entry and not entry.is_list) or len(self._parts(named.words)) > 1:
-                return self._conditioned(text or "")
-        return self._listed(named, words)
-
-    def _listed(self, named: Phrase, words: RowWords | None) -> _Listed:
-        page = self._page(named)
-        many = _many(named.words, words) if words else named.words
-        key = (words or normal(many), page)
-        if key not in self._tables:
-            self._tables[key] = self.draft.add(Asked(many, ROWS.format(many), page=page, is_list=True))
-        self.last_list = _Listed(Ref(self._tables[key]), words)
-        return self.last_list
-
-    def _conditioned(self, text: str) -> _Listed:
-        """Rows with a condition on one of their columns."""
-        for template in self.language.sentences["conditions"]:
-            found = template.pattern.fullmatch(text)
-            if found and self._row_words(self._row_phrase(found["rows"]).words):
-                listed = self._rows(found["rows"], unknown=False)
-                return listed._replace(condition=self._condition(template, listed, found.groupdict()))
-        raise _OtherwiseError
-
-    def _condition(self, template: Template, listed: _Listed, slots: Slots) -> Condition:
-        kind, by = template.more.get("type", "money"), slots.get("by")
-        if quoted := slots.get("quoted"):
-            column = self._cells(listed, by, number=False, any_type=True).column if by else self._label(listed)
-            return Condition(column=column, comparison="contains", value=without_quotes(quoted, self.held))
-        value = self._value(str(slots["value"]), kind)
-        if not value:
-            raise _OtherwiseError
-        column = (self._cells(listed, by, number=True) if by else self._measure(listed, template)).column
-        return Condition(column=column, comparison=template.more["comparison"], value=value)
-
-    def _value(self, text: str, kind: ExpectedType) -> str:
-        """The number or date that the text is; "" where it is none."""
-        plain = unicodedata.normalize("NFKC", without_quotes(text, self.held)).strip()
-        if kind == "date":
-            return plain if any(c.isdigit() for c in plain) else ""
-        bare = self.language.patterns["currency"].sub("", plain).strip()
-        return bare if amount(bare) is not None else ""
-
-    def restricts(self, words: str) -> bool:
-        """Whether the words are of some rows of a list: "withdrawals in January"."""
-        lower, patterns = words.lower(), self.language.patterns
-        for name in (name for rows in self.language.rows for name in rows.many):
-            behind = lower.startswith(f"{name} ") and patterns["restricts"].match(lower[len(name) + 1 :])
-            if behind or (lower.endswith(name) and patterns["restricted"].match(lower[: -len(name)])):
-                return True
-        return False
-
-    def is_main(self, text: str) -> bool:
-        """Whether it names the items of a document."""
-        return phrase(text, self.held, self.language).words.lower() in self.language.rows[0].many
-
-    def _row_phrase(self, text: str | None) -> Phrase:
-        named = phrase(text or "", self.held, self.language)
-        if self._row_words(named.words):
-            return named
-        return replace(named, words=self.language.patterns["row_end"].sub("", named.words))
-
-    def _row_words(self, words: str) -> RowWords | None:
-        lower = words.lower()
-        return next((rows for rows in self.language.rows if lower in (*rows.many, *rows.one)), None)
-
-    def _any_list(self) -> _Listed:
-        """The last list, or the items of a document where the task names none."""
-        if self.last_list:
-            return self.last_list
-        words = self.language.rows[0]
-        return self._listed(Phrase(words.many[0], language=self.language), words)
-
-    def _list_with(self, names: Sequence[str]) -> _Listed | None:
-        """The list that has columns of these names: the last one, or one that usually has them."""
-        usual = self.language.rows[0]
-        if all(any(same_words(name, column) for column in usual.columns) for name in names):
-            return self._any_list()
-        if self.last_list:
-            columns = self.draft.asked[self._base(self.last_list.ref)].columns
-            if all(any(same_words(name, column.words) for column in columns) for name in names):
-                return self.last_list
-        return None
+    def _measure(self, listed: Listed, more: Mapping[str, str]) -> Ref:
+        return self.rows.measure(listed, "date" if more.get("type") == "date" else "money")
 
     def _column_of(self, text: str) -> tuple[Ref, Condition | None]:
         """A column of values: "the quantities of all items", "all deposits over 100", "the line amounts"."""
         for template in self.language.sentences["tables"]:
-            found = template.pattern.fullmatch(text)
-            columns = found.groupdict().get("columns") if found else None
-            if found and columns and self._row_words(self._row_phrase(found["rows"]).words):
-                listed = self._rows(found["rows"], unknown=False)
-                return self._cells(listed, columns, number=True), listed.condition
+            slots = found.groupdict() if (found := template.pattern.fullmatch(text)) else {}
+            if slots.get("columns") and self.rows.row_words(self.rows.row_phrase(slots["rows"]).words):
+                listed = self.rows.rows(slots["rows"], unknown=False)
+                return self.rows.number_column(listed, slots["columns"]), listed.condition
         named = phrase(text, self.held, self.language)
-        words = self._row_words(named.words)
+        words = self.rows.row_words(named.words)
         if words is None and self._is_column(named):
-            return Ref(self.draft.find(ask(named.words, is_list=True, page=self._page(named)))), None
+            page = self.rows.page(named)
+            return Ref(self.draft.find(ask(named.words, is_list=True, page=page))), None
         if words and named.words.lower() not in words.many:
-            raise _OtherwiseError
-        listed = self._rows(text, unknown=False)
-        return self._measure(listed), listed.condition
+            raise OtherwiseError
+        listed = self.rows.rows(text, unknown=False)
+        return self.rows.measure(listed), listed.condition
 
     def _is_column(self, named: Phrase) -> bool:
         """Whether it is a name for many numbers."""
@@ -334,111 +225,43 @@ class OperationReader:
         if not named.is_name or named.is_empty:
             return False
         many = asked.is_list or named.is_list or bool(self.language.patterns["counted"].match(named.words))
-        return bool(entry and entry.is_list) or (many and entry is None and asked.type in _NUMBERS)
+        return bool(entry and entry.is_list) or (many and entry is None and asked.type in NUMBERS)
 
     def _operand(self, text: str | None) -> Ref:
         """One value: a field, the last value ("it"), or what another operation gives."""
         named = phrase(text or "", self.held, self.language)
-        if self._is_pronoun(named.words):
+        if self.rows.is_pronoun(named.words):
             return self._last_value()
-        for template in self.language.sentences["operations"]:
-            if template.more["op"] in ("sum", "count") and self._made(template, named.words):
-                return self._last_value()
-        named = self._name(text)
-        index = self.draft.find(ask(named.words, printed=named.printed, page=self._page(named)))
-        asked = self.draft.asked[index]
-        if asked.is_list:
-            raise _OtherwiseError
-        if asked.type == "text":
+        sentences = self.language.sentences["operations"]
+        if any(self._made(t, named.words) for t in sentences if t.more["op"] in ("sum", "count")):
+            return self._last_value()
+        named = self.rows.name(text)
+        index = self.draft.find(ask(named.words, printed=named.printed, page=self.rows.page(named)))
+        if self.draft.asked[index].is_list:
+            raise OtherwiseError
+        if self.draft.asked[index].type == "text":
             self.draft.change(index, type="number")
         self.last_value = Ref(index)
         return self.last_value
 
     def _last_value(self) -> Ref:
         if self.last_value is None:
-            raise _OtherwiseError
+            raise OtherwiseError
         return self.last_value
 
-    def _cells(self, listed: _Listed, text: str | None, *, number: bool, any_type: bool = False) -> Ref:
-        """A column by its name. ``number``: it is one, whatever its words; else only one whose words say so."""
-        named = self._name(text)
-        kind = ask(named.words).type
-        if not number and not any_type and kind not in (*_NUMBERS, "date"):
-            raise _OtherwiseError
-        base = self._base(listed.ref)
-        column = self.draft.with_column(base, named.words, required=any_type)
-        if number and kind == "text":
-            self.draft.change_column(base, column, type="number")
-        return listed.ref._replace(column=column)
-
-    def _measure(self, listed: _Listed, template: Template | None = None) -> Ref:
-        """The column of amounts, or of dates: the list's own, else the one that such lists have."""
-        kind = template.more.get("type", "money") if template else "money"
-        base = self._base(listed.ref)
-        own = [column.name for column in self.draft.asked[base].columns if column.type == kind]
-        usual = [column for column in (listed.words.columns if listed.words else ()) if ask(column).type == kind]
-        if not own and not usual:
-            raise _OtherwiseError
-        column = own[-1] if own else self.draft.with_column(base, usual[-1])
-        return listed.ref._replace(column=column)
-
-    def _label(self, listed: _Listed) -> str:
-        """The column that says what a row is."""
-        base = self._base(listed.ref)
-        asked = self.draft.asked[base]
-        own = [column.name for column in asked.columns if column.type in ("text", "name")]
-        usual = [column for column in (listed.words.columns if listed.words else ()) if ask(column).type == "text"]
-        return own[0] if own else self.draft.with_column(base, usual[0] if usual else asked.words)
-
-    def _with_columns(self, listed: _Listed) -> None:
-        """Give the table the columns that such lists have, unless the task names its own."""
-        base = self._base(listed.ref)
-        if base in self._explicit:
-            return
-        for column in listed.words.columns if listed.words else (self.draft.asked[base].words,):
-            self.draft.with_column(base, column)
-
-    def _base(self, ref: Ref) -> int:
-        """The table that a list comes from."""
-        while ref.step:
-            ref = self.draft.steps[ref.index].of[0]
-        return ref.index
-
-    def _name(self, text: str | None) -> Phrase:
-        """The phrase, which names one field."""
-        named = phrase(text or "", self.held, self.language)
-        counted = self.language.lists["numbers"].intersection(named.words.lower().split())
-        alone = len(self._parts(named.words)) == 1 or known(named.words) or named.printed
-        if not named.is_name or named.is_empty or counted or not alone or not any(c.isalpha() for c in named.words):
-            raise _OtherwiseError
-        return named
-
-    def _page(self, named: Phrase) -> int | None:
-        if len(named.pages) > 1:
-            raise _OtherwiseError
-        return named.pages[0] if named.pages else None
-
-    def _parts(self, text: str | None) -> list[str]:
-        return [part for part in self.language.patterns["list_and"].split(text or "") if part.strip()]
-
-    def _is_pronoun(self, words: str) -> bool:
-        return words.lower() in self.language.lists["pronouns"]
-
-
-def _many(words: str, rows: RowWords) -> str:
-    """The word for many of what the words say, in their case: "item" -> "items"."""
-    if words.lower() in rows.many:
-        return words
-    many = next((one for one in rows.many if one.startswith(words.lower())), words)
-    return many.capitalize() if words[:1].isupper() else many
+    def _last_list(self) -> Listed:
+        if self.rows.last is None:
+            raise OtherwiseError
+        return self.rows.last
 
 
 def sentence(text: str) -> str:
     """The clause as a question."""
-    return f"{text[:1].upper()}{text[1:]}".rstrip(" ?.!。？") + "?"
+    return f"{text[:1].upper()}{text[1:]}".rstrip(ENDS) + "?"
 
 
-_MAKE: Mapping[str, Callable[[OperationReader, Template, Slots], None]] = {
+_KINDS: Mapping[str, OperationKind] = {"minimum": "minimum", "maximum": "maximum"}
+_MAKE: Mapping[str, Callable[[OperationReader, Mapping[str, str], Slots], None]] = {
     "count": OperationReader._count,
     "sum": OperationReader._sum,
     "difference": OperationReader._difference,

@@ -30,9 +30,7 @@ class _Group:
 
 
 def with_owners(parts: Sequence[str], language: Language) -> list[str]:
-    """The parts of a list, each with its owner; as they stand where no owner has several things or thing several
-    owners.
-    """
+    """The parts of a list, each with its owner. Where nothing is shared they stay as they stand."""
     groups: list[_Group] = []
     for part, behind in zip(parts, [*parts[1:], ""], strict=False):
         _add(groups, part, behind, language)
@@ -86,7 +84,7 @@ def _is_owned(head: str, owner: str, behind: str, groups: Sequence[_Group], lang
 
 
 def _pending(groups: list[_Group], pattern: str, language: Language) -> tuple[list[str], list[str]]:
-    """Take back the last groups that wait for an owner, or are one: their words, and what they were read from."""
+    """Take back the last groups that wait for an owner, or are one: their words and parts."""
     words, parts = list[str](), list[str]()
     while groups and not groups[-1].owners and language.patterns[pattern].match(groups[-1].heads[0]):
         group = groups.pop()

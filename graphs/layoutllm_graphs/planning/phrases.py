@@ -29,6 +29,10 @@ _QUOTED = re.compile(
     r"|\u300c([^\u300d\n]{1,200})\u300d|\u300e([^\u300f\n]{1,200})\u300f|(?<![\w'])'([^'\n]{1,200})'(?!\w)"
 )
 _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
+COLONS, QUESTION_MARKS = (":", "\uff1a"), ("?", "\uff1f")
+"""Narrow and wide, as Japanese has them."""
+ENDS = " ,.;:!?\u3001\u3002\uff1a\uff1f"
+"""What is no part of a phrase at its ends."""
 LONGEST_QUESTION = 500
 """Characters, as plans have it."""
 _STARTS: dict[str, ExpectedType] = {
@@ -70,7 +74,7 @@ def _sentences(line: str, language: Language) -> Iterator[Clause]:
         shortened = last in language.lists["abbreviations"] or len(last) == 1
         if found.group() == "." and shortened and line[found.end() :].strip():
             continue
-        yield Clause(said, "?" in found.group() or found.group() == "\uff1f")
+        yield Clause(said, any(mark in found.group() for mark in QUESTION_MARKS))
         start = found.end()
     yield Clause(line[start:].strip())
 
@@ -176,7 +180,9 @@ def part_pages(text: str, language: Language) -> str:
     """ "page 1+2" as people write it."""
     written, both = language.texts["page"], language.texts["and"]
     return re.sub(
-        r"(?<![a-z])page (\d+(?:\+\d+)*)", lambda found: written.format(found.group(1).replace("+", both)), text
+        r"(?<![a-z])page (\d+(?:\+\d+)*)",
+        lambda found: written.format(found.group(1).replace("+", both)),
+        text,
     )
 
 
@@ -195,7 +201,7 @@ def _ordinal(word: str, language: Language) -> int:
     return language.ordinals.index(word.lower()) + 1
 
 
-def phrase(text: str, held: Sequence[str], language: Language, *, edges: str = ",:;.!?、：") -> Phrase:
+def phrase(text: str, held: Sequence[str], language: Language, *, edges: str = ENDS) -> Phrase:
     """A part of a list, or a term of a check. ``edges`` are no part of it where they stand at its ends."""
     if len(text) > LONGEST:
         return Phrase(one_line(text), language=language)

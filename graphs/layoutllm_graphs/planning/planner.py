@@ -135,7 +135,10 @@ def render(plan: Plan) -> str:
     if plan.operations:
         lines += ["Operations:", *(f"  - {_operation_line(operation)}" for operation in plan.operations)]
     if plan.refused:
-        lines += ["Left out:", *(f'  - "{one_line(part.text)}": {one_line(part.reason)}' for part in plan.refused)]
+        lines += [
+            "Left out:",
+            *(f'  - "{one_line(part.text)}": {one_line(part.reason)}' for part in plan.refused),
+        ]
     return "\n".join(lines)
 
 
@@ -277,7 +280,9 @@ def _column_line(column: Column) -> str:
 def _operation_line(operation: Operation) -> str:
     """What is computed: "maximum of items.amount, shown by description"."""
     condition = operation.condition
-    what = " and ".join(operation.of) if operation.op in ("difference", "compare") else ", ".join(operation.of)
+    what = (
+        " and ".join(operation.of) if operation.op in ("difference", "compare") else ", ".join(operation.of)
+    )
     told = f"{condition.comparison} {one_line(condition.value)}".strip() if condition else ""
     parts = [
         f"{operation.op} of {'different ' if operation.distinct else ''}{what}",

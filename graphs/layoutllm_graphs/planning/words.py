@@ -1,4 +1,4 @@
-"""The languages of the rules that read a task in words: their patterns, word lists and sentences, from TOML."""
+"""The languages of the rules that read tasks in words: patterns, word lists and sentences, from TOML."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ REASONS: Mapping[str, str] = _ENGLISH["reasons"]
 ENGLISH = _language(_ENGLISH)
 _OTHERS = tuple(_language(_words(name)) for name in ("words.ja.toml", "words.de.toml"))
 LANGUAGES = (ENGLISH, *_OTHERS)
-NEGATIVE = re.compile("|".join(language.patterns["negative"].pattern for language in LANGUAGES), re.IGNORECASE)
+NEGATIVE = re.compile(
+    "|".join(language.patterns["negative"].pattern for language in LANGUAGES), re.IGNORECASE
+)
 """An answer that begins so says no."""
 
 

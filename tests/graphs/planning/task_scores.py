@@ -55,7 +55,9 @@ def score_plan(plan: Plan, expected: Mapping[str, Any]) -> Score:
     ]
     wanted = [*expected.get("fields", ()), *expected.get("lists", ())]
     unexpected = [
-        q.text for q in plan.questions if q.name not in used and not any(_has(_said(q), words) for words in wanted)
+        q.text
+        for q in plan.questions
+        if q.name not in used and not any(_has(_said(q), words) for words in wanted)
     ]
     unexpected += [f"{o.op} of {o.of}" for o in plan.operations if not _is_wanted(o, plan, expected)]
     if len(plan.constraints) > len(expected.get("checks", ())):
@@ -96,9 +98,7 @@ def _sources(operation: Operation, plan: Plan) -> set[str]:
     """The questions that an operation rests on."""
     steps = {step.name: step for step in plan.operations}
     names = {reference.partition(".")[0] for reference in operation.of}
-    return {
-        source for name in names for source in (_sources(steps[name], plan) if name in steps else {name})
-    }
+    return {source for name in names for source in (_sources(steps[name], plan) if name in steps else {name})}
 
 
 def _told(operation: Operation, plan: Plan) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
+from pydantic import ValidationError
 
 from layoutllm_graphs.context import Context
-from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
+from layoutllm_graphs.planning.plan import Condition, Operation, Plan, PlannedQuestion, Refusal
 from layoutllm_graphs.planning.planner import LONGEST_TASK, Planned, plan_task, question_of, render
 from layoutllm_graphs.planning.text_rules import draft_text
 from layoutllm_graphs.testing import ScriptedChatModel, Turn, call_tool
@@ -18,7 +19,7 @@ from layoutllm_graphs.workflow import make_graph
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
-from tests.graphs.planning.questions import TOTAL, VENDOR, adds_up, items, ordered, put, same
+from tests.graphs.planning.questions import TOTAL, VENDOR, adds_up, items, ordered, put, same, table
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,73 @@ def test_render() -> None:
         "  - vendor <= place",
         "  - vendor = place",
     ]
+
+
+def test_render_of_operations_and_refusals() -> None:
+    plan = Plan(
+        questions=[TOTAL, table("items", "items", description="text", amount="money")],
+        operations=[
+            Operation(name="best", op="maximum", of=("items.amount",), keep="description"),
+            Operation(name="kinds", op="count", of=("items.description",), distinct=True),
+            Operation(name="large", op="filter", of=("items",), condition=over("amount", "10\n")),
+            Operation(name="sorted", op="sort", of=("large",), by="amount", descending=True),
+            Operation(name="gap", op="difference", of=("total", "kinds")),
+        ],
+        refused=[Refusal(text="Translate\x1b it", reason="It needs a chat model.")],
+    )
+    assert render(plan).splitlines()[1:] == [
+        '2. items (text; rows of description, amount): What are the rows of "items" in the given document?',
+        "Operations:",
+        "  - best: maximum of items.amount, shown by description",
+        "  - kinds: count of different items.description",
+        "  - large: filter of items, where amount > 10",
+        "  - sorted: sort of large, by amount, the greatest first",
+        "  - gap: difference of total and kinds",
+        "Left out:",
+        '  - "Translate it": It needs a chat model.',
+    ]
+
+
+def over(column: str, value: str) -> Condition:
+    return Condition(column=column, comparison=">", value=value)
+
+
+def test_plans_that_were_stored_before_load() -> None:
+    stored = {"questions": [{"name": "a", "text": "a?"}], "constraints": []}
+    plan = Plan.model_validate(stored)
+    assert plan.operations == [] and plan.refused == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "match"),
+    [
+        ({"op": "sum", "of": ["items"]}, "say which column of items"),
+        ({"op": "sum", "of": ["items.price"]}, "items has no column price"),
+        ({"op": "sum", "of": ["later"]}, "nothing before it is called later"),
+        ({"op": "sum", "of": []}, "at least 1 item"),
+        ({"op": "difference", "of": ["total"]}, "takes 2 to 2 operands"),
+        ({"op": "sort", "of": ["items"], "by": "price"}, "items has no column price"),
+        ({"op": "maximum", "of": ["items.amount"], "keep": "name"}, "items.amount has no column name"),
+        ({"op": "filter", "of": ["items"]}, "needs a condition"),
+        ({"op": "compare", "of": ["total"]}, "needs two operands, or a condition"),
+        ({"op": "count", "of": ["items"], "condition": {"column": "x", "comparison": "="}}, "no column x"),
+        ({"op": "count", "of": ["items"], "condition": {"comparison": "~"}}, "Input should be"),
+        ({"op": "count", "of": ["items"], "name": "total"}, "used twice: total"),
+        ({"op": "count", "of": ["items"], "sql": "x"}, "Extra inputs"),
+        ({"op": "average", "of": ["items.amount"]}, "Input should be"),
+    ],
+)  # fmt: skip
+def test_what_no_operation_may_say(operation: dict[str, Any], match: str) -> None:
+    questions = [TOTAL, table("items", "items", description="text", amount="money")]
+    with pytest.raises(ValidationError, match=match):
+        Plan.model_validate({"questions": questions, "operations": [{"name": "o", **operation}]})
+
+
+def test_a_plan_asks_something_or_refuses_it() -> None:
+    refused = [Refusal(text="Translate it", reason="It needs a chat model.")]
+    assert Plan(questions=[], refused=refused).stages() == []
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        Plan(questions=[])
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ UNDERSTOOD: list[tuple[str, list[PlannedQuestion | Constraint]]] = [
     ("name and phone of the buyer and of the seller", [meant("buyer_name", "buyer name", "name"),
     meant("buyer_phone", "buyer phone", "phone"), meant("seller_name", "company", "name"),
     meant("seller_phone", "seller phone", "phone")]),
-    ("start and end date", [meant("start_date", "start date", "date"), meant("end_date", "end date", "date")]),
+    ("start and end date", [meant("start_date", "start date", "date"), meant("end_date", "end date",
+    "date")]),
     ("the amount and the date of birth of the patient", [meant("amount", "amount", "money"),
     meant("date_of_birth_of_the_patient", "date of birth of the patient", "date")]),
     ("phone, e-mail and VAT number", [meant("phone", "phone number", "phone"), meant("e_mail", "e-mail",
@@ -87,8 +88,8 @@ UNDERSTOOD: list[tuple[str, list[PlannedQuestion | Constraint]]] = [
     ("Is it signed?", [put("it_signed", "Is it signed?", required=False)]),
     ("Find out who sent it and how much we owe", [put("who_sent_it", "Who sent it?", "name"),
     put("how_much_we_owe", "How much we owe?", "money")]),
-    ("Extrahiere Rechnungsnummer und Datum", [meant("rechnungsnummer", "Rechnungsnummer"), meant("datum", "Datum",
-    "date")]),
+    ("Extrahiere Rechnungsnummer und Datum", [meant("rechnungsnummer", "Rechnungsnummer"), meant("datum",
+    "Datum", "date")]),
     ("Which items were bought?", [put("which_items_bought", "Which items were bought?")]),
     # pages
     ("For page 2: vendor and total", [VENDOR.model_copy(update={"page": 2}),
@@ -180,7 +181,11 @@ def test_nothing_of_what_the_rules_understand_is_refused(task: str) -> None:
         ("subtotal and tax equal the total; vendor", "subtotal and tax equal the total", ["vendor"]),
         ("vendor. The amount that was paid by card.", "The amount that was paid by card", ["vendor"]),
         ("vendor; tell me about the letter", "tell me about the letter", ["vendor"]),
-        ("How many withdrawals were made in March? total", "How many withdrawals were made in March", ["total"]),
+        (
+            "How many withdrawals were made in March? total",
+            "How many withdrawals were made in March",
+            ["total"],
+        ),
         ("invoice and due day", "invoice", ["due_day"]),
     ],
 )
