@@ -60,7 +60,8 @@ def test_an_instance_with_rows_ticks_and_marks() -> None:
         ("Red widgets", 10, Decimal("1.20"), Decimal("12.00")),
     ]
     cell = found.fields["/items/1/amount"]
-    assert cell["text"] == "12.00" and cell["page"] == 1 and cell["box"][1] > found.fields["/due_date"]["box"][1]
+    assert cell["text"] == "12.00" and cell["page"] == 1
+    assert cell["box"][1] > found.fields["/due_date"]["box"][1]
 
 
 def test_what_is_required_and_missing_is_loud() -> None:

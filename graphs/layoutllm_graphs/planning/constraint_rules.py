@@ -6,23 +6,15 @@ that stands in the task ("the total is under 100") are *not* covered: constraint
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layoutllm_graphs.planning.phrases import Phrase, phrase
+from layoutllm_graphs.planning.owners import with_owners
+from layoutllm_graphs.planning.phrases import LONGEST, Phrase, phrase
 from layoutllm_graphs.planning.plan import ConstraintKind
-from layoutllm_graphs.planning.words import PATTERNS
+from layoutllm_graphs.planning.words import Language, Template
 
-_ORDERS = (
-    (PATTERNS["not_before"], True, False),
-    (PATTERNS["not_after"], False, False),
-    (PATTERNS["before"], False, True),
-    (PATTERNS["after"], True, True),
-)
-"""(verb, whether its sides are in reverse order, whether it is strict)"""
 _MOST_TERMS = 12
-_LONGEST = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,86 +28,70 @@ class Check:
     """Said as "before", not as "not after"."""
 
 
-def parse_checks(text: str, held: Sequence[str]) -> list[Check]:
-    """The checks of a sentence without its prefix, all of them or [] where a part of it is not understood."""
-    if len(text) > _LONGEST:
-        return []
-    found: list[Check] = []
-    for part in filter(str.strip, PATTERNS["and_that"].split(text)):
-        checks = _one_or_two(PATTERNS["inverted"].sub("", part.strip(" ,.;:!?"), count=1), held)
-        if not checks:
+@dataclass(frozen=True, slots=True)
+class CheckReader:
+    """Reads the sentences of a task in one language."""
+
+    language: Language
+    held: Sequence[str]
+
+    def read(self, text: str) -> list[Check]:
+        """The checks of a sentence without its prefix, all of them or [] where a part is not understood."""
+        if len(text) > LONGEST:
             return []
-        found += checks
-    return found
+        found: list[Check] = []
+        for part in filter(str.strip, self.language.patterns["and_that"].split(text)):
+            said = self.language.patterns["inverted"].sub("", part.strip(" ,.;:!?、"), count=1)
+            checks = self._one_or_two(" ".join(said.split()))
+            if not checks:
+                return []
+            found += checks
+        return found
 
+    def _one_or_two(self, text: str) -> list[Check]:
+        if whole := self._one(text):
+            return [whole]
+        for found in list(self.language.patterns["list_and"].finditer(text))[:_MOST_TERMS]:
+            left, right = self._one(text[: found.start()]), self._one(text[found.end() :])
+            if left and right:
+                return [left, right]
+        return []
 
-def _one_or_two(text: str, held: Sequence[str]) -> list[Check]:
-    if whole := parse_check(text, held):
-        return [whole]
-    for found in list(re.finditer(r",?\s+and\s+|,\s+", text))[:_MOST_TERMS]:
-        left, right = parse_check(text[: found.start()], held), parse_check(text[found.end() :], held)
-        if left and right:
-            return [left, right]
-    return []
+    def _one(self, text: str) -> Check | None:
+        """The first of the language's sentences that fits and has names in all its slots."""
+        fitting = (
+            self._check(template, found.groupdict())
+            for template in self.language.sentences["checks"]
+            if (found := template.pattern.fullmatch(text))
+        )
+        return next(filter(None, fitting), None)
 
+    def _check(self, template: Template, slots: dict[str, str | None]) -> Check | None:
+        kind: ConstraintKind = template.more["kind"]
+        if slots.get("same"):
+            return self._same_on_pages(str(slots["same"]), str(slots["pages"]))
+        sides = [slot for name in ("first", "second", "last") if (slot := slots.get(name))]
+        terms = self._names(with_owners([*self._terms(slots.get("terms")), *sides], self.language))
+        total = self._names([slots["total"]]) if slots.get("total") else ()
+        if kind == "sum":
+            return Check("sum", terms, total[0]) if terms and total else None
+        return Check(kind, terms, strict=template.more.get("strict", False)) if len(terms) > 1 else None
 
-def parse_check(text: str, held: Sequence[str]) -> Check | None:
-    """None where the sentence is not one of those known."""
-    text = " ".join(text.split())
-    return _sums(text, held) or _orders(text, held) or _equals(text, held)
+    def _terms(self, text: str | None) -> list[str]:
+        return self.language.patterns["term_and"].split(text) if text else []
 
+    def _same_on_pages(self, text: str, pages: str) -> Check | None:
+        named = self._names([f"{text} {pages}"])
+        terms = self._names([f"{text} page {page}" for one in named for page in one.pages])
+        return Check("equal", terms) if len(terms) > 1 else None
 
-def _sums(text: str, held: Sequence[str]) -> Check | None:
-    if sides := _sides(PATTERNS["adds_up_to"], text):
-        return _sum(PATTERNS["term_and"].split(sides[0]), sides[1], held)
-    sides = _sides(PATTERNS["equals"], text) or _sides(PATTERNS["is"], text)
-    for left, right in (sides, sides[::-1]) if sides else ():
-        if summed := PATTERNS["sum_of"].match(left):
-            return _sum(PATTERNS["term_and"].split(left[summed.end() :]), right, held)
-        if len(terms := PATTERNS["plus"].split(left)) > 1:
-            return _sum([part for term in terms for part in PATTERNS["term_and"].split(term)], right, held)
-        if len(terms := PATTERNS["minus"].split(left)) == 2:
-            return _sum([right, terms[1]], terms[0], held)
-    return None
-
-
-def _sum(terms: Sequence[str], total: str, held: Sequence[str]) -> Check | None:
-    named, whole = _names(terms, held), _names([total], held)
-    return Check("sum", named, whole[0]) if named and whole else None
-
-
-def _orders(text: str, held: Sequence[str]) -> Check | None:
-    for verb, reverse, strict in _ORDERS:
-        if sides := _sides(verb, text):
-            named = _names(sides[::-1] if reverse else sides, held)
-            return Check("ordered", named, strict=strict) if named else None
-    return None
-
-
-def _equals(text: str, held: Sequence[str]) -> Check | None:
-    if sides := _sides(PATTERNS["same_on_page"], text):
-        named = _names([" ".join(sides)], held)
-        return _equal([f"{sides[0]} on page {page}" for one in named for page in one.pages], held)
-    if ends := PATTERNS["both_same"].search(text):
-        return _equal(PATTERNS["term_and"].split(text[: ends.start()]), held)
-    equal = _sides(PATTERNS["equals"], text) or ()
-    if any(PATTERNS["term_and"].search(side) for side in equal):  # "a and b equal c": a sum, or all the same?
-        return None
-    return _equal(equal, held)
-
-
-def _equal(terms: Sequence[str], held: Sequence[str]) -> Check | None:
-    named = _names(terms, held)
-    return Check("equal", named) if len(named) > 1 else None
-
-
-def _sides(verb: re.Pattern[str], text: str) -> tuple[str, str] | None:
-    sides = verb.split(text, maxsplit=2)
-    return (sides[0], sides[1]) if len(sides) == 2 and all(side.strip() for side in sides) else None
-
-
-def _names(terms: Sequence[str], held: Sequence[str]) -> tuple[Phrase, ...]:
-    """The phrases, or () where one is none, such as "it", or says more than a name."""
-    found = tuple(phrase(term, held) for term in terms[: _MOST_TERMS + 1])
-    sure = all(term.words and term.is_name and any(c.isalpha() for c in term.words) for term in found)
-    return found if sure and len(found) <= _MOST_TERMS and len(found) == len(terms) else ()
+    def _names(self, terms: Sequence[str | None]) -> tuple[Phrase, ...]:
+        """The phrases, or () where one is none, such as "it", says more than a name, or is two."""
+        whole = [term for term in terms if term and len(self._terms(term)) == 1]
+        if len(whole) != len(terms) or len(terms) > _MOST_TERMS:
+            return ()
+        found = tuple(phrase(term, self.held, self.language) for term in whole)
+        sure = all(
+            p.words and p.is_name and not p.is_empty and any(c.isalpha() for c in p.words) for p in found
+        )
+        return found if sure else ()

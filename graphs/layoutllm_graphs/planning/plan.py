@@ -1,4 +1,5 @@
-"""A document task as data: questions with types, pages and dependencies, and constraints between answers.
+"""A document task as data: questions with types, pages and dependencies, constraints between answers, what is
+computed from them, and the parts of the task that are refused.
 
 Plain JSON both ways (``model_dump(mode="json")``, ``Plan.model_validate``), so that a plan can be shown,
 edited by a person, checkpointed and made by a language model. ``planner`` makes plans, ``workflow`` runs it.
@@ -27,6 +28,18 @@ _SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 ConstraintKind = Literal["sum", "equal", "ordered"]
+OperationKind = Literal[
+    "count", "sum", "difference", "product", "minimum", "maximum", "sort", "filter", "compare", "exists"
+]
+Comparison = Literal["<", "<=", "=", ">=", ">", "contains", "before", "after"]
+_ARITY: dict[OperationKind, tuple[int, int]] = {
+    "count": (1, 1), "sum": (1, MOST_QUESTIONS), "difference": (2, 2), "product": (2, MOST_QUESTIONS),
+    "minimum": (1, MOST_QUESTIONS), "maximum": (1, MOST_QUESTIONS), "sort": (1, 1), "filter": (1, 1),
+    "compare": (1, 2), "exists": (1, 1),
+}  # fmt: skip
+"""The least and the most operands."""
+_OF_ROWS = frozenset({"count", "sort", "filter", "exists"})
+"""What takes a whole table."""
 
 
 class Column(BaseModel):
@@ -115,13 +128,71 @@ class Constraint(BaseModel):
         return self
 
 
+class Condition(BaseModel):
+    """What a row's cell, or an answer, must be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: Name = Field(default="", description="A column of the table. Empty: the operand itself.")
+    comparison: Comparison
+    value: str = Field(
+        default="", max_length=200, description="A number, a date or a text. Empty: the second operand."
+    )
+
+
+class Operation(BaseModel):
+    """What is computed from answers. ``operations.compute`` carries it out.
+
+    ``sort`` and ``filter`` of a table give a table of the same columns, which later operations may name.
+    ``compare`` gives the name of the greater of two, or yes or no where it has a condition. ``exists`` gives
+    yes or no. A ``condition`` leaves the rows that keep to it to any operation.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=NAME, description="A short identifier, unique in the plan.")
+    op: OperationKind
+    of: tuple[Annotated[str, Field(max_length=130)], ...] = Field(
+        min_length=1, max_length=MOST_QUESTIONS,
+        description="Names of questions or of earlier operations, or 'table.column'.",
+    )  # fmt: skip
+    by: Name = Field(default="", description="For 'sort': the column of the table to sort by.")
+    keep: Name = Field(default="", description="The column whose cell is the answer: the item's description.")
+    condition: Condition | None = Field(default=None, description="For 'filter' and 'compare'.")
+    descending: bool = Field(default=False, description="For 'sort': the greatest first.")
+    distinct: bool = Field(default=False, description="For 'count': equal values count once.")
+    text: str = Field(default="", max_length=500, description="The part of the task that asks for it.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        least, most = _ARITY[self.op]
+        if not least <= len(self.of) <= most:
+            raise ValueError(f"{self.op!r} takes {least} to {most} operands, not {len(self.of)}")
+        if self.op == "filter" and (self.condition is None or not self.condition.value):
+            raise ValueError("'filter' needs a condition with a value")
+        if self.op == "compare" and len(self.of) == 1 and not (self.condition and self.condition.value):
+            raise ValueError("'compare' needs two operands, or a condition with a value")
+        return self
+
+
+class Refusal(BaseModel):
+    """A part of the task that is not done."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str = Field(min_length=1, max_length=4_000, description="That part, word for word.")
+    reason: str = Field(min_length=1, max_length=300, description="What it would need, in one sentence.")
+
+
 class Plan(BaseModel):
     """What is asked of one document, in an order in which it can be asked."""
 
     model_config = ConfigDict(extra="forbid")
 
-    questions: list[PlannedQuestion] = Field(min_length=1, max_length=MOST_QUESTIONS)
+    questions: list[PlannedQuestion] = Field(max_length=MOST_QUESTIONS)
     constraints: list[Constraint] = Field(default_factory=list, max_length=MOST_QUESTIONS)
+    operations: list[Operation] = Field(default_factory=list, max_length=MOST_QUESTIONS)
+    refused: list[Refusal] = Field(default_factory=list, max_length=MOST_QUESTIONS)
 
     @field_validator("questions")
     @classmethod
@@ -143,6 +214,24 @@ class Plan(BaseModel):
         except CycleError as error:
             circle = ", ".join(map(str, error.args[1]))
             raise ValueError(f"these questions wait for one another: {circle}") from None
+        if not self.questions and not self.refused:
+            raise ValueError("a plan asks at least 1 item, or refuses one")
+        return self
+
+    @model_validator(mode="after")
+    def _computable(self) -> Self:
+        columns = {question.name: [c.name for c in question.columns] for question in self.questions}
+        for operation in self.operations:
+            if operation.name in columns:
+                raise ValueError(f"this name is used twice: {operation.name}")
+            for operand in operation.of:
+                _check_operand(operand, operation, columns)
+            source = columns[operation.of[0].partition(".")[0]]
+            condition = operation.condition.column if operation.condition else ""
+            for column in filter(None, (operation.by, operation.keep, condition)):
+                if column not in source:
+                    raise ValueError(f"operation {operation.name}: {operation.of[0]} has no column {column}")
+            columns[operation.name] = source if operation.op in ("sort", "filter") else []
         return self
 
     def question(self, name: str) -> PlannedQuestion:
@@ -159,3 +248,14 @@ class Plan(BaseModel):
             found.append([q.name for q in self.questions if q.name in ready])
             order.done(*ready)
         return found
+
+
+def _check_operand(operand: str, operation: Operation, columns: Mapping[str, list[str]]) -> None:
+    """ValueError where no question or earlier operation goes by the name, or it has no such column."""
+    name, dot, column = operand.partition(".")
+    if name not in columns:
+        raise ValueError(f"operation {operation.name}: nothing before it is called {name}")
+    if dot and column not in columns[name]:
+        raise ValueError(f"operation {operation.name}: {name} has no column {column}")
+    if not dot and columns[name] and operation.op not in _OF_ROWS:
+        raise ValueError(f"operation {operation.name}: say which column of {name}")

@@ -1,13 +1,12 @@
 """Document tasks -> plans: words by rules (``text_rules``), JSON Schemas (``schemas``), or a chat model.
 
-The model is asked only when the rules leave a part of the task unexplained or find nothing at all. Its reply
-is checked; a plan that won't do gives way to the rules' plan, with a note. ``workflow`` carries plans out.
+A chat model that is handed in plans every task in words. Its reply is checked; a plan that won't do gives way
+to the rules' plan, with a note. ``workflow`` carries plans out.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -16,11 +15,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
-from layoutllm_graphs.planning.fields import Draft, first_error, one_line
+from layoutllm_graphs.planning.fields import Draft, first_error, notes_of, one_line
 from layoutllm_graphs.planning.phrases import LONGEST_QUESTION, hold_quotes, join_pages, read_question
-from layoutllm_graphs.planning.plan import MOST_QUESTIONS, Constraint, Plan, PlannedQuestion
+from layoutllm_graphs.planning.plan import (
+    MOST_QUESTIONS,
+    Column,
+    Constraint,
+    Operation,
+    Plan,
+    PlannedQuestion,
+    Refusal,
+)
 from layoutllm_graphs.planning.schemas import draft_schema
 from layoutllm_graphs.planning.text_rules import draft_list, draft_text
+from layoutllm_graphs.planning.words import language_of
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.extraction.schema import is_schema
 
@@ -49,8 +57,15 @@ programs are not part of the plan.
   'What is the content in the "PO No." field?'.
 - Keep what stands in quotes letter for letter.
 - A column of values, such as the items' amounts, is one question with is_list=true.
+- A table, such as the line items, is one question with columns; its answer is all rows.
 - What must hold between answers is a constraint: sum, equal or ordered. Dates and amounts that are compared
-  need a question each."""
+  need a question each.
+- No question asks for counting or arithmetic: that is an operation on the questions' answers. `of` names
+  questions, earlier operations, or columns as "table.column". "Which item is the most expensive?" is op
+  maximum of "items.amount" with keep "description"; "is it signed?" is op exists of a question for the
+  signature.
+- What can't be read off this one document goes to `refused`, word for word, with a reason: summaries,
+  translations, opinions, conversions of currency, other documents, the world outside. Plan the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +85,22 @@ def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
     if isinstance(task, Mapping) and "questions" in task and not is_schema(task):
         return Planned(_as_plan(task), "given")
     draft, text = _drafted(task)
-    plan, note = draft.plan() if draft.asked else None, ""
-    if model is not None and (draft.unexplained or plan is None):
+    note = ""
+    if model is not None and text:
         reply = _ask_model(model, text)
         if isinstance(reply, Plan):
-            return Planned(reply, "model")
+            return _planned_by_model(reply)
         note = f"The language model's plan was not used: {reply}."
-    if plan is None:
-        raise _nothing(draft, note)
-    return Planned(plan, "rules", (*draft.notes, note) if note else tuple(draft.notes))
+    if not draft.asked:
+        raise _nothing(draft.refused, note)
+    return Planned(draft.plan(), "rules", (*draft.notes, note) if note else tuple(draft.notes))
+
+
+def _planned_by_model(plan: Plan) -> Planned:
+    """PlanError where it refuses everything."""
+    if not plan.questions:
+        raise _nothing(plan.refused, "")
+    return Planned(plan, "model", notes_of(plan.refused))
 
 
 def _ask_model(model: BaseChatModel, task: str) -> Plan | str:
@@ -99,16 +121,24 @@ def question_of(text: str, *, page: int | None = None) -> PlannedQuestion:
     if not written:
         raise PlanError("the question is empty.", hint='Ask something, for instance "What is the total?".')
     held_text, held = hold_quotes(written)
-    asked, pages = read_question(join_pages(held_text), written, held)
+    language = language_of(written)
+    asked, pages = read_question(join_pages(held_text, language), written, held, language)
     only = pages[0] if len(pages) == 1 else None
     return Draft([replace(asked, page=page or only)]).plan().questions[0]
 
 
 def render(plan: Plan) -> str:
-    """The plan for a person to read: a line for each question and constraint. No control characters."""
+    """The plan for a person to read, a line for each part of it. No control characters."""
     lines = [_question_line(number, question) for number, question in enumerate(plan.questions, start=1)]
     if plan.constraints:
         lines += ["Checks:", *(f"  - {_constraint_line(constraint)}" for constraint in plan.constraints)]
+    if plan.operations:
+        lines += ["Operations:", *(f"  - {_operation_line(operation)}" for operation in plan.operations)]
+    if plan.refused:
+        lines += [
+            "Left out:",
+            *(f'  - "{one_line(part.text)}": {one_line(part.reason)}' for part in plan.refused),
+        ]
     return "\n".join(lines)
 
 
@@ -177,11 +207,9 @@ def schema_of(task: type[BaseModel]) -> Mapping[str, Any]:
         raise PlanError(reason, hint="Use plain types.") from error
 
 
-def _nothing(draft: Draft, note: str) -> PlanError:
-    missed = ""
-    if draft.unexplained:
-        missed = f"; not understood: {json.dumps(draft.unexplained[0][:200], ensure_ascii=False)}"
-    reason = f"nothing to ask of the document was found in the task{missed}."
+def _nothing(refused: Sequence[Refusal], note: str) -> PlanError:
+    left_out = "".join(f" {told}" for told in notes_of(refused)[:5])
+    reason = f"nothing to ask of the document was found in the task.{left_out}"
     return PlanError(reason, hint=f"{note} {_EXAMPLE}".strip())
 
 
@@ -197,18 +225,26 @@ def _absurd(plan: Plan, task: str) -> str:
         return f"it asks {len(plan.questions)} questions, and {MOST_OF_A_MODEL} are the most"
     if len(plan.constraints) > MOST_OF_A_MODEL or any(len(c.terms) > _MOST_TERMS for c in plan.constraints):
         return "it has too many constraints"
+    if max(len(plan.operations), len(plan.refused)) > MOST_OF_A_MODEL:
+        return "it has too many operations or refusals"
     if any(not any(c.isalnum() for c in question.text) for question in plan.questions):
         return "one of its questions says nothing"
     written = [t for question in plan.questions for t in (question.text, *question.choices)]
+    written += [t for refusal in plan.refused for t in (refusal.text, refusal.reason)]
+    written += [column.words for question in plan.questions for column in question.columns]
     if not all(text.isprintable() for text in written):
         return "it writes more than one line, or what can't be printed"
-    twice = Counter((q.text.lower(), q.page) for q in plan.questions).most_common(1)[0][1] > 1
+    twice = len({(q.text.lower(), q.page) for q in plan.questions}) < len(plan.questions)
     return "it asks the same thing twice" if twice else _unquoted(plan, task)
 
 
 def _unquoted(plan: Plan, task: str) -> str:
     """Names that the task gives in quotes have to be asked for as they are."""
-    asked = " ".join(question.text for question in plan.questions)
+    asked = " ".join(
+        (*(question.text for question in plan.questions), *(refusal.text for refusal in plan.refused),
+         *(column.words for question in plan.questions for column in question.columns),
+         *(operation.condition.value for operation in plan.operations if operation.condition))
+    )  # fmt: skip
     missing = next((name for name in hold_quotes(task)[1] if name not in asked), None)
     return "" if missing is None else f"it leaves out {missing!r}"
 
@@ -232,8 +268,30 @@ def _question_line(number: int, question: PlannedQuestion) -> str:
 
 def _list_line(question: PlannedQuestion) -> str:
     if question.columns:
-        return f"rows of {', '.join(column.name for column in question.columns)}"
+        return f"rows of {', '.join(map(_column_line, question.columns))}"
     return "every value of a column" if question.is_list else ""
+
+
+def _column_line(column: Column) -> str:
+    """Its name, with its words where those are in another script."""
+    return column.name if column.words.isascii() else f"{column.name} ({one_line(column.words)})"
+
+
+def _operation_line(operation: Operation) -> str:
+    """What is computed: "maximum of items.amount, shown by description"."""
+    condition = operation.condition
+    what = (
+        " and ".join(operation.of) if operation.op in ("difference", "compare") else ", ".join(operation.of)
+    )
+    told = f"{condition.comparison} {one_line(condition.value)}".strip() if condition else ""
+    parts = [
+        f"{operation.op} of {'different ' if operation.distinct else ''}{what}",
+        f"where {condition.column} {told}" if condition and condition.column else told,
+        f"by {operation.by}" if operation.by else "",
+        "the greatest first" if operation.descending else "",
+        f"shown by {operation.keep}" if operation.keep else "",
+    ]
+    return f"{operation.name}: {', '.join(filter(None, parts))}"
 
 
 def _constraint_line(constraint: Constraint) -> str:

@@ -1,51 +1,54 @@
-"""Tasks in English -> drafts of plans, by rules: lists of fields, questions, and checks between them.
+"""Tasks in words -> drafts of plans, by rules: fields, questions, lists, operations, checks, and refusals.
 
-What the rules don't understand is kept in ``Draft.unexplained``, word for word: a language model may do
-better (``planner``).
+A task is split into clauses, and each is read by the first of these that understands it:
+
+    refused? -> checks -> operations and tables -> questions -> fields
+
+What none does is refused, word for word. The words are those of the task's language (``words``).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from layoutllm_graphs.planning.constraint_rules import Check, parse_checks
-from layoutllm_graphs.planning.fields import LONGEST_FIELD, NAMES_WITH_AND, Draft, ask, known, one_line
+from layoutllm_graphs.planning.constraint_rules import Check, CheckReader
+from layoutllm_graphs.planning.fields import LONGEST_FIELD, Draft, ask, known, notes_of, one_line
+from layoutllm_graphs.planning.forms import Forms, Part
+from layoutllm_graphs.planning.operation_rules import OperationReader, sentence
+from layoutllm_graphs.planning.owners import with_owners
 from layoutllm_graphs.planning.phrases import (
+    COLONS,
+    ENDS,
+    LONGEST,
     LONGEST_QUESTION,
+    QUESTION_MARKS,
     Clause,
     Phrase,
     apart,
     clauses_of,
     hold_quotes,
     join_pages,
-    part_pages,
     phrase,
     read_question,
-    release_quotes,
+    shown,
     take_pages,
 )
-from layoutllm_graphs.planning.plan import MOST_QUESTIONS
-from layoutllm_graphs.planning.words import PATTERNS
+from layoutllm_graphs.planning.words import Language, language_of
 from layoutllm_tool.errors import PlanError
 
-_MOST_SPLITS = 60
-_JOINT, _COMMA = "\ue002", "\ue003"
-"""Stand for " and " and "," where they join no list."""
-_INSIDE = re.compile(r"\([^()\n]{1,200}\)")
-_COLUMNS = re.compile(r"([^()]{1,80}) \(([^()]{1,200})\)$")
-_FRONT = [PATTERNS[name] for name in ("polite", "place", "output_format", "head", "verb")]
-_MOST_WORDS = 12
+_MOST_NOTES = 20
 
 
 def draft_text(text: str) -> Draft:
-    """A draft of what the task asks for; nothing in it where nothing is understood."""
+    """A draft of what the task asks for; nothing in it but refusals where nothing is understood."""
     held_text, held = hold_quotes(text)
+    language, draft = language_of(held_text), Draft()
     # Of a run of blanks one is left: the patterns try every way to share a run among them.
     lines = (" ".join(line.split()) for line in held_text.splitlines())
-    clauses = list(clauses_of(join_pages("\n".join(filter(None, lines)))))
-    return _TaskReader(held, alone=len(clauses) == 1).read(clauses)
+    joined = join_pages("\n".join(filter(None, lines)), language)
+    _TaskReader(language, held, draft).read(list(clauses_of(joined, language)))
+    return _noted(draft)
 
 
 def draft_list(items: Sequence[str]) -> Draft:
@@ -59,55 +62,122 @@ def draft_list(items: Sequence[str]) -> Draft:
                 ),
             )
     held_text, held = hold_quotes("\n".join(one_line(item) for item in items))
-    parts = [part.strip() for part in join_pages(held_text).split("\n")]
-    clauses = [Clause(part, part.endswith("?"), item=True, given=True) for part in parts]
-    return _TaskReader(held, alone=len(clauses) == 1).read(clauses)
+    draft, checks = Draft(), list[tuple[_TaskReader, Check]]()
+    for part in held_text.split("\n"):
+        reader = _TaskReader(language_of(part), held, draft)
+        said = join_pages(part.strip(), reader.language)
+        clause = Clause(said, said.endswith(QUESTION_MARKS), item=True, given=True)
+        checks += [(reader, check) for check in reader.checks_of(clause)]
+    for reader, check in checks:
+        reader.add_check(check)
+    return _noted(draft)
+
+
+def _noted(draft: Draft) -> Draft:
+    draft.notes += notes_of(draft.refused[:_MOST_NOTES])
+    return draft
 
 
 class _TaskReader:
     """Reads the clauses of a task into a draft."""
 
-    def __init__(self, held: Sequence[str], *, alone: bool) -> None:
-        self.held, self.alone, self.draft = held, alone, Draft()
+    def __init__(self, language: Language, held: Sequence[str], draft: Draft) -> None:
+        self.language, self.held, self.draft = language, held, draft
+        self.patterns, self.forms = language.patterns, Forms(language)
+        self.checks = CheckReader(language, held)
+        self.operations = OperationReader(language, held, draft)
+        self.said = ""
+        """The clause that is being read."""
         self.pages: tuple[int, ...] = ()
         """That the last heading names."""
 
-    def read(self, clauses: Sequence[Clause]) -> Draft:
-        draft, checks = self.draft, list[Check]()
+    def read(self, clauses: Sequence[Clause]) -> None:
+        checks: list[Check] = []
         for clause in clauses:
-            if clause.text.endswith(":"):  # the heading of what follows
-                _, self.pages = take_pages(clause.text)
-            for part in [clause] if clause.asked or clause.given else apart(clause):
-                found = self._checks(part)
-                checks += found or ()
-                if found == []:
-                    self._ask(part)
+            if clause.text.endswith(COLONS):  # the heading of what follows
+                _, self.pages = take_pages(clause.text, self.language)
+            for part in apart(clause, self.language):
+                checks += self.checks_of(part)
         for check in checks:
-            self._add_check(check)
-        draft.unexplained = [one_line(release_quotes(words, self.held)) for words in draft.unexplained]
-        draft.notes += [f'Not understood by the rules: "{words[:200]}".' for words in draft.unexplained[:20]]
-        return draft
+            self.add_check(check)
 
-    def _checks(self, clause: Clause) -> list[Check] | None:
-        """None for a sentence that asks for a check and isn't understood, [] for one that asks for none."""
-        prefix = PATTERNS["check"].match(clause.text)
-        found = parse_checks(clause.text[prefix.end() :] if prefix else clause.text, self.held)
-        wanted = prefix is not None and PATTERNS["and_check"].match(f" {clause.text}") is not None
-        if found or not wanted:
-            return found
-        self.draft.unexplained.append(clause.text)
+    def checks_of(self, clause: Clause) -> list[Check]:
+        """The clause's checks; whatever else it asks for is added to the draft, or refused."""
+        self.said = clause.text
+        polite = self.patterns["polite"].match(clause.text)
+        text = clause.text[polite.end() :] if polite else clause.text
+        if self.patterns["nothing"].match(text) or self._refused(clause, text):
+            return []
+        text = self.forms.expanded(text)
+        unchecked, wanted = self.forms.unchecked(text)
+        checks = self.checks.read(unchecked)
+        if not checks and not self._operation(clause, text, wanted=wanted):
+            if wanted:
+                self._refuse(self.said)
+            else:
+                self._ask(replace(clause, text=text))
+        return checks
+
+    def _refuse(self, text: str, reason: str = "unknown") -> None:
+        if said := self._shown(text).strip(" ,;:."):
+            self.draft.refuse(said, reason)
+
+    def _shown(self, text: str) -> str:
+        return shown(text, self.held, self.language)
+
+    def _phrase(self, text: str) -> Phrase:
+        return phrase(text, self.held, self.language)
+
+    def _refused(self, clause: Clause, text: str) -> bool:
+        """Refuse the clause, or the end of it, if it asks for what no reader of one document can do."""
+        named = self._phrase(text)
+        if len(text) > LONGEST or named.printed or known(named.words):
+            return False
+        asked = clause.asked or self.forms.is_question(text) or self.forms.unchecked(text)[1]
+        reason = self._reason(text, asked=asked, begins=clause.given)
+        if reason is None:
+            return False
+        core, _ = self.forms.front(text)
+        parts = [] if asked or clause.given else list(self.forms.parts(core))
+        reasons = [self._reason(core[part.start : part.end], asked=False) for part in parts]
+        first = next((number for number, told in enumerate(reasons) if told), 0)
+        if first == 0:
+            self._refuse(self.said, reason)
+            return True
+        begin = text.find(core)
+        self._refuse(text[begin + parts[first].start :], reasons[first] or reason)
+        self._ask_fields(text[: begin + parts[first - 1].end])
+        return True
+
+    def _reason(self, text: str, *, asked: bool, begins: bool = False) -> str | None:
+        """Why the text is refused, or None. ``begins``: what is no question is, for its beginning alone."""
+        more = self.language.refusals_of_questions if asked else ()
+        for reason, pattern in (*self.language.refusals, *more):
+            if pattern.match(text) if begins and not asked else pattern.search(text):
+                return reason
         return None
 
-    def _add_check(self, check: Check) -> None:
+    def _operation(self, clause: Clause, text: str, *, wanted: bool) -> bool:
+        """Add what the clause computes or lists, whatever stands around it. A check may ask what exists."""
+        asked = clause.asked or self.forms.is_question(text) or wanted
+        if clause.given and not (asked or self.patterns["task_verb"].match(text)):
+            return False
+        forms = self.forms.computed(text, but=self.operations.rows.is_main)
+        return self.operations.read(forms, self._shown(text), only="exists" if wanted else "")
+
+    def add_check(self, check: Check) -> None:
         """Ask for the check's terms, where they aren't asked for yet."""
         draft = self.draft
         terms = tuple(dict.fromkeys(self._term(term, check) for term in check.terms))
         total = self._term(check.total, check) if check.total else None
         if total in terms or (total is None and len(terms) < 2):
-            draft.unexplained.append(" / ".join(term.words for term in check.terms))
+            self._refuse(" / ".join(term.words for term in check.terms))
             return
-        if check.kind == "sum" and len(terms) == 1:
-            draft.change(terms[0], is_list=True)
+        if check.kind == "sum" and len(terms) == 1 and not draft.asked[terms[0]].is_list:
+            term = check.terms[0]
+            draft.change(
+                terms[0], is_list=True, text=ask(term.words, printed=term.printed, is_list=True).text
+            )
         if check.strict:
             last, first = draft.asked[terms[-1]].words, draft.asked[terms[0]].words
             draft.notes.append(f'"{last}" may also equal "{first}".')
@@ -121,147 +191,141 @@ class _TaskReader:
         return index
 
     def _ask(self, clause: Clause) -> None:
-        polite = PATTERNS["polite"].match(clause.text)
-        text = clause.text[polite.end() :] if polite else clause.text
-        task = PATTERNS["task_verb"].match(text)
-        asked = clause.asked and not PATTERNS["verb"].match(text) and not (polite and task)
-        if asked or PATTERNS["question"].match(text):
-            self._ask_question(replace(clause, text=text))
+        text = self.patterns["indirect_question"].sub(r"\1", clause.text)
+        task = self.patterns["task_verb"].match(text) or self.patterns["compute"].match(text)
+        asked = clause.given and clause.asked and not task and not self.patterns["verb"].match(text)
+        if asked or self.forms.is_question(text):
+            self._ask_question(text, item=clause.item)
         elif task and not known(text):
-            self.draft.unexplained.append(text)
-            self._add_question(text, text)
+            self._refuse(self.said)
         elif clause.given and len(text) > LONGEST_FIELD:
             self._add_question(text, text)
+        elif clause.given:
+            self._add_field(phrase(text, self.held, self.language, edges=""), self.pages)
         elif clause.item:
-            self._ask_item(replace(clause, text=text))
+            self._ask_item(text)
         else:
             self._ask_fields(text)
 
-    def _ask_question(self, clause: Clause) -> None:
-        if (named := PATTERNS["what_is"].match(clause.text)) and not clause.item:
-            parts = [phrase(part, self.held) for part in _listed(clause.text[named.end() :])]
-            if len(parts) > 1 and all(known(part.words) or part.printed for part in parts):
-                for part in parts:
-                    self._add_field(part, self.pages)
-                return
-        asked = [clause.text]
-        if not clause.item:
-            asked = PATTERNS["and_question"].split(clause.text, maxsplit=_MOST_SPLITS)
-        for text in asked:
-            self._add_question(text, f"{text[:1].upper()}{text[1:]}".rstrip(" ?.!") + "?")
-
-    def _add_question(self, text: str, written: str, pages: tuple[int, ...] | None = None) -> None:
-        written = one_line(release_quotes(part_pages(written), self.held))
-        if len(written) > LONGEST_QUESTION or not any(c.isalnum() for c in written):
-            self.draft.unexplained.append(text)
+    def _ask_question(self, text: str, *, item: bool) -> None:
+        """``item``: it is one thing, and the whole clause or a part of it."""
+        if not item and self._ask_named(text):
             return
-        asked, own = read_question(text, written, self.held)
-        for page in own or pages or self.pages or (None,):
+        yes_no = self.patterns["yes_no"].match(text)
+        if self._is_doubtful(text) or (yes_no and not self._is_plain(text)):
+            self._refuse(text if item else self.said)
+        elif yes_no and len(text) < LONGEST_QUESTION:
+            self.operations.is_said(text)
+        else:
+            self._add_question(text, sentence(text))
+
+    def _is_doubtful(self, text: str) -> bool:
+        """Whether a reader's answer can't be trusted: it takes more than finding, or two are asked for."""
+        counted = self.patterns["units"].match(text)
+        doubtful = self.patterns["doubtful"].search(text) and not counted
+        return bool(doubtful or self.patterns["several"].search(text))
+
+    def _is_plain(self, text: str) -> bool:
+        """Whether a yes-or-no question is one that a printed word may answer."""
+        plain, doubtful = self.patterns["plain_yes_no"], self.patterns["doubtful_yes_no"]
+        return bool(plain.match(text)) and not doubtful.search(text)
+
+    def _ask_named(self, text: str) -> bool:
+        """ "What are the date and the total?": a field for each. One alone may stay a question."""
+        named = self.patterns["what_is"].match(text)
+        core = text[named.end() :] if named else self.forms.closed(text)
+        belongs = self.patterns["belongs"].match(core) and self.draft.steps
+        if core == text or len(text) > LONGEST or belongs:
+            return False
+        parts = [self._phrase(part) for part in with_owners(self._texts(core), self.language)]
+        enough = len(parts) > 1 or self.language.texts["questions"] != "kept"
+        if not enough or not all(part.is_name and not part.is_empty for part in parts):
+            return False
+        for part in parts:
+            self._add_field(part, self.pages)
+        return True
+
+    def _add_question(self, text: str, written: str) -> None:
+        written = self._shown(written)
+        named = self.patterns["what_is"].match(text)
+        says_nothing = bool(named) and self._phrase(text[named.end() :] if named else text).is_empty
+        if says_nothing or len(written) > LONGEST_QUESTION or not any(c.isalnum() for c in written):
+            self._refuse(text)
+            return
+        asked, own = read_question(text, written, self.held, self.language)
+        for page in own or self.pages or (None,):
             self.draft.add(replace(asked, page=page))
 
-    def _ask_item(self, clause: Clause) -> None:
-        parts = [phrase(part, self.held) for part in _listed(clause.text)]
-        together = phrase(clause.text, self.held, edges="" if clause.given else ",:;.!?")
-        all_known = all(known(part.words) or part.printed for part in parts)
-        if clause.given or known(together.words) or not all_known:
-            parts = [together]
-        for part in parts:
-            if clause.given:
-                self._add_field(part, self.pages)
-            else:
-                self._take(part, clause.text, self.pages, sure=True)
+    def _texts(self, text: str) -> list[str]:
+        return [text[part.start : part.end] for part in self.forms.parts(text)]
+
+    def _ask_item(self, text: str) -> None:
+        """An entry of a list: one thing, unless every part of it is a known field, or has an owner."""
+        texts, together = self._texts(text), self._phrase(text)
+        owned = with_owners(texts, self.language)
+        parts = [self._phrase(part) for part in owned]
+        all_known = all(known(part.words) or part.printed for part in parts) or owned != texts
+        for part in parts if all_known and not known(together.words) else [together]:
+            self._take(part, text, self.pages)
 
     def _ask_fields(self, text: str) -> None:
-        heading = text.endswith(":")
-        text, pages, verb = _front(text)
+        heading = text.endswith(COLONS)
+        text, pages = self.forms.front(text)
         if heading and not known(text):
-            if text.strip(" :") and not phrase(text, self.held).is_name:
-                self.draft.unexplained.append(text)
-        elif _is_statement(text):
-            self.draft.unexplained.append(text)
+            if text.strip(ENDS) and not self._phrase(text).is_name:
+                self._refuse(text)
+        elif self.forms.is_statement(text):
+            self._refuse(self.said)
         else:
-            for part in _listed(text):
-                if not self._add_columns(part, pages or self.pages):
-                    named = phrase(PATTERNS["indirect_question"].sub(r"\1", part), self.held)
-                    self._take(named, part, pages or self.pages, sure=verb or self.alone)
+            self._take_parts(text, pages or self.pages)
 
-    def _take(self, part: Phrase, text: str, pages: tuple[int, ...], *, sure: bool) -> None:
-        """Add the part as a field; what is no name is added where the task surely asks for it, and marked."""
-        if not part.printed and PATTERNS["no_field"].match(part.words):
+    def _take_parts(self, text: str, pages: tuple[int, ...]) -> None:
+        """A field for each part of a list; those that speak of an operation or a table are read as such."""
+        parts, plain, index = list(self.forms.parts(text)), list[str](), 0
+        if len(parts) == 1 and not self._computed(text, parts)[1]:
+            self._take_all([text], pages, said=self.said)
             return
-        if part.is_empty:
-            self.draft.unexplained.append(text)
-            return
-        if not part.is_name:
-            self.draft.unexplained.append(text)
-            words = part.words.split()
-            if PATTERNS["question"].match(part.words) and len(words) > 1:
-                self._add_question(part.words, f"{part.words[:1].upper()}{part.words[1:]}?", pages)
-                return
-            if not sure or len(part.words) > LONGEST_FIELD or len(words) > _MOST_WORDS:
-                return
-        self._add_field(part, pages)
-
-    def _add_columns(self, text: str, pages: tuple[int, ...]) -> bool:
-        """ "line items (description, quantity, amount)": a column for each."""
-        found = _COLUMNS.match(text)
-        table = known(phrase(found.group(1), self.held).words) if found else None
-        if found is None or table is None or table.family != "items":
-            return False
-        for part in (phrase(column, self.held) for column in PATTERNS["list_and"].split(found.group(2))):
-            if part.is_name:
-                column = replace(ask(f"item {part.words}", is_list=True), type=ask(part.words).type)
-                for page in pages or (None,):
-                    self.draft.add(replace(column, page=page))
+        while index < len(parts):
+            said, used = self._computed(text, parts[index:])
+            if used:
+                self._take_all(plain, pages)
+                self.operations.read([self.forms.entry(said)], self._shown(said))
+                plain = []
             else:
-                self.draft.unexplained.append(part.words)
-        return True
+                plain.append(text[parts[index].start : parts[index].end])
+            index += used or 1
+        self._take_all(plain, pages)
+
+    def _computed(self, text: str, parts: Sequence[Part]) -> tuple[str, int]:
+        """What an operation or a table is said in, and its parts: up to the next "and", or one. None: 0."""
+        closing = next((n for n, part in enumerate(parts[1:], start=2) if part.closes), len(parts))
+        for count in dict.fromkeys((closing, 1)) if len(text) <= LONGEST else ():
+            said = text[parts[0].start : parts[count - 1].end]
+            form = self.forms.entry(said)
+            if (not known(form) or self.operations.rows.is_main(form)) and self.operations.fits(form):
+                return said, count
+        return "", 0
+
+    def _take_all(self, parts: Sequence[str], pages: tuple[int, ...], *, said: str = "") -> None:
+        """A field for each; ``said``: the clause of the only one."""
+        for part in with_owners(parts, self.language):
+            named = self._phrase(self.patterns["indirect_question"].sub(r"\1", part))
+            if not (said and not named.printed and self.patterns["no_field"].match(named.words)):
+                self._take(named, said or part, pages)
+
+    def _take(self, part: Phrase, text: str, pages: tuple[int, ...]) -> None:
+        """Add the part as a field, if it surely is one, or as a question; refuse it else."""
+        belongs = self.patterns["belongs"].match(text) and self.draft.steps
+        if belongs or (self.operations.rows.restricts(part.words) and not part.printed):
+            self._refuse(text)
+        elif part.is_name and not part.is_empty:
+            self._add_field(part, pages)
+        elif self.patterns["question"].match(part.words) and len(part.words.split()) > 1:
+            self._ask_question(part.words, item=True)
+        else:
+            self._refuse(text)
 
     def _add_field(self, part: Phrase, pages: tuple[int, ...]) -> None:
         for page in part.pages or pages or (None,):
             asked = ask(part.words, printed=part.printed, is_list=part.is_list, page=page)
             self.draft.add(replace(asked, required=part.required))
-
-
-def _front(text: str) -> tuple[str, tuple[int, ...], bool]:
-    """The text after its verb and the like, the pages that stand before it, and whether there was a verb."""
-    pages: tuple[int, ...] = ()
-    verb = False
-    for _ in range(6):
-        found = next((match for front in _FRONT if (match := front.match(text))), None)
-        led = PATTERNS["leading_page"].match(text) if not pages else None
-        if found and found.end() and not known(text):
-            verb = verb or found.re in (PATTERNS["verb"], PATTERNS["output_format"])
-            text = text[found.end() :].lstrip(" ,:")
-        elif led:
-            _, pages = take_pages(text[: led.end()])
-            text = text[led.end() :] if pages else text
-        else:
-            break
-    if not pages:
-        text, pages = _closing_page(text)
-    return text, pages, verb
-
-
-def _closing_page(text: str) -> tuple[str, tuple[int, ...]]:
-    """The text before a page that it ends with, and that page; all of it where it names another page."""
-    closing = PATTERNS["closing_page"].search(text)
-    if closing is None or take_pages(text[: closing.start()])[1]:
-        return text, ()
-    _, pages = take_pages(closing.group())
-    return (text[: closing.start()] if pages else text), pages
-
-
-def _listed(text: str) -> list[str]:
-    for name in NAMES_WITH_AND:
-        text = re.sub(rf"\b{name}\b", name.replace(" and ", _JOINT), text, flags=re.IGNORECASE)
-    text = _INSIDE.sub(lambda found: found.group().replace(",", _COMMA).replace(" and ", _JOINT), text)
-    parts = PATTERNS["list_and"].split(text, maxsplit=2 * MOST_QUESTIONS)
-    if len(parts) > 2 * MOST_QUESTIONS:
-        raise PlanError(f"the task lists more than {MOST_QUESTIONS} things.", hint="Split it.")
-    return [part.replace(_JOINT, " and ").replace(_COMMA, ",") for part in parts if part.strip(" .,:")]
-
-
-def _is_statement(text: str) -> bool:
-    """ "The vendor is Acme", which names a field and asks for nothing."""
-    return bool(PATTERNS["statement"].search(f" {text} ")) and not PATTERNS["relative_pronoun"].search(text)

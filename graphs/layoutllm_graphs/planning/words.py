@@ -1,20 +1,126 @@
-"""The word lists and patterns of the rules that read a task in words, from ``words.toml``."""
+"""The languages of the rules that read tasks in words: patterns, word lists and sentences, from TOML."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
-WORDS: dict[str, Any] = tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    for part, words in WORDS["parts"].items():
-        text = text.replace(f"%{part}%", words)
-    return re.compile(text.replace("\n", ""), re.IGNORECASE)
+_SLOT = re.compile(r"\{(\w+)\}")
+_LONGEST_SLOT = 120
 
 
-PATTERNS = {name: _pattern(text) for name, text in WORDS["patterns"].items()}
-WORD_LISTS = {name: frozenset(text.split()) for name, text in WORDS["lists"].items()}
+class Template(NamedTuple):
+    """A sentence with slots, which are the pattern's groups, and what it stands for."""
+
+    pattern: re.Pattern[str]
+    more: Mapping[str, Any]
+
+
+class RowWords(NamedTuple):
+    """What a list of things in rows is called, and the columns that such a list has."""
+
+    many: tuple[str, ...]
+    one: tuple[str, ...]
+    columns: tuple[str, ...]
+    also_fields: bool = False
+    """Without "all" or "every" the words name a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    patterns: Mapping[str, re.Pattern[str]]
+    lists: Mapping[str, frozenset[str]]
+    sentences: Mapping[str, tuple[Template, ...]]
+    """By kind: checks, operations, tables, conditions."""
+    refusals: tuple[tuple[str, re.Pattern[str]], ...]
+    """(reason, what is refused for it)"""
+    refusals_of_questions: tuple[tuple[str, re.Pattern[str]], ...]
+    rows: tuple[RowWords, ...]
+    types: Mapping[str, re.Pattern[str]]
+    fields: tuple[Mapping[str, Any], ...]
+    texts: Mapping[str, str]
+    ordinals: tuple[str, ...]
+    """Of pages, from the first on."""
+
+
+def _words(name: str) -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath(name).read_text("utf-8"))
+
+
+class _Parts:
+    """Patterns with the parts that they name put in."""
+
+    def __init__(self, parts: Mapping[str, str]) -> None:
+        self.parts: dict[str, str] = {}
+        for name, text in parts.items():
+            self.parts[name] = self.filled(text)
+
+    def filled(self, text: str) -> str:
+        text = text.replace("\n", "")
+        return re.sub(r"%(\w+)%", lambda found: self.parts.get(found.group(1), found.group()), text)
+
+    def pattern(self, text: str) -> re.Pattern[str]:
+        return re.compile(self.filled(text), re.IGNORECASE)
+
+    def templates(self, entries: list[dict[str, Any]]) -> Iterator[Template]:
+        for entry in entries:
+            more = {key: value for key, value in entry.items() if key != "says"}
+            for line in filter(None, map(str.strip, entry["says"].splitlines())):
+                slotted = _SLOT.sub(rf"(?P<\1>.{{1,{_LONGEST_SLOT}}}?)", self.filled(line))
+                yield Template(re.compile(slotted, re.IGNORECASE), more)
+
+
+def _rows(entries: list[dict[str, Any]]) -> Iterator[RowWords]:
+    for entry in entries:
+        for group in entry["names"].split(";"):
+            many, one = (_listed(words) for words in group.split("/"))
+            columns = tuple(name.strip() for name in entry["columns"].split(","))
+            yield RowWords(many, one, columns, entry.get("also_fields", False))
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(" ".join(name.split()).lower() for name in names.split(","))
+
+
+def _language(words: dict[str, Any]) -> Language:
+    parts = _Parts(words["parts"])
+    patterns = {name: parts.pattern(text) for name, text in words["patterns"].items()}
+    kinds = ("checks", "operations", "tables", "conditions")
+    return Language(
+        patterns=patterns,
+        lists={name: frozenset(text.split()) for name, text in words["lists"].items()},
+        sentences={kind: tuple(parts.templates(words[kind])) for kind in kinds},
+        refusals=tuple((why, parts.pattern(text)) for why, text in words["refusals"].items()),
+        refusals_of_questions=tuple(
+            (why, parts.pattern(text)) for why, text in words["refusals_of_questions"].items()
+        ),
+        rows=tuple(_rows(words["rows"])),
+        types={kind: parts.pattern(rf"\b(?:{text})\b") for kind, text in words["types"].items()},
+        fields=tuple(words["fields"]),
+        texts=words["texts"],
+        ordinals=tuple(words["lists"]["ordinals"].split()),
+    )
+
+
+_ENGLISH = _words("words.toml")
+REASONS: Mapping[str, str] = _ENGLISH["reasons"]
+"""Why a part of a task is refused, in a sentence."""
+ENGLISH = _language(_ENGLISH)
+_OTHERS = tuple(_language(_words(name)) for name in ("words.ja.toml", "words.de.toml"))
+LANGUAGES = (ENGLISH, *_OTHERS)
+NEGATIVE = re.compile(
+    "|".join(language.patterns["negative"].pattern for language in LANGUAGES), re.IGNORECASE
+)
+"""An answer that begins so says no."""
+
+
+def language_of(text: str) -> Language:
+    """The language that the text has marks of; English where it has none."""
+    return next((one for one in _OTHERS if one.patterns["marks"].search(text[:_LONGEST_SAMPLE])), ENGLISH)
+
+
+_LONGEST_SAMPLE = 600

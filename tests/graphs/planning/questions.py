@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from layoutllm_graphs.planning.plan import Constraint, PlannedQuestion
+from layoutllm_graphs.planning.plan import Column, Constraint, PlannedQuestion
 
 
 def meant(name: str, words: str, kind: str = "text", **more: Any) -> PlannedQuestion:
@@ -21,6 +21,13 @@ def printed(name: str, words: str, kind: str = "text") -> PlannedQuestion:
 def column(name: str, words: str, kind: str = "text", **more: Any) -> PlannedQuestion:
     text = f'What are all the values of "{words}" in the given document?'
     return PlannedQuestion(name=name, text=text, type=kind, is_list=True, **more)  # type: ignore[arg-type]
+
+
+def table(name: str, words: str, **columns: Any) -> PlannedQuestion:
+    """A question for rows: the columns' names and types."""
+    text = f'What are the rows of "{words}" in the given document?'
+    named = [Column(name=c, words=c.replace("_", " "), type=kind) for c, kind in columns.items()]
+    return PlannedQuestion(name=name, text=text, is_list=True, columns=named)
 
 
 def put(name: str, text: str, kind: str = "text", **more: Any) -> PlannedQuestion:

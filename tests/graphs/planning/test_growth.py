@@ -63,7 +63,9 @@ UNITS = ["a and ", "the ", "a, ", "(", "page 1 and ", '"', "is ", "1. 2. ", "che
     "sum of ", "a ", "x", "(optional", "plus ",
          "9", "- ", "what ", "for page 1 ", "a = b\n", "a + ", "\n", "y-", "all ", " ", "\t", "\u00a0",
          "\x1f", "\u3000", "' ", "' '", ".", "?!",
-         " ,", ", and", "{a} ", "“", "1) ", "\ud800"]  # fmt: skip
+         " ,", ", and", "{a} ", "“", "1) ", "\ud800",
+         "alle ", "mit ", "und der ", "für jede ", "A-, ", "sort by ", "each ", "over 100 ", "of the ",
+         "difference between ", "の", "を", "、", "一番", "合計と", "に、が", "明細を"]  # fmt: skip
 """Blanks, commas, quotes, brackets, digits and words that the patterns look for."""
 
 

@@ -1,0 +1,276 @@
+"""Clauses that ask for something computed, or for a list with columns -> steps and tables of a draft.
+
+"The most expensive item" is the greatest of a column of the list "items". Computing is *not* here: see
+``operations``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from layoutllm_graphs.planning.fields import Asked, Draft, Ref, Step, ask, known, same_words
+from layoutllm_graphs.planning.phrases import ENDS, LONGEST, Phrase, phrase, read_question, shown
+from layoutllm_graphs.planning.plan import Condition, OperationKind
+from layoutllm_graphs.planning.row_rules import NUMBERS, Listed, OtherwiseError, RowReader, Slots
+from layoutllm_graphs.planning.words import Language, Template
+
+
+@dataclass(slots=True)
+class OperationReader:
+    """Reads the clauses of a task in one language into its draft."""
+
+    language: Language
+    held: Sequence[str]
+    draft: Draft
+    said: str = ""
+    """The clause that is being read, for a person."""
+    last_value: Ref | None = None
+    rows: RowReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = RowReader(self.language, self.held, self.draft)
+
+    def read(self, forms: Sequence[str], said: str, *, only: str = "") -> bool:
+        """Add what the clause asks for, in whichever of its forms fits a sentence first.
+
+        ``only``: the one operation that it may be. False where none fits; the draft is then as it was.
+        """
+        self.said = said
+        short = [form for form in forms if len(form) <= LONGEST]
+        return any(
+            self._made(template, form)
+            for kind in ("operations", "tables")
+            for form in short
+            for template in self.language.sentences[kind]
+            if only in ("", template.more.get("op"))
+        )
+
+    def fits(self, form: str) -> bool:
+        """Whether the clause fits a sentence. The draft stays as it is."""
+        fitted = False
+        with suppress(OtherwiseError), self._undone():
+            fitted = self.read([form], form)
+            raise OtherwiseError
+        return fitted
+
+    def is_said(self, text: str) -> None:
+        """Add a yes-or-no question as it was put, and whether its answer says yes."""
+        written = shown(sentence(text), self.held, self.language)
+        asked, pages = read_question(text, written, self.held, self.language)
+        for page in pages or (None,):
+            index = self.draft.add(Asked(asked.words, asked.text, "text", page, required=False))
+            self._step("exists", (Ref(index),))
+
+    def _made(self, template: Template, text: str) -> bool:
+        """Whether the clause fits the sentence, and its slots what they stand for."""
+        found = template.pattern.fullmatch(text)
+        if not found:
+            return False
+        try:
+            with self._undone():
+                _MAKE[template.more.get("op", "table")](self, template.more, found.groupdict())
+        except OtherwiseError:
+            return False
+        return True
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """Take back what was added, where it turns out not to fit."""
+        draft, rows = self.draft, self.rows
+        asked, steps, value = list(draft.asked), list(draft.steps), self.last_value
+        before = replace(rows, tables=dict(rows.tables))
+        try:
+            yield
+        except OtherwiseError:
+            draft.asked[:], draft.steps[:] = asked, steps
+            self.rows, self.last_value = before, value
+            raise
+
+    def _count(self, more: Mapping[str, str], slots: Slots) -> None:
+        named = self.rows.row_phrase(slots["rows"]).words
+        listed = self.rows.rows(slots["rows"], unknown=bool(self.language.patterns["counted"].match(named)))
+        self.rows.with_usual_columns(listed)
+        distinct = bool(slots.get("distinct"))
+        ref = listed.ref._replace(column=self.rows.label(listed)) if distinct else listed.ref
+        self._step("count", (ref,), listed.condition, distinct=distinct)
+
+    def _sum(self, more: Mapping[str, str], slots: Slots) -> None:
+        parts = self.rows.parts(slots.get("of"))
+        if not parts:
+            self._step("sum", (self.rows.measure(self._last_list()),))
+        elif len(parts) > 1:
+            self._step("sum", tuple(map(self._operand, parts)))
+        else:
+            ref, condition = self._column_of(parts[0])
+            self._step("sum", (ref,), condition)
+
+    def _difference(self, more: Mapping[str, str], slots: Slots) -> None:
+        self._step("difference", (self._operand(slots["first"]), self._operand(slots["second"])))
+
+    def _product(self, more: Mapping[str, str], slots: Slots) -> None:
+        names = [self.rows.name(slots[side]).words for side in ("first", "second")]
+        told = slots.get("rows")
+        listed = self.rows.rows(told, unknown=True) if told else self.rows.list_with(names)
+        refs = [self.rows.number_column(listed, name) if listed else self._operand(name) for name in names]
+        self._step("product", tuple(refs))
+
+    def _extreme(self, more: Mapping[str, str], slots: Slots) -> None:
+        """The least or greatest. ``value``: the value itself is asked for, not what has it."""
+        by, told = slots.get("by"), slots.get("rows")
+        if more.get("value"):
+            listed = self.rows.rows(told, unknown=True) if told else self.rows.last_or_main()
+            if by and not self.rows.measured(by):
+                raise OtherwiseError
+        else:
+            listed = self.rows.rows(told, unknown=by is not None) if told else self._last_list()
+        ref = self.rows.number_column(listed, by) if by else self._measure(listed, more)
+        kept = {} if more.get("value") else {"keep": self.rows.label(listed)}
+        self._step(_KINDS[more["op"]], (ref,), listed.condition, **kept)
+
+    def _sort(self, more: Mapping[str, str], slots: Slots) -> None:
+        listed = self.rows.rows(slots["rows"], unknown=False)
+        self.rows.with_usual_columns(listed)
+        by = slots.get("by")
+        if not by or by.lower() in self.language.lists["measures"]:
+            ref = self._measure(listed, more)
+        elif self.rows.measured(by) or any(same_words(by, c.words) for c in self.rows.columns(listed)):
+            ref = self.rows.column(listed, by)
+        else:
+            raise OtherwiseError
+        if any(map(str.isdigit, by or "")):
+            raise OtherwiseError
+        down = any(text for name, text in slots.items() if name.startswith("down"))
+        self._listing("sort", listed, by=ref.column, descending=down)
+
+    def _filter(self, more: Mapping[str, str], slots: Slots) -> None:
+        listed = self.rows.conditioned(slots["where"] or "")
+        self.rows.with_usual_columns(listed)
+        self._listing("filter", listed)
+
+    def _compare(self, more: Mapping[str, str], slots: Slots) -> None:
+        """Of two values, or of one with what the task says."""
+        comparison = more.get("comparison")
+        first = self._operand(slots["first"]) if slots.get("first") else self._last_value()
+        value = self.rows.value(slots["second"], "date" if comparison in ("before", "after") else "money")
+        told = {"comparison": comparison, "value": value if comparison else ""}
+        condition = Condition.model_validate(told) if comparison else None
+        second = () if told["value"] else (self._operand(slots["second"]),)
+        self._step("compare", (first, *second), condition)
+
+    def _exists(self, more: Mapping[str, str], slots: Slots) -> None:
+        if said := slots.get("said"):
+            if self.rows.is_pronoun(said.split()[0]):
+                raise OtherwiseError
+            self.is_said(said)
+            return
+        named = self.rows.name(slots["what"])
+        asked = ask(named.words, printed=named.printed, page=self.rows.page(named))
+        self._step("exists", (Ref(self.draft.find(replace(asked, required=False))),))
+
+    def _table(self, more: Mapping[str, str], slots: Slots) -> None:
+        """``many``: it has to be named by a word for many; ``alone``: and by one that names no field."""
+        listed = self.rows.rows(slots["rows"], unknown=bool(more.get("any")))
+        words = listed.words
+        many = words and self.rows.row_phrase(slots["rows"]).words.lower() in words.many
+        alone = many and words and not words.also_fields
+        if listed.condition or (more.get("many") and not many) or (more.get("alone") and not alone):
+            raise OtherwiseError
+        for part in self.rows.parts(slots.get("columns")):
+            self.rows.column(listed, part)
+            self.rows.explicit |= {listed.ref.number}
+        self.rows.with_usual_columns(listed)
+
+    def _step(
+        self, op: OperationKind, of: tuple[Ref, ...], condition: Condition | None = None, **more: str | bool
+    ) -> Ref:
+        step = Step(op, of, self.said, condition, {key: value for key, value in more.items() if value})
+        if len(set(of)) < len(of):
+            raise OtherwiseError
+        if step not in self.draft.steps:
+            self.draft.steps.append(step)
+        self.last_value = Ref(self.draft.steps.index(step), step=True)
+        return self.last_value
+
+    def _listing(self, op: OperationKind, listed: Listed, **more: str | bool) -> None:
+        """A sort or filter, which later clauses may speak of. What is sorted is filtered first."""
+        if op == "sort" and listed.condition:
+            listed = Listed(self._step("filter", (listed.ref,), listed.condition), listed.words)
+        self.rows.last = Listed(self._step(op, (listed.ref,), listed.condition, **more), listed.words)
+
+    def _measure(self, listed: Listed, more: Mapping[str, str]) -> Ref:
+        return self.rows.measure(listed, "date" if more.get("type") == "date" else "money")
+
+    def _column_of(self, text: str) -> tuple[Ref, Condition | None]:
+        """A column of values: "the quantities of all items", "all deposits over 100", "the line amounts"."""
+        for template in self.language.sentences["tables"]:
+            slots = found.groupdict() if (found := template.pattern.fullmatch(text)) else {}
+            if slots.get("columns") and self.rows.row_words(self.rows.row_phrase(slots["rows"]).words):
+                listed = self.rows.rows(slots["rows"], unknown=False)
+                return self.rows.number_column(listed, slots["columns"]), listed.condition
+        named = phrase(text, self.held, self.language)
+        words = self.rows.row_words(named.words)
+        if words is None and self._is_column(named):
+            page = self.rows.page(named)
+            return Ref(self.draft.find(ask(named.words, is_list=True, page=page))), None
+        if words and named.words.lower() not in words.many:
+            raise OtherwiseError
+        listed = self.rows.rows(text, unknown=False)
+        return self.rows.measure(listed), listed.condition
+
+    def _is_column(self, named: Phrase) -> bool:
+        """Whether it is a name for many numbers."""
+        entry, asked = known(named.words), ask(named.words)
+        if not named.is_name or named.is_empty:
+            return False
+        many = asked.is_list or named.is_list or bool(self.language.patterns["counted"].match(named.words))
+        return bool(entry and entry.is_list) or (many and entry is None and asked.type in NUMBERS)
+
+    def _operand(self, text: str | None) -> Ref:
+        """One value: a field, the last value ("it"), or what another operation gives."""
+        named = phrase(text or "", self.held, self.language)
+        if self.rows.is_pronoun(named.words):
+            return self._last_value()
+        sentences = self.language.sentences["operations"]
+        if any(self._made(t, named.words) for t in sentences if t.more["op"] in ("sum", "count")):
+            return self._last_value()
+        named = self.rows.name(text)
+        index = self.draft.find(ask(named.words, printed=named.printed, page=self.rows.page(named)))
+        if self.draft.asked[index].is_list:
+            raise OtherwiseError
+        if self.draft.asked[index].type == "text":
+            self.draft.change(index, type="number")
+        self.last_value = Ref(index)
+        return self.last_value
+
+    def _last_value(self) -> Ref:
+        if self.last_value is None:
+            raise OtherwiseError
+        return self.last_value
+
+    def _last_list(self) -> Listed:
+        if self.rows.last is None:
+            raise OtherwiseError
+        return self.rows.last
+
+
+def sentence(text: str) -> str:
+    """The clause as a question."""
+    return f"{text[:1].upper()}{text[1:]}".rstrip(ENDS) + "?"
+
+
+_KINDS: Mapping[str, OperationKind] = {"minimum": "minimum", "maximum": "maximum"}
+_MAKE: Mapping[str, Callable[[OperationReader, Mapping[str, str], Slots], None]] = {
+    "count": OperationReader._count,
+    "sum": OperationReader._sum,
+    "difference": OperationReader._difference,
+    "product": OperationReader._product,
+    "minimum": OperationReader._extreme,
+    "maximum": OperationReader._extreme,
+    "sort": OperationReader._sort,
+    "filter": OperationReader._filter,
+    "compare": OperationReader._compare,
+    "exists": OperationReader._exists,
+    "table": OperationReader._table,
+}

@@ -1,0 +1,119 @@
+"""Tasks in three languages, written by somebody who had not seen the rules, are planned right or refused."""
+
+from typing import Any
+
+import pytest
+
+from layoutllm_graphs.planning.plan import Plan
+from layoutllm_graphs.planning.planner import plan_task, render
+from tests.graphs.planning.task_scores import Score, score, score_plan, tasks_in
+from tests.paths import ROOT
+
+OPEN = tasks_in(ROOT / "tests/data/tasks/open.json")
+
+
+@pytest.mark.parametrize("entry", OPEN, ids=[entry["id"] for entry in OPEN])
+def test_an_open_task_is_planned_right(entry: dict[str, Any]) -> None:
+    assert score(entry["task"], entry["expect"]) == Score("right")
+
+
+EXPECTED = {
+    "fields": [["vendor"]],
+    "operations": [{"op": "count", "of": ["item"]}],
+    "refused": ["write a poem"],
+}
+
+
+@pytest.mark.parametrize(
+    ("task", "outcome"),
+    [
+        ("vendor; count the items; write a poem", "right"),
+        ("vendor; count the items", "wrong"),
+        ("vendor; write a poem; flabbergast the items", "marked"),
+        ("vendor; total; count the items; write a poem", "wrong"),
+        ("write a poem", "marked"),
+    ],
+)
+def test_how_tasks_are_scored(task: str, outcome: str) -> None:
+    assert score(task, EXPECTED).outcome == outcome
+
+
+@pytest.mark.parametrize("broken", ["questions", "operations", "refused"])
+def test_a_plan_that_lacks_a_part_is_not_right(broken: str) -> None:
+    whole = plan_task("vendor; count the items; write a poem").plan
+    assert score_plan(whole, EXPECTED).outcome == "right"
+    kept = [] if broken != "questions" else [q for q in whole.questions if q.name != "vendor"]
+    assert score_plan(whole.model_copy(update={broken: kept}), EXPECTED).outcome == "wrong"
+
+
+TRAPS = [
+    "How many withdrawals were made in March?", "List all withdrawals in January.",
+    "Is this company reputable?", "Was anything on our shopping list left out?", "Find cheaper alternatives.",
+    "What do the three largest payments add up to?", "Would you accept this offer?",
+    "Fill in the form for me.",
+    "Rank the suppliers by reliability.", "What percentage of the total is tax?",
+    "Multiply the rent by twelve.",
+    "Which line item looks wrong?", "Total up the overtime hours.", "What would the total be without tax?",
+    "Wie viel bleibt vom Gesamtbetrag nach Abzug der Anzahlung?", "Alle Zahlungseingänge im März",
+    "Welche Partei würdest du wählen?", "Beide Kontonummern müssen gleich sein.",
+    "Wurde mehr berechnet als in der Auftragsbestätigung steht?", "3月の入金だけを抜き出してください。",
+    "一番多く買った商品は何ですか。", "どうすれば安くなりますか。",
+    "前月の使用量からどれくらい増えましたか。",
+]  # fmt: skip
+"""Each looks like something that is planned."""
+
+
+@pytest.mark.parametrize("task", TRAPS)
+def test_a_trap_is_refused_and_nothing_is_planned(task: str) -> None:
+    found = score(task, {"refused": [task.rstrip(".?。")]})
+    assert found == Score("right")
+
+
+ASKED: list[tuple[str, list[str], list[str], list[str]]] = [
+    ("Which item is the most expensive?", ["items"],
+     ["maximum_items_amount: maximum of items.amount, shown by description"], []),
+    ("How many different products are listed?", ["products"],
+     ["count_products_description: count of different products.description"], []),
+    ("total, the difference between total due and subtotal, and tax", ["total", "subtotal", "tax"],
+     ["difference_total_subtotal: difference of total and subtotal"], []),
+    ("transactions above 250, largest first", ["transactions"],
+     ["filter_transactions: filter of transactions, where amount > 250",
+      "sort_filter_transactions: sort of filter_transactions, by amount, the greatest first"], []),
+    ("Is the total above 1,000?", ["total"], ["compare_total: compare of total, > 1,000"], []),
+    ("Is the discount larger than the tax?", ["discount", "tax"],
+     ["compare_discount_tax: compare of discount and tax, >"], []),
+    ("Work out the sum of the quantities of all items", ["items"],
+     ["sum_items_quantities: sum of items.quantities"], []),
+    ("How many line items are there and what do they add up to?", ["line_items"],
+     ["count_line_items: count of line_items", "sum_line_items_amount: sum of line_items.amount"], []),
+    ("Is there a VAT number?", ["vat_number"], ["exists_vat_number: exists of vat_number"], []),
+    ("Which is larger, the sum of all deposits or the sum of all withdrawals?", ["deposits", "withdrawals"],
+     ["sum_deposits_deposit: sum of deposits.deposit",
+      "sum_withdrawals_withdrawal: sum of withdrawals.withdrawal",
+      ("compare_sum_deposits_deposit_sum_withdrawals_withdrawal: compare of sum_deposits_deposit "
+       "and sum_withdrawals_withdrawal")], []),
+    ("Welcher Artikel ist am teuersten?", ["artikel"],
+     ["maximum_artikel_betrag: maximum of artikel.betrag, shown by bezeichnung"], []),
+    ("Multipliziere Menge mit Einzelpreis.", ["positionen"],
+     [("product_positionen_menge_positionen_einzelpreis: "
+       "product of positionen.menge, positionen.einzelpreis")], []),
+    ("2024年3月1日以降の取引", ["rows"], ["filter_rows: filter of rows, where date after 2024年3月1日"], []),
+    ("Vendor, total and a summary of the letter", ["vendor", "total"], [], ["a summary of the letter"]),
+    ("Lies Name und IBAN aus und übersetze den Rest ins Englische.", ["name", "iban"], [],
+     ["übersetze den Rest ins Englische"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "operations", "refused"), ASKED, ids=[task[:40] for task, *_ in ASKED]
+)
+def test_operations_and_refusals(
+    task: str, names: list[str], operations: list[str], refused: list[str]
+) -> None:
+    plan = plan_task(task).plan
+    lines = render(plan).splitlines()
+    assert [question.name for question in plan.questions] == names
+    assert [line[4:] for line in lines if line[4:] in operations] == operations
+    assert len(plan.operations) == len(operations)
+    assert [refusal.text for refusal in plan.refused] == refused
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
