@@ -25,16 +25,17 @@ def sure_enough(result: QuestionResult, least: float) -> QuestionResult:
 
 
 def doubts(outcome: Outcome) -> dict[str, list[str]]:
-    """Name -> reasons: of each doubtful value of the record, by JSON pointer, and of each doubtful answer
-    without such a value.
+    """Name -> reasons: of each doubtful value of the record, by JSON pointer, of each doubtful answer
+    without such a value, and of what the plan refuses.
     """
     fields = outcome.get("fields") or {}
     found = _doubtful(fields, "/")
     paths = {question["name"]: question["path"] for question in outcome["plan"].get("questions", [])}
     for answer in outcome["answers"]:
-        if answer["verdict"] != "satisfied" and not _doubtful(fields, _within(paths[answer["name"]])):
+        path = paths.get(answer["name"], ())
+        if answer["verdict"] != "satisfied" and not _doubtful(fields, _within(path)):
             found[answer["name"]] = [answer["error"]] if answer["error"] else answer["reasons"]
-    return found
+    return found | {one["text"]: [one["reason"]] for one in outcome["plan"].get("refused", [])}
 
 
 def with_doubts(answer: Answer, path: Sequence[str], fields: Mapping[str, Mapping[str, Any]]) -> Answer:

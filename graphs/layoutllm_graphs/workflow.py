@@ -19,6 +19,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Overwrite, Send, interrupt
 
+from layoutllm_graphs.computed import computed_answers
 from layoutllm_graphs.context import Context, context, tool
 from layoutllm_graphs.doubts import sure_enough
 from layoutllm_graphs.events import PlanEvent, emit
@@ -131,14 +132,15 @@ def review(question: QuestionInput) -> Command[Any]:
 
 
 def finish(state: State) -> dict[str, Any]:
-    """The answers in the order of the plan, and the record where there is a schema."""
+    """The answers in the order of the plan, those computed from them, the record where there is a schema."""
     least, schema = context().min_confidence, state.get("schema") or state["task"]
-    answers = standing(state, least)
+    plan, page = Run.of(state).plan, _convention(state)
+    answers = [*standing(state, least), *computed_answers(plan, standing(state), page)]
     if not isinstance(schema, dict) or not is_schema(schema):
         return {"answers": answers}
-    paths = {question.name: question.path for question in Run.of(state).plan.questions}
+    paths = {question.name: question.path for question in plan.questions}
     # Of a table each cell has to be sure, and not the answer as a whole.
-    record, fields = record_of(schema, standing(state), paths, _convention(state), least)
+    record, fields = record_of(schema, standing(state), paths, page, least)
     return {"answers": answers, "record": record, "fields": fields}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -122,10 +122,19 @@ def field_of(row: tuple[Any, ...]) -> Field:
     answer = json.loads(text)
     if missing := _ANSWER - answer.keys():
         raise LookupError(f"an answer without {min(missing)}")
-    cells = [cell for row in answer.get("rows") or () for cell in row.values() if cell is not None]
-    if missing := {name for cell in cells for name in _CELL - cell.keys()}:
+    if missing := {name for cell in _cells(answer.get("rows") or ()) for name in _CELL - cell.keys()}:
         raise LookupError(f"a table's cell without {min(missing)}")
     return Field(key, position, name, answer, bool(pending), json.loads(result or "null"))
+
+
+def _cells(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Of rows, and of the rows within them."""
+    for row in rows:
+        for cell in row.values():
+            if isinstance(cell, list):
+                yield from _cells(cell)
+            elif cell is not None:
+                yield cell
 
 
 def document_of(row: tuple[Any, ...]) -> DocumentResult:

@@ -81,7 +81,8 @@ def document_rows(store: Store) -> Iterator[_Row]:
 
 def field_rows(store: Store) -> Iterator[_Row]:
     """An input and question each, in the plan's order, of inputs that are done. Boxes 0-1000 on ``page``."""
-    asked = [(q["name"], q["text"]) for q in _questions(store)]
+    computed = store.settings.get("plan", {}).get("operations", [])
+    asked = [(q["name"], q["text"] or q["name"]) for q in (*_questions(store), *computed)]
     for given, done in _done(store):
         fields = {field.name: field for field in store.fields(given.key)}
         for name, text in asked:
@@ -106,11 +107,24 @@ def cell_rows(store: Store) -> Iterator[_Row]:
 
 def _cells(answer: Mapping[str, Any], question: Mapping[str, Any], record: Any) -> Iterator[_Row]:
     for number, row in enumerate(answer.get("rows") or ()):
-        for column in question["columns"]:
-            value = _at(record, [*question["path"], number, *column["path"]])
+        values = _at(record, [*question["path"], number])
+        for name, cell, value in _leaves(row, question["columns"], values):
             text = value if value is None or isinstance(value, str) else to_json(value)
-            cell = row.get(_key(column)) or {}
-            yield {"row": number, "column": _key(column), "value": text} | {n: cell.get(n) for n in _CELL}
+            yield {"row": number, "column": name, "value": text} | {n: cell.get(n) for n in _CELL}
+
+
+def _leaves(
+    row: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], record: Any, before: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any], Any]]:
+    """(name, cell, value) of a row; "extras/0/price" in rows within it."""
+    for column in columns:
+        name, value = _key(column), _at(record, column["path"])
+        if not column.get("columns"):
+            yield before + name, row.get(name) or {}, value
+            continue
+        for number, inner in enumerate(row.get(name) or ()):
+            within = f"{before}{name}/{number}/"
+            yield from _leaves(inner, column["columns"], _at(value, [number]), within)
 
 
 def _at(record: Any, path: Sequence[str | int]) -> Any:

@@ -153,9 +153,16 @@ def _rows(answer: Answer, question: Mapping[str, Any]) -> Table:
     columns = [column["name"] for column in question["columns"]]
     table = Table("", *columns, title=answer["name"], title_justify="left")
     for number, row in enumerate(answer["rows"]):
-        texts = [plain_line(cell["text"]) if cell else "" for cell in row.values()]
+        texts = [_shown(cell) for cell in row.values()]
         table.add_row(str(number), *map(Text, texts))
     return table
+
+
+def _shown(cell: Any) -> str:
+    """A cell's text; of rows within the row how many there are."""
+    if isinstance(cell, list):
+        return f"{len(cell)} rows"
+    return plain_line(cell["text"]) if cell else ""
 
 
 def _default_place() -> Path:

@@ -118,7 +118,10 @@ class RowReader:
         if kind == "date":
             return plain if any(c.isdigit() for c in plain) else ""
         bare = self.language.patterns["currency"].sub("", plain).strip()
-        return bare if amount(bare) is not None else ""
+        if amount(bare) is not None:
+            return bare
+        number = amount(bare, "," if self.language.texts.get("decimal_mark") == "," else ".")
+        return "" if number is None else f"{number:f}"
 
     def column(self, listed: Listed, text: str | None) -> Ref:
         """A column by its name."""

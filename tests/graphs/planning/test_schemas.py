@@ -64,7 +64,7 @@ def asked(name: str, text: str, kind: str = "text", *, path: tuple[str, ...] = (
 
 
 INVOICE = [
-    asked("vendor", "What is the vendor?", "name"),
+    asked("vendor", "Which company issued this document?", "name"),
     asked("invoiceNumber", "What is the invoice number?"),
     asked("issued_at", "What is the issued at?", "date"),
     asked("due_date", "What is the due date?", "date", required=False),

@@ -79,7 +79,7 @@ ASKED: list[tuple[str, list[str], list[str], list[str]]] = [
     ("transactions above 250, largest first", ["transactions"],
      ["filter_transactions: filter of transactions, where amount > 250",
       "sort_filter_transactions: sort of filter_transactions, by amount, the greatest first"], []),
-    ("Is the total above 1,000?", ["total"], ["compare_total: compare of total, > 1,000"], []),
+    ("Is the total above 1,000?", ["total"], ["compare_total: compare of total, > 1000"], []),
     ("Is the discount larger than the tax?", ["discount", "tax"],
      ["compare_discount_tax: compare of discount and tax, >"], []),
     ("Work out the sum of the quantities of all items", ["items"],

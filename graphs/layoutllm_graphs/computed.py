@@ -1,0 +1,93 @@
+"""The answers of a plan's operations, from the answers that were read. Pure.
+
+What an operation needs and the document lacks is a problem in a sentence, never a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from layoutllm_graphs.operations import Cell, Computed, compute_all
+from layoutllm_graphs.planning.plan import Operation, Plan
+from layoutllm_graphs.state import Answer
+from layoutllm_tool.cot import AnswerFormation, Area, Evidence, ExpectedType, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents import dates
+from layoutllm_tool.documents.geometry import Box
+from layoutllm_tool.extraction.schema import Leaf
+from layoutllm_tool.extraction.typed import Convention, typed
+
+
+def computed_answers(plan: Plan, answers: Sequence[Answer], page: Convention) -> list[Answer]:
+    """One for each operation, in their order. Evidence are the cells that it was computed from."""
+    values: dict[str, Sequence[Cell]] = {}
+    for answer in answers:
+        values |= _values(plan, answer, page)
+    done = compute_all(plan.operations, values)
+    return [_answer(operation, done[operation.name]) for operation in plan.operations]
+
+
+def _values(plan: Plan, answer: Answer, page: Convention) -> dict[str, Sequence[Cell]]:
+    """By question, and by "table.column"."""
+    question = plan.question(answer["name"])
+    if not question.columns:
+        return {question.name: list(_cells(answer, question.type, question.is_list, page))}
+    return {
+        f"{question.name}.{column.name}": [
+            _cell((row.get("/".join(column.path) or column.name) or {}), column.type, page)
+            for row in answer.get("rows", [])
+        ]
+        for column in question.columns if not column.columns
+    }  # fmt: skip
+
+
+def _cells(answer: Answer, kind: ExpectedType, is_list: bool, page: Convention) -> Iterator[Cell]:
+    """A list's values, each with its evidence; else the one answer."""
+    cot = answer["cot"] or {}
+    evidence = cot.get("evidence", [])
+    if is_list:
+        for place in evidence:
+            yield _cell({**place, "confidence": answer["confidence"]}, kind, page)
+        return
+    place = evidence[0] if evidence else {}
+    text = {"text": answer["answer"], "confidence": answer["confidence"]}
+    yield _cell({**place, **text}, kind, page)
+
+
+def _cell(data: Mapping[str, Any], kind: ExpectedType, page: Convention) -> Cell:
+    text = data.get("text")
+    if not text:
+        return Cell(None)
+    box = data.get("box")
+    words = tuple((line, word) for line, word in data.get("words", ()))
+    evidence = (Evidence(data["page"], Box(*box), text, words),) if box else ()
+    value, problem = _value(text, kind, page)
+    return Cell(text, value, evidence, data.get("confidence") or 0.0, problem)
+
+
+def _value(text: str, kind: ExpectedType, page: Convention) -> tuple[Any, str]:
+    if kind == "date":
+        read = dates.read(text, page.date_order)
+        return (read.value, "" if read.value else f"{text!r} has two readings") if read else (None, "")
+    if kind not in ("money", "number"):
+        return None, ""
+    found = typed(Leaf(("value",), "number"), text, page)
+    return (found.value if isinstance(found.value, Decimal) else None), found.reason.rstrip(".")
+
+
+def _answer(operation: Operation, done: Computed) -> Answer:
+    analysis = QuestionAnalysis("table", "reasoning", ", ".join(operation.of))
+    areas = tuple(
+        Area(number, Box.union(e.box for e in done.evidence if e.page == number), ())
+        for number in sorted({e.page for e in done.evidence})
+    )
+    question = operation.text or operation.name
+    formed = AnswerFormation("none", done.formula)
+    cot = LayoutCoT(question, analysis, areas, formed, done.answer, done.confidence, done.evidence)
+    data = cot.to_json()
+    return Answer(
+        name=operation.name, question=question, answer=done.answer, page=data["page"], box=data["box"],
+        confidence=done.confidence, verdict="failed" if done.problem else "satisfied",
+        reasons=[done.problem] if done.problem else [], by="reader", calls=0, error=None, cot=data,
+    )  # fmt: skip

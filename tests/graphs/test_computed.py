@@ -1,0 +1,59 @@
+"""Operations of a plan through the workflow: computed from what was read, never guessed."""
+
+from typing import Any
+
+from layoutllm_graphs.context import Context
+from layoutllm_graphs.doubts import doubts
+from layoutllm_graphs.workflow import make_graph
+from layoutllm_tool import LayoutCoT, LayoutLLMTool
+from layoutllm_tool.testing import FakeReader, document_from_text
+
+INVOICE = document_from_text(
+    """Invoice no:   4711
+
+Description        Quantity     Amount
+Blue widgets              2      12.00
+Red widgets              10      30.00
+Green widgets             1      30.00
+Subtotal                         72.00
+
+Subtotal:     72.00
+Total due:    86.40"""
+)
+
+
+def run(task: str) -> Any:
+    tool = LayoutLLMTool(reader=FakeReader(), documents={"invoice.pdf": INVOICE})
+    context = Context(tool=tool, second_opinion=False)
+    return make_graph().invoke({"document": "invoice.pdf", "task": task}, context=context)
+
+
+def answer_to(task: str) -> tuple[str | None, str]:
+    last = run(task)["answers"][-1]
+    return last["answer"], last["verdict"]
+
+
+def test_a_difference_with_its_formula_and_its_cells() -> None:
+    last = run("What is the difference between total due and subtotal?")["answers"][-1]
+    assert last["answer"] == "14.40" and last["verdict"] == "satisfied"
+    cot = LayoutCoT.from_json(last["cot"])
+    assert "86.40 - 72.00" in cot.formation.key
+    assert {e.text for e in cot.evidence} == {"86.40", "72.00"} and last["page"] == 1
+
+
+def test_rows_are_counted_and_the_greatest_named() -> None:
+    assert answer_to("How many items are listed?") == ("3", "satisfied")
+    answer, verdict = answer_to("Which item is the most expensive?")
+    assert verdict == "satisfied" and answer == "Red widgets; Green widgets"
+
+
+def test_what_is_missing_is_a_problem_and_no_number() -> None:
+    last = run("What is the difference between total due and deposit?")["answers"][-1]
+    assert last["answer"] is None and last["verdict"] == "failed" and last["reasons"]
+
+
+def test_what_no_reader_can_do_is_refused_and_doubtful() -> None:
+    outcome = run("Extract the invoice no and translate the notes to French")
+    assert [answer["name"] for answer in outcome["answers"]] == ["invoice_no"]
+    assert "translate the notes to French" in doubts(outcome)
+    assert any("translate" in note for note in outcome["notes"])
