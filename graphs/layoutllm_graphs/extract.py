@@ -72,7 +72,7 @@ def extract(
     not covered, DocumentError and OCRError as the tool raises them.
     """
     model = schema if isinstance(schema, type) else None
-    task = schema_of(schema) if model else dict(schema)  # type: ignore[arg-type]
+    task = dict(schema_of(schema) if isinstance(schema, type) else schema)
     name = document if isinstance(document, str) else document.name
     given = {} if isinstance(document, str) else {name: document}
     context = context or Context(tool=LayoutLLMTool(reader=reader, documents=given))

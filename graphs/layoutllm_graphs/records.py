@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from layoutllm_graphs.planning.plan import SEPARATOR
@@ -20,7 +21,11 @@ from layoutllm_tool.extraction.schema import Leaf, RowsOf, shape_of
 from layoutllm_tool.extraction.typed import Convention, Typed, typed
 
 Path = tuple[str | int, ...]
-_SIGN_OF_YES = re.compile(r"(?i)\b(?:true|yes|wahr|ja)\b.*\b(?:if|when|where|wenn|falls)\b|\bwhether\b|\bob\b")
+_NO_COLUMN = 0.7
+"""Most confidence of a null in a column that was not found."""
+_SIGN_OF_YES = re.compile(
+    r"(?i)\b(?:true|yes|wahr|ja)\b.*\b(?:if|when|where|wenn|falls)\b|\bwhether\b|\bob\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +123,8 @@ def _field(leaf: Leaf, path: Path, answer: Mapping[str, Any] | None, found: Type
     verdict = "failed" if found.problem and answer["by"] != "person" else answer["verdict"]
     reasons = (*answer["reasons"], *([found.reason] if found.reason else ()))
     return Field(
-        path, found.value, answer["answer"], answer["page"], answer["box"], answer["confidence"] or 0.0, verdict,
-        found.problem, reasons, answer["by"],
+        path, found.value, answer["answer"], answer["page"], answer["box"], answer["confidence"] or 0.0,
+        verdict, found.problem, reasons, answer["by"],
     )  # fmt: skip
 
 
@@ -131,13 +136,31 @@ def _rows(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Fie
     if answer is None or not rows:
         yield from _no_rows(part, answer)
         return
+    there = {name for row in rows for name, cell in row.items() if cell}
     for number, row in enumerate(rows):
-        for leaf in part.columns:
-            cell = row.get("/".join(leaf.path))
-            shown = {**answer, "answer": None, "page": None, "box": None} | (cell or {})
-            shown["answer"] = cell["text"] if cell else None
-            optional = leaf if cell or leaf.required else replace(leaf, required=False)
-            yield _field(optional, (*part.path, number, *leaf.path), shown, typed(optional, shown["answer"], page))
+        for one in _cells(part, (*part.path, number), row, answer, page):
+            missing = one.text is None and "/".join(map(str, one.path[len(part.path) + 1 :])) not in there
+            yield replace(one, confidence=min(one.confidence, _NO_COLUMN)) if missing else one
+
+
+def _cells(
+    part: RowsOf, at: Path, row: Mapping[str, Any], answer: Answer, page: Convention
+) -> Iterator[Field]:
+    """A row's leaves, and those of the rows within it."""
+    for leaf in part.columns:
+        cell = row.get("/".join(leaf.path))
+        place = cell or {"page": None, "box": None}
+        shown = {**answer, **place, "answer": cell["text"] if cell else None}
+        optional = leaf if cell or leaf.required else replace(leaf, required=False)
+        yield _field(optional, (*at, *leaf.path), shown, typed(optional, shown["answer"], page))
+    for inner in part.inner:
+        rows = row.get("/".join(inner.path)) or []
+        if not rows:
+            yield Field(
+                (*at, *inner.path), [], None, None, None, answer["confidence"] or 0.0, "satisfied", "", ()
+            )
+        for number, within in enumerate(rows):
+            yield from _cells(inner, (*at, *inner.path, number), within, answer, page)
 
 
 def _listed(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Field]:
@@ -165,7 +188,7 @@ def _no_rows(part: RowsOf, answer: Answer | None) -> Iterator[Field]:
 def _put(record: dict[str, Any], path: Path, value: Any) -> None:
     """Into nested objects and arrays, made as they are needed."""
     at: Any = record
-    for step, following in zip(path[:-1], path[1:], strict=True):
+    for step, following in pairwise(path):
         empty: Any = [] if isinstance(following, int) else {}
         if isinstance(at, list) and isinstance(step, int):
             at.extend({} for _ in range(step + 1 - len(at)))

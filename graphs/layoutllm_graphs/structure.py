@@ -6,31 +6,36 @@ A node of the workflow, before a question's own graph: what the structure does n
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langgraph.types import Command, Send
 
-from layoutllm_graphs.context import context, look_at_pages
+from layoutllm_graphs.context import look_at_pages
 from layoutllm_graphs.events import QuestionEvent, emit
-from layoutllm_graphs.planning.plan import PlannedQuestion
-from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection
+from layoutllm_graphs.planning.plan import Column, PlannedQuestion
+from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection, Verdict
 from layoutllm_graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import LayoutLLMError
-from layoutllm_tool.extraction.marks import all_ticked, printed_mark, ticked
+from layoutllm_tool.extraction.labels import printed_label
+from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
 from layoutllm_tool.extraction.meaning import similarity
 from layoutllm_tool.extraction.rows import Wanted
-from layoutllm_tool.extraction.tables import Cell, rows_of
+from layoutllm_tool.extraction.tables import Array, rows_of
 
-_QUOTED = re.compile(r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b")
+_QUOTED = re.compile(
+    r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b"
+)
 _SURE_ABSENT = 0.85
 """Confidence that a mark which the question spells is not on the page."""
 
 
 def has_structure(question: PlannedQuestion) -> bool:
     """Whether it is tried here first: tables and what a schema lets choose from."""
-    return bool(question.columns or (question.path and question.choices))
+    return bool(question.columns or question.path)
 
 
 def structure(state: QuestionInput) -> Command[Any]:
@@ -38,7 +43,7 @@ def structure(state: QuestionInput) -> Command[Any]:
     question = PlannedQuestion.model_validate(state["question"])
     result = _result(question, state)
     if result is None:
-        return Command(goto=[Send("question", state)])
+        return Command(goto=[Send("question", _by_label(question, state))])
     emit(QuestionEvent(event="question", name=question.name, question=state["text"], attempt=1))
     return Command(update={"found": {question.name: result.to_json()}}, goto="dispatch")
 
@@ -50,34 +55,60 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
         return QuestionResult(error=str(error), calls=1) if question.columns else None
     if question.columns:
         return _table(question, document)
+    if not question.choices:
+        return None
     if question.is_list:
         cot = all_ticked(document, question.text, _words(question), question.choices)
         return _answered(cot, Reflection("satisfied")) if cot else None
-    cot = ticked(document, question.text, _words(question), question.choices, similarity) or _mark(question, document)
+    if "currency" in question.path[-1].lower():
+        cot = printed_currency(document, question.text, question.choices)
+        return _answered(cot, Reflection("satisfied")) if cot else None
+    cot = ticked(document, question.text, _words(question), question.choices, similarity) or _mark(
+        question, document
+    )
     return _answered(cot, Reflection("satisfied")) if cot else None
 
 
+def _by_label(question: PlannedQuestion, state: QuestionInput) -> QuestionInput:
+    """The question by the label that the page prints for the field, where it is known."""
+    try:
+        label = printed_label(look_at_pages(state), question.path)
+    except LayoutLLMError:
+        return state
+    return QuestionInput(**{**state, "text": f'What is the "{label}"?'}) if label else state
+
+
 def _table(question: PlannedQuestion, document: Document) -> QuestionResult:
-    wanted = [Wanted((c.words, c.name.replace("_", " ")), c.type, tuple(c.choices)) for c in question.columns]
-    cot, rows = rows_of(document, question.text, question.name.replace("_", " "), wanted, similarity)
-    names = ["/".join(column.path) or column.name for column in question.columns]
-    findings = _findings(question, cot, rows)
-    verdict = "failed" if any(finding.weight >= 0.5 for finding in findings) else "satisfied"
+    array = _array(question.name, question.columns)
+    cot, rows = rows_of(document, question.text, array, similarity)
+    findings = _findings(question, rows)
+    verdict: Verdict = "failed" if any(finding.weight >= 0.5 for finding in findings) else "satisfied"
     result = _answered(cot, Reflection(verdict, tuple(findings)))
-    shown = tuple({name: cell.to_json() if cell else None for name, cell in zip(names, row, strict=True)} for row in rows)
-    return QuestionResult(result.attempts, 0, verdict, rows=shown)
+    return replace(result, verdict=verdict, rows=tuple(rows))
 
 
-def _findings(
-    question: PlannedQuestion, cot: LayoutCoT, rows: tuple[tuple[Cell | None, ...], ...]
-) -> list[Finding]:
+def _array(name: str, columns: Sequence[Column]) -> Array:
+    """By the columns' places in the record."""
+    own = {
+        _key(c): Wanted((c.words, c.name.replace("_", " ")), c.type, tuple(c.choices), c.required)
+        for c in columns if not c.columns
+    }  # fmt: skip
+    inner = {_key(c): _array(c.name, c.columns) for c in columns if c.columns}
+    return Array(name.replace("_", " "), own, inner)
+
+
+def _key(column: Column) -> str:
+    return "/".join(column.path) or column.name
+
+
+def _findings(question: PlannedQuestion, rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """What is missing: the table, a required column in all rows or in some."""
     if not rows:
         weight = 0.6 if question.required else 0.3
         return [Finding("rows", "area", "No table with these columns was found.", weight=weight)]
     found = []
-    for number, column in enumerate(question.columns):
-        missing = [i for i, row in enumerate(rows, start=1) if row[number] is None]
+    for column in question.columns:
+        missing = [i for i, row in enumerate(rows, start=1) if row.get(_key(column)) is None]
         if len(missing) == len(rows):
             weight = 0.6 if column.required else 0.2
             found.append(Finding("rows", "area", f"No column was found for {column.words!r}.", weight=weight))

@@ -174,5 +174,5 @@ def _answer(question: PlannedQuestion, result: QuestionResult) -> Answer:
         cot=cot or None,
     )  # fmt: skip
     if question.columns:
-        answer["rows"] = list(result.rows)
+        answer["rows"] = [dict(row) for row in result.rows]
     return answer

@@ -122,10 +122,16 @@ def field_of(row: tuple[Any, ...]) -> Field:
     answer = json.loads(text)
     if missing := _ANSWER - answer.keys():
         raise LookupError(f"an answer without {min(missing)}")
-    cells = [cell for row in answer.get("rows") or () for cell in row.values() if cell is not None]
-    if missing := {name for cell in cells for name in _CELL - cell.keys()}:
-        raise LookupError(f"a table's cell without {min(missing)}")
+    _check_rows(answer.get("rows") or [])
     return Field(key, position, name, answer, bool(pending), json.loads(result or "null"))
+
+
+def _check_rows(rows: Iterable[Mapping[str, Any]]) -> None:
+    for value in (value for row in rows for value in row.values()):
+        if isinstance(value, list):  # rows within the row
+            _check_rows(value)
+        elif value is not None and (missing := _CELL - value.keys()):
+            raise LookupError(f"a table's cell without {min(missing)}")
 
 
 def document_of(row: tuple[Any, ...]) -> DocumentResult:

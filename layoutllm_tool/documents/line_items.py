@@ -1,10 +1,11 @@
 """Tables and line items of a document, from the geometry of its words. Standard library only.
 
 A table begins below its head (``table_heads``) or, without one, where amounts stand below one another at the
-right of names. Its columns are those of the rows with numbers (``table_columns``). Rows with an amount are
-items; where no column has amounts, rows that fill most columns. A line with neither belongs to the item above
-or below (``table_rows``). Columns get their kinds from heads, from their cells, and from quantity times price
-being the amount.
+right of names. Its columns are those of the rows with numbers (``table_columns``, ``table_draft``). Rows with
+an amount are items; where no column has amounts, rows that fill most columns. A line with neither belongs to
+the item above or below (``table_rows``). What a column is about comes from its head, its cells, and from
+quantity times price being the amount (``table_finish``). Rules are not looked at; cells that span columns are
+not understood.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import inf
 from statistics import median
-from typing import Literal
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.table_columns import Draft, Record, finish, with_columns
-from layoutllm_tool.documents.table_grid import MARKED, QUANTITIES, TYPED, Cell, GridRow, grid_rows, recut
-from layoutllm_tool.documents.table_heads import head_rows, heads
-from layoutllm_tool.documents.table_rows import fill, fits, is_prose, is_sum
+from layoutllm_tool.documents.table_cells import MARKED, TYPED, Cell, GridRow, count_and_price, grid_rows
+from layoutllm_tool.documents.table_columns import recut
+from layoutllm_tool.documents.table_draft import Draft, Record, Role, with_columns
+from layoutllm_tool.documents.table_finish import finish
+from layoutllm_tool.documents.table_heads import head_rows, heads, is_sum
+from layoutllm_tool.documents.table_rows import fill, fits, is_prose
 from layoutllm_tool.documents.tables import Indices
 
-Role = Literal["item", "part", "discount", "sum", "title", "head"]
+_MOST_WORDS = 8
+"""Of an item without a head, where no gap is before its amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +46,27 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under the same columns, over pages where it goes on.
+    """Rows under the same columns, over pages where it goes on. For a cell's box: ``geometry.box_of``.
 
-    ``headers`` are "" where a column has none. ``kinds`` say what stands in a column: "text", "quantity",
-    "unit price", "amount", "number", "percent", "range", "date", "time" or "code".
+    ``headers`` are "" where a column has none; ``head`` has their words, where there are any. ``kinds`` say
+    what stands in a column: "text", "quantity", "unit price", "amount", "number", "percent", "range", "date",
+    "time" or "code".
     """
 
     headers: tuple[str, ...]
     kinds: tuple[str, ...]
     rows: tuple[Row, ...]
     left_out: tuple[Row, ...] = ()
+    head: Row | None = None
 
     def text(self, page: Page, row: Row, column: int) -> str:
-        """A cell as printed; of "2 x 3.50" in one word the part that the column is about."""
+        """A cell as printed; of "2 x 3.50" the part that the column is about. ``page`` is the row's."""
         lines, kind = page.lines or (), self.kinds[column]
         text = " ".join(lines[line].words[word].text for line, word in row.cells[column])
         if kind not in MARKED:
             return text
-        found = next((match for pattern in QUANTITIES if (match := pattern.search(text))), None)
-        part = found.groupdict().get("count" if kind == "quantity" else "price") if found else None
-        return part or re.sub(r"^[@x×*]\s*|(?<=[\d\s])\s*[x×*@]$", "", text, flags=re.IGNORECASE)
+        part = count_and_price(text)[MARKED.index(kind)]
+        return part or re.sub(r"^[@x\u00d7*]\s*|(?<=[\d\s])\s*[x\u00d7*@]$", "", text, flags=re.IGNORECASE)
 
 
 def read_tables(pages: Sequence[Page]) -> list[Table]:
@@ -89,12 +94,17 @@ def _on_page(rows: Sequence[GridRow]) -> Iterator[Draft]:
 
 def _block(rows: Sequence[GridRow], start: int) -> tuple[int, int, int]:
     """First and last row of the next head, and where the one after it begins; ends where there is none."""
-    found = [i for i in range(start, len(rows)) if heads(rows, i)][:1]
-    if not found:
-        return len(rows), len(rows) - 1, len(rows)
-    first, last = head_rows(rows, found[0])
-    after = next((i for i in range(last + 1, len(rows)) if heads(rows, i)), None)
-    return max(first, start), last, len(rows) if after is None else max(head_rows(rows, after)[0], last + 1)
+    found = _next_head(rows, start)
+    if found == len(rows):
+        return found, found - 1, found
+    first, last = head_rows(rows, found)
+    after = _next_head(rows, last + 1)
+    stop = max(head_rows(rows, after)[0], last + 1) if after < len(rows) else after
+    return max(first, start), last, stop
+
+
+def _next_head(rows: Sequence[GridRow], start: int) -> int:
+    return next((i for i in range(start, len(rows)) if heads(rows, i)), len(rows))
 
 
 # -- tables with a head --------------------------------------------------------------------------------------
@@ -104,13 +114,13 @@ def _headed(head: Sequence[GridRow], rows: Sequence[GridRow]) -> tuple[list[Draf
     """The tables below a head, of which several may stand side by side; how many rows they took."""
     starts = [cell.x0 for row in head for cell in row.cells]
     rows = _until_gap([*head[-1:], *rows], starts)[1:] if head else ()
-    items = _item_rows(rows)
+    items = _item_rows(rows) or _text_rows(head, rows)
     if not items:
         return [], 0
     rows = recut(head, [rows[i] for i in items], rows)
     draft = with_columns(head, [rows[i] for i in items], rows)
     if (x := draft.second_table()) is not None:
-        sides = [_headed(_part(head, *ends), _part(rows, *ends)) for ends in ((0.0, x), (x, float("inf")))]
+        sides = [_headed(_part(head, *ends), _part(rows, *ends)) for ends in ((0.0, x), (x, inf))]
         return [found for side, _ in sides for found in side], len(rows)
     used = fill(draft, rows)
     return [draft][:used], used
@@ -118,10 +128,12 @@ def _headed(head: Sequence[GridRow], rows: Sequence[GridRow]) -> tuple[list[Draf
 
 def _part(rows: Sequence[GridRow], x0: float, x1: float) -> list[GridRow]:
     """What stands there of the rows; a cell across a border, word by word."""
-    cells = [
-        [p for c in row.cells for p in ([c] if x0 <= c.x0 and c.x1 < x1 else c.by_word()) if x0 <= p.x0 < x1] for row in rows
-    ]
-    return [replace(row, cells=tuple(own)) for row, own in zip(rows, cells, strict=True) if own]
+    parts = []
+    for row in rows:
+        whole = ([cell] if x0 <= cell.x0 and cell.x1 < x1 else cell.by_word() for cell in row.cells)
+        own = tuple(cell for cells in whole for cell in cells if x0 <= cell.x0 < x1)
+        parts += [replace(row, cells=own)] if own else []
+    return parts
 
 
 def _until_gap(rows: Sequence[GridRow], starts: Sequence[float]) -> Sequence[GridRow]:
@@ -148,6 +160,12 @@ def _item_rows(rows: Sequence[GridRow]) -> list[int]:
     return found
 
 
+def _text_rows(head: Sequence[GridRow], rows: Sequence[GridRow]) -> list[int]:
+    """Rows of a table without numbers: as full as a head of three cells or more."""
+    cells = max((len(row.cells) for row in head), default=0)
+    return [i for i, row in enumerate(rows) if cells > 2 and len(row.cells) >= cells - 1]
+
+
 # -- lists without a head ------------------------------------------------------------------------------------
 
 
@@ -156,8 +174,8 @@ def _lists(rows: Sequence[GridRow]) -> Iterator[Draft]:
     for run in _runs(rows):
         stop = next((n for n, i in enumerate(run) if is_sum(rows[i], fewer=True, alone=True)), len(run))
         items = [rows[i] for i in run[:stop]]
-        pairs = sum(":" in row.text for row in items)
-        if items and len(run) > 1 and 2 * pairs <= len(items):
+        others = sum(":" in row.text or _ends_sentence(row) for row in items)
+        if items and len(run) > 1 and 2 * others <= len(items):
             own = rows[_beginning(rows, run[0]) : run[-1] + 1]
             draft = with_columns((), items, own)
             if fill(draft, own):
@@ -189,6 +207,12 @@ def _last_amount(row: GridRow) -> Cell | None:
     return None
 
 
+def _ends_sentence(row: GridRow) -> bool:
+    """Whether the last amount is one of running text: no gap before it, and many words."""
+    amount = _last_amount(row)
+    return amount is not None and not amount.begins and len(row.text.split()) > _MOST_WORDS
+
+
 def _beginning(rows: Sequence[GridRow], first: int) -> int:
     """The first of the lines above an item that could be its name."""
     start, left = first, rows[first].cells[0].x0
@@ -210,6 +234,8 @@ def _gone_on(draft: Draft, rows: list[GridRow]) -> list[GridRow]:
     start = next((i for i in range(first) if fits(draft, rows[i])), None)
     if start is None:
         return rows
+    while start > 0 and is_sum(rows[start - 1], fewer=False):
+        start -= 1
     own = _until_gap(rows[start:first], [column.x0 for column in draft.columns if column.placed])
     used = fill(draft, recut((), [row for row in own if fits(draft, row)], own))
     return rows[start + used :] if used else rows
@@ -227,12 +253,14 @@ def _repeats(draft: Draft, other: Draft) -> bool:
 
 
 def _table(draft: Draft) -> Table:
-    kept = [i for i, c in enumerate(draft.columns) if c.header or any(r.cells[i] for r in draft.records)]
+    columns = draft.columns
+    kept = [i for i, column in enumerate(columns) if column.header or any(r.cells[i] for r in draft.records)]
 
     def row(record: Record) -> Row:
-        cells = (record.cells[i] for i in kept)
-        return Row(record.page, tuple(tuple(at for cell in own for at in cell.at) for own in cells), record.role)
+        cells = (tuple(at for cell in record.cells[i] for at in cell.at) for i in kept)
+        return Row(record.page, tuple(cells), record.role)
 
-    headers, kinds = ([values[i] for i in kept] for values in (draft.headers(), draft.kinds()))
+    head = row(replace(draft.head, role="head")) if draft.head.rows else None
     rows, left_out = (tuple(map(row, records)) for records in (draft.records, draft.left_out))
-    return Table(tuple(headers), tuple(kinds), rows, left_out)
+    headers, kinds = (tuple(values[i] for i in kept) for values in (draft.headers(), draft.kinds()))
+    return Table(headers, kinds, rows, left_out, head)

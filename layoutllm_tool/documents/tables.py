@@ -1,5 +1,4 @@
-"""Columns and tables of a page: the amounts above a total, those that add up to it, the cells around a line.
-Pure.
+"""Columns of a page: the amounts above a total, those that add up to it, the values under a header. Pure.
 
 Finds cells by gaps and alignment alone. Does not look for rules, nor understand cells that span several
 columns. The page must be level. A cell is (line, word) indices of one line, left to right.
@@ -11,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise
-from statistics import median
 
 from layoutllm_tool.documents.geometry import SCALE, Box, Line, Page, box_of
 from layoutllm_tool.documents.values import Mark, amount, marks, money
@@ -21,8 +19,6 @@ Indices = tuple[tuple[int, int], ...]
 
 MOST_ADDENDS = 100
 """Amounts above a total that are tried; a longer column is cut at its top."""
-MOST_COLUMNS = 100
-"""Of a table: a row of more cells is none of it."""
 _TOLERANCE = 1.0
 """Largest distance of a column's edges, in heights of their text: tax codes, a page slightly askew."""
 _CELL_GAP = 1.0
@@ -72,28 +68,6 @@ def addends(
         if run := _best_run(cells[-MOST_ADDENDS:], amount(text, by) if wanted is None else wanted):
             return tuple(cell.at for cell in run)
     return None
-
-
-def table(page: Page, line: int) -> tuple[tuple[Indices, ...], ...]:
-    """The rows of the table that the line belongs to, each with a cell for every column, () where it is
-    empty.
-
-    Neighbouring rows belong to it while at least two of their cells stand under or over cells of the row
-    before. () where there is no such row, or more than ``MOST_COLUMNS`` columns. IndexError where the page
-    has no such line.
-    """
-    own = range(len(page.lines or ()))[line]
-    rows = _rows(page)
-    start = next(i for i, row in enumerate(rows) if any((own, 0) in cell.at for cell in row))
-    if not 2 <= len(rows[start]) <= MOST_COLUMNS:
-        return ()
-    chosen = [*_neighbours(page, rows[start::-1])[:0:-1], *_neighbours(page, rows[start:])]
-    if len(chosen) < 2:
-        return ()
-    bands = _bands(cell for row in chosen for cell in row)
-    if len(bands) > MOST_COLUMNS:
-        return ()
-    return tuple(tuple(_in_band(row, band) for band in bands) for row in chosen)
 
 
 def cells_under(page: Page, header_line: int, words: Sequence[int] | None = None) -> tuple[Indices, ...]:
@@ -201,37 +175,6 @@ def _split(page: Page, index: int, line: Line) -> list[_Cell]:
             runs.append([])
         runs[-1].append(i)
     return [_Cell(tuple((index, i) for i in run), Box.union(line.words[i].box for i in run)) for run in runs]
-
-
-def _neighbours(page: Page, rows: Sequence[Sequence[_Cell]]) -> list[Sequence[_Cell]]:
-    """The first row and those after it that line up with the one before."""
-    kept = [rows[0]]
-    for row in rows[1:]:
-        before = kept[-1]
-        if len(row) > MOST_COLUMNS:
-            break
-        height = median(cell.box.height for cell in (*row, *before))
-        a, b = Box.union(c.box for c in before), Box.union(c.box for c in row)
-        apart = max(b.y0 - a.y1, a.y0 - b.y1) > _ROW_GAP * height
-        if apart or sum(any(_same_column(page, c.box, o.box) for o in before) for c in row) < 2:
-            break
-        kept.append(row)
-    return kept
-
-
-def _bands(cells: Iterable[_Cell]) -> list[tuple[float, float]]:
-    """Where columns stand, from the left: cells that overlap belong to one."""
-    bands: list[tuple[float, float]] = []
-    for box in sorted((cell.box for cell in cells), key=lambda b: b.x0):
-        if bands and box.x0 < bands[-1][1]:
-            bands[-1] = (bands[-1][0], max(bands[-1][1], box.x1))
-        else:
-            bands.append((box.x0, box.x1))
-    return bands
-
-
-def _in_band(row: Sequence[_Cell], band: tuple[float, float]) -> Indices:
-    return tuple(at for cell in row if band[0] <= cell.box.center[0] <= band[1] for at in cell.at)
 
 
 def _same_column(page: Page, a: Box, b: Box) -> bool:

@@ -53,6 +53,17 @@ def parser() -> argparse.ArgumentParser:
     _outputs(made)
     text = "The key-value reader alone on FUNSD forms, without a model."
     _data(_command(commands, "keys", runs.run_keys, text), required=True)
+    text = "Typed records: tables and fields of documents with a JSON Schema each (tests/data/records)."
+    made = _command(commands, "records", runs.run_records, text)
+    _data(made, required=True)
+    made.add_argument("--weights", type=Path, metavar="DIR", help="trained ones (default: as shipped)")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write each task's record and fields here")
+    text = "Line items of receipts, labelled by hand (tests/data/records/receipts.jsonl), without a model."
+    made = _command(commands, "line-items", runs.run_line_items, text)
+    _data(made, required=True)
+    made.add_argument("--labels", type=Path, required=True, metavar="FILE", help="JSON, a receipt a line")
+    made.add_argument("--ocr", action="store_true", help="read the pictures, not the words of the set")
+    made.add_argument("--weights", type=Path, metavar="DIR", help="trained ones (default: as shipped)")
     text = "Fit confidence and the bias of none to rows written with --json."
     _add_fit(_command(commands, "fit", runs.run_fit, text))
     return top

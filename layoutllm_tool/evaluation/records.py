@@ -1,4 +1,4 @@
-"""Score typed records: ``layoutllm eval records``. Values by leaf, rows by alignment, sure errors by confidence.
+"""Score typed records (``layoutllm eval records``): values by leaf, rows by alignment, sure errors.
 
 A set is a folder with ``tasks.json``: a list of {"id", "document", "schema", "expected", "accepted"}.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -15,18 +15,14 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
+from layoutllm_tool.documents.safety import Access
+from layoutllm_tool.evaluation.run import Tick
+from layoutllm_tool.protocols import Reader
+from layoutllm_tool.tool import LayoutLLMTool
+
 SURE = 0.8
 _ALIKE = 95
 """Least likeness of two texts that say the same, in per cent: a letter misread in twenty."""
-Extract = Callable[[Path, Mapping[str, Any]], "Extracted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Extracted:
-    """What an extraction gives: the record, and for each JSON pointer of a leaf whether it is sure of it."""
-
-    record: Mapping[str, Any]
-    sure: Mapping[str, bool]
 
 
 @dataclass
@@ -56,13 +52,59 @@ class RecordScores:
         return right
 
 
-def score(tasks: Sequence[Mapping[str, Any]], folder: Path, extract: Extract) -> RecordScores:
-    """Extract every task's record and compare it with the expected one."""
-    scores = RecordScores()
+@dataclass
+class Extracted:
+    """All tasks' scores, and their records with their fields by task."""
+
+    scores: RecordScores = field(default_factory=RecordScores)
+    records: dict[str, Any] = field(default_factory=dict)
+
+
+def extract_all(
+    tasks: Sequence[Mapping[str, Any]],
+    folder: Path,
+    reader: Reader,
+    *,
+    tick: Tick | None = None,
+) -> Extracted:
+    """Extract every task's record with the workflow and compare it with the expected one."""
+    from layoutllm_graphs.context import Context
+    from layoutllm_graphs.extract import extract
+
+    done = Extracted()
+    context = Context(tool=LayoutLLMTool(reader=reader, access=Access.anywhere()))
     for task in tasks:
-        got = extract(folder / task["document"], task["schema"])
-        _compare(scores, task, "", task["expected"], got.record, got.sure)
-    return scores
+        found = extract(str(folder / task["document"]), task["schema"], context=context)
+        compare(done.scores, task, found.record, found.fields)
+        done.records[task["id"]] = {"record": found.record, "fields": found.fields}
+        if tick:
+            tick(1)
+    return done
+
+
+def compare(
+    scores: RecordScores, task: Mapping[str, Any], record: Mapping[str, Any], fields: Mapping[str, Any]
+) -> None:
+    """Count one task's record. A field is sure where it is satisfied at ``SURE`` or more."""
+    sure = {at: f["verdict"] == "satisfied" and f["confidence"] >= SURE for at, f in fields.items()}
+    _compare(scores, task, "", task["expected"], record, sure)
+
+
+def table(scores: RecordScores) -> str:
+    """The figures in lines of text, then every wrong leaf."""
+    kinds = ", ".join(f"{kind} {right} of {n}" for kind, (right, n) in sorted(scores.kinds.items()))
+    rows = (
+        f"rows: {scores.rows_right} of {scores.rows_expected} found, {scores.rows_given} given"
+        if scores.rows_expected else "no rows"
+    )  # fmt: skip
+    share, sure = (n / max(scores.leaves, 1) for n in (scores.right, scores.sure_wrong))
+    return "\n".join(
+        (
+            f"leaves: {scores.right} of {scores.leaves} right ({share:.3f}); {kinds}",
+            f"wrong at {SURE} and more: {scores.sure_wrong} ({sure:.1%} of all)",
+            rows, *scores.wrong,
+        )
+    )  # fmt: skip
 
 
 def read_tasks(folder: Path) -> list[dict[str, Any]]:
@@ -97,20 +139,25 @@ def _kind(value: Any) -> str:
 
 
 def _compare(
-    scores: RecordScores, task: Mapping[str, Any], at: str, expected: Any, given: Any, sure: Mapping[str, bool]
+    scores: RecordScores,
+    task: Mapping[str, Any],
+    at: str,
+    expected: Any,
+    given: Any,
+    sure: Mapping[str, bool],
 ) -> None:
     if isinstance(expected, Mapping):
         for name, value in expected.items():
             inner = given.get(name) if isinstance(given, Mapping) else None
             _compare(scores, task, f"{at}/{name}", value, inner, sure)
     elif isinstance(expected, list):
-        _compare_rows(scores, task, at, expected, given if isinstance(given, list) else [], sure)
+        compare_rows(scores, task, at, expected, given if isinstance(given, list) else [], sure)
     else:
         accepted = task.get("accepted", {}).get(at, [])
         scores.count(f"{task['id']} {at}", expected, given, sure.get(at, False), accepted)
 
 
-def _compare_rows(
+def compare_rows(
     scores: RecordScores, task: Mapping[str, Any], at: str, expected: list[Any], given: list[Any],
     sure: Mapping[str, bool],
 ) -> None:  # fmt: skip
@@ -121,11 +168,13 @@ def _compare_rows(
         j = pairs.get(i)
         found = given[j] if j is not None else None
         scores.rows_right += j is not None and _alike(row, found) >= 0.5
-        for pointer, value in leaves(row):
-            accepted = task.get("accepted", {}).get(f"{at}/{i}{pointer}", [])
-            where = f"{task['id']} {at}/{i}{pointer}"
-            own = sure.get(f"{at}/{j}{pointer}", False)
-            scores.count(where, value, dict(leaves(found)).get(pointer), own, accepted)
+        own = {pointer: known for pointer, known in sure.items() if pointer.startswith(f"{at}/{j}/")}
+        moved = {f"{at}/{i}{pointer.removeprefix(f'{at}/{j}')}": known for pointer, known in own.items()}
+        if isinstance(row, Mapping):
+            _compare(scores, task, f"{at}/{i}", row, found, moved)
+        else:
+            where, accepted = f"{task['id']} {at}/{i}", task.get("accepted", {}).get(f"{at}/{i}", [])
+            scores.count(where, row, found, sure.get(f"{at}/{j}", False), accepted)
     for j in set(range(len(given))) - set(pairs.values()):  # rows that are none
         surely = [p for p, _ in leaves(given[j]) if sure.get(f"{at}/{j}{p}", False)]
         scores.sure_wrong += len(surely)

@@ -161,6 +161,30 @@ def run_keys(setting: Setting) -> int:
     return 0
 
 
+def run_records(setting: Setting) -> int:
+    from layoutllm_tool.evaluation import records
+
+    chosen, reader = setting.arguments, setting.reader
+    tasks = records.read_tasks(chosen.data)
+    with report.progress("Extracting", len(tasks)) as tick:
+        done = records.extract_all(tasks, chosen.data, reader, tick=tick)
+    setting.console.print(records.table(done.scores), markup=False)
+    if chosen.json:
+        text = json.dumps(done.records, ensure_ascii=False, indent=1)
+        chosen.json.write_text(f"{text}\n", encoding="utf-8")
+    return 0
+
+
+def run_line_items(setting: Setting) -> int:
+    from layoutllm_tool.evaluation import line_items, records
+
+    labels = line_items.read_labels(setting.arguments.labels)
+    reader = setting.reader if setting.arguments.ocr else None
+    scores = line_items.score(labels, setting.data("receipts"), reader)
+    setting.console.print(records.table(scores), markup=False)
+    return 0
+
+
 def run_fit(setting: Setting) -> int:
     from layoutllm_tool.evaluation.calibration import fit_rows, fitted_quality
 

@@ -14,10 +14,10 @@ from rapidfuzz import fuzz
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.marks import Choice, choices, marked_rows
-from layoutllm_tool.documents.page_layout import PageLayout, Run, WordId
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId
 from layoutllm_tool.documents.search import find
 from layoutllm_tool.extraction.rows import Similarity, normal
-from layoutllm_tool.extraction.typed import says_no, says_yes
+from layoutllm_tool.extraction.typed import CURRENCIES, says_no, says_yes
 
 NAMED, MEANT = 0.8, 0.55
 """Least likeness of a label, or of what stands before a group, and the field: in letters, in meaning."""
@@ -70,6 +70,33 @@ def printed_mark(document: Document, question: str, mark: str) -> LayoutCoT | No
             formed = AnswerFormation("inside", "")
             return LayoutCoT(question, analysis, (area,), formed, evidence.text, SURE, (evidence,))
     return None
+
+
+def printed_currency(document: Document, question: str, codes: Sequence[str]) -> LayoutCoT | None:
+    """The currency that most amounts on the pages stand in, of those that the codes allow; None without."""
+    counted: dict[str, list[tuple[Page, WordId]]] = {}
+    for page in document.pages:
+        for number, line in enumerate(page.lines or ()):
+            for at, word in enumerate(line.words):
+                if (code := _currency(word.text)) in codes:
+                    counted.setdefault(str(code), []).append((page, (number, at)))
+    if not counted:
+        return None
+    code = max(counted, key=lambda name: len(counted[name]))
+    page, found = counted[code][0]
+    sure = SURE * len(counted[code]) / sum(map(len, counted.values()))
+    analysis, evidence = QuestionAnalysis("other", "reasoning", "currency"), Evidence.of(page, (found,))
+    area, formed = Area.of(page, (found[0],)), AnswerFormation("inside", "")
+    return LayoutCoT(question, analysis, (area,), formed, evidence.text, round(sure, 4), (evidence,))
+
+
+def _currency(text: str) -> str | None:
+    """The currency that a word is or holds, as its code."""
+    if text.strip("().,:") in CURRENCIES.values():
+        return text.strip("().,:")
+    return next(
+        (code for sign, code in CURRENCIES.items() if (sign in text and sign != "RM") or text == sign), None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,5 +204,5 @@ def _ids(run: Run) -> tuple[WordId, ...]:
     return tuple(word.id for word in run)
 
 
-def _text(run: Sequence[object]) -> str:
-    return " ".join(word.text for word in run)  # type: ignore[attr-defined]
+def _text(run: Sequence[PlacedWord]) -> str:
+    return " ".join(word.text for word in run)

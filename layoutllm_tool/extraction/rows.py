@@ -11,14 +11,14 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from rapidfuzz import fuzz
 
 from layoutllm_tool.cot import ExpectedType
-from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.geometry import Document, box_of
+from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.values import amount, spans_of
 
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]
@@ -28,8 +28,25 @@ LEAST = 0.4
 """Of a column's score: below it none of the table's columns is meant."""
 _BY_ROLE, _BY_ARITHMETIC, _BY_PLACE = 0.9, 0.85, 0.7
 """Scores of a header of the same role, of a number's role, of the longest text."""
+_LIKELY, _KEPT = 4, 500
+"""Columns tried for one that is wanted, and ways to choose columns that are kept: a bound on the work."""
 _LINES_ABOVE = 4
-_ANY_TABLE = frozenset(("items", "line items", "rows", "entries", "lines", "positions", "table", "list"))
+_TITLED = 0.7
+"""Least likeness of a title and an array's name."""
+_ANY_TABLE = frozenset(
+    (
+        "items",
+        "line items",
+        "rows",
+        "entries",
+        "lines",
+        "positions",
+        "table",
+        "list",
+        "products",
+        "transactions",
+    )
+)
 """Names that say nothing of which table is meant."""
 
 
@@ -40,6 +57,7 @@ class Wanted:
     words: tuple[str, ...]
     type: ExpectedType = "text"
     choices: tuple[str, ...] = ()
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +68,8 @@ class Match:
     columns: tuple[int | None, ...]
     scores: tuple[float, ...]
     score: float
+    named: bool = True
+    """Its title or a header says the array's name, or the name fits any table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +102,38 @@ def _texts(document: Document, table: Table, row: Row) -> list[str]:
     return [table.text(page, row, column) if row.cells[column] else "" for column in range(len(row.cells))]
 
 
+def _assigned(scores: Sequence[Sequence[float]]) -> dict[int, int]:
+    """Wanted -> column, each once, with the highest sum of scores; at a tie in the schema's order."""
+    best: dict[frozenset[int], tuple[float, tuple[tuple[int, int], ...]]] = {frozenset(): (0.0, ())}
+    for i, row in enumerate(scores):
+        likely = sorted(((score, j) for j, score in enumerate(row) if score >= LEAST), reverse=True)
+        following = dict(best)
+        for taken, (total, pairs) in best.items():
+            for score, j in likely[:_LIKELY]:
+                key = taken | {j}
+                if j not in taken and total + score > following.get(key, (-1.0, ()))[0]:
+                    following[key] = total + score, (*pairs, (i, j))
+        best = dict(sorted(following.items(), key=lambda item: -item[1][0])[:_KEPT])
+    return dict(max(best.values(), key=lambda found: found[0])[1])
+
+
 def _left_over(
-    wanted: Sequence[Wanted], table: Table, columns: dict[int, int], scores: list[list[float]]
+    wanted: Sequence[Wanted], read: _Read, columns: dict[int, int], scores: list[list[float]]
 ) -> None:
-    """One text wanted and one column of texts that nothing else took belong together."""
-    open_ = [i for i, want in enumerate(wanted) if i not in columns and want.type in ("text", "name")]
-    free = [j for j, kind in enumerate(table.kinds) if kind == "text" and j not in columns.values()]
-    if len(open_) == len(free) == 1 and columns:
-        columns[open_[0]] = free[0]
-        scores[open_[0]][free[0]] = max(scores[open_[0]][free[0]], LEAST)
+    """The one column that must be there and the one of its type that nothing else took belong together."""
+    kinds = read.table.kinds
+    for texts in (True, False):
+        open_ = [
+            i for i, want in enumerate(wanted)
+            if i not in columns and want.required and (want.type in ("text", "name")) == texts
+        ]  # fmt: skip
+        free = [
+            j for j, kind in enumerate(kinds)
+            if j not in columns.values() and (kind == "text" if texts else kind in ("amount", "number"))
+        ]  # fmt: skip
+        if len(open_) == len(free) == 1 and columns:
+            columns[open_[0]] = free[0]
+            scores[open_[0]][free[0]] = max(scores[open_[0]][free[0]], LEAST)
 
 
 def _above(document: Document, table: Table) -> list[str]:
@@ -105,17 +148,13 @@ def _above(document: Document, table: Table) -> list[str]:
 def _match(read: _Read, name: str, wanted: Sequence[Wanted], similarity: Similarity) -> Match:
     table = read.table
     scores = _scores(read, wanted, similarity)
-    pairs = sorted(
-        ((scores[i][j], i, j) for i in range(len(wanted)) for j in range(len(table.headers))), reverse=True
-    )
-    columns: dict[int, int] = {}
-    for score, i, j in pairs:
-        if score >= LEAST and i not in columns and j not in columns.values():
-            columns[i] = j
-    _left_over(wanted, table, columns, scores)
+    columns = _assigned(scores)
+    _left_over(wanted, read, columns, scores)
     own = tuple(scores[i][columns[i]] if i in columns else 0.0 for i in range(len(wanted)))
-    total = sum(own) / len(own) + _titled(read, name, similarity) + min(len(table.rows), 10) / 100
-    return Match(table, tuple(columns.get(i) for i in range(len(wanted))), own, total)
+    titled = _titled(read, name, similarity)
+    total = sum(own) / len(own) + 0.4 * titled + min(len(table.rows), 10) / 100
+    named = titled >= _TITLED or not normal(name) or normal(name) in _ANY_TABLE
+    return Match(table, tuple(columns.get(i) for i in range(len(wanted))), own, total, named)
 
 
 def _titled(read: _Read, name: str, similarity: Similarity) -> float:
@@ -123,9 +162,14 @@ def _titled(read: _Read, name: str, similarity: Similarity) -> float:
     said = [text for text in (*read.table.headers, *read.above) if text]
     if not said or not normal(name) or normal(name) in _ANY_TABLE:
         return 0.0
-    exact = max(fuzz.token_set_ratio(normal(name), normal(text)) for text in said) / 100
-    near = max(similarity([name], said)[0])
-    return 0.4 * max(exact if exact >= 0.85 else 0.0, near)
+    named = max(_holds(text, name) for text in said)
+    return max(1.0 if named == 1 else 0.0, max(similarity([name], said)[0]))
+
+
+def _holds(text: str, name: str) -> float:
+    """Share of the name's words that the text has, a letter or an ending apart."""
+    theirs, own = normal(text).split(), normal(name).split()
+    return sum(any(fuzz.ratio(word, other) >= 85 for other in theirs) for word in own) / len(own)
 
 
 def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> list[list[float]]:
@@ -136,12 +180,13 @@ def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> li
     computed = _computed_roles(read)
     found = []
     for i, want in enumerate(wanted):
-        roles = roles_of(want.words[0]) or {role for text in want.words[1:] for role in roles_of(text)}
+        roles, share = next((r for text in want.words if (r := _roles(normal(text)))[0]), (set(), 1.0))
         row = []
         for j, header in enumerate(headers):
             said = max(_same(want, header, roles), near[i][named.index(j)]) if header else 0.0
             if computed.get(j) in roles:
-                said = max(said, _BY_ARITHMETIC if computed[j] != "description" else _BY_PLACE)
+                place = _BY_ARITHMETIC if computed[j] != "description" else _BY_PLACE
+                said = max(said, place * (0.7 + 0.3 * share))
             elif computed.get(j) and not header:
                 said *= 0.3
             if want.type == "date" and read.table.kinds[j] == "date":
@@ -198,14 +243,18 @@ def _fits(cells: Sequence[str], kind: ExpectedType, seen: str) -> float:
     elif kind == "date":
         if seen == "date":
             return 1.0
-        good = sum(bool(spans_of("date", text) or re.match(r"\d{1,2}[./-]\d{1,2}\b", text)) for text in filled)
+        good = sum(
+            bool(spans_of("date", text) or re.match(r"\d{1,2}[./-]\d{1,2}\b", text)) for text in filled
+        )
     else:
         return 1.0
     return good / len(filled)
 
 
 def _is_number(text: str) -> bool:
-    return amount(text) is not None or (bool(re.search(r"\d", text)) and len(re.findall(r"[^\W\d_]", text)) <= 4)
+    return amount(text) is not None or (
+        bool(re.search(r"\d", text)) and len(re.findall(r"[^\W\d_]", text)) <= 4
+    )
 
 
 @cache
@@ -219,14 +268,29 @@ def _names() -> Mapping[str, set[str]]:
     return found
 
 
+def number_and_text(table: Table, row: Row, document: Document) -> tuple[int | None, int | None]:
+    """The columns of a row's last number and of its longest text."""
+    texts = dict(enumerate(_texts(document, table, row)))
+    numbers = [j for j, text in texts.items() if text and _is_number(text)]
+    others = [j for j, text in texts.items() if text and j not in numbers]
+    last = numbers[-1] if numbers else None
+    return last, max(others, key=lambda j: len(texts[j]), default=None)
+
+
 def roles_of(text: str) -> set[str]:
     """Roles that a name has as a whole, or by its longest part that has any."""
-    words, names = normal(text).split(), _names()
+    return _roles(normal(text))[0]
+
+
+@lru_cache(maxsize=4096)
+def _roles(text: str) -> tuple[set[str], float]:
+    """Roles, and the share of the words that say them."""
+    words, names = text.split(), _names()
     for length in range(len(words), 0, -1):
         for start in range(len(words) - length, -1, -1):
             if roles := names.get(" ".join(words[start : start + length])):
-                return set(roles)
-    return set()
+                return set(roles), length / len(words)
+    return set(), 1.0
 
 
 def normal(text: str) -> str:

@@ -2,15 +2,16 @@
 
 Covered: objects in objects, strings, numbers, integers, booleans, ``enum`` and ``const``, arrays of values or
 of objects, ``required``, ``title``, ``description``, ``format``, ``pattern``, bounds, nullable values, and
-``$ref`` within the schema. Arrays in an array's items are named, not read. *Not* covered: free keys, tuples,
-alternatives of different shapes. Pure, standard library only.
+``$ref`` within the schema. *Not* covered: free keys, tuples, alternatives of different shapes. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
+
+import regex
 
 from layoutllm_tool.errors import PlanError
 
@@ -58,13 +59,13 @@ class RowsOf:
     required: bool = False
     title: str = ""
     description: str = ""
-    inner: tuple[tuple[str, ...], ...] = ()
-    """Paths of arrays in an item, which are not read."""
+    inner: tuple[RowsOf, ...] = ()
+    """Arrays in an item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """``parts`` in the schema's order; ``nullable``: paths of objects that may be null, arrays passed over."""
+    """``parts`` in the schema's order; ``nullable``: paths of objects that may be null, by names alone."""
 
     parts: tuple[Leaf | RowsOf, ...]
     nullable: frozenset[tuple[str, ...]]
@@ -143,11 +144,12 @@ class _Walk:
             what = "an array within an array" if at.in_rows else "no object but an array"
             raise PlanError(f"the schema describes {what}.", hint=_SUPPORTED)
         above = (*at.above, *at.path)
-        item = list(self.parts(schema.get("items", {"type": "string"}), _Place((), True, True, at.depth + 1, above)))
-        return RowsOf(
-            at.path, tuple(part for part in item if isinstance(part, Leaf)), at.required, words(schema, "title"),
-            words(schema, "description"), tuple(part.path for part in item if isinstance(part, RowsOf)),
-        )  # fmt: skip
+        inside = _Place((), True, True, at.depth + 1, above)
+        item = list(self.parts(schema.get("items", {"type": "string"}), inside))
+        columns = tuple(part for part in item if isinstance(part, Leaf))
+        inner = tuple(part for part in item if isinstance(part, RowsOf))
+        title, told = words(schema, "title"), words(schema, "description")
+        return RowsOf(at.path, columns, at.required, title, told, inner)
 
     def _plain(self, schema: Any, at: _Place) -> tuple[Mapping[str, Any], _Place]:
         """References followed, the one alternative that isn't null taken."""
@@ -202,7 +204,7 @@ def _chosen(options: list[Any], at: _Place) -> tuple[Mapping[str, Any], bool]:
     raise PlanError(f"{at} has alternatives of different shapes.", hint=_SUPPORTED)
 
 
-def _kind(schema: Mapping[str, Any], at: _Place) -> str:
+def _kind(schema: Mapping[str, Any], at: _Place) -> Literal["object", "array"] | Kind:
     kind = schema.get("type")
     if isinstance(kind, list):
         kinds = [k for k in kind if k != "null"]
@@ -211,18 +213,31 @@ def _kind(schema: Mapping[str, Any], at: _Place) -> str:
         kind = "object" if "properties" in schema else "array" if "items" in schema else "string"
     if kind not in ("object", "array", *_SCALARS):
         raise PlanError(f"{at} is of type {plain(str(schema.get('type')))[:60]!r}.", hint=_SUPPORTED)
-    return str(kind)
+    return cast(Kind, kind)
 
 
-def _leaf(schema: Mapping[str, Any], kind: str, at: _Place) -> Leaf:
+def _leaf(schema: Mapping[str, Any], kind: Kind, at: _Place) -> Leaf:
     choices, nullable = _choices(schema, kind, at)
     typed = schema.get("type")
     nullable = nullable or (isinstance(typed, list) and "null" in typed)
+    _check_pattern(schema, at)
     return Leaf(
         at.path, kind, at.required and not nullable, choices, plain(str(schema.get("format", "")))[:40],
         words(schema, "title"), words(schema, "description"),
         {name: schema[name] for name in _LIMITS if name in schema},
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
+
+
+def _check_pattern(schema: Mapping[str, Any], at: _Place) -> None:
+    pattern = schema.get("pattern", "")
+    try:
+        if not isinstance(pattern, str) or len(pattern) > _LONGEST_REFERENCE:
+            raise regex.error("too long, or no text")
+        regex.compile(pattern)
+    except regex.error as error:
+        raise PlanError(
+            f"{at} has a pattern that is none: {error}.", hint="Use a regular expression."
+        ) from error
 
 
 def _choices(schema: Mapping[str, Any], kind: str, at: _Place) -> tuple[tuple[str | int | float, ...], bool]:

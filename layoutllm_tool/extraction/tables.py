@@ -1,20 +1,38 @@
-"""An array of a schema -> the rows of the document's table that it means, as a LayoutCoT. Pure."""
+"""An array of a schema -> the rows of the document's table that it means, as a LayoutCoT. Pure.
+
+Rows within rows: what stands below an item (sub-items, reductions), or the rows below a title, where the
+outer rows are the titles.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.geometry import Box, Document, Page
-from layoutllm_tool.documents.line_items import Table, read_tables
-from layoutllm_tool.extraction.rows import Match, Similarity, Wanted, matches
+from layoutllm_tool.documents.geometry import Document, box_of
+from layoutllm_tool.documents.line_items import Row, Table, read_tables
+from layoutllm_tool.extraction.rows import Match, Similarity, Wanted, matches, number_and_text
 
 MOST_ROWS = 2000
-"""Of a table; a longer one is cut, and a signal says so."""
-_NOT_READ = 0.9
+"""Of a table; a longer one is cut."""
+_OTHERS = 0.8
+"""What is left of a cell's confidence where no title says that this table is meant."""
+_NOT_READ = 0.95
 """Confidence of a cell whose words come without one of their own."""
+_BELOW = 0.85
+"""Confidence of cells in rows below an item, whose columns have no heads."""
+_SUB = ("part", "discount")
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """What a schema's array looks for. ``columns`` by name; ``inner``: arrays within its rows, by name."""
+
+    name: str
+    columns: Mapping[str, Wanted]
+    inner: Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,71 +44,152 @@ class Cell:
     box: list[int]
     confidence: float
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
-
-Rows = tuple[tuple[Cell | None, ...], ...]
-"""A row of the table each, with a cell (or None) for each column wanted."""
+Record = dict[str, Any]
+"""By column a cell as JSON, or None; by inner array a list of records."""
 
 
 def rows_of(
-    document: Document, question: str, name: str, wanted: Sequence[Wanted], similarity: Similarity
-) -> tuple[LayoutCoT, Rows]:
+    document: Document, question: str, array: Array, similarity: Similarity
+) -> tuple[LayoutCoT, list[Record]]:
     """The table's rows over all pages, and where they stand.
 
     The answer is None, without rows, where no table has columns that are wanted.
     """
-    found = matches(document, read_tables(document.pages), name, wanted, similarity)
-    if not found or not found[0].table.rows:
-        return _nothing(question, name), ()
+    tables = read_tables(document.pages)
+    wanted = list(array.columns.values())
+    found = matches(document, tables, array.name, wanted, similarity)
+    inner = next(iter(array.inner.items()), None)
+    if inner and (grouped := _grouped(document, tables, array, *inner, similarity)):
+        return _cot(document, question, array.name, *grouped), grouped[1]
+    if not found:
+        return _nothing(question, array.name), []
+    best, certain = found[0], 1.0 if found[0].named else _OTHERS
+    records = [_item(document, best, array, rows, certain) for rows in _items(best.table, bool(inner))]
+    return _cot(document, question, array.name, best, records[:MOST_ROWS]), records[:MOST_ROWS]
+
+
+def _items(table: Table, nested: bool) -> Iterator[list[Row]]:
+    """Each item's row, with those below it. Without rows in rows, parts with an amount are items too."""
+    own: list[Row] = []
+    for row in table.rows:
+        if row.role == "item" or (row.role == "part" and not nested) or not own:
+            if own:
+                yield own
+            own = [row]
+        else:
+            own.append(row)
+    if own:
+        yield own
+
+
+def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], certain: float) -> Record:
+    first, *below = rows
+    names = list(array.columns)
+    record: Record = {
+        name: _cell(document, match.table, first, column, min(1.0, 0.5 + score / 2) * certain)
+        for name, column, score in zip(names, match.columns, match.scores, strict=True)
+    }
+    for name, within in array.inner.items():
+        record[name] = [
+            _below(document, match.table, row, within.columns) for row in below if row.role in _SUB
+        ]
+    for row in below:
+        if row.role == "discount" and not array.inner:
+            record |= _below(document, match.table, row, _reductions(array, match))
+    return record
+
+
+def _reductions(array: Array, match: Match) -> dict[str, Wanted]:
+    """Columns of an object within the row ("reduction/label") that the table has no column for."""
+    found = zip(array.columns.items(), match.columns, strict=True)
+    return {name: wanted for (name, wanted), column in found if column is None and "/" in name}
+
+
+def _below(document: Document, table: Table, row: Row, columns: Mapping[str, Wanted]) -> Record:
+    """A row below an item: its number for the first column of numbers, its text for the first of texts."""
+    number, text = number_and_text(table, row, document)
+    record: Record = {}
+    for name, wanted in columns.items():
+        numeric = wanted.type in ("money", "number")
+        column, number, text = (number, None, text) if numeric else (text, number, None)
+        record[name] = None if column is None else _cell(document, table, row, column, _BELOW, whole=True)
+    return record
+
+
+def _grouped(
+    document: Document, tables: Sequence[Table], array: Array, name: str, inner: Array, similarity: Similarity
+) -> tuple[Match, list[Record]] | None:
+    """Titles within a table as the outer rows, the rows below each as its inner ones."""
+    titled = [table for table in tables if any(row.role == "title" for row in table.left_out)]
+    found = matches(document, titled, inner.name, list(inner.columns.values()), similarity)
+    if not found or not array.columns:
+        return None
     best = found[0]
-    pages = {page.number: page for page in document.pages}
-    rows = tuple(_row(best, pages, number) for number in range(min(len(best.table.rows), MOST_ROWS)))
-    return _cot(question, name, best, pages, rows), rows
+    titles = [row for row in best.table.left_out if row.role == "title"]
+    first = next(iter(array.columns))
+    records: list[Record] = []
+    for row in sorted((*best.table.rows, *titles), key=lambda row: (row.page, _top(document, row))):
+        if row.role == "title":
+            ids = next((i for i, cell in enumerate(row.cells) if cell), 0)
+            head = _cell(document, best.table, row, ids, 1.0)
+            records.append({**dict.fromkeys(array.columns), first: head, name: []})
+        elif records:
+            records[-1][name].append(_item(document, best, inner, [row], 1.0))
+    return best, records
 
 
-def _row(match: Match, pages: dict[int, Page], number: int) -> tuple[Cell | None, ...]:
-    row = match.table.rows[number]
-    page = pages[row.page]
-    found: list[Cell | None] = []
-    for column, score in zip(match.columns, match.scores, strict=True):
-        ids = row.cells[column] if column is not None else ()
-        if column is None or not ids:
-            found.append(None)
-            continue
-        words = [(page.lines or ())[line].words[word] for line, word in ids]
-        box = Box.union(word.box for word in words)
-        read = min((_NOT_READ if word.confidence is None else word.confidence) for word in words)
-        text = match.table.text(page, row, column)
-        found.append(Cell(text, row.page, box.as_list(), round(min(read, 0.99) * min(1.0, 0.5 + score / 2), 4)))
-    return tuple(found)
+def _top(document: Document, row: Row) -> float:
+    return min(box_of(document.page(row.page), cell).y0 for cell in row.cells if cell)
 
 
-def _cot(question: str, name: str, match: Match, pages: dict[int, Page], rows: Rows) -> LayoutCoT:
-    chosen = [c for c in match.columns if c is not None]
+def _cell(
+    document: Document, table: Table, row: Row, column: int | None, sure: float, *, whole: bool = False
+) -> dict[str, Any] | None:
+    """As JSON. ``whole``: the words as they stand, whatever the column is about."""
+    ids = row.cells[column] if column is not None else ()
+    if column is None or not ids:
+        return None
+    page = document.page(row.page)
+    words = [(page.lines or ())[line].words[word] for line, word in ids]
+    read = min(_NOT_READ if word.confidence is None else word.confidence for word in words)
+    text = " ".join(word.text for word in words) if whole else table.text(page, row, column)
+    return asdict(Cell(text, row.page, box_of(page, ids).as_list(), round(min(read, 0.99) * sure, 4)))
+
+
+def _cells(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+    for record in records:
+        for value in record.values():
+            if isinstance(value, list):
+                yield from _cells(value)
+            elif value is not None:
+                yield value
+
+
+def _cot(document: Document, question: str, name: str, match: Match, records: list[Record]) -> LayoutCoT:
+    chosen = [column for column in match.columns if column is not None]
     evidence = tuple(
-        Evidence.of(pages[row.page], row.cells[column])
+        Evidence.of(document.page(row.page), row.cells[column])
         for row in match.table.rows[:MOST_ROWS] for column in chosen if row.cells[column]
     )  # fmt: skip
     lines: dict[int, set[int]] = {}
     for one in evidence:
         lines.setdefault(one.page, set()).update(line for line, _ in one.words)
-    areas = tuple(Area.of(pages[number], sorted(of)) for number, of in sorted(lines.items()))
-    heads = ", ".join(match.table.headers[c] or "(no header)" for c in chosen)
-    answer = "; ".join(" | ".join(cell.text if cell else "" for cell in row) for row in rows)
-    cells = [cell.confidence for row in rows for cell in row if cell]
+    areas = tuple(Area.of(document.page(number), sorted(of)) for number, of in sorted(lines.items()))
+    heads = ", ".join(match.table.headers[column] or "(no header)" for column in chosen)
+    answer = "; ".join(" | ".join(cell["text"] for cell in _cells([record])) for record in records)
+    sure = [cell["confidence"] for cell in _cells(records)]
     return LayoutCoT(
-        question, QuestionAnalysis("table", "extraction", name), areas, AnswerFormation("below", heads), answer,
-        round(sum(cells) / len(cells), 4), evidence, _signals(match),
+        question, QuestionAnalysis("table", "extraction", name), areas, AnswerFormation("below", heads),
+        answer, round(sum(sure) / max(len(sure), 1), 4), evidence, _signals(match),
     )  # fmt: skip
 
 
 def _signals(match: Match) -> dict[str, float]:
-    return {"table_score": match.score, "columns_found": sum(c is not None for c in match.columns) / len(match.columns)}
+    found = sum(column is not None for column in match.columns)
+    return {"table_score": match.score, "columns_found": found / max(len(match.columns), 1)}
 
 
 def _nothing(question: str, name: str) -> LayoutCoT:
-    return LayoutCoT(
-        question, QuestionAnalysis("table", "extraction", name), (), AnswerFormation("none", ""), None, 0.5
-    )
+    analysis = QuestionAnalysis("table", "extraction", name)
+    return LayoutCoT(question, analysis, (), AnswerFormation("none", ""), None, 0.5)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+import regex
 from rapidfuzz import fuzz
 
 from layoutllm_tool.documents import dates, values
@@ -20,11 +21,16 @@ from layoutllm_tool.extraction.rows import normal
 from layoutllm_tool.extraction.schema import Leaf
 
 Problem = Literal["", "missing", "not_understood", "ambiguous", "outside_enum", "out_of_bounds", "no_rows"]
-_YES = frozenset("yes y true x ✓ ✔ ☑ ☒ ja oui sí si sim はい 有 ○".split())
-_NO = frozenset("no n false nein non não nee いいえ 無 ☐".split())
+_YES = frozenset(("yes", "y", "true", "x", "ja", "oui", "sí", "si", "sim", "はい", "有", "○", *"✓✔☑☒"))
+_NO = frozenset(("no", "n", "false", "nein", "non", "não", "nee", "いいえ", "無", "☐"))
 _ALIKE = 0.85
 """Least similarity of an answer's words to an enum's value."""
-CURRENCIES = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "円": "JPY", "₹": "INR", "RM": "MYR"}
+CURRENCIES = {
+    "€": "EUR", "£": "GBP", "¥": "JPY", "円": "JPY", "₹": "INR", "RM": "MYR", "Euro": "EUR", "CHF": "CHF",
+    "$": "USD",
+}  # fmt: skip
+_SECONDS = 0.5
+"""For a schema's pattern, which may be anybody's, on one text."""
 _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "minimum": lambda value, limit: value >= limit,
     "maximum": lambda value, limit: value <= limit,
@@ -76,22 +82,31 @@ def typed(leaf: Leaf, text: str | None, page: Convention = Convention()) -> Type
 
 
 def _number(leaf: Leaf, text: str, page: Convention) -> Typed:
+    text = re.sub(r"(?<=\d) ?([.,]) (?=\d\d(?!\d))", r"\1", text)  # text recognition parts "1, 00"
     read = values.read(text, page.decimal_mark) or values.read(_only_number(text), page.decimal_mark)
     if read is None:
         return Typed(None, "not_understood", f"{text!r} is not understood as a number.")
     if read.value is None:
         readings = " or ".join(map(str, read.readings))
         return Typed(None, "ambiguous", f"{text!r} may be {readings}.")
+    if read.value < 0 and "positive" in leaf.description.lower():
+        return _whole(leaf, text, -read.value)
+    return _whole(leaf, text, read.value)
+
+
+def _whole(leaf: Leaf, text: str, value: Decimal) -> Typed:
     if leaf.kind == "integer":
-        if read.value != read.value.to_integral_value():
+        if value != value.to_integral_value():
             return Typed(None, "not_understood", f"{text!r} is no whole number.")
-        return Typed(int(read.value))
-    return Typed(read.value)
+        return Typed(int(value))
+    return Typed(value)
 
 
 def _only_number(text: str) -> str:
     """The one number that stands among words ("45 days", "3.5 h", "21 %"); "" where there are several."""
-    found = re.findall(r"(?<![\w.,/])[-\u2212(]?\d[\d.,' \u00a0\u202f]*\d\)?-?|(?<![\w.,/])\d(?![\d/:])", text)
+    found = re.findall(
+        r"(?<![\w.,/])[-\u2212(]?\d[\d.,' \u00a0\u202f]*\d\)?-?|(?<![\w.,/])\d(?![\d/:])", text
+    )
     return found[0].strip() if len(found) == 1 and not re.search(r"\d[:/]\d", text) else ""
 
 
@@ -111,7 +126,9 @@ def _boolean(leaf: Leaf, text: str) -> Typed:
     if yes != no:
         return Typed(yes)
     own = {word[:4] for name in leaf.path[-1:] for word in normal(name).split() if len(word) > 3}
-    own |= {word[:4].lower() for word in re.findall(r"[\"'\u201c]([^\"'\u201d]+)[\"'\u201d]", leaf.description)}
+    own |= {
+        word[:4].lower() for word in re.findall(r"[\"'\u201c]([^\"'\u201d]+)[\"'\u201d]", leaf.description)
+    }
     if any(word[:4] in own for word in normal(text).split()):
         return Typed(True)
     return Typed(None, "not_understood", f"{text!r} says neither yes nor no.")
@@ -132,19 +149,23 @@ def _signs(text: str) -> set[str]:
 def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
     """The one choice that the text says: itself, its number, its currency, or its words."""
     said = _ticked(text)
-    for same in (lambda c: normal(str(c)) == normal(said), lambda c: _worth(said) == _worth(str(c)) is not None):
-        if found := [choice for choice in choices if same(choice)]:
-            return Typed(found[0])
+    exact = [c for c in choices if str(c) == said or (_plain(said) and _plain(str(c)) == _plain(said))]
+    if found := exact or [c for c in choices if _worth(said) == _worth(str(c)) is not None]:
+        return Typed(found[0])
     if found := [c for c in choices if any(mark in said and code == c for mark, code in CURRENCIES.items())]:
         return Typed(found[0])
-    inside = [c for c in choices if re.search(rf"\b{re.escape(normal(str(c)))}\b", normal(said))]
+    inside = [c for c in choices if re.search(rf"\b{re.escape(_plain(str(c)))}\b", _plain(said))]
     if len(inside) == 1:
         return Typed(inside[0])
-    ranked = sorted(((fuzz.token_set_ratio(normal(str(c)), normal(said)) / 100, str(c), c) for c in choices))
+    ranked = sorted((fuzz.token_set_ratio(_plain(str(c)), _plain(said)) / 100, str(c), c) for c in choices)
     best, second = ranked[-1], ranked[-2] if len(ranked) > 1 else (0.0, "", "")
     if best[0] >= _ALIKE and best[0] > second[0]:
         return Typed(best[2])
     return Typed(None, "outside_enum", f"{text!r} is none of the values allowed.")
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
 
 
 def _ticked(text: str) -> str:
@@ -163,9 +184,16 @@ def _within(leaf: Leaf, found: Typed) -> Typed:
     if found.value is None:
         return found
     for name, limit in leaf.limits.items():
-        kept = bool(re.search(limit, found.value)) if name == "pattern" and isinstance(found.value, str) else True
-        if name in _BOUNDS:
-            kept = _BOUNDS[name](found.value, Decimal(str(limit)) if isinstance(limit, float) else limit)
-        if not kept:
+        if not _kept(name, limit, found.value):
             return Typed(None, "out_of_bounds", f"{str(found.value)!r} breaks {name} {limit!r}.")
     return found
+
+
+def _kept(name: str, limit: Any, value: Any) -> bool:
+    """Whether a value keeps to one limit; a pattern that takes too long is not kept."""
+    if name == "pattern":
+        try:
+            return not isinstance(value, str) or bool(regex.search(limit, value, timeout=_SECONDS))
+        except TimeoutError:
+            return False
+    return _BOUNDS[name](value, Decimal(str(limit)) if isinstance(limit, float) else limit)

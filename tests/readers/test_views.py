@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
-from layoutllm_tool.documents.tables import addends, cells_under, column, table
+from layoutllm_tool.documents.tables import addends, cells_under, column
 from layoutllm_tool.documents.values import amount
 from layoutllm_tool.errors import CorrectionError
 from layoutllm_tool.ocr import TesseractEngine, recognise_page
@@ -123,8 +123,6 @@ def test_words_that_are_not_there() -> None:
         column(page, ())
     with pytest.raises(IndexError):
         cells_under(page, 99)
-    with pytest.raises(IndexError):
-        table(page, 99)
 
 
 def test_the_values_under_a_header() -> None:
@@ -136,23 +134,6 @@ def test_the_values_under_a_header() -> None:
     assert [says(apart, c) for c in cells_under(apart, at(apart, "QTY")[0][0])] == ["1", "2"]
     together = page_from_text("QTY UNIT\n  1   kg\n  2   kg")
     assert [says(together, c) for c in cells_under(together, 0, words=[1])] == ["kg", "kg"]
-
-
-def test_the_table_around_a_line() -> None:
-    page = page_from_text(
-        f"Fine Paints Ltd, 4 Harbour Road\n\n{RECEIPT.rsplit(chr(10), 5)[0]}\n\n\n\n\nThank you"
-    )
-    for line in ("Brush", "ITEM", "1.25"):
-        grid = table(page, at(page, line)[0][0])
-        assert [[says(page, cell) for cell in row] for row in grid] == [
-            ["ITEM", "QTY", "PRICE", "AMOUNT"],
-            ["Blue paint", "3", "4.00", "12.00"],
-            ["Brush", "1", "2.50", "2.50"],
-            ["Tape, wide", "2", "1.25", "2.50"],
-        ]
-    assert table(page, at(page, "Thank you")[0][0]) == ()
-    gaps = page_from_text("a    b    c\nd         f\ng    h    i")
-    assert [[says(gaps, cell) for cell in row] for row in table(gaps, 0)][1] == ["d", "", "f"]
 
 
 # -- reading again -------------------------------------------------------------------------------------------
@@ -423,5 +404,4 @@ def test_one_reading_settles_nothing() -> None:
 def test_a_line_of_given_words_is_kept_whole() -> None:
     line = Line((Word("Total", Box(0, 0, 100, 50)), Word("9.00", Box(200, 0, 300, 50))))
     page = Page(1, 1000, 1000, (line,))
-    assert table(page, 0) == ()
     assert [says(page, c) for c in column(page, ((0, 1),))] == []

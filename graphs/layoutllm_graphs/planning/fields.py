@@ -193,13 +193,16 @@ def _unused(name: str, used: list[str]) -> str:
 
 
 def _planned(item: Asked, name: str) -> PlannedQuestion:
-    own = {part: getattr(item, part) for part in ("text", "type", "page", "is_list", "required", "choices", "path")}
-    columns = [
-        Column(name=column.name, words=column.words, type=column.type, required=column.required,
-               choices=list(column.choices), path=list(column.path))
-        for column in item.columns
-    ]  # fmt: skip
-    return PlannedQuestion(name=name, columns=columns, **own)
+    kept = ("text", "type", "page", "is_list", "required", "choices", "path")
+    own = {part: getattr(item, part) for part in kept}
+    return PlannedQuestion(name=name, columns=[*map(_column, item.columns)], **own)
+
+
+def _column(item: Asked) -> Column:
+    return Column(
+        name=item.name, words=item.words, type=item.type, required=item.required, choices=list(item.choices),
+        path=list(item.path), columns=[*map(_column, item.columns)],
+    )  # fmt: skip
 
 
 def _slots_checked(questions: list[PlannedQuestion]) -> list[PlannedQuestion]:

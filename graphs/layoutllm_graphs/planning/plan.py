@@ -44,6 +44,9 @@ class Column(BaseModel):
     path: list[Annotated[str, Field(max_length=200)]] = Field(
         default_factory=list, max_length=20, description="Its place in a row's record."
     )
+    columns: list[Column] = Field(
+        default_factory=list, max_length=100, description="Of rows within a row: sub-items, a group's rows."
+    )
 
 
 class PlannedQuestion(BaseModel):

@@ -48,7 +48,7 @@ def _rows(part: RowsOf) -> Asked:
             words, text, "text" if choices else kind, is_list=True,
             required=part.required, choices=choices, name=_name(part.path), path=part.path,
         )  # fmt: skip
-    columns = tuple(_value(leaf) for leaf in part.columns)
+    columns = (*map(_value, part.columns), *map(_rows, part.inner))
     return Asked(
         words, ROWS.format(words), is_list=True, required=part.required, name=_name(part.path),
         path=part.path, columns=columns,
@@ -105,7 +105,9 @@ def _asked_for(part: Leaf | RowsOf, words: str) -> str:
         return told
     if isinstance(part, Leaf) and part.kind == "boolean":
         return f"{told or f'Is it {words}'}?"
-    return f"What is the {words}, that is: {told}?" if told else f"What is the {words}?"
+    many = isinstance(part, RowsOf)
+    asked = f"What {'are' if many else 'is'} the {words}"
+    return f"{asked}, that is: {told}?" if told else f"{asked}?"
 
 
 def _name(path: tuple[str, ...]) -> str:

@@ -12,7 +12,8 @@ from layoutllm_graphs.reflection.checks.values import amounts
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT
 from layoutllm_tool.documents.align import joined
 from layoutllm_tool.documents.geometry import Box, Page
-from layoutllm_tool.documents.tables import Indices, addends, cells_under, column, table
+from layoutllm_tool.documents.line_items import read_tables
+from layoutllm_tool.documents.tables import Indices, addends, cells_under, column
 from layoutllm_tool.documents.values import Mark, amount, marks, spans_of
 
 
@@ -62,13 +63,13 @@ def _wanted(total: LayoutCoT, terms: Iterable[LayoutCoT], mark: Mark) -> Decimal
 
 
 def _beside(page: Page, words: Sequence[tuple[int, int]]) -> list[Indices]:
-    """The cells in one column with these words, themselves among them."""
+    """The cells of a table's column that has these words, or has them for its head; else those below."""
+    for table in read_tables([page]):
+        for row in (*table.rows, table.head):
+            for index, cell in enumerate(row.cells if row else ()):
+                if set(cell) & set(words):
+                    return [row.cells[index] for row in table.rows if row.cells[index]]
     line = words[0][0]
-    rows = table(page, line)
-    for index in range(len(rows[0]) if rows else 0):
-        cells = [row[index] for row in rows if row[index]]
-        if any(set(cell) & set(words) for cell in cells):
-            return cells
     return [tuple(words), *cells_under(page, line, [word for at, word in words if at == line])]
 
 

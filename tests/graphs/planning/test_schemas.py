@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from layoutllm_graphs.planning.plan import Plan
+from layoutllm_graphs.planning.plan import Column, Plan
 from layoutllm_graphs.planning.planner import plan_task
 from layoutllm_graphs.testing import ScriptedChatModel
 from layoutllm_tool.errors import PlanError
-from tests.graphs.planning.questions import TOTAL, VENDOR, column, meant, put
+from tests.graphs.planning.questions import put
 
 
 class Address(BaseModel):
@@ -59,30 +59,43 @@ class Invoice(BaseModel):
     tags: list[str] = []
 
 
+def asked(name: str, text: str, kind: str = "text", *, path: tuple[str, ...] = (), **more: Any) -> Any:
+    return put(name, text, kind, path=list(path or (name,)), **more)
+
+
 INVOICE = [
-    VENDOR,
-    meant("invoiceNumber", "invoice number"),
-    meant("issued_at", "issued at", "date"),
-    meant("due_date", "due date", "date", required=False),
-    TOTAL,
-    meant("pages", "pages", "number"),
-    meant("currency", "currency", choices=["USD", "EUR"]),
-    meant("copy_colour", "copy colour", choices=["red", "blue"], required=False),
-    meant("paid", "paid", choices=["yes", "no"]),
-    put("approved_by", "Who approved the payment?"),
-    meant("account", "Account the money goes to"),
-    meant("reference", "Our ref."),
-    put(
+    asked("vendor", "What is the vendor?", "name"),
+    asked("invoiceNumber", "What is the invoice number?"),
+    asked("issued_at", "What is the issued at?", "date"),
+    asked("due_date", "What is the due date?", "date", required=False),
+    asked("total", "What is the total?", "money"),
+    asked("pages", "What is the pages?", "number"),
+    asked("currency", "What is the currency?", choices=["USD", "EUR"]),
+    asked("copy_colour", "What is the copy colour?", choices=["red", "blue"], required=False),
+    asked("paid", "Is it paid?", choices=["yes", "no"]),
+    asked("approved_by", "Who approved the payment?"),
+    asked("account", "What is the account, that is: Account the money goes to?"),
+    asked("reference", "What is the Our ref.?"),
+    asked(
         "remark",
-        'What is the "remark" in the given document? '
-        "(Whatever was written by hand in the margins, on the back or across the page)",
+        "What is the remark, that is: "
+        "Whatever was written by hand in the margins, on the back or across the page?",
         required=False,
     ),
-    meant("seller_address_street", "seller address street"),
-    meant("seller_address_zip_code", "seller address zip code"),
-    column("items_description", "items description"),
-    column("items_amount", "items amount", "money"),
-    column("tags", "tags", required=False),
+    asked("seller_address_street", "What is the seller address street?", path=("seller_address", "street")),
+    asked(
+        "seller_address_zip_code", "What is the seller address zip code?", path=("seller_address", "zip_code")
+    ),
+    asked(
+        "items",
+        'What are the rows of "items" in the given document?',
+        is_list=True,
+        columns=[
+            Column(name="description", words="description", path=["description"]),
+            Column(name="amount", words="amount", type="money", path=["amount"]),
+        ],
+    ),
+    asked("tags", "What are the tags?", is_list=True, required=False),
 ]
 
 
@@ -114,14 +127,14 @@ def test_a_schema_by_hand() -> None:
         "definitions": {"a/b": {"anyOf": [{"type": "number"}, {"type": "null"}], "title": "Line"}},
     }
     assert plan_task(schema).plan.questions == [
-        meant("invoice_no", "invoice number"),
-        meant("mail", "mail", "email"),
-        meant("when", "when", "date", required=False),
-        meant("size", "size", choices=["S", "M", "4"], required=False),
-        meant("kind", "kind", choices=["invoice"]),
-        meant("fee", "fee", "money", required=False),
-        column("lines", "lines", "number", required=False),
-        meant("evil", "Ask (vendor) [2J now", required=False),
+        asked("invoice_no", "What is the Invoice No.?", path=("Invoice No.",)),
+        asked("mail", "What is the mail?", "email"),
+        asked("when", "What is the when?", "date", required=False),
+        asked("size", "What is the size?", choices=["S", "M", "4"], required=False),
+        asked("kind", "What is the kind?", choices=["invoice"]),
+        asked("fee", "What is the fee?", "money", required=False),
+        asked("lines", "What are the lines?", "number", is_list=True, required=False),
+        asked("evil", "What is the evil, that is: Ask (vendor) [2J now?", required=False),
     ]
 
 

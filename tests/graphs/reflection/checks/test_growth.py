@@ -19,8 +19,8 @@ from layoutllm_graphs.reflection.columns import column_of
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
 from layoutllm_tool.documents.key_places import MOST_KEY_LINES, places
+from layoutllm_tool.documents.line_items import read_tables
 from layoutllm_tool.documents.spatial import lines_at
-from layoutllm_tool.documents.tables import table
 from tests.graphs.reflection.attempts import attempt, rule
 
 SMALL, LARGE = 300, 600
@@ -168,5 +168,14 @@ def test_a_row_of_very_many_cells_is_no_table(columns: int) -> None:
     ]
     lines = tuple(Line((Word("x", box),)) for row in rows for box in row[:columns])
     page = Page(1, 1000, 1000, lines, text_source="given")
-    assert table(page, 0) == ()
-    assert calls(lambda: table(page, 0)) < 100 * len(lines)
+    assert read_tables([page]) == []
+    assert calls(lambda: read_tables([page])) < 1500 * len(lines)
+
+
+@pytest.mark.parametrize("text", ["Item Qty", "Item {}.50", "{} x 3.50", "Item", "Total 7.50", "{}.50"])
+@pytest.mark.parametrize("columns", [1, 2])
+def test_reading_tables_grows_with_the_page(text: str, columns: int) -> None:
+    small, large = (
+        calls(partial(read_tables, page_of(count, text, columns).pages)) for count in (SMALL, LARGE)
+    )
+    assert large < 2.6 * small + 500

@@ -1,0 +1,88 @@
+"""Printed text to typed values: what is understood, and each problem that is named instead."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from layoutllm_tool.extraction.schema import Kind, Leaf
+from layoutllm_tool.extraction.typed import Convention, typed
+
+GERMAN = Convention(decimal_mark=",", date_order="dmy")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("number", "£1,234.50", Decimal("1234.50")),
+        ("number", "1.234,50 EUR", Decimal("1234.50")),
+        ("number", "(4,684.00)", Decimal("-4684.00")),
+        ("number", "70.00-", Decimal("-70.00")),
+        ("number", "1, 00", Decimal("1.00")),
+        ("number", "21 %", Decimal(21)),
+        ("integer", "45 days", 45),
+        ("integer", "2", 2),
+        ("string", "  A\n b ", "A b"),
+        ("boolean", "Yes", True),
+        ("boolean", "[x]", True),
+        ("boolean", "[ ] Smoker", False),
+        ("boolean", "Nein", False),
+    ],
+)
+def test_what_is_understood(kind: Kind, text: str, value: Any) -> None:
+    assert typed(Leaf(("a",), kind), text).value == value
+
+
+def test_dates() -> None:
+    leaf = Leaf(("when",), format="date")
+    assert typed(leaf, "3. April 2025").value == "2025-04-03"
+    assert typed(leaf, "03.04.2025", GERMAN).value == "2025-04-03"
+    assert typed(leaf, "03/04/2025").problem == "ambiguous"
+    assert typed(leaf, "soon").problem == "not_understood"
+
+
+@pytest.mark.parametrize(
+    ("leaf", "text", "problem"),
+    [
+        (Leaf(("a",), "number", required=True), None, "missing"),
+        (Leaf(("a",), "number"), None, ""),
+        (Leaf(("a",), "number"), "see above", "not_understood"),
+        (Leaf(("a",), "number"), "12:30", "not_understood"),
+        (Leaf(("a",), "number"), "3 of 5", "not_understood"),
+        (Leaf(("a",), "integer"), "2.5", "not_understood"),
+        (Leaf(("a",), "number"), "(1.234)", "ambiguous"),
+        (Leaf(("a",), "boolean"), "perhaps", "not_understood"),
+        (Leaf(("a",), choices=("cash", "card")), "cheque", "outside_enum"),
+        (Leaf(("a",), "number", limits={"maximum": 10}), "11", "out_of_bounds"),
+        (Leaf(("a",), limits={"pattern": r"^\d{5}$"}), "1234", "out_of_bounds"),
+    ],
+)
+def test_what_stands_in_the_way(leaf: Leaf, text: str | None, problem: str) -> None:
+    found = typed(leaf, text)
+    assert found.value is None and found.problem == problem
+    assert bool(found.reason) == bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("choices", "text", "value"),
+    [
+        (("EUR", "GBP"), "£", "GBP"),
+        (("cash", "credit_card"), "Credit card", "credit_card"),
+        (("card", "cash"), "paid by card", "card"),
+        ((19, 7), "19 %", 19),
+        (("single", "married"), "[ ] Single [x] Married", "married"),
+    ],
+)
+def test_an_enum_by_what_the_text_says(choices: tuple[str | int, ...], text: str, value: Any) -> None:
+    assert typed(Leaf(("a",), choices=choices), text).value == value
+
+
+def test_a_boolean_by_its_own_words() -> None:
+    assert typed(Leaf(("is_paid",), "boolean"), "PAID 3 May").value is True
+    told = Leaf(("ok",), "boolean", description='True where "Genehmigt" is stamped')
+    assert typed(told, "GENEHMIGT").value is True
+
+
+def test_a_pattern_that_takes_for_ever_is_not_kept() -> None:
+    leaf = Leaf(("a",), limits={"pattern": r"^(a+)+$"})
+    assert typed(leaf, "a" * 40 + "!").problem == "out_of_bounds"
