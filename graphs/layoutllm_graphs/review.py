@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from layoutllm_graphs.planning.plan import SEPARATOR, Plan, PlannedQuestion
+from layoutllm_graphs.planning.plan import SEPARATOR, Column, Plan, PlannedQuestion
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
 from layoutllm_graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
@@ -70,7 +70,7 @@ def decided(question: QuestionInput, result: QuestionResult, decision: ReviewDec
     if decision.accept:
         return done
     columns = PlannedQuestion.model_validate(question["question"]).columns
-    rows = _written_rows(decision.answer or "", ["/".join(c.path) or c.name for c in columns], result.rows)
+    rows = _written_rows(decision.answer or "", columns, result.rows)
     return replace(done.add(_written(question["text"], done.attempts, decision.answer)), rows=rows)
 
 
@@ -82,21 +82,43 @@ def _written(text: str, before: Sequence[Attempt], answer: str | None) -> Attemp
 
 
 def _written_rows(
-    answer: str, columns: Sequence[str], before: Sequence[Mapping[str, Any]]
+    answer: str, columns: Sequence[Column], before: Sequence[Mapping[str, Any]]
 ) -> tuple[Mapping[str, Any], ...]:
     """A table's rows from its answer as it is shown ("Pen | 2; Ink | 1"), edited by a person.
 
-    None where the text has other columns. Where no row was added or removed, cells that were left as they
-    were keep their places.
+    None where a row has neither as many cells as before nor one for each column. Where no row was added or
+    removed, cells that were left as they were keep their places.
     """
-    rows = [[cell.strip() for cell in row.split("|")] for row in answer.split(SEPARATOR)]
-    if not answer or not columns or any(len(row) != len(columns) for row in rows):
-        return ()
-    known = before if len(before) == len(rows) else [{}] * len(rows)
-    return tuple(
-        {name: _written_cell(text, old.get(name)) for name, text in zip(columns, row, strict=True)}
-        for row, old in zip(rows, known, strict=True)
-    )
+    texts = [[cell.strip() for cell in row.split("|")] for row in answer.split(SEPARATOR)]
+    known = before if len(before) == len(texts) else [{}] * len(texts)
+    rows = [_written_row(row, columns, old) for row, old in zip(texts, known, strict=True)]
+    return tuple(row for row in rows if row) if columns and answer and all(rows) else ()
+
+
+def _written_row(
+    texts: Sequence[str], columns: Sequence[Column], old: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    if old and len(texts) == _filled(old):
+        return _rewritten(old, iter(texts))
+    if len(texts) != len(columns) or any(column.columns for column in columns):
+        return None
+    names = ["/".join(column.path) or column.name for column in columns]
+    return {name: _written_cell(text, old.get(name)) for name, text in zip(names, texts, strict=True)}
+
+
+def _filled(row: Mapping[str, Any]) -> int:
+    """How many cells have a text, those of rows within it among them."""
+    return sum(sum(map(_filled, v)) if isinstance(v, list) else v is not None for v in row.values())
+
+
+def _rewritten(row: Mapping[str, Any], texts: Iterator[str]) -> Mapping[str, Any]:
+    """With other texts in the cells that have one."""
+    return {
+        name: [_rewritten(within, texts) for within in value]
+        if isinstance(value, list)
+        else value and _written_cell(next(texts), value)
+        for name, value in row.items()
+    }
 
 
 def _written_cell(text: str, old: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

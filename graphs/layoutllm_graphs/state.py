@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, NotRequired
 
 from pydantic import TypeAdapter
-from typing_extensions import TypedDict  # pydantic refuses typing's on 3.11
+from typing_extensions import TypeAliasType, TypedDict  # pydantic refuses typing's on 3.11
 
 from layoutllm_graphs.planning.plan import Plan
 from layoutllm_graphs.reflection.types import QuestionResult
@@ -22,6 +22,10 @@ class CellData(TypedDict):
     page: int | None
     box: list[int] | None
     confidence: float
+
+
+RowData = TypeAliasType("RowData", "dict[str, CellData | list[RowData] | None]")
+"""A table's row by column; None for an empty cell, a list for rows within the row."""
 
 
 class Answer(TypedDict):
@@ -44,7 +48,7 @@ class Answer(TypedDict):
     error: str | None
     cot: dict[str, Any] | None
     rows: NotRequired[list[Any]]
-    """Of a table: a row each; by column its ``CellData``, or None."""
+    """Of a table: its ``RowData``."""
 
 
 class Request(TypedDict):
@@ -118,7 +122,7 @@ class QuestionOutput(TypedDict):
 
 
 _STATE, _RESULT = TypeAdapter(State), TypeAdapter(QuestionResult)
-_ROWS = TypeAdapter(list[dict[str, CellData | None]])
+_ROWS = TypeAdapter(list[RowData])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -122,19 +122,16 @@ def field_of(row: tuple[Any, ...]) -> Field:
     answer = json.loads(text)
     if missing := _ANSWER - answer.keys():
         raise LookupError(f"an answer without {min(missing)}")
-    if missing := {name for cell in _cells(answer.get("rows") or ()) for name in _CELL - cell.keys()}:
-        raise LookupError(f"a table's cell without {min(missing)}")
+    _check_rows(answer.get("rows") or [])
     return Field(key, position, name, answer, bool(pending), json.loads(result or "null"))
 
 
-def _cells(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Of rows, and of the rows within them."""
-    for row in rows:
-        for cell in row.values():
-            if isinstance(cell, list):
-                yield from _cells(cell)
-            elif cell is not None:
-                yield cell
+def _check_rows(rows: Iterable[Mapping[str, Any]]) -> None:
+    for value in (value for row in rows for value in row.values()):
+        if isinstance(value, list):  # rows within the row
+            _check_rows(value)
+        elif value is not None and (missing := _CELL - value.keys()):
+            raise LookupError(f"a table's cell without {min(missing)}")
 
 
 def document_of(row: tuple[Any, ...]) -> DocumentResult:

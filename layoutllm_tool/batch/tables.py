@@ -8,7 +8,7 @@ alone: the rows are the same however often a batch was cut off, and whoever work
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
@@ -107,24 +107,23 @@ def cell_rows(store: Store) -> Iterator[_Row]:
 
 def _cells(answer: Mapping[str, Any], question: Mapping[str, Any], record: Any) -> Iterator[_Row]:
     for number, row in enumerate(answer.get("rows") or ()):
-        values = _at(record, [*question["path"], number])
-        for name, cell, value in _leaves(row, question["columns"], values):
+        for name, cell, value in _in_row(row, question["columns"], _at(record, [*question["path"], number])):
             text = value if value is None or isinstance(value, str) else to_json(value)
-            yield {"row": number, "column": name, "value": text} | {n: cell.get(n) for n in _CELL}
+            yield {"row": number, "column": name, "value": text} | {n: (cell or {}).get(n) for n in _CELL}
 
 
-def _leaves(
-    row: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], record: Any, before: str = ""
-) -> Iterator[tuple[str, Mapping[str, Any], Any]]:
-    """(name, cell, value) of a row; "extras/0/price" in rows within it."""
+def _in_row(
+    row: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], record: Any
+) -> Iterator[tuple[str, Any, Any]]:
+    """A row's cells by column, with what the record has; of rows within it by "parts/0/price"."""
     for column in columns:
-        name, value = _key(column), _at(record, column["path"])
+        key, value = _key(column), _at(record, column["path"])
         if not column.get("columns"):
-            yield before + name, row.get(name) or {}, value
+            yield key, row.get(key), value
             continue
-        for number, inner in enumerate(row.get(name) or ()):
-            within = f"{before}{name}/{number}/"
-            yield from _leaves(inner, column["columns"], _at(value, [number]), within)
+        for number, within in enumerate(row.get(key) or ()):
+            for name, cell, inner in _in_row(within, column["columns"], _at(value, [number])):
+                yield f"{key}/{number}/{name}", cell, inner
 
 
 def _at(record: Any, path: Sequence[str | int]) -> Any:
@@ -183,25 +182,39 @@ def _parquet(target: Path, rows: Iterator[_Row], kind: str, tables: Sequence[Map
     doubles, strings = arrow.list_(arrow.float64()), arrow.list_(arrow.string())
     types = {"doubles": doubles, "strings": strings, "json": arrow.string()}
     cell = arrow.struct(typed({name: _COLUMNS["rows"][name] for name in _CELL}))
+    columns = [column for question in tables for column in question["columns"]]
+    nested = {_key(column) for column in columns if column.get("columns")}
     # One type for all tables of a task: it has the columns of each.
-    names = dict.fromkeys(_key(column) for question in tables for column in question["columns"])
-    types["rows"] = arrow.list_(arrow.struct([(name, cell) for name in names])) if names else arrow.null()
+    of_row = {_key(column): arrow.string() if _key(column) in nested else cell for column in columns}
+    types["rows"] = arrow.list_(arrow.struct(list(of_row.items()))) if of_row else arrow.null()
     schema = arrow.schema(typed(_COLUMNS[kind]))
     with _replacing(target) as place, parquet.ParquetWriter(place, schema) as writer:
         while part := list(islice(rows, _SLICE)):
-            plain = [{n: _plain(value, _COLUMNS[kind][n]) for n, value in row.items()} for row in part]
+            plain = [_utf8(_with_texts(row, nested)) for row in part]
             writer.write_table(arrow.Table.from_pylist(plain, schema=schema))
 
 
-def _plain(value: Any, of: str = "") -> Any:
-    """Of type "json" as text. Lone surrogates are escaped: Parquet's texts are UTF-8."""
-    if of == "json":
-        return None if value is None else to_json(value)
+def _with_texts(row: _Row, nested: Collection[str]) -> _Row:
+    """The record, and rows within a table's row, as JSON text: their types differ from task to task."""
+    if row.get("record") is not None:
+        return row | {"record": to_json(row["record"])}
+    rows = [
+        {
+            name: to_json(value) if name in nested and value is not None else value
+            for name, value in one.items()
+        }
+        for one in row.get("rows") or ()
+    ]
+    return row | {"rows": rows} if rows else row
+
+
+def _utf8(value: Any) -> Any:
+    """Escape lone surrogates: Parquet's texts are UTF-8."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+        return {name: _utf8(inner) for name, inner in value.items()}
+    return [_utf8(one) for one in value] if isinstance(value, list) else value
 
 
 @contextmanager

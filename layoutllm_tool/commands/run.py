@@ -150,19 +150,18 @@ def _rows(answer: Answer, question: Mapping[str, Any]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    columns = [column["name"] for column in question["columns"]]
-    table = Table("", *columns, title=answer["name"], title_justify="left")
+    columns = {"/".join(column["path"]) or column["name"]: column["name"] for column in question["columns"]}
+    table = Table("", *columns.values(), title=answer["name"], title_justify="left")
     for number, row in enumerate(answer["rows"]):
-        texts = [_shown(cell) for cell in row.values()]
-        table.add_row(str(number), *map(Text, texts))
+        table.add_row(str(number), *(Text(plain_line(_text_of(row.get(key)))) for key in columns))
     return table
 
 
-def _shown(cell: Any) -> str:
-    """A cell's text; of rows within the row how many there are."""
+def _text_of(cell: Any) -> str:
+    """A cell as printed; rows within the row one after another."""
     if isinstance(cell, list):
-        return f"{len(cell)} rows"
-    return plain_line(cell["text"]) if cell else ""
+        return "; ".join(" | ".join(map(_text_of, row.values())) for row in cell)
+    return cell["text"] if cell else ""
 
 
 def _default_place() -> Path:

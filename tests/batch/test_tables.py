@@ -77,6 +77,26 @@ def test_several_tables_and_nested_columns(tmp_path: Path) -> None:
     assert rows[1]["rows"] == [{"name": None, "price/net": None, **taxes[0]}] and rows[2]["rows"] is None
 
 
+def test_rows_within_a_row(tmp_path: Path) -> None:
+    parts = {"name": "parts", "path": ["parts"], "columns": [column("label"), column("price", "net")]}
+    plan = {"questions": [{"name": "t", "text": "t?", "path": ["t"], "columns": [column("name"), parts]}]}
+    within = [{"label": cell("A"), "price/net": None}, {"label": cell("B"), "price/net": cell("1")}]
+    record = {
+        "t": [{"name": "Pen", "parts": [{"label": "A", "price": None}, {"label": "B", "price": {"net": 1}}]}]
+    }
+    fill(tmp_path, plan, record, field("t", 0, rows=[{"name": cell("Pen"), "parts": within}]))
+    with Store.open(tmp_path) as store:
+        found = [(one["row"], one["column"], one["text"], one["value"]) for one in cell_rows(store)]
+        write_tables(store, tmp_path)
+    assert found == [
+        (0, "name", "Pen", "Pen"), (0, "parts/0/label", "A", "A"), (0, "parts/0/price/net", None, None),
+        (0, "parts/1/label", "B", "B"), (0, "parts/1/price/net", "1", "1"),
+    ]  # fmt: skip
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (row,) = parquet.read_table(tmp_path / "fields.parquet").to_pylist()[0]["rows"]
+    assert row["name"] == cell("Pen") and json.loads(row["parts"]) == within
+
+
 def test_a_task_without_tables_has_no_file_of_rows(tmp_path: Path) -> None:
     plan = {"questions": [{"name": "total", "text": "total?"}]}
     fill(tmp_path, plan, None, field("total", 0))

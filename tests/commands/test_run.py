@@ -56,10 +56,10 @@ def test_what_is_doubtful_in_the_record_is_named_and_makes_it_3(tmp_path: Path, 
 
 
 def test_a_value_less_sure_than_asked_is_doubtful(tmp_path: Path, capsys: Captured) -> None:
-    assert run(tmp_path, order(2), ORDER, "--json", "--min-confidence", "0.95") == 3
+    assert run(tmp_path, order(2), ORDER, "--json", "--min-confidence", "0.97") == 3
     shown = capsys.readouterr()
     lines = shown.err.splitlines()
-    assert len(lines) == 9 and lines[0].startswith("layoutllm: /items/0/description: The confidence is 0.90")
+    assert len(lines) == 9 and lines[0].startswith("layoutllm: /items/0/description: The confidence is 0.95")
     answers = {one["name"]: one for one in json.loads(shown.out)["answers"]}
     assert answers["vendor"]["verdict"] == "satisfied" and answers["items"]["verdict"] == "failed"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.doubts import with_doubts
-from layoutllm_graphs.planning.plan import Plan
+from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, schema_of
 from layoutllm_graphs.state import Answer, Request
 from layoutllm_graphs.workflow import build_workflow
@@ -24,6 +24,7 @@ from layoutllm_tool.batch.store import DocumentResult, Field, worst
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import DocumentUnreadable, LayoutLLMError
+from layoutllm_tool.extraction.labels import printed_label
 from layoutllm_tool.extraction.schema import is_schema
 from layoutllm_tool.protocols import Reader, ReaderAround
 from layoutllm_tool.tool import LayoutLLMTool
@@ -165,16 +166,17 @@ class _InOrder(ReaderAround):
 
     def __init__(self, reader: Reader, plan: Mapping[str, Any], page: int | None) -> None:
         super().__init__(reader)
-        self._open: dict[int | None, list[str]] = {}
+        self._open: dict[int | None, list[PlannedQuestion]] = {}
         for question in Plan.model_validate(plan).questions:
-            if not question.depends_on and not question.columns:  # no reader is asked for tables
-                self._open.setdefault(question.page or page, []).append(question.text)
+            if not question.depends_on:
+                self._open.setdefault(question.page or page, []).append(question)
         self._known: dict[tuple[str, int | None, str], LayoutCoT] = {}
 
     def ask(self, document: Document, question: str, **options: Any) -> LayoutCoT:
         page = options.get("page")
-        if options.get("correction") is None and question in self._open.get(page, ()):
-            texts = self._open.pop(page)
+        together = self._open.get(page, ())
+        if options.get("correction") is None and question in [one.text for one in together]:
+            texts = [one.text for one in self._open.pop(page) if not _is_asked_otherwise(one, document)]
             with suppress(LayoutLLMError):  # of one of them: each is then asked alone, and told of its own
                 cots = self.reader.ask_many(document, texts, page=page)
                 self._known |= {
@@ -182,6 +184,12 @@ class _InOrder(ReaderAround):
                 }
         known = self._known.pop((document.sha256, page, question), None)
         return known or super().ask(document, question, **options)
+
+
+def _is_asked_otherwise(question: PlannedQuestion, document: Document) -> bool:
+    """Whether the page's structure may answer it, or the page's own label is asked for (``structure``)."""
+    choosing = bool(question.columns or (question.path and question.choices))
+    return choosing or bool(question.path and printed_label(document, question.path))
 
 
 def fields_of(key: str, values: Mapping[str, Any]) -> list[Field]:

@@ -17,7 +17,9 @@ import pytest
 from layoutllm_graphs.batch.review import attempts, review_field
 from layoutllm_graphs.batch.runner import Batch, here
 from layoutllm_graphs.batch.worker import Settings
-from layoutllm_graphs.review import ReviewDecision
+from layoutllm_graphs.reflection.types import QuestionResult
+from layoutllm_graphs.review import ReviewDecision, decided
+from layoutllm_graphs.state import Run
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Field, Store
@@ -28,6 +30,7 @@ from layoutllm_tool.review_app.export import export
 from layoutllm_tool.testing import FakeReader
 from tests.batch_pages import ORDER, items, order, without
 from tests.paths import ROOT
+from tests.pdfs import make_pdf, text
 
 SETTINGS = Settings.of(ORDER, model={"reader": "fake"}, max_attempts=1, second_opinion=False)
 TABLES = ("documents", "fields", "rows")
@@ -110,6 +113,16 @@ def test_no_reader_is_asked_for_a_table(source: Path, tmp_path: Path) -> None:
     with Batch(batch_inputs(str(source)), tmp_path / "out", SETTINGS) as batch:
         batch.run(here(reader, SETTINGS))
     assert {call.question for call in reader.calls} == {"What is the vendor?", "What is the total?"}
+
+
+def test_a_field_that_is_asked_for_by_its_label_is_asked_once(tmp_path: Path) -> None:
+    lines = [("Invoice No:", 72, 700), ("4711", 200, 700), ("Total:", 72, 560), ("3.50", 200, 560)]
+    (tmp_path / "a.pdf").write_bytes(make_pdf("".join(text(words, x, y) for words, x, y in lines)))
+    schema = {"properties": {name: {"type": "string"} for name in ("total", "invoice_number")}}
+    settings, reader = Settings.of(schema, model={"reader": "fake"}, second_opinion=False), FakeReader()
+    with Batch(batch_inputs(str(tmp_path / "a.pdf")), tmp_path / "out", settings) as batch:
+        batch.run(here(reader, settings))
+    assert [call.question for call in reader.calls] == ["What is the total?", 'What is the "Invoice No"?']
 
 
 def test_parquet_holds_the_same_and_its_columns_are_the_documented_ones(source: Path, tmp_path: Path) -> None:
@@ -214,6 +227,43 @@ def test_rows_are_those_of_the_answer_that_stands(
     assert len(field.answer["rows"]) == len(amounts or []) and not field.pending_review
 
 
+def _cell(text: str) -> dict[str, Any]:
+    return {"text": text, "page": 1, "box": [1, 2, 3, 4], "confidence": 0.9}
+
+
+WITHIN = {"name": _cell("Pen"), "note": None, "parts": [{"label": _cell("A")}, {"label": _cell("B")}]}
+
+
+@pytest.mark.parametrize(
+    ("written", "names", "labels"),
+    [
+        ("Pen | A | B; Ink", ["Pen", "Ink"], [["A", "B"], []]),
+        ("Pens | A | C; Ink", ["Pens", "Ink"], [["A", "C"], []]),
+        ("Pen | | B; Ink", ["Pen", "Ink"], [[None, "B"], []]),
+        ("Pen | A; Ink", [], []),
+        ("Pen | A | B", [], []),
+        ("Pen | A | B; Ink; Cap", [], []),
+    ],
+)
+def test_a_row_with_rows_within_is_written_as_it_is_shown(
+    written: str, names: list[str], labels: list[list[str]]
+) -> None:
+    columns = [
+        {"name": "name", "words": "name", "path": ["name"]}, {"name": "note", "words": "note"},
+        {"name": "parts", "words": "parts", "columns": [{"name": "label", "words": "label"}]},
+    ]  # fmt: skip
+    plan = {"questions": [{"name": "t", "text": "What are the rows?", "columns": columns}]}
+    before = (WITHIN, {"name": _cell("Ink"), "note": None, "parts": []})
+    run = Run.of({"document": "a", "plan": plan, "found": {"t": QuestionResult(rows=before).to_json()}})
+    word = ReviewDecision(answer=written)
+    rows = decided(run.question_input("t"), run.found["t"], word).rows
+    assert [row["name"]["text"] for row in rows] == names and not any(row["note"] for row in rows)
+    found = [[one["label"] and one["label"]["text"] for one in row["parts"]] for row in rows]
+    assert found == labels
+    if labels and labels[0][1] == "B":
+        assert rows[0]["parts"][1] == WITHIN["parts"][1]  # where it stands on the page
+
+
 def test_the_exported_page_shows_a_tables_text(store: Store, tmp_path: Path) -> None:
     assert export(tmp_path / "out", tmp_path / "run.html", FakeReader) == []
     assert SHOWN in (tmp_path / "run.html").read_text()
@@ -240,9 +290,9 @@ def test_what_is_less_sure_than_asked_waits(tmp_path: Path, capsys: pytest.Captu
     command = ["batch", str(tmp_path / "2.pdf"), "--schema", str(tmp_path / "schema.json"), "-o"]
     assert main([*command, str(tmp_path / "a")], reader=FakeReader()) == 0
     assert capsys.readouterr().err.count("\n") == 1
-    assert main([*command, str(tmp_path / "b"), "--min-confidence", "0.95"], reader=FakeReader()) == 3
+    assert main([*command, str(tmp_path / "b"), "--min-confidence", "0.97"], reader=FakeReader()) == 3
     doubt, end = capsys.readouterr().err.splitlines()
-    assert doubt.startswith(f"layoutllm: {tmp_path / '2.pdf'}: items: The confidence is 0.90, under 0.95.")
+    assert doubt.startswith(f"layoutllm: {tmp_path / '2.pdf'}: items: The confidence is 0.95, under 0.97.")
     assert "1 fields wait" in end
     with Store.open(tmp_path / "b") as store:
         _, record = decide(store, "vendor", accept=True)
