@@ -19,26 +19,32 @@ _TOO_PLAIN = frozenset(["number", "date", "amount", "total", "balance", "period"
 
 
 def printed_label(document: Document, path: Sequence[str]) -> str | None:
-    """As printed: the longest label of the field that the pages have, if they have it once; else None."""
+    """As printed: the field's own name, or the longest label of its kind, that the pages have once; else None.
+    """
     if len(path) > 1 and normal(path[0]) in _OTHERS:
         return None
     names = [normal(" ".join(path)), *([normal(path[-1])] if normal(path[-1]) not in _TOO_PLAIN else [])]
-    labels = next((_labels()[name] for name in names if name in _labels()), ())
+    known = next((_labels()[name] for name in names if name in _labels()), ())
+    labels = (*(name for name in names if len(name) > 3), *known)
     layouts = [PageLayout(page) for page in document.pages]
     for label in labels:
         found = [m.words for layout in layouts for m in find(layout, label) if _is_label(layout, m)]
         if len(found) == 1:
             return " ".join(word.text for word in found[0]).strip(" :.")
-        if found:
+        if found and label in known:
             return None
     return None
 
 
 def _is_label(layout: PageLayout, match: Match) -> bool:
-    """Exact, and not the end of more words: "Reg No" in "VAT Reg No"."""
-    before = layout.before(match.words[0])
-    gap = match.words[0].x0 - before.x1 if before else layout.height
-    return match.score == 1.0 and (gap > 0.8 * layout.height or not before or not before.text[-1].isalnum())
+    """Exact, and not a part of more words: "Reg No" in "VAT Reg No"; a single word stands apart, or has a
+    colon.
+    """
+    first, last = match.words[0], match.words[-1]
+    before, after = layout.before(first), layout.after(last)
+    starts = before is None or first.x0 - before.x1 > 0.8 * layout.height or not before.text[-1].isalnum()
+    ends = last.ends_key or after is None or after.x0 - last.x1 > 0.8 * layout.height
+    return match.score == 1.0 and starts and (ends or len(match.words) > 1 or any(map(str.isdigit, after.text)))
 
 
 @cache

@@ -111,7 +111,9 @@ def _only_number(text: str) -> str:
 
 
 def _date(text: str, page: Convention) -> Typed:
-    read = dates.read(text, page.date_order)
+    words = text.split()
+    starts = (" ".join(words[:length]).rstrip(",;") for length in range(min(len(words), 6), 0, -1))
+    read = next((found for start in starts if (found := dates.read(start, page.date_order))), None)
     if read is None:
         return Typed(None, "not_understood", f"{text!r} is not understood as a date.")
     if read.value is None:

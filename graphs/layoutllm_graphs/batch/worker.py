@@ -198,7 +198,8 @@ def fields_of(key: str, values: Mapping[str, Any]) -> list[Field]:
     What is doubtful, or has a doubtful value in the record, waits for a person.
     """
     paths = {question["name"]: question["path"] for question in values["plan"]["questions"]}
-    answers = [with_doubts(a, paths.get(a["name"], ()), values.get("fields") or {}) for a in values["answers"]]
+    fields = values.get("fields") or {}
+    answers = [with_doubts(a, paths.get(a["name"], ()), fields) for a in values["answers"]]
     return [
         Field(key, position, a["name"], dict(a), _is_pending(a), values["found"].get(a["name"]))
         for position, a in enumerate(answers)

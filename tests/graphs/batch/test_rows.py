@@ -231,7 +231,7 @@ def _cell(text: str) -> dict[str, Any]:
     return {"text": text, "page": 1, "box": [1, 2, 3, 4], "confidence": 0.9}
 
 
-WITHIN = {"name": _cell("Pen"), "note": None, "parts": [{"label": _cell("A")}, {"label": _cell("B")}]}
+WITHIN: dict[str, Any] = {"name": _cell("Pen"), "note": None, "parts": [{"label": _cell("A")}, {"label": _cell("B")}]}
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_row_with_rows_within_is_written_as_it_is_shown(
         {"name": "parts", "words": "parts", "columns": [{"name": "label", "words": "label"}]},
     ]  # fmt: skip
     plan = {"questions": [{"name": "t", "text": "What are the rows?", "columns": columns}]}
-    before = (WITHIN, {"name": _cell("Ink"), "note": None, "parts": []})
+    before: Any = (WITHIN, {"name": _cell("Ink"), "note": None, "parts": []})
     run = Run.of({"document": "a", "plan": plan, "found": {"t": QuestionResult(rows=before).to_json()}})
     word = ReviewDecision(answer=written)
     rows = decided(run.question_input("t"), run.found["t"], word).rows
