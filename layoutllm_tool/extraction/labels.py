@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.page_layout import PageLayout
@@ -19,8 +20,7 @@ _TOO_PLAIN = frozenset(["number", "date", "amount", "total", "balance", "period"
 
 
 def printed_label(document: Document, path: Sequence[str]) -> str | None:
-    """As printed: the field's own name, or the longest label of its kind, that the pages have once; else None.
-    """
+    """As printed: the field's own name or the longest label of its kind, if it stands there once; else None."""
     if len(path) > 1 and normal(path[0]) in _OTHERS:
         return None
     names = [normal(" ".join(path)), *([normal(path[-1])] if normal(path[-1]) not in _TOO_PLAIN else [])]
@@ -44,7 +44,9 @@ def _is_label(layout: PageLayout, match: Match) -> bool:
     before, after = layout.before(first), layout.after(last)
     starts = before is None or first.x0 - before.x1 > 0.8 * layout.height or not before.text[-1].isalnum()
     ends = last.ends_key or after is None or after.x0 - last.x1 > 0.8 * layout.height
-    return match.score == 1.0 and starts and (ends or len(match.words) > 1 or any(map(str.isdigit, after.text)))
+    in_row = all(layout.after(a) == b for a, b in pairwise(match.words))
+    valued = after is not None and any(map(str.isdigit, after.text))
+    return match.score == 1.0 and in_row and starts and (ends or valued or len(match.words) > 1)
 
 
 @cache

@@ -231,7 +231,8 @@ def _cell(text: str) -> dict[str, Any]:
     return {"text": text, "page": 1, "box": [1, 2, 3, 4], "confidence": 0.9}
 
 
-WITHIN: dict[str, Any] = {"name": _cell("Pen"), "note": None, "parts": [{"label": _cell("A")}, {"label": _cell("B")}]}
+PARTS = [{"label": _cell("A")}, {"label": _cell("B")}]
+WITHIN: dict[str, Any] = {"name": _cell("Pen"), "note": None, "parts": PARTS}
 
 
 @pytest.mark.parametrize(
