@@ -20,7 +20,7 @@ _TOO_PLAIN = frozenset(["number", "date", "amount", "total", "balance", "period"
 
 
 def printed_label(document: Document, path: Sequence[str]) -> str | None:
-    """As printed: the field's own name or the longest label of its kind, if it stands there once; else None."""
+    """As printed: the field's own name or the longest label of its kind, where it stands once; else None."""
     if len(path) > 1 and normal(path[0]) in _OTHERS:
         return None
     names = [normal(" ".join(path)), *([normal(path[-1])] if normal(path[-1]) not in _TOO_PLAIN else [])]

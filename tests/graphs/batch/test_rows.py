@@ -112,7 +112,7 @@ def test_no_reader_is_asked_for_a_table(source: Path, tmp_path: Path) -> None:
     reader = FakeReader()
     with Batch(batch_inputs(str(source)), tmp_path / "out", SETTINGS) as batch:
         batch.run(here(reader, SETTINGS))
-    assert {call.question for call in reader.calls} == {"What is the vendor?", "What is the total?"}
+    assert {call.question for call in reader.calls} == {'What is the "Vendor"?', 'What is the "Total"?'}
 
 
 def test_a_field_that_is_asked_for_by_its_label_is_asked_once(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_field_that_is_asked_for_by_its_label_is_asked_once(tmp_path: Path) ->
     settings, reader = Settings.of(schema, model={"reader": "fake"}, second_opinion=False), FakeReader()
     with Batch(batch_inputs(str(tmp_path / "a.pdf")), tmp_path / "out", settings) as batch:
         batch.run(here(reader, settings))
-    assert [call.question for call in reader.calls] == ["What is the total?", 'What is the "Invoice No"?']
+    assert [call.question for call in reader.calls] == ['What is the "Total"?', 'What is the "Invoice No"?']
 
 
 def test_parquet_holds_the_same_and_its_columns_are_the_documented_ones(source: Path, tmp_path: Path) -> None:
