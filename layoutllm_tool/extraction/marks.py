@@ -119,7 +119,7 @@ class _Naming:
 def all_ticked(document: Document, question: str, words: str, values: Sequence[str]) -> LayoutCoT | None:
     """All ticked labels of the group that offers most of the values; None where no group offers two."""
     groups = [group for page in document.pages for group in _groups(page)]
-    best = max(groups, key=lambda group: _offered(group, values), default=None)
+    best = max(groups, key=lambda g: (_offered(g, values), -len(g.choices)), default=None)
     if best is None or _offered(best, values) * len(values) < 2:
         return None
     found = tuple(Evidence.of(best.page, _ids(one.label)) for one in best.choices if one.ticked)
@@ -166,7 +166,7 @@ def _yes_or_no(groups: Sequence[_Group], named: _Naming) -> Iterator[LayoutCoT]:
 
 def _one_of(groups: Sequence[_Group], named: _Naming, values: Sequence[str]) -> Iterator[LayoutCoT]:
     """From the group that offers most of the values, or stands behind the field's words."""
-    ranked = sorted(groups, key=lambda g: -(_offered(g, values) + named.score(g.before)))
+    ranked = sorted(groups, key=lambda g: (-_offered(g, values) - named.score(g.before), len(g.choices)))
     for group in ranked:
         marked = [one for one in group.choices if one.ticked]
         if _offered(group, values) >= 0.5 and marked:

@@ -1,0 +1,130 @@
+"""Which table and which columns an array means; marks, labels and currencies on the page."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.extraction.labels import printed_label
+from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
+from layoutllm_tool.extraction.rows import Wanted, roles_of
+from layoutllm_tool.extraction.tables import Array, rows_of
+from layoutllm_tool.testing import document_from_text
+
+
+def unlike(texts: Sequence[str], others: Sequence[str]) -> list[list[float]]:
+    """No two texts mean the same: letters, roles and types alone decide."""
+    return [[0.0] * len(others) for _ in texts]
+
+
+def columns(**types: str) -> dict[str, Wanted]:
+    return {name: Wanted((name.replace("_", " "),), kind, required=True) for name, kind in types.items()}  # type: ignore[arg-type]
+
+
+def texts(document: Document, array: Array) -> list[list[str | None]]:
+    rows = rows_of(document, "?", array, unlike)[1]
+    return [[cell and cell["text"] for cell in row.values()] for row in rows]
+
+
+GERMAN = document_from_text(
+    """Rechnung 17
+
+Pos   Bezeichnung         Menge   Einzelpreis    Gesamt
+1     Tisch, Eiche            2        100,00    200,00
+2     Stuhl                   4         50,00    200,00
+Zwischensumme                                    400,00"""
+)
+
+
+def test_columns_by_role_in_another_language() -> None:
+    wanted = columns(description="text", quantity="number", unit_price="money", amount="money")
+    assert texts(GERMAN, Array("items", wanted, {})) == [
+        ["Tisch, Eiche", "2", "100,00", "200,00"],
+        ["Stuhl", "4", "50,00", "200,00"],
+    ]
+
+
+def test_price_is_the_amount_beside_a_unit_price() -> None:
+    wanted = columns(name="text", quantity="number", unit_price="money", price="money")
+    assert texts(GERMAN, Array("items", wanted, {}))[0] == ["Tisch, Eiche", "2", "100,00", "200,00"]
+
+
+TWO = document_from_text(
+    """Earnings            Units      Amount
+Basic salary           1    2,000.00
+Overtime               5      100.00
+
+Deductions      This month    To date
+PAYE                300.00     900.00
+Pension              50.00     150.00"""
+)
+
+
+def test_the_table_that_is_named() -> None:
+    wanted = columns(label="text", this_month="money")
+    assert texts(TWO, Array("deductions", wanted, {})) == [["PAYE", "300.00"], ["Pension", "50.00"]]
+    earned = columns(label="text", amount="money")
+    assert texts(TWO, Array("earnings", earned, {}))[0] == ["Basic salary", "2,000.00"]
+
+
+def test_an_unnamed_table_is_less_sure() -> None:
+    sure = rows_of(TWO, "?", Array("deductions", columns(label="text", this_month="money"), {}), unlike)[0]
+    other = rows_of(TWO, "?", Array("donations", columns(label="text", this_month="money"), {}), unlike)[0]
+    assert sure.confidence > 0.8 > other.confidence
+
+
+def test_no_table() -> None:
+    cot, rows = rows_of(document_from_text("Dear Sir"), "?", Array("items", columns(a="text"), {}), unlike)
+    assert cot.answer is None and rows == []
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [("qty", "quantity"), ("E-Preis €", "unit_price"), ("単価", "unit_price"), ("SKU", "code")],
+)
+def test_roles(name: str, role: str) -> None:
+    assert role in roles_of(name)
+
+
+FORM = document_from_text(
+    """Member no:   77
+Smoker            [x] Yes    [ ] No
+Marital status    [ ] Single   [x] Married   [ ] Widowed
+Pets              [x] Cat   [x] Dog   [ ] Fish
+Total: £12.00     approved by GENEHMIGT"""
+)
+
+
+def test_ticks() -> None:
+    smoker = ticked(FORM, "Is it smoker?", "smoker", ["yes", "no"], unlike)
+    assert smoker is not None and smoker.answer == "Yes" and smoker.evidence
+    status = ticked(FORM, "?", "status", ["single", "married", "widowed"], unlike)
+    assert status is not None and status.answer == "Married"
+    pets = all_ticked(FORM, "?", "pets", ["cat", "dog", "fish"])
+    assert pets is not None and [e.text for e in pets.evidence] == ["Cat", "Dog"]
+    assert ticked(document_from_text("No boxes here"), "?", "smoker", ["yes", "no"], unlike) is None
+
+
+def test_printed_marks_and_currencies() -> None:
+    mark = printed_mark(FORM, "?", "Genehmigt")
+    assert mark is not None and mark.answer == "GENEHMIGT"
+    assert printed_mark(FORM, "?", "PAID") is None
+    money = printed_currency(FORM, "?", ["EUR", "GBP"])
+    assert money is not None and money.answer == "£12.00"
+    assert printed_currency(FORM, "?", ["EUR", "USD"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "label"),
+    [
+        ("Rechnungs-Nr:   17", ("invoice_no",), "Rechnungs-Nr"),
+        ("Member no:   77", ("member_no",), "Member no"),
+        ("VAT Reg No:   17", ("company_number",), None),
+        ("Invoice\nTotal:   5.00", ("invoice_total",), None),
+        ("Email:   a@b.org", ("customer", "email"), None),
+        ("Total:   1.00\nTotal:   2.00", ("total",), None),
+        ("we call it due soon", ("due_date",), None),
+    ],
+)
+def test_a_label_that_is_printed_once(text: str, path: tuple[str, ...], label: str | None) -> None:
+    assert printed_label(document_from_text(text), path) == label
