@@ -27,7 +27,7 @@ class Context:
     tool: SkipJsonSchema[LayoutLLMTool | None] = None
     """None: the package's own ``LayoutLLMTool()``, over the files under the working directory."""
     planner: SkipJsonSchema[BaseChatModel | None] = None
-    """Plans what the rules don't understand."""
+    """Plans the tasks in words; where its plan won't do, the rules do."""
     judge: SkipJsonSchema[BaseChatModel | None] = None
     """Gives an opinion on answers; it can mark, never overrule."""
     max_attempts: int = MAX_ATTEMPTS

@@ -177,7 +177,10 @@ class OperationReader:
         alone = many and words and not words.also_fields
         if listed.condition or (more.get("many") and not many) or (more.get("alone") and not alone):
             raise OtherwiseError
-        for part in self.rows.parts(slots.get("columns")):
+        columns, front = self.rows.parts(slots.get("columns")), self.language.patterns["front_word"]
+        if any(map(front.match, columns[1:])) and not front.match(columns[0]):  # "with prices and the total"
+            raise OtherwiseError
+        for part in columns:
             self.rows.column(listed, part)
             self.rows.explicit |= {listed.ref.number}
         self.rows.with_usual_columns(listed)

@@ -128,7 +128,8 @@ class Phrase:
         if self.printed:
             return False
         lists = self.language.lists
-        common = set(self.words.lower().split()) <= lists["not_in_names"] | lists["not_in_short_names"]
+        little = lists["not_in_names"] | lists["not_in_short_names"]
+        common = len(self.words) > 1 and set(self.words.lower().split()) <= little  # "a" may be a field
         says_nothing = common or not any(c.isalnum() for c in self.words)
         return says_nothing or bool(self.language.patterns["document"].match(self.words))
 

@@ -195,7 +195,7 @@ class _TaskReader:
         task = self.patterns["task_verb"].match(text) or self.patterns["compute"].match(text)
         asked = clause.given and clause.asked and not task and not self.patterns["verb"].match(text)
         if asked or self.forms.is_question(text):
-            self._ask_question(text, item=clause.item)
+            self._ask_question(text, item=clause.item, given=clause.given)
         elif task and not known(text):
             self._refuse(self.said)
         elif clause.given and len(text) > LONGEST_FIELD:
@@ -207,14 +207,18 @@ class _TaskReader:
         else:
             self._ask_fields(text)
 
-    def _ask_question(self, text: str, *, item: bool) -> None:
-        """``item``: it is one thing, and the whole clause or a part of it."""
+    def _ask_question(self, text: str, *, item: bool, given: bool = False, said: str = "") -> None:
+        """``item``: it is one thing. ``given``: it is put as it is, whatever it takes to answer it.
+
+        ``said``: what to refuse, if not the clause.
+        """
         if not item and self._ask_named(text):
             return
         yes_no = self.patterns["yes_no"].match(text)
-        if self._is_doubtful(text) or (yes_no and not self._is_plain(text)):
-            self._refuse(text if item else self.said)
-        elif yes_no and len(text) < LONGEST_QUESTION:
+        sure = not self._is_doubtful(text) and (not yes_no or self._is_plain(text))
+        if not sure and not given:
+            self._refuse(said or self.said)
+        elif yes_no and sure and len(text) < LONGEST_QUESTION:
             self.operations.is_said(text)
         else:
             self._add_question(text, sentence(text))
@@ -321,7 +325,7 @@ class _TaskReader:
         elif part.is_name and not part.is_empty:
             self._add_field(part, pages)
         elif self.patterns["question"].match(part.words) and len(part.words.split()) > 1:
-            self._ask_question(part.words, item=True)
+            self._ask_question(part.words, item=True, said=text)
         else:
             self._refuse(text)
 

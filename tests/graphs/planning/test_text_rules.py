@@ -233,6 +233,17 @@ def test_a_list_has_one_question_for_each_entry() -> None:
     ]
 
 
+def test_a_question_in_a_list_is_asked_as_it_was_put() -> None:
+    plan = plan_task(["Is it slow?", "Is it signed?", "How many items are listed?", "Translate it"]).plan
+    assert [q.text for q in plan.questions] == [
+        "Is it slow?",
+        "Is it signed?",
+        'What are the rows of "items" in the given document?',
+    ]
+    assert [operation.op for operation in plan.operations] == ["exists", "count"]
+    assert [refusal.text for refusal in plan.refused] == ["Translate it"]
+
+
 def test_a_list_may_hold_checks_and_repeated_names() -> None:
     planned = plan_task(["items", "total", "the items add up to the total", "tax?", "tax"])
     assert planned.plan.constraints == [adds_up("items")]
