@@ -94,7 +94,7 @@ def _make_receipt(data: Path) -> None:
 @pytest.mark.usefixtures("own_folder")
 @pytest.mark.parametrize(("page", "block"), PYTHON, ids=[f"{page}-{i}" for i, (page, _) in enumerate(PYTHON)])
 def test_python_blocks_print_what_they_say(page: str, block: str, capsys: Captured) -> None:
-    exec(compile(block, page, "exec"), {"__name__": "__docs__"})
+    exec(compile(block, page, "exec", dont_inherit=True), {"__name__": "__docs__"})
     printed = capsys.readouterr().out.splitlines()
     for line in promised(block):
         assert line in printed

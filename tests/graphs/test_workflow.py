@@ -41,6 +41,7 @@ graph TD;
 	plan(plan)
 	approve(approve)
 	dispatch(dispatch)
+	structure(structure)
 	question(question)
 	reconcile(reconcile)
 	review(review)
@@ -50,6 +51,7 @@ graph TD;
 	approve --> dispatch;
 	dispatch -.-> question;
 	dispatch -.-> reconcile;
+	dispatch -.-> structure;
 	plan -.-> approve;
 	plan -.-> dispatch;
 	question --> dispatch;
@@ -58,6 +60,8 @@ graph TD;
 	reconcile -.-> review;
 	review -.-> dispatch;
 	review -.-> question;
+	structure -.-> dispatch;
+	structure -.-> question;
 	finish --> __end__;
 	classDef default fill:#f2f0ff,line-height:1.2
 	classDef first fill-opacity:0

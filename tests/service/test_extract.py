@@ -91,7 +91,7 @@ async def test_a_body_that_is_none_is_told_what_it_looks_like() -> None:
 
 
 async def test_errors_of_the_reader_are_the_services() -> None:
-    question = "What is the total?"
+    question = 'What is the "Total"?'
     for raised, status, kind in (
         (OCRTimeout("page 1 took too long."), 503, "OCRTimeout"),
         (ModelError("odd."), 500, "ModelError"),

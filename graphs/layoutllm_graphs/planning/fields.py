@@ -161,7 +161,7 @@ class Draft:
 
     def refuse(self, text: str, reason: str = "unknown") -> None:
         """Leave a part of the task out, for one of the reasons in ``words.toml``."""
-        refusal = Refusal(text=text, reason=REASONS[reason])
+        refusal = Refusal(text=text[:4_000], reason=REASONS[reason])
         if refusal not in self.refused and len(self.refused) < MOST_QUESTIONS:
             self.refused.append(refusal)
 
