@@ -12,7 +12,7 @@ from typing import Any
 
 from langgraph.types import Command, Send
 
-from layoutllm_graphs.context import look_at_pages
+from layoutllm_graphs.context import look_at_pages, page_of
 from layoutllm_graphs.events import QuestionEvent, emit
 from layoutllm_graphs.planning.plan import Column, PlannedQuestion
 from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection, Verdict
@@ -50,7 +50,7 @@ def structure(state: QuestionInput) -> Command[Any]:
 
 def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult | None:
     try:
-        document = look_at_pages(state)
+        document = _pages(state)
     except LayoutLLMError as error:
         return QuestionResult(error=str(error), calls=1) if question.columns else None
     if question.columns:
@@ -69,10 +69,16 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
     return _answered(cot, Reflection("satisfied")) if cot else None
 
 
+def _pages(state: QuestionInput) -> Document:
+    """With the one page alone that the question is restricted to. LayoutLLMError."""
+    document, number = look_at_pages(state), page_of(state)
+    return document if number is None else replace(document, pages=(document.page(number),))
+
+
 def _by_label(question: PlannedQuestion, state: QuestionInput) -> QuestionInput:
     """The question by the label that the page prints for the field, where it is known."""
     try:
-        label = printed_label(look_at_pages(state), question.path)
+        label = printed_label(_pages(state), question.path)
     except LayoutLLMError:
         return state
     return QuestionInput(**{**state, "text": f'What is the "{label}"?'}) if label else state

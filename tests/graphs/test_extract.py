@@ -132,3 +132,28 @@ def test_rows_within_rows() -> None:
 def test_a_schema_that_is_not_covered_is_refused() -> None:
     with pytest.raises(PlanError, match="tuple"):
         read({"type": "object", "properties": {"a": {"type": "array", "prefixItems": []}}})
+
+
+def test_a_page_restricts_rows_ticks_and_marks() -> None:
+    class Line(BaseModel):
+        description: str
+        amount: Decimal
+
+    class Page(BaseModel):
+        paid: bool = Field(description='True if stamped "PAID"')
+        currency: Literal["EUR", "USD"]
+        shipping: Literal["express", "normal"]
+        lines: list[Line]
+
+    two = document_from_text(
+        "PAID\nCurrency: EUR\n[x] express  [ ] normal\n"
+        "Description    Amount\nPen              3.00\nInk              4.00",
+        "Currency: USD\n[ ] express  [x] normal\n"
+        "Description    Amount\nCap              5.00\nMug              6.00",
+    )
+    tool = LayoutLLMTool(reader=FakeReader(), documents={two.name: two})
+    found = extract(two, Page, page=2, context=Context(tool=tool))
+    assert {field["page"] for field in found.fields.values() if field["text"]} == {2}
+    assert found.record["paid"] is False and found.record["currency"] == "USD"
+    assert found.record["shipping"] == "normal"
+    assert [line["description"] for line in found.record["lines"]] == ["Cap", "Mug"]
