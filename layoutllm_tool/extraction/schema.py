@@ -7,7 +7,6 @@ of objects, ``required``, ``title``, ``description``, ``format``, ``pattern``, b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
@@ -26,13 +25,18 @@ _MOST_NODES = 2000
 _MOST_CHOICES = 100
 _LONGEST_WORDS = 800
 _LONGEST_REFERENCE = 500
+_MOST = 1e300
+"""Below it is every bound."""
 _SUPPORTED = (
     "Supported: objects with properties, string, number, integer, boolean, enum, "
     "arrays of these, and $ref to $defs."
 )
 _WORDS = ("title", "description", "examples")
 _SCALARS = ("string", "number", "integer", "boolean")
-_LIMITS = ("pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength")
+_LIMITS = (
+    "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength",
+    "maxLength",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +161,30 @@ class _Walk:
         for depth in range(at.depth, DEEPEST + 1):
             if not isinstance(schema, Mapping):
                 raise PlanError(f"{at} is described by no schema.", hint=_SUPPORTED)
-            said = {key: schema[key] for key in _WORDS if key in schema}
+            said = {key: schema[key] for key in (*_WORDS, *_LIMITS) if key in schema}
             options = [schema[key] for key in ("anyOf", "oneOf", "allOf") if key in schema]
             if "$ref" in schema:
                 referred = self._referred(schema["$ref"], at)
                 schema = {**{key: value for key, value in referred.items() if key not in _WORDS}, **said}
             elif options:
+                if "properties" in schema:
+                    raise _combined(at)
                 chosen, nullable = _chosen(options, at)
                 schema = {**chosen, **said}
                 at = replace(at, required=at.required and not nullable)
                 if nullable:
                     self.nullable.add((*at.above, *at.path))
             else:
-                return schema, replace(at, depth=depth)
+                return schema, replace(self._or_null(schema, at), depth=depth)
         reason = f"{at} nests deeper than {DEEPEST} levels, or refers to itself."
         raise PlanError(reason, hint="Flatten the schema.")
+
+    def _or_null(self, schema: Mapping[str, Any], at: _Place) -> _Place:
+        """With what follows from a list of types that has null."""
+        if not isinstance(schema.get("type"), list) or "null" not in schema["type"]:
+            return at
+        self.nullable.add((*at.above, *at.path))
+        return replace(at, required=False)
 
     def _referred(self, reference: Any, at: _Place) -> Mapping[str, Any]:
         found: Any = self.root
@@ -190,14 +203,20 @@ class _Walk:
         return found
 
 
+def _combined(at: _Place) -> PlanError:
+    return PlanError(f"{at} combines schemas in a way that is not supported.", hint=_SUPPORTED)
+
+
 def _chosen(options: list[Any], at: _Place) -> tuple[Mapping[str, Any], bool]:
     given = options[0]
     listed = isinstance(given, list) and all(isinstance(option, Mapping) for option in given)
     if len(options) > 1 or not listed:
-        raise PlanError(f"{at} combines schemas in a way that is not supported.", hint=_SUPPORTED)
+        raise _combined(at)
     real = [option for option in given if option.get("type") != "null"]
     if len(real) == 1:
         return real[0], len(real) < len(given)
+    if real and all("const" in option for option in real):
+        return {"enum": [option["const"] for option in real]}, len(real) < len(given)
     types = [option.get("type") for option in real]
     if real and all(kind in _SCALARS for kind in types):  # a decimal is a number or a string of digits
         number = next((option for option in real if option["type"] in ("number", "integer")), None)
@@ -219,8 +238,6 @@ def _kind(schema: Mapping[str, Any], at: _Place) -> Literal["object", "array"] |
 
 def _leaf(schema: Mapping[str, Any], kind: Kind, at: _Place) -> Leaf:
     choices, nullable = _choices(schema, kind, at)
-    typed = schema.get("type")
-    nullable = nullable or (isinstance(typed, list) and "null" in typed)
     _check_limits(schema, at)
     return Leaf(
         at.path, kind, at.required and not nullable, choices, plain(str(schema.get("format", "")))[:40],
@@ -232,7 +249,7 @@ def _leaf(schema: Mapping[str, Any], kind: Kind, at: _Place) -> Leaf:
 def _check_limits(schema: Mapping[str, Any], at: _Place) -> None:
     for name in set(_LIMITS[1:]) & schema.keys():
         value = schema[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST:
             raise PlanError(f"{at} has a {name} that is no number.", hint="Give a number, or leave it out.")
     pattern = schema.get("pattern", "")
     try:
@@ -254,6 +271,8 @@ def _choices(schema: Mapping[str, Any], kind: str, at: _Place) -> tuple[tuple[st
         raise PlanError(f"{at} lists values that can't be offered.", hint=hint)
     if kind == "boolean":
         return (), None in given
+    if {"enum", "const"} & schema.keys() and all(value is None for value in given):
+        raise PlanError(f"{at} allows no value.", hint="List the values, or leave enum and const out.")
     return tuple(dict.fromkeys(value for value in given if value is not None)), None in given
 
 

@@ -40,7 +40,7 @@ _SECONDS = 0.5
 _TOO_SLOW = LRUCache[str, bool](1000)
 _OF_NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
     "minimum": operator.ge, "maximum": operator.le, "exclusiveMinimum": operator.gt,
-    "exclusiveMaximum": operator.lt,
+    "exclusiveMaximum": operator.lt, "multipleOf": lambda value, unit: not unit or value % unit == 0,
 }  # fmt: skip
 _OF_LENGTHS: dict[str, Callable[[Any, Any], bool]] = {"minLength": operator.ge, "maxLength": operator.le}
 
