@@ -52,8 +52,7 @@ class Field:
 
     @property
     def pointer(self) -> str:
-        """As a JSON pointer (RFC 6901)."""
-        return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in self.path)
+        return pointer(self.path)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -61,6 +60,11 @@ class Field:
             "confidence": self.confidence, "verdict": self.verdict, "problem": self.problem,
             "reasons": list(self.reasons), "by": self.by,
         }  # fmt: skip
+
+
+def pointer(path: Path) -> str:
+    """As a JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
 def record_of(
@@ -100,8 +104,11 @@ def _without_empty(value: Any, nullable: Collection[tuple[str, ...]], at: tuple[
     if not isinstance(value, dict):
         return value
     inner = {name: _without_empty(item, nullable, (*at, name)) for name, item in value.items()}
-    empty = at in nullable and all(item is None for item in inner.values())
-    return None if empty else inner
+    return None if at in nullable and _holds_nothing(inner) else inner
+
+
+def _holds_nothing(value: Any) -> bool:
+    return value in (None, []) or (isinstance(value, dict) and all(map(_holds_nothing, value.values())))
 
 
 def _value(leaf: Leaf, answer: Answer | None, page: Convention) -> Field:

@@ -24,7 +24,7 @@ from layoutllm_tool.extraction.labels import printed_label
 from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
 from layoutllm_tool.extraction.meaning import similarity
 from layoutllm_tool.extraction.rows import Wanted
-from layoutllm_tool.extraction.tables import Array, rows_of
+from layoutllm_tool.extraction.tables import MOST_ROWS, Array, rows_of
 
 _QUOTED = re.compile(
     r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b"
@@ -113,6 +113,9 @@ def _findings(question: PlannedQuestion, rows: Sequence[Mapping[str, Any]]) -> l
         weight = 0.6 if question.required else 0.3
         return [Finding("rows", "area", "No table with these columns was found.", weight=weight)]
     found = []
+    if len(rows) >= MOST_ROWS:
+        cut = f"Only the first {MOST_ROWS} rows were read."
+        found.append(Finding("rows", "area", cut, weight=0.6))
     for column in question.columns:
         missing = [i for i, row in enumerate(rows, start=1) if row.get(_key(column)) is None]
         if len(missing) == len(rows):

@@ -157,3 +157,60 @@ def test_a_page_restricts_rows_ticks_and_marks() -> None:
     assert found.record["paid"] is False and found.record["currency"] == "USD"
     assert found.record["shipping"] == "normal"
     assert [line["description"] for line in found.record["lines"]] == ["Cap", "Mug"]
+
+
+class Street(BaseModel):
+    street: str
+
+
+class Carrier(BaseModel):
+    carrier_name: str
+    address: Street
+    stops: list[Street]
+
+
+def test_what_may_be_null_is_null_with_all_that_is_in_it() -> None:
+    class Order(BaseModel):
+        invoice_no: str
+        carrier: Carrier | None
+
+    found = read(Order)
+    assert found.record == {"invoice_no": "4711", "carrier": None} and not found.doubtful
+    assert found.instance == Order(invoice_no="4711", carrier=None)
+
+
+def test_defaults_stand_where_the_document_says_nothing() -> None:
+    class Order(BaseModel):
+        invoice_no: str
+        iban: str = "none"
+        discount: Decimal = Decimal(0)
+
+    found = read(Order)
+    assert found.record["iban"] is None and found.errors == []
+    assert found.instance == Order(invoice_no="4711")
+
+
+def test_no_default_stands_for_what_was_not_understood() -> None:
+    class Order(BaseModel):
+        invoice_no: Literal["A", "B"] = "A"
+
+    found = read(Order)
+    assert found.instance is None and found.errors and "/invoice_no" in found.doubtful
+
+
+def test_rows_that_hold_rows_alone() -> None:
+    class Group(BaseModel):
+        lots: list[Item]
+
+    class Groups(BaseModel):
+        groups: list[Group]
+
+    assert read(Groups).fields["/groups"]["problem"] == "no_rows"
+
+
+def test_a_table_that_is_cut_is_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("layoutllm_tool.extraction.tables", "layoutllm_graphs.structure"):
+        monkeypatch.setattr(f"{module}.MOST_ROWS", 2)
+    found = read(Invoice)
+    answer = found.fields["/items/0/amount"]
+    assert answer["verdict"] == "failed" and "Only the first 2 rows" in " ".join(answer["reasons"])
