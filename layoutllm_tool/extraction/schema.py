@@ -53,6 +53,8 @@ class Leaf:
     description: str = ""
     limits: Mapping[str, Any] = field(default_factory=dict)
     """``pattern``, ``minimum`` and the like, as the schema has them."""
+    within: tuple[str, ...] = ()
+    """The object around it that may be missing or null, and that needs it where it is there; () for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class _Place:
     depth: int = 0
     above: tuple[str, ...] = ()
     """The path of the array that it is in."""
+    optional: tuple[str, ...] = ()
+    """The path of the nearest part on the way that may be missing or null."""
 
     def __str__(self) -> str:
         return f'"{plain(".".join(self.path))[:80]}"' if self.path else "the schema"
@@ -139,8 +143,9 @@ class _Walk:
         for name, inner in properties.items():
             if not isinstance(name, str) or not any(c.isalnum() for c in name) or len(name) > LONGEST_NAME:
                 raise PlanError(f"{at} has a property whose name can't be asked for.", hint="Use words.")
-            path, needed_here = (*at.path, name), at.required and name in needed
-            yield from self.parts(inner, _Place(path, needed_here, at.in_rows, at.depth + 1, at.above))
+            path, there = (*at.path, name), name in needed
+            place = _Place(path, at.required and there, at.in_rows, at.depth + 1, at.above)
+            yield from self.parts(inner, replace(place, optional=at.optional if there else path))
 
     def _rows(self, schema: Mapping[str, Any], at: _Place) -> RowsOf:
         if "prefixItems" in schema or isinstance(schema.get("items"), list):
@@ -171,20 +176,17 @@ class _Walk:
                     raise _combined(at)
                 chosen, nullable = _chosen(options, at)
                 schema = {**chosen, **said}
-                at = replace(at, required=at.required and not nullable)
-                if nullable:
-                    self.nullable.add((*at.above, *at.path))
+                at = self._or_null(at) if nullable else at
             else:
-                return schema, replace(self._or_null(schema, at), depth=depth)
+                kinds = schema.get("type")
+                at = self._or_null(at) if isinstance(kinds, list) and "null" in kinds else at
+                return schema, replace(at, depth=depth)
         reason = f"{at} nests deeper than {DEEPEST} levels, or refers to itself."
         raise PlanError(reason, hint="Flatten the schema.")
 
-    def _or_null(self, schema: Mapping[str, Any], at: _Place) -> _Place:
-        """With what follows from a list of types that has null."""
-        if not isinstance(schema.get("type"), list) or "null" not in schema["type"]:
-            return at
+    def _or_null(self, at: _Place) -> _Place:
         self.nullable.add((*at.above, *at.path))
-        return replace(at, required=False)
+        return replace(at, required=False, optional=at.path)
 
     def _referred(self, reference: Any, at: _Place) -> Mapping[str, Any]:
         found: Any = self.root
@@ -243,6 +245,7 @@ def _leaf(schema: Mapping[str, Any], kind: Kind, at: _Place) -> Leaf:
         at.path, kind, at.required and not nullable, choices, plain(str(schema.get("format", "")))[:40],
         words(schema, "title"), words(schema, "description"),
         {name: schema[name] for name in _LIMITS if name in schema},
+        () if nullable or at.optional == at.path else at.optional,
     )  # fmt: skip
 
 

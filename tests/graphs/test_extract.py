@@ -214,3 +214,35 @@ def test_a_table_that_is_cut_is_doubtful(monkeypatch: pytest.MonkeyPatch) -> Non
     found = read(Invoice)
     answer = found.fields["/items/0/amount"]
     assert answer["verdict"] == "failed" and "Only the first 2 rows" in " ".join(answer["reasons"])
+
+
+def test_an_object_that_is_there_in_part_lacks_what_it_needs() -> None:
+    class Contact(BaseModel):
+        iban: str
+        note: str | None
+
+    class Payment(BaseModel):
+        invoice_no: str
+        contact: Contact
+
+    class Order(BaseModel):
+        payment: Payment | None
+
+    found = read(Order)
+    assert found.instance is None and list(found.doubtful) == ["/payment/contact/iban"]
+    assert found.fields["/payment/contact/iban"]["problem"] == "missing"
+
+
+def test_a_row_s_object_that_is_there_in_part_lacks_what_it_needs() -> None:
+    class Price(BaseModel):
+        unit_price: Decimal
+        colour: str
+
+    class Line(BaseModel):
+        description: str
+        origin: Price | None
+
+    class Order(BaseModel):
+        lines: list[Line]
+
+    assert set(read(Order).doubtful) == {"/lines/0/origin/colour", "/lines/1/origin/colour"}
