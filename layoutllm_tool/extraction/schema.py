@@ -141,7 +141,7 @@ class _Walk:
             raise PlanError(f"{at} is an object without named properties.", hint=_SUPPORTED)
         needed = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
         for name, inner in properties.items():
-            if not isinstance(name, str) or not any(c.isalnum() for c in name) or len(name) > LONGEST_NAME:
+            if not isinstance(name, str) or not _is_name(name):
                 raise PlanError(f"{at} has a property whose name can't be asked for.", hint="Use words.")
             path, there = (*at.path, name), name in needed
             place = _Place(path, at.required and there, at.in_rows, at.depth + 1, at.above)
@@ -277,6 +277,12 @@ def _choices(schema: Mapping[str, Any], kind: str, at: _Place) -> tuple[tuple[st
     if {"enum", "const"} & schema.keys() and all(value is None for value in given):
         raise PlanError(f"{at} allows no value.", hint="List the values, or leave enum and const out.")
     return tuple(dict.fromkeys(value for value in given if value is not None)), None in given
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be asked for and written."""
+    half = any("\ud800" <= c <= "\udfff" for c in name)
+    return any(c.isalnum() for c in name) and len(name) <= LONGEST_NAME and not half
 
 
 def words(schema: Mapping[str, Any], key: str) -> str:

@@ -78,6 +78,7 @@ _NAMED = {"properties": {"b": {"type": "string"}}, "required": ["b"]}
         ({"type": "number", "minimum": 10**400}, "minimum that is no number"),
         ({"type": "object", **_NAMED, "allOf": [_NAMED]}, "combines schemas"),
         ({"enum": []}, "allows no value"),
+        ({"properties": {"b\ud800": {"type": "string"}}}, "can't be asked for"),
         ({"const": None}, "allows no value"),
     ],
 )
