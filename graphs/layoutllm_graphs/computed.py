@@ -5,7 +5,7 @@ What an operation needs and the document lacks is a problem in a sentence, never
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from decimal import Decimal
 from typing import Any
 
@@ -19,13 +19,35 @@ from layoutllm_tool.extraction.schema import Leaf
 from layoutllm_tool.extraction.typed import Convention, typed
 
 
-def computed_answers(plan: Plan, answers: Sequence[Answer], page: Convention) -> list[Answer]:
-    """One for each operation, in their order. Evidence are the cells that it was computed from."""
+def computed_answers(
+    plan: Plan, answers: Sequence[Answer], page: Convention, least: float = 0.0
+) -> list[Answer]:
+    """One for each operation, in their order. Evidence are the cells that it was computed from.
+
+    What is computed from a doubtful answer is doubtful, as is what is less sure than ``least``.
+    """
     values: dict[str, Sequence[Cell]] = {}
     for answer in answers:
         values |= _values(plan, answer, page)
     done = compute_all(plan.operations, values)
-    return [_answer(operation, done[operation.name]) for operation in plan.operations]
+    doubtful = {answer["name"] for answer in answers if answer["verdict"] != "satisfied"}
+    found: list[Answer] = []
+    for operation in plan.operations:
+        against = _doubts(operation, done[operation.name], doubtful, least)
+        found.append(_answer(operation, done[operation.name], against))
+        doubtful |= {operation.name} if against else set()
+    return found
+
+
+def _doubts(operation: Operation, done: Computed, doubtful: Set[str], least: float) -> list[str]:
+    """What speaks against the operation's answer."""
+    if done.problem:
+        return [done.problem]
+    operands = dict.fromkeys(operand.partition(".")[0] for operand in operation.of)
+    found = [f"{name} is doubtful." for name in operands if name in doubtful]
+    if done.confidence < least:
+        found.append(f"The confidence is {done.confidence:.2f}, under {least:.2f}.")
+    return found
 
 
 def _values(plan: Plan, answer: Answer, page: Convention) -> dict[str, Sequence[Cell]]:
@@ -69,14 +91,16 @@ def _cell(data: Mapping[str, Any], kind: ExpectedType, page: Convention) -> Cell
 def _value(text: str, kind: ExpectedType, page: Convention) -> tuple[Any, str]:
     if kind == "date":
         read = dates.read(text, page.date_order)
-        return (read.value, "" if read.value else f"{text!r} has two readings") if read else (None, "")
+        if read is None:
+            return None, "is not understood as a date"
+        return read.value, "" if read.value else "has two readings"
     if kind not in ("money", "number"):
         return None, ""
     found = typed(Leaf(("value",), "number"), text, page)
     return (found.value if isinstance(found.value, Decimal) else None), found.reason.rstrip(".")
 
 
-def _answer(operation: Operation, done: Computed) -> Answer:
+def _answer(operation: Operation, done: Computed, against: list[str]) -> Answer:
     analysis = QuestionAnalysis("table", "reasoning", ", ".join(operation.of))
     areas = tuple(
         Area(number, Box.union(e.box for e in done.evidence if e.page == number), ())
@@ -88,6 +112,6 @@ def _answer(operation: Operation, done: Computed) -> Answer:
     data = cot.to_json()
     return Answer(
         name=operation.name, question=question, answer=done.answer, page=data["page"], box=data["box"],
-        confidence=done.confidence, verdict="failed" if done.problem else "satisfied",
-        reasons=[done.problem] if done.problem else [], by="reader", calls=0, error=None, cot=data,
+        confidence=done.confidence, verdict="failed" if against else "satisfied",
+        reasons=against, by="reader", calls=0, error=None, cot=data,
     )  # fmt: skip

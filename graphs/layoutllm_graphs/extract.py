@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.planning.planner import schema_of
+from layoutllm_graphs.records import pointer
 from layoutllm_graphs.state import Request
 from layoutllm_graphs.workflow import make_graph
 from layoutllm_tool.documents.geometry import Document
@@ -41,7 +43,7 @@ class Extraction(Generic[Model]):
     def instance(self) -> Model | None:
         """The pydantic instance; None where the record does not validate (``errors`` says why)."""
         try:
-            return self.model.model_validate(self.record) if self.model else None
+            return self._validated() if self.model else None
         except ValidationError:
             return None
 
@@ -51,10 +53,32 @@ class Extraction(Generic[Model]):
         if self.model is None:
             return []
         try:
-            self.model.model_validate(self.record)
+            self._validated()
         except ValidationError as error:
             return [f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
         return []
+
+    def _validated(self) -> Model | None:
+        """The model's own default stands where the document says nothing, and nothing speaks against that."""
+        assert self.model is not None
+        try:
+            return self.model.model_validate(self.record)
+        except ValidationError as error:
+            paths = [e["loc"] for e in error.errors(include_url=False) if e["input"] is None]
+        record = copy.deepcopy(self.record)
+        for path in paths:
+            if self.fields.get(pointer(path), {}).get("verdict") == "satisfied":
+                _leave_out(record, path)
+        return self.model.model_validate(record)
+
+
+def _leave_out(record: Any, path: Sequence[str | int]) -> None:
+    """What stands at the path, where it does."""
+    *above, last = path
+    for step in above:
+        record = record[step]
+    if isinstance(record, dict):
+        record.pop(last, None)
 
 
 def extract(

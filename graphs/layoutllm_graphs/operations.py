@@ -15,6 +15,7 @@ from typing import Any
 from layoutllm_graphs.planning.plan import SEPARATOR, Comparison, Condition, Operation, OperationKind
 from layoutllm_graphs.planning.words import NEGATIVE
 from layoutllm_tool.cot import Evidence
+from layoutllm_tool.documents import dates
 from layoutllm_tool.documents.values import amount
 
 Number = Decimal | date
@@ -269,10 +270,9 @@ def _holds(cell: Cell, name: str, condition: Condition, other: Cell | None = Non
 
 
 def _as_date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError:
-        return None
+    """None where it has two readings."""
+    read = dates.read(text)
+    return read.value if read else None
 
 
 def _within(name: str, values: Values) -> dict[str, list[Cell]]:

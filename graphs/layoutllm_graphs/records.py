@@ -49,11 +49,12 @@ class Field:
     reasons: tuple[str, ...]
     by: str = "reader"
     """Who decided: "reader" or "person"."""
+    within: Path = ()
+    """The object that may be missing, and needs this value where it is there; () for none."""
 
     @property
     def pointer(self) -> str:
-        """As a JSON pointer (RFC 6901)."""
-        return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in self.path)
+        return pointer(self.path)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -61,6 +62,11 @@ class Field:
             "confidence": self.confidence, "verdict": self.verdict, "problem": self.problem,
             "reasons": list(self.reasons), "by": self.by,
         }  # fmt: skip
+
+
+def pointer(path: Path) -> str:
+    """As a JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
 def record_of(
@@ -74,7 +80,7 @@ def record_of(
     by_path = {tuple(paths[a["name"]]): a for a in answers if paths.get(a["name"])}
     shape = shape_of(schema)
     record: dict[str, Any] = {}
-    fields: dict[str, Any] = {}
+    found: list[Field] = []
     for part in shape.parts:
         answer = by_path.get(part.path)
         if isinstance(part, RowsOf):
@@ -82,8 +88,23 @@ def record_of(
         for one in _rows(part, answer, page) if isinstance(part, RowsOf) else [_value(part, answer, page)]:
             if one.problem != "no_rows":
                 _put(record, one.path, _json(one.value))
-            fields[one.pointer] = _sure_enough(one, min_confidence).to_json()
+            found.append(one)
+    fields = {one.pointer: _sure_enough(_in_half(one, record), min_confidence).to_json() for one in found}
     return _without_empty(record, shape.nullable, ()), fields
+
+
+def _in_half(field: Field, record: Mapping[str, Any]) -> Field:
+    """Failed where it is missing from an object that has other values."""
+    if not field.within or field.value is not None or field.problem or field.by == "person":
+        return field
+    at: Any = record
+    for step in field.within:
+        at = at[step]
+    if _holds_nothing(at):
+        return field
+    missing = Typed(None, "missing", "The document says only other parts of it.")
+    reasons = (*field.reasons, missing.reason)
+    return replace(field, verdict="failed", problem=missing.problem, reasons=reasons)
 
 
 def _sure_enough(field: Field, least: float) -> Field:
@@ -100,8 +121,11 @@ def _without_empty(value: Any, nullable: Collection[tuple[str, ...]], at: tuple[
     if not isinstance(value, dict):
         return value
     inner = {name: _without_empty(item, nullable, (*at, name)) for name, item in value.items()}
-    empty = at in nullable and all(item is None for item in inner.values())
-    return None if empty else inner
+    return None if at in nullable and _holds_nothing(inner) else inner
+
+
+def _holds_nothing(value: Any) -> bool:
+    return value in (None, []) or (isinstance(value, dict) and all(map(_holds_nothing, value.values())))
 
 
 def _value(leaf: Leaf, answer: Answer | None, page: Convention) -> Field:
@@ -133,6 +157,7 @@ def _field(leaf: Leaf, path: Path, answer: Mapping[str, Any] | None, found: Type
     return Field(
         path, found.value, answer["answer"], answer["page"], answer["box"], answer["confidence"] or 0.0,
         verdict, found.problem, reasons, answer["by"],
+        (*path[: len(path) - len(leaf.path)], *leaf.within) if leaf.within else (),
     )  # fmt: skip
 
 

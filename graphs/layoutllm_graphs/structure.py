@@ -12,7 +12,7 @@ from typing import Any
 
 from langgraph.types import Command, Send
 
-from layoutllm_graphs.context import look_at_pages
+from layoutllm_graphs.context import look_at_pages, page_of
 from layoutllm_graphs.events import QuestionEvent, emit
 from layoutllm_graphs.planning.plan import Column, PlannedQuestion
 from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection, Verdict
@@ -24,7 +24,7 @@ from layoutllm_tool.extraction.labels import printed_label
 from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
 from layoutllm_tool.extraction.meaning import similarity
 from layoutllm_tool.extraction.rows import Wanted
-from layoutllm_tool.extraction.tables import Array, rows_of
+from layoutllm_tool.extraction.tables import MOST_ROWS, Array, rows_of
 
 _QUOTED = re.compile(
     r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b"
@@ -50,7 +50,7 @@ def structure(state: QuestionInput) -> Command[Any]:
 
 def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult | None:
     try:
-        document = look_at_pages(state)
+        document = _pages(state)
     except LayoutLLMError as error:
         return QuestionResult(error=str(error), calls=1) if question.columns else None
     if question.columns:
@@ -69,10 +69,16 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
     return _answered(cot, Reflection("satisfied")) if cot else None
 
 
+def _pages(state: QuestionInput) -> Document:
+    """With the one page alone that the question is restricted to. LayoutLLMError."""
+    document, number = look_at_pages(state), page_of(state)
+    return document if number is None else replace(document, pages=(document.page(number),))
+
+
 def _by_label(question: PlannedQuestion, state: QuestionInput) -> QuestionInput:
     """The question by the label that the page prints for the field, where it is known."""
     try:
-        label = printed_label(look_at_pages(state), question.path)
+        label = printed_label(_pages(state), question.path)
     except LayoutLLMError:
         return state
     return QuestionInput(**{**state, "text": f'What is the "{label}"?'}) if label else state
@@ -107,6 +113,9 @@ def _findings(question: PlannedQuestion, rows: Sequence[Mapping[str, Any]]) -> l
         weight = 0.6 if question.required else 0.3
         return [Finding("rows", "area", "No table with these columns was found.", weight=weight)]
     found = []
+    if len(rows) >= MOST_ROWS:
+        cut = f"Only the first {MOST_ROWS} rows were read."
+        found.append(Finding("rows", "area", cut, weight=0.6))
     for column in question.columns:
         missing = [i for i, row in enumerate(rows, start=1) if row.get(_key(column)) is None]
         if len(missing) == len(rows):

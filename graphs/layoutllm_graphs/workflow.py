@@ -135,9 +135,10 @@ def finish(state: State) -> dict[str, Any]:
     """The answers in the order of the plan, those computed from them, the record where there is a schema."""
     least, schema = context().min_confidence, state.get("schema") or state["task"]
     plan, page = Run.of(state).plan, _convention(state)
-    answers = [*standing(state, least), *computed_answers(plan, standing(state), page)]
+    answers = [*standing(state, least), *computed_answers(plan, standing(state), page, least)]
     if not isinstance(schema, dict) or not is_schema(schema):
-        return {"answers": answers}
+        # A thread keeps what is not replaced: of an earlier task with a schema.
+        return {"answers": answers, **({"record": {}, "fields": {}} if state.get("record") else {})}
     paths = {question.name: question.path for question in plan.questions}
     # Of a table each cell has to be sure, and not the answer as a whole.
     record, fields = record_of(schema, standing(state), paths, page, least)

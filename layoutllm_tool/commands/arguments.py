@@ -94,7 +94,8 @@ def task_of(options: argparse.Namespace) -> Any:
         return options.task
     try:
         data = json.loads(options.schema.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair can be written nowhere
+    except (OSError, ValueError, RecursionError) as error:
         raise PlanError(
             f"{options.schema} is no JSON file: {error}.", hint="Give a JSON Schema, or a plan."
         ) from error

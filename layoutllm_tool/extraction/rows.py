@@ -152,7 +152,7 @@ def _match(read: _Read, name: str, wanted: Sequence[Wanted], similarity: Similar
     _left_over(wanted, read, columns, scores)
     own = tuple(scores[i][columns[i]] if i in columns else 0.0 for i in range(len(wanted)))
     titled = _titled(read, name, similarity)
-    total = sum(own) / len(own) + 0.4 * titled + min(len(table.rows), 10) / 100
+    total = sum(own) / max(len(own), 1) + 0.4 * titled + min(len(table.rows), 10) / 100
     named = titled >= _TITLED or not normal(name) or normal(name) in _ANY_TABLE
     return Match(table, tuple(columns.get(i) for i in range(len(wanted))), own, total, named)
 

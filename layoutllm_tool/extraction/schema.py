@@ -7,7 +7,6 @@ of objects, ``required``, ``title``, ``description``, ``format``, ``pattern``, b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
@@ -26,13 +25,18 @@ _MOST_NODES = 2000
 _MOST_CHOICES = 100
 _LONGEST_WORDS = 800
 _LONGEST_REFERENCE = 500
+_MOST = 1e300
+"""Below it is every bound."""
 _SUPPORTED = (
     "Supported: objects with properties, string, number, integer, boolean, enum, "
     "arrays of these, and $ref to $defs."
 )
 _WORDS = ("title", "description", "examples")
 _SCALARS = ("string", "number", "integer", "boolean")
-_LIMITS = ("pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength")
+_LIMITS = (
+    "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength",
+    "maxLength",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Leaf:
     description: str = ""
     limits: Mapping[str, Any] = field(default_factory=dict)
     """``pattern``, ``minimum`` and the like, as the schema has them."""
+    within: tuple[str, ...] = ()
+    """The object around it that may be missing or null, and that needs it where it is there; () for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,8 @@ class _Place:
     depth: int = 0
     above: tuple[str, ...] = ()
     """The path of the array that it is in."""
+    optional: tuple[str, ...] = ()
+    """The path of the nearest part on the way that may be missing or null."""
 
     def __str__(self) -> str:
         return f'"{plain(".".join(self.path))[:80]}"' if self.path else "the schema"
@@ -133,10 +141,11 @@ class _Walk:
             raise PlanError(f"{at} is an object without named properties.", hint=_SUPPORTED)
         needed = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
         for name, inner in properties.items():
-            if not isinstance(name, str) or not any(c.isalnum() for c in name) or len(name) > LONGEST_NAME:
+            if not isinstance(name, str) or not _is_name(name):
                 raise PlanError(f"{at} has a property whose name can't be asked for.", hint="Use words.")
-            path, needed_here = (*at.path, name), at.required and name in needed
-            yield from self.parts(inner, _Place(path, needed_here, at.in_rows, at.depth + 1, at.above))
+            path, there = (*at.path, name), name in needed
+            place = _Place(path, at.required and there, at.in_rows, at.depth + 1, at.above)
+            yield from self.parts(inner, replace(place, optional=at.optional if there else path))
 
     def _rows(self, schema: Mapping[str, Any], at: _Place) -> RowsOf:
         if "prefixItems" in schema or isinstance(schema.get("items"), list):
@@ -157,21 +166,27 @@ class _Walk:
         for depth in range(at.depth, DEEPEST + 1):
             if not isinstance(schema, Mapping):
                 raise PlanError(f"{at} is described by no schema.", hint=_SUPPORTED)
-            said = {key: schema[key] for key in _WORDS if key in schema}
+            said = {key: schema[key] for key in (*_WORDS, *_LIMITS) if key in schema}
             options = [schema[key] for key in ("anyOf", "oneOf", "allOf") if key in schema]
             if "$ref" in schema:
                 referred = self._referred(schema["$ref"], at)
                 schema = {**{key: value for key, value in referred.items() if key not in _WORDS}, **said}
             elif options:
+                if "properties" in schema:
+                    raise _combined(at)
                 chosen, nullable = _chosen(options, at)
                 schema = {**chosen, **said}
-                at = replace(at, required=at.required and not nullable)
-                if nullable:
-                    self.nullable.add((*at.above, *at.path))
+                at = self._or_null(at) if nullable else at
             else:
+                kinds = schema.get("type")
+                at = self._or_null(at) if isinstance(kinds, list) and "null" in kinds else at
                 return schema, replace(at, depth=depth)
         reason = f"{at} nests deeper than {DEEPEST} levels, or refers to itself."
         raise PlanError(reason, hint="Flatten the schema.")
+
+    def _or_null(self, at: _Place) -> _Place:
+        self.nullable.add((*at.above, *at.path))
+        return replace(at, required=False, optional=at.path)
 
     def _referred(self, reference: Any, at: _Place) -> Mapping[str, Any]:
         found: Any = self.root
@@ -190,14 +205,20 @@ class _Walk:
         return found
 
 
+def _combined(at: _Place) -> PlanError:
+    return PlanError(f"{at} combines schemas in a way that is not supported.", hint=_SUPPORTED)
+
+
 def _chosen(options: list[Any], at: _Place) -> tuple[Mapping[str, Any], bool]:
     given = options[0]
     listed = isinstance(given, list) and all(isinstance(option, Mapping) for option in given)
     if len(options) > 1 or not listed:
-        raise PlanError(f"{at} combines schemas in a way that is not supported.", hint=_SUPPORTED)
+        raise _combined(at)
     real = [option for option in given if option.get("type") != "null"]
     if len(real) == 1:
         return real[0], len(real) < len(given)
+    if real and all("const" in option for option in real):
+        return {"enum": [option["const"] for option in real]}, len(real) < len(given)
     types = [option.get("type") for option in real]
     if real and all(kind in _SCALARS for kind in types):  # a decimal is a number or a string of digits
         number = next((option for option in real if option["type"] in ("number", "integer")), None)
@@ -219,20 +240,19 @@ def _kind(schema: Mapping[str, Any], at: _Place) -> Literal["object", "array"] |
 
 def _leaf(schema: Mapping[str, Any], kind: Kind, at: _Place) -> Leaf:
     choices, nullable = _choices(schema, kind, at)
-    typed = schema.get("type")
-    nullable = nullable or (isinstance(typed, list) and "null" in typed)
     _check_limits(schema, at)
     return Leaf(
         at.path, kind, at.required and not nullable, choices, plain(str(schema.get("format", "")))[:40],
         words(schema, "title"), words(schema, "description"),
         {name: schema[name] for name in _LIMITS if name in schema},
+        () if nullable or at.optional == at.path else at.optional,
     )  # fmt: skip
 
 
 def _check_limits(schema: Mapping[str, Any], at: _Place) -> None:
     for name in set(_LIMITS[1:]) & schema.keys():
         value = schema[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST:
             raise PlanError(f"{at} has a {name} that is no number.", hint="Give a number, or leave it out.")
     pattern = schema.get("pattern", "")
     try:
@@ -254,7 +274,15 @@ def _choices(schema: Mapping[str, Any], kind: str, at: _Place) -> tuple[tuple[st
         raise PlanError(f"{at} lists values that can't be offered.", hint=hint)
     if kind == "boolean":
         return (), None in given
+    if {"enum", "const"} & schema.keys() and all(value is None for value in given):
+        raise PlanError(f"{at} allows no value.", hint="List the values, or leave enum and const out.")
     return tuple(dict.fromkeys(value for value in given if value is not None)), None in given
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be asked for and written."""
+    half = any("\ud800" <= c <= "\udfff" for c in name)
+    return any(c.isalnum() for c in name) and len(name) <= LONGEST_NAME and not half
 
 
 def words(schema: Mapping[str, Any], key: str) -> str:

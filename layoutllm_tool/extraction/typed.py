@@ -25,6 +25,10 @@ from layoutllm_tool.extraction.schema import Leaf
 Problem = Literal["", "missing", "not_understood", "ambiguous", "outside_enum", "out_of_bounds", "no_rows"]
 _YES = frozenset(("yes", "y", "true", "x", "ja", "oui", "sí", "si", "sim", "はい", "有", "○", *"✓✔☑☒"))
 _NO = frozenset(("no", "n", "false", "nein", "non", "não", "nee", "いいえ", "無", "☐"))
+_NOT = frozenset((
+    "not", "never", "without", "nicht", "kein", "keine", "nie", "ohne", "pas", "jamais", "sans", "nunca",
+    "sin", "niet", "geen", "zonder", "mai", "senza",
+))  # fmt: skip
 _ALIKE = 0.85
 """Least similarity of an answer's words to an enum's value."""
 CURRENCIES = {
@@ -36,7 +40,7 @@ _SECONDS = 0.5
 _TOO_SLOW = LRUCache[str, bool](1000)
 _OF_NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
     "minimum": operator.ge, "maximum": operator.le, "exclusiveMinimum": operator.gt,
-    "exclusiveMaximum": operator.lt,
+    "exclusiveMaximum": operator.lt, "multipleOf": lambda value, unit: not unit or value % unit == 0,
 }  # fmt: skip
 _OF_LENGTHS: dict[str, Callable[[Any, Any], bool]] = {"minLength": operator.ge, "maxLength": operator.le}
 
@@ -131,9 +135,13 @@ def _boolean(leaf: Leaf, text: str) -> Typed:
     own |= {
         word[:4].lower() for word in re.findall(r"[\"'\u201c]([^\"'\u201d]+)[\"'\u201d]", leaf.description)
     }
-    if any(word[:4] in own for word in normal(text).split()):
+    if any(word[:4] in own for word in normal(text).split()) and not _denies(text):
         return Typed(True)
     return Typed(None, "not_understood", f"{text!r} says neither yes nor no.")
+
+
+def _denies(text: str) -> bool:
+    return not _NOT.isdisjoint(_plain(text).split())
 
 
 def says_yes(text: str) -> bool:
@@ -151,23 +159,36 @@ def _signs(text: str) -> set[str]:
 def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
     """The one choice that the text says: itself, its number, its currency, or its words."""
     said = _ticked(text)
-    exact = [c for c in choices if str(c) == said or (_plain(said) and _plain(str(c)) == _plain(said))]
-    if found := exact or [c for c in choices if _worth(said) == _worth(str(c)) is not None]:
+    plain = _plain(said)
+    alike = [c for c in choices if plain and _plain(str(c)) == plain]
+    if (
+        found := [c for c in choices if str(c) == said]
+        or alike
+        or [c for c in choices if _worth(said) == _worth(str(c)) is not None]
+    ):
         return Typed(found[0])
     if found := [c for c in choices if any(mark in said and code == c for mark, code in CURRENCIES.items())]:
         return Typed(found[0])
-    inside = [c for c in choices if re.search(rf"\b{re.escape(_plain(str(c)))}\b", _plain(said))]
+    words = [(c, _plain(str(c))) for c in choices if not _denies(said) or _denies(str(c))]
+    inside = [c for c, own in words if own and _holds(plain, own)]
     if len(inside) == 1:
         return Typed(inside[0])
-    ranked = sorted((fuzz.token_set_ratio(_plain(str(c)), _plain(said)) / 100, str(c), c) for c in choices)
-    best, second = ranked[-1], ranked[-2] if len(ranked) > 1 else (0.0, "", "")
-    if best[0] >= _ALIKE and best[0] > second[0]:
-        return Typed(best[2])
+    ranked = sorted(((fuzz.token_set_ratio(own, plain) / 100, c) for c, own in words), key=lambda one: one[0])
+    second = ranked[-2][0] if len(ranked) > 1 else 0.0
+    if ranked and ranked[-1][0] >= _ALIKE and ranked[-1][0] > second:
+        return Typed(ranked[-1][1])
     return Typed(None, "outside_enum", f"{text!r} is none of the values allowed.")
 
 
 def _plain(text: str) -> str:
-    return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
+    """In lower case, without signs but those that tell values apart: "A+" and "A-", "C" and "C#", "<5"."""
+    signs = r"[^\w+#<>\u2264\u2265\u00b1-]|_|(?<=\w)-(?=\w)|(?<!\S)[+#<>-]+(?!\S)"
+    joined = re.sub(r"([<>\u2264\u2265]) +(?=\d)", r"\1", text.casefold().replace("\u2212", "-"))
+    return " ".join(re.sub(signs, " ", joined).split())
+
+
+def _holds(text: str, words: str) -> bool:
+    return bool(re.search(rf"(?<![\w+#<>-]){re.escape(words)}(?![\w+#-])", text))
 
 
 def _ticked(text: str) -> str:

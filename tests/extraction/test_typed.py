@@ -86,3 +86,29 @@ def test_a_boolean_by_its_own_words() -> None:
 def test_a_pattern_that_takes_for_ever_is_not_kept() -> None:
     leaf = Leaf(("a",), limits={"pattern": r"^(a+)+$"})
     assert typed(leaf, "a" * 40 + "!").problem == "out_of_bounds"
+
+
+@pytest.mark.parametrize(
+    ("choices", "text", "value"),
+    [
+        (("A+", "A-"), "A-", "A-"),
+        (("A+", "B+"), "A-", None),
+        (("C", "C#", "C++"), "C++", "C++"),
+        (("<50", ">50"), "> 50", ">50"),
+        ((1, -1), "-1", -1),
+        ((1, 2), "-1", None),
+        (("", "EUR"), "USD 5", None),
+        ((1, "1", 2.0), "zebra", None),
+        (("approved", "rejected"), "not approved", None),
+        (("approved", "not approved"), "Not approved.", "not approved"),
+        (("self-employed", "employed"), "Self employed", "self-employed"),
+        (("cash", "card"), "- cash", "cash"),
+    ],
+)
+def test_choices_that_signs_or_a_not_tell_apart(choices: Any, text: str, value: Any) -> None:
+    assert typed(Leaf(("a",), choices=choices), text).value == value
+
+
+@pytest.mark.parametrize("text", ["not paid", "Noch nicht paid"])
+def test_a_mark_that_a_not_precedes_says_no_yes(text: str) -> None:
+    assert typed(Leaf(("paid",), "boolean"), text).value is not True

@@ -6,6 +6,7 @@ from layoutllm_graphs.context import Context
 from layoutllm_graphs.doubts import doubts
 from layoutllm_graphs.workflow import make_graph
 from layoutllm_tool import LayoutCoT, LayoutLLMTool
+from layoutllm_tool.errors import ModelError
 from layoutllm_tool.testing import FakeReader, document_from_text
 
 INVOICE = document_from_text(
@@ -22,9 +23,9 @@ Total due:    86.40"""
 )
 
 
-def run(task: str) -> Any:
-    tool = LayoutLLMTool(reader=FakeReader(), documents={"invoice.pdf": INVOICE})
-    context = Context(tool=tool, second_opinion=False)
+def run(task: Any, reader: FakeReader | None = None, **options: Any) -> Any:
+    tool = LayoutLLMTool(reader=reader or FakeReader(), documents={"invoice.pdf": INVOICE})
+    context = Context(tool=tool, second_opinion=False, **options)
     return make_graph().invoke({"document": "invoice.pdf", "task": task}, context=context)
 
 
@@ -57,3 +58,41 @@ def test_what_no_reader_can_do_is_refused_and_doubtful() -> None:
     assert [answer["name"] for answer in outcome["answers"]] == ["invoice_no"]
     assert "translate the notes to French" in doubts(outcome)
     assert any("translate" in note for note in outcome["notes"])
+
+
+TOTAL = {"name": "total", "text": "What is the total due?", "type": "money"}
+
+
+def last_of(op: str, *of: str, questions: Any = (TOTAL,), options: Any = None, **more: Any) -> Any:
+    plan = {"questions": [*questions], "operations": [{"name": "o", "op": op, "of": of, **more}]}
+    return run(plan, **(options or {}))["answers"][-1]
+
+
+def test_what_is_computed_from_a_doubtful_answer_is_doubtful() -> None:
+    last = last_of("difference", "total", "total", questions=[{**TOTAL, "choices": ["5"]}])
+    assert last["verdict"] == "failed" and last["reasons"] == ["total is doubtful."]
+
+
+def test_a_question_that_failed_is_no_sure_no() -> None:
+    class Down(FakeReader):
+        def ask(self, document: Any, question: str, **options: Any) -> LayoutCoT:
+            raise ModelError("the model is down.")
+
+    last = last_of("exists", "total", options={"reader": Down()})
+    assert last["verdict"] == "failed"
+
+
+def test_less_sure_than_asked_is_doubtful() -> None:
+    items = {
+        "name": "items", "text": "What are the items?", "is_list": True,
+        "columns": [{"name": "description", "words": "description"},
+                    {"name": "amount", "words": "amount", "type": "money"}],
+    }  # fmt: skip
+    last = last_of("sum", "items.amount", questions=[items], options={"min_confidence": 0.995})
+    assert last["answer"] == "72.00" and last["verdict"] == "failed"
+
+
+def test_a_text_for_a_date_is_no_number() -> None:
+    when = {"name": "when", "text": "What is the invoice no?", "type": "date"}
+    last = last_of("difference", "total", "when", questions=[TOTAL, when])
+    assert last["answer"] is None and last["reasons"] == ["'4711' of when is not understood as a date."]

@@ -132,3 +132,117 @@ def test_rows_within_rows() -> None:
 def test_a_schema_that_is_not_covered_is_refused() -> None:
     with pytest.raises(PlanError, match="tuple"):
         read({"type": "object", "properties": {"a": {"type": "array", "prefixItems": []}}})
+
+
+def test_a_page_restricts_rows_ticks_and_marks() -> None:
+    class Line(BaseModel):
+        description: str
+        amount: Decimal
+
+    class Page(BaseModel):
+        paid: bool = Field(description='True if stamped "PAID"')
+        currency: Literal["EUR", "USD"]
+        shipping: Literal["express", "normal"]
+        lines: list[Line]
+
+    two = document_from_text(
+        "PAID\nCurrency: EUR\n[x] express  [ ] normal\n"
+        "Description    Amount\nPen              3.00\nInk              4.00",
+        "Currency: USD\n[ ] express  [x] normal\n"
+        "Description    Amount\nCap              5.00\nMug              6.00",
+    )
+    tool = LayoutLLMTool(reader=FakeReader(), documents={two.name: two})
+    found = extract(two, Page, page=2, context=Context(tool=tool))
+    assert {field["page"] for field in found.fields.values() if field["text"]} == {2}
+    assert found.record["paid"] is False and found.record["currency"] == "USD"
+    assert found.record["shipping"] == "normal"
+    assert [line["description"] for line in found.record["lines"]] == ["Cap", "Mug"]
+
+
+class Street(BaseModel):
+    street: str
+
+
+class Carrier(BaseModel):
+    carrier_name: str
+    address: Street
+    stops: list[Street]
+
+
+def test_what_may_be_null_is_null_with_all_that_is_in_it() -> None:
+    class Order(BaseModel):
+        invoice_no: str
+        carrier: Carrier | None
+
+    found = read(Order)
+    assert found.record == {"invoice_no": "4711", "carrier": None} and not found.doubtful
+    assert found.instance == Order(invoice_no="4711", carrier=None)
+
+
+def test_defaults_stand_where_the_document_says_nothing() -> None:
+    class Order(BaseModel):
+        invoice_no: str
+        iban: str = "none"
+        discount: Decimal = Decimal(0)
+
+    found = read(Order)
+    assert found.record["iban"] is None and found.errors == []
+    assert found.instance == Order(invoice_no="4711")
+
+
+def test_no_default_stands_for_what_was_not_understood() -> None:
+    class Order(BaseModel):
+        invoice_no: Literal["A", "B"] = "A"
+
+    found = read(Order)
+    assert found.instance is None and found.errors and "/invoice_no" in found.doubtful
+
+
+def test_rows_that_hold_rows_alone() -> None:
+    class Group(BaseModel):
+        lots: list[Item]
+
+    class Groups(BaseModel):
+        groups: list[Group]
+
+    assert read(Groups).fields["/groups"]["problem"] == "no_rows"
+
+
+def test_a_table_that_is_cut_is_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("layoutllm_tool.extraction.tables", "layoutllm_graphs.structure"):
+        monkeypatch.setattr(f"{module}.MOST_ROWS", 2)
+    found = read(Invoice)
+    answer = found.fields["/items/0/amount"]
+    assert answer["verdict"] == "failed" and "Only the first 2 rows" in " ".join(answer["reasons"])
+
+
+def test_an_object_that_is_there_in_part_lacks_what_it_needs() -> None:
+    class Contact(BaseModel):
+        iban: str
+        note: str | None
+
+    class Payment(BaseModel):
+        invoice_no: str
+        contact: Contact
+
+    class Order(BaseModel):
+        payment: Payment | None
+
+    found = read(Order)
+    assert found.instance is None and list(found.doubtful) == ["/payment/contact/iban"]
+    assert found.fields["/payment/contact/iban"]["problem"] == "missing"
+
+
+def test_a_row_s_object_that_is_there_in_part_lacks_what_it_needs() -> None:
+    class Price(BaseModel):
+        unit_price: Decimal
+        colour: str
+
+    class Line(BaseModel):
+        description: str
+        origin: Price | None
+
+    class Order(BaseModel):
+        lines: list[Line]
+
+    assert set(read(Order).doubtful) == {"/lines/0/origin/colour", "/lines/1/origin/colour"}

@@ -98,6 +98,8 @@ def where(column: str, comparison: str, value: str) -> Condition:
         (op("compare", "issued", "due"), "due", "2024-03-01 < 2024-03-31"),
         (op("compare", "total", "total"), "total; total", "558.00 = 558.00"),
         (op("compare", "total", condition=where("", ">", "1000")), "no", "total ($558.00) > 1000"),
+        (op("compare", "due", condition=where("", "before", "3 May 2024")), "yes",
+         "due (31 March 2024) before 3 May 2024"),
         (op("compare", "due", condition=where("", "after", "2024-03-15")), "yes",
          "due (31 March 2024) after 2024-03-15"),
         (op("compare", "total", "subtotal", condition=where("", "<", "")), "no",

@@ -207,9 +207,10 @@ def test_run_takes_a_schema_and_shows_a_table(
     assert "vendor" in capsys.readouterr().out
     assert main(["run", str(invoice), "--schema", str(schema), "--plan"]) == 0
     assert "endor" in capsys.readouterr().out
-    schema.write_text("{")
-    assert main(["run", str(invoice), "--schema", str(schema)], reader=_Reading()) == 2
-    assert "no JSON file" in capsys.readouterr().err
+    for broken in ("{", "[" * 100_000, '{"properties": {"a\\ud800": {}}}'):
+        schema.write_text(broken)
+        assert main(["run", str(invoice), "--schema", str(schema)], reader=_Reading()) == 2
+        assert "no JSON file" in capsys.readouterr().err
 
 
 def test_a_person_replies_in_the_terminal() -> None:

@@ -440,6 +440,14 @@ def test_a_thread_can_be_used_again(tmp_path: Path) -> None:
     assert json.loads(json.dumps(kept)) == kept
 
 
+def test_a_thread_forgets_the_record_of_an_earlier_task() -> None:
+    graph = build_workflow().compile(checkpointer=InMemorySaver())
+    schema = {"type": "object", "properties": {"total": {"type": "number"}}}
+    first = graph.invoke({"document": "invoice.pdf", "task": schema}, THREAD, context=context())
+    second = graph.invoke(request("What is the invoice no?"), THREAD, context=context())
+    assert first["record"] == {"total": 12.5} and second["record"] == {} == second["fields"]
+
+
 def test_langgraph_json_names_a_factory() -> None:
     settings = json.loads((ROOT / "langgraph.json").read_text())
     for place in settings["graphs"].values():

@@ -220,7 +220,7 @@ class Plan(BaseModel):
 
     @model_validator(mode="after")
     def _computable(self) -> Self:
-        columns = {question.name: [c.name for c in question.columns] for question in self.questions}
+        columns = {q.name: [c.name for c in q.columns if not c.columns] for q in self.questions}
         for operation in self.operations:
             if operation.name in columns:
                 raise ValueError(f"this name is used twice: {operation.name}")

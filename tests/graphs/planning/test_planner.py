@@ -152,6 +152,16 @@ def test_what_no_operation_may_say(operation: dict[str, Any], match: str) -> Non
         Plan.model_validate({"questions": questions, "operations": [{"name": "o", **operation}]})
 
 
+def test_rows_within_rows_are_no_column_of_an_operation() -> None:
+    items = {"name": "items", "text": "items?", "columns": [
+        {"name": "amount", "words": "amount"},
+        {"name": "parts", "words": "parts", "columns": [{"name": "text", "words": "text"}]},
+    ]}  # fmt: skip
+    operation = {"name": "o", "op": "maximum", "of": ["items.amount"], "keep": "parts"}
+    with pytest.raises(ValidationError, match="has no column parts"):
+        Plan.model_validate({"questions": [items], "operations": [operation]})
+
+
 def test_a_plan_asks_something_or_refuses_it() -> None:
     refused = [Refusal(text="Translate it", reason="It needs a chat model.")]
     assert Plan(questions=[], refused=refused).stages() == []
