@@ -78,14 +78,14 @@ def _cells(answer: Answer, kind: ExpectedType, is_list: bool, page: Convention) 
 
 
 def _cell(data: Mapping[str, Any], kind: ExpectedType, page: Convention) -> Cell:
-    text = data.get("text")
+    text, sure = data.get("text"), data.get("confidence", 1.0) or 0.0
     if not text:
-        return Cell(None)
+        return Cell(None, confidence=sure)
     box = data.get("box")
     words = tuple((line, word) for line, word in data.get("words", ()))
     evidence = (Evidence(data["page"], Box(*box), text, words),) if box else ()
     value, problem = _value(text, kind, page)
-    return Cell(text, value, evidence, data.get("confidence") or 0.0, problem)
+    return Cell(text, value, evidence, sure, problem)
 
 
 def _value(text: str, kind: ExpectedType, page: Convention) -> tuple[Any, str]:

@@ -16,6 +16,7 @@ from layoutllm_graphs.planning.plan import SEPARATOR, Comparison, Condition, Ope
 from layoutllm_graphs.planning.words import NEGATIVE
 from layoutllm_tool.cot import Evidence
 from layoutllm_tool.documents import dates
+from layoutllm_tool.documents import values as amounts
 from layoutllm_tool.documents.values import amount
 
 Number = Decimal | date
@@ -95,6 +96,7 @@ def _sum(operation: Operation, values: Values) -> Computed:
     else:
         rows = _Rows.of(operation, values)
         terms = rows.column(operation.of[0])
+    _check_currencies(terms)
     numbers = [_amount(cell, operation.of[0]) for cell in terms]
     total = sum(numbers, Decimal())
     return _done(total, f"{' + '.join(map(plain, numbers)) or '0'} = {plain(total)}", terms)
@@ -334,7 +336,8 @@ def _amount(cell: Cell, name: str) -> Decimal:
 
 
 def _alike(cells: Sequence[Cell], names: Sequence[str]) -> list[Number]:
-    """Their values, all numbers or all dates. _CannotError else."""
+    """Their values, all numbers or all dates. _CannotError else, and for amounts in several currencies."""
+    _check_currencies(cells)
     found = []
     for cell, name in zip(cells, names, strict=True):
         text, number = _text(cell, name), _number(cell)
@@ -344,6 +347,14 @@ def _alike(cells: Sequence[Cell], names: Sequence[str]) -> list[Number]:
     if len({isinstance(number, date) for number in found}) > 1:
         raise _CannotError(f"{' and '.join(dict.fromkeys(names))} are partly numbers and partly dates.")
     return found
+
+
+def _check_currencies(cells: Iterable[Cell]) -> None:
+    """Raise _CannotError where two differ; a dollar sign is any dollar's."""
+    read = [amounts.read(cell.text) for cell in cells if cell.text]
+    names = sorted({one.currency for one in read if one and one.currency})
+    if len(names) > 1 and not (len(names) == 2 and "$" in names and all(n[-1] in "$D" for n in names)):
+        raise _CannotError(f"The amounts are in {' and '.join(names)}.")
 
 
 def plain(number: Number | int) -> str:

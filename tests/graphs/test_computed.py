@@ -1,5 +1,6 @@
 """Operations of a plan through the workflow: computed from what was read, never guessed."""
 
+from dataclasses import replace
 from typing import Any
 
 from layoutllm_graphs.context import Context
@@ -96,3 +97,13 @@ def test_a_text_for_a_date_is_no_number() -> None:
     when = {"name": "when", "text": "What is the invoice no?", "type": "date"}
     last = last_of("difference", "total", "when", questions=[TOTAL, when])
     assert last["answer"] is None and last["reasons"] == ["'4711' of when is not understood as a date."]
+
+
+def test_a_no_is_as_sure_as_the_answer_that_was_not_found() -> None:
+    class Unsure(FakeReader):
+        def ask(self, document: Any, question: str, **options: Any) -> LayoutCoT:
+            return replace(super().ask(document, question, **options), confidence=0.4)
+
+    signed = {"name": "signed", "text": "What is the signature?", "required": False}
+    last = last_of("exists", "signed", questions=[signed], options={"reader": Unsure()})
+    assert last["answer"] == "no" and last["confidence"] == 0.4

@@ -184,3 +184,10 @@ def test_sums_and_extremes_are_exact(found: list[Decimal]) -> None:
     assert compute(op("maximum", "t.a"), values).answer == plain(max(found))
     ordered = compute(op("sort", "t", by="a"), values).answer
     assert ordered == "; ".join(map(plain, sorted(found)))
+
+
+@pytest.mark.parametrize("kind", ["sum", "maximum", "sort"])
+def test_amounts_in_several_currencies_are_not_mixed(kind: str) -> None:
+    mixed = {"a": cells("EUR 3.00", "USD 4.00"), "b": cells("$3.00", "USD 4.00", "5.00")}
+    assert compute(op(kind, "a"), mixed).problem == "The amounts are in EUR and USD."
+    assert compute(op(kind, "b"), mixed).problem == ""
