@@ -87,7 +87,7 @@ def _by_label(question: PlannedQuestion, state: QuestionInput) -> QuestionInput:
 def _table(question: PlannedQuestion, document: Document) -> QuestionResult:
     array = _array(question.name, question.columns)
     cot, rows = rows_of(document, question.text, array, similarity)
-    findings = _findings(question, rows)
+    findings = _findings(question, rows, named=cot.signals.get("table_named", 1.0) == 1.0)
     verdict: Verdict = "failed" if any(finding.weight >= 0.5 for finding in findings) else "satisfied"
     result = _answered(cot, Reflection(verdict, tuple(findings)))
     return replace(result, verdict=verdict, rows=tuple(rows))
@@ -107,7 +107,7 @@ def _key(column: Column) -> str:
     return "/".join(column.path) or column.name
 
 
-def _findings(question: PlannedQuestion, rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+def _findings(question: PlannedQuestion, rows: Sequence[Mapping[str, Any]], *, named: bool) -> list[Finding]:
     """What is missing: the table, a required column in all rows or in some."""
     if not rows:
         weight = 0.6 if question.required else 0.3
@@ -116,6 +116,9 @@ def _findings(question: PlannedQuestion, rows: Sequence[Mapping[str, Any]]) -> l
     if len(rows) >= MOST_ROWS:
         cut = f"Only the first {MOST_ROWS} rows were read."
         found.append(Finding("rows", "area", cut, weight=0.6))
+    if not named:
+        unsaid = f"Nothing on the page says that this table is {question.name!r}."
+        found.append(Finding("rows", "area", unsaid, weight=0.6))
     for column in question.columns:
         missing = [i for i, row in enumerate(rows, start=1) if row.get(_key(column)) is None]
         if len(missing) == len(rows):

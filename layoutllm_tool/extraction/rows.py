@@ -31,7 +31,7 @@ _BY_ROLE, _BY_ARITHMETIC, _BY_PLACE = 0.9, 0.85, 0.7
 _LIKELY, _KEPT = 4, 500
 """Columns tried for one that is wanted, and ways to choose columns that are kept: a bound on the work."""
 _LINES_ABOVE = 4
-_TITLED = 0.7
+_TITLED = 0.85
 """Least likeness of a title and an array's name."""
 _ANY_TABLE = frozenset(
     (

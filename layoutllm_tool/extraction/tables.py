@@ -7,7 +7,7 @@ outer rows are the titles.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
@@ -56,7 +56,7 @@ def rows_of(
 
     The answer is None, without rows, where no table has columns that are wanted.
     """
-    tables = read_tables(document.pages)
+    tables = _joined(read_tables(document.pages))
     wanted = list(array.columns.values())
     found = matches(document, tables, array.name, wanted, similarity)
     inner = next(iter(array.inner.items()), None)
@@ -67,6 +67,24 @@ def rows_of(
     best, certain = found[0], 1.0 if found[0].named else _OTHERS
     records = [_item(document, best, array, rows, certain) for rows in _items(best.table, bool(inner))]
     return _cot(document, question, array.name, best, records[:MOST_ROWS]), records[:MOST_ROWS]
+
+
+def _joined(tables: Iterable[Table]) -> list[Table]:
+    """Tables of the same heads on later pages go on: columns that shift a little begin a new one."""
+    found: list[Table] = []
+    for table in (table for table in tables if table.rows):
+        before = next((i for i, one in enumerate(found) if _goes_on(one, table)), None)
+        if before is None:
+            found.append(table)
+            continue
+        rows, left = (*found[before].rows, *table.rows), (*found[before].left_out, *table.left_out)
+        found[before] = replace(found[before], rows=rows, left_out=left)
+    return found
+
+
+def _goes_on(before: Table, table: Table) -> bool:
+    later = table.rows[0].page > before.rows[-1].page
+    return later and any(table.headers) and table.headers == before.headers
 
 
 def _items(table: Table, nested: bool) -> Iterator[list[Row]]:
@@ -187,7 +205,8 @@ def _cot(document: Document, question: str, name: str, match: Match, records: li
 
 def _signals(match: Match) -> dict[str, float]:
     found = sum(column is not None for column in match.columns)
-    return {"table_score": match.score, "columns_found": found / max(len(match.columns), 1)}
+    share = found / max(len(match.columns), 1)
+    return {"table_score": match.score, "columns_found": share, "table_named": float(match.named)}
 
 
 def _nothing(question: str, name: str) -> LayoutCoT:

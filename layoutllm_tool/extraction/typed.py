@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -35,6 +37,10 @@ CURRENCIES = {
     "€": "EUR", "£": "GBP", "¥": "JPY", "円": "JPY", "₹": "INR", "RM": "MYR", "Euro": "EUR", "CHF": "CHF",
     "$": "USD",
 }  # fmt: skip
+_USUAL = 0.2
+"""Least share of the full dates that are in a year which the page speaks of."""
+_MARGIN = timedelta(days=45)
+"""Before its first full date and after its last."""
 _SECONDS = 0.5
 """For a schema's pattern, which may be anybody's, on one text."""
 _TOO_SLOW = LRUCache[str, bool](1000)
@@ -51,11 +57,14 @@ class Convention:
 
     decimal_mark: values.Mark | None = None
     date_order: dates.Order | None = None
+    span: tuple[date, date] | None = None
+    """The first and the last day of the years that most of its dates are in."""
 
     @classmethod
     def of(cls, pages: Iterable[Page]) -> Convention:
         texts = [line.text for page in pages for line in page.lines or ()]
-        return cls(values.decimal_mark(texts), dates.date_order(texts))
+        order = dates.date_order(texts)
+        return cls(values.decimal_mark(texts), order, _span(texts, order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +127,31 @@ def _date(text: str, page: Convention) -> Typed:
     words = text.split()
     starts = (" ".join(words[:length]).rstrip(",;") for length in range(min(len(words), 6), 0, -1))
     read = next((found for start in starts if (found := dates.read(start, page.date_order))), None)
+    if read is None and page.span and (day := _in_span(text, page, page.span)):
+        return Typed(day.isoformat())
     if read is None:
         return Typed(None, "not_understood", f"{text!r} is not understood as a date.")
     if read.value is None:
         readings = " or ".join(day.isoformat() for day in read.readings)
         return Typed(None, "ambiguous", f"{text!r} may be {readings}.")
     return Typed(read.value.isoformat())
+
+
+def _span(texts: Iterable[str], order: dates.Order | None) -> tuple[date, date] | None:
+    found = [next(iter(days)) for text in texts if len(days := dates.days(text, order)) == 1]
+    years = Counter(day.year for day in found)
+    usual = [day for day in found if years[day.year] >= _USUAL * len(found)]
+    return (min(usual), max(usual)) if usual else None
+
+
+def _in_span(text: str, page: Convention, span: tuple[date, date]) -> date | None:
+    """The one day that a date without a year means, in the years that the page speaks of."""
+    first, last = span[0] - _MARGIN, span[1] + _MARGIN
+    signs = ("", " ", ".", "/", "-")
+    tries = [f"{text.strip()}{sign}{year}" for year in (first.year, last.year) for sign in signs]
+    read = [found.value for one in tries if (found := dates.read(one, page.date_order or "dmy"))]
+    days = {day for day in read if day is not None and first <= day <= last}
+    return days.pop() if len(days) == 1 else None
 
 
 def _boolean(leaf: Leaf, text: str) -> Typed:

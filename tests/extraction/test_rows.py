@@ -67,6 +67,14 @@ def test_the_table_that_is_named() -> None:
     assert texts(TWO, Array("earnings", earned, {}))[0] == ["Basic salary", "2,000.00"]
 
 
+def test_rows_go_on_over_pages_whose_columns_shift() -> None:
+    head = "Item           Quantity     Amount\n"
+    first = head + "".join(f"Part {n}              {n}       {n}.50\n" for n in range(1, 6))
+    second = "".join("  " + line + "\n" for line in first.replace("Part ", "Part 1").splitlines())
+    rows = texts(document_from_text(first, second), Array("items", columns(item="text", amount="money"), {}))
+    assert [row[0] for row in rows] == [f"Part {n}" for n in (1, 2, 3, 4, 5, 11, 12, 13, 14, 15)]
+
+
 def test_an_unnamed_table_is_less_sure() -> None:
     sure = rows_of(TWO, "?", Array("deductions", columns(label="text", this_month="money"), {}), unlike)[0]
     other = rows_of(TWO, "?", Array("donations", columns(label="text", this_month="money"), {}), unlike)[0]

@@ -7,6 +7,7 @@ import pytest
 
 from layoutllm_tool.extraction.schema import Kind, Leaf
 from layoutllm_tool.extraction.typed import Convention, typed
+from layoutllm_tool.testing import document_from_text
 
 GERMAN = Convention(decimal_mark=",", date_order="dmy")
 
@@ -39,6 +40,17 @@ def test_dates() -> None:
     assert typed(leaf, "03.04.2025", GERMAN).value == "2025-04-03"
     assert typed(leaf, "03/04/2025").problem == "ambiguous"
     assert typed(leaf, "soon").problem == "not_understood"
+
+
+def test_a_date_without_a_year_is_in_the_years_that_the_page_speaks_of() -> None:
+    leaf = Leaf(("when",), format="date")
+    text = "Auszug vom 05.01.2026\nZeitraum 01.12.2025 bis 31.12.2025\n30.12.  Miete"
+    page = Convention.of(document_from_text(text).pages)
+    assert typed(leaf, "30.12.", page).value == "2025-12-30"
+    assert typed(leaf, "02.01.", page).value == "2026-01-02"
+    assert typed(leaf, "3 Dec", page).value == "2025-12-03"
+    assert typed(leaf, "30.12.").problem == "not_understood"
+    assert typed(leaf, "15.06.", page).problem == "not_understood"
 
 
 @pytest.mark.parametrize(
