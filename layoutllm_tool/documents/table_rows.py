@@ -234,7 +234,7 @@ def _cost(draft: Draft, line: Record, item: Record, against: bool, *, above: boo
     triples = zip(draft.kinds(), line.cells, item.cells, strict=True)
     taken = sum(bool(a) and bool(b) for kind, a, b in triples if kind != "text")
     named = _has_name(draft, item) and _has_name(draft, line)
-    out = above and _stands_out(draft, item, line.rows[0])
+    out = above and bool(line.cells[draft.name]) and _stands_out(draft, item, line.rows[0])
     return 10.0 * taken + 5.0 * out + 4.0 * named + against
 
 

@@ -24,6 +24,8 @@ _NOT_READ = 0.95
 _BELOW = 0.85
 """Confidence of cells in rows below an item, whose columns have no heads."""
 _SUB = ("part", "discount")
+_MARKS = ({"S", "H"}, {"DR", "CR"}, {"D", "C"}, {"+", "-"})
+"""Of debit and credit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def rows_of(
 
     The answer is None, without rows, where no table has columns that are wanted.
     """
-    tables = _joined(read_tables(document.pages))
+    tables = [_signed(document, table) for table in _joined(read_tables(document.pages))]
     wanted = list(array.columns.values())
     found = matches(document, tables, array.name, wanted, similarity)
     inner = next(iter(array.inner.items()), None)
@@ -80,6 +82,21 @@ def _joined(tables: Iterable[Table]) -> list[Table]:
         rows, left = (*found[before].rows, *table.rows), (*found[before].left_out, *table.left_out)
         found[before] = replace(found[before], rows=rows, left_out=left)
     return found
+
+
+def _signed(document: Document, table: Table) -> Table:
+    """With the column of debit and credit behind an amount ("S" and "H", "DR" and "CR") as part of it."""
+    for column in range(1, len(table.headers)):
+        marks = {table.text(document.page(r.page), r, column) for r in table.rows if r.cells[column]}
+        if table.kinds[column - 1] == "amount" and len(marks) == 2 and marks in _MARKS:
+            return replace(table, rows=tuple(_merged(row, column) for row in table.rows))
+    return table
+
+
+def _merged(row: Row, column: int) -> Row:
+    cells = list(row.cells)
+    cells[column - 1] = (*cells[column - 1], *cells[column])
+    return replace(row, cells=tuple(cells))
 
 
 def _goes_on(before: Table, table: Table) -> bool:

@@ -41,6 +41,8 @@ _USUAL = 0.2
 """Least share of the full dates that are in a year which the page speaks of."""
 _MARGIN = timedelta(days=45)
 """Before its first full date and after its last."""
+_SIGNS = {"S": " DR", "D": " DR", "-": " DR", "H": " CR", "C": " CR", "+": " CR"}
+"""Debit and credit behind an amount, as the grammar of amounts knows them."""
 _SECONDS = 0.5
 """For a schema's pattern, which may be anybody's, on one text."""
 _TOO_SLOW = LRUCache[str, bool](1000)
@@ -96,6 +98,7 @@ def typed(leaf: Leaf, text: str | None, page: Convention = Convention()) -> Type
 
 def _number(leaf: Leaf, text: str, page: Convention) -> Typed:
     text = re.sub(r"(?<=\d) ?([.,]) (?=\d\d(?!\d))", r"\1", text)  # text recognition parts "1, 00"
+    text = re.sub(r"(?<=\d) ([SDHC+-])$", lambda mark: _SIGNS[mark[1]], text)
     read = values.read(text, page.decimal_mark) or values.read(_only_number(text), page.decimal_mark)
     if read is None:
         return Typed(None, "not_understood", f"{text!r} is not understood as a number.")

@@ -67,6 +67,14 @@ def test_the_table_that_is_named() -> None:
     assert texts(TWO, Array("earnings", earned, {}))[0] == ["Basic salary", "2,000.00"]
 
 
+def test_debit_and_credit_behind_the_amount_are_its_sign() -> None:
+    head = "Datum        Text        Betrag\n"
+    text = f"{head}01.04.2025   Miete       500,00 S\n02.04.2025   Lohn      1.000,00 H"
+    wanted = columns(date="date", text="text", amount="money")
+    rows = texts(document_from_text(text), Array("items", wanted, {}))
+    assert [row[2] for row in rows] == ["500,00 S", "1.000,00 H"]
+
+
 def test_rows_go_on_over_pages_whose_columns_shift() -> None:
     head = "Item           Quantity     Amount\n"
     first = head + "".join(f"Part {n}              {n}       {n}.50\n" for n in range(1, 6))

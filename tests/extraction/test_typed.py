@@ -20,6 +20,8 @@ GERMAN = Convention(decimal_mark=",", date_order="dmy")
         ("number", "(4,684.00)", Decimal("-4684.00")),
         ("number", "70.00-", Decimal("-70.00")),
         ("number", "1, 00", Decimal("1.00")),
+        ("number", "2.180,50 S", Decimal("-2180.50")),
+        ("number", "2.180,50 H", Decimal("2180.50")),
         ("number", "21 %", Decimal(21)),
         ("integer", "45 days", 45),
         ("integer", "2", 2),
