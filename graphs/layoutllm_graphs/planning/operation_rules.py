@@ -161,8 +161,8 @@ class OperationReader:
 
     def _exists(self, more: Mapping[str, str], slots: Slots) -> None:
         if said := slots.get("said"):
-            if self.rows.is_pronoun(said.split()[0]):
-                raise OtherwiseError
+            if self.rows.is_pronoun(said.split()[0]) or self.language.patterns["negated"].search(said):
+                raise OtherwiseError  # a no to "is it not ...?" would mean yes
             self.is_said(said)
             return
         named = self.rows.name(slots["what"])

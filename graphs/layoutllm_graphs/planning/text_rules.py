@@ -232,7 +232,8 @@ class _TaskReader:
     def _is_plain(self, text: str) -> bool:
         """Whether a yes-or-no question is one that a printed word may answer."""
         plain, doubtful = self.patterns["plain_yes_no"], self.patterns["doubtful_yes_no"]
-        return bool(plain.match(text)) and not doubtful.search(text)
+        negated = self.patterns["negated"].search(text)  # a no to "is it not ...?" would mean yes
+        return bool(plain.match(text)) and not doubtful.search(text) and not negated
 
     def _ask_named(self, text: str) -> bool:
         """ "What are the date and the total?": a field for each. One alone may stay a question."""

@@ -47,6 +47,7 @@ def test_a_plan_that_lacks_a_part_is_not_right(broken: str) -> None:
 
 
 TRAPS = [
+    "Is the contract not signed?", "Ist der Vertrag nicht unterschrieben?", "署名されていませんか?",
     "How many withdrawals were made in March?", "List all withdrawals in January.",
     "Is this company reputable?", "Was anything on our shopping list left out?", "Find cheaper alternatives.",
     "What do the three largest payments add up to?", "Would you accept this offer?",
