@@ -21,6 +21,8 @@ from layoutllm_tool.protocols import Reader
 from layoutllm_tool.tool import LayoutLLMTool
 
 SURE = 0.8
+_NO_ROW = object()
+"""In place of the leaves of a row that was not found: equal to nothing, not even to null."""
 _ALIKE = 95
 """Least likeness of two texts that say the same, in per cent: a letter misread in twenty."""
 
@@ -48,7 +50,8 @@ class RecordScores:
         self.right += right
         self.sure_wrong += sure and not right
         if not right:
-            self.wrong.append(f"{where}: {expected!r}, given {given!r}{' SURE' if sure else ''}")
+            shown = "no row" if given is _NO_ROW else f"given {given!r}{' SURE' if sure else ''}"
+            self.wrong.append(f"{where}: {expected!r}, {shown}")
         return right
 
 
@@ -148,7 +151,7 @@ def _compare(
 ) -> None:
     if isinstance(expected, Mapping):
         for name, value in expected.items():
-            inner = given.get(name) if isinstance(given, Mapping) else None
+            inner = given.get(name) if isinstance(given, Mapping) else given if given is _NO_ROW else None
             _compare(scores, task, f"{at}/{name}", value, inner, sure)
     elif isinstance(expected, list):
         compare_rows(scores, task, at, expected, given if isinstance(given, list) else [], sure)
@@ -166,8 +169,8 @@ def compare_rows(
     pairs = dict(aligned(expected, given))
     for i, row in enumerate(expected):
         j = pairs.get(i)
-        found = given[j] if j is not None else None
-        scores.rows_right += j is not None and _alike(row, found) >= 0.5
+        found = given[j] if j is not None else _NO_ROW
+        scores.rows_right += found is not _NO_ROW and _alike(row, found) >= 0.5
         own = {pointer: known for pointer, known in sure.items() if pointer.startswith(f"{at}/{j}/")}
         moved = {f"{at}/{i}{pointer.removeprefix(f'{at}/{j}')}": known for pointer, known in own.items()}
         if isinstance(row, Mapping):
