@@ -152,7 +152,8 @@ def _absent(leaf: Leaf) -> Typed:
 def _field(leaf: Leaf, path: Path, answer: Mapping[str, Any] | None, found: Typed) -> Field:
     if answer is None:
         return Field(path, None, None, None, None, 0.0, "failed", found.problem, (found.reason,))
-    verdict = "failed" if found.problem and answer["by"] != "person" else answer["verdict"]
+    told = answer["by"] == "person" and found.problem == "missing"  # a person says that it is absent
+    verdict = "failed" if found.problem and not told else answer["verdict"]
     reasons = (*answer["reasons"], *([found.reason] if found.reason else ()))
     return Field(
         path, found.value, answer["answer"], answer["page"], answer["box"], answer["confidence"] or 0.0,

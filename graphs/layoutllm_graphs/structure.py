@@ -34,7 +34,7 @@ _SURE_ABSENT = 0.85
 
 
 def has_structure(question: PlannedQuestion) -> bool:
-    """Whether it is tried here first: tables and what a schema lets choose from."""
+    """Whether it is tried here first: tables, and a schema's fields, whose labels and ticks are looked up."""
     return bool(question.columns or question.path)
 
 

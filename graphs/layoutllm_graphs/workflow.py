@@ -134,7 +134,9 @@ def review(question: QuestionInput) -> Command[Any]:
 def finish(state: State) -> dict[str, Any]:
     """The answers in the order of the plan, those computed from them, the record where there is a schema."""
     least, schema = context().min_confidence, state.get("schema") or state["task"]
-    plan, page = Run.of(state).plan, _convention(state)
+    plan = Run.of(state).plan
+    needed = plan.operations or isinstance(schema, dict)
+    page = _convention(state) if needed else Convention()
     answers = [*standing(state, least), *computed_answers(plan, standing(state), page, least)]
     if not isinstance(schema, dict) or not is_schema(schema):
         # A thread keeps what is not replaced: of an earlier task with a schema.

@@ -94,12 +94,15 @@ def _printed(word: str, forms: Mapping[str, Counter[str]], quoted: int) -> str:
 def find(layout: PageLayout, text: str) -> list[Match]:
     """All exact matches in reading order; where there are none, the fuzzy ones, the best first."""
     wanted = letters(text)
+    return find_exact(layout, text) or (_fuzzy(layout, wanted) if wanted else [])
+
+
+def find_exact(layout: PageLayout, text: str) -> list[Match]:
+    """All exact matches in reading order."""
+    wanted = letters(text)
     if not wanted:
         return []
-    exact = [Match(run, 1.0) for run in _exact(layout, wanted)] or [
-        Match(run, 1.0) for run in _wrapped(layout, wanted)
-    ]
-    return exact or _fuzzy(layout, wanted)
+    return [Match(run, 1.0) for run in [*_exact(layout, wanted)] or _wrapped(layout, wanted)]
 
 
 def words_holding(layout: PageLayout, text: str) -> Run:

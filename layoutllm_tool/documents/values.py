@@ -103,6 +103,16 @@ def read(text: str, mark: Mark | None = None) -> Amount | None:
     return _amount(found, stripped, mark)
 
 
+def currency(text: str) -> str | None:
+    """The currency that a word is, or that the first amount in the text stands in: a code, or a spelling that
+    several share ("$").
+    """
+    word = text.strip("(),: ")
+    if word in _NAMES:
+        return _NAMES[word]
+    return next((found.currency for _, _, found in money(text) if found.currency), None)
+
+
 def amount(text: str, mark: Mark | None = None) -> Decimal | None:
     """The one amount in the text: "RM 1,234.50", "1.234,50 €", "Total: 10 .00", "(5.00)" (negative).
 

@@ -75,7 +75,8 @@ def extract_all(
     from layoutllm_graphs.extract import extract
 
     done = Extracted()
-    context = Context(tool=LayoutLLMTool(reader=reader, access=Access.anywhere()))
+    tool = LayoutLLMTool(reader=reader, access=Access.anywhere())
+    context = Context(tool=tool, second_opinion=False)  # as ``extract`` has it
     for task in tasks:
         found = extract(str(folder / task["document"]), task["schema"], context=context)
         compare(done.scores, task, found.record, found.fields)

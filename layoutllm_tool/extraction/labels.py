@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.page_layout import PageLayout
-from layoutllm_tool.documents.search import Match, find
+from layoutllm_tool.documents.search import Match, find_exact
 from layoutllm_tool.extraction.rows import normal
 
 _OTHERS = frozenset(("customer", "recipient", "buyer", "client", "purchaser", "consignee", "debtor"))
@@ -28,7 +28,7 @@ def printed_label(document: Document, path: Sequence[str]) -> str | None:
     labels = (*(name for name in names if len(name) > 3), *known)
     layouts = [PageLayout(page) for page in document.pages]
     for label in labels:
-        found = [m.words for layout in layouts for m in find(layout, label) if _is_label(layout, m)]
+        found = [m.words for layout in layouts for m in find_exact(layout, label) if _is_label(layout, m)]
         if len(found) == 1:
             return " ".join(word.text for word in found[0]).strip(" :.")
         if found and label in known:
@@ -37,8 +37,8 @@ def printed_label(document: Document, path: Sequence[str]) -> str | None:
 
 
 def _is_label(layout: PageLayout, match: Match) -> bool:
-    """Exact, and not a part of more words: "Reg No" in "VAT Reg No"; a single word stands apart, or has a
-    colon.
+    """In one row, and not a part of more words ("Reg No" in "VAT Reg No"); a single word stands apart, or has
+    a colon.
     """
     first, last = match.words[0], match.words[-1]
     before, after = layout.before(first), layout.after(last)
@@ -46,7 +46,7 @@ def _is_label(layout: PageLayout, match: Match) -> bool:
     ends = last.ends_key or after is None or after.x0 - last.x1 > 0.8 * layout.height
     in_row = all(layout.after(a) == b for a, b in pairwise(match.words))
     valued = after is not None and any(map(str.isdigit, after.text))
-    return match.score == 1.0 and in_row and starts and (ends or valued or len(match.words) > 1)
+    return in_row and starts and (ends or valued or len(match.words) > 1)
 
 
 @cache

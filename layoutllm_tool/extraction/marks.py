@@ -15,9 +15,9 @@ from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Quest
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.marks import Choice, choices, marked_rows
 from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId
-from layoutllm_tool.documents.search import find
+from layoutllm_tool.documents.search import find_exact
 from layoutllm_tool.extraction.rows import Similarity, normal
-from layoutllm_tool.extraction.typed import CURRENCIES, says_no, says_yes
+from layoutllm_tool.extraction.typed import currency_of, says_no, says_yes
 
 NAMED, MEANT = 0.8, 0.55
 """Least likeness of a label, or of what stands before a group, and the field: in letters, in meaning."""
@@ -63,7 +63,7 @@ def ticked(
 def printed_mark(document: Document, question: str, mark: str) -> LayoutCoT | None:
     """Where the mark is printed, letter for letter; None where it is not."""
     for page in document.pages:
-        if found := next((m for m in find(PageLayout(page), mark) if m.score == 1.0), None):
+        if found := next(iter(find_exact(PageLayout(page), mark)), None):
             ids = _ids(found.words)
             area = Area.of(page, tuple(sorted({line for line, _ in ids})))
             analysis, evidence = QuestionAnalysis("title", "extraction", mark), Evidence.of(page, ids)
@@ -78,7 +78,7 @@ def printed_currency(document: Document, question: str, codes: Sequence[str]) ->
     for page in document.pages:
         for number, line in enumerate(page.lines or ()):
             for at, word in enumerate(line.words):
-                if (code := _currency(word.text)) in codes:
+                if (code := currency_of(word.text, codes)) is not None:
                     counted.setdefault(str(code), []).append((page, (number, at)))
     if not counted:
         return None
@@ -88,15 +88,6 @@ def printed_currency(document: Document, question: str, codes: Sequence[str]) ->
     analysis, evidence = QuestionAnalysis("other", "reasoning", "currency"), Evidence.of(page, (found,))
     area, formed = Area.of(page, (found[0],)), AnswerFormation("inside", "")
     return LayoutCoT(question, analysis, (area,), formed, evidence.text, round(sure, 4), (evidence,))
-
-
-def _currency(text: str) -> str | None:
-    """The currency that a word is or holds, as its code."""
-    if text.strip("().,:") in CURRENCIES.values():
-        return text.strip("().,:")
-    return next(
-        (code for sign, code in CURRENCIES.items() if (sign in text and sign != "RM") or text == sign), None
-    )
 
 
 @dataclass(frozen=True, slots=True)

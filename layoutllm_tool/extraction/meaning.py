@@ -1,4 +1,4 @@
-"""Likeness of short texts in meaning, by the sentence encoder; letters alone where it can't be had."""
+"""Likeness of short texts in meaning, by the sentence encoder where it was fetched; else by letters alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _encoder() -> SentenceEncoder | None:
     from layoutllm_tool.model.sentence_encoder import SentenceEncoder, sentence_encoder_folder
 
     try:
-        return SentenceEncoder(sentence_encoder_folder(), adapter=None)
+        return SentenceEncoder(sentence_encoder_folder(download=False), adapter=None)
     except WeightsNotFound as error:
         _log.warning("columns are matched by their letters alone: %s", error)
         return None

@@ -33,10 +33,11 @@ _NOT = frozenset((
 ))  # fmt: skip
 _ALIKE = 0.85
 """Least similarity of an answer's words to an enum's value."""
-CURRENCIES = {
-    "€": "EUR", "£": "GBP", "¥": "JPY", "円": "JPY", "₹": "INR", "RM": "MYR", "Euro": "EUR", "CHF": "CHF",
-    "$": "USD",
-}  # fmt: skip
+_SHARED = {"$": frozenset(("USD", "CAD", "AUD", "NZD", "SGD", "HKD")), "¥": frozenset(("JPY", "CNY"))}
+"""Signs of several currencies."""
+_UNTIL = frozenset(
+    ("-", "\u2013", "\u2014", "to", "until", "through", "bis", "au", "al", "tot", "~", "\u301c")
+)
 _USUAL = 0.2
 """Least share of the full dates that are in a year which the page speaks of."""
 _MARGIN = timedelta(days=45)
@@ -127,9 +128,13 @@ def _only_number(text: str) -> str:
 
 
 def _date(text: str, page: Convention) -> Typed:
+    """The date that the text is, or begins with; a period is none."""
     words = text.split()
-    starts = (" ".join(words[:length]).rstrip(",;") for length in range(min(len(words), 6), 0, -1))
-    read = next((found for start in starts if (found := dates.read(start, page.date_order))), None)
+    lengths = range(min(len(words), 6), 0, -1)
+    found = ((dates.read(" ".join(words[:n]).rstrip(",;"), page.date_order), words[n:]) for n in lengths)
+    read, after = next((one for one in found if one[0]), (None, []))
+    if after and after[0].lower() in _UNTIL:
+        return Typed(None, "ambiguous", f"{text!r} is a period, not a day.")
     if read is None and page.span and (day := _in_span(text, page, page.span)):
         return Typed(day.isoformat())
     if read is None:
@@ -198,8 +203,8 @@ def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
         or [c for c in choices if _worth(said) == _worth(str(c)) is not None]
     ):
         return Typed(found[0])
-    if found := [c for c in choices if any(mark in said and code == c for mark, code in CURRENCIES.items())]:
-        return Typed(found[0])
+    if (code := currency_of(said, choices)) is not None:
+        return Typed(code)
     words = [(c, _plain(str(c))) for c in choices if not _denies(said) or _denies(str(c))]
     inside = [c for c, own in words if own and _holds(plain, own)]
     if len(inside) == 1:
@@ -209,6 +214,13 @@ def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
     if ranked and ranked[-1][0] >= _ALIKE and ranked[-1][0] > second:
         return Typed(ranked[-1][1])
     return Typed(None, "outside_enum", f"{text!r} is none of the values allowed.")
+
+
+def currency_of(text: str, choices: Sequence[str | int | float]) -> str | int | float | None:
+    """The one choice that the text's currency is; a sign that two of them share is neither."""
+    name = values.currency(text)
+    found = [c for c in choices if c == name or c in _SHARED.get(name or "", ())]
+    return found[0] if len(found) == 1 else None
 
 
 def _plain(text: str) -> str:

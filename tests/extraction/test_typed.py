@@ -42,6 +42,8 @@ def test_dates() -> None:
     assert typed(leaf, "03.04.2025", GERMAN).value == "2025-04-03"
     assert typed(leaf, "03/04/2025").problem == "ambiguous"
     assert typed(leaf, "soon").problem == "not_understood"
+    assert typed(leaf, "3 April 2025, net of discount").value == "2025-04-03"
+    assert typed(leaf, "3 April 2025 - 9 April 2025").problem == "ambiguous"
 
 
 def test_a_date_without_a_year_is_in_the_years_that_the_page_speaks_of() -> None:
@@ -89,6 +91,11 @@ def test_what_stands_in_the_way(leaf: Leaf, text: str | None, problem: str) -> N
 )
 def test_an_enum_by_what_the_text_says(choices: tuple[str | int, ...], text: str, value: Any) -> None:
     assert typed(Leaf(("a",), choices=choices), text).value == value
+
+
+def test_a_sign_that_two_currencies_share_is_neither() -> None:
+    assert typed(Leaf(("a",), choices=("USD", "EUR")), "$12.00").value == "USD"
+    assert typed(Leaf(("a",), choices=("USD", "CAD")), "$12.00").problem == "outside_enum"
 
 
 def test_a_boolean_by_its_own_words() -> None:
