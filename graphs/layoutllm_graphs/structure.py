@@ -41,11 +41,13 @@ def has_structure(question: PlannedQuestion) -> bool:
 def structure(state: QuestionInput) -> Command[Any]:
     """The question's result, or the question handed on to its own graph."""
     question = PlannedQuestion.model_validate(state["question"])
+    if not has_structure(question):
+        return Command(goto=[Send("question", state)])
     result = _result(question, state)
     if result is None:
         return Command(goto=[Send("question", _by_label(question, state))])
     emit(QuestionEvent(event="question", name=question.name, question=state["text"], attempt=1))
-    return Command(update={"found": {question.name: result.to_json()}}, goto="dispatch")
+    return Command(update={"found": {question.name: result.to_json()}}, goto=[Send("structured", state)])
 
 
 def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult | None:

@@ -43,7 +43,8 @@ def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     graph.add_node("plan", plan)
     graph.add_node("approve", approve)
     graph.add_node("dispatch", dispatch, destinations=("structure", "question", "reconcile"))
-    graph.add_node("structure", structure, destinations=("question", "dispatch"))
+    graph.add_node("structure", structure, destinations=("question", "structured"))
+    graph.add_node("structured", _structured)
     graph.add_node("question", build_question())
     graph.add_node("reconcile", reconcile)
     graph.add_node("review", RunnableLambda(review), destinations=("question", "dispatch"))
@@ -51,6 +52,7 @@ def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     graph.add_edge(START, "plan")
     graph.add_conditional_edges("plan", _route_after_plan, ["approve", "dispatch"])
     graph.add_edge("approve", "dispatch")
+    graph.add_edge("structured", "dispatch")
     graph.add_edge("question", "dispatch")
     graph.add_conditional_edges("reconcile", route_after_reconcile, ["question", "review", "finish"])
     graph.add_edge("finish", END)
@@ -93,13 +95,15 @@ def dispatch(state: State) -> Command[Any]:
     stages = [[name for name in stage if name not in last] for stage in run.plan.stages()]
     for stage in (*stages, last):
         if open_ := [name for name in stage if name not in run.found]:
-            return Command(goto=[_send(run, name) for name in open_])
+            tried = any(has_structure(run.plan.question(name)) for name in open_)
+            node = "structure" if tried else "question"  # all of a stage together: it ends at one time
+            return Command(goto=[Send(node, run.question_input(name)) for name in open_])
     return Command(goto="reconcile")
 
 
-def _send(run: Run, name: str) -> Send:
-    node = "structure" if has_structure(run.plan.question(name)) else "question"
-    return Send(node, run.question_input(name))
+def _structured(_: QuestionInput) -> dict[str, Any]:
+    """Wait for the stage's questions that go on to their own graphs: ``dispatch`` sends what is open."""
+    return {}
 
 
 def route_after_reconcile(state: State) -> list[Send] | str:

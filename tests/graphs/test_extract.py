@@ -246,3 +246,12 @@ def test_a_row_s_object_that_is_there_in_part_lacks_what_it_needs() -> None:
         lines: list[Line]
 
     assert set(read(Order).doubtful) == {"/lines/0/origin/colour", "/lines/1/origin/colour"}
+
+
+def test_what_the_structure_leaves_open_is_asked_once() -> None:
+    fields = {"currency": {"enum": ["EUR", "USD"]}, "total": {"type": "number"}, "due": {"type": "string"}}
+    document = document_from_text("Currency:   EUR\nTotal:   12.50\nDue:   13 April 2024")
+    reader = FakeReader()
+    found = extract(document, {"type": "object", "properties": fields}, reader=reader)
+    assert found.record == {"currency": "EUR", "total": 12.5, "due": "13 April 2024"}
+    assert len(reader.calls) == 2

@@ -42,6 +42,7 @@ graph TD;
 	approve(approve)
 	dispatch(dispatch)
 	structure(structure)
+	structured(structured)
 	question(question)
 	reconcile(reconcile)
 	review(review)
@@ -60,8 +61,9 @@ graph TD;
 	reconcile -.-> review;
 	review -.-> dispatch;
 	review -.-> question;
-	structure -.-> dispatch;
 	structure -.-> question;
+	structure -.-> structured;
+	structured --> dispatch;
 	finish --> __end__;
 	classDef default fill:#f2f0ff,line-height:1.2
 	classDef first fill-opacity:0
