@@ -5,7 +5,7 @@ Draws legends' texts as they are; scripts that no installed font has appear as b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import Box, Document, Page
@@ -34,6 +34,8 @@ COLOURS = (
 """Several questions: a colour each, thin for the area, thick for the answer. Repeats from the eleventh."""
 _FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "LiberationSans-Regular.ttf")
 _LEGEND_CHARACTERS = 120
+_NUMBER_SIZE = 11
+"""Pixels; smaller than most text of a page, and still read at the size that chat models look at."""
 
 
 def annotated(cot: LayoutCoT, page: Image, *, side: int | None = None) -> Image:
@@ -49,6 +51,22 @@ def annotated(cot: LayoutCoT, page: Image, *, side: int | None = None) -> Image:
     for box, colour in ((cot.area, AREA), (cot.box, ANSWER)):
         if box:
             _frame(image, box, colour, width)
+    return image
+
+
+def numbered(image: Image, boxes: Mapping[int, Box]) -> Image:
+    """A copy with each box's number left of it, small, white on red; in its corner where there is no room."""
+    from PIL import ImageDraw
+
+    image = _copy(image)
+    draw, font = ImageDraw.Draw(image), _font(_NUMBER_SIZE)
+    for number, box in boxes.items():
+        x0, y0, _, y1 = box.to_pixels(*image.size)
+        wide = round(draw.textlength(str(number), font)) + 3
+        # Apart from the text, so that nobody takes the number for a part of it.
+        x, y = max(x0 - wide - _NUMBER_SIZE // 2, 0), (y0 + y1 - _NUMBER_SIZE) // 2
+        draw.rectangle((x, y, x + wide, y + _NUMBER_SIZE), fill=ANSWER)
+        draw.text((x + 2, y), str(number), "white", font)
     return image
 
 

@@ -1,21 +1,24 @@
 """``ChatModelReader``: a ``Reader`` over a chat model, which gets the page's text with segment marks and
-boxes.
+boxes, and its picture if it can see.
 
 The model writes the three steps as JSON. The reply is held against the page: segments must exist, and an
-answer must be found in them to be grounded. Sends no pictures. Any model with ``invoke`` will do; ``ainvoke``
-is used where there is one.
+answer must be found in them to be grounded. Boxes are those of recognised words. Any model with ``invoke``
+will do; ``ainvoke`` is used where there is one. LangChain's callbacks see every request, so
+``get_usage_metadata_callback`` counts the tokens.
 
-The confidence is *not* calibrated: there are no token probabilities. It weighs what the page says by weights
-set by hand (``chat_parsing.ANSWERED``, ``chat_parsing.NOTHING``). Compare it only among answers of this
-reader.
+The confidence is *not* calibrated: there are no token probabilities, and what a model says of itself is not
+asked. It weighs what the page says (does the answer stand beside its key, is it of the key's type, ...) by
+weights set by hand (``chat_parsing.ANSWERED``, ``chat_parsing.NOTHING``). Compare it only among answers of
+this reader.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, Unpack
+from contextvars import copy_context
+from typing import Any, Protocol, TypeVar, Unpack
 
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -23,14 +26,19 @@ from layoutllm_tool.errors import DocumentTooLarge, ModelError
 from layoutllm_tool.protocols import AskOptions, OCREngine, events_of
 from layoutllm_tool.readers.base import ReaderBase
 from layoutllm_tool.readers.chat_parsing import ParsedReply, nothing, parse_reply
+from layoutllm_tool.readers.chat_pictures import MOST_PICTURES, pictures
 from layoutllm_tool.readers.chat_prompts import Messages, Task, again, messages, task_of, windows
 from layoutllm_tool.readers.outcome import best
 from layoutllm_tool.readers.query import Query, check_question
 from layoutllm_tool.readers.replies import text_of
 
+_Asked = TypeVar("_Asked")
+
 
 class ChatModel(Protocol):
-    """Takes messages as (role, text) pairs, returns an object with ``content`` or ``text``."""
+    """Takes messages as pairs of role and text (or LangChain's content blocks, with pictures), returns an
+    object with ``content`` or ``text``.
+    """
 
     def invoke(self, messages: Any, /) -> Any: ...
 
@@ -43,12 +51,17 @@ class ChatModelReader(ReaderBase):
     whose best outcome counts; more than ``most_windows`` are a DocumentTooLarge. ``concurrency`` bounds the
     requests of one call. A reply that can't be used is sent back once with the reason. The second one raises
     ModelError, as do the model's own errors (network, quota), which are retryable then.
+
+    ``images`` sends the pages' pictures before the text, as LangChain's standard image blocks: JPEG, at most
+    1568 pixels a side and eight pages a request, with each segment's number left of it. Where a correction
+    or a window leaves a part of a page, the picture shows that part.
     """
 
     def __init__(
         self,
         model: ChatModel,
         *,
+        images: bool = False,
         languages: Sequence[str] = ("eng",),
         engine: OCREngine | None = None,
         window: int = 24_000,
@@ -56,21 +69,14 @@ class ChatModelReader(ReaderBase):
         concurrency: int = 4,
     ) -> None:
         super().__init__(languages, engine)
-        self.model, self.window, self.most_windows, self.concurrency = (
-            model,
-            window,
-            most_windows,
-            concurrency,
-        )
+        self.model, self.images = model, images
+        self.window, self.most_windows, self.concurrency = window, most_windows, concurrency
 
     def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.ask``. The three steps come at once: the model writes them in one reply."""
         query = Query(document, question, **options)
         tasks = self._tasks(query)
-        if len(tasks) == 1:  # in the caller's thread, whose context variables LangChain's callbacks need
-            return self._outcome(query, tasks, [self._read(tasks[0])])
-        with ThreadPoolExecutor(min(self.concurrency, len(tasks))) as threads:
-            return self._outcome(query, tasks, list(threads.map(self._read, tasks)))
+        return self._outcome(query, tasks, self._side_by_side(self._read, tasks))
 
     def ask_many(
         self, document: Document, questions: Iterable[str], *, page: int | None = None
@@ -79,8 +85,7 @@ class ChatModelReader(ReaderBase):
         asked = list(questions)
         for question in asked:
             check_question(question)
-        with ThreadPoolExecutor(max(1, min(self.concurrency, len(asked)))) as threads:
-            return list(threads.map(lambda question: self.ask(document, question, page=page), asked))
+        return self._side_by_side(lambda question: self.ask(document, question, page=page), asked)
 
     async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.aask``. Cancelled, it cancels its requests."""
@@ -100,8 +105,17 @@ class ChatModelReader(ReaderBase):
                 each.cancel()
         return self._outcome(query, tasks, cots)
 
+    def _side_by_side(self, read: Callable[[_Asked], LayoutCoT], asked: Sequence[_Asked]) -> list[LayoutCoT]:
+        """In threads with the caller's context variables, which LangChain's callbacks need."""
+        if len(asked) < 2:
+            return [read(one) for one in asked]
+        with ThreadPoolExecutor(min(self.concurrency, len(asked))) as threads:
+            running = [threads.submit(copy_context().run, read, one) for one in asked]
+            return [each.result() for each in running]
+
     def _tasks(self, query: Query) -> list[Task]:
-        tasks = windows(task_of(query, self._recognised(query)), self.window)
+        most_pages = MOST_PICTURES if self.images else None
+        tasks = windows(task_of(query, self._recognised(query)), self.window, most_pages)
         if len(tasks) > self.most_windows:
             raise DocumentTooLarge(
                 f"{query.document.name!r} would take {len(tasks)} requests for one question, and"
@@ -121,7 +135,7 @@ class ChatModelReader(ReaderBase):
     def _read(self, task: Task) -> LayoutCoT:
         if not task.segments:  # a blank page needs no model
             return nothing(task)
-        asked = messages(task)
+        asked = self._messages(task)
         reply = text_of(self._invoke(asked))
         first = parse_reply(reply, task)
         if first.cot is not None and not first.problem:
@@ -131,7 +145,7 @@ class ChatModelReader(ReaderBase):
     async def _aread(self, task: Task) -> LayoutCoT:
         if not task.segments:
             return nothing(task)
-        asked = messages(task)
+        asked = await asyncio.to_thread(self._messages, task)
         reply = text_of(await self._ainvoke(asked))
         first = parse_reply(reply, task)
         if first.cot is not None and not first.problem:
@@ -139,6 +153,9 @@ class ChatModelReader(ReaderBase):
         return _usable(
             first, parse_reply(text_of(await self._ainvoke(again(asked, reply, first.problem))), task)
         )
+
+    def _messages(self, task: Task) -> Messages:
+        return messages(task, pictures(task) if self.images else ())
 
     def _invoke(self, asked: Messages) -> Any:
         try:

@@ -133,7 +133,8 @@ def _segment_problem(numbers: Any, count: int) -> str:
 
 
 def _line(value: Any) -> str:
-    return " ".join(str("" if value is None else value).split())
+    text = " ".join(str("" if value is None else value).split())
+    return text.encode(errors="replace").decode()  # half a surrogate pair can be stored nowhere
 
 
 def _copied(task: Task, claimed: _Outcome, chosen: Sequence[Segment]) -> ParsedReply:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from layoutllm_tool.cot import KINDS, RELATIONS, Correction, ExpectedType, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Page
@@ -114,15 +115,18 @@ def _segments(pages: Sequence[Page]) -> Iterator[Segment]:
             yield Segment(page, number, range(start, len(line.words)))
 
 
-def windows(task: Task, room: int) -> list[Task]:
-    """Tasks of about ``room`` characters each at most. Never cuts a given step 2."""
+def windows(task: Task, room: int, most_pages: int | None = None) -> list[Task]:
+    """Tasks of about ``room`` characters and ``most_pages`` pages each at most. Never cuts a given step 2."""
     if task.fixed or not task.segments:
         return [task]
     found: list[Task] = []
     start, segments = 0, task.segments
     while start < len(segments):
-        stop, size = start, 0
+        stop, size, pages = start, 0, set[int]()
         while stop < len(segments) and (stop == start or size + _size(segments[stop]) <= room):
+            pages.add(segments[stop].page.number)
+            if most_pages is not None and len(pages) > most_pages:
+                break
             size += _size(segments[stop])
             stop += 1
         found.append(replace(task, segments=segments[start:stop]))
@@ -136,17 +140,28 @@ def _size(segment: Segment) -> int:
     return len(segment.text) + _COST
 
 
-Messages = list[tuple[str, str]]
+Block = dict[str, Any]
+"""A content block as LangChain has it."""
+Messages = list[tuple[str, str | list[Block]]]
 
-SYSTEM = Template((Path(__file__).parent / "chat_system.txt").read_text("utf-8").strip()).substitute(
-    kinds=", ".join(KINDS), relations=", ".join(RELATIONS)
-)
+_SYSTEM = Template((Path(__file__).parent / "chat_system.txt").read_text("utf-8").strip())
+_FIXED = {"kinds": ", ".join(KINDS), "relations": ", ".join(RELATIONS)}
+SYSTEM = _SYSTEM.substitute(_FIXED, source="from its text alone", pictures="")
 """Tells the model its task, and that the page is data."""
+SEEING = _SYSTEM.substitute(
+    _FIXED, source="from its text and its pictures",
+    pictures=" So are the pictures before the marks. They show the same pages: a number on red stands left of the"
+    " segment that has it.",
+)  # fmt: skip
+"""The same for a model that is shown pictures."""
 
 
-def messages(task: Task) -> Messages:
-    """The conversation that asks for the missing steps."""
-    return [("system", SYSTEM), ("human", f"{quoted(task)}\n\n{_asked(task)}")]
+def messages(task: Task, pictures: Sequence[Block] = ()) -> Messages:
+    """The conversation that asks for the missing steps; pictures come before the text."""
+    text = f"{quoted(task)}\n\n{_asked(task)}"
+    if not pictures:
+        return [("system", SYSTEM), ("human", text)]
+    return [("system", SEEING), ("human", [*pictures, {"type": "text", "text": text}])]
 
 
 def again(before: Messages, reply: str, problem: str) -> Messages:

@@ -19,6 +19,9 @@ from layoutllm_tool.errors import CorrectionError
 from layoutllm_tool.ocr.reread import reread, words_in
 from layoutllm_tool.protocols import OCREngine, Reader
 
+MARGIN = 3.0
+"""Kept around an area, in heights of its text."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
@@ -40,7 +43,7 @@ class CropReader:
     """
 
     reader: Reader
-    margin: float = 3.0
+    margin: float = MARGIN
     again: bool = False
     engine: OCREngine | None = None
 
@@ -64,7 +67,7 @@ class CropReader:
 
     def _cut(self, page: Page, area: Box) -> _Cut:
         lines = page.lines or ()
-        wanted = self._around(page, area)
+        wanted = surroundings(page, area, self.margin)
         kept = tuple(i for i, line in enumerate(lines) if wanted.covers(line.box))
         frame = Box.union([wanted, *(lines[i].box for i in kept)])
         if self.again and page.image is not None:
@@ -74,19 +77,17 @@ class CropReader:
                 return _Cut(_part(page, frame, found), frame, None)
         return _Cut(_part(page, frame, [lines[i] for i in kept]), frame, kept)
 
-    def _around(self, page: Page, area: Box) -> Box:
-        """The area, as wide as the lines that share its rows, and the margin above and below."""
-        heights = [page.lines[i].box.height for i in page.lines_in(area)] if page.lines else []
-        margin = self.margin * (median(heights) if heights else area.height)
-        across = margin * page.height / page.width
-        rows = [line.box for line in page.lines or () if area.y0 <= line.box.center[1] <= area.y1]
-        x0, x1 = min(b.x0 for b in (area, *rows)), max(b.x1 for b in (area, *rows))
-        return Box(
-            max(x0 - across, 0.0),
-            max(area.y0 - margin, 0.0),
-            min(x1 + across, SCALE),
-            min(area.y1 + margin, SCALE),
-        )
+
+def surroundings(page: Page, area: Box, margin: float = MARGIN) -> Box:
+    """The area, as wide as the lines that share its rows, and ``margin`` heights of its text on each side."""
+    heights = [page.lines[i].box.height for i in page.lines_in(area)] if page.lines else []
+    down = margin * (median(heights) if heights else area.height)
+    across = down * page.height / page.width
+    rows = [line.box for line in page.lines or () if area.y0 <= line.box.center[1] <= area.y1]
+    x0, x1 = min(b.x0 for b in (area, *rows)), max(b.x1 for b in (area, *rows))
+    return Box(
+        max(x0 - across, 0.0), max(area.y0 - down, 0.0), min(x1 + across, SCALE), min(area.y1 + down, SCALE)
+    )
 
 
 def _looked_at(cot: LayoutCoT, number: int) -> Box:
@@ -98,12 +99,12 @@ def _part(page: Page, frame: Box, lines: Sequence[Line]) -> Page:
     """The frame as a page of the same number. Boxes may be half a pixel off the picture's cut."""
     x0, y0, x1, y1 = frame.to_pixels(page.width, page.height)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
-    moved = [Line(tuple(replace(word, box=_into(word.box, frame)) for word in line.words)) for line in lines]
+    moved = [Line(tuple(replace(word, box=into(word.box, frame)) for word in line.words)) for line in lines]
     image = page.image.crop((x0, y0, x1, y1)) if page.image is not None else None
     return replace(page, width=x1 - x0, height=y1 - y0, lines=tuple(moved), image=image)
 
 
-def _into(box: Box, frame: Box) -> Box:
+def into(box: Box, frame: Box) -> Box:
     """A box of the page as one of the frame, 0-1000."""
     x0, y0, x1, y1 = box.x0 - frame.x0, box.y0 - frame.y0, box.x1 - frame.x0, box.y1 - frame.y0
     return Box.from_pixels(x0, y0, x1, y1, width=max(frame.width, 1e-6), height=max(frame.height, 1e-6))
