@@ -30,6 +30,10 @@ class Context:
     """Plans the tasks in words; where its plan won't do, the rules do."""
     judge: SkipJsonSchema[BaseChatModel | None] = None
     """Gives an opinion on answers; it can mark, never overrule."""
+    escalate: SkipJsonSchema[BaseChatModel | None] = None
+    """Asked what stays doubtful, with the page's picture; its answers have to be proved by the page."""
+    max_escalations: SkipJsonSchema[int] = 10
+    """Most questions of a document that it is asked, in the plan's order."""
     max_attempts: int = MAX_ATTEMPTS
     """Most attempts at one question, the first among them; 1 asks once and only marks."""
     disabled_checks: tuple[str, ...] = ()

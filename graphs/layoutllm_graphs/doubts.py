@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from layoutllm_graphs.planning.plan import Plan
 from layoutllm_graphs.reflection.types import Finding, QuestionResult
 from layoutllm_graphs.state import Answer, Outcome
 
@@ -36,6 +37,12 @@ def doubts(outcome: Outcome) -> dict[str, list[str]]:
         if answer["verdict"] != "satisfied" and not _doubtful(fields, _within(path)):
             found[answer["name"]] = [answer["error"]] if answer["error"] else answer["reasons"]
     return found | {one["text"]: [one["reason"]] for one in outcome["plan"].get("refused", [])}
+
+
+def doubtful_values(plan: Plan, values: tuple[Any, Mapping[str, Mapping[str, Any]]] | None) -> set[str]:
+    """Names of the questions of which a value is doubtful. ``values``: the record, and its fields."""
+    fields = values[1] if values else {}
+    return {question.name for question in plan.questions if _doubtful(fields, _within(question.path))}
 
 
 def with_doubts(answer: Answer, path: Sequence[str], fields: Mapping[str, Mapping[str, Any]]) -> Answer:

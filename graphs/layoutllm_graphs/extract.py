@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.planning.planner import schema_of
 from layoutllm_graphs.records import pointer
-from layoutllm_graphs.state import Request
+from layoutllm_graphs.state import Escalation, Request
+from layoutllm_graphs.usage import Usage
 from layoutllm_graphs.workflow import make_graph
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.protocols import Reader
@@ -33,6 +34,10 @@ class Extraction(Generic[Model]):
     fields: dict[str, dict[str, Any]]
     notes: tuple[str, ...]
     model: type[Model] | None = None
+    escalation: Escalation | None = None
+    """Which values a chat model was asked, where ``Context(escalate=...)`` has one."""
+    usage: Usage = field(default_factory=dict)
+    """Tokens of chat models, by model."""
 
     @property
     def doubtful(self) -> dict[str, list[str]]:
@@ -103,4 +108,7 @@ def extract(
     tool = LayoutLLMTool(reader=reader, documents=given)
     context = context or Context(tool=tool, second_opinion=False)
     outcome = make_graph().invoke(Request(document=name, task=task, page=page), context=context)
-    return Extraction(outcome["record"], outcome["fields"], tuple(outcome["notes"]), model)
+    return Extraction(
+        outcome["record"], outcome["fields"], tuple(outcome["notes"]), model,
+        outcome.get("escalation"), outcome.get("usage", {}),
+    )  # fmt: skip

@@ -21,7 +21,6 @@ from typing import Any
 from uuid import uuid4
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
-from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
@@ -34,6 +33,7 @@ from layoutllm_graphs.reflection.columns import column_of
 from layoutllm_graphs.reflection.reflector import best, reflect
 from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
 from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState
+from layoutllm_graphs.usage import counted
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.readers.agreement import compare
@@ -46,11 +46,11 @@ def build_question() -> CompiledStateGraph[Any, Context, QuestionInput, Question
     graph = StateGraph(
         QuestionState, context_schema=Context, input_schema=QuestionInput, output_schema=QuestionOutput
     )
-    graph.add_node("ask", RunnableLambda(_ask, afunc=_aask))
-    graph.add_node("reflect", _reflect)
-    graph.add_node("crop", partial(_read_again, again=False))
-    graph.add_node("enlarged", partial(_read_again, again=True))
-    graph.add_node("vote", _vote)
+    graph.add_node("ask", counted(_ask, _aask))
+    graph.add_node("reflect", counted(_reflect))
+    graph.add_node("crop", counted(partial(_read_again, again=False)))
+    graph.add_node("enlarged", counted(partial(_read_again, again=True)))
+    graph.add_node("vote", counted(_vote))
     graph.add_edge(START, "ask")
     graph.add_conditional_edges("ask", _route_after_ask, ["reflect", END])
     graph.add_conditional_edges("reflect", _route_after_reflect, ["ask", "crop", "enlarged", END])
@@ -133,7 +133,12 @@ def _route_after_reflect(state: QuestionState) -> str | list[str]:
     return "ask" if state["correction"] else ["crop", "enlarged"]
 
 
-def _check_input(state: QuestionState, result: QuestionResult) -> CheckInput:
+def reflected(state: QuestionInput, result: QuestionResult) -> QuestionResult:
+    """The result with a reflection on its best attempt."""
+    return result.change_best(reflection=_reflection(state, _check_input(state, result)))
+
+
+def _check_input(state: QuestionInput, result: QuestionResult) -> CheckInput:
     """The last attempt as the checks see it."""
     question = PlannedQuestion.model_validate(state["question"])
     others = {name: LayoutCoT.from_json(cot) for name, cot in state["others"].items()}
@@ -142,9 +147,9 @@ def _check_input(state: QuestionState, result: QuestionResult) -> CheckInput:
     return CheckInput.of(result, question, document, others=others, constraints=constraints)
 
 
-def _reflection(state: QuestionState, given: CheckInput) -> Reflection:
-    """Check the attempt. A person's correction is final: it is not sent back."""
-    limit = 1 if state["by"] == "person" else context().max_attempts
+def _reflection(state: QuestionInput, given: CheckInput) -> Reflection:
+    """Check the attempt. What a person corrects or a chat model reads is final: it is not sent back."""
+    limit = context().max_attempts if state["by"] == "reader" else 1
     reflection = reflect(given, checks=checks(), max_attempts=limit, judge=context().judge)
     emit_reflection(given, reflection)
     return reflection
@@ -169,7 +174,7 @@ def _vote(state: QuestionState) -> dict[str, Any]:
         found = compare(first, readings, look_at_pages(state).page(first.page))
         if found.settled and found.preferred is not first:
             result = result.add(Attempt(found.preferred))
-            result = result.change_best(reflection=_reflection(state, _check_input(state, result)))
+            result = reflected(state, result)
     return _finished(state, result)
 
 

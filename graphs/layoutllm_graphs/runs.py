@@ -142,6 +142,9 @@ def _outcome(values: Mapping[str, Any]) -> Outcome:
     """Where the run waits for a person, the answers as they stand, and no record."""
     answers = values.get("answers") or standing(values)
     outcome = Outcome(plan=values.get("plan", {}), answers=answers, notes=values.get("notes", []))
+    outcome["usage"] = values.get("usage", {})
+    if values.get("answers") and values.get("escalation"):
+        outcome["escalation"] = values["escalation"]
     if values.get("answers") and "record" in values:
         outcome |= {"record": values["record"], "fields": values["fields"]}
     return outcome

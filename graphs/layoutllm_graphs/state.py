@@ -12,6 +12,7 @@ from typing_extensions import TypeAliasType, TypedDict  # pydantic refuses typin
 
 from layoutllm_graphs.planning.plan import Plan
 from layoutllm_graphs.reflection.types import QuestionResult
+from layoutllm_graphs.usage import Usage, summed
 from layoutllm_tool.cot import LayoutCoT
 
 
@@ -51,6 +52,18 @@ class Answer(TypedDict):
     """Of a table: its ``RowData``."""
 
 
+class Escalation(TypedDict):
+    """What became of doubtful answers where the context has a chat model for them: names of questions."""
+
+    asked: list[str]
+    replaced: list[str]
+    """Those of them whose answer is the chat model's."""
+    share: float
+    """Of the plan's questions that were asked of it, 0-1."""
+    left: list[str]
+    """Doubtful, and beyond the budget."""
+
+
 class Request(TypedDict):
     """The graph's input. ``task``: text, a list of fields or questions, a JSON Schema, or a plan as JSON.
 
@@ -68,7 +81,8 @@ class Outcome(TypedDict):
     """The graph's output: the plan that ran, its answers in order, and the planner's notes.
 
     Of a JSON Schema also the typed ``record``, and for each of its leaves, by JSON pointer, where the value
-    stands and what speaks against it (``records.Field``).
+    stands and what speaks against it (``records.Field``). ``escalation`` where the context escalates.
+    ``usage``: the tokens of all chat models by name, as LangChain's ``UsageMetadata``.
     """
 
     plan: dict[str, Any]
@@ -76,6 +90,8 @@ class Outcome(TypedDict):
     notes: list[str]
     record: NotRequired[dict[str, Any]]
     fields: NotRequired[dict[str, dict[str, Any]]]
+    escalation: NotRequired[Escalation | None]
+    usage: NotRequired[Annotated[Usage, summed]]
 
 
 class State(Request, Outcome):
@@ -113,12 +129,15 @@ class QuestionState(QuestionInput):
     readings: Annotated[list[dict[str, Any]], operator.add]
     """LayoutCoTs of the second opinion."""
     found: dict[str, dict[str, Any]]
+    usage: Annotated[Usage, summed]
+    """Tokens of chat models, by model."""
 
 
 class QuestionOutput(TypedDict):
-    """What the workflow gets back: this question's entry of its ``found``."""
+    """What the workflow gets back: this question's entry of its ``found``, and the tokens that it took."""
 
     found: dict[str, dict[str, Any]]
+    usage: Annotated[Usage, summed]
 
 
 _STATE, _RESULT = TypeAdapter(State), TypeAdapter(QuestionResult)

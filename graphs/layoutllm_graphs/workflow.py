@@ -1,7 +1,7 @@
 """The workflow of one document task: plan, ask, reflect, correct, and hand over what stays doubtful.
 
     plan -> approve? -> dispatch -> structure | question (in parallel) -> dispatch ... -> reconcile
-         -> review? -> finish
+         -> escalate? -> review? -> finish
 
 ``dispatch`` sends every question whose dependencies are answered; ``reconcile`` checks the answers against
 one another (the plan's constraints) and sends back the one most at fault. ``approve`` and ``review`` wait for
@@ -21,7 +21,8 @@ from langgraph.types import Command, Overwrite, Send, interrupt
 
 from layoutllm_graphs.computed import computed_answers
 from layoutllm_graphs.context import Context, context, tool
-from layoutllm_graphs.doubts import sure_enough
+from layoutllm_graphs.doubts import doubtful_values, sure_enough
+from layoutllm_graphs.escalation import escalate, summary, to_escalate
 from layoutllm_graphs.events import PlanEvent, emit
 from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, render
@@ -32,6 +33,7 @@ from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_graphs.review import Approval, ReviewDecision, corrected, decided, shown
 from layoutllm_graphs.state import Answer, Outcome, QuestionInput, Request, Run, State
 from layoutllm_graphs.structure import has_structure, structure
+from layoutllm_graphs.usage import counted, counting
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.extraction.schema import is_schema
 from layoutllm_tool.extraction.typed import Convention
@@ -42,10 +44,11 @@ def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     graph = StateGraph(State, context_schema=Context, input_schema=Request, output_schema=Outcome)
     graph.add_node("plan", plan)
     graph.add_node("approve", approve)
-    graph.add_node("dispatch", dispatch, destinations=("structure", "question", "reconcile"))
+    graph.add_node("dispatch", dispatch, destinations=("structure", "question", "escalate", "reconcile"))
     graph.add_node("structure", structure, destinations=("question", "structured"))
-    graph.add_node("structured", _structured)
+    graph.add_node("structured", RunnableLambda(_structured))
     graph.add_node("question", build_question())
+    graph.add_node("escalate", counted(escalate))
     graph.add_node("reconcile", reconcile)
     graph.add_node("review", RunnableLambda(review), destinations=("question", "dispatch"))
     graph.add_node("finish", finish)
@@ -54,7 +57,9 @@ def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     graph.add_edge("approve", "dispatch")
     graph.add_edge("structured", "dispatch")
     graph.add_edge("question", "dispatch")
-    graph.add_conditional_edges("reconcile", route_after_reconcile, ["question", "review", "finish"])
+    graph.add_edge("escalate", "dispatch")
+    after = ["question", "escalate", "review", "finish"]
+    graph.add_conditional_edges("reconcile", route_after_reconcile, after)
     graph.add_edge("finish", END)
     return graph
 
@@ -66,10 +71,12 @@ def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
 
 def plan(state: State) -> dict[str, Any]:
     """The task as a plan. LayoutLLMError where nothing can be made of it."""
-    planned = plan_task(state["task"], model=context().planner)
+    with counting() as used:
+        planned = plan_task(state["task"], model=context().planner)
     made, notes = planned.plan.model_dump(mode="json"), list(planned.notes)
     emit(PlanEvent(event="plan", plan=made, notes=notes))
-    return {"plan": made, "notes": notes, "found": Overwrite({}), "answers": []}
+    usage = Overwrite(used.usage_metadata)
+    return {"plan": made, "notes": notes, "usage": usage, "found": Overwrite({}), "answers": []}
 
 
 def _route_after_plan(state: State) -> str:
@@ -95,6 +102,9 @@ def dispatch(state: State) -> Command[Any]:
     stages = [[name for name in stage if name not in last] for stage in run.plan.stages()]
     for stage in (*stages, last):
         if open_ := [name for name in stage if name not in run.found]:
+            needed = {other for name in open_ for other in run.plan.question(name).depends_on}
+            if doubtful := to_escalate(run, needed):
+                return Command(goto=[Send("escalate", run.question_input(name)) for name in doubtful])
             tried = any(has_structure(run.plan.question(name)) for name in open_)
             node = "structure" if tried else "question"  # all of a stage together: it ends at one time
             return Command(goto=[Send(node, run.question_input(name)) for name in open_])
@@ -107,7 +117,7 @@ def _structured(_: QuestionInput) -> dict[str, Any]:
 
 
 def route_after_reconcile(state: State) -> list[Send] | str:
-    """The questions that a constraint sends back, or those for a person to review, or the end."""
+    """The questions that a constraint sends back, those for a chat model, those for a person, or the end."""
     run = Run.of(state)
     corrections = {name: run.found[name].next_correction for name in constrained(run)}
     again = [
@@ -117,6 +127,10 @@ def route_after_reconcile(state: State) -> list[Send] | str:
     ]
     if again:
         return again
+    if context().escalate:
+        values = doubtful_values(run.plan, _values(state, _convention(state)))
+        if left := to_escalate(run, run.found, values):
+            return [Send("escalate", run.question_input(name, final=True)) for name in left]
     if not context().review:
         return "finish"
     least = context().min_confidence
@@ -137,18 +151,34 @@ def review(question: QuestionInput) -> Command[Any]:
 
 def finish(state: State) -> dict[str, Any]:
     """The answers in the order of the plan, those computed from them, the record where there is a schema."""
-    least, schema = context().min_confidence, state.get("schema") or state["task"]
-    plan = Run.of(state).plan
-    needed = plan.operations or isinstance(schema, dict)
-    page = _convention(state) if needed else Convention()
-    answers = [*standing(state, least), *computed_answers(plan, standing(state), page, least)]
-    if not isinstance(schema, dict) or not is_schema(schema):
-        # A thread keeps what is not replaced: of an earlier task with a schema.
-        return {"answers": answers, **({"record": {}, "fields": {}} if state.get("record") else {})}
-    paths = {question.name: question.path for question in plan.questions}
+    least, run = context().min_confidence, Run.of(state)
+    page = _convention(state) if run.plan.operations or _schema(state) else Convention()
+    update: dict[str, Any] = {
+        "answers": [*standing(state, least), *computed_answers(run.plan, standing(state), page, least)]
+    }
+    # A thread keeps what is not replaced: of an earlier task with a schema, or with a chat model.
+    values = _values(state, page) or (({}, {}) if state.get("record") else None)
+    if values:
+        update["record"], update["fields"] = values
+    if context().escalate or state.get("escalation"):
+        update["escalation"] = summary(run, doubtful_values(run.plan, values)) if context().escalate else None
+    return update
+
+
+def _schema(state: State) -> dict[str, Any] | None:
+    """The JSON Schema of the record, where the task has one."""
+    schema = state.get("schema") or state["task"]
+    return schema if isinstance(schema, dict) and is_schema(schema) else None
+
+
+def _values(state: State, page: Convention) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The record and its fields, where there is a schema."""
+    schema, least = _schema(state), context().min_confidence
+    if schema is None:
+        return None
+    paths = {question.name: question.path for question in Run.of(state).plan.questions}
     # Of a table each cell has to be sure, and not the answer as a whole.
-    record, fields = record_of(schema, standing(state), paths, page, least)
-    return {"answers": answers, "record": record, "fields": fields}
+    return record_of(schema, standing(state), paths, page, least)
 
 
 def _convention(state: State) -> Convention:

@@ -150,8 +150,8 @@ SYSTEM = _SYSTEM.substitute(_FIXED, source="from its text alone", pictures="")
 """Tells the model its task, and that the page is data."""
 SEEING = _SYSTEM.substitute(
     _FIXED, source="from its text and its pictures",
-    pictures=" So are the pictures before the marks. They show the same pages: a number on red stands left of the"
-    " segment that has it.",
+    pictures=" So are the pictures before the marks. They show the same pages: a number on red stands left of"
+    " the segment that has it.",
 )  # fmt: skip
 """The same for a model that is shown pictures."""
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from layoutllm_graphs.context import Context
-from layoutllm_graphs.extract import extract
+from layoutllm_graphs.extract import Extraction, extract
 from layoutllm_tool import LayoutLLMTool
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.testing import FakeReader, document_from_text
@@ -252,6 +252,6 @@ def test_what_the_structure_leaves_open_is_asked_once() -> None:
     fields = {"currency": {"enum": ["EUR", "USD"]}, "total": {"type": "number"}, "due": {"type": "string"}}
     document = document_from_text("Currency:   EUR\nTotal:   12.50\nDue:   13 April 2024")
     reader = FakeReader()
-    found = extract(document, {"type": "object", "properties": fields}, reader=reader)
+    found: Extraction[Any] = extract(document, {"type": "object", "properties": fields}, reader=reader)
     assert found.record == {"currency": "EUR", "total": 12.5, "due": "13 April 2024"}
     assert len(reader.calls) == 2

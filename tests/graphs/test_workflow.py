@@ -44,18 +44,22 @@ graph TD;
 	structure(structure)
 	structured(structured)
 	question(question)
+	escalate(escalate)
 	reconcile(reconcile)
 	review(review)
 	finish(finish)
 	__end__([<p>__end__</p>]):::last
 	__start__ --> plan;
 	approve --> dispatch;
+	dispatch -.-> escalate;
 	dispatch -.-> question;
 	dispatch -.-> reconcile;
 	dispatch -.-> structure;
+	escalate --> dispatch;
 	plan -.-> approve;
 	plan -.-> dispatch;
 	question --> dispatch;
+	reconcile -.-> escalate;
 	reconcile -.-> finish;
 	reconcile -.-> question;
 	reconcile -.-> review;
@@ -106,7 +110,7 @@ async def test_questions_are_answered_in_their_order() -> None:
         make_graph().invoke(asked, context=context()),
         await make_graph().ainvoke(asked, context=context()),
     ):
-        assert set(state) == {"plan", "answers", "notes"}
+        assert set(state) == {"plan", "answers", "notes", "usage"}
         assert plain(state["answers"]) == ["12.50", None, "4711"]
         assert [answer["error"] for answer in state["answers"]] == [None] * 3
         assert json.loads(json.dumps(state)) == state

@@ -44,13 +44,13 @@ def reconcile(state: State) -> dict[str, Any]:
 
 
 def constrained(run: Run) -> list[str]:
-    """Questions that constraints name, whose answers came from the reader without an error."""
+    """Questions that constraints name, answered without an error, and not by a person."""
     named = {name for constraint in run.plan.constraints for name in constraint.names}
     return [q.name for q in run.plan.questions if q.name in named and _is_open(run.found[q.name])]
 
 
 def _is_open(result: QuestionResult) -> bool:
-    return result.best is not None and result.error is None and result.by == "reader"
+    return result.best is not None and result.error is None and result.by != "person"
 
 
 class _Changes:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from layoutllm_tool.cot import Correction, LayoutCoT, StepName
 
+CHAT_MODEL = "chat model"
+"""Who decided, where an escalated answer is the chat model's."""
 Verdict = Literal["satisfied", "needs_revision", "failed", "max_iterations_reached"]
 """satisfied: no finding is heavy, though marks may be there. needs_revision: a correction is worth a try.
 failed: a finding is heavy and no correction is left. max_iterations_reached: one is left, but no attempt."""
@@ -89,9 +91,11 @@ class QuestionResult:
     verdict: Verdict = "failed"
     error: str | None = None
     by: str = "reader"
-    """Who decided last: "reader" or "person"."""
+    """Who decided last: "reader", "person", or CHAT_MODEL, where an escalated answer is that one's."""
     calls: int = 0
     """Calls of the tool, in all attempts."""
+    escalated: bool = False
+    """Whether a chat model was asked what stayed doubtful."""
     rows: tuple[Mapping[str, Any], ...] = ()
     """Of a table: a row each, as JSON; a cell (text, page, box, confidence) or None by column."""
 
@@ -137,13 +141,14 @@ class QuestionResult:
         attempts = [attempt.to_json() for attempt in self.attempts]
         stands = {"attempts": attempts, "best": self.best, "verdict": self.verdict}
         told = {"error": self.error, "by": self.by, "calls": self.calls}
-        return {**stands, **told, **({"rows": list(self.rows)} if self.rows else {})}
+        known: dict[str, Any] = {"rows": list(self.rows), "escalated": self.escalated}
+        return {**stands, **told, **{name: value for name, value in known.items() if value}}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> QuestionResult:
         attempts = tuple(map(Attempt.from_json, data["attempts"]))
-        told = data["verdict"], data["error"], data["by"], data["calls"], tuple(data.get("rows", ()))
-        return cls(attempts, data["best"], *told)
+        told = data["verdict"], data["error"], data["by"], data["calls"]
+        return cls(attempts, data["best"], *told, data.get("escalated", False), tuple(data.get("rows", ())))
 
 
 def _encoded(correction: Correction | None) -> dict[str, Any] | None:
