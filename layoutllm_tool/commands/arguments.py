@@ -61,6 +61,14 @@ def add_min_confidence(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-confidence", type=_share, default=0.0, metavar="X", help=least)
 
 
+def add_escalation(parser: argparse.ArgumentParser) -> None:
+    """``--escalate`` and ``--max-escalations``."""
+    who = "a chat model for what stays doubtful, such as openai:gpt-5; it is sent the pages"
+    parser.add_argument("--escalate", default="", metavar="MODEL", help=who)
+    most = "most questions of a document that it is asked (default: 10)"
+    parser.add_argument("--max-escalations", type=from_one, default=10, metavar="N", help=most)
+
+
 def _share(text: str) -> float:
     try:
         share = float(text)

@@ -67,6 +67,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("--retry-failed", action="store_true", help="do again what failed, and nothing else")
     arguments.add_attempts(parser)
     arguments.add_min_confidence(parser)
+    arguments.add_escalation(parser)
     add("--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop")
     arguments.add_places(parser, default="the list's folder, or the folder itself")
     arguments.add_languages(parser)
@@ -153,12 +154,16 @@ def _shard(text: str) -> tuple[int, int]:
 def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
     from layoutllm_graphs.batch.runner import reader_identity
     from layoutllm_graphs.batch.worker import Settings
+    from layoutllm_graphs.chat_models import chat_model
 
+    if options.escalate:
+        chat_model(options.escalate)  # every worker makes its own: an unknown one is told before they start
     return Settings.of(
         arguments.task_of(options), model=reader_identity(reader) if reader else _model(options.weights),
         max_attempts=options.max_attempts,
         second_opinion=not options.no_second_opinion, languages=options.lang, version=package_version(),
-        min_confidence=options.min_confidence,
+        min_confidence=options.min_confidence, escalate=options.escalate,
+        max_escalations=options.max_escalations,
     )  # fmt: skip
 
 

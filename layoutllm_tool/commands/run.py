@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("--review", action="store_true", help="decide on doubtful answers here, in the terminal")
     arguments.add_attempts(parser)
     arguments.add_min_confidence(parser)
+    arguments.add_escalation(parser)
     add("--once", action="store_true", help="ask once and check, mend nothing")
     add(
         "--checkpoints",
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
 
 def _show(outcome: Outcome) -> None:
-    """The answers, the rows of each table, and the record as JSON; the planner's notes on stderr."""
+    """The answers, the rows of each table, and the record as JSON; notes and tokens on stderr."""
     from rich.console import Console
 
     console = Console(markup=False, emoji=False)
@@ -92,11 +93,21 @@ def _show(outcome: Outcome) -> None:
             console.print(_rows(answer, questions[answer["name"]]))
     if "record" in outcome:
         sys.stdout.write(json_text(outcome["record"]))
-    for note in outcome["notes"]:
+    for note in (*outcome["notes"], *_costs(outcome)):
         sys.stderr.write(f"layoutllm: {note}\n")
 
 
+def _costs(outcome: Outcome) -> Iterator[str]:
+    """What went to a chat model, and the tokens that it took."""
+    if escalation := outcome.get("escalation"):
+        asked, replaced, share = len(escalation["asked"]), len(escalation["replaced"]), escalation["share"]
+        yield f"asked the chat model {asked} ({share:.0%}) of the questions, took {replaced} answers"
+    for model, used in outcome.get("usage", {}).items():
+        yield plain_line(f"{model}: {used['input_tokens']:,} tokens in, {used['output_tokens']:,} out")
+
+
 def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) -> Outcome:
+    from layoutllm_graphs.chat_models import chat_model
     from layoutllm_graphs.context import Context
     from layoutllm_graphs.runs import carry_out, checkpoints, thread_of
     from layoutllm_graphs.state import Request
@@ -113,6 +124,8 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     context = Context(
         tool=tool, max_attempts=1 if options.once else options.max_attempts, review=options.review,
         min_confidence=options.min_confidence,
+        escalate=chat_model(options.escalate) if options.escalate else None,
+        max_escalations=options.max_escalations,
     )  # fmt: skip
     with checkpoints(options.checkpoints or _default_place()) as saver:
         graph = build_workflow().compile(checkpointer=saver)

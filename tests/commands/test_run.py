@@ -11,8 +11,10 @@ import pytest
 
 from layoutllm_tool.cli import main
 from layoutllm_tool.commands.show import tell_doubts
+from layoutllm_tool.errors import OCRTimeout
 from layoutllm_tool.testing import FakeReader
 from tests.batch_pages import ORDER, items, order
+from tests.graphs.test_escalation import reply, seeing
 
 Captured = pytest.CaptureFixture[str]
 
@@ -87,3 +89,64 @@ def test_a_count_stands_for_what_is_doubtful_beyond_twenty(capsys: Captured) -> 
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["layoutllm: /a/1: one [2J line", "layoutllm: /a/2: one [2J line"]
     assert len(lines) == 21 and lines[-1] == "layoutllm: 1,012 more are doubtful"
+
+
+ASKED = "What is the total of the widgets?"
+
+
+@pytest.fixture
+def chat(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A chat model that finds nothing, whatever its name; the names that it was asked for by."""
+    named: list[str] = []
+
+    def make(name: str) -> Any:
+        named.append(name)
+        return seeing(reply([], None))
+
+    monkeypatch.setattr("langchain.chat_models.init_chat_model", make)
+    return named
+
+
+def test_doubtful_answers_go_to_the_chat_model_that_is_named(
+    tmp_path: Path, capsys: Captured, chat: list[str]
+) -> None:
+    (tmp_path / "a.pdf").write_bytes(order(2))
+    command = ["run", str(tmp_path / "a.pdf"), "--task", ASKED, "--min-confidence", "1"]
+    command += ["--checkpoints", str(tmp_path / "runs.sqlite"), "--escalate", "some:model"]
+    assert main([*command, "--json"], reader=FakeReader()) == 3
+    found = json.loads(capsys.readouterr().out)
+    (name,) = [answer["name"] for answer in found["answers"]]
+    assert found["escalation"] == {"asked": [name], "replaced": [], "share": 1.0, "left": []}
+    assert found["usage"]["scripted-1"]["input_tokens"] == 100 and chat == ["some:model"]
+    assert main(command, reader=FakeReader()) == 3
+    told = capsys.readouterr().err
+    assert "layoutllm: asked the chat model 1 (100%) of the questions, took 0 answers\n" in told
+    assert "layoutllm: scripted-1: 100 tokens in, 10 out\n" in told
+
+
+@pytest.mark.parametrize("command", [["run"], ["batch", "-o", "out"]])
+def test_a_chat_model_that_nobody_has_is_an_error(
+    command: list[str], tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "a.pdf").write_bytes(order(2))
+    name, *more = command
+    more = [str(tmp_path / one) if one == "out" else one for one in more]
+    more += ["--checkpoints", str(tmp_path / "runs.sqlite")] if name == "run" else []
+    called = [name, str(tmp_path / "a.pdf"), "--task", ASKED, *more, "--escalate", "nobody:model"]
+    assert main(called, reader=FakeReader()) == 1
+    assert "there is no chat model 'nobody:model'" in capsys.readouterr().err
+
+
+def test_a_batch_escalates_and_says_whose_an_answer_is(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say(_: str, segments: Any) -> str:
+        return reply([segments["Total:"], segments["10.50"]], "10.50", "Total")
+
+    monkeypatch.setattr("langchain.chat_models.init_chat_model", lambda _: seeing(say))
+    (tmp_path / "a.pdf").write_bytes(order(2))
+    command = ["batch", str(tmp_path / "a.pdf"), "--task", "What is the total?", "-o", str(tmp_path / "out")]
+    refusing = FakeReader({"What is the total?": OCRTimeout("too slow.")})
+    assert main([*command, "--escalate", "some:model", "--no-second-opinion"], reader=refusing) == 0
+    (row,) = map(json.loads, (tmp_path / "out" / "fields.jsonl").read_text().splitlines())
+    assert (row["value"], row["by"], row["verdict"]) == ("10.50", "chat model", "satisfied")

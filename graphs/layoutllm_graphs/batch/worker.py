@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from dataclasses import field as default
 from typing import Any
 
+from layoutllm_graphs.chat_models import chat_model
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.doubts import with_doubts
 from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
@@ -49,6 +50,9 @@ class Settings:
     schema: dict[str, Any] | None = None
     """The JSON Schema of the record, where the task is one."""
     min_confidence: float = 0.0
+    escalate: str = ""
+    """The name of a chat model for what stays doubtful (``chat_models``)."""
+    max_escalations: int = 10
 
     @classmethod
     def of(cls, task: Any, *, model: Mapping[str, str], **options: Any) -> Settings:
@@ -59,7 +63,9 @@ class Settings:
         return cls(plan=plan, model=model, schema=schema, **options)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"languages": list(self.languages), "model": dict(self.model)}
+        data = asdict(self) | {"languages": list(self.languages), "model": dict(self.model)}
+        unused = () if self.escalate else ("escalate", "max_escalations")
+        return {name: value for name, value in data.items() if name not in unused}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,7 @@ class BatchWorker:
     def __init__(self, reader: Reader, settings: Settings) -> None:
         self._reader, self._settings = reader, settings
         self._graph = build_workflow().compile()
+        self._model = chat_model(settings.escalate) if settings.escalate else None
 
     def result(self, item: WorkItem) -> WorkResult:
         """Every error becomes the document's row: a batch of ten thousand goes on after one that fails."""
@@ -147,7 +154,8 @@ class BatchWorker:
         )
         context = Context(
             tool=tool, max_attempts=given.max_attempts, second_opinion=given.second_opinion,
-            min_confidence=given.min_confidence,
+            min_confidence=given.min_confidence, escalate=self._model,
+            max_escalations=given.max_escalations,
         )  # fmt: skip
         request = Request(document=item.name, task=given.plan, page=item.page, schema=given.schema)
         values: dict[str, Any] = self._graph.invoke(
