@@ -1,8 +1,8 @@
 """Any chat model reads the page in place of the small one: python examples/chat_model_reader.py
 
-The page's text and boxes are sent; ``ChatModelReader(model, images=True)`` sends its picture too. The answer's
-words are looked for on the page as ever: a model that makes one up cannot point at it. A script plays the
-model here; a real one would be init_chat_model("openai:gpt-5").
+The page's text and boxes are sent, and with ``ChatModelReader(model, images=True)`` its picture. The words of
+the answer are looked for on the page as ever: a model that makes one up cannot point at it. A script plays
+the model here; a real one would be init_chat_model("openai:gpt-5").
 """
 
 import json

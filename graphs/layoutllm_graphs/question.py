@@ -184,12 +184,14 @@ def _best_cot(result: QuestionResult) -> LayoutCoT:
 
 def _finished(state: QuestionState, result: QuestionResult, error: str | None = None) -> dict[str, Any]:
     """The best attempt; after a person's correction the last. A correction that failed changes nothing."""
-    attempts, by = result.attempts, state["by"]
-    if attempts:
+    attempts, by, before = result.attempts, state["by"], state["previous_result"]
+    if len(attempts) > len(before["attempts"]):
         last = by == "person" and not error
         result = replace(result, best=len(attempts) - 1 if last else best(attempts))
-    if result.best != state["previous_result"]["best"]:  # rows belong to the answer that they were read for
+    if result.best != before["best"]:  # rows belong to the answer that they were read for
         result = replace(result, rows=())
+    elif by == "reader":  # the answer before stands, whoever gave it
+        by = before["by"]
     verdict = result.reflection.verdict
     if verdict == "needs_revision":  # an earlier attempt, whose correction led to nothing better
         verdict = "failed"

@@ -115,7 +115,7 @@ class QuestionInput(TypedDict):
     correction: dict[str, Any] | None
     """What the next attempt follows: a check's or a person's correction; None to begin."""
     by: str
-    """Whose correction it is: "reader", or "person", whose correction is final."""
+    """Who decides: "reader", "person", whose correction is final, or the chat model of an escalation."""
     previous_result: dict[str, Any]
     """The ``QuestionResult`` of an earlier run of this question; without attempts where it is the first."""
 

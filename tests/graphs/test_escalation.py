@@ -16,12 +16,13 @@ from PIL import Image
 
 from layoutllm_graphs.context import Context
 from layoutllm_graphs.extract import Extraction, extract
-from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
+from layoutllm_graphs.planning.plan import Constraint, Plan, PlannedQuestion
 from layoutllm_graphs.testing import ScriptedChatModel
 from layoutllm_graphs.workflow import build_workflow, make_graph
 from layoutllm_tool import LayoutLLMTool
 from layoutllm_tool.cot import LayoutCoT
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import ModelError
 from layoutllm_tool.readers.chat import ChatModelReader
 from layoutllm_tool.testing import FakeReader, document_from_text
 
@@ -172,8 +173,6 @@ def test_a_refusal_gives_way_to_what_stands_on_the_page_and_to_nothing_else() ->
 
 
 def test_an_error_of_the_reader_gives_way() -> None:
-    from layoutllm_tool.errors import ModelError
-
     answer = by_question(run(context(seeing(right), {TOTAL: ModelError("out of memory.")})))[TOTAL]
     assert (answer["answer"], answer["error"], answer["by"]) == ("12.50", None, "chat model")
     both = run(context(seeing(RuntimeError("quota")), {TOTAL: ModelError("out of memory.")}))
@@ -190,6 +189,27 @@ def test_a_question_waits_for_the_escalated_answer_that_it_needs() -> None:
     tool = LayoutLLMTool(reader=reader, documents={"invoice.pdf": DOCUMENT})
     run(Context(tool, escalate=seeing(right), second_opinion=False, max_escalations=1), task)
     assert reader.calls[-1].question == "What was paid for 4711?"
+
+
+@pytest.mark.parametrize(
+    ("again", "answer", "by"), [("12.50", "12.50", "reader"), (None, "13.00", "chat model")]
+)
+def test_a_sum_speaks_against_the_chat_model_too(again: str | None, answer: str, by: str) -> None:
+    page = document_from_text("Subtotal:   10.00\nTax:   2.50\nTotal:   12.50 13.00")
+    named = [PlannedQuestion(name=name, text=f"What is the {name}?") for name in ("subtotal", "tax", "total")]
+    adds_up = Constraint(kind="sum", terms=["subtotal", "tax"], total="total")
+    task = Plan(questions=named, constraints=[adds_up]).model_dump(mode="json")
+    model = seeing(lambda _, segments: reply([segments["Total:"], segments["12.50 13.00"]], "13.00", "Total"))
+    second = ModelError("out of memory.") if again is None else unsure(TOTAL, document=page)
+    if isinstance(second, LayoutCoT):
+        second = replace(second, answer=again, confidence=0.9)
+    reader = FakeReader({TOTAL: [unsure(TOTAL, None, page), second]})
+    given = Context(
+        LayoutLLMTool(reader=reader, documents={"invoice.pdf": page}), escalate=model, second_opinion=False,
+        max_attempts=3, disabled_checks=("refusal",),
+    )  # fmt: skip
+    found = by_question(run(given, task))[TOTAL]
+    assert (found["answer"], found["by"]) == (answer, by)
 
 
 def test_a_doubtful_value_of_the_record_is_asked_too() -> None:
