@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from layoutllm_tool.cot import Correction
 from layoutllm_tool.documents.drawing import ANSWER
@@ -22,7 +22,7 @@ from layoutllm_tool.testing import document_from_text
 from tests.readers.test_chat import Model, reply
 
 TEXT = "Invoice no:   4711\n\n\n\n\n\n\n\n\n\n\n\nTotal:        12.50"
-RED = Image.new("RGB", (1, 1), ANSWER).getpixel((0, 0))
+RED = ImageColor.getrgb(ANSWER)
 
 
 def pictured(*pages: str, scale: float = 1.0) -> Document:
@@ -51,7 +51,7 @@ def red(image: Image.Image) -> list[tuple[int, int]]:
         (x, y)
         for y in range(image.height)
         for x in range(image.width)
-        if all(abs(a - b) < 60 for a, b in zip(pixels[x, y], RED, strict=True))  # type: ignore[call-overload]
+        if all(abs(a - b) < 60 for a, b in zip(pixels[x, y], RED, strict=True))
     ]
 
 
