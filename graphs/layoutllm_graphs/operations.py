@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any
 
-from layoutllm_graphs.planning.plan import SEPARATOR, Comparison, Condition, Operation, OperationKind
+from layoutllm_graphs.planning.plan import POSITIONS, SEPARATOR, Comparison, Condition, Operation, OperationKind
 from layoutllm_graphs.planning.words import NEGATIVE
 from layoutllm_tool.cot import Evidence
 from layoutllm_tool.documents import dates
@@ -246,11 +246,18 @@ class _Rows:
         )
 
     def _keeping(self, condition: Condition) -> _Rows:
+        if condition.comparison in POSITIONS:
+            return self._at_the(condition.comparison, int(condition.value))
         name = f"{self.name}.{condition.column}" if condition.column else self.name
         cells = self.column(name)
         kept = self.at([i for i, cell in enumerate(cells) if _holds(cell, name, condition)])
         where = f"{condition.column or 'the value'} {condition.comparison} {condition.value}"
         return _Rows(kept.name, kept.columns, f"{kept.length} of {self.length} rows where {where}")
+
+    def _at_the(self, end: str, count: int) -> _Rows:
+        order = range(self.length)
+        kept = self.at(list(order[:count] if end == "first" else order[-count:]))
+        return _Rows(kept.name, kept.columns, f"the {end} {kept.length} of {self.length} rows")
 
     def shown(self, keep: str, formula: str) -> Computed:
         """A list of the kept column, or of whole rows, in this order."""
@@ -262,8 +269,9 @@ class _Rows:
 
 def _holds(cell: Cell, name: str, condition: Condition, other: Cell | None = None) -> bool:
     """Whether the cell keeps to the condition: compared with its value, or with the other cell."""
-    if condition.comparison == "contains":
-        return condition.value.casefold() in _text(cell, name).casefold()
+    if condition.comparison in ("contains", "not contains"):
+        within = condition.value.casefold() in _text(cell, name).casefold()
+        return within == (condition.comparison == "contains")
     against = other or Cell(condition.value, _as_date(condition.value) or _read(condition.value))
     if condition.comparison == "=" and (against.value is None or _number(cell) is None):
         return _text(cell, name).casefold() == _text(against, name).casefold()

@@ -103,11 +103,24 @@ class Forms:
 
     def expanded(self, text: str) -> str:
         """Words that share their end in full: "start and end date"."""
+        patterns = self.language.patterns
         if len(text) > LONGEST:
             return text
-        return self.language.patterns["compound"].sub(
+        if owned := patterns["owners_ahead"].match(text):
+            return self._of_each(owned["owners"], owned["heads"])
+        text = patterns["shared_owner"].sub(
+            lambda found: "{owner} {head}{link}{owner} {more}".format(**found.groupdict()), text
+        )
+        return patterns["compound"].sub(
             lambda found: "{first}{tail}{link} {second}".format(**found.groupdict()), text
         )
+
+    def _of_each(self, owners: str, heads: str) -> str:
+        """ "shipper and consignee", "name, city" -> "shipper name, shipper city, consignee name, ..."."""
+        split, written = self.language.patterns["list_and"].split, self.language.texts["owned"]
+        named = [fronted(owner.strip(), self.language) for owner in split(owners) if owner.strip()]
+        each = [head.strip() for head in split(heads.rstrip(ENDS)) if head.strip()]
+        return ", ".join(written.format(owner=owner, head=head) for owner in named for head in each)
 
     def parts(self, text: str) -> Iterator[Part]:
         """The entries of a list."""

@@ -32,10 +32,10 @@ class OperationReader:
     def __post_init__(self) -> None:
         self.rows = RowReader(self.language, self.held, self.draft)
 
-    def read(self, forms: Sequence[str], said: str, *, only: str = "") -> bool:
+    def read(self, forms: Sequence[str], said: str, *, only: Sequence[str] = ()) -> bool:
         """Add what the clause asks for, in whichever of its forms fits a sentence first.
 
-        ``only``: the one operation that it may be. False where none fits; the draft is then as it was.
+        ``only``: the operations that it may be. False where none fits; the draft is then as it was.
         """
         self.said = said
         short = [form for form in forms if len(form) <= LONGEST]
@@ -44,7 +44,7 @@ class OperationReader:
             for kind in ("operations", "tables")
             for form in short
             for template in self.language.sentences[kind]
-            if only in ("", template.more.get("op"))
+            if not only or template.more.get("op") in only
         )
 
     def fits(self, form: str) -> bool:
@@ -54,6 +54,21 @@ class OperationReader:
             fitted = self.read([form], form)
             raise OtherwiseError
         return fitted
+
+    def are_columns(self, parts: Sequence[str]) -> bool:
+        """Whether all parts name columns that the last list usually has; it gets these then."""
+        listed = self.rows.last
+        if listed is None or self.rows.base(listed.ref) in self.rows.explicit or len(parts) < 2:
+            return False
+        base, words = self.rows.base(listed.ref), [phrase(part, self.held, self.language).words for part in parts]
+        if not all(any(same_words(one, usual) for usual in listed.usual) for one in words):
+            return False
+        used = {(ref.number, ref.column) for step in self.draft.steps for ref in step.of if not ref.step}
+        kept = [c for c in self.rows.columns(listed) if (base, c.name) in used]
+        self.draft.change(base, columns=tuple(kept))
+        with suppress(OtherwiseError):
+            self.with_columns(listed, parts)
+        return True
 
     def is_said(self, text: str) -> None:
         """Add a yes-or-no question as it was put, and whether its answer says yes."""
@@ -107,7 +122,30 @@ class OperationReader:
             self._step("sum", (ref,), condition)
 
     def _difference(self, more: Mapping[str, str], slots: Slots) -> None:
-        self._step("difference", (self._operand(slots["first"]), self._operand(slots["second"])))
+        """Of two values; of the last two where none are named. ``type``: dates."""
+        if not slots.get("first"):
+            self._step("difference", self._last_two())
+            return
+        refs = (self._operand(slots["first"]), self._operand(slots["second"]))
+        for ref in refs if more.get("type") == "date" else ():
+            if not ref.step and self.draft.asked[ref.number].type in ("number", "text"):
+                self.draft.change(ref.number, type="date")
+        self._step("difference", refs)
+
+    def _last_two(self) -> tuple[Ref, Ref]:
+        single = [Ref(i) for i, asked in enumerate(self.draft.asked) if not asked.is_list]
+        if len(single) < 2:
+            raise OtherwiseError
+        return single[-2], single[-1]
+
+    def _again(self, more: Mapping[str, str], slots: Slots) -> None:
+        """More of what was found to be the greatest or least: its value, or another of its columns."""
+        last = self.draft.steps[-1] if self.draft.steps else None
+        if last is None or last.op not in _KINDS or not last.more.get("keep"):
+            raise OtherwiseError
+        listed, by = self._last_list(), slots.get("by")
+        kept = {"keep": self.rows.column(listed, by).column} if by else {}
+        self._step(last.op, last.of, last.condition, **kept)
 
     def _product(self, more: Mapping[str, str], slots: Slots) -> None:
         names = [self.rows.name(slots[side]).words for side in ("first", "second")]
@@ -130,7 +168,8 @@ class OperationReader:
         self._step(_KINDS[more["op"]], (ref,), listed.condition, **kept)
 
     def _sort(self, more: Mapping[str, str], slots: Slots) -> None:
-        listed = self.rows.rows(slots["rows"], unknown=False)
+        told = slots.get("rows")
+        listed = self.rows.rows(told, unknown=False) if told else self._last_list()
         self.rows.with_usual_columns(listed)
         by = slots.get("by")
         if not by or by.lower() in self.language.lists["measures"]:
@@ -171,18 +210,24 @@ class OperationReader:
 
     def _table(self, more: Mapping[str, str], slots: Slots) -> None:
         """``many``: it has to be named by a word for many; ``alone``: and by one that names no field."""
-        listed = self.rows.rows(slots["rows"], unknown=bool(more.get("any")))
+        told = self.rows.restricted(slots["rows"] or "")
+        listed = self.rows.rows(told or slots["rows"], unknown=bool(more.get("any")))
         words = listed.words
-        many = words and self.rows.row_phrase(slots["rows"]).words.lower() in words.many
-        alone = many and words and not words.also_fields
-        if listed.condition or (more.get("many") and not many) or (more.get("alone") and not alone):
+        many = told or (words and self.rows.row_phrase(slots["rows"]).words.lower() in words.many)
+        alone = many and words and not words.also_fields and not told
+        if (more.get("many") and not many) or (more.get("alone") and not alone):
             raise OtherwiseError
-        columns, front = self.rows.parts(slots.get("columns")), self.language.patterns["front_word"]
-        if any(map(front.match, columns[1:])) and not front.match(columns[0]):  # "with prices and the total"
-            raise OtherwiseError
+        self.with_columns(listed, self.rows.parts(slots.get("columns")))
+        if told:
+            self._listing("filter", self.rows.conditioned(slots["rows"] or ""))
+
+    def with_columns(self, listed: Listed, columns: Sequence[str]) -> None:
+        """Give the table these columns, or else those that such lists have."""
         for part in columns:
+            if self.rows.is_total(part) and len(columns) > 1:  # "with prices and the total"
+                raise OtherwiseError
             self.rows.column(listed, part)
-            self.rows.explicit |= {listed.ref.number}
+            self.rows.explicit |= {self.rows.base(listed.ref)}
         self.rows.with_usual_columns(listed)
 
     def _step(
@@ -266,6 +311,7 @@ def sentence(text: str) -> str:
 _KINDS: Mapping[str, OperationKind] = {"minimum": "minimum", "maximum": "maximum"}
 _MAKE: Mapping[str, Callable[[OperationReader, Mapping[str, str], Slots], None]] = {
     "count": OperationReader._count,
+    "again": OperationReader._again,
     "sum": OperationReader._sum,
     "difference": OperationReader._difference,
     "product": OperationReader._product,

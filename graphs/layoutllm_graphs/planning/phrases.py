@@ -110,7 +110,7 @@ class Phrase:
     def is_name(self) -> bool:
         """Whether the words are surely a field's name."""
         words = self.words.lower().split()
-        lists = self.language.lists
+        lists, strong = self.language.lists, self.language.patterns["strong"]
         plain = (
             0 < len([word for word in words if word not in lists["not_in_short_names"]]) <= MOST_WORDS
             and len(self.words) <= LONGEST_FIELD
@@ -118,6 +118,7 @@ class Phrase:
             and words[0] not in lists["verbs"]
             and any(c.isalpha() for c in self.words)
             and not self.language.patterns["strange"].search(self.words)
+            and not strong.search(self.words)
             and not self.language.patterns["imperative"].match(self.words)
         )
         return self.printed or known(self.words) is not None or (plain and not self.is_empty)

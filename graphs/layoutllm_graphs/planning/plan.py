@@ -31,7 +31,9 @@ ConstraintKind = Literal["sum", "equal", "ordered"]
 OperationKind = Literal[
     "count", "sum", "difference", "product", "minimum", "maximum", "sort", "filter", "compare", "exists"
 ]
-Comparison = Literal["<", "<=", "=", ">=", ">", "contains", "before", "after"]
+Comparison = Literal["<", "<=", "=", ">=", ">", "contains", "not contains", "before", "after", "first", "last"]
+POSITIONS = frozenset({"first", "last"})
+"""They leave so many rows, and look at no column."""
 _ARITY: dict[OperationKind, tuple[int, int]] = {
     "count": (1, 1), "sum": (1, MOST_QUESTIONS), "difference": (2, 2), "product": (2, MOST_QUESTIONS),
     "minimum": (1, MOST_QUESTIONS), "maximum": (1, MOST_QUESTIONS), "sort": (1, 1), "filter": (1, 1),
@@ -139,6 +141,12 @@ class Condition(BaseModel):
         default="", max_length=200, description="A number, a date or a text. Empty: the second operand."
     )
 
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        if self.comparison in POSITIONS and (self.column or not re.fullmatch(r"[1-9]\d{0,3}", self.value)):
+            raise ValueError(f"{self.comparison!r} takes a number of rows and no column")
+        return self
+
 
 class Operation(BaseModel):
     """What is computed from answers. ``operations.compute`` carries it out.
@@ -170,6 +178,8 @@ class Operation(BaseModel):
             raise ValueError(f"{self.op!r} takes {least} to {most} operands, not {len(self.of)}")
         if self.op == "filter" and (self.condition is None or not self.condition.value):
             raise ValueError("'filter' needs a condition with a value")
+        if self.op == "compare" and self.condition and self.condition.comparison in POSITIONS:
+            raise ValueError("'compare' looks at one value, not at rows")
         if self.op == "compare" and len(self.of) == 1 and not (self.condition and self.condition.value):
             raise ValueError("'compare' needs two operands, or a condition with a value")
         return self

@@ -5,14 +5,16 @@ What is asked of a list that is not named ("which of them") is asked of the last
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from layoutllm_graphs.planning.fields import ROWS, Asked, Draft, Ref, ask, known, normal, same_words
 from layoutllm_graphs.planning.phrases import Phrase, phrase, without_quotes
-from layoutllm_graphs.planning.plan import Condition
+from layoutllm_graphs.planning.plan import POSITIONS, Condition
 from layoutllm_graphs.planning.words import Language, RowWords, Template
 from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.documents.values import amount
@@ -69,11 +71,22 @@ class RowReader:
     def _table(self, named: Phrase, words: RowWords | None) -> Listed:
         page = self.page(named)
         many = _many(named.words, words) if words else named.words
-        key = (words or normal(many), page)
+        key = (words or normal(many).removesuffix("s"), page)
         if key not in self.tables:
-            self.tables[key] = self.draft.add(Asked(many, ROWS.format(many), page=page, is_list=True))
+            table = Asked(many, ROWS.format(many), page=page, is_list=True)
+            field = self._field_of(many, page)
+            self.tables[key] = self.draft.add(table) if field is None else field
         self.last = Listed(Ref(self.tables[key]), words)
         return self.last
+
+    def _field_of(self, many: str, page: int | None) -> int | None:
+        """The question that was planned for a field of this name and turns out to be a list, now a table."""
+        for index, old in enumerate(self.draft.asked):
+            plain = normal(old.words).removesuffix("s") == normal(many).removesuffix("s")
+            if plain and old.page == page and not old.columns and not known(old.words):
+                self.draft.change(index, text=ROWS.format(old.words), is_list=True, type="text")
+                return index
+        return None
 
     def last_or_main(self) -> Listed:
         """The last list, or the items of a document where the task names none."""
@@ -97,11 +110,24 @@ class RowReader:
             found = template.pattern.fullmatch(text)
             if found and self.row_words(self.row_phrase(found["rows"]).words):
                 listed = self.rows(found["rows"], unknown=False)
-                return listed._replace(condition=self._condition(template, listed, found.groupdict()))
+                with suppress(OtherwiseError):
+                    return listed._replace(condition=self._condition(template, listed, found.groupdict()))
         raise OtherwiseError
+
+    def restricted(self, text: str) -> str:
+        """The list in "deposits over 100"; "" where the text has no condition."""
+        if self.row_words(self.row_phrase(text).words):
+            return ""
+        found = (template.pattern.fullmatch(text) for template in self.language.sentences["conditions"])
+        return next((f["rows"] for f in found if f and self.row_words(self.row_phrase(f["rows"]).words)), "")
 
     def _condition(self, template: Template, listed: Listed, slots: Slots) -> Condition:
         by, comparison = slots.get("by"), template.more["comparison"]
+        if comparison in POSITIONS:
+            return Condition(comparison=comparison, value=self._counted(slots.get("count") or "1"))
+        if left_out := slots.get("but"):
+            column, words = self.label(listed), self.name(left_out).words
+            return Condition(column=column, comparison=comparison, value=words)
         if quoted := slots.get("quoted"):
             column = self.column(listed, by).column if by else self.label(listed)
             return Condition(column=column, comparison=comparison, value=without_quotes(quoted, self.held))
@@ -112,20 +138,33 @@ class RowReader:
         ref = self.number_column(listed, by) if by else self.measure(listed, kind)
         return Condition(column=ref.column, comparison=comparison, value=value)
 
+    def _counted(self, text: str) -> str:
+        """How many: "2" for "two"."""
+        plain = unicodedata.normalize("NFKC", text).lower()
+        numbers = self.language.cardinals
+        counted = str(numbers.index(plain) + 1) if plain in numbers else plain
+        if not re.fullmatch(r"[1-9]\d{0,2}", counted):
+            raise OtherwiseError
+        return counted
+
     def value(self, text: str | None, kind: ExpectedType) -> str:
         """The number or date that the text is; "" where it is none."""
         plain = unicodedata.normalize("NFKC", without_quotes(text or "", self.held)).strip()
         if kind == "date":
             return plain if any(c.isdigit() for c in plain) else ""
         bare = self.language.patterns["currency"].sub("", plain).strip()
+        if (thousands := re.fullmatch(r"(\d{1,4})(万|千)", bare)) and self.language.texts.get("myriads"):
+            bare = thousands[1] + ("0000" if thousands[2] == "万" else "000")
         if amount(bare) is not None:
             return bare
         number = amount(bare, "," if self.language.texts.get("decimal_mark") == "," else ".")
         return "" if number is None else f"{number:f}"
 
     def column(self, listed: Listed, text: str | None) -> Ref:
-        """A column by its name."""
-        name = self.draft.with_column(self.base(listed.ref), self.name(text).words, required=True)
+        """A column by its name, or by a part of it that no other has: "hours" of "hours worked"."""
+        words = self.name(text).words
+        near = [c.name for c in self.columns(listed) if words.lower() in c.words.lower().split()]
+        name = near[0] if len(near) == 1 else self.draft.with_column(self.base(listed.ref), words, required=True)
         return listed.ref._replace(column=name)
 
     def number_column(self, listed: Listed, text: str | None) -> Ref:
@@ -134,6 +173,12 @@ class RowReader:
         if ask(self.name(text).words).type == "text":
             self.draft.change_column(base, ref.column, type="number")
         return ref
+
+    def is_total(self, text: str) -> bool:
+        """Whether it names a field of the whole document, with its article: no column."""
+        entry = known(self.name(text).words)
+        fronted = self.language.patterns["front_word"].match(text)
+        return bool(fronted and entry and entry.family in ("total", "subtotal", "tax"))
 
     def measured(self, text: str | None) -> bool:
         """Whether the words say that it is a number or a date."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from layoutllm_graphs.planning.constraint_rules import Check, CheckReader
-from layoutllm_graphs.planning.fields import LONGEST_FIELD, Draft, ask, known, notes_of, one_line
+from layoutllm_graphs.planning.fields import LONGEST_FIELD, Draft, ask, known, notes_of, one_line, same_words
 from layoutllm_graphs.planning.forms import Forms, Part
 from layoutllm_graphs.planning.operation_rules import OperationReader, sentence
 from layoutllm_graphs.planning.owners import with_owners
@@ -88,22 +88,38 @@ class _TaskReader:
         self.operations = OperationReader(language, held, draft)
         self.said = ""
         """The clause that is being read."""
+        self.unwanted: list[str] = []
+        """Fields that the task says it does not want."""
+        self.lost = False
+        """A part of the clause was refused that what follows may belong to."""
         self.pages: tuple[int, ...] = ()
         """That the last heading names."""
 
     def read(self, clauses: Sequence[Clause]) -> None:
         checks: list[Check] = []
-        for clause in clauses:
+        parts = [(clause, apart(clause, self.language)) for clause in clauses]
+        kept = [(clause, [part for part in several if not self._is_unwanted(part)]) for clause, several in parts]
+        for clause, several in kept:
             if clause.text.endswith(COLONS):  # the heading of what follows
                 _, self.pages = take_pages(clause.text, self.language)
-            for part in apart(clause, self.language):
+            for part in several:
                 checks += self.checks_of(part)
         for check in checks:
             self.add_check(check)
 
+    def _is_unwanted(self, clause: Clause) -> bool:
+        """Whether the clause names fields that are not wanted, and no more; they are noted."""
+        found = self.patterns["unwanted"].fullmatch(clause.text)
+        named = next(filter(None, found.groupdict().values()), "") if found else ""
+        words = [self._phrase(part) for part in self._texts(named)]
+        if not words or not all(known(one.words) or one.printed for one in words):
+            return False
+        self.unwanted += [one.words for one in words]
+        return True
+
     def checks_of(self, clause: Clause) -> list[Check]:
         """The clause's checks; whatever else it asks for is added to the draft, or refused."""
-        self.said = clause.text
+        self.said, self.lost = clause.text, False
         polite = self.patterns["polite"].match(clause.text)
         text = clause.text[polite.end() :] if polite else clause.text
         if self.patterns["nothing"].match(text) or self._refused(clause, text):
@@ -121,6 +137,7 @@ class _TaskReader:
     def _refuse(self, text: str, reason: str = "unknown") -> None:
         if said := self._shown(text).strip(" ,;:."):
             self.draft.refuse(said, reason)
+        self.lost |= bool(reason == "unknown" and self.patterns["opens"].search(text))
 
     def _shown(self, text: str) -> str:
         return shown(text, self.held, self.language)
@@ -163,7 +180,8 @@ class _TaskReader:
         if clause.given and not (asked or self.patterns["task_verb"].match(text)):
             return False
         forms = self.forms.computed(text, but=self.operations.rows.is_main)
-        return self.operations.read(forms, self._shown(text), only="exists" if wanted else "")
+        only = ("exists", "compare") if wanted else ()
+        return self.operations.read(forms, self._shown(text), only=only)
 
     def add_check(self, check: Check) -> None:
         """Ask for the check's terms, where they aren't asked for yet."""
@@ -215,6 +233,9 @@ class _TaskReader:
         if not item and self._ask_named(text):
             return
         yes_no = self.patterns["yes_no"].match(text)
+        if self.operations.rows.last and not yes_no and self.patterns["anaphor"].search(text):
+            self._refuse(said or self.said)
+            return
         sure = not self._is_doubtful(text) and (not yes_no or self._is_plain(text))
         if not sure and not given:
             self._refuse(said or self.said)
@@ -281,20 +302,30 @@ class _TaskReader:
                 self._refuse(text)
         elif self.forms.is_statement(text):
             self._refuse(self.said)
+        elif self._is_whole_question(text):
+            self._ask_question(text, item=False, said=self.said)
         else:
             self._take_parts(text, pages or self.pages)
 
+    def _is_whole_question(self, text: str) -> bool:
+        """ "how many nights lie between check-in and check-out", whose first part alone asks for nothing."""
+        first, *more = self._texts(text) or [""]
+        indirect = self.patterns["indirect_question"].match(first)
+        return bool(more and self.patterns["question"].match(text) and not indirect and not known(first))
+
     def _take_parts(self, text: str, pages: tuple[int, ...]) -> None:
         """A field for each part of a list; those that speak of an operation or a table are read as such."""
+        if self.operations.are_columns(self._texts(text)):
+            return
         parts, plain, index = list(self.forms.parts(text)), list[str](), 0
         if len(parts) == 1 and not self._computed(text, parts)[1]:
             self._take_all([text], pages, said=self.said)
             return
         while index < len(parts):
-            said, used = self._computed(text, parts[index:])
+            said, used = self._computed(text, parts[index:]) if not self.lost else ("", 0)
             if used:
                 self._take_all(plain, pages)
-                self.operations.read([self.forms.entry(said)], self._shown(said))
+                self.operations.read([said], self._shown(said))
                 plain = []
             else:
                 plain.append(text[parts[index].start : parts[index].end])
@@ -306,9 +337,9 @@ class _TaskReader:
         closing = next((n for n, part in enumerate(parts[1:], start=2) if part.closes), len(parts))
         for count in dict.fromkeys((closing, 1)) if len(text) <= LONGEST else ():
             said = text[parts[0].start : parts[count - 1].end]
-            form = self.forms.entry(said)
-            if (not known(form) or self.operations.rows.is_main(form)) and self.operations.fits(form):
-                return said, count
+            for form in dict.fromkeys((self.forms.entry(said), said)):
+                if (not known(form) or self.operations.rows.is_main(form)) and self.operations.fits(form):
+                    return form, count
         return "", 0
 
     def _take_all(self, parts: Sequence[str], pages: tuple[int, ...], *, said: str = "") -> None:
@@ -321,7 +352,7 @@ class _TaskReader:
     def _take(self, part: Phrase, text: str, pages: tuple[int, ...]) -> None:
         """Add the part as a field, if it surely is one, or as a question; refuse it else."""
         belongs = self.patterns["belongs"].match(text) and self.draft.steps
-        if belongs or (self.operations.rows.restricts(part.words) and not part.printed):
+        if self.lost or belongs or (self.operations.rows.restricts(part.words) and not part.printed):
             self._refuse(text)
         elif part.is_name and not part.is_empty:
             self._add_field(part, pages)
@@ -331,6 +362,8 @@ class _TaskReader:
             self._refuse(text)
 
     def _add_field(self, part: Phrase, pages: tuple[int, ...]) -> None:
+        if any(same_words(part.words, other) for other in self.unwanted):
+            return
         for page in part.pages or pages or (None,):
             asked = ask(part.words, printed=part.printed, is_list=part.is_list, page=page)
             self.draft.add(replace(asked, required=part.required))

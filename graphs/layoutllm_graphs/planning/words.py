@@ -45,6 +45,8 @@ class Language:
     texts: Mapping[str, str]
     ordinals: tuple[str, ...]
     """Of pages, from the first on."""
+    cardinals: tuple[str, ...]
+    """From one on."""
 
 
 def _words(name: str) -> dict[str, Any]:
@@ -103,6 +105,7 @@ def _language(words: dict[str, Any]) -> Language:
         fields=tuple(words["fields"]),
         texts=words["texts"],
         ordinals=tuple(words["lists"]["ordinals"].split()),
+        cardinals=tuple(words["texts"]["cardinals"].split()),
     )
 
 

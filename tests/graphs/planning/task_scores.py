@@ -1,7 +1,8 @@
 """Compares the plan of a task with what a person expects of it, written as words that have to occur.
 
 ``right``: everything that is expected is planned, and nothing else. ``marked``: some of it is not, but the
-plan says so by a refusal, and plans nothing that is not expected. ``wrong``: else.
+plan says so by a refusal, and plans nothing that is not expected. ``wrong``: else. The operation "check" is
+a constraint or a comparison.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from layoutllm_graphs.planning.plan import Operation, Plan, PlannedQuestion
+from layoutllm_graphs.planning.plan import Constraint, Operation, Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task
 from layoutllm_tool.errors import PlanError
 
@@ -54,13 +55,14 @@ def score_plan(plan: Plan, expected: Mapping[str, Any]) -> Score:
         *_refused(said, expected),
     ]
     wanted = [*expected.get("fields", ()), *expected.get("lists", ())]
+    checks = [*expected.get("checks", ()), *(w for w in expected.get("operations", ()) if w["op"] == "check")]
     unexpected = [
         q.text
         for q in plan.questions
         if q.name not in used and not any(_has(_said(q), words) for words in wanted)
     ]
     unexpected += [f"{o.op} of {o.of}" for o in plan.operations if not _is_wanted(o, plan, expected)]
-    if len(plan.constraints) > len(expected.get("checks", ())):
+    if len(plan.constraints) > len(checks):
         unexpected += [str(constraint) for constraint in plan.constraints]
     extra = len(plan.refused) > len(expected.get("refused", ()))
     if not missing and not unexpected:
@@ -91,7 +93,9 @@ def _unmatched(kind: str, expected: Mapping[str, Any], found: Sequence[str]) -> 
 
 
 def _refused(said: str, expected: Mapping[str, Any]) -> list[str]:
-    return [f"refused: {part}" for part in expected.get("refused", ()) if part.lower() not in said.lower()]
+    """An entry is the words as they stand, or a list of words."""
+    entries = [[part] if isinstance(part, str) else part for part in expected.get("refused", ())]
+    return [f"refused: {words}" for words in entries if not _has(said.lower(), words)]
 
 
 def _sources(operation: Operation, plan: Plan) -> set[str]:
@@ -103,25 +107,36 @@ def _sources(operation: Operation, plan: Plan) -> set[str]:
 
 def _told(operation: Operation, plan: Plan) -> str:
     """What an operation is of, in the words of its questions and columns."""
-    told = [operation.condition.value] if operation.condition else []
+    condition = operation.condition
+    told = [condition.comparison, condition.value] if condition else []
     for reference in operation.of:
         name, _, column = reference.partition(".")
         for source in _sources(operation.model_copy(update={"of": (name,)}), plan):
             question = plan.question(source)
             told += [question.name.replace("_", " "), question.text]
-            shown = {column, operation.by, operation.condition.column if operation.condition else ""}
+            shown = {column, operation.by, condition.column if condition else ""}
             told += [c.words for c in question.columns if c.name in shown]
     return " ".join(told).lower()
 
 
 def _is_done(want: Mapping[str, Any], plan: Plan) -> bool:
-    op = _OPERATIONS.get(want["op"], want["op"])
-    return any(o.op == op and _has(_told(o, plan), want["of"]) for o in plan.operations)
+    if want["op"] == "check" and any(_has(_named(c, plan), want["of"]) for c in plan.constraints):
+        return True
+    return any(_does(operation, want) and _has(_told(operation, plan), want["of"]) for operation in plan.operations)
+
+
+def _named(constraint: Constraint, plan: Plan) -> str:
+    return " ".join(_said(plan.question(name)) for name in constraint.names)
+
+
+def _does(operation: Operation, want: Mapping[str, Any]) -> bool:
+    wanted = {"check": "compare"} | _OPERATIONS
+    return wanted.get(want["op"], want["op"]) == operation.op
 
 
 def _is_wanted(operation: Operation, plan: Plan, expected: Mapping[str, Any]) -> bool:
     return any(
-        _OPERATIONS.get(want["op"], want["op"]) == operation.op and _has(_told(operation, plan), want["of"])
+        _does(operation, want) and _has(_told(operation, plan), want["of"])
         for want in expected.get("operations", ())
     )
 
