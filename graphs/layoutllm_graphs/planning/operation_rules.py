@@ -168,7 +168,7 @@ class OperationReader:
         self._step(_KINDS[more["op"]], (ref,), listed.condition, **kept)
 
     def _sort(self, more: Mapping[str, str], slots: Slots) -> None:
-        told = slots.get("rows")
+        told = slots.get("rows") or slots.get("where")
         listed = self.rows.rows(told, unknown=False) if told else self._last_list()
         self.rows.with_usual_columns(listed)
         by = slots.get("by")
@@ -191,6 +191,9 @@ class OperationReader:
     def _compare(self, more: Mapping[str, str], slots: Slots) -> None:
         """Of two values, or of one with what the task says."""
         comparison = more.get("comparison")
+        if by := slots.get("by"):  # "of A and B, whose score is higher?"
+            slots = slots | {side: self.language.texts["owned"].format(owner=slots[side], head=by)
+                             for side in ("first", "second")}  # fmt: skip
         first = self._operand(slots["first"]) if slots.get("first") else self._last_value()
         value = self.rows.value(slots["second"], "date" if comparison in ("before", "after") else "money")
         told = {"comparison": comparison, "value": value if comparison else ""}

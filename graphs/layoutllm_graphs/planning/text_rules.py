@@ -122,9 +122,9 @@ class _TaskReader:
         self.said, self.lost = clause.text, False
         polite = self.patterns["polite"].match(clause.text)
         text = clause.text[polite.end() :] if polite else clause.text
+        text = self.forms.expanded(text)
         if self.patterns["nothing"].match(text) or self._refused(clause, text):
             return []
-        text = self.forms.expanded(text)
         unchecked, wanted = self.forms.unchecked(text)
         checks = self.checks.read(unchecked)
         if not checks and not self._operation(clause, text, wanted=wanted):
@@ -236,7 +236,8 @@ class _TaskReader:
         if self.operations.rows.last and not yes_no and self.patterns["anaphor"].search(text):
             self._refuse(said or self.said)
             return
-        sure = not self._is_doubtful(text) and (not yes_no or self._is_plain(text))
+        strong = self.patterns["strong"].search(f" {text}")  # behind a blank, as a question may begin so
+        sure = not strong and not self._is_doubtful(text) and (not yes_no or self._is_plain(text))
         if not sure and not given:
             self._refuse(said or self.said)
         elif yes_no and sure and len(text) < LONGEST_QUESTION:
@@ -322,6 +323,9 @@ class _TaskReader:
             self._take_all([text], pages, said=self.said)
             return
         while index < len(parts):
+            if plain and self.patterns["of_last"].match(text[parts[index].start : parts[index].end]):
+                self._take_all(plain, pages)
+                plain = []
             said, used = self._computed(text, parts[index:]) if not self.lost else ("", 0)
             if used:
                 self._take_all(plain, pages)
