@@ -50,7 +50,7 @@ class OperationReader:
     def fits(self, form: str) -> bool:
         """Whether the clause fits a sentence. The draft stays as it is."""
         fitted = False
-        with suppress(OtherwiseError), self._undone():
+        with suppress(OtherwiseError), self.undone():
             fitted = self.read([form], form)
             raise OtherwiseError
         return fitted
@@ -84,22 +84,22 @@ class OperationReader:
         if not found:
             return False
         try:
-            with self._undone():
+            with self.undone():
                 _MAKE[template.more.get("op", "table")](self, template.more, found.groupdict())
         except OtherwiseError:
             return False
         return True
 
     @contextmanager
-    def _undone(self) -> Iterator[None]:
+    def undone(self) -> Iterator[None]:
         """Take back what was added, where it turns out not to fit."""
         draft, rows = self.draft, self.rows
         asked, steps, value = list(draft.asked), list(draft.steps), self.last_value
-        before = replace(rows, tables=dict(rows.tables))
+        before, refused = replace(rows, tables=dict(rows.tables)), list(draft.refused)
         try:
             yield
         except OtherwiseError:
-            draft.asked[:], draft.steps[:] = asked, steps
+            draft.asked[:], draft.steps[:], draft.refused[:] = asked, steps, refused
             self.rows, self.last_value = before, value
             raise
 

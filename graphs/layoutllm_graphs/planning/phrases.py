@@ -203,15 +203,21 @@ def _ordinal(word: str, language: Language) -> int:
     return language.ordinals.index(word.lower()) + 1
 
 
-def phrase(text: str, held: Sequence[str], language: Language, *, edges: str = ENDS) -> Phrase:
-    """A part of a list, or a term of a check. ``edges`` are no part of it where they stand at its ends."""
+def phrase(
+    text: str, held: Sequence[str], language: Language, *, edges: str = ENDS, placed: bool = False
+) -> Phrase:
+    """A part of a list, or a term of a check. ``edges`` are no part of it where they stand at its ends.
+
+    ``placed``: where it stands belongs to it ("on the payment slip").
+    """
     if len(text) > LONGEST:
         return Phrase(one_line(text), language=language)
     patterns = language.patterns
     text, pages = take_pages(" ".join(text.split()), language)
     text, optional = patterns["optional"].subn("", text)
     text = patterns["data_type"].sub("", text.translate(_NO_BRACES))
-    text, is_list = _fronted(patterns["trailing_document"].sub("", text.strip(f" {edges}")), language)
+    text = text.strip(f" {edges}")
+    text, is_list = _fronted(text if placed else patterns["trailing_document"].sub("", text), language)
     if printed := _HELD.fullmatch(patterns["around_quote"].sub("", text)):
         words = held[int(printed.group(1))]
         return Phrase(words, pages, printed=True, is_list=is_list, required=not optional, language=language)

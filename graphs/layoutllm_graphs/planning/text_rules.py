@@ -16,6 +16,7 @@ from layoutllm_graphs.planning.constraint_rules import Check, CheckReader
 from layoutllm_graphs.planning.fields import LONGEST_FIELD, Draft, ask, known, notes_of, one_line, same_words
 from layoutllm_graphs.planning.forms import Forms, Part
 from layoutllm_graphs.planning.operation_rules import OperationReader, sentence
+from layoutllm_graphs.planning.row_rules import OtherwiseError
 from layoutllm_graphs.planning.owners import with_owners
 from layoutllm_graphs.planning.phrases import (
     COLONS,
@@ -318,10 +319,22 @@ class _TaskReader:
         """A field for each part of a list; those that speak of an operation or a table are read as such."""
         if self.operations.are_columns(self._texts(text)):
             return
-        parts, plain, index = list(self.forms.parts(text)), list[str](), 0
+        parts = list(self.forms.parts(text))
         if len(parts) == 1 and not self._computed(text, parts)[1]:
             self._take_all([text], pages, said=self.said)
             return
+        first = next((n for n, _ in enumerate(parts) if self._computed(text, parts[n:])[1]), len(parts))
+        self._take_several(text, parts[:first], pages)
+        try:
+            with self.operations.undone():
+                self._take_several(text, parts[first:], pages)
+                if self.lost and parts[first:]:
+                    raise OtherwiseError
+        except OtherwiseError:  # what follows a list may belong to it, all of it
+            self._refuse(text[parts[first].start :])
+
+    def _take_several(self, text: str, parts: Sequence[Part], pages: tuple[int, ...]) -> None:
+        plain, index = list[str](), 0
         while index < len(parts):
             if plain and self.patterns["of_last"].match(text[parts[index].start : parts[index].end]):
                 self._take_all(plain, pages)
