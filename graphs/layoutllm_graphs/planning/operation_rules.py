@@ -183,6 +183,13 @@ class OperationReader:
         down = any(text for name, text in slots.items() if name.startswith("down"))
         self._listing("sort", listed, by=ref.column, descending=down)
 
+    def _top(self, more: Mapping[str, str], slots: Slots) -> None:
+        """ "The three largest payments": sorted, and then the first of them."""
+        count = self.rows.counted(slots["count"] or "")
+        self._sort(more, slots | {"down": "down" if more.get("down") else None})
+        listed = self._last_list()
+        self._listing("filter", listed._replace(condition=Condition(comparison="first", value=count)))
+
     def _filter(self, more: Mapping[str, str], slots: Slots) -> None:
         listed = self.rows.conditioned(slots["where"] or "")
         self.rows.with_usual_columns(listed)
@@ -321,6 +328,7 @@ _MAKE: Mapping[str, Callable[[OperationReader, Mapping[str, str], Slots], None]]
     "minimum": OperationReader._extreme,
     "maximum": OperationReader._extreme,
     "sort": OperationReader._sort,
+    "top": OperationReader._top,
     "filter": OperationReader._filter,
     "compare": OperationReader._compare,
     "exists": OperationReader._exists,

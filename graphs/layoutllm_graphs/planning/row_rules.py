@@ -124,9 +124,12 @@ class RowReader:
     def _condition(self, template: Template, listed: Listed, slots: Slots) -> Condition:
         by, comparison = slots.get("by"), template.more["comparison"]
         if comparison in POSITIONS:
-            return Condition(comparison=comparison, value=self._counted(slots.get("count") or "1"))
+            return Condition(comparison=comparison, value=self.counted(slots.get("count") or "1"))
         if left_out := slots.get("but"):
             column, words = self.label(listed), self.name(left_out).words
+            pronouns = self.language.lists["pronouns"].intersection(words.lower().split())
+            if pronouns or self.language.patterns["restricts"].search(words.lower()):  # "those in March"
+                raise OtherwiseError
             return Condition(column=column, comparison=comparison, value=words)
         if quoted := slots.get("quoted"):
             column = self.column(listed, by).column if by else self.label(listed)
@@ -138,7 +141,7 @@ class RowReader:
         ref = self.number_column(listed, by) if by else self.measure(listed, kind)
         return Condition(column=ref.column, comparison=comparison, value=value)
 
-    def _counted(self, text: str) -> str:
+    def counted(self, text: str) -> str:
         """How many: "2" for "two"."""
         plain = unicodedata.normalize("NFKC", text).lower()
         numbers = self.language.cardinals
@@ -250,6 +253,7 @@ class RowReader:
             or named.is_empty
             or counted
             or not one
+            or (":" in named.words and not named.printed)
             or not any(map(str.isalpha, named.words))
         ):
             raise OtherwiseError

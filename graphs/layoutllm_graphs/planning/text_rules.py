@@ -93,25 +93,40 @@ class _TaskReader:
         """Fields that the task says it does not want."""
         self.lost = False
         """A part of the clause was refused that what follows may belong to."""
+        self.supposed = False
+        """The clause before said on what the next depends, and was refused."""
         self.pages: tuple[int, ...] = ()
         """That the last heading names."""
 
     def read(self, clauses: Sequence[Clause]) -> None:
         checks: list[Check] = []
         parts = [(clause, apart(clause, self.language)) for clause in clauses]
-        kept = [(clause, [part for part in several if not self._is_unwanted(part)]) for clause, several in parts]
+        kept = [
+            (clause, [self._without_unwanted(part) for part in several if not self._is_unwanted(part)])
+            for clause, several in parts
+        ]
         for clause, several in kept:
             if clause.text.endswith(COLONS):  # the heading of what follows
                 _, self.pages = take_pages(clause.text, self.language)
-            for part in several:
-                checks += self.checks_of(part)
+            for number, part in enumerate(several):
+                if number and self.supposed:
+                    self._refuse(part.text)
+                else:
+                    checks += self.checks_of(part)
         for check in checks:
             self.add_check(check)
 
     def _is_unwanted(self, clause: Clause) -> bool:
         """Whether the clause names fields that are not wanted, and no more; they are noted."""
         found = self.patterns["unwanted"].fullmatch(clause.text)
-        named = next(filter(None, found.groupdict().values()), "") if found else ""
+        return bool(found) and self._are_unwanted(next(filter(None, found.groupdict().values()), ""))
+
+    def _without_unwanted(self, clause: Clause) -> Clause:
+        """ "The vendor, but not the total" as "The vendor"."""
+        found = self.patterns["but_not"].fullmatch(clause.text)
+        return replace(clause, text=found["kept"]) if found and self._are_unwanted(found["what"]) else clause
+
+    def _are_unwanted(self, named: str) -> bool:
         words = [self._phrase(part) for part in self._texts(named)]
         if not words or not all(known(one.words) or one.printed for one in words):
             return False
@@ -120,7 +135,14 @@ class _TaskReader:
 
     def checks_of(self, clause: Clause) -> list[Check]:
         """The clause's checks; whatever else it asks for is added to the draft, or refused."""
-        self.said, self.lost = clause.text, False
+        self.said, self.lost, refused = clause.text, False, len(self.draft.refused)
+        try:
+            return self._checks_of(clause)
+        finally:
+            begins = self.patterns["supposing"].match(clause.text)
+            self.supposed = bool(begins and len(self.draft.refused) > refused)
+
+    def _checks_of(self, clause: Clause) -> list[Check]:
         polite = self.patterns["polite"].match(clause.text)
         text = clause.text[polite.end() :] if polite else clause.text
         text = self.forms.expanded(text)
