@@ -12,7 +12,14 @@ from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any
 
-from layoutllm_graphs.planning.plan import POSITIONS, SEPARATOR, Comparison, Condition, Operation, OperationKind
+from layoutllm_graphs.planning.plan import (
+    POSITIONS,
+    SEPARATOR,
+    Comparison,
+    Condition,
+    Operation,
+    OperationKind,
+)
 from layoutllm_graphs.planning.words import NEGATIVE
 from layoutllm_tool.cot import Evidence
 from layoutllm_tool.documents import dates

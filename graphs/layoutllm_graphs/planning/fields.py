@@ -78,6 +78,12 @@ def known(phrase: str) -> KnownField | None:
     return KNOWN.get(normal(phrase)) if len(phrase) <= LONGEST_FIELD else None
 
 
+def names_like(phrase: str) -> list[str]:
+    """The names of the fields that may stand for it in a constraint."""
+    entry = known(phrase)
+    return [name for name, other in KNOWN.items() if entry and other.family == entry.family]
+
+
 def guess_type(phrase: str) -> ExpectedType:
     """What the words of an unknown field let expect."""
     words = normal(phrase)

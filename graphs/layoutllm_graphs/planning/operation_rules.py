@@ -60,7 +60,10 @@ class OperationReader:
         listed = self.rows.last
         if listed is None or self.rows.base(listed.ref) in self.rows.explicit or len(parts) < 2:
             return False
-        base, words = self.rows.base(listed.ref), [phrase(part, self.held, self.language).words for part in parts]
+        base, words = (
+            self.rows.base(listed.ref),
+            [phrase(part, self.held, self.language).words for part in parts],
+        )
         if not all(any(same_words(one, usual) for usual in listed.usual) for one in words):
             return False
         used = {(ref.number, ref.column) for step in self.draft.steps for ref in step.of if not ref.step}

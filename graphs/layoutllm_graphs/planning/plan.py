@@ -31,7 +31,9 @@ ConstraintKind = Literal["sum", "equal", "ordered"]
 OperationKind = Literal[
     "count", "sum", "difference", "product", "minimum", "maximum", "sort", "filter", "compare", "exists"
 ]
-Comparison = Literal["<", "<=", "=", ">=", ">", "contains", "not contains", "before", "after", "first", "last"]
+Comparison = Literal[
+    "<", "<=", "=", ">=", ">", "contains", "not contains", "before", "after", "first", "last"
+]
 POSITIONS = frozenset({"first", "last"})
 """They leave so many rows, and look at no column."""
 _ARITY: dict[OperationKind, tuple[int, int]] = {

@@ -154,10 +154,13 @@ class RowReader:
         """The number or date that the text is; "" where it is none."""
         plain = unicodedata.normalize("NFKC", without_quotes(text or "", self.held)).strip()
         if kind == "date":
-            return plain if any(c.isdigit() for c in plain) else ""
+            more = self.language.patterns["restricts"].search(plain.lower())
+            return plain if any(c.isdigit() for c in plain) and not more else ""
         bare = self.language.patterns["currency"].sub("", plain).strip()
         if (thousands := re.fullmatch(r"(\d{1,4})(万|千)", bare)) and self.language.texts.get("myriads"):
             bare = thousands[1] + ("0000" if thousands[2] == "万" else "000")
+        if any(c.isalpha() for c in bare):
+            return ""
         if amount(bare) is not None:
             return bare
         number = amount(bare, "," if self.language.texts.get("decimal_mark") == "," else ".")
@@ -167,7 +170,9 @@ class RowReader:
         """A column by its name, or by a part of it that no other has: "hours" of "hours worked"."""
         words = self.name(text).words
         near = [c.name for c in self.columns(listed) if words.lower() in c.words.lower().split()]
-        name = near[0] if len(near) == 1 else self.draft.with_column(self.base(listed.ref), words, required=True)
+        name = (
+            near[0] if len(near) == 1 else self.draft.with_column(self.base(listed.ref), words, required=True)
+        )
         return listed.ref._replace(column=name)
 
     def number_column(self, listed: Listed, text: str | None) -> Ref:

@@ -12,8 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from layoutllm_graphs.planning.coverage import left_over
 from layoutllm_graphs.planning.constraint_rules import Check, CheckReader
-from layoutllm_graphs.planning.fields import LONGEST_FIELD, Draft, ask, known, notes_of, one_line, same_words
+from layoutllm_graphs.planning.fields import (
+    LONGEST_FIELD,
+    Draft,
+    ask,
+    known,
+    names_like,
+    notes_of,
+    one_line,
+    same_words,
+)
 from layoutllm_graphs.planning.forms import Forms, Part
 from layoutllm_graphs.planning.operation_rules import OperationReader, sentence
 from layoutllm_graphs.planning.row_rules import OtherwiseError
@@ -136,11 +146,41 @@ class _TaskReader:
     def checks_of(self, clause: Clause) -> list[Check]:
         """The clause's checks; whatever else it asks for is added to the draft, or refused."""
         self.said, self.lost, refused = clause.text, False, len(self.draft.refused)
+        checks: list[Check] = []
         try:
-            return self._checks_of(clause)
-        finally:
-            begins = self.patterns["supposing"].match(clause.text)
-            self.supposed = bool(begins and len(self.draft.refused) > refused)
+            with self.operations.undone():
+                checks = self._covered_checks(clause)
+        except OtherwiseError:
+            self._refuse(clause.text)
+        begins = self.patterns["supposing"].match(clause.text)
+        self.supposed = bool(begins and len(self.draft.refused) > refused)
+        return checks
+
+    def _covered_checks(self, clause: Clause) -> list[Check]:
+        """The clause's checks, and the words refused that nothing uses. OtherwiseError where they say what not."""
+        steps, tables = len(self.draft.steps), len(self.operations.rows.tables)
+        checks = self._checks_of(clause)
+        made = len(self.draft.steps) > steps or len(self.operations.rows.tables) > tables
+        if (
+            not clause.given
+            and len(clause.text) <= LONGEST
+            and not self.patterns["nothing"].match(clause.text)
+        ):
+            said = self._shown(self.forms.expanded(clause.text))
+            left = left_over(said, self._used(checks), self.language, computed=bool(checks) or made)
+            if self.patterns["strong"].search(left):
+                raise OtherwiseError
+            self._refuse(left)
+        return checks
+
+    def _used(self, checks: Sequence[Check]) -> list[str]:
+        """What the draft and these checks hold of the task."""
+        draft = self.draft
+        asked = [text for one in draft.asked for c in (one, *one.columns) for text in (c.words, c.text)]
+        values = [step.condition.value for step in draft.steps if step.condition]
+        terms = [term.words for check in checks for term in (*check.terms, *filter(None, [check.total]))]
+        kin = [name for one in draft.asked for name in names_like(one.words)]
+        return [*asked, *values, *terms, *kin, *self.unwanted, *(refusal.text for refusal in draft.refused)]
 
     def _checks_of(self, clause: Clause) -> list[Check]:
         polite = self.patterns["polite"].match(clause.text)

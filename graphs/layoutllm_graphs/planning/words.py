@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -47,6 +47,18 @@ class Language:
     """Of pages, from the first on."""
     cardinals: tuple[str, ...]
     """From one on."""
+    common: frozenset[str]
+    """Words that ask for something, or say where it stands, and are no part of it."""
+    told: frozenset[str]
+    """Words of the sentences for operations, tables and checks."""
+
+    @property
+    def spaced(self) -> bool:
+        """Whether blanks stand between words."""
+        return self.texts.get("blanks") != "none"
+
+    def content_of(self, text: str) -> list[str]:
+        return _content(self.patterns["content"], text)
 
 
 def _words(name: str) -> dict[str, Any]:
@@ -88,10 +100,41 @@ def _listed(names: str) -> tuple[str, ...]:
     return tuple(" ".join(name.split()).lower() for name in names.split(","))
 
 
+def _content(pattern: re.Pattern[str], text: str) -> list[str]:
+    """The words of a text that carry meaning, in lower case."""
+    return [found.group() for found in pattern.finditer(text.casefold())]
+
+
+_COMMON = (
+    "polite", "place", "verb", "head", "output_format", "closing", "compute", "compute_end", "showing", "what_is",
+    "front_word", "all_of", "trailing_document", "around_quote", "check", "surely_check",
+    "check_end", "task_verb", "row_end", "optional", "no_field", "question", "yes_no", "list_and", "cut", "page",
+    "supposing", "nothing", "indirect_question", "leading_page", "closing_page", "currency",
+)  # fmt: skip
+
+
+def _literals(sources: Iterable[str], content: re.Pattern[str]) -> frozenset[str]:
+    """The words that stand in patterns, also without a last letter that may be left out."""
+    plain = [re.sub(r"\\[a-zA-Z]|\(\?P<\w+>|\{\w+\}|\(\?<?[:=!]", " ", source) for source in sources]
+    plain += [re.sub(r"\[(\w)(\w)\]", choice, source) for source in plain for choice in (r"\1", r"\2")]
+    shorter = [re.sub(r"[\w ]\?", "", source) for source in plain]
+    fuller = [source.replace("?", "") for source in plain]
+    return frozenset(word for text in (*plain, *shorter, *fuller) for word in _content(content, text))
+
+
 def _language(words: dict[str, Any]) -> Language:
     parts = _Parts(words["parts"])
     patterns = {name: parts.pattern(text) for name, text in words["patterns"].items()}
     kinds = ("checks", "operations", "tables", "conditions")
+    said = [parts.filled(entry["says"]) for kind in kinds for entry in words[kind]]
+    said += [entry["names"] for entry in words["rows"]]
+    common = [patterns[name].pattern for name in _COMMON if name in patterns]
+    common += [parts.parts[name] for name in ("doc", "any_doc", "this_doc") if name in parts.parts]
+    listed = [
+        words["lists"]["not_in_short_names"],
+        words["lists"]["pronouns"],
+        words["lists"].get("common", ""),
+    ]
     return Language(
         patterns=patterns,
         lists={name: frozenset(text.split()) for name, text in words["lists"].items()},
@@ -105,6 +148,8 @@ def _language(words: dict[str, Any]) -> Language:
         fields=tuple(words["fields"]),
         texts=words["texts"],
         ordinals=tuple(words["lists"]["ordinals"].split()),
+        common=_literals([*common, *listed], patterns["content"]),
+        told=_literals([*said, words["lists"]["ordinals"], words["texts"]["cardinals"]], patterns["content"]),
         cardinals=tuple(words["texts"]["cardinals"].split()),
     )
 

@@ -122,7 +122,9 @@ def _told(operation: Operation, plan: Plan) -> str:
 def _is_done(want: Mapping[str, Any], plan: Plan) -> bool:
     if want["op"] == "check" and any(_has(_named(c, plan), want["of"]) for c in plan.constraints):
         return True
-    return any(_does(operation, want) and _has(_told(operation, plan), want["of"]) for operation in plan.operations)
+    return any(
+        _does(operation, want) and _has(_told(operation, plan), want["of"]) for operation in plan.operations
+    )
 
 
 def _named(constraint: Constraint, plan: Plan) -> str:
