@@ -194,7 +194,11 @@ class OperationReader:
         self._listing("filter", listed._replace(condition=Condition(comparison="first", value=count)))
 
     def _filter(self, more: Mapping[str, str], slots: Slots) -> None:
-        listed = self.rows.conditioned(slots["where"] or "")
+        if count := slots.get("count"):
+            told = {"comparison": more["comparison"], "value": self.rows.counted(count)}
+            listed = self._last_list()._replace(condition=Condition.model_validate(told))
+        else:
+            listed = self.rows.conditioned(slots["where"] or "")
         self.rows.with_usual_columns(listed)
         self._listing("filter", listed)
 
@@ -237,7 +241,8 @@ class OperationReader:
     def with_columns(self, listed: Listed, columns: Sequence[str]) -> None:
         """Give the table these columns, or else those that such lists have."""
         for part in columns:
-            if self.rows.is_total(part) and len(columns) > 1:  # "with prices and the total"
+            computed = any(pattern.search(part) for _, pattern in self.language.refusals_of_questions)
+            if computed or (self.rows.is_total(part) and len(columns) > 1):  # "with prices and the total"
                 raise OtherwiseError
             self.rows.column(listed, part)
             self.rows.explicit |= {self.rows.base(listed.ref)}

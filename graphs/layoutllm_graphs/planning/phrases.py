@@ -40,6 +40,7 @@ _STARTS: dict[str, ExpectedType] = {
     "how much": "money", "how many": "number",
 }  # fmt: skip
 """The type that the beginning of a question lets expect."""
+_AMOUNT = re.compile(r"[\s\d.,'’]*\d[\s\d.,'’]*[万千]?\s*")
 _NO_BRACES = str.maketrans("", "", "{}")
 
 
@@ -119,6 +120,7 @@ class Phrase:
             and any(c.isalpha() for c in self.words)
             and not self.language.patterns["strange"].search(self.words)
             and not strong.search(self.words)
+            and not _AMOUNT.fullmatch(self.language.patterns["currency"].sub("", self.words))
             and not self.language.patterns["imperative"].match(self.words)
         )
         return self.printed or known(self.words) is not None or (plain and not self.is_empty)

@@ -299,7 +299,8 @@ class _TaskReader:
         if self.operations.rows.last and not yes_no and self.patterns["anaphor"].search(text):
             self._refuse(said or self.said)
             return
-        strong = self.patterns["strong"].search(f" {text}")  # behind a blank, as a question may begin so
+        alone = self.language.spaced and len(text.split()) < 2  # "when?"
+        strong = alone or self.patterns["strong"].search(f" {text}")  # behind a blank, as a question may begin so
         sure = not strong and not self._is_doubtful(text) and (not yes_no or self._is_plain(text))
         if not sure and not given:
             self._refuse(said or self.said)
