@@ -115,8 +115,11 @@ class OperationReader:
         self._step("count", (ref,), listed.condition, distinct=distinct)
 
     def _sum(self, more: Mapping[str, str], slots: Slots) -> None:
-        parts = self.rows.parts(slots.get("of"))
-        if not parts:
+        parts, by = self.rows.parts(slots.get("of")), slots.get("by")
+        if by:
+            listed = self.rows.rows(slots["rows"], unknown=True)
+            self._step("sum", (self.rows.number_column(listed, by),), listed.condition)
+        elif not parts:
             self._step("sum", (self.rows.measure(self._last_list()),))
         elif len(parts) > 1:
             self._step("sum", tuple(map(self._operand, parts)))
@@ -241,7 +244,8 @@ class OperationReader:
     def with_columns(self, listed: Listed, columns: Sequence[str]) -> None:
         """Give the table these columns, or else those that such lists have."""
         for part in columns:
-            computed = any(pattern.search(part) for _, pattern in self.language.refusals_of_questions)
+            summed = len(columns) == 1 and self.language.patterns["summed"].match(part)
+            computed = summed or any(pattern.search(part) for _, pattern in self.language.refusals_of_questions)
             if computed or (self.rows.is_total(part) and len(columns) > 1):  # "with prices and the total"
                 raise OtherwiseError
             self.rows.column(listed, part)

@@ -424,10 +424,20 @@ class _TaskReader:
 
     def _take_all(self, parts: Sequence[str], pages: tuple[int, ...], *, said: str = "") -> None:
         """A field for each; ``said``: the clause of the only one."""
-        for part in with_owners(parts, self.language):
+        for part in with_owners(self._without_lost_heads(parts), self.language):
             named = self._phrase(self.patterns["indirect_question"].sub(r"\1", part))
             if not (said and not named.printed and self.patterns["no_field"].match(named.words)):
                 self._take(named, said or part, pages)
+
+    def _without_lost_heads(self, parts: Sequence[str]) -> list[str]:
+        """The parts without those that belong to an owner that is no name: "name and title of all who signed"."""
+        kept: list[str] = []
+        for part in parts:
+            if self.patterns["of_owner"].match(part) and not self._phrase(part).is_name:
+                while kept and self.patterns["attribute"].match(self._phrase(kept[-1]).words):
+                    self._refuse(kept.pop())
+            kept.append(part)
+        return kept
 
     def _take(self, part: Phrase, text: str, pages: tuple[int, ...]) -> None:
         """Add the part as a field, if it surely is one, or as a question; refuse it else."""
