@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from layoutllm_graphs.planning.fields import LONGEST_FIELD, Asked, guess_type, known, one_line
 from layoutllm_graphs.planning.words import ENGLISH, Language
 from layoutllm_tool.cot import ExpectedType
+from layoutllm_tool.documents import dates
 
 MOST_PAGES = 20
 """Of one phrase ("pages 1 to 20")."""
@@ -121,6 +122,7 @@ class Phrase:
             and not self.language.patterns["strange"].search(self.words)
             and not strong.search(self.words)
             and not _AMOUNT.fullmatch(self.language.patterns["currency"].sub("", self.words))
+            and not (self.words[0].isdigit() and dates.read(self.words))
             and not self.language.patterns["imperative"].match(self.words)
         )
         return self.printed or known(self.words) is not None or (plain and not self.is_empty)

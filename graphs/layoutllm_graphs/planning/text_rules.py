@@ -49,6 +49,8 @@ from layoutllm_graphs.planning.words import Language, language_of
 from layoutllm_tool.errors import PlanError
 
 _MOST_NOTES = 20
+_LONGEST_ASKED = 3
+"""Words of a name that ends with a question mark ("monthly net pay?")."""
 
 
 def draft_text(text: str) -> Draft:
@@ -103,6 +105,8 @@ class _TaskReader:
         """Fields that the task says it does not want."""
         self.lost = False
         """A part of the clause was refused that what follows may belong to."""
+        self.asked = False
+        """The clause ends with a question mark."""
         self.supposed = False
         """The clause before said on what the next depends, and was refused."""
         self.pages: tuple[int, ...] = ()
@@ -121,7 +125,7 @@ class _TaskReader:
             for number, part in enumerate(several):
                 if number and self.supposed:
                     self._refuse(part.text)
-                else:
+                elif not (checks and self.patterns["check_it"].fullmatch(part.text)):
                     checks += self.checks_of(part)
         for check in checks:
             self.add_check(check)
@@ -145,6 +149,7 @@ class _TaskReader:
 
     def checks_of(self, clause: Clause) -> list[Check]:
         """The clause's checks; whatever else it asks for is added to the draft, or refused."""
+        self.asked = clause.asked and not clause.given
         self.said, self.lost, refused = clause.text, False, len(self.draft.refused)
         checks: list[Check] = []
         try:
@@ -444,12 +449,16 @@ class _TaskReader:
         belongs = self.patterns["belongs"].match(text) and self.draft.steps
         if self.lost or belongs or (self.operations.rows.restricts(part.words) and not part.printed):
             self._refuse(text)
-        elif part.is_name and not part.is_empty:
+        elif part.is_name and not part.is_empty and not (self.asked and self._is_long(part)):
             self._add_field(part, pages)
         elif self.patterns["question"].match(part.words) and len(part.words.split()) > 1:
             self._ask_question(part.words, item=True, said=text)
         else:
             self._refuse(text)
+
+    def _is_long(self, part: Phrase) -> bool:
+        """Whether it is more than a name that somebody puts a question mark behind."""
+        return not part.printed and not known(part.words) and len(part.words.split()) > _LONGEST_ASKED
 
     def _add_field(self, part: Phrase, pages: tuple[int, ...]) -> None:
         if any(same_words(part.words, other) for other in self.unwanted):
