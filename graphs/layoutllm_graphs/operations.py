@@ -174,7 +174,7 @@ def _sort(operation: Operation, values: Values) -> Computed:
 
 
 def _sort_keys(cells: Sequence[Cell], name: str) -> Sequence[Any]:
-    """Numbers or dates where the column has such, else the texts. _CannotError where one is not understood."""
+    """Numbers or dates where the column has such, else the texts. _CannotError where one is not known."""
     typed = any(cell.value is not None or cell.problem for cell in cells)
     if typed or all(_number(cell) is not None for cell in cells):
         return _alike(cells, [name] * len(cells))

@@ -1,7 +1,7 @@
 """The words of a clause that its plan does not use. Pure.
 
-A word is used by a question, a column, a condition or a check that holds it, by a refusal, or by a sentence or
-pattern of the language that has it for its own ("extract", "from the invoice").
+A word is used by a question, a column, a condition or a check that holds it, by a refusal, or by a sentence
+or pattern of the language that has it for its own ("extract", "from the invoice").
 """
 
 from __future__ import annotations

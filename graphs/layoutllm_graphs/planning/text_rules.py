@@ -133,7 +133,8 @@ class _TaskReader:
     def _is_unwanted(self, clause: Clause) -> bool:
         """Whether the clause names fields that are not wanted, and no more; they are noted."""
         found = self.patterns["unwanted"].fullmatch(clause.text)
-        return bool(found) and self._are_unwanted(next(filter(None, found.groupdict().values()), ""))
+        named = next(filter(None, found.groupdict().values()), "") if found else ""
+        return self._are_unwanted(named)
 
     def _without_unwanted(self, clause: Clause) -> Clause:
         """ "The vendor, but not the total" as "The vendor"."""
@@ -162,7 +163,10 @@ class _TaskReader:
         return checks
 
     def _covered_checks(self, clause: Clause) -> list[Check]:
-        """The clause's checks, and the words refused that nothing uses. OtherwiseError where they say what not."""
+        """The clause's checks; the words that nothing uses are refused.
+
+        OtherwiseError where these are such that change the meaning of the rest.
+        """
         steps, tables = len(self.draft.steps), len(self.operations.rows.tables)
         checks = self._checks_of(clause)
         made = len(self.draft.steps) > steps or len(self.operations.rows.tables) > tables
@@ -305,7 +309,9 @@ class _TaskReader:
             self._refuse(said or self.said)
             return
         alone = self.language.spaced and len(text.split()) < 2  # "when?"
-        strong = alone or self.patterns["strong"].search(f" {text}")  # behind a blank, as a question may begin so
+        strong = alone or self.patterns["strong"].search(
+            f" {text}"
+        )  # behind a blank, as a question may begin so
         sure = not strong and not self._is_doubtful(text) and (not yes_no or self._is_plain(text))
         if not sure and not given:
             self._refuse(said or self.said)
@@ -435,7 +441,7 @@ class _TaskReader:
                 self._take(named, said or part, pages)
 
     def _without_lost_heads(self, parts: Sequence[str]) -> list[str]:
-        """The parts without those that belong to an owner that is no name: "name and title of all who signed"."""
+        """The parts without those of an owner that is no name: "name and title of all who signed"."""
         kept: list[str] = []
         for part in parts:
             if self.patterns["of_owner"].match(part) and not self._phrase(part).is_name:

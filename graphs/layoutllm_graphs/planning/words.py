@@ -65,6 +65,11 @@ def _words(name: str) -> dict[str, Any]:
     return tomllib.loads(files(__package__).joinpath(name).read_text("utf-8"))
 
 
+def _one_line_each(says: str) -> list[str]:
+    """Its sentences: an indented line goes on with the line before."""
+    return re.sub(r"\n +", "", says).splitlines()
+
+
 class _Parts:
     """Patterns with the parts that they name put in."""
 
@@ -83,7 +88,7 @@ class _Parts:
     def templates(self, entries: list[dict[str, Any]]) -> Iterator[Template]:
         for entry in entries:
             more = {key: value for key, value in entry.items() if key != "says"}
-            for line in filter(None, map(str.strip, entry["says"].splitlines())):
+            for line in filter(None, map(str.strip, _one_line_each(entry["says"]))):
                 slotted = _SLOT.sub(rf"(?P<\1>.{{1,{_LONGEST_SLOT}}}?)", self.filled(line))
                 yield Template(re.compile(slotted, re.IGNORECASE), more)
 
@@ -106,8 +111,8 @@ def _content(pattern: re.Pattern[str], text: str) -> list[str]:
 
 
 _COMMON = (
-    "polite", "place", "verb", "head", "output_format", "closing", "compute", "compute_end", "showing", "what_is",
-    "front_word", "all_of", "trailing_document", "around_quote", "check", "surely_check",
+    "polite", "place", "verb", "head", "output_format", "closing", "compute", "compute_end", "showing",
+    "what_is", "front_word", "all_of", "trailing_document", "around_quote", "check", "surely_check",
     "check_end", "task_verb", "row_end", "optional", "no_field", "question", "yes_no", "list_and", "cut", "page",
     "supposing", "nothing", "indirect_question", "leading_page", "closing_page", "currency",
 )  # fmt: skip

@@ -132,8 +132,8 @@ def _named(constraint: Constraint, plan: Plan) -> str:
 
 
 def _does(operation: Operation, want: Mapping[str, Any]) -> bool:
-    wanted = {"check": "compare"} | _OPERATIONS
-    return wanted.get(want["op"], want["op"]) == operation.op
+    wanted: str = want["op"]
+    return ({"check": "compare"} | _OPERATIONS).get(wanted, wanted) == operation.op
 
 
 def _is_wanted(operation: Operation, plan: Plan, expected: Mapping[str, Any]) -> bool:
