@@ -57,6 +57,12 @@ def where(column: str, comparison: str, value: str) -> Condition:
     [
         (op("count", "items"), "4", "4 rows"),
         (op("count", "amounts"), "3", "3 rows"),
+        (op("filter", "items", condition=Condition(comparison="last", value="2"), keep="description"),
+         "Chair; Lamp", "the last 2 of 4 rows"),
+        (op("sum", "items.amount", condition=Condition(comparison="first", value="9")), "657.50",
+         "279.00 + 49.50 + 279.00 + 50.00 = 657.50"),
+        (op("count", "items", condition=where("description", "not contains", "lamp")), "2",
+         "2 of 4 rows where description not contains lamp"),
         (op("count", "items.description", distinct=True), "3", "3 different values in 4 rows"),
         (op("count", "items", condition=where("amount", ">", "100")), "2", "2 of 4 rows where amount > 100"),
         (op("count", "items", condition=where("amount", ">", "1000")), "0",

@@ -41,7 +41,7 @@ _STARTS: dict[str, ExpectedType] = {
     "how much": "money", "how many": "number",
 }  # fmt: skip
 """The type that the beginning of a question lets expect."""
-_AMOUNT = re.compile(r"[\s\d.,'’]*\d[\s\d.,'’]*[万千]?\s*")
+_AMOUNT = re.compile(r"[\s\d.,']*\d[\s\d.,'\u2019]*[万千]?\s*")
 _NO_BRACES = str.maketrans("", "", "{}")
 
 

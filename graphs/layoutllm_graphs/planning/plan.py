@@ -140,8 +140,9 @@ class Condition(BaseModel):
     column: Name = Field(default="", description="A column of the table. Empty: the operand itself.")
     comparison: Comparison
     value: str = Field(
-        default="", max_length=200, description="A number, a date or a text. Empty: the second operand."
-    )
+        default="", max_length=200,
+        description="A number, a date or a text; how many for 'first' and 'last'. Empty: the second operand.",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _counted(self) -> Self:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from layoutllm_graphs.planning.coverage import left_over
 from layoutllm_graphs.planning.constraint_rules import Check, CheckReader
+from layoutllm_graphs.planning.coverage import left_over
 from layoutllm_graphs.planning.fields import (
     LONGEST_FIELD,
     Draft,
@@ -26,7 +26,6 @@ from layoutllm_graphs.planning.fields import (
 )
 from layoutllm_graphs.planning.forms import Forms, Part
 from layoutllm_graphs.planning.operation_rules import OperationReader, sentence
-from layoutllm_graphs.planning.row_rules import OtherwiseError
 from layoutllm_graphs.planning.owners import with_owners
 from layoutllm_graphs.planning.phrases import (
     COLONS,
@@ -45,6 +44,7 @@ from layoutllm_graphs.planning.phrases import (
     shown,
     take_pages,
 )
+from layoutllm_graphs.planning.row_rules import OtherwiseError
 from layoutllm_graphs.planning.words import Language, language_of
 from layoutllm_tool.errors import PlanError
 

@@ -10,11 +10,28 @@ from tests.graphs.planning.task_scores import Score, score, score_plan, tasks_in
 from tests.paths import ROOT
 
 OPEN = tasks_in(ROOT / "tests/data/tasks/open.json")
+OTHERS = [
+    entry for name in ("sealed", "development") for entry in tasks_in(ROOT / f"tests/data/tasks/{name}.json")
+]
+LEAST_RIGHT = 95
+"""Of the others' 108."""
 
 
 @pytest.mark.parametrize("entry", OPEN, ids=[entry["id"] for entry in OPEN])
 def test_an_open_task_is_planned_right(entry: dict[str, Any]) -> None:
     assert score(entry["task"], entry["expect"]) == Score("right")
+
+
+def test_no_other_task_runs_as_something_else() -> None:
+    outcomes = {entry["id"]: score(entry["task"], entry["expect"]).outcome for entry in OTHERS}
+    assert [name for name, outcome in outcomes.items() if outcome == "wrong"] == []
+    assert list(outcomes.values()).count("right") >= LEAST_RIGHT
+
+
+@pytest.mark.parametrize("entry", [entry for entry in OTHERS if "unwanted" in entry])
+def test_what_is_not_wanted_is_not_asked(entry: dict[str, Any]) -> None:
+    asked = " ".join(question.text for question in plan_task(entry["task"]).plan.questions)
+    assert entry["unwanted"] and not any(word in asked for words in entry["unwanted"] for word in words)
 
 
 EXPECTED = {
@@ -60,6 +77,13 @@ TRAPS = [
     "Wurde mehr berechnet als in der Auftragsbestätigung steht?", "3月の入金だけを抜き出してください。",
     "一番多く買った商品は何ですか。", "どうすれば安くなりますか。",
     "前月の使用量からどれくらい増えましたか。",
+    "total on the last page", "every second row of the table", "all transactions except those in March",
+    "What is the meter reading at the start and at the end of the period?", "items bought before noon",
+    "Are all items taxed at 19%?", "Does the contract have no termination clause?", "Which of the two is larger?",
+    "What is the total on the last page?", "Extract the tax ID instead of the company name",
+    "Rent excluding utilities", "Invoice number or receipt number", "Nur die letzte Seite: Gesamtbetrag",
+    "Alle Termine nach dem 1. Mai 2024", "Gibt es keine Unterschrift?", "Welche Leistungen wurden nicht erbracht?",
+    "最後のページの合計金額", "二番目の商品", "発行日をYYYY/MM/DD形式で",
 ]  # fmt: skip
 """Each looks like something that is planned."""
 
@@ -100,6 +124,33 @@ ASKED: list[tuple[str, list[str], list[str], list[str]]] = [
        "product of positionen.menge, positionen.einzelpreis")], []),
     ("2024年3月1日以降の取引", ["rows"], ["filter_rows: filter of rows, where date after 2024年3月1日"], []),
     ("Vendor, total and a summary of the letter", ["vendor", "total"], [], ["a summary of the letter"]),
+    ("List items except shipping", ["items"],
+     ["filter_items: filter of items, where description not contains shipping"], []),
+    ("the first item", ["items"], ["filter_items: filter of items, first 1"], []),
+    ("last two rows", ["rows"], ["filter_rows: filter of rows, last 2"], []),
+    ("the three largest payments and their sum", ["payments"],
+     ["sort_payments: sort of payments, by amount, the greatest first",
+      "filter_sort_payments: filter of sort_payments, first 3",
+      "sum_filter_sort_payments_amount: sum of filter_sort_payments.amount"], []),
+    ("Which item is the cheapest, and what does it cost?", ["items"],
+     ["minimum_items_amount: minimum of items.amount, shown by description",
+      "minimum_items_amount_2: minimum of items.amount"], []),
+    ("Employees who worked more than 40 hours, with name and hours worked", ["employees"],
+     ["filter_employees: filter of employees, where hours_worked > 40"], []),
+    ("Summe aller Buchungen über 1.000,00 Euro", ["buchungen"],
+     ["sum_buchungen_betrag: sum of buchungen.betrag, where betrag > 1.000,00"], []),
+    ("Alle Positionen außer den Versandkosten, mit Text und Betrag", ["positionen"],
+     ["filter_positionen: filter of positionen, where text not contains Versandkosten"], []),
+    ("送料以外の明細", ["rows"], ["filter_rows: filter of rows, where column_1 not contains 送料"], []),
+    ("合計金額が1万円を超えているか確認して", ["total"], ["compare_total: compare of total, > 10000"], []),
+    ("Invoice date in ISO format and vendor", ["invoice_date", "vendor"], [], []),
+    ("Invoice date in the format DD.MM.YYYY", ["invoice_date"], [], ["DD.MM.YYYY"]),
+    ("Vendor. Don't extract the total. Total and date", ["vendor", "date"], [], []),
+    ("If the invoice is overdue, list the late fee.", [], [], ["If the invoice is overdue", "list the late fee"]),
+    ("vendor, name and title of everyone who signed", ["vendor"], [],
+     ["name", "title of everyone who signed"]),
+    ("total, some courses and whatever: title, credits, grade", ["total", "credits", "grade"], [],
+     ["some courses", "whatever: title"]),
     ("Lies Name und IBAN aus und übersetze den Rest ins Englische.", ["name", "iban"], [],
      ["übersetze den Rest ins Englische"]),
 ]  # fmt: skip
