@@ -245,8 +245,10 @@ class OperationReader:
         """Give the table these columns, or else those that such lists have."""
         for part in columns:
             summed = len(columns) == 1 and self.language.patterns["summed"].match(part)
-            computed = summed or any(
-                pattern.search(part) for _, pattern in self.language.refusals_of_questions
+            computed = (
+                summed
+                or part.strip()[0].isdigit()
+                or any(pattern.search(part) for _, pattern in self.language.refusals_of_questions)
             )
             if computed or (self.rows.is_total(part) and len(columns) > 1):  # "with prices and the total"
                 raise OtherwiseError

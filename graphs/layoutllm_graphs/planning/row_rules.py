@@ -233,6 +233,11 @@ class RowReader:
                 return True
         return False
 
+    def are_many(self, text: str) -> bool:
+        """Whether it begins with a word for many rows."""
+        words = [text.lower(), text.lower().split(maxsplit=1)[0]]
+        return any(word in rows.many for rows in self.language.rows for word in words)
+
     def is_main(self, text: str) -> bool:
         """Whether it names the items of a document."""
         return phrase(text, self.held, self.language).words.lower() in self.language.rows[0].many

@@ -105,6 +105,8 @@ class _TaskReader:
         """Fields that the task says it does not want."""
         self.lost = False
         """A part of the clause was refused that what follows may belong to."""
+        self.refused_before = False
+        """A clause before in the same sentence was refused."""
         self.asked = False
         """The clause ends with a question mark."""
         self.supposed = False
@@ -122,7 +124,9 @@ class _TaskReader:
         for clause, several in kept:
             if clause.text.endswith(COLONS):  # the heading of what follows
                 _, self.pages = take_pages(clause.text, self.language)
+            refused = len(self.draft.refused)
             for number, part in enumerate(several):
+                self.refused_before = len(self.draft.refused) > refused
                 if number and self.supposed:
                     self._refuse(part.text)
                 elif not (checks and self.patterns["check_it"].fullmatch(part.text)):
@@ -305,7 +309,9 @@ class _TaskReader:
         if not item and self._ask_named(text):
             return
         yes_no = self.patterns["yes_no"].match(text)
-        if self.operations.rows.last and not yes_no and self.patterns["anaphor"].search(text):
+        rows, some = self.operations.rows, self.patterns["which_rows"].match(text)
+        dangling = (rows.last or self.refused_before) and self.patterns["anaphor"].search(text)
+        if not given and ((dangling and not yes_no) or (some and rows.are_many(some["rows"]))):
             self._refuse(said or self.said)
             return
         alone = self.language.spaced and len(text.split()) < 2  # "when?"
@@ -452,7 +458,8 @@ class _TaskReader:
 
     def _take(self, part: Phrase, text: str, pages: tuple[int, ...]) -> None:
         """Add the part as a field, if it surely is one, or as a question; refuse it else."""
-        belongs = self.patterns["belongs"].match(text) and self.draft.steps
+        listed = self.draft.steps or any(asked.is_list for asked in self.draft.asked)
+        belongs = self.patterns["belongs"].match(text) and listed
         if self.lost or belongs or (self.operations.rows.restricts(part.words) and not part.printed):
             self._refuse(text)
         elif part.is_name and not part.is_empty and not (self.asked and self._is_long(part)):
