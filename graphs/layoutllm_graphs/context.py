@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from langgraph.runtime import get_runtime
 from pydantic.json_schema import SkipJsonSchema
 
 from layoutllm_graphs.reflection.checks import CHECKS, Check
+from layoutllm_graphs.reflection.criteria import Criterion
 from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.tool import LayoutLLMTool
@@ -38,6 +39,10 @@ class Context:
     """Most attempts at one question, the first among them; 1 asks once and only marks."""
     disabled_checks: tuple[str, ...] = ()
     """Names of checks left out (``layoutllm_graphs.reflection.checks``)."""
+    checks: SkipJsonSchema[Mapping[str, Check]] = field(default_factory=dict)
+    """Checks of your own, by name, which every answer goes through after the package's."""
+    criteria: SkipJsonSchema[Mapping[str, Criterion]] = field(default_factory=dict)
+    """What the answers must keep to together, by name: functions, or sentences for the judge."""
     second_opinion: bool = True
     """Doubtful answers are read again from a crop of the page, and the readings compared."""
     min_confidence: float = 0.0
@@ -65,7 +70,8 @@ def _own_tool() -> LayoutLLMTool:
 
 def checks() -> dict[str, Check]:
     """All checks that the context does not disable."""
-    return {name: check for name, check in CHECKS.items() if name not in context().disabled_checks}
+    every = {**CHECKS, **context().checks}
+    return {name: check for name, check in every.items() if name not in context().disabled_checks}
 
 
 def look_at_pages(question: Mapping[str, Any]) -> Document:

@@ -27,7 +27,7 @@ def sure_enough(result: QuestionResult, least: float) -> QuestionResult:
 
 def doubts(outcome: Outcome) -> dict[str, list[str]]:
     """Name -> reasons: of each doubtful value of the record, by JSON pointer, of each doubtful answer
-    without such a value, and of what the plan refuses.
+    without such a value, of each criterion that is not satisfied, and of what the plan refuses.
     """
     fields = outcome.get("fields") or {}
     found = _doubtful(fields, "/")
@@ -36,6 +36,8 @@ def doubts(outcome: Outcome) -> dict[str, list[str]]:
         path = paths.get(answer["name"], ())
         if answer["verdict"] != "satisfied" and not _doubtful(fields, _within(path)):
             found[answer["name"]] = [answer["error"]] if answer["error"] else answer["reasons"]
+    unmet = [one for one in outcome.get("criteria", []) if one["verdict"] != "satisfied"]
+    found |= {one["name"]: [f"{one['verdict']}: {one['reason']}"] for one in unmet}
     return found | {one["text"]: [one["reason"]] for one in outcome["plan"].get("refused", [])}
 
 

@@ -64,6 +64,18 @@ class Escalation(TypedDict):
     """Doubtful, and beyond the budget."""
 
 
+class CriterionResult(TypedDict):
+    """How the answers stand to one of ``Context.criteria``.
+
+    ``verdict``: satisfied, needs_revision (``answers`` names those to be read again), failed, grader_error.
+    """
+
+    name: str
+    verdict: str
+    reason: str
+    answers: list[str]
+
+
 class Request(TypedDict):
     """The graph's input. ``task``: text, a list of fields or questions, a JSON Schema, or a plan as JSON.
 
@@ -88,6 +100,7 @@ class Outcome(TypedDict):
     plan: dict[str, Any]
     answers: list[Answer]
     notes: list[str]
+    criteria: NotRequired[list[CriterionResult]]
     record: NotRequired[dict[str, Any]]
     fields: NotRequired[dict[str, dict[str, Any]]]
     escalation: NotRequired[Escalation | None]

@@ -28,12 +28,14 @@ from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, render
 from layoutllm_graphs.question import build_question
 from layoutllm_graphs.records import record_of
-from layoutllm_graphs.reflection.cross_field import constrained, reconcile
+from layoutllm_graphs.reflection.criteria import check_criteria, findings_of, graded
+from layoutllm_graphs.reflection.cross_field import constrained, is_open, reconcile
 from layoutllm_graphs.reflection.types import QuestionResult
 from layoutllm_graphs.review import Approval, ReviewDecision, corrected, decided, shown
 from layoutllm_graphs.state import Answer, Outcome, QuestionInput, Request, Run, State
 from layoutllm_graphs.structure import has_structure, structure
 from layoutllm_graphs.usage import counted, counting
+from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.extraction.schema import is_schema
 from layoutllm_tool.extraction.typed import Convention
@@ -49,7 +51,7 @@ def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     graph.add_node("structured", RunnableLambda(_structured))
     graph.add_node("question", build_question())
     graph.add_node("escalate", counted(escalate))
-    graph.add_node("reconcile", reconcile)
+    graph.add_node("reconcile", counted(_reconcile))
     graph.add_node("review", RunnableLambda(review), destinations=("question", "dispatch"))
     graph.add_node("finish", finish)
     graph.add_edge(START, "plan")
@@ -71,12 +73,18 @@ def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
 
 def plan(state: State) -> dict[str, Any]:
     """The task as a plan. LayoutLLMError where nothing can be made of it."""
+    check_criteria(context().criteria, context().judge)
     with counting() as used:
         planned = plan_task(state["task"], model=context().planner)
     made, notes = planned.plan.model_dump(mode="json"), list(planned.notes)
     emit(PlanEvent(event="plan", plan=made, notes=notes))
-    usage = Overwrite(used.usage_metadata)
-    return {"plan": made, "notes": notes, "usage": usage, "found": Overwrite({}), "answers": []}
+    begun = {"usage": Overwrite(used.usage_metadata), "found": Overwrite({}), "answers": []}
+    return {"plan": made, "notes": notes, **begun, **_no_criteria(state)}
+
+
+def _no_criteria(state: State) -> dict[str, Any]:
+    """A thread keeps what is not replaced: the results of an earlier run."""
+    return {"criteria": []} if state.get("criteria") else {}
 
 
 def _route_after_plan(state: State) -> str:
@@ -116,10 +124,21 @@ def _structured(_: QuestionInput) -> dict[str, Any]:
     return {}
 
 
+def _reconcile(state: State) -> dict[str, Any]:
+    """Grade the criteria and run the cross-field constraints: their findings join each reflection."""
+    if not context().criteria:
+        return reconcile(state)
+    answers = {answer["name"]: answer for answer in standing(state)}
+    results = graded(context().criteria, list(answers.values()), _pages(state), context().judge)
+    return {**reconcile(state, lambda name: findings_of(results, answers[name])), "criteria": results}
+
+
 def route_after_reconcile(state: State) -> list[Send] | str:
-    """The questions that a constraint sends back, those for a chat model, those for a person, or the end."""
+    """The questions that constraints or criteria send back, those for a chat model, a person, or the end."""
     run = Run.of(state)
-    corrections = {name: run.found[name].next_correction for name in constrained(run)}
+    named = {name for result in state.get("criteria", []) for name in result["answers"]}
+    names = [*constrained(run), *(name for name in run.found if name in named and is_open(run.found[name]))]
+    corrections = {name: run.found[name].next_correction for name in dict.fromkeys(names)}
     again = [
         Send("question", {**run.question_input(name, final=True), "correction": correction.to_json()})
         for name, correction in corrections.items()
@@ -183,10 +202,16 @@ def _values(state: State, page: Convention) -> tuple[dict[str, Any], dict[str, A
 
 def _convention(state: State) -> Convention:
     """How the document writes numbers and dates; unknown where it can't be read."""
+    pages = _pages(state)
+    return Convention.of(pages) if pages else Convention()
+
+
+def _pages(state: State) -> tuple[Page, ...]:
+    """() where the document can't be read."""
     try:
-        return Convention.of(tool().look(state["document"], state.get("page")).pages)
+        return tool().look(state["document"], state.get("page")).pages
     except LayoutLLMError:
-        return Convention()
+        return ()
 
 
 def standing(state: Mapping[str, Any], least: float = 0.0) -> list[Answer]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Status = Literal["done", "failed"]
-_VERDICTS = ("failed", "max_iterations_reached", "needs_revision", "satisfied")
+_VERDICTS = ("failed", "grader_error", "max_iterations_reached", "needs_revision", "satisfied")
 _ANSWER = {
     "question",
     "answer",

@@ -22,6 +22,7 @@ VERDICTS = {
     "needs_revision": "yellow",
     "failed": "red",
     "max_iterations_reached": "red",
+    "grader_error": "yellow",
 }
 _HELP = """\
   enter   the answer is right            a TEXT   the right answer, by hand

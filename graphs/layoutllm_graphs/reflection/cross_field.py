@@ -5,7 +5,7 @@ The amounts of a sum that does not hold are read again, enlarged: one misread am
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from layoutllm_graphs.planning.plan import SEPARATOR, Constraint
 from layoutllm_graphs.reflection.checks.constraints import check_constraints
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.reflector import decide, reflect
-from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
+from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection
 from layoutllm_graphs.state import Run, State
 from layoutllm_tool.cot import Evidence, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -24,32 +24,41 @@ from layoutllm_tool.documents.values import Mark, amount, marks
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.ocr.reread import alternatives
 
+_ACROSS = ("constraints", "criteria")
+"""Checks of answers together: their findings are made anew whenever one of the answers changes."""
 MOST_PLACES = 16
 """Amounts that are read again for one sum, the least sure first: each costs a few tenths of a second."""
 
 
-def reconcile(state: State) -> dict[str, Any]:
-    """Run the cross-field constraints and add their findings to each reflection.
+def reconcile(state: State, against: Callable[[str], Iterable[Finding]] = lambda _name: ()) -> dict[str, Any]:
+    """Run the cross-field constraints; add their findings, and those ``against`` a name, to the reflections.
 
     Re-read the amounts of sums that fail where no correction is left to try.
     """
     run = Run.of(state)
     changes, names = _Changes(run), constrained(run)
-    for name in names:
-        changes.add_constraints(name)
+    for name in (q.name for q in run.plan.questions if is_open(run.found[q.name])):
+        found = list(against(name))
+        if name in names or found or _was_against(run.found[name]):
+            changes.add_findings(name, found)
     if not any(changes.found[name].next_correction for name in names):
         changes.reread_sums()
     changed = {name: result for name, result in changes.found.items() if result is not run.found[name]}
     return {"found": {name: result.to_json() for name, result in changed.items()}}
 
 
+def _was_against(result: QuestionResult) -> bool:
+    return any(finding.check in _ACROSS for finding in result.reflection.findings)
+
+
 def constrained(run: Run) -> list[str]:
     """Questions that constraints name, answered without an error, and not by a person."""
     named = {name for constraint in run.plan.constraints for name in constraint.names}
-    return [q.name for q in run.plan.questions if q.name in named and _is_open(run.found[q.name])]
+    return [q.name for q in run.plan.questions if q.name in named and is_open(run.found[q.name])]
 
 
-def _is_open(result: QuestionResult) -> bool:
+def is_open(result: QuestionResult) -> bool:
+    """Whether it is an answer without an error, and not a person's."""
     return result.best is not None and result.error is None and result.by != "person"
 
 
@@ -59,13 +68,14 @@ class _Changes:
     def __init__(self, run: Run) -> None:
         self.run, self.found, self.cots = run, dict(run.found), dict(run.cots)
 
-    def add_constraints(self, name: str) -> None:
-        """Put the constraints' findings on the best attempt."""
+    def add_findings(self, name: str, more: Iterable[Finding]) -> None:
+        """Put the constraints' findings, and more, on the best attempt, in place of those from before."""
         document, result = self._document([name]), self.found[name]
         if document is None:
             return
         given = self._check_input(name, document)
-        findings = [finding for finding in result.reflection.findings if finding.check != "constraints"]
+        findings = [finding for finding in result.reflection.findings if finding.check not in _ACROSS]
+        findings += more
         findings += check_constraints(given) if "constraints" in checks() else ()
         reflection = decide(given, findings, max_attempts=context().max_attempts)
         if reflection != result.reflection:
@@ -74,7 +84,7 @@ class _Changes:
     def reread_sums(self) -> None:
         """Read the amounts of sums that fail again: one misread amount may explain it."""
         for constraint in self.run.plan.constraints:
-            if constraint.kind == "sum" and all(_is_open(self.found[name]) for name in constraint.names):
+            if constraint.kind == "sum" and all(is_open(self.found[name]) for name in constraint.names):
                 document = self._document(constraint.names)
                 if document and (reread := _reread_sum(constraint, self.cots, document)):
                     self._replace(*reread, document)

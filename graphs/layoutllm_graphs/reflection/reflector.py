@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from layoutllm_graphs.reflection.checks import CHECKS, Check
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.judge import judged
-from layoutllm_graphs.reflection.types import Attempt, Finding, Reflection
+from layoutllm_graphs.reflection.types import GRADER_ERROR, Attempt, Finding, Reflection
 from layoutllm_tool.cot import STEPS, Correction, LayoutCoT
 
 MAX_ATTEMPTS = 3
@@ -37,8 +37,19 @@ def reflect(
     ``max_attempts`` counts all attempts at the question, this one and the earlier ones; more than three count
     as three. Pure without a judge, whose failures are notes of weight 0.
     """
-    findings = [finding for check in checks.values() for finding in check(given)]
+    findings = [finding for name, check in checks.items() for finding in _found(name, check, given)]
     return decide(given, findings + (judged(judge, given) if judge else []), max_attempts=max_attempts)
+
+
+def _found(name: str, check: Check, given: CheckInput) -> list[Finding]:
+    """What the check finds; of a caller's check that raises, that it could not be carried out."""
+    try:
+        return list(check(given))
+    except Exception as error:
+        if CHECKS.get(name) is check:
+            raise
+        reason = f"The check {name} could not be carried out: {type(error).__name__}."
+        return [Finding(GRADER_ERROR, "answer", reason, weight=0.0)]
 
 
 def decide(given: CheckInput, findings: Sequence[Finding], *, max_attempts: int = MAX_ATTEMPTS) -> Reflection:
@@ -49,7 +60,8 @@ def decide(given: CheckInput, findings: Sequence[Finding], *, max_attempts: int 
     """
     found = tuple(findings)
     if not any(finding.weight >= HEAVY for finding in found):
-        return Reflection("satisfied", found)
+        unchecked = any(finding.check == GRADER_ERROR for finding in found)
+        return Reflection("grader_error" if unchecked else "satisfied", found)
     left = [] if _came_back(given) else list(_new_corrections(given, found))
     if not left:
         return Reflection("failed", found)

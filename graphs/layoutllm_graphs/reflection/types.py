@@ -10,9 +10,12 @@ from layoutllm_tool.cot import Correction, LayoutCoT, StepName
 
 CHAT_MODEL = "chat model"
 """Who decided, where an escalated answer is the chat model's."""
-Verdict = Literal["satisfied", "needs_revision", "failed", "max_iterations_reached"]
+Verdict = Literal["satisfied", "needs_revision", "failed", "max_iterations_reached", "grader_error"]
 """satisfied: no finding is heavy, though marks may be there. needs_revision: a correction is worth a try.
-failed: a finding is heavy and no correction is left. max_iterations_reached: one is left, but no attempt."""
+failed: a finding is heavy and no correction is left. max_iterations_reached: one is left, but no attempt.
+grader_error: nothing speaks against it, but a check of the caller's could not be carried out."""
+GRADER_ERROR = "grader_error"
+"""The name of the finding, which weighs nothing, that makes that verdict."""
 
 
 @dataclass(frozen=True, slots=True)
