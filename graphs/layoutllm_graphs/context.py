@@ -29,6 +29,8 @@ class Context:
     """None: the package's own ``LayoutLLMTool()``, over the files under the working directory."""
     planner: SkipJsonSchema[BaseChatModel | None] = None
     """Plans the tasks in words; where its plan won't do, the rules do."""
+    writer: SkipJsonSchema[BaseChatModel | None] = None
+    """Summarises, explains, translates, classifies; without one such parts of a task are refused."""
     judge: SkipJsonSchema[BaseChatModel | None] = None
     """Gives an opinion on answers; it can mark, never overrule."""
     escalate: SkipJsonSchema[BaseChatModel | None] = None

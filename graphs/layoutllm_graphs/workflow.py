@@ -35,6 +35,7 @@ from layoutllm_graphs.review import Approval, ReviewDecision, corrected, decided
 from layoutllm_graphs.state import Answer, Outcome, QuestionInput, Request, Run, State
 from layoutllm_graphs.structure import has_structure, structure
 from layoutllm_graphs.usage import counted, counting
+from layoutllm_graphs.writing import write
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.extraction.schema import is_schema
@@ -53,7 +54,7 @@ def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     graph.add_node("escalate", counted(escalate))
     graph.add_node("reconcile", counted(_reconcile))
     graph.add_node("review", RunnableLambda(review), destinations=("question", "dispatch"))
-    graph.add_node("finish", finish)
+    graph.add_node("finish", counted(finish))
     graph.add_edge(START, "plan")
     graph.add_conditional_edges("plan", _route_after_plan, ["approve", "dispatch"])
     graph.add_edge("approve", "dispatch")
@@ -74,8 +75,9 @@ def make_graph() -> CompiledStateGraph[State, Context, Request, Outcome]:
 def plan(state: State) -> dict[str, Any]:
     """The task as a plan. LayoutLLMError where nothing can be made of it."""
     check_criteria(context().criteria, context().judge)
+    writes = context().writer is not None
     with counting() as used:
-        planned = plan_task(state["task"], model=context().planner)
+        planned = plan_task(state["task"], model=context().planner, writer=writes)
     made, notes = planned.plan.model_dump(mode="json"), list(planned.notes)
     emit(PlanEvent(event="plan", plan=made, notes=notes))
     begun = {"usage": Overwrite(used.usage_metadata), "found": Overwrite({}), "answers": []}
@@ -95,7 +97,9 @@ def approve(state: State) -> dict[str, Any]:
     """Wait for a person: the plan as it is, or as they edited it."""
     value = {"kind": "plan", "plan": state["plan"], "text": render(Plan.model_validate(state["plan"]))}
     edited: Plan | None = interrupt(value, response_schema=Approval).plan
-    return {"plan": edited.model_dump(mode="json")} if edited else {}
+    if edited is None:
+        return {}
+    return {"plan": plan_task(edited, writer=context().writer is not None).plan.model_dump(mode="json")}
 
 
 def dispatch(state: State) -> Command[Any]:
@@ -172,9 +176,8 @@ def finish(state: State) -> dict[str, Any]:
     """The answers in the order of the plan, those computed from them, the record where there is a schema."""
     least, run = context().min_confidence, Run.of(state)
     page = _convention(state) if run.plan.operations or _schema(state) else Convention()
-    update: dict[str, Any] = {
-        "answers": [*standing(state, least), *computed_answers(run.plan, standing(state), page, least)]
-    }
+    answers = [*standing(state, least), *computed_answers(run.plan, standing(state), page, least)]
+    update: dict[str, Any] = {"answers": [*answers, *_written(run.plan, state)]}
     # A thread keeps what is not replaced: of an earlier task with a schema, or with a chat model.
     values = _values(state, page) or (({}, {}) if state.get("record") else None)
     if values:
@@ -198,6 +201,13 @@ def _values(state: State, page: Convention) -> tuple[dict[str, Any], dict[str, A
     paths = {question.name: question.path for question in Run.of(state).plan.questions}
     # Of a table each cell has to be sure, and not the answer as a whole.
     return record_of(schema, standing(state), paths, page, least)
+
+
+def _written(plan: Plan, state: State) -> list[Answer]:
+    """What the chat model writes, after everything else."""
+    model = context().writer
+    pages = _pages(state) if plan.writing and model else ()
+    return [write(model, asked, pages) for asked in plan.writing] if model else []
 
 
 def _convention(state: State) -> Convention:

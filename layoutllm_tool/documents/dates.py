@@ -99,6 +99,21 @@ def days(text: str, order: Order | None = None) -> frozenset[date]:
     return frozenset(found.pop()) if len(found) == 1 else frozenset()
 
 
+def apart(text: str) -> tuple[list[frozenset[date]], str]:
+    """The days that each date in the text may mean, and the text without the dates, in lower case."""
+    found, rest, end, plain = list[frozenset[date]](), "", 0, _plain(text)
+    for match in _IN_LINE.finditer(plain):
+        if readings := _days(match, None):
+            found.append(frozenset(readings))
+            rest, end = f"{rest}{plain[end : match.start()]} ", match.end()
+    return found, rest + plain[end:]
+
+
+def is_month(word: str) -> bool:
+    """Whether it is the name of a month."""
+    return _plain(word).rstrip(".") in _MONTHS
+
+
 def date_order(texts: Iterable[str], language: str | None = None) -> Order | None:
     """The order of the numbers in a page's dates, by its texts; None where nothing decides.
 

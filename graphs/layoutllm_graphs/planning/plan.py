@@ -197,6 +197,15 @@ class Refusal(BaseModel):
     reason: str = Field(min_length=1, max_length=300, description="What it would need, in one sentence.")
 
 
+class Writing(BaseModel):
+    """A part of the task that a chat model writes, where the run has one to write."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=NAME, description="A short identifier, unique in the plan.")
+    text: str = Field(min_length=1, max_length=4_000, description="That part, word for word.")
+
+
 class Plan(BaseModel):
     """What is asked of one document, in an order in which it can be asked."""
 
@@ -206,6 +215,9 @@ class Plan(BaseModel):
     constraints: list[Constraint] = Field(default_factory=list, max_length=MOST_QUESTIONS)
     operations: list[Operation] = Field(default_factory=list, max_length=MOST_QUESTIONS)
     refused: list[Refusal] = Field(default_factory=list, max_length=MOST_QUESTIONS)
+    writing: list[Writing] = Field(
+        default_factory=list, max_length=MOST_QUESTIONS, description="Leave empty: it goes to refused."
+    )
 
     @field_validator("questions")
     @classmethod
@@ -227,7 +239,7 @@ class Plan(BaseModel):
         except CycleError as error:
             circle = ", ".join(map(str, error.args[1]))
             raise ValueError(f"these questions wait for one another: {circle}") from None
-        if not self.questions and not self.refused:
+        if not self.questions and not self.refused and not self.writing:
             raise ValueError("a plan asks at least 1 item, or refuses one")
         return self
 

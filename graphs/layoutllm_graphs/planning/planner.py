@@ -29,6 +29,7 @@ from layoutllm_graphs.planning.plan import (
 from layoutllm_graphs.planning.schemas import draft_schema
 from layoutllm_graphs.planning.text_rules import draft_list, draft_text
 from layoutllm_graphs.planning.words import language_of
+from layoutllm_graphs.planning.writing_rules import with_writing, without_writing
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.extraction.schema import is_schema
 
@@ -78,8 +79,20 @@ class Planned:
     notes: tuple[str, ...] = ()
 
 
-def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
-    """The plan for a task. PlanError where none can be made of it, or where it is no task at all."""
+def plan_task(task: Task, *, model: BaseChatModel | None = None, writer: bool = False) -> Planned:
+    """The plan for a task. PlanError where none can be made of it, or where it is no task at all.
+
+    ``writer``: a chat model is there to write. Else what it would write is refused.
+    """
+    planned = _planned_task(task, model)
+    plan = with_writing(planned.plan) if writer else without_writing(planned.plan)
+    if not plan.questions and not plan.writing and planned.source != "given":
+        raise _nothing(plan.refused, " ".join(note for note in planned.notes if "not used" in note))
+    moved = {*notes_of(planned.plan.refused)} - {*notes_of(plan.refused)}
+    return replace(planned, plan=plan, notes=tuple(note for note in planned.notes if note not in moved))
+
+
+def _planned_task(task: Task, model: BaseChatModel | None) -> Planned:
     if isinstance(task, Plan):
         return Planned(task, "given")
     if isinstance(task, Mapping) and "questions" in task and not is_schema(task):
@@ -89,18 +102,9 @@ def plan_task(task: Task, *, model: BaseChatModel | None = None) -> Planned:
     if model is not None and text:
         reply = _ask_model(model, text)
         if isinstance(reply, Plan):
-            return _planned_by_model(reply)
+            return Planned(reply, "model", notes_of(reply.refused))
         note = f"The language model's plan was not used: {reply}."
-    if not draft.asked:
-        raise _nothing(draft.refused, note)
     return Planned(draft.plan(), "rules", (*draft.notes, note) if note else tuple(draft.notes))
-
-
-def _planned_by_model(plan: Plan) -> Planned:
-    """PlanError where it refuses everything."""
-    if not plan.questions:
-        raise _nothing(plan.refused, "")
-    return Planned(plan, "model", notes_of(plan.refused))
 
 
 def _ask_model(model: BaseChatModel, task: str) -> Plan | str:
@@ -134,6 +138,11 @@ def render(plan: Plan) -> str:
         lines += ["Checks:", *(f"  - {_constraint_line(constraint)}" for constraint in plan.constraints)]
     if plan.operations:
         lines += ["Operations:", *(f"  - {_operation_line(operation)}" for operation in plan.operations)]
+    if plan.writing:
+        lines += [
+            "Written by the chat model:",
+            *(f'  - {one.name}: "{one_line(one.text)}"' for one in plan.writing),
+        ]
     if plan.refused:
         lines += [
             "Left out:",

@@ -49,7 +49,7 @@ def test_functions_get_all_answers_by_name() -> None:
     criteria = {"late": signed_later, "early": lambda answers: answers["signed_on"]["answer"] is None}
     state = run(criteria=criteria)
     assert results(state) == [("late", "satisfied"), ("early", "failed")]
-    assert doubts(state) == {"early": ["failed: It does not hold."]}  # type: ignore[arg-type]
+    assert doubts(state) == {"early": ["failed: It does not hold."]}
     assert {answer["verdict"] for answer in state["answers"]} == {"satisfied"}
 
 
@@ -74,7 +74,7 @@ def test_what_raises_is_a_grader_error_and_never_satisfied() -> None:
     nonsense: Any = lambda answers: "yes"  # noqa: E731
     state = run(criteria={"broken": broken, "nonsense": nonsense})
     assert results(state) == [("broken", "grader_error"), ("nonsense", "grader_error")]
-    assert set(doubts(state)) == {"broken", "nonsense"}  # type: ignore[arg-type]
+    assert set(doubts(state)) == {"broken", "nonsense"}
 
 
 @pytest.mark.parametrize("verdict", ["satisfied", "failed"])
