@@ -28,7 +28,7 @@ def computed_answers(
     """
     values: dict[str, Sequence[Cell]] = {}
     for answer in answers:
-        values |= _values(plan, answer, page)
+        values |= values_of(plan, answer, page)
     done = compute_all(plan.operations, values)
     doubtful = {answer["name"] for answer in answers if answer["verdict"] != "satisfied"}
     found: list[Answer] = []
@@ -50,7 +50,7 @@ def _doubts(operation: Operation, done: Computed, doubtful: Set[str], least: flo
     return found
 
 
-def _values(plan: Plan, answer: Answer, page: Convention) -> dict[str, Sequence[Cell]]:
+def values_of(plan: Plan, answer: Answer, page: Convention) -> dict[str, Sequence[Cell]]:
     """By question, and by "table.column"."""
     question = plan.question(answer["name"])
     if not question.columns:
