@@ -17,8 +17,10 @@ from typing import Any
 
 from layoutllm_tool.documents.geometry import Line, Page
 
-_TITLE, _MOST_BY_WORDS, _LEAST = 3.0, 5.0, 0.5
-"""Points for a title on the first line; the most for words; the fewest that name a kind."""
+_TITLE, _MOST_BY_WORDS = 3.0, 5.0
+"""Most points for a title, and for words."""
+_LEAST, _LEAST_TITLE = 0.5, 1.0
+"""The fewest that name a document's kind, and by its title alone a page's."""
 _LONGEST_TITLE = 8
 """Words of a line that may be a title."""
 _TOP = 400
@@ -59,7 +61,7 @@ def kinds_of(data: Mapping[str, Any]) -> dict[str, PageKind]:
 def title_of(page: Page, kinds: Kinds) -> str | None:
     """The kind that a title of the page names; the most prominent title's."""
     scores = {name: _title_score(page, kind) for name, kind in kinds.items()}
-    return _best(scores)
+    return _best(scores, _LEAST_TITLE)
 
 
 def kind_of(pages: Sequence[Page], kinds: Kinds) -> str | None:
@@ -70,12 +72,12 @@ def kind_of(pages: Sequence[Page], kinds: Kinds) -> str | None:
         for name, kind in kinds.items():
             said = sum(bool(_pattern(word).search(text)) for word in kind.words)
             scores[name] += weight * (_title_score(page, kind) + min(0.5 * said, _MOST_BY_WORDS))
-    return _best(scores)
+    return _best(scores, _LEAST)
 
 
-def _best(scores: Mapping[str, float]) -> str | None:
+def _best(scores: Mapping[str, float], least: float) -> str | None:
     name = max(scores, key=scores.__getitem__)
-    return name if scores[name] >= _LEAST else None
+    return name if scores[name] >= least else None
 
 
 def _title_score(page: Page, kind: PageKind) -> float:
