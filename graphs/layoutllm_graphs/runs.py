@@ -95,7 +95,7 @@ def carry_out(
     config: Any = {"configurable": {"thread_id": thread}}
     with refusing_foreign():
         before = graph.get_state(config)
-        if "found" in before.values:
+        if "plan" in before.values:  # a run that was refused has none, and begins anew
             check_state(before.values)
     given: Any = None if before.next and not before.interrupts else request
     if before.interrupts:
@@ -145,6 +145,8 @@ def _outcome(values: Mapping[str, Any]) -> Outcome:
     outcome["usage"] = values.get("usage", {})
     if values.get("answers") and values.get("escalation"):
         outcome["escalation"] = values["escalation"]
+    if values.get("answers") and values.get("criteria"):
+        outcome["criteria"] = values["criteria"]
     if values.get("answers") and "record" in values:
         outcome |= {"record": values["record"], "fields": values["fields"]}
     return outcome

@@ -49,6 +49,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     arguments.add_attempts(parser)
     arguments.add_min_confidence(parser)
     arguments.add_escalation(parser)
+    add("--writer", default="", metavar="MODEL", help="a chat model that summarises, translates, explains")
     add("--once", action="store_true", help="ask once and check, mend nothing")
     add(
         "--checkpoints",
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     if options.plan:
         from layoutllm_graphs.planning.planner import plan_task, render
 
-        sys.stdout.write(f"{render(plan_task(task).plan)}\n")
+        sys.stdout.write(f"{render(plan_task(task, writer=bool(options.writer)).plan)}\n")
         return 0
     outcome = _carry_out(options, task, reader)
     if options.json:
@@ -126,6 +127,7 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
         min_confidence=options.min_confidence,
         escalate=chat_model(options.escalate) if options.escalate else None,
         max_escalations=options.max_escalations,
+        writer=chat_model(options.writer) if options.writer else None,
     )  # fmt: skip
     with checkpoints(options.checkpoints or _default_place()) as saver:
         graph = build_workflow().compile(checkpointer=saver)

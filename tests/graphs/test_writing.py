@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +15,12 @@ from layoutllm_graphs.planning.planner import plan_task, render
 from layoutllm_graphs.testing import ScriptedChatModel, call_tool
 from layoutllm_graphs.workflow import make_graph
 from layoutllm_graphs.writing import MOST_CHARACTERS, prompt, write
+from layoutllm_tool.cli import main
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.testing import FakeReader, document_from_text
 from layoutllm_tool.tool import LayoutLLMTool
+from tests.pdfs import make_pdf, text
 
 LETTER = document_from_text(
     "Harbour Flats Ltd\nDear Ms Yilmaz,\nyour rent goes up to £1,234.50 on 01/05/2024.\n"
@@ -157,3 +161,19 @@ def test_the_document_is_quoted() -> None:
 def test_what_is_written_moves_no_cursor() -> None:
     answer = write(ScriptedChatModel(turns=["All is\x1b[m well."]), SUMMARISE, LETTER.pages)
     assert answer["answer"] == "All is [m well." and answer["verdict"] == "satisfied"
+
+
+def test_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ScriptedChatModel(turns=["The total is 12.50."])
+    monkeypatch.setattr("layoutllm_graphs.chat_models.chat_model", lambda _name: model)
+    (tmp_path / "a.pdf").write_bytes(
+        make_pdf(text("Letter of the year", 72, 700) + text("Total: 12.50", 72, 640))
+    )
+    command = ["run", str(tmp_path / "a.pdf"), "--task", "Summarise the letter", "--json"]
+    command += ["--checkpoints", str(tmp_path / "runs.sqlite")]
+    assert main(command, reader=FakeReader()) == 2
+    assert "It needs a chat model" in capsys.readouterr().err
+    assert main([*command, "--writer", "openai:gpt-5"], reader=FakeReader()) == 0
+    assert json.loads(capsys.readouterr().out)["answers"][0]["answer"] == "The total is 12.50."
