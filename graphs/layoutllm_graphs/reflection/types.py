@@ -14,6 +14,9 @@ Verdict = Literal["satisfied", "needs_revision", "failed", "max_iterations_reach
 """satisfied: no finding is heavy, though marks may be there. needs_revision: a correction is worth a try.
 failed: a finding is heavy and no correction is left. max_iterations_reached: one is left, but no attempt."""
 
+PERSON = "person"
+"""In place of a check's name: a person says that the answer is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
