@@ -125,9 +125,11 @@ def _result_of(field: Field) -> dict[str, Any]:
     """The field's ``QuestionResult``; made of its answer where it was stored without one."""
     if field.result is not None:
         return field.result
-    answer: dict[str, Any] = field.answer
+    answer = field.answer
     findings = tuple(Finding("batch", "answer", reason) for reason in answer["reasons"])
     reflection = Reflection(answer["verdict"], findings).to_json()
     attempts = [{"cot": answer["cot"], "correction": None, "reflection": reflection}] if answer["cot"] else []
-    kept = {name: answer[name] for name in ("verdict", "error", "by", "calls", "rows") if name in answer}
+    kept: dict[str, Any] = {
+        name: answer[name] for name in ("verdict", "error", "by", "calls", "rows") if name in answer
+    }
     return {"attempts": attempts, "best": 0 if attempts else None, **kept}
