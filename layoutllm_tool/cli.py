@@ -16,7 +16,20 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from layoutllm_tool.commands import across, ask, batch, mcp, models, run, select, serve, split, train, view
+from layoutllm_tool.commands import (
+    across,
+    ask,
+    batch,
+    mcp,
+    models,
+    plan,
+    run,
+    select,
+    serve,
+    split,
+    train,
+    view,
+)
 from layoutllm_tool.commands.arguments import add_command
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.protocols import Reader
@@ -64,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"layoutllm-tool {package_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (ask, run, batch, across, split, view, select, serve, mcp):
+    for command in (ask, plan, run, batch, across, split, view, select, serve, mcp):
         command.add_to(commands)
     _add_pull(commands)
     _add_bench(commands)

@@ -57,7 +57,7 @@ def values_of(plan: Plan, answer: Answer, page: Convention) -> dict[str, Sequenc
         return {question.name: list(_cells(answer, question.type, question.is_list, page))}
     return {
         f"{question.name}.{column.name}": [
-            _cell((row.get("/".join(column.path) or column.name) or {}), column.type, page)
+            _cell((row.get(column.key) or {}), column.type, page)
             for row in answer.get("rows", [])
         ]
         for column in question.columns if not column.columns

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from langgraph.config import get_stream_writer
 from typing_extensions import TypedDict
 
-from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.types import Reflection
+from layoutllm_tool.cot import LayoutCoT
 
 
 class PlanEvent(TypedDict):
@@ -70,9 +70,9 @@ def emit(event: Event) -> None:
     get_stream_writer()(event)
 
 
-def emit_reflection(given: CheckInput, reflection: Reflection) -> None:
-    """Write an answer's findings, verdict and next correction."""
-    name, answer, confidence = given.question.name, given.cot.answer, given.cot.confidence
+def emit_reflection(name: str, cot: LayoutCoT, reflection: Reflection) -> None:
+    """Write the findings on a question's answer, its verdict and the next correction."""
+    answer, confidence = cot.answer, cot.confidence
     for f in reflection.findings:
         emit(CheckEvent(event="check", name=name, check=f.check, step=f.step, reason=f.reason))
     verdict = reflection.verdict

@@ -13,7 +13,7 @@ lets another answer stand only where two of the three readings agree.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -31,7 +31,7 @@ from layoutllm_graphs.planning.plan import Constraint, PlannedQuestion
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.columns import column_of
 from layoutllm_graphs.reflection.reflector import best, reflect
-from layoutllm_graphs.reflection.types import Attempt, QuestionResult, Reflection
+from layoutllm_graphs.reflection.types import PERSON, Attempt, Finding, QuestionResult, Reflection
 from layoutllm_graphs.state import QuestionInput, QuestionOutput, QuestionState
 from layoutllm_graphs.usage import counted
 from layoutllm_tool.cot import LayoutCoT
@@ -151,7 +151,7 @@ def _reflection(state: QuestionInput, given: CheckInput) -> Reflection:
     """Check the attempt. What a person corrects or a chat model reads is final: it is not sent back."""
     limit = context().max_attempts if state["by"] == "reader" else 1
     reflection = reflect(given, checks=checks(), max_attempts=limit, judge=context().judge)
-    emit_reflection(given, reflection)
+    emit_reflection(given.question.name, given.cot, reflection)
     return reflection
 
 
@@ -184,7 +184,8 @@ def _best_cot(result: QuestionResult) -> LayoutCoT:
 
 def _finished(state: QuestionState, result: QuestionResult, error: str | None = None) -> dict[str, Any]:
     """The best attempt; after a person's correction the last. A correction that failed changes nothing."""
-    attempts, by, before = result.attempts, state["by"], state["previous_result"]
+    attempts, by, before = _as_said(result.attempts), state["by"], state["previous_result"]
+    result = replace(result, attempts=attempts)
     if len(attempts) > len(before["attempts"]):
         last = by == "person" and not error
         result = replace(result, best=len(attempts) - 1 if last else best(attempts))
@@ -197,6 +198,21 @@ def _finished(state: QuestionState, result: QuestionResult, error: str | None = 
         verdict = "failed"
     data = replace(result, verdict=verdict, error=error, by=by).to_json()
     return _update(data, found={state["name"]: data})
+
+
+def _as_said(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """With a person's word against an answer on every attempt that gives it again."""
+    wrong = {a.cot.answer: f for a in attempts for f in _findings(a) if f.check == PERSON}
+    return tuple(
+        replace(a, reflection=Reflection("failed", (*_findings(a), wrong[a.cot.answer])))
+        if a.cot.answer in wrong and not any(f.check == PERSON for f in _findings(a))
+        else a
+        for a in attempts
+    )
+
+
+def _findings(attempt: Attempt) -> tuple[Finding, ...]:
+    return attempt.reflection.findings if attempt.reflection else ()
 
 
 def _update(data: Mapping[str, Any], **more: Any) -> dict[str, Any]:

@@ -174,7 +174,13 @@ def _rows(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Fie
     for number, row in enumerate(rows):
         for one in _cells(part, (*part.path, number), row, answer, page):
             missing = one.text is None and "/".join(map(str, one.path[len(part.path) + 1 :])) not in there
-            yield replace(one, confidence=min(one.confidence, _NO_COLUMN)) if missing else one
+            yield _of_no_column(one) if missing else one
+
+
+def _of_no_column(field: Field) -> Field:
+    """A cell of a column that no row has. A person who accepts the rows says nothing of such a column."""
+    sure = min(field.confidence, _NO_COLUMN)
+    return replace(field, confidence=sure, verdict="failed" if field.problem else field.verdict)
 
 
 def _cells(

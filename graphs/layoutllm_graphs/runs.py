@@ -74,7 +74,10 @@ def _postgres(url: str) -> Iterator[BaseCheckpointSaver[Any]]:
 
 def thread_of(sha256: str, request: Request) -> str:
     """The thread of a document (by its content) and a task: the same ones find their run again."""
-    asked = json.dumps([sha256, request["task"], request.get("page")], sort_keys=True, ensure_ascii=False)
+    schema = [request["schema"]] if request.get("schema") else []
+    asked = json.dumps(
+        [sha256, request["task"], request.get("page"), *schema], sort_keys=True, ensure_ascii=False
+    )
     return hashlib.sha256(asked.encode()).hexdigest()[:32]
 
 
@@ -86,22 +89,24 @@ def carry_out(
     context: Context,
     on_event: Callable[[Mapping[str, Any]], None] | None = None,
     reply: Reply | None = None,
+    command: Command[Any] | None = None,
 ) -> Outcome:
     """From where the thread stands to its end. ``reply`` answers interrupts, one after another, all of a step
     before it goes on; without it, the answers that wait for a person come back as they stand.
 
-    A thread at its end is run anew. Raises what the graph raises; StoreMismatch for a foreign thread.
+    A thread at its end is run anew, or goes on with ``command`` (``amend``). Raises what
+    the graph raises; StoreMismatch for a foreign thread.
     """
     config: Any = {"configurable": {"thread_id": thread}}
     with refusing_foreign():
         before = graph.get_state(config)
         if "plan" in before.values:  # a run that was refused has none, and begins anew
             check_state(before.values)
-    given: Any = None if before.next and not before.interrupts else request
-    if before.interrupts:
+    given: Any = command or (None if before.next and not before.interrupts else request)
+    if before.interrupts and not command:
         given = _replies(before.interrupts, reply)
     # What goes on with stored values reads them at every turn: questions that wait, and their own graphs.
-    reading = refusing_foreign if before.next else nullcontext
+    reading = refusing_foreign if before.next or command else nullcontext
     while True:
         with reading():
             for part in graph.stream(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, NotRequired
 
+from langgraph.channels import EphemeralValue
 from pydantic import TypeAdapter
 from typing_extensions import TypeAliasType, TypedDict  # pydantic refuses typing's on 3.11
 
@@ -80,13 +81,14 @@ class Request(TypedDict):
     """The graph's input. ``task``: text, a list of fields or questions, a JSON Schema, or a plan as JSON.
 
     ``page`` (1-based) restricts every question that names no page itself. ``schema``: the JSON Schema of the
-    record, where ``task`` is the plan that was made of it.
+    record, where ``task`` is the plan that was made of it. Both are gone after the first step: a later
+    request on the same thread does not inherit them.
     """
 
     document: str
     task: str | list[str] | dict[str, Any]
-    page: NotRequired[int | None]
-    schema: NotRequired[dict[str, Any] | None]
+    page: Annotated[NotRequired[int | None], EphemeralValue]
+    schema: Annotated[NotRequired[dict[str, Any] | None], EphemeralValue]
 
 
 class Outcome(TypedDict):
@@ -110,6 +112,10 @@ class Outcome(TypedDict):
 class State(Request, Outcome):
     """The workflow's state."""
 
+    only_page: NotRequired[int | None]
+    """The request's ``page``."""
+    record_schema: NotRequired[dict[str, Any] | None]
+    """The request's ``schema``, or its task where that is one."""
     found: Annotated[dict[str, dict[str, Any]], operator.or_]
     """Each question's ``QuestionResult``; filled as questions are answered, in any order."""
 
@@ -131,6 +137,8 @@ class QuestionInput(TypedDict):
     """Who decides: "reader", "person", whose correction is final, or the chat model of an escalation."""
     previous_result: dict[str, Any]
     """The ``QuestionResult`` of an earlier run of this question; without attempts where it is the first."""
+    doubts: NotRequired[list[str]]
+    """For a review: what speaks against the values that the record has of the answer."""
 
 
 class QuestionState(QuestionInput):
@@ -162,7 +170,7 @@ class Run:
     """The workflow's state as its nodes work on it, decoded where they begin."""
 
     document: str
-    page: int | None
+    only_page: int | None
     plan: Plan
     found: dict[str, QuestionResult]
     cots: dict[str, LayoutCoT]
@@ -173,7 +181,7 @@ class Run:
         plan = Plan.model_validate(state["plan"])
         found = {name: QuestionResult.from_json(result) for name, result in state["found"].items()}
         cots = {name: result.cot for name, result in found.items() if result.cot}
-        return cls(state["document"], state.get("page"), plan, found, cots)
+        return cls(state["document"], state.get("only_page"), plan, found, cots)
 
     def question_input(self, name: str, *, final: bool = False) -> QuestionInput:
         """Build the question's input.
@@ -186,7 +194,7 @@ class Run:
         named = [c for c in self.plan.constraints if name in c.names] if final or question.is_list else []
         others = {n: cots[n].to_json() for c in named for n in c.names if n in cots and n != name}
         return QuestionInput(
-            document=self.document, page=self.page, name=name,
+            document=self.document, page=self.only_page, name=name,
             question=question.model_dump(mode="json"), text=question.filled(answers), others=others,
             constraints=[constraint.model_dump(mode="json") for constraint in named], correction=None,
             by="reader", previous_result=self.found.get(name, QuestionResult()).to_json(),

@@ -13,12 +13,12 @@ from typing import Any
 from langgraph.types import Command, Send
 
 from layoutllm_graphs.context import look_at_pages, page_of
-from layoutllm_graphs.events import QuestionEvent, emit
+from layoutllm_graphs.events import QuestionEvent, emit, emit_reflection
 from layoutllm_graphs.planning.plan import Column, PlannedQuestion
 from layoutllm_graphs.reflection.types import Attempt, Finding, QuestionResult, Reflection, Verdict
 from layoutllm_graphs.state import QuestionInput
-from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.extraction.labels import printed_label
 from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
@@ -38,6 +38,12 @@ def has_structure(question: PlannedQuestion) -> bool:
     return bool(question.columns or question.path)
 
 
+def node_of(question: PlannedQuestion, asked: QuestionInput) -> str:
+    """The node that reads it. A correction of anything but a table is for the model."""
+    first = question.columns or (has_structure(question) and asked["correction"] is None)
+    return "structure" if first else "question"
+
+
 def structure(state: QuestionInput) -> Command[Any]:
     """The question's result, or the question handed on to its own graph."""
     question = PlannedQuestion.model_validate(state["question"])
@@ -46,7 +52,10 @@ def structure(state: QuestionInput) -> Command[Any]:
     result = _result(question, state)
     if result is None:
         return Command(goto=[Send("question", _by_label(question, state))])
-    emit(QuestionEvent(event="question", name=question.name, question=state["text"], attempt=1))
+    attempt = len(result.attempts)
+    emit(QuestionEvent(event="question", name=question.name, question=state["text"], attempt=attempt))
+    if result.cot:
+        emit_reflection(question.name, result.cot, result.reflection)
     return Command(update={"found": {question.name: result.to_json()}}, goto=[Send("structured", state)])
 
 
@@ -55,6 +64,8 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
         document = _pages(state)
     except LayoutLLMError as error:
         return QuestionResult(error=str(error), calls=1) if question.columns else None
+    if question.columns and state["correction"]:
+        return _table_in_area(question, document, state)
     if question.columns:
         return _table(question, document)
     if not question.choices:
@@ -86,27 +97,53 @@ def _by_label(question: PlannedQuestion, state: QuestionInput) -> QuestionInput:
     return QuestionInput(**{**state, "text": f'What is the "{label}"?'}) if label else state
 
 
-def _table(question: PlannedQuestion, document: Document) -> QuestionResult:
+def _table(question: PlannedQuestion, document: Document, *, named: bool = False) -> QuestionResult:
+    """``named``: somebody said which table it is."""
     array = _array(question.name, question.columns)
     cot, rows = rows_of(document, question.text, array, similarity)
-    findings = _findings(question, rows, named=cot.signals.get("table_named", 1.0) == 1.0)
+    findings = _findings(question, rows, named=named or cot.signals.get("table_named", 1.0) == 1.0)
     verdict: Verdict = "failed" if any(finding.weight >= 0.5 for finding in findings) else "satisfied"
     result = _answered(cot, Reflection(verdict, tuple(findings)))
     return replace(result, verdict=verdict, rows=tuple(rows))
 
 
+def _table_in_area(question: PlannedQuestion, document: Document, state: QuestionInput) -> QuestionResult:
+    """The table as it is read from where a person's correction points, after the attempts before."""
+    assert state["correction"]
+    correction = Correction.from_json(state["correction"])
+    parts = [_part(page, correction) for page in document.pages if correction.page in (None, page.number)]
+    kept = {page.number: lines for page, lines in parts}
+    read = _table(question, replace(document, pages=tuple(page for page, _ in parts)), named=True)
+    cot = read.attempts[0].cot
+    evidence = tuple(
+        replace(e, words=tuple((kept[e.page][line], word) for line, word in e.words)) for e in cot.evidence
+    )
+    areas = tuple(replace(a, lines=tuple(kept[a.page][line] for line in a.lines)) for a in cot.areas)
+    cot = replace(cot, evidence=evidence, areas=areas)
+    attempt = replace(read.attempts[0], cot=cot, correction=correction)
+    before = QuestionResult.from_json(state["previous_result"])
+    return replace(before.add(attempt), verdict=read.verdict, rows=read.rows, by=state["by"], error=None)
+
+
+def _part(page: Page, correction: Correction) -> tuple[Page, list[int]]:
+    """The page with the lines that are to be looked at, and their indices."""
+    kept = [
+        (at, line)
+        for at, line in enumerate(page.lines or ())
+        if (not correction.boxes or any(box.covers(line.box) for box in correction.boxes))
+        and not any(box.covers(line.box) for box in correction.avoid)
+    ]
+    return replace(page, lines=tuple(line for _, line in kept)), [at for at, _ in kept]
+
+
 def _array(name: str, columns: Sequence[Column]) -> Array:
     """By the columns' places in the record."""
     own = {
-        _key(c): Wanted((c.words, c.name.replace("_", " ")), c.type, tuple(c.choices), c.required)
+        c.key: Wanted((c.words, c.name.replace("_", " ")), c.type, tuple(c.choices), c.required)
         for c in columns if not c.columns
     }  # fmt: skip
-    inner = {_key(c): _array(c.name, c.columns) for c in columns if c.columns}
+    inner = {c.key: _array(c.name, c.columns) for c in columns if c.columns}
     return Array(name.replace("_", " "), own, inner)
-
-
-def _key(column: Column) -> str:
-    return "/".join(column.path) or column.name
 
 
 def _findings(question: PlannedQuestion, rows: Sequence[Mapping[str, Any]], *, named: bool) -> list[Finding]:
@@ -122,7 +159,7 @@ def _findings(question: PlannedQuestion, rows: Sequence[Mapping[str, Any]], *, n
         unsaid = f"Nothing on the page says that this table is {question.name!r}."
         found.append(Finding("rows", "area", unsaid, weight=0.6))
     for column in question.columns:
-        missing = [i for i, row in enumerate(rows, start=1) if row.get(_key(column)) is None]
+        missing = [i for i, row in enumerate(rows, start=1) if row.get(column.key) is None]
         if len(missing) == len(rows):
             weight = 0.6 if column.required else 0.2
             found.append(Finding("rows", "area", f"No column was found for {column.words!r}.", weight=weight))

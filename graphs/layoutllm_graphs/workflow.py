@@ -21,7 +21,7 @@ from langgraph.types import Command, Overwrite, Send, interrupt
 
 from layoutllm_graphs.computed import computed_answers
 from layoutllm_graphs.context import Context, context, tool
-from layoutllm_graphs.doubts import doubtful_values, sure_enough
+from layoutllm_graphs.doubts import doubtful_values, sure_enough, with_doubts
 from layoutllm_graphs.escalation import escalate, summary, to_escalate
 from layoutllm_graphs.events import PlanEvent, emit
 from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
@@ -31,9 +31,9 @@ from layoutllm_graphs.records import record_of
 from layoutllm_graphs.reflection.criteria import check_criteria, findings_of, graded
 from layoutllm_graphs.reflection.cross_field import constrained, is_open, reconcile
 from layoutllm_graphs.reflection.types import QuestionResult
-from layoutllm_graphs.review import Approval, ReviewDecision, corrected, decided, shown
+from layoutllm_graphs.review import Approval, ReviewDecision, asked_again, decided, reply_to, shown
 from layoutllm_graphs.state import Answer, Outcome, QuestionInput, Request, Run, State
-from layoutllm_graphs.structure import has_structure, structure
+from layoutllm_graphs.structure import has_structure, node_of, structure
 from layoutllm_graphs.usage import counted, counting
 from layoutllm_graphs.writing import write
 from layoutllm_tool.documents.geometry import Page
@@ -53,7 +53,7 @@ def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     graph.add_node("question", build_question())
     graph.add_node("escalate", counted(escalate))
     graph.add_node("reconcile", counted(_reconcile))
-    graph.add_node("review", RunnableLambda(review), destinations=("question", "dispatch"))
+    graph.add_node("review", RunnableLambda(review), destinations=("structure", "question", "dispatch"))
     graph.add_node("finish", counted(finish))
     graph.add_edge(START, "plan")
     graph.add_conditional_edges("plan", _route_after_plan, ["approve", "dispatch"])
@@ -80,8 +80,11 @@ def plan(state: State) -> dict[str, Any]:
         planned = plan_task(state["task"], model=context().planner, writer=writes)
     made, notes = planned.plan.model_dump(mode="json"), list(planned.notes)
     emit(PlanEvent(event="plan", plan=made, notes=notes))
+    task = state["task"]
+    schema = state.get("schema") or (task if isinstance(task, dict) and is_schema(task) else None)
     begun = {"usage": Overwrite(used.usage_metadata), "found": Overwrite({}), "answers": []}
-    return {"plan": made, "notes": notes, **begun, **_no_criteria(state)}
+    asked = {"only_page": state.get("page"), "record_schema": schema}
+    return {"plan": made, "notes": notes, **begun, **asked, **_no_criteria(state)}
 
 
 def _no_criteria(state: State) -> dict[str, Any]:
@@ -156,18 +159,31 @@ def route_after_reconcile(state: State) -> list[Send] | str:
             return [Send("escalate", run.question_input(name, final=True)) for name in left]
     if not context().review:
         return "finish"
+    doubtful = _to_review(state, run)
+    asked = [Send("review", {**run.question_input(name), "doubts": more}) for name, more in doubtful.items()]
+    return asked or "finish"
+
+
+def _to_review(state: State, run: Run) -> dict[str, list[str]]:
+    """What a person has to decide on, with the reasons that the record adds to the answer's own."""
     least = context().min_confidence
-    doubtful = [name for name, result in run.found.items() if sure_enough(result, least).needs_review]
-    return [Send("review", run.question_input(name)) for name in doubtful] or "finish"
+    _, fields = (state.get("record_schema") and _values(state, _convention(state))) or ({}, {})
+    found = {}
+    for answer in standing(state, least):
+        after = with_doubts(answer, run.plan.question(answer["name"]).path, fields)
+        if after["verdict"] != "satisfied" and after["by"] != "person":
+            found[answer["name"]] = after["reasons"][len(answer["reasons"]) :]
+    return found
 
 
 def review(question: QuestionInput) -> Command[Any]:
-    """Wait for a person's decision on a doubtful answer: accepted, corrected (read again), or written."""
+    """Wait for a person's decision on a doubtful answer: accepted, written, or read again."""
     result = QuestionResult.from_json(question["previous_result"])
     value = shown(question, sure_enough(result, context().min_confidence))
-    decision: ReviewDecision = interrupt(value, response_schema=ReviewDecision)
-    if decision.correction is not None:
-        return Command(goto=[Send("question", corrected(question, decision.correction))])
+    decision: ReviewDecision = interrupt(value, response_schema=reply_to(question, result))
+    if again := asked_again(question, result, decision):
+        asked = PlannedQuestion.model_validate(question["question"])
+        return Command(goto=[Send(node_of(asked, again), again)])
     done = decided(question, result, decision)
     return Command(update={"found": {question["name"]: done.to_json()}}, goto="dispatch")
 
@@ -175,7 +191,7 @@ def review(question: QuestionInput) -> Command[Any]:
 def finish(state: State) -> dict[str, Any]:
     """The answers in the order of the plan, those computed from them, the record where there is a schema."""
     least, run = context().min_confidence, Run.of(state)
-    page = _convention(state) if run.plan.operations or _schema(state) else Convention()
+    page = _convention(state) if run.plan.operations or state.get("record_schema") else Convention()
     answers = [*standing(state, least), *computed_answers(run.plan, standing(state), page, least)]
     update: dict[str, Any] = {"answers": [*answers, *_written(run.plan, state)]}
     # A thread keeps what is not replaced: of an earlier task with a schema, or with a chat model.
@@ -187,15 +203,9 @@ def finish(state: State) -> dict[str, Any]:
     return update
 
 
-def _schema(state: State) -> dict[str, Any] | None:
-    """The JSON Schema of the record, where the task has one."""
-    schema = state.get("schema") or state["task"]
-    return schema if isinstance(schema, dict) and is_schema(schema) else None
-
-
 def _values(state: State, page: Convention) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The record and its fields, where there is a schema."""
-    schema, least = _schema(state), context().min_confidence
+    schema, least = state.get("record_schema"), context().min_confidence
     if schema is None:
         return None
     paths = {question.name: question.path for question in Run.of(state).plan.questions}
@@ -219,7 +229,7 @@ def _convention(state: State) -> Convention:
 def _pages(state: State) -> tuple[Page, ...]:
     """() where the document can't be read."""
     try:
-        return tool().look(state["document"], state.get("page")).pages
+        return tool().look(state["document"], state.get("only_page")).pages
     except LayoutLLMError:
         return ()
 

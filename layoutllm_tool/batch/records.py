@@ -65,6 +65,8 @@ class DocumentResult:
     """Pages rotated or deskewed before they were read; boxes fit the rotated picture. None: not known."""
     record: dict[str, Any] | None = None
     """What the document says, as the task's JSON Schema has it. None where the task has none."""
+    plan: dict[str, Any] | None = None
+    """Of this document, where a person has changed it. None: the batch's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,9 @@ def document_of(row: tuple[Any, ...]) -> DocumentResult:
     """A row of the table ``documents``. Raises whatever decoding it raises."""
     document = DocumentResult(*row)
     check_statuses([document.status])
-    rotated, record = (json.loads(text or "null") for text in row[-2:])
-    return replace(document, retryable=bool(document.retryable), rotated_pages=rotated, record=record)
+    rotated, record, plan = (json.loads(text or "null") for text in row[-3:])
+    kept = {"rotated_pages": rotated, "record": record, "plan": plan}
+    return replace(document, retryable=bool(document.retryable), **kept)
 
 
 def review_of(row: tuple[Any, ...]) -> ReviewRecord:

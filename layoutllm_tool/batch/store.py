@@ -28,6 +28,7 @@ from layoutllm_tool.errors import StoreMismatch
 __all__ = ["FILE", "DocumentResult", "Field", "Input", "ReviewRecord", "Store", "worst"]
 
 _INPUTS = "SELECT position, name, page, key FROM inputs"
+_DOCUMENT = "key, status, verdict, error, kind, retryable, sha256, pages, seconds, at, turned, record, plan"
 _FIELDS = "SELECT key, position, name, answer, waiting, result FROM fields"
 _IN_SOURCE = "key IN (SELECT key FROM inputs)"
 _UNREVIEWED = f"""
@@ -119,7 +120,7 @@ class Store:
         return Input(*rows[0]) if rows else None
 
     def document(self, key: str) -> DocumentResult | None:
-        found = self._rows("SELECT * FROM documents WHERE key = ?", (key,), records.document_of)
+        found = self._rows(f"SELECT {_DOCUMENT} FROM documents WHERE key = ?", (key,), records.document_of)
         return found[0] if found else None
 
     def put(self, document: DocumentResult, fields: Sequence[Field] = ()) -> None:
@@ -129,15 +130,26 @@ class Store:
         )
         rotated = to_json(document.rotated_pages)
         values = asdict(document) | {"at": document.at or _now(), "rotated": rotated, "error": error}
-        values["record"] = to_json(document.record)
+        values |= {name: to_json(values[name]) for name in ("record", "plan")}
         with self._transaction() as cursor:
             cursor.execute(
-                "INSERT OR REPLACE INTO documents VALUES "
+                f"INSERT OR REPLACE INTO documents ({_DOCUMENT}) VALUES "
                 "(:key, :status, :verdict, :error, :kind, "
-                ":retryable, :sha256, :pages, :seconds, :at, :rotated, :record)",
+                ":retryable, :sha256, :pages, :seconds, :at, :rotated, :record, :plan)",
                 values,
             )
             _replace(cursor, document.key, fields)
+
+    def plan(self, key: str) -> dict[str, Any]:
+        """The document's, where a person has changed it; else the batch's."""
+        done = self.document(key)
+        plan: dict[str, Any] = (done and done.plan) or self.settings["plan"]
+        return plan
+
+    def changed_plans(self) -> list[dict[str, Any]]:
+        """The plans that persons have made of the batch's."""
+        wanted = f"SELECT DISTINCT plan FROM documents WHERE plan <> 'null' AND {_IN_SOURCE}"
+        return self._rows(wanted, (), lambda row: json.loads(row[0]))
 
     # -- fields ----------------------------------------------------------------------------------------------
 
@@ -207,6 +219,16 @@ class Store:
             _replace(cursor, key, fields)
             after_it = (verdict, to_json(record), key)
             cursor.execute("UPDATE documents SET verdict = ?, record = ? WHERE key = ?", after_it)
+
+    def replanned(
+        self, key: str, plan: Mapping[str, Any], fields: Sequence[Field], verdict: str,
+        record: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Keep another plan of a document, and what the document has after it. Reviews are kept."""
+        given = (to_json(plan), verdict, to_json(record), key)
+        with self._transaction() as cursor:
+            _replace(cursor, key, fields)
+            cursor.execute("UPDATE documents SET plan = ?, verdict = ?, record = ? WHERE key = ?", given)
 
     def reviews(self) -> list[ReviewRecord]:
         """In the order in which they were made; a field may have several."""

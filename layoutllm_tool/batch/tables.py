@@ -81,9 +81,10 @@ def document_rows(store: Store) -> Iterator[_Row]:
 
 def field_rows(store: Store) -> Iterator[_Row]:
     """An input and question each, in the plan's order, of inputs that are done. Boxes 0-1000 on ``page``."""
-    computed = store.settings.get("plan", {}).get("operations", [])
-    asked = [(q["name"], q["text"] or q["name"]) for q in (*_questions(store), *computed)]
     for given, done in _done(store):
+        plan = done.plan or _plan(store)
+        every = (*plan.get("questions", []), *plan.get("operations", []))
+        asked = [(q["name"], q["text"] or q["name"]) for q in every]
         fields = {field.name: field for field in store.fields(given.key)}
         for name, text in asked:
             answered = _answered(fields[name]) if name in fields else _UNANSWERED | {"error": done.error}
@@ -96,8 +97,8 @@ def cell_rows(store: Store) -> Iterator[_Row]:
 
     ``value`` is the record's, as text: JSON's for numbers, true and false.
     """
-    tables = {question["name"]: question for question in _tables(store)}
     for given, done in _done(store):
+        tables = {question["name"]: question for question in _with_columns(done.plan or _plan(store))}
         for field in store.fields(given.key):
             if field.name in tables:
                 for cell in _cells(field.answer, tables[field.name], done.record):
@@ -136,13 +137,18 @@ def _at(record: Any, path: Sequence[str | int]) -> Any:
     return record
 
 
-def _questions(store: Store) -> list[Mapping[str, Any]]:
-    return list(store.settings.get("plan", {}).get("questions", []))
+def _plan(store: Store) -> Mapping[str, Any]:
+    plan: Mapping[str, Any] = store.settings.get("plan", {})
+    return plan
 
 
 def _tables(store: Store) -> list[Mapping[str, Any]]:
-    """The questions that ask for a table."""
-    return [question for question in _questions(store) if question.get("columns")]
+    """The questions that ask for a table, in the batch's plan or in a document's own."""
+    return [one for plan in (_plan(store), *store.changed_plans()) for one in _with_columns(plan)]
+
+
+def _with_columns(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [question for question in plan.get("questions", []) if question.get("columns")]
 
 
 def _key(column: Mapping[str, Any]) -> str:

@@ -87,23 +87,33 @@ def add_address(parser: argparse.ArgumentParser, port: int) -> None:
     parser.add_argument("--port", type=int, default=port, metavar="N", help=free)
 
 
-def add_task(parser: argparse.ArgumentParser) -> None:
-    """``--task`` or ``--schema``: one of them has to be given."""
+def add_task(parser: argparse.ArgumentParser, *, plan: bool = True) -> None:
+    """``--task``, ``--schema`` or, where there is ``plan``, ``--plan``: one of them has to be given."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", metavar="TEXT", help="what to find, in plain words")
     what.add_argument(
         "--schema", type=Path, metavar="FILE.json", help="a JSON Schema of the fields, or a plan"
     )
+    if plan:
+        what.add_argument("--plan", type=Path, metavar="FILE.yaml", help="a plan of `layoutllm plan`, edited")
 
 
-def task_of(options: argparse.Namespace) -> Any:
-    """What ``layoutllm_graphs.planning.planner`` plans. PlanError where the schema's file holds none."""
+def task_of(options: argparse.Namespace) -> tuple[Any, dict[str, Any] | None]:
+    """What ``layoutllm_graphs.planning.planner`` plans, and the record's JSON Schema where that is a plan.
+
+    PlanError where a file holds none.
+    """
+    if getattr(options, "plan", None) is not None:
+        from layoutllm_graphs.planning.plan_file import read_plan
+
+        found = read_plan(_text_of(options.plan), str(options.plan))
+        return found.plan.model_dump(mode="json"), found.schema
     if options.schema is None:
-        return options.task
+        return options.task, None
     try:
-        data = json.loads(options.schema.read_text(encoding="utf-8"))
+        data = json.loads(_text_of(options.schema))
         json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair can be written nowhere
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError(
             f"{options.schema} is no JSON file: {error}.", hint="Give a JSON Schema, or a plan."
         ) from error
@@ -111,7 +121,15 @@ def task_of(options: argparse.Namespace) -> Any:
         raise PlanError(
             f"{options.schema} holds neither a schema nor a list.", hint="Give a JSON Schema, or a plan."
         )
-    return data
+    return data, None
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise PlanError(f"{file} can't be read: {why}.", hint="Is the name right?") from error
 
 
 def add_languages(parser: argparse.ArgumentParser) -> None:

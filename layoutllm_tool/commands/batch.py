@@ -158,8 +158,9 @@ def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
 
     if options.escalate:
         chat_model(options.escalate)  # every worker makes its own: an unknown one is told before they start
+    task, schema = arguments.task_of(options)
     return Settings.of(
-        arguments.task_of(options), model=reader_identity(reader) if reader else _model(options.weights),
+        task, schema=schema, model=reader_identity(reader) if reader else _model(options.weights),
         max_attempts=options.max_attempts,
         second_opinion=not options.no_second_opinion, languages=options.lang, version=package_version(),
         min_confidence=options.min_confidence, escalate=options.escalate,

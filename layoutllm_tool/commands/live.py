@@ -24,9 +24,10 @@ VERDICTS = {
     "max_iterations_reached": "red",
     "grader_error": "yellow",
 }
-_HELP = """\
+HELP = """\
   enter   the answer is right            a TEXT   the right answer, by hand
   -       the document does not say      k TEXT   look for this label instead
+  w       the answer is wrong: read again, for another one      n   ask anew
   b X0 Y0 X1 Y1   look in this box (0-1000 from the page's top left)
   s WORDS   look there: "bottom left", "second"    t TYPE   the answer must be a date, money, number, ...
 """
@@ -93,7 +94,7 @@ class Watch:
         say(Text(f"  {plain_line(_shown(shown['answer']))}", style="bold"))
         for reason in shown["reasons"]:
             say(Text(f"  ! {plain_line(reason)}", style="yellow"))
-        say(_HELP)
+        say(HELP)
         while True:
             try:
                 found = parse(self._read("> "))
@@ -101,7 +102,7 @@ class Watch:
                 return {"accept": True}
             if found is not None:
                 return found
-            say(_HELP)
+            say(HELP)
 
 
 def parse(line: str) -> dict[str, Any] | None:
@@ -113,6 +114,8 @@ def parse(line: str) -> dict[str, Any] | None:
             return {"accept": True}
         case "-":
             return {"absent": True}
+        case "w" | "n" if not rest:
+            return {"wrong": True} if letter == "w" else {"again": True}
         case "a" if rest:
             return {"answer": rest}
         case "k" if rest:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.commands import arguments
 from layoutllm_tool.commands.show import json_text, tell_doubts
+from layoutllm_tool.errors import PlanError
 from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
 
@@ -26,6 +27,8 @@ _EXAMPLES = """\
 examples:
   layoutllm run receipt.jpg --task "Extract vendor, date and total"
   layoutllm run invoice.pdf --schema invoice.schema.json --json
+  layoutllm run invoice.pdf --plan plan.yaml
+  layoutllm run receipt.jpg --task "Extract vendor, date and total" --amend total "a 12.50"
   layoutllm run invoice.pdf --task "Extract subtotal, tax and total; \
 check that subtotal plus tax equals the total" --review
 """
@@ -44,8 +47,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     arguments.add_task(parser)
     add("--page", type=int, metavar="N", help="look at this page only, counting from 1")
     add("--json", action="store_true", help="print one JSON object in place of the table")
-    add("--plan", action="store_true", help="show the plan and stop")
     add("--review", action="store_true", help="decide on doubtful answers here, in the terminal")
+    add(
+        "--amend", nargs=2, action="append", default=[], metavar=("NAME", "REPLY"),
+        help="change an answer of this task's last run, by a reply as in --review",
+    )  # fmt: skip
     arguments.add_attempts(parser)
     arguments.add_min_confidence(parser)
     arguments.add_escalation(parser)
@@ -64,13 +70,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
 
     LayoutLLMError.
     """
-    task = arguments.task_of(options)
-    if options.plan:
-        from layoutllm_graphs.planning.planner import plan_task, render
-
-        sys.stdout.write(f"{render(plan_task(task, writer=bool(options.writer)).plan)}\n")
-        return 0
-    outcome = _carry_out(options, task, reader)
+    outcome = _carry_out(options, reader)
     if options.json:
         sys.stdout.write(json_text(outcome))
     else:
@@ -107,7 +107,8 @@ def _costs(outcome: Outcome) -> Iterator[str]:
         yield plain_line(f"{model}: {used['input_tokens']:,} tokens in, {used['output_tokens']:,} out")
 
 
-def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) -> Outcome:
+def _carry_out(options: argparse.Namespace, reader: Reader | None) -> Outcome:
+    from layoutllm_graphs.amend import amend
     from layoutllm_graphs.chat_models import chat_model
     from layoutllm_graphs.context import Context
     from layoutllm_graphs.runs import carry_out, checkpoints, thread_of
@@ -117,11 +118,12 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
     from layoutllm_tool.documents import Access
     from layoutllm_tool.tool import LayoutLLMTool
 
+    task, schema = arguments.task_of(options)
     reader = reader or arguments.make_reader(options.weights)
     document = LayoutLLMTool(reader=reader, access=Access.anywhere()).look(options.file, options.page)
     # The checkpoints may be anybody's: a run that goes on with them opens nothing else, whatever they name.
     tool = LayoutLLMTool(reader=reader, access=Access(roots=()), documents={options.file: document})
-    request = Request(document=options.file, task=task, page=options.page)
+    request = Request(document=options.file, task=task, page=options.page, schema=schema)
     context = Context(
         tool=tool, max_attempts=1 if options.once else options.max_attempts, review=options.review,
         min_confidence=options.min_confidence,
@@ -130,13 +132,26 @@ def _carry_out(options: argparse.Namespace, task: Any, reader: Reader | None) ->
         writer=chat_model(options.writer) if options.writer else None,
     )  # fmt: skip
     with checkpoints(options.checkpoints or _default_place()) as saver:
-        graph = build_workflow().compile(checkpointer=saver)
+        graph, thread = build_workflow().compile(checkpointer=saver), thread_of(document.sha256, request)
+        config: Any = {"configurable": {"thread_id": thread}}
+        command = amend(graph, config, answers=_replies(options.amend), tool=tool) if options.amend else None
         with Watch(enabled=not options.json) as watch:
             return carry_out(
-                graph, request, thread=thread_of(document.sha256, request), context=context,
+                graph, request, thread=thread, context=context, command=command,
                 on_event=watch.take,
                 reply=watch.reply if options.review else None,
             )  # fmt: skip
+
+
+def _replies(amended: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """PlanError for a reply that the terminal does not know."""
+    from layoutllm_tool.commands.live import HELP, parse
+
+    found = {name: parse(line) for name, line in amended}
+    if unknown := [name for name, reply in found.items() if reply is None]:
+        told = " ".join(HELP.split())
+        raise PlanError(f"the reply for {unknown[0]} is none.", hint=f"Replies: {told}")
+    return found
 
 
 def _table(answers: Sequence[Answer]) -> Table:

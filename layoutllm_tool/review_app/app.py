@@ -38,12 +38,13 @@ from layoutllm_tool.service.serving import LOOPBACK
 from layoutllm_tool.strict_json import BodyUnreadable
 
 if TYPE_CHECKING:
-    from layoutllm_graphs.review import ReviewDecision
+    from layoutllm_graphs.review import Approval, ReviewDecision
 
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 PageNumber = Annotated[int, PathValue(ge=1, le=10**6)]
 STATIC = Path(__file__).parent / "static"
 MOST_BYTES = 64 * 1024
+MOST_PLAN_BYTES = 512 * 1024
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -84,6 +85,7 @@ def create_app(
         with Store.open(folder) as store:
             pages, bodies = Pages(store, built, places=places), BodyReader(MOST_BYTES)
             shared = {"store": store, "pages": pages, "bodies": bodies, "reader": built}
+            shared["plans"] = BodyReader(MOST_PLAN_BYTES)
             yield shared | {"reviewing": threading.Lock(), "token": token}
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -253,6 +255,42 @@ def _apply(request: Request, key: str, name: str, decision: ReviewDecision) -> R
             decision,
             reader=state.reader(),
             opened=lambda _: state.pages.document(key),
+        )
+        source = state.store.input_of(key)
+    return JSONResponse({"fields": [_row(field, source.name) for field in after]})
+
+
+@router.get("/api/documents/{key}/plan")
+def plan(request: Request, key: str) -> dict[str, Any]:
+    """The document's plan, and the names that its parts may have."""
+    from layoutllm_graphs.planning.plan import CONSTRAINTS
+    from layoutllm_tool.cot import EXPECTED_TYPES
+
+    store: Store = request.state.store
+    if not _KEY.fullmatch(key) or store.document(key) is None:
+        raise HTTPException(404, "There is no such document")
+    return {"plan": store.plan(key), "types": EXPECTED_TYPES, "constraints": CONSTRAINTS}
+
+
+@router.post("/api/documents/{key}/plan")
+async def replan(key: str, request: Request) -> Response:
+    from layoutllm_graphs.review import Approval
+
+    approval = await request.state.plans.read_json(request, Approval)
+    return await run_in_threadpool(_replan, request, key, approval)
+
+
+def _replan(request: Request, key: str, approval: Approval) -> Response:
+    """Carry out the plan; without one, the document's own, which changes nothing."""
+    from layoutllm_graphs.batch.review import change_plan
+    from layoutllm_graphs.planning.plan import Plan
+
+    state = request.state
+    with state.reviewing:
+        plan = approval.plan or Plan.model_validate(state.store.plan(key))
+        shown = plan.model_dump(mode="json")
+        after = change_plan(
+            state.store, key, plan, reader=state.reader(), opened=lambda _: state.pages.document(key, shown)
         )
         source = state.store.input_of(key)
     return JSONResponse({"fields": [_row(field, source.name) for field in after]})

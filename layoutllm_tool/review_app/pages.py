@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -35,18 +35,20 @@ class Pages:
         Only documents in ``places`` are opened, whatever the store says.
         """
         self._store, self._reader, self._places = store, reader, places
-        self._documents: LRUCache[str, Document] = LRUCache(4)
+        self._documents: LRUCache[tuple[str, tuple[int, ...] | None], Document] = LRUCache(4)
         self._scanned: LRUCache[tuple[str, int], Document] = LRUCache(8)
         self._pages: LRUCache[tuple[str, int], Page] = LRUCache(8)
         self._lock = threading.Lock()
 
-    def document(self, key: str) -> Document:
-        """The document with its words, and with the pages that the batch looked at.
+    def document(self, key: str, plan: Mapping[str, Any] | None = None) -> Document:
+        """The document with its words, and with the pages that its plan looks at, or ``plan``.
 
         StoreMismatch for an unknown key; DocumentUnreadable for changed content; the reader's errors.
         """
+        source = self._store.input_of(key)
+        asked = asked_pages(plan or self._store.plan(key), source.page if source else None)
         with self._lock:
-            return self._document(key)
+            return self._document(key, tuple(asked) if asked else None)
 
     def picture(self, key: str, number: int, most: int = MOST_PIXELS) -> bytes:
         """WebP, upright as the boxes are: a page that was turned to be read is read again.
@@ -81,9 +83,7 @@ class Pages:
         return self._as_scanned(key, number).pages[0]
 
     @cachedmethod(attrgetter("_documents"))
-    def _document(self, key: str) -> Document:
-        source = self._store.input_of(key)
-        asked = asked_pages(self._store.settings["plan"], source.page if source else None)
+    def _document(self, key: str, asked: tuple[int, ...] | None) -> Document:
         return self._recognised(self._open(key, asked))
 
     @cachedmethod(attrgetter("_pages"))

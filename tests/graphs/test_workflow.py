@@ -65,6 +65,7 @@ graph TD;
 	reconcile -.-> review;
 	review -.-> dispatch;
 	review -.-> question;
+	review -.-> structure;
 	structure -.-> question;
 	structure -.-> structured;
 	structured --> dispatch;

@@ -13,7 +13,7 @@ import pytest
 from layoutllm_tool.batch.store import Store
 from layoutllm_tool.commands import view
 from layoutllm_tool.testing import FakeReader
-from tests.review_page import EVIL, KEY, LINES, doubtful_batch, served
+from tests.review_page import EVIL, KEY, LINES, doubtful_batch, served, steered_batch
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -289,3 +289,78 @@ def test_every_text_is_legible_in_both_schemes(
     page.keyboard.press("?")
     expect(page.locator("#help")).to_be_visible()
     assert min(page.evaluate(_CONTRASTS).values()) >= 4.5
+
+
+def answers(folder: Path) -> dict[str, str | None]:
+    with Store.open(folder) as store:
+        return {field.name: field.answer["answer"] for field in store.fields(KEY)}
+
+
+def test_a_satisfied_answer_is_changed_and_what_depends_on_it_is_done_again(
+    page: Any, tmp_path: Path
+) -> None:
+    folder, reader = steered_batch(tmp_path)
+    with served((folder, reader)) as address:
+        page.goto(address)
+        page.keyboard.press("2")
+        expect(page.locator("#fields li")).to_have_count(5)
+        reader.calls.clear()
+        page.locator("#fields li", has_text="Acme GmbH").filter(has_text="client").click()
+        expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+        expect(page.locator("#question")).to_have_text("What is the client?")
+        page.keyboard.press("e")
+        page.locator("#written").fill("Zeta AG")
+        page.keyboard.press("Enter")
+        expect(page.locator("#fields li", has_text="Rome")).to_have_count(1)
+        assert [call.question for call in reader.calls] == ["What is the Zeta AG city?"]
+        page.locator("#fields li", has_text="total").first.click()
+        expect(page.locator("#question")).to_have_text("What is the total?")
+        page.keyboard.press("w")  # no other total stands there
+        expect(page.locator("#reasons")).to_contain_text("A person says that this answer is wrong.")
+        expect(page.locator("#verdict")).to_contain_text("failed")
+        page.locator("[data-act=n]").click()
+        expect(page.locator("#verdict")).to_contain_text("satisfied")
+        assert answers(folder) == {
+            "client": "Zeta AG", "city": "Rome", "tax": "2.00", "total": "12.00", "net": "10.00",
+        }  # fmt: skip
+
+
+def test_a_plan_is_edited_and_run(page: Any, tmp_path: Path) -> None:
+    folder, reader = steered_batch(tmp_path)
+    with served((folder, reader)) as address:
+        page.goto(address)
+        page.keyboard.press("2")
+        expect(page.locator("#fields li")).to_have_count(5)
+        expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+        page.keyboard.press("p")
+        questions = page.locator("#questions li")
+        expect(questions).to_have_count(4)
+        assert min(page.evaluate(_CONTRASTS).values()) >= 4.5
+        reader.calls.clear()
+        questions.nth(1).get_by_label("Question").fill("What is the Zeta AG city?")
+        questions.nth(3).get_by_label("Move up").click()
+        questions.nth(0).get_by_label("Drop it").click()
+        page.locator("#ask").click()
+        page.keyboard.type("What is the tax?")
+        questions.nth(3).get_by_label("Type").select_option("money")
+        page.locator("#constrain").click()
+        constraint = page.locator("#constraints li")
+        constraint.get_by_label("Kind").select_option("equal")
+        constraint.get_by_label("Names").fill("tax, tacks")
+        page.locator("#carry").click()
+        expect(page.locator("#fault")).to_contain_text(
+            "no question is called tacks; known: city, field_4, tax"
+        )
+        assert list(answers(folder)) == ["client", "city", "tax", "total", "net"] and reader.calls == []
+        constraint.get_by_label("Names").fill("tax, field_4")
+        page.locator("#carry").click()
+        expect(page.locator("#plan")).to_be_hidden()
+        expect(page.locator("#status")).to_have_text("The plan was carried out: 5 answers")
+        assert answers(folder) == {
+            "city": "Rome", "total": "12.00", "tax": "2.00", "field_4": "2.00", "net": "10.00",
+        }  # fmt: skip
+        asked = {call.question for call in reader.calls}
+        assert asked == {"What is the Zeta AG city?", "What is the tax?"}
+        page.keyboard.press("p")
+        expect(questions).to_have_count(4)
+        expect(constraint).to_have_count(1)

@@ -78,18 +78,22 @@ async def test_what_is_refused(client: httpx.AsyncClient) -> None:
             await client.post(path, json={"accept": True}, headers={"origin": "http://["}),
         ],
         413: [await client.post(path, json={"answer": "x" * 70_000})],
-        422: [await client.post(path, json={"accept": True, "absent": True}), await client.post(path,
+        422: [
+            await client.post(f"/api/documents/{KEY}/plan", json={"plan": {"questions": []}}),
+            await client.post(path, json={"accept": True, "absent": True}), await client.post(path,
         json={}),
             await client.get("/api/fields", params={"offset": -1}), await client.post(path, content=b"{"),
             await client.post(path, json=[]),
         ],
         400: [
+            await client.post(path, json={"correction": {"step": "area"}}),
             await client.get(f"/api/documents/{KEY}/pages/9"),
             await client.get("/api/documents/none/pages/1"),
             await client.post(path, json={"correction": {"step": "area", "page": 1, "boxes": [[9, 9, 1,
             1]]}}),
         ],
-        404: [await client.get("/api/documents/none/fields/total"), await client.get("/static/view.py")],
+        404: [await client.get("/api/documents/none/fields/total"),
+            await client.get("/api/documents/none/plan"), await client.get("/static/view.py")],
     }  # fmt: skip
     assert [[reply.status_code for reply in replies] for replies in answers.values()] == [
         [status] * len(replies) for status, replies in answers.items()

@@ -1,29 +1,28 @@
-"""Apply a reviewer's decision to one field of a batch and re-run the cross-field checks.
+"""Apply a reviewer's decision to one field of a batch, or another plan to one of its documents.
 
-The workflow's state is made from the stored results, the decision is entered as the question's outcome, and
-the run goes on at dispatch, in memory. Any field can be reviewed; other pending fields stay pending. One
-review at a time (the caller's lock).
+The workflow's state is made from the stored results, and the run is amended and goes on in memory
+(``amend``): what depends on the change is done again. Any question can be reviewed; other pending fields stay
+pending. One review at a time (the caller's lock).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from langgraph.checkpoint.memory import InMemorySaver
 
+from layoutllm_graphs.amend import amend
 from layoutllm_graphs.batch.worker import OUTPUTS, fields_of
 from layoutllm_graphs.context import Context
-from layoutllm_graphs.question import build_question
-from layoutllm_graphs.reflection.types import Finding, QuestionResult, Reflection
-from layoutllm_graphs.review import ReviewDecision, corrected, decided
+from layoutllm_graphs.planning.plan import Plan
+from layoutllm_graphs.reflection.types import Finding, Reflection
+from layoutllm_graphs.review import ReviewDecision
 from layoutllm_graphs.serde import DataSerializer, refusing_foreign
-from layoutllm_graphs.state import QuestionInput, Run, check_state
+from layoutllm_graphs.state import check_state
 from layoutllm_graphs.workflow import build_workflow
 from layoutllm_tool.batch.store import Field, Input, Store, worst
-from layoutllm_tool.cot import Area, Evidence
-from layoutllm_tool.documents.geometry import Document, Page
+from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import CorrectionError, DocumentUnreadable, StoreMismatch
 from layoutllm_tool.protocols import Reader
@@ -39,11 +38,44 @@ def review_field(
     """Apply the decision to field ``name`` of document ``key``; return the fields as they are stored then.
 
     StoreMismatch where there is no such field; DocumentError where the document is gone or another by now;
-    CorrectionError or what the reader raises where the correction can't be followed. Nothing is stored then.
+    CorrectionError or what the reader raises where the correction can't be followed; PlanError for a field
+    that is computed. Nothing is stored then.
     """
-    field, source, done = store.field(key, name), store.input_of(key), store.document(key)
-    if field is None or source is None or done is None:
-        raise StoreMismatch(f"there is no field {name!r} in document {key}.", hint="Load the page again.")
+    if store.field(key, name) is None:
+        raise _missing(f"field {name!r} in document {key}")
+    values = _amended(store, key, reader, opened, answers={name: decision})
+    if error := values["found"][name]["error"]:
+        raise CorrectionError(error)
+    fields, verdict = _stood(key, values)
+    store.reviewed(key, name, decision.model_dump(mode="json"), fields, verdict, values.get("record"))
+    return store.fields(key)
+
+
+def change_plan(store: Store, key: str, plan: Plan, *, reader: Reader, opened: Open) -> list[Field]:
+    """Carry out another plan on document ``key``, and keep the answers that it leaves as they were.
+
+    Raises as ``review_field`` does.
+    """
+    values = _amended(store, key, reader, opened, plan=plan)
+    fields, verdict = _stood(key, values)
+    store.replanned(key, values["plan"], fields, verdict, values.get("record"))
+    return store.fields(key)
+
+
+def _missing(what: str) -> StoreMismatch:
+    return StoreMismatch(f"there is no {what}.", hint="Load the page again.")
+
+
+def _stood(key: str, values: Mapping[str, Any]) -> tuple[list[Field], str]:
+    fields = fields_of(key, values)
+    return fields, worst([field.answer["verdict"] for field in fields])
+
+
+def _amended(store: Store, key: str, reader: Reader, opened: Open, **changes: Any) -> dict[str, Any]:
+    """Run the workflow on from the document's stored results, in memory."""
+    source, done = store.input_of(key), store.document(key)
+    if source is None or done is None:
+        raise _missing(f"document {key}")
     document = opened(source.name)
     if done.sha256 and document.sha256 != done.sha256:
         raise DocumentUnreadable(
@@ -57,13 +89,13 @@ def review_field(
     settings = store.settings
     names = ("max_attempts", "second_opinion", "min_confidence")
     limits = {name: settings[name] for name in names if name in settings}
+    graph = build_workflow().compile(checkpointer=InMemorySaver(serde=DataSerializer()))
+    config: Any = {"configurable": {"thread_id": "review"}}
+    graph.update_state(config, state, as_node="finish")
+    command = amend(graph, config, tool=tool, **changes)
     context = Context(tool=tool, **limits)
-    state["found"][name] = _decided(state, name, decision, context, tool).to_json()
-    values = _continued(state, context)
-    fields = fields_of(key, values)
-    verdict = worst([field.answer["verdict"] for field in fields])
-    store.reviewed(key, name, decision.model_dump(mode="json"), fields, verdict, values.get("record"))
-    return store.fields(key)
+    values: dict[str, Any] = graph.invoke(command, config, context=context, output_keys=OUTPUTS)
+    return values
 
 
 def attempts(store: Store, key: str, name: str) -> list[dict[str, Any]]:
@@ -72,76 +104,32 @@ def attempts(store: Store, key: str, name: str) -> list[dict[str, Any]]:
     if field is None or source is None:
         return []
     with refusing_foreign():
-        return list(_state(store, source)["found"][name]["attempts"])
-
-
-def _continued(state: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Run the workflow from dispatch to its end."""
-    graph = build_workflow().compile(checkpointer=InMemorySaver(serde=DataSerializer()))
-    config: Any = {"configurable": {"thread_id": "review"}}
-    graph.update_state(config, state, as_node="question")
-    values: dict[str, Any] = graph.invoke(None, config, context=context, output_keys=OUTPUTS)
-    return values
+        found = _state(store, source)["found"]
+        return list(found[name]["attempts"]) if name in found else []
 
 
 def _state(store: Store, source: Input) -> dict[str, Any]:
     """The state of a run that ended with the stored results. Raises what ``check_state`` raises."""
-    plan, fields = store.settings["plan"], store.fields(source.key)
-    state = {
-        "document": source.name, "page": source.page, "task": plan, "plan": plan, "notes": [], "answers": [],
-        "found": {f.name: _result_of(f.answer) if f.result is None else f.result for f in fields},
-        "schema": store.settings.get("schema"),
+    plan, fields = store.plan(source.key), store.fields(source.key)
+    asked = {question["name"] for question in plan["questions"]}
+    state: dict[str, Any] = {
+        "document": source.name, "only_page": source.page, "task": plan, "plan": plan, "notes": [],
+        "answers": [], "found": {f.name: _result_of(f) for f in fields if f.name in asked},
+        "record_schema": store.settings.get("schema"),
     }  # fmt: skip
     check_state(state)
     return state
 
 
-def _result_of(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``QuestionResult`` of a field that was stored without one."""
+def _result_of(field: Field) -> dict[str, Any]:
+    """The field's ``QuestionResult``; made of its answer where it was stored without one."""
+    if field.result is not None:
+        return field.result
+    answer = field.answer
     findings = tuple(Finding("batch", "answer", reason) for reason in answer["reasons"])
     reflection = Reflection(answer["verdict"], findings).to_json()
     attempts = [{"cot": answer["cot"], "correction": None, "reflection": reflection}] if answer["cot"] else []
-    kept = {name: answer[name] for name in ("verdict", "error", "by", "calls", "rows") if name in answer}
+    kept: dict[str, Any] = {
+        name: answer[name] for name in ("verdict", "error", "by", "calls", "rows") if name in answer
+    }
     return {"attempts": attempts, "best": 0 if attempts else None, **kept}
-
-
-def _decided(
-    state: Mapping[str, Any], name: str, decision: ReviewDecision, context: Context, tool: LayoutLLMTool
-) -> QuestionResult:
-    """Where the question stands after the decision."""
-    run = Run.of(state)
-    question = run.question_input(name, final=True)
-    if decision.correction is None:
-        found = decided(question, run.found[name], decision)
-        return _placed(found, question, tool) if decision.answer is not None else found
-    asked = corrected(question, decision.correction)
-    read = QuestionResult.from_json(build_question().invoke(asked, context=context)["found"][name])
-    if read.error:
-        raise CorrectionError(read.error)
-    return read
-
-
-def _placed(found: QuestionResult, question: QuestionInput, tool: LayoutLLMTool) -> QuestionResult:
-    """Add the answer's place, where its words stand in one place only, or in the area that was looked at."""
-    *before, last = found.attempts
-    areas = before[-1].cot.areas if before else ()
-    pages, wanted = tool.look(question["document"], question["page"]).pages, (last.cot.answer or "").split()
-    places = [evidence for page in pages for evidence in _on(page, wanted)] if wanted else []
-    inside = [p for p in places if any(a.page == p.page and a.box.covers(p.box) for a in areas)]
-    chosen = inside if len(inside) == 1 else places
-    if len(chosen) != 1:
-        return found
-    place = chosen[0]
-    lines = tuple(sorted({line for line, _ in place.words}))
-    cot = replace(last.cot, evidence=(place,), areas=(Area(place.page, place.box, lines),))
-    return found.change_best(cot=cot)
-
-
-def _on(page: Page, wanted: Sequence[str]) -> Iterator[Evidence]:
-    """Where these words follow one another."""
-    words = [(at, i) for at, line in enumerate(page.lines or ()) for i in range(len(line.words))]
-    texts = [word.text for word in page.words]
-    for start in range(len(words) - len(wanted) + 1):
-        stop = start + len(wanted)
-        if texts[start:stop] == wanted:
-            yield Evidence.of(page, words[start:stop])

@@ -55,11 +55,14 @@ class Settings:
     max_escalations: int = 10
 
     @classmethod
-    def of(cls, task: Any, *, model: Mapping[str, str], **options: Any) -> Settings:
-        """PlanError where no plan can be made of the task."""
+    def of(
+        cls, task: Any, *, model: Mapping[str, str], schema: dict[str, Any] | None = None, **options: Any
+    ) -> Settings:
+        """PlanError where no plan can be made of the task. ``schema``: of the record, where it is a plan."""
         plan = plan_task(task).plan.model_dump(mode="json")
         data = schema_of(task) if isinstance(task, type) else task
-        schema = dict(data) if isinstance(data, Mapping) and is_schema(data) else None
+        if isinstance(data, Mapping) and is_schema(data):
+            schema = dict(data)
         return cls(plan=plan, model=model, schema=schema, **options)
 
     def to_json(self) -> dict[str, Any]:

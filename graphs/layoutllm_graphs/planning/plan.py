@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -28,6 +28,7 @@ _SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 ConstraintKind = Literal["sum", "equal", "ordered"]
+CONSTRAINTS: tuple[ConstraintKind, ...] = get_args(ConstraintKind)
 OperationKind = Literal[
     "count", "sum", "difference", "product", "minimum", "maximum", "sort", "filter", "compare", "exists"
 ]
@@ -44,6 +45,14 @@ _ARITY: dict[OperationKind, tuple[int, int]] = {
 """The least and the most operands."""
 _OF_ROWS = frozenset({"count", "sort", "filter", "exists"})
 """What takes a whole table."""
+
+
+class Misnamed(ValueError):
+    """Names that keep a plan from being one. ``names``: of the questions or operations to look at."""
+
+    def __init__(self, message: str, *names: str) -> None:
+        super().__init__(message)
+        self.names = names
 
 
 class Column(BaseModel):
@@ -64,6 +73,11 @@ class Column(BaseModel):
     columns: list[Column] = Field(
         default_factory=list, max_length=100, description="Of rows within a row: sub-items, a group's rows."
     )
+
+    @property
+    def key(self) -> str:
+        """What its cell goes by in a row."""
+        return "/".join(self.path) or self.name
 
 
 class PlannedQuestion(BaseModel):
@@ -224,7 +238,14 @@ class Plan(BaseModel):
     def _names(cls, questions: list[PlannedQuestion]) -> list[PlannedQuestion]:
         names = [question.name for question in questions]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"these names are used twice: {', '.join(twice)}")
+            raise Misnamed(f"these names are used twice: {', '.join(twice)}", *twice)
+        by_path: dict[tuple[str, ...], str] = {}
+        for question in questions:
+            path = tuple(question.path)
+            if path and (other := by_path.setdefault(path, question.name)) != question.name:
+                where = "/".join(path)
+                raise Misnamed(f"{other} and {question.name} have one path: {where}", other, question.name)
+            _check_columns(question.columns, question.name)
         return questions
 
     @model_validator(mode="after")
@@ -233,12 +254,15 @@ class Plan(BaseModel):
         used = {name for question in self.questions for name in question.depends_on}
         used |= {name for constraint in self.constraints for name in constraint.names}
         if unknown := sorted(used - known):
-            raise ValueError(f"no question is called {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+            raise Misnamed(
+                f"no question is called {', '.join(unknown)}; known: {', '.join(sorted(known))}", *unknown
+            )
         try:
             self.stages()
         except CycleError as error:
-            circle = ", ".join(map(str, error.args[1]))
-            raise ValueError(f"these questions wait for one another: {circle}") from None
+            circle = list(map(str, error.args[1]))
+            told = f"these questions wait for one another: {', '.join(circle)}"
+            raise Misnamed(told, *dict.fromkeys(circle)) from None
         if not self.questions and not self.refused and not self.writing:
             raise ValueError("a plan asks at least 1 item, or refuses one")
         return self
@@ -248,14 +272,15 @@ class Plan(BaseModel):
         columns = {q.name: [c.name for c in q.columns if not c.columns] for q in self.questions}
         for operation in self.operations:
             if operation.name in columns:
-                raise ValueError(f"this name is used twice: {operation.name}")
+                raise Misnamed(f"this name is used twice: {operation.name}", operation.name)
             for operand in operation.of:
                 _check_operand(operand, operation, columns)
             source = columns[operation.of[0].partition(".")[0]]
             condition = operation.condition.column if operation.condition else ""
             for column in filter(None, (operation.by, operation.keep, condition)):
                 if column not in source:
-                    raise ValueError(f"operation {operation.name}: {operation.of[0]} has no column {column}")
+                    told = f"operation {operation.name}: {operation.of[0]} has no column {column}"
+                    raise Misnamed(told, operation.name)
             columns[operation.name] = source if operation.op in ("sort", "filter") else []
         return self
 
@@ -275,12 +300,21 @@ class Plan(BaseModel):
         return found
 
 
+def _check_columns(columns: list[Column], table: str) -> None:
+    """Misnamed where two columns of a row go by the same key."""
+    keys = [column.key for column in columns]
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise Misnamed(f"{table} has these columns twice: {', '.join(twice)}", table)
+    for column in columns:
+        _check_columns(column.columns, table)
+
+
 def _check_operand(operand: str, operation: Operation, columns: Mapping[str, list[str]]) -> None:
-    """ValueError where no question or earlier operation goes by the name, or it has no such column."""
+    """Misnamed where no question or earlier operation goes by the name, or it has no such column."""
     name, dot, column = operand.partition(".")
     if name not in columns:
-        raise ValueError(f"operation {operation.name}: nothing before it is called {name}")
+        raise Misnamed(f"operation {operation.name}: nothing before it is called {name}", operation.name)
     if dot and column not in columns[name]:
-        raise ValueError(f"operation {operation.name}: {name} has no column {column}")
+        raise Misnamed(f"operation {operation.name}: {name} has no column {column}", operation.name)
     if not dot and columns[name] and operation.op not in _OF_ROWS:
-        raise ValueError(f"operation {operation.name}: say which column of {name}")
+        raise Misnamed(f"operation {operation.name}: say which column of {name}", operation.name)

@@ -52,9 +52,12 @@ def _was_against(result: QuestionResult) -> bool:
 
 
 def constrained(run: Run) -> list[str]:
-    """Questions that constraints name, answered without an error, and not by a person."""
+    """Questions that constraints name, answered without an error, and not by a person. No tables: their rows
+    are no one value.
+    """
     named = {name for constraint in run.plan.constraints for name in constraint.names}
-    return [q.name for q in run.plan.questions if q.name in named and is_open(run.found[q.name])]
+    asked = [q.name for q in run.plan.questions if q.name in named and not q.columns]
+    return [name for name in asked if is_open(run.found[name])]
 
 
 def is_open(result: QuestionResult) -> bool:
@@ -98,13 +101,13 @@ class _Changes:
         self._put(self.found[name].add(Attempt(cot)), given, reflection)
 
     def _put(self, result: QuestionResult, given: CheckInput, reflection: Reflection) -> None:
-        emit_reflection(given, reflection)
+        emit_reflection(given.question.name, given.cot, reflection)
         result = replace(result.change_best(reflection=reflection), verdict=reflection.verdict)
         self.found[given.question.name] = result
 
     def _document(self, names: Sequence[str]) -> Document | None:
         """The pages that these questions look at: the one they all name, else all."""
-        pages = {self.run.plan.question(name).page or self.run.page for name in names}
+        pages = {self.run.plan.question(name).page or self.run.only_page for name in names}
         try:
             return tool().look(self.run.document, pages.pop() if len(pages) == 1 else None)
         except LayoutLLMError:

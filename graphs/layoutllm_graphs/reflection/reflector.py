@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from layoutllm_graphs.reflection.checks import CHECKS, Check
 from layoutllm_graphs.reflection.checks.context import CheckInput
 from layoutllm_graphs.reflection.judge import judged
-from layoutllm_graphs.reflection.types import GRADER_ERROR, Attempt, Finding, Reflection
+from layoutllm_graphs.reflection.types import GRADER_ERROR, PERSON, Attempt, Finding, Reflection
 from layoutllm_tool.cot import STEPS, Correction, LayoutCoT
 
 MAX_ATTEMPTS = 3
@@ -137,8 +137,8 @@ class _Rated:
         # Rounded: sums of floats are no ties.
         self.heavy = round(sum(w for w in weights if w >= HEAVY), 6)
         self.marks = round(sum(w for w in weights if w < HEAVY), 6)
-        # Evidence that the page does not bear out is none.
-        refuted = any(f.check == "grounding" and f.weight >= 1 for f in reflection.findings)
+        # Evidence that the page does not bear out is none, nor is that of an answer which a person refused.
+        refuted = any(f.check in ("grounding", PERSON) and f.weight >= 1 for f in reflection.findings)
         self.grounded = self.cot.grounded and not refuted
 
     def may_replace(self, kept: _Rated) -> bool:

@@ -17,6 +17,9 @@ grader_error: nothing speaks against it, but a check of the caller's could not b
 GRADER_ERROR = "grader_error"
 """The name of the finding, which weighs nothing, that makes that verdict."""
 
+PERSON = "person"
+"""In place of a check's name: a person says that the answer is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

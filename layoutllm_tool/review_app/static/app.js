@@ -132,7 +132,8 @@ function reset() {
   state.from = state.to = -1; state.box = null; state.boxing = false; $("edit").hidden = true; say("");
 }
 
-async function send(body) {
+// ``stay``: with the field, whose new answer is to be looked at.
+async function send(body, stay) {
   if (!state.one || state.busy) return;
   state.busy = true; say("Working …");
   try {
@@ -144,7 +145,8 @@ async function send(body) {
       ...(state.filter === "waiting" ? state.fields.slice(0, Math.max(at, 0)) : [])];
     const paths = next.filter((f) => f.by !== "person").map(place), data = await call(place(sent), body);
     const after = data.fields.find((one) => one.name === sent.name);
-    state.last = sent; await load(paths);
+    state.last = sent; await load(stay ? [place(sent)] : paths);
+    if (stay && !state.one) await open(sent);
     say(`${after.name}: ${after.answer ?? "not in the document"}`);
   } finally { state.busy = false; }
 }
@@ -154,8 +156,96 @@ function correct() {
     : state.from >= 0 ? state.lines.slice(low, high + 1).map((line) => line.box) : [];
   if (boxes.length) return send({correction: {step: "area", page: state.page, boxes}});
 }
+
+// The plan of the open document, as it is edited. What has no control here (columns, paths, pages) is kept.
+let plan = null;
+function control(tag, item, key, label) {
+  const made = element(tag, "", key);
+  made.setAttribute("aria-label", label); made.value = item[key] ?? "";
+  made.addEventListener("input", () => { item[key] = made.value; });
+  return made;
+}
+function choice(item, key, label, values) {
+  const made = control("select", item, key, label);
+  made.replaceChildren(...values.map((value) => element("option", value)));
+  made.value = item[key];
+  return made;
+}
+function does(text, label, act) {
+  const made = element("button", text);
+  made.setAttribute("aria-label", label); made.addEventListener("click", act);
+  return made;
+}
+function moved(list, at, by) {
+  const to = at + by;
+  if (to >= 0 && to < list.length) { [list[at], list[to]] = [list[to], list[at]]; drawPlan(); }
+}
+const dropped = (list, at) => does("✕", "Drop it", () => { list.splice(at, 1); drawPlan(); });
+function row(...parts) { const made = document.createElement("li"); made.append(...parts); return made; }
+function planned(question, at) {
+  const {questions} = plan.plan, name = control("input", question, "name", "Name");
+  const text = control("input", question, "text", "Question");
+  name.maxLength = 64; text.maxLength = 500;
+  return row(
+    name, text, choice(question, "type", "Type", plan.types),
+    does("↑", "Move up", () => moved(questions, at, -1)),
+    does("↓", "Move down", () => moved(questions, at, 1)), dropped(questions, at));
+}
+function constrained(constraint, at) {
+  const terms = element("input", "", "text"), total = control("input", constraint, "total", "The sum");
+  terms.value = constraint.terms.join(", "); terms.setAttribute("aria-label", "Names, with commas between");
+  terms.addEventListener("input", () => {
+    constraint.terms = terms.value.split(",").map((name) => name.trim()).filter(Boolean);
+  });
+  const kind = choice(constraint, "kind", "Kind", plan.constraints);
+  kind.addEventListener("input", drawPlan);
+  total.hidden = constraint.kind !== "sum"; total.placeholder = "total";
+  return row(kind, terms, total, dropped(plan.plan.constraints, at));
+}
+function drawPlan() {
+  const {questions, constraints, operations} = plan.plan;
+  $("questions").replaceChildren(...questions.map(planned));
+  $("constraints").replaceChildren(...constraints.map(constrained));
+  $("operations").replaceChildren(...operations.map((one, at) => row(
+    element("span", `${one.name}: ${one.op} of ${one.of.join(", ")}`), dropped(operations, at))));
+  $("computed").hidden = !operations.length;
+}
+async function openPlan() {
+  const one = state.one;
+  if (!one) return;
+  const data = await call(`api/documents/${one.key}/plan`);
+  if (state.one !== one) return;
+  plan = {...data, key: one.key}; $("planned").textContent = one.document; $("fault").textContent = "";
+  drawPlan(); $("plan").showModal();
+}
+// Answers to what the plan leaves as it was are kept.
+async function carryOut() {
+  if (state.busy) return;
+  state.busy = true; $("fault").textContent = ""; $("carry").disabled = true;
+  try {
+    const {plan: edited, key} = plan;
+    for (const one of edited.constraints) one.total = one.kind === "sum" ? one.total || null : null;
+    const data = await call(`api/documents/${key}/plan`, {plan: edited});
+    $("plan").close();
+    await load(data.fields.map(place));
+    say(`The plan was carried out: ${data.fields.length} answers`);
+  } catch (error) { $("fault").textContent = error.message; }
+  finally { state.busy = false; $("carry").disabled = false; }
+}
+$("carry").addEventListener("click", carryOut);
+$("leave").addEventListener("click", () => $("plan").close());
+$("ask").addEventListener("click", () => {
+  const {questions} = plan.plan;
+  questions.push({name: `field_${questions.length + 1}`, text: "", type: "text"}); drawPlan();
+  $("questions").lastElementChild.querySelector(".text").focus();
+});
+$("constrain").addEventListener("click", () => {
+  plan.plan.constraints.push({kind: plan.constraints[0], terms: [], total: null}); drawPlan();
+});
+
 const acts = {
   a: () => send({accept: true}), x: () => send({absent: true}),
+  w: () => send({wrong: true}, true), n: () => send({again: true}, true), p: openPlan,
   e: () => {
     if (state.one) {
       $("edit").hidden = false; $("written").value = state.one.answer ?? "";
@@ -181,7 +271,7 @@ const acts = {
 async function run(act) { try { await act(); } catch (error) { say(error.message); } }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || $("help").open || $("plan").open) return;
   if (event.target.matches("input")) { if (event.key === "Escape") { event.target.blur(); reset(); } return; }
   if (event.target.matches("button") && event.key === "Enter") return;
   if (state.boxing && /^Arrow/.test(event.key) && state.lines.length) {

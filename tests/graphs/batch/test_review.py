@@ -4,6 +4,7 @@ needed.
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from layoutllm_graphs.batch.review import attempts, review_field
+from layoutllm_graphs.batch.review import attempts, change_plan, review_field
+from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task
 from layoutllm_graphs.review import ReviewDecision
 from layoutllm_tool.batch.store import DocumentResult, Field, Input, Store
+from layoutllm_tool.batch.tables import write_tables
 from layoutllm_tool.cot import AnswerFormation, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.errors import DocumentUnreadable, StoreMismatch
@@ -205,3 +208,25 @@ def test_a_word_after_the_end_counts_where_it_makes_others_doubtful(tmp_path: Pa
         }
         assert (fields["total"].answer["answer"], fields["total"].answer["by"]) == ("99.00", "person")
         assert any(field.pending_review for field in fields.values()) and not fields["total"].pending_review
+
+
+def test_another_plan_of_one_document_is_kept_and_exported(parked, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    store, document, reader = parked
+    said(parked, "total", {"answer": "12.50"})
+    plan = Plan.model_validate(store.plan(KEY))
+    asked = [PlannedQuestion(name="number", text="What is the invoice no?"), *plan.questions[1:2]]
+    reader.calls.clear()
+    fields = change_plan(store, KEY, Plan(questions=asked), reader=reader, opened=lambda _: document)
+    assert [(f.name, f.answer["answer"], f.answer["by"]) for f in fields] == [
+        ("number", "4711", "reader"), ("total", "12.50", "person"),
+    ]  # fmt: skip
+    assert [call.question for call in reader.calls] == ["What is the invoice no?"]
+    assert [q["name"] for q in store.plan(KEY)["questions"]] == ["number", "total"]
+    assert len(store.settings["plan"]["questions"]) == 3 and len(store.reviews()) == 1
+    write_tables(store, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "fields.jsonl").read_text().splitlines()]
+    assert [(row["field"], row["value"]) for row in rows] == [("number", "4711"), ("total", "12.50")]
+    again = said(parked, "number", {"again": True})
+    assert again["number"].answer["answer"] == "4711" and again["total"].answer["by"] == "person"
+    with pytest.raises(StoreMismatch, match="no field 'date'"):
+        review_field(store, KEY, "date", ReviewDecision(again=True), reader=reader, opened=lambda _: document)
