@@ -244,13 +244,18 @@ def _cut(run: Sequence[tuple[tuple[int, int], Piece]]) -> Iterator[Cell]:
 
 
 def _amounts_at_end(texts: Sequence[str]) -> list[int]:
-    """Where the last amounts begin, and what follows them."""
-    text, inside = " ".join(texts), _Finder(texts)
-    found = [] if kind_of(text) == "range" else [inside(start, stop) for start, stop, _ in money(text)]
-    stops = [found[-1][-1] + 1] if found else []
-    codes = texts[stops[0] :] if stops else []
-    if len(codes) > _MOST_CODES or not all(map(_TAX_CODE.fullmatch, codes)):
+    """Where the last amounts begin, and what follows them: "3,58 B" alone may be billions."""
+    codes = next((n for n, text in enumerate(texts[::-1]) if not _TAX_CODE.fullmatch(text)), len(texts))
+    tries = (_amounts_before(texts, len(texts) - n) for n in range(min(codes, _MOST_CODES) + 1))
+    return next(filter(None, tries), [])
+
+
+def _amounts_before(texts: Sequence[str], stop: int) -> list[int]:
+    text, inside = " ".join(texts[:stop]), _Finder(texts[:stop])
+    found = [] if kind_of(text) == "range" else [inside(*at) for *at, _ in money(text)]
+    if not found or found[-1][-1] + 1 != stop:
         return []
+    stops = [stop]
     while found and found[-1][-1] + 1 == stops[0]:
         at = found.pop()[0]
         if at and any(map(_DASH.fullmatch, texts[at - 1 : at + 1])):
