@@ -19,7 +19,7 @@ from statistics import median
 
 from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.table_cells import MARKED, TYPED, Cell, GridRow, count_and_price, grid_rows
-from layoutllm_tool.documents.table_columns import recut
+from layoutllm_tool.documents.table_columns import gutters, recut
 from layoutllm_tool.documents.table_draft import Draft, Record, Role, with_columns
 from layoutllm_tool.documents.table_finish import finish
 from layoutllm_tool.documents.table_heads import head_rows, heads, is_sum
@@ -74,8 +74,10 @@ def read_tables(pages: Sequence[Page]) -> list[Table]:
     drafts: list[Draft] = []
     for page in pages:
         rows = grid_rows(page)
-        if drafts:
-            rows = _gone_on(drafts[-1], rows)
+        for draft in [draft for draft in drafts[::-1] if draft.records[-1].page == page.number - 1]:
+            rows, before = _gone_on(draft, rows), rows
+            if rows is not before:
+                break
         for draft in _on_page(rows):
             if not (drafts and _repeats(drafts[-1], draft)):
                 drafts.append(draft)
@@ -86,7 +88,7 @@ def _on_page(rows: Sequence[GridRow]) -> Iterator[Draft]:
     start = 0
     while start < len(rows):
         first, last, stop = _block(rows, start)
-        yield from _lists(rows[start:first])
+        yield from _without_head(rows[start:first])
         found, used = _headed(rows[first : last + 1], rows[last + 1 : stop])
         yield from found
         start = last + 1 + used
@@ -137,11 +139,14 @@ def _part(rows: Sequence[GridRow], x0: float, x1: float) -> list[GridRow]:
 
 
 def _until_gap(rows: Sequence[GridRow], starts: Sequence[float]) -> Sequence[GridRow]:
-    """Rows up to a gap far wider than those before, or to running text across columns that start there."""
+    """Rows up to a gap far wider than those before, to running text across columns that start there, or to
+    keys with their values.
+    """
     gaps: list[float] = []
     for i, (before, row) in enumerate(pairwise(rows), start=1):
         usual = median(gaps) if gaps else row.pitch
-        if row.y - before.y > max(3.5 * usual, 4.5 * row.pitch) or is_prose(row, starts):
+        keys = sum(cell.text.endswith(":") for cell in row.cells)
+        if row.y - before.y > max(3.5 * usual, 4.5 * row.pitch) or keys > 1 or is_prose(row, starts):
             return rows[:i]
         gaps.append(row.y - before.y)
     return rows
@@ -167,6 +172,38 @@ def _text_rows(head: Sequence[GridRow], rows: Sequence[GridRow]) -> list[int]:
 
 
 # -- lists without a head ------------------------------------------------------------------------------------
+
+
+def _without_head(rows: Sequence[GridRow]) -> Iterator[Draft]:
+    """Lists, and whatever stands side by side. Lists of the same kinds beside one another are one."""
+    for own in _beside(rows):
+        edges = gutters(own)
+        if not edges:
+            yield from _lists(own)
+            continue
+        found: list[Draft] = []
+        for draft in (d for ends in pairwise([0.0, *edges, inf]) for d in _on_page(_part(own, *ends))):
+            if found and _same_list(found[-1], draft):
+                found[-1].records += draft.records
+            else:
+                found.append(draft)
+        yield from found
+
+
+def _beside(rows: Sequence[GridRow]) -> Iterator[Sequence[GridRow]]:
+    """The rows in groups that a wide gap or a row of running text parts."""
+    start = 0
+    for i, (before, row) in enumerate(pairwise(rows), start=1):
+        if row.y - before.y > 2.2 * row.pitch or (len(row.cells) == 1 and len(row.text.split()) > _MOST_WORDS):
+            yield rows[start:i]
+            start = i
+    yield rows[start:]
+
+
+def _same_list(draft: Draft, other: Draft) -> bool:
+    """Whether both are lists without heads, of the same kinds, whose last rows are not above one another."""
+    bare = not any((*draft.headers(), *other.headers()))
+    return bare and draft.kinds() == other.kinds() and other.records[0].rows[0].y < draft.records[-1].rows[0].y
 
 
 def _lists(rows: Sequence[GridRow]) -> Iterator[Draft]:

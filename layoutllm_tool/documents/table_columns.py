@@ -85,6 +85,33 @@ def _merged(columns: Sequence[Column], under: Sequence[Column], cell: Cell, rows
     return [*(column for column in columns if column not in under), merged]
 
 
+def gutters(rows: Sequence[GridRow]) -> list[float]:
+    """Where a table ends and another begins beside it: empty between amounts and names with amounts of their
+    own, each in two rows or more.
+    """
+    numbered = [row for row in rows if any(cell.kind in NUMERIC for cell in row.cells)]
+    if len(numbered) < 2:
+        return []
+    height = median(row.height for row in numbered)
+    strips: list[list[Cell]] = []
+    right = -inf
+    for cell in sorted((cell for row in numbered for cell in row.cells), key=lambda cell: cell.x0):
+        if cell.x0 - right > 2 * height:
+            strips.append([])
+        strips[-1].append(cell)
+        right = max(right, cell.x1)
+    amounts = [_mostly(strip, "amount") for strip in strips]
+    return [
+        (max(cell.x1 for cell in strips[i]) + min(cell.x0 for cell in strips[i + 1])) / 2
+        for i in range(1, len(strips) - 2)
+        if amounts[i] and _mostly(strips[i + 1], "text") and any(amounts[i + 2 :])
+    ]
+
+
+def _mostly(cells: Sequence[Cell], kind: str) -> bool:
+    return 2 * sum(cell.kind == kind for cell in cells) > max(len(cells), 3)
+
+
 # -- columns without a gap between them ----------------------------------------------------------------------
 
 

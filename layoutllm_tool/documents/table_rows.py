@@ -42,7 +42,7 @@ def fits(draft: Draft, row: GridRow) -> bool:
 
 
 def fill(draft: Draft, rows: Sequence[GridRow]) -> int:
-    """Adds rows to the table. Returns how many were used: lines after the last item or sum are not."""
+    """Adds rows to the table. Returns how many were used: what follows the last item is not."""
     made = [draft.by_column(row) for row in rows]
     classes = _classes(draft, made)
     pairs = list(zip(made, classes, strict=True))
@@ -60,7 +60,7 @@ def fill(draft: Draft, rows: Sequence[GridRow]) -> int:
         if kind == "sum":
             record.role = "sum"
     draft.left_out += [record for record in made if record.role in ("sum", "title")]
-    return max(i for i, kind in enumerate(classes) if kind != "line") + 1
+    return items[-1] + 1
 
 
 def _whole(draft: Draft, line: Record) -> Record:
@@ -81,7 +81,7 @@ def _classes(draft: Draft, made: Sequence[Record]) -> list[str]:
     """For each row: "item", "sum", or "line" for one that belongs to another."""
     usual = _usual(made)
     classes: list[str] = []
-    total, items, ended = Decimal(0), 0, False
+    total, items, ended = sum((_amount(draft, one) for one in draft.records), Decimal(0)), len(draft.records), False
     for record in made:
         kind, value = _class(draft, record, usual, ended=ended), _amount(draft, record)
         if kind == "item" and items and value == total != 0 and record.filled < usual:
@@ -270,6 +270,7 @@ def _take(draft: Draft, item: Record | None, lines: Sequence[Record], *, front: 
 def _stands_out(draft: Draft, item: Record, line: GridRow) -> bool:
     """Left of the item, or so wide as no name is."""
     column = draft.columns[draft.name]
+    own = draft.by_column(line).cells[draft.name]
     out = line.cells[0].x0 < min(row.cells[0].x0 for row in item.rows) - 0.5 * line.height
     after = min((c.x0 for c in draft.columns if c.x0 > column.x0), default=line.cells[-1].x1)
-    return out or (bool(column.rows) and line.cells[0].x1 > max(after, column.x1) + line.height)
+    return out or bool(column.rows and own and own[0].x1 > max(after, column.x1) + line.height)
