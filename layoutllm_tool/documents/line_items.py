@@ -208,15 +208,41 @@ def _same_list(draft: Draft, other: Draft) -> bool:
 
 def _lists(rows: Sequence[GridRow]) -> Iterator[Draft]:
     """Amounts below one another, with names at their left, and what stands between."""
-    for run in _runs(rows):
-        stop = next((n for n, i in enumerate(run) if is_sum(rows[i], fewer=True, alone=True)), len(run))
+    for run in (part for run in _runs(rows) for part in _after_sums(rows, run)):
+        stop = next((n for n, i in enumerate(run) if _ends_list(rows[i])), len(run))
         items = [rows[i] for i in run[:stop]]
         others = sum(":" in row.text or _ends_sentence(row) for row in items)
         if items and len(run) > 1 and 2 * others <= len(items):
             own = rows[_beginning(rows, run[0]) : run[-1] + 1]
-            draft = with_columns((), items, own)
+            head, own = _list_head(own, items)
+            draft = with_columns(head, items, own)
             if fill(draft, own):
                 yield draft
+
+
+def _ends_list(row: GridRow) -> bool:
+    return is_sum(row, fewer=True, alone=True)
+
+
+def _after_sums(rows: Sequence[GridRow], run: Sequence[int]) -> Iterator[list[int]]:
+    """The run, cut where another list begins: after a sum, below a line without an amount."""
+    start = 0
+    for n, (before, i) in enumerate(pairwise(run), start=1):
+        ended = any(_ends_list(rows[j]) for j in run[start:n])
+        if i - before > 1 and ended and not _ends_list(rows[i]):
+            yield list(run[start:n])
+            start = n
+    yield list(run[start:])
+
+
+def _list_head(rows: Sequence[GridRow], items: Sequence[GridRow]) -> tuple[Sequence[GridRow], Sequence[GridRow]]:
+    """A first row of words over the columns is a head, whatever its words."""
+    first, *rest = rows
+    words = all(cell.kind == "text" for cell in first.cells)
+    wide = 2 < len(first.cells) >= median(len(row.cells) for row in items) - 1
+    if first not in items and words and wide:
+        return [first], rest
+    return (), rows
 
 
 def _runs(rows: Sequence[GridRow]) -> list[list[int]]:

@@ -29,6 +29,7 @@ def finish(draft: Draft) -> bool:
     if not any(record.cells[draft.name] for record in draft.records):
         _name_by_code(draft)
     named = any(record.cells[draft.name] for record in draft.records)
+    named = named or all(column.header for column in draft.columns if column.placed)
     if len(draft.records) < (1 if named and "amount" in draft.kinds() else 2 if named else 3):
         return False
     _codes_apart(draft)
@@ -78,6 +79,8 @@ def _split_names(draft: Draft) -> None:
     """Codes and quantities before the names, where most names have them: columns of their own."""
     for _ in range(3):
         leads = [_lead(record.cells[draft.name]) for record in draft.records]
+        if _counts_up(draft):
+            leads = ["number"] * len(leads)
         of_items = [lead for lead, record in zip(leads, draft.records, strict=True) if record.role == "item"]
         kind, count = Counter(of_items or leads).most_common(1)[0]
         before = [i for i, own in enumerate(draft.kinds()[: draft.name]) if own in ("quantity", "number")]
@@ -104,6 +107,13 @@ def _lead(cells: Sequence[Cell]) -> str:
     long = sum(map(str.isdigit, text)) > 2 and kind_of(text) in ("number", "code")
     of_code = re.fullmatch(r"[A-Z]{2,3}", text) and sum(map(str.isdigit, words[1])) > 3
     return "code" if long or of_code else ""
+
+
+def _counts_up(draft: Draft) -> bool:
+    """Whether the names begin with 1, 2, 3 and so on, and have a word behind it."""
+    words = [[word.text for cell in r.cells[draft.name] for word in cell.by_word()] for r in draft.records]
+    firsts = [own[0].strip(".)") for own in words if len(own) > 1]
+    return len(firsts) > 2 and firsts == [str(n) for n in range(1, len(words) + 1)]
 
 
 def _is_sure(draft: Draft) -> bool:

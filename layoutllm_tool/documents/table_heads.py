@@ -12,7 +12,7 @@ from layoutllm_tool.documents.table_cells import MOST_COLUMNS, NUMERIC, TYPED, C
 
 _WORDS = tomllib.loads((Path(__file__).parent / "table_words.toml").read_text(encoding="utf-8"))
 _ROLES = {phrase: role for role, phrases in reversed(_WORDS["heads"].items()) for phrase in phrases}
-_ALWAYS, _SUMS = (frozenset(_WORDS["left_out"][name]) for name in ("always", "sums"))
+_ALWAYS, _SUMS, _LAST = (frozenset(_WORDS["left_out"][name]) for name in ("always", "sums", "last"))
 _LONGEST = max(phrase.count(" ") for phrase in (*_ROLES, *_ALWAYS, *_SUMS)) + 1
 _TOKEN = re.compile(r"[^\W\d_][\w./\\'-]*[^\W_]|[^\W\d_]|[#%€$£]")
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -56,6 +56,8 @@ def _names_sum(label: str, fewer: bool) -> bool:
     tokens = [token.strip(".:,") for token in re.findall(r"[^\s:@()]+", plain)]
     starts = {" ".join(tokens[:n]) for n in range(1, _LONGEST + 1)}
     known = _ALWAYS | _SUMS if fewer else _ALWAYS
+    if fewer and 1 < len(tokens) < 4 and "," not in plain and tokens[-1] in _LAST:
+        return True
     return bool(starts & known) or any(plain.startswith(word) for word in known if not word.isascii())
 
 

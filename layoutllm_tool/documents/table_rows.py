@@ -45,6 +45,7 @@ def fill(draft: Draft, rows: Sequence[GridRow]) -> int:
     """Adds rows to the table. Returns how many were used: what follows the last item is not."""
     made = [draft.by_column(row) for row in rows]
     classes = _classes(draft, made)
+    _set_sections(draft, made, classes)
     pairs = list(zip(made, classes, strict=True))
     made = [_whole(draft, record) if kind == "line" else record for record, kind in pairs]
     items = [i for i, kind in enumerate(classes) if kind == "item"]
@@ -52,13 +53,14 @@ def fill(draft: Draft, rows: Sequence[GridRow]) -> int:
         return 0
     before = items[0] - 1
     leads = before >= 0 and classes[before] == "line" and not _is_title(draft, made, before, None, items[0])
+    _title_above(draft, made, classes, items)
     for above, below in pairwise([None, *items, None]):
         _share_out(draft, made, classes, above, below, leads=leads)
     _set_roles(draft, [made[i] for i in items])
     draft.records += [made[i] for i in items]
     for record, kind in zip(made, classes, strict=True):
-        if kind == "sum":
-            record.role = "sum"
+        if kind in ("sum", "title"):
+            record.role = kind
     draft.left_out += [record for record in made if record.role in ("sum", "title")]
     return items[-1] + 1
 
@@ -133,6 +135,8 @@ def _is_sum(draft: Draft, record: Record, usual: float, *, ended: bool, needed: 
     row = record.rows[0]
     complete = needed[0] if needed else record.filled >= usual >= 4
     complete = complete or ("date" in draft.kinds() and len(row.text.split()) > 4)
+    if usual >= 4 and not any(cell.kind in NUMERIC for cell in row.cells) and not is_sum(row, fewer=False):
+        return False
     total = bool(needed) and not complete and "total" in row.text.casefold().split()[:2]
     reduces = _reduces(draft, record) and not ended and not is_sum(row, fewer=False)
     return (total or is_sum(row, fewer=not complete, alone=True)) and not reduces
@@ -147,6 +151,33 @@ def _last_is_sum(draft: Draft, made: Sequence[Record], classes: list[str]) -> No
     adds_up = len(others) > 1 and sum(others) == last != 0
     if adds_up and not counted_in and not _counted(draft, made[items[-1]]):
         classes[items[-1]] = "sum"
+
+
+def _set_sections(draft: Draft, made: Sequence[Record], classes: list[str]) -> None:
+    """Names with the sum of the items below them, up to the next such name, are titles."""
+    usual = _usual(made)
+    bare = [
+        i for i, kind in enumerate(classes)
+        if kind == "item" and made[i].filled < min(usual, 3) and not _counted(draft, made[i])
+    ]  # fmt: skip
+    stops = [i for i, kind in enumerate(classes) if kind == "sum"]
+    found = []
+    for i in bare:
+        stop = min((j for j in (*bare, *stops, len(made)) if j > i))
+        below = [_amount(draft, made[j]) for j in range(i + 1, stop) if classes[j] == "item"]
+        if below and sum(below) == _amount(draft, made[i]) != 0:
+            found.append((i, len(below)))
+    if sum(n for _, n in found) > 1:
+        for i, _ in found:
+            classes[i] = "title"
+
+
+def _title_above(draft: Draft, made: Sequence[Record], classes: list[str], items: Sequence[int]) -> None:
+    """A line above the first item is a title where all items are lines with a name."""
+    first, last = items[0], items[-1]
+    plain = last - first + 1 == len(items) > 2 and all(_has_name(draft, made[i]) for i in items)
+    if plain and first > 0 and classes[first - 1] == "line":
+        classes[first - 1] = "title"
 
 
 def _reduces(draft: Draft, record: Record) -> bool:
@@ -203,7 +234,7 @@ def _share_out(
     """
     start, stop = -1 if above is None else above, len(made) if below is None else below
     between = range(start + 1, stop)
-    sums = [i for i in between if classes[i] == "sum"]
+    sums = [i for i in between if classes[i] in ("sum", "title")]
     titles = [i for i in between if not sums and _is_title(draft, made, i, above, below)]
     for i in titles:
         made[i].role = "title"

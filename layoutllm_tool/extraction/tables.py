@@ -162,13 +162,10 @@ def _grouped(
         return None
     best = found[0]
     titles = [row for row in best.table.left_out if row.role == "title"]
-    first = next(iter(array.columns))
     records: list[Record] = []
     for row in sorted((*best.table.rows, *titles), key=lambda row: (row.page, _top(document, row))):
         if row.role == "title":
-            ids = next((i for i, cell in enumerate(row.cells) if cell), 0)
-            head = _cell(document, best.table, row, ids, 1.0)
-            records.append({**dict.fromkeys(array.columns), first: head, name: []})
+            records.append({**_below(document, best.table, row, array.columns), name: []})
         elif records:
             records[-1][name].append(_item(document, best, inner, [row], 1.0))
     return best, records
