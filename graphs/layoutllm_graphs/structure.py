@@ -139,7 +139,9 @@ def _part(page: Page, correction: Correction) -> tuple[Page, list[int]]:
 def _array(name: str, columns: Sequence[Column]) -> Array:
     """By the columns' places in the record."""
     own = {
-        c.key: Wanted((c.words, c.name.replace("_", " ")), c.type, tuple(c.choices), c.required)
+        c.key: Wanted(
+            (c.words, c.name.replace("_", " ")), c.type, tuple(c.choices), c.required, c.description
+        )
         for c in columns if not c.columns
     }  # fmt: skip
     inner = {c.key: _array(c.name, c.columns) for c in columns if c.columns}

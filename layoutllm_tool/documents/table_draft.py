@@ -173,6 +173,8 @@ def _set_kinds(columns: Sequence[Column], rows: Iterable[GridRow]) -> None:
 
 def _kind(role: str, body: str) -> str:
     """What the head says, where the cells below allow it."""
+    if body == "percent":
+        return body
     if role in ("quantity", "unit price", "amount"):
         return role if body in NUMERIC or not body else body
     if role in ("name", "code") and body == "range":

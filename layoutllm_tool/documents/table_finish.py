@@ -35,6 +35,7 @@ def finish(draft: Draft) -> bool:
     _codes_apart(draft)
     _lone_quantity(draft)
     _split_names(draft)
+    _split_shares(draft)
     _join_strays(draft)
     _by_arithmetic(draft)
     _lone_quantity(draft)
@@ -107,6 +108,26 @@ def _lead(cells: Sequence[Cell]) -> str:
     long = sum(map(str.isdigit, text)) > 2 and kind_of(text) in ("number", "code")
     of_code = re.fullmatch(r"[A-Z]{2,3}", text) and sum(map(str.isdigit, words[1])) > 3
     return "code" if long or of_code else ""
+
+
+def _split_shares(draft: Draft) -> None:
+    """Shares behind the names or codes of all rows ("A 19 %"): a column of their own."""
+    for i, kind in enumerate(draft.kinds()):
+        own = [_tail(record.cells[i]) for record in draft.records if record.cells[i]]
+        if kind in ("text", "code") and own and all(own) and "percent" not in draft.kinds():
+            draft.insert(i + 1, Column(kind="percent"))
+            for record in draft.records:
+                words = [word for cell in record.cells[i] for word in cell.by_word()]
+                at = len(words) - _tail(record.cells[i])
+                record.cells[i : i + 2] = words[:at], words[at:]
+            return
+
+
+def _tail(cells: Sequence[Cell]) -> int:
+    """How many words at the end are a share; 0 for none, and where nothing is before it."""
+    words = [word.text for cell in cells for word in cell.by_word()]
+    ends = (n for n in (1, 2) if len(words) > n and kind_of(" ".join(words[-n:])) == "percent")
+    return next(ends, 0)
 
 
 def _counts_up(draft: Draft) -> bool:

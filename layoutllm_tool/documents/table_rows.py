@@ -123,7 +123,7 @@ def _class(draft: Draft, record: Record, usual: float, *, ended: bool) -> str:
         found = {cell.kind for cell in draft.filled(record, "amount")} & {"amount", "number"}
         if not whole and "amount" in found:
             return "sum"
-        is_item = bool(found)
+        is_item = "amount" in found or ("number" in found and record.filled >= usual)
     else:
         typed = sum(cell.kind in TYPED for cell in draft.filled(record, *TYPED))
         is_item = record.filled > 1 and (typed > 1 or record.filled >= 0.6 * usual)

@@ -30,9 +30,16 @@ _BY_ROLE, _BY_ARITHMETIC, _BY_PLACE = 0.9, 0.85, 0.7
 """Scores of a header of the same role, of a number's role, of the longest text."""
 _LIKELY, _KEPT = 4, 500
 """Columns tried for one that is wanted, and ways to choose columns that are kept: a bound on the work."""
-_LINES_ABOVE = 4
+_LINES_ABOVE, _NEAR = 4, 6.0
+"""Lines, and heights of a line, in which a table's title stands."""
 _TITLED = 0.85
 """Least likeness of a title and an array's name."""
+_SMALL = frozenset(
+    ("a", "an", "the", "of", "by", "per", "for", "and", "in", "nach", "je", "pro", "und", "der", "die", "des",
+     "für", "von", "par", "de", "du", "des", "la", "le", "et", "por", "del", "y", "di", "e", "van", "en",
+     "breakdown", "summary", "analysis", "overview", "list", "lines", "items", "table", "details", "entries",
+     "übersicht", "aufstellung", "récapitulatif", "resumen")
+)  # fmt: skip
 _ANY_TABLE = frozenset(
     (
         "items",
@@ -58,6 +65,7 @@ class Wanted:
     type: ExpectedType = "text"
     choices: tuple[str, ...] = ()
     required: bool = False
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +145,18 @@ def _left_over(
 
 
 def _above(document: Document, table: Table) -> list[str]:
-    first = table.rows[0]
+    """The last lines above the table's head, or its first row, within its width."""
+    boxes = [box_of(document.page(r.page), cell) for r in table.rows[:1] for cell in r.cells if cell]
+    first = table.head if table.head and table.head.page == table.rows[0].page else table.rows[0]
     page = document.page(first.page)
     top = min(box_of(page, cell).y0 for cell in first.cells if cell)
-    above = [line for line in page.lines or () if line.box.center[1] < top]
+    x0, x1 = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
+    above = [
+        line for line in page.lines or ()
+        if line.box.center[1] < top and line.box.x0 < x1 and line.box.x1 > x0
+    ]  # fmt: skip
     nearest = sorted(above, key=lambda line: -line.box.y1)[:_LINES_ABOVE]
-    return [line.text for line in nearest]
+    return [line.text for line in nearest if top - line.box.y1 < _NEAR * line.box.height]
 
 
 def _match(read: _Read, name: str, wanted: Sequence[Wanted], similarity: Similarity) -> Match:
@@ -162,14 +176,26 @@ def _titled(read: _Read, name: str, similarity: Similarity) -> float:
     said = [text for text in (*read.table.headers, *read.above) if text]
     if not said or not normal(name) or normal(name) in _ANY_TABLE:
         return 0.0
-    named = max(_holds(text, name) for text in said)
-    return max(1.0 if named == 1 else 0.0, max(similarity([name], said)[0]))
+    if any(_holds(text, name) == 1 for text in read.above):
+        return 1.0
+    if any(_holds(text, name) == 1 for text in read.table.headers):
+        return _TITLED
+    part = any(_said(text) and _holds(name, text) == 1 for text in read.above)
+    return max(_TITLED if part else 0.0, max(similarity([name], said)[0]))
 
 
 def _holds(text: str, name: str) -> float:
-    """Share of the name's words that the text has, a letter or an ending apart."""
-    theirs, own = normal(text).split(), normal(name).split()
-    return sum(any(fuzz.ratio(word, other) >= 85 for other in theirs) for word in own) / len(own)
+    """Share of the name's words that the text has, a letter, an ending or the language apart."""
+    theirs, own = _said(text), _said(name)
+    return sum(any(_alike(word, other) for other in theirs) for word in own) / max(len(own), 1)
+
+
+def _said(text: str) -> list[str]:
+    return [word for word in normal(text).split() if word not in _SMALL]
+
+
+def _alike(word: str, other: str) -> bool:
+    return fuzz.ratio(word, other) >= 85 or bool(roles_of(word) & roles_of(other))
 
 
 def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> list[list[float]]:
@@ -189,6 +215,10 @@ def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> li
                 said = max(said, place * (0.7 + 0.3 * share))
             elif computed.get(j) and not header:
                 said *= 0.3
+            if read.table.kinds[j] == "percent" or "%" in header:
+                said = max(said, _BY_ARITHMETIC) if _SHARE.search(" ".join(want.words)) else 0.8 * said
+            if header and _told(want.description, header):
+                said = max(said, _BY_ROLE)
             if want.type == "date" and read.table.kinds[j] == "date":
                 said = max(said, _BY_ARITHMETIC)
             if want.choices:
@@ -203,10 +233,20 @@ def _same(want: Wanted, header: str, roles: set[str]) -> float:
     own, theirs = normal(want.words[0]), normal(header)
     if own == theirs or own == "".join(word[0] for word in theirs.split()):
         return 1.0
-    alike = max(fuzz.token_sort_ratio(own, theirs), 0.9 * fuzz.token_set_ratio(own, theirs)) / 100
-    shared = roles & roles_of(header)
-    by_role = _BY_ROLE - 0.1 * (max(len(roles), len(roles_of(header))) > 1) if shared else 0.0
-    return max(alike if alike >= 0.75 else 0.0, by_role)
+    alike = max(fuzz.token_sort_ratio(own, theirs), 0.95 * fuzz.token_set_ratio(own, theirs)) / 100
+    either, shared = roles | roles_of(header), roles & roles_of(header)
+    by_role = _BY_ROLE - 0.1 * (1 - len(shared) / len(either)) if shared else 0.0
+    short = _BY_ARITHMETIC if len(theirs) > 2 and own.startswith(theirs) else 0.0
+    return max(alike if alike >= 0.75 else 0.0, by_role, short)
+
+
+def _told(description: str, header: str) -> bool:
+    """Whether the description has the header's words, of four letters at least, in their order."""
+    said = normal(header)
+    return len(said) > 3 and f" {said} " in f" {normal(description)} "
+
+
+_SHARE = re.compile(r"(?i)\b(?:rate|percent(?:age)?|pct|prozent|satz|taux|tasso|tipo)\b|%")
 
 
 _KINDS = {"text": "description", "quantity": "quantity", "unit price": "unit_price", "amount": "amount",

@@ -117,6 +117,7 @@ class Asked:
     name: str = ""
     path: tuple[str, ...] = ()
     columns: tuple[Asked, ...] = ()
+    description: str = ""
 
 
 def ask(words: str, *, printed: bool = False, is_list: bool = False, page: int | None = None) -> Asked:
@@ -288,8 +289,9 @@ def _planned(item: Asked, name: str) -> PlannedQuestion:
 
 def _column(item: Asked) -> Column:
     return Column(
-        name=item.name, words=item.words, type=item.type, required=item.required, choices=list(item.choices),
-        path=list(item.path), columns=[*map(_column, item.columns)],
+        name=item.name, words=item.words, description=item.description, type=item.type,
+        required=item.required, choices=list(item.choices), path=list(item.path),
+        columns=[*map(_column, item.columns)],
     )  # fmt: skip
 
 

@@ -62,6 +62,7 @@ class Column(BaseModel):
 
     name: str = Field(pattern=NAME, description="A short identifier, unique in the table: 'unit_price'.")
     words: str = Field(min_length=1, max_length=500, description="What the column holds, in plain words.")
+    description: str = Field(default="", max_length=1000, description="The schema's own sentence about it.")
     type: ExpectedType = Field(default="text", description="What its cells must look like.")
     required: bool = Field(default=True, description="False where a row may lack it.")
     choices: list[Annotated[str, Field(max_length=500)]] = Field(

@@ -51,7 +51,7 @@ def _rows(part: RowsOf) -> Asked:
     columns = (*map(_value, part.columns), *map(_rows, part.inner))
     return Asked(
         words, ROWS.format(words), is_list=True, required=part.required, name=_name(part.path),
-        path=part.path, columns=columns,
+        path=part.path, columns=columns, description=part.description,
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def _value(leaf: Leaf) -> Asked:
     choices = _choices(leaf)
     return Asked(
         words, text, "text" if choices else _type(leaf, words), required=leaf.required, choices=choices,
-        name=_name(leaf.path), path=leaf.path,
+        name=_name(leaf.path), path=leaf.path, description=leaf.description,
     )  # fmt: skip
 
 
