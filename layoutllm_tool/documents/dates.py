@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -55,7 +55,7 @@ _PATTERNS = {
     "year_month": rf"([0-9]{{4}})[ ./-]{{1,2}}{_MONTH}[ ./-]{{1,2}}{_DAY}",
     "day_month": (rf"{_DAY}\.?[ ./-]{{0,2}}(?:(?:of|de|del) )?{_MONTH}{_BEFORE_YEAR}(?:(?:de|del) )?{_YEAR}"),
     "month_day": rf"(?<![a-z]){_one_of(_AMERICAN)}[ -]{{0,2}}{_DAY}(?: ?,)?[ -]?'?(?<![0-9]){_YEAR}",
-    "numbers": r"([0-9]{1,4}) ?(?P<sep>[-/.]) ?([0-9]{1,2}) ?(?P=sep) ?([0-9]{1,4})(?!(?P=sep)[0-9])",
+    "numbers": r"([0-9]{1,4}) ?(?P<sep>[-/.]) ?([0-9]{1,2}) ?(?P=sep) ?([0-9]{1,4})(?!(?P=sep)[0-9]|:[0-9])",
     "compact": r"((?:19|20)[0-9]{2})([01][0-9])([0-3][0-9])",
 }
 _KINDS = {kind: re.compile(pattern.replace("%s", "")) for kind, pattern in _PATTERNS.items()}
@@ -117,11 +117,13 @@ def is_month(word: str) -> bool:
 def date_order(texts: Iterable[str], language: str | None = None) -> Order | None:
     """The order of the numbers in a page's dates, by its texts; None where nothing decides.
 
-    A number over 12 decides; where such dates disagree, nothing does. Without one: ``language`` (a tag: "de",
+    A number over 12 decides, and in "28/04/25" the years of the page's other dates; where such dates disagree,
+    nothing does. Without one: ``language`` (a tag: "de",
     "en-US"), else the language of a month's name, English aside.
     """
     found = [match for text in texts for match in _IN_LINE.finditer(_plain(text))]
-    shown = {order for match in found if (order := _shown(match))}
+    years = {day.year for match in found if len(sure := _days(match, None)) == 1 for day in sure}
+    shown = {order for match in found if (order := _shown(match, years))}
     if shown:
         return shown.pop() if len(shown) == 1 else None
     tag = (language or "").lower().replace("_", "-")
@@ -194,9 +196,12 @@ def _day(year: int | None, month: str, day: str) -> date | None:
         return None
 
 
-def _shown(match: re.Match[str]) -> Order | None:
-    """The order of a date in numbers that is a day in this order alone, its year last."""
-    possible = [way for way, parts in _ways(match).items() if _day(*parts)]
+def _shown(match: re.Match[str], years: Collection[int] = ()) -> Order | None:
+    """The order of a date in numbers that is a day in this order alone, or in one of these years, its year
+    last.
+    """
+    days = {way: day for way, parts in _ways(match).items() if (day := _day(*parts))}
+    possible = [way for way, day in days.items() if day.year in years] or list(days)
     last = match.lastgroup == "numbers" and possible in (["dmy"], ["mdy"])
     return possible[0] if last else None
 

@@ -282,6 +282,10 @@ def _beginning(rows: Sequence[GridRow], first: int) -> int:
     while start > 0:
         row = rows[start - 1]
         near = rows[start].y - row.y < 1.6 * row.pitch
+        counts = start == first and all(cell.kind in MARKED for cell in row.cells)
+        if near and counts:
+            start -= 1
+            continue
         if not near or not -6 < (row.cells[0].x0 - left) / row.height < 2 or ":" in row.text:
             break
         start -= 1

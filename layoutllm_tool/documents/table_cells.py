@@ -52,7 +52,8 @@ _WEEKDAY = re.compile(r"^[^\W\d]{2,3}[.,]*\s")
 _ENDS_LABEL = (":", "\uff1a", "=")
 _DASH = re.compile(r"[-\u2013<>≤≥]")
 _MOST_CODES = 2
-_TAX_CODE = re.compile(r"[*#(]?[A-Za-z]{1,3}[)*]?|[*#]")
+_TAX_CODE = re.compile(r"[*#(]?(?!(?:[lmg]|[kmc]?g|[mc]l|[mc]m|km|oz|lb)$)[A-Za-z]{1,3}[)*]?|[*#]")
+"""Not a unit: "0,75 l"."""
 
 
 @dataclass(frozen=True, slots=True)

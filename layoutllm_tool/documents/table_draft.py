@@ -70,8 +70,10 @@ class Draft:
     def by_column(self, row: GridRow) -> Record:
         """The row's cells, each in the column that it shares most with."""
         record = Record([row], [[] for _ in self.columns])
+        column = self.columns[self.name]
+        named = any(column.placed and column.overlap(cell.x0, cell.x1) > 0 for cell in row.cells[1:])
         for cell in row.cells:
-            at = self._column_of(cell, alone=len(row.cells) == 1, named=bool(record.cells[self.name]))
+            at = self._column_of(cell, alone=len(row.cells) == 1, named=named or bool(record.cells[self.name]))
             record.cells[at].append(cell)
         return record
 

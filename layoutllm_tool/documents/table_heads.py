@@ -12,7 +12,9 @@ from layoutllm_tool.documents.table_cells import MOST_COLUMNS, NUMERIC, TYPED, C
 
 _WORDS = tomllib.loads((Path(__file__).parent / "table_words.toml").read_text(encoding="utf-8"))
 _ROLES = {phrase: role for role, phrases in reversed(_WORDS["heads"].items()) for phrase in phrases}
-_ALWAYS, _SUMS, _LAST = (frozenset(_WORDS["left_out"][name]) for name in ("always", "sums", "last"))
+_ALWAYS, _SUMS, _LAST, _BALANCES = (
+    frozenset(_WORDS["left_out"][name]) for name in ("always", "sums", "last", "balances")
+)
 _LONGEST = max(phrase.count(" ") for phrase in (*_ROLES, *_ALWAYS, *_SUMS)) + 1
 _TOKEN = re.compile(r"[^\W\d_][\w./\\'-]*[^\W_]|[^\W\d_]|[#%€$£]")
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -48,6 +50,12 @@ def is_sum(row: GridRow, *, fewer: bool, alone: bool = False) -> bool:
     texts = [cell.text for cell in row.cells if cell.kind not in TYPED]
     last = len(texts) > 1 and row.cells[-1].kind in NUMERIC and _names_sum(texts[-1], fewer and alone)
     return _names_sum(" ".join(texts), fewer) or last
+
+
+def is_balance(row: GridRow) -> bool:
+    """Whether the row speaks of a balance; where items have dates, one without is none."""
+    words = {word.strip(".:,") for cell in row.cells for word in cell.text.casefold().split()}
+    return not _BALANCES.isdisjoint(words)
 
 
 def _names_sum(label: str, fewer: bool) -> bool:

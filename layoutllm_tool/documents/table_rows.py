@@ -15,7 +15,7 @@ from statistics import median
 
 from layoutllm_tool.documents.table_cells import MARKED, NUMERIC, TYPED, Cell, GridRow
 from layoutllm_tool.documents.table_draft import WORD, Draft, Record
-from layoutllm_tool.documents.table_heads import is_sum
+from layoutllm_tool.documents.table_heads import is_balance, is_sum
 from layoutllm_tool.documents.values import readings
 
 _NEAR = 1.6
@@ -123,7 +123,7 @@ def _class(draft: Draft, record: Record, usual: float, *, ended: bool) -> str:
         found = {cell.kind for cell in draft.filled(record, "amount")} & {"amount", "number"}
         if not whole and "amount" in found:
             return "sum"
-        is_item = "amount" in found or ("number" in found and record.filled >= usual)
+        is_item = "amount" in found or (bool(draft.filled(record, "amount")) and record.filled >= usual > 2)
     else:
         typed = sum(cell.kind in TYPED for cell in draft.filled(record, *TYPED))
         is_item = record.filled > 1 and (typed > 1 or record.filled >= 0.6 * usual)
@@ -137,6 +137,8 @@ def _is_sum(draft: Draft, record: Record, usual: float, *, ended: bool, needed: 
     complete = complete or ("date" in draft.kinds() and len(row.text.split()) > 4)
     if usual >= 4 and not any(cell.kind in NUMERIC for cell in row.cells) and not is_sum(row, fewer=False):
         return False
+    if "date" in draft.kinds() and not needed[0] and is_balance(row):
+        return True
     total = bool(needed) and not complete and "total" in row.text.casefold().split()[:2]
     reduces = _reduces(draft, record) and not ended and not is_sum(row, fewer=False)
     return (total or is_sum(row, fewer=not complete, alone=True)) and not reduces

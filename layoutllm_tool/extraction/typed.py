@@ -106,9 +106,16 @@ def _number(leaf: Leaf, text: str, page: Convention) -> Typed:
     if read.value is None:
         readings = " or ".join(map(str, read.readings))
         return Typed(None, "ambiguous", f"{text!r} may be {readings}.")
-    if read.value < 0 and "positive" in leaf.description.lower():
+    if read.value < 0 and _is_unsigned(leaf, text):
         return _whole(leaf, text, -read.value)
     return _whole(leaf, text, read.value)
+
+
+def _is_unsigned(leaf: Leaf, text: str) -> bool:
+    """Whether the schema wants the amount without its sign, or without the S of "12,50 S"."""
+    said = leaf.description.lower()
+    wanted = "positiv" in said and "negativ" not in said
+    return wanted or (text[-2:] in _SIGNS.values() and leaf.limits.get("minimum", -1) >= 0)
 
 
 def _whole(leaf: Leaf, text: str, value: Decimal) -> Typed:
