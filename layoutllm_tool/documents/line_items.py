@@ -42,6 +42,8 @@ class Row:
     page: int
     cells: tuple[Indices, ...]
     role: Role = "item"
+    below: tuple[Row, ...] = ()
+    """Lines under the item's name. The words of those without numbers of their own are in ``cells`` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +327,7 @@ def _table(draft: Draft) -> Table:
 
     def row(record: Record) -> Row:
         cells = (tuple(at for cell in record.cells[i] for at in cell.at) for i in kept)
-        return Row(record.page, tuple(cells), record.role)
+        return Row(record.page, tuple(cells), record.role, tuple(map(row, record.below)))
 
     head = row(replace(draft.head, role="head")) if draft.head.rows else None
     rows, left_out = (tuple(map(row, records)) for records in (draft.records, draft.left_out))

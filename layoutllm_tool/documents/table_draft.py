@@ -27,6 +27,8 @@ class Record:
     rows: list[GridRow]
     cells: list[list[Cell]]
     role: Role = "item"
+    below: list[Record] = field(default_factory=list)
+    """Lines under the item; those with numbers of their own are no part of its cells."""
 
     @property
     def page(self) -> int:
@@ -59,7 +61,8 @@ class Draft:
         return [column.header for column in self.columns]
 
     def all_records(self) -> Iterable[Record]:
-        return (self.head, *self.records, *self.left_out)
+        records = (self.head, *self.records, *self.left_out)
+        return (one for record in records for one in (record, *record.below))
 
     def insert(self, at: int, column: Column) -> None:
         self.columns.insert(at, column)

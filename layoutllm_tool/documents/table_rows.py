@@ -57,6 +57,8 @@ def fill(draft: Draft, rows: Sequence[GridRow]) -> int:
     for above, below in pairwise([None, *items, None]):
         _share_out(draft, made, classes, above, below, leads=leads)
     _set_roles(draft, [made[i] for i in items])
+    for record in (made[i] for i in items):
+        record.below = [line for line in record.below if _is_below(draft, record, line)]
     draft.records += [made[i] for i in items]
     for record, kind in zip(made, classes, strict=True):
         if kind in ("sum", "title"):
@@ -200,16 +202,19 @@ def _counted(draft: Draft, record: Record) -> bool:
 
 def _set_roles(draft: Draft, records: Sequence[Record]) -> None:
     """Marks discounts, and parts: indented below the item before, without a quantity of their own."""
-    left = inf
+    left, names = inf, list[float]()
     for record in records:
         x = _left(draft, record)
         indented = inf > x > left + 1.2 * record.rows[0].height
+        begins = _name_begins(draft, record)
+        indented = indented and not (names and begins < min(names) + record.rows[0].height)
         if _reduces(draft, record):
             record.role = "discount"
         elif indented and not _counted(draft, record):
             record.role = "part"
         else:
             left = x if x < inf else left
+            names += [begins] if begins < inf else []
 
 
 def _left(draft: Draft, record: Record) -> float:
@@ -268,7 +273,10 @@ def _cost(draft: Draft, line: Record, item: Record, against: bool, *, above: boo
     taken = sum(bool(a) and bool(b) for kind, a, b in triples if kind != "text")
     named = _has_name(draft, item) and _has_name(draft, line)
     out = above and bool(line.cells[draft.name]) and _stands_out(draft, item, line.rows[0])
-    return 10.0 * taken + 5.0 * out + 4.0 * named + against
+    if _is_apart(draft, item, line):
+        taken = 0 if above else 2
+    under = not above and named and _is_below(draft, item, line)
+    return 10.0 * taken + 5.0 * out + 4.0 * named + against + 3.0 * under
 
 
 def _is_title(draft: Draft, made: Sequence[Record], i: int, above: int | None, below: int | None) -> bool:
@@ -297,7 +305,35 @@ def _take(draft: Draft, item: Record | None, lines: Sequence[Record], *, front: 
         near, own = (item.rows[0], line.rows[-1]) if front else (item.rows[-1], line.rows[0])
         if abs(near.y - own.y) > _NEAR * own.pitch or (not front and _stands_out(draft, item, own)):
             return
-        item.add(line, front=front)
+        apart = not front and _is_apart(draft, item, line)
+        if not apart:
+            item.add(line, front=front)
+        else:
+            item.rows = [*item.rows, *line.rows]
+        if not front:
+            item.below.append(line)
+
+
+def _is_apart(draft: Draft, item: Record, line: Record) -> bool:
+    """Whether the line is a sub-item: a name with a number where the item has one too."""
+    triples = zip(draft.kinds(), line.cells, item.cells, strict=True)
+    counted = any(kind in NUMERIC and a and b and a[0].kind in NUMERIC for kind, a, b in triples)
+    return counted and _has_name(draft, line)
+
+
+def _is_below(draft: Draft, item: Record, line: Record) -> bool:
+    """Whether the line stands under the item's name, and is not its second line."""
+    own, x = _name_begins(draft, item), _name_begins(draft, line)
+    if item.role == "part":
+        return abs(x - own) < line.rows[0].height
+    return inf > x > own + 1.2 * line.rows[0].height
+
+
+def _name_begins(draft: Draft, record: Record) -> float:
+    """Where the first word of the name stands, numbers before it aside."""
+    words = [word for cell in record.cells[draft.name] for word in cell.by_word()]
+    named = (word for word in words if word.letters > 1 or not any(map(str.isdigit, word.text)))
+    return min((word.x0 for word in list(named)[:1]), default=inf)
 
 
 def _stands_out(draft: Draft, item: Record, line: GridRow) -> bool:

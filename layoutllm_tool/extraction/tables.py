@@ -6,6 +6,7 @@ outer rows are the titles.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table, read_tables
+from layoutllm_tool.documents.tables import Indices
 from layoutllm_tool.extraction.rows import Match, Similarity, Wanted, matches, number_and_text
 
 MOST_ROWS = 2000
@@ -23,7 +25,7 @@ _NOT_READ = 0.95
 """Confidence of a cell whose words come without one of their own."""
 _BELOW = 0.85
 """Confidence of cells in rows below an item, whose columns have no heads."""
-_SUB = ("part", "discount")
+_COUNT = re.compile(r"\d{1,4} ?[xX\u00d7*] +(?=\S)")
 _MARKS = ({"S", "H"}, {"DR", "CR"}, {"D", "C"}, {"+", "-"})
 """Of debit and credit."""
 
@@ -67,7 +69,7 @@ def rows_of(
     if not found:
         return _nothing(question, array.name), []
     best, certain = found[0], 1.0 if found[0].named else _OTHERS
-    records = [_item(document, best, array, rows, certain) for rows in _items(best.table, bool(inner))]
+    records = [_item(document, best, array, rows, certain) for rows in _items(best.table, array)]
     return _cot(document, question, array.name, best, records[:MOST_ROWS]), records[:MOST_ROWS]
 
 
@@ -104,8 +106,9 @@ def _goes_on(before: Table, table: Table) -> bool:
     return later and any(table.headers) and table.headers == before.headers
 
 
-def _items(table: Table, nested: bool) -> Iterator[list[Row]]:
+def _items(table: Table, array: Array) -> Iterator[list[Row]]:
     """Each item's row, with those below it. Without rows in rows, parts with an amount are items too."""
+    nested = bool(array.inner)
     own: list[Row] = []
     for row in table.rows:
         if row.role == "item" or (row.role == "part" and not nested) or not own:
@@ -121,18 +124,39 @@ def _items(table: Table, nested: bool) -> Iterator[list[Row]]:
 def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], certain: float) -> Record:
     first, *below = rows
     names = list(array.columns)
+    own = _without_lines(first) if array.inner else first
     record: Record = {
-        name: _cell(document, match.table, first, column, min(1.0, 0.5 + score / 2) * certain)
+        name: _cell(document, match.table, own, column, min(1.0, 0.5 + score / 2) * certain)
         for name, column, score in zip(names, match.columns, match.scores, strict=True)
     }
+    parts = [*first.below, *(part for row in below for part in (_without_lines(row), *row.below))]
     for name, within in array.inner.items():
-        record[name] = [
-            _below(document, match.table, row, within.columns) for row in below if row.role in _SUB
-        ]
+        record[name] = _within(document, match.table, parts, within)
     for row in below:
         if row.role == "discount" and not array.inner:
             record |= _below(document, match.table, row, _reductions(array, match))
     return record
+
+
+def _without_lines(row: Row) -> Row:
+    """The row without the words of the lines below it."""
+    words = {at for line in row.below for cell in line.cells for at in cell}
+    return replace(row, cells=tuple(tuple(at for at in cell if at not in words) for cell in row.cells))
+
+
+def _within(document: Document, table: Table, rows: Sequence[Row], array: Array) -> list[Record]:
+    """The rows below an item, by the table's columns where these have most of what is wanted."""
+    priced = any(wanted.type == "money" for wanted in array.columns.values())
+    rows = [row for row in rows if priced or row.role != "discount"]
+    own = replace(table, rows=tuple(rows))
+    found = matches(document, [own], "", list(array.columns.values()), _no_meaning) if rows else []
+    if found and sum(column is not None for column in found[0].columns) > 2:
+        return [_item(document, found[0], replace(array, inner={}), [row], _BELOW) for row in rows]
+    return [_below(document, table, row, array.columns) for row in rows]
+
+
+def _no_meaning(texts: Sequence[str], others: Sequence[str]) -> list[list[float]]:
+    return [[0.0] * len(others) for _ in texts]
 
 
 def _reductions(array: Array, match: Match) -> dict[str, Wanted]:
@@ -144,12 +168,30 @@ def _reductions(array: Array, match: Match) -> dict[str, Wanted]:
 def _below(document: Document, table: Table, row: Row, columns: Mapping[str, Wanted]) -> Record:
     """A row below an item: its number for the first column of numbers, its text for the first of texts."""
     number, text = number_and_text(table, row, document)
+    row, count = _counted(document, row, text) if number is None else (row, ())
     record: Record = {}
     for name, wanted in columns.items():
         numeric = wanted.type in ("money", "number")
         column, number, text = (number, None, text) if numeric else (text, number, None)
-        record[name] = None if column is None else _cell(document, table, row, column, _BELOW, whole=True)
+        if numeric and count:
+            counted = replace(row, cells=(count,))
+            record[name], count = _cell(document, table, counted, 0, _BELOW, whole=True), ()
+        else:
+            record[name] = None if column is None else _cell(document, table, row, column, _BELOW, whole=True)
     return record
+
+
+def _counted(document: Document, row: Row, column: int | None) -> tuple[Row, Indices]:
+    """The row without what is before its text: a sign ("+", "-"), or a count ("8 x"), which is given too."""
+    if column is None:
+        return row, ()
+    ids, lines = row.cells[column], document.page(row.page).lines or ()
+    words = [lines[line].words[word].text for line, word in ids]
+    match = _COUNT.match(" ".join(words))
+    signs = len(words) > 1 and not any(map(str.isalnum, words[0]))
+    length = len(match[0].split()) if match else int(signs)
+    cells = tuple(ids[length:] if i == column else cell for i, cell in enumerate(row.cells))
+    return replace(row, cells=cells), ids[:1] if match else ()
 
 
 def _grouped(
