@@ -18,11 +18,11 @@ from math import inf
 from statistics import median
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.table_cells import MARKED, TYPED, Cell, GridRow, count_and_price, grid_rows
+from layoutllm_tool.documents.table_cells import MARKED, TYPED, Cell, GridRow, count_and_price, grid_rows, with_pitch
 from layoutllm_tool.documents.table_columns import gutters, recut
 from layoutllm_tool.documents.table_draft import Draft, Record, Role, with_columns
 from layoutllm_tool.documents.table_finish import finish
-from layoutllm_tool.documents.table_heads import head_rows, heads, is_sum
+from layoutllm_tool.documents.table_heads import head_rows, heads, is_sum, role
 from layoutllm_tool.documents.table_rows import fill, fits, is_prose
 from layoutllm_tool.documents.tables import Indices
 
@@ -118,6 +118,9 @@ def _headed(head: Sequence[GridRow], rows: Sequence[GridRow]) -> tuple[list[Draf
     """The tables below a head, of which several may stand side by side; how many rows they took."""
     starts = [cell.x0 for row in head for cell in row.cells]
     rows = _until_gap([*head[-1:], *rows], starts)[1:] if head else ()
+    if (x := _beginning_of(head, rows)) is not None:
+        found, used = _headed(head, own := with_pitch(_part(rows, x, inf)))
+        return found, sum(row.y <= own[used - 1].y for row in rows) if used else 0
     items = _item_rows(rows) or _text_rows(head, rows)
     if not items:
         return [], 0
@@ -128,6 +131,18 @@ def _headed(head: Sequence[GridRow], rows: Sequence[GridRow]) -> tuple[list[Draf
         return [found for side, _ in sides for found in side], len(rows)
     used = fill(draft, rows)
     return [draft][:used], used
+
+
+def _beginning_of(head: Sequence[GridRow], rows: Sequence[GridRow]) -> float | None:
+    """Where a table of names begins, if something else stands at its left: in few of the rows with numbers."""
+    first = min((cell for row in head for cell in row.cells), key=lambda cell: cell.x0, default=None)
+    if first is None or role(first.text) != "name":
+        return None
+    x = first.x0 - first.words[0].height
+    items = [rows[i] for i in _item_rows(rows)]
+    left = [row for row in rows if row.cells[0].x1 < x]
+    beside = sum(any(cell.x1 < x for cell in row.cells) for row in items)
+    return x if left and 2 * beside < len(items) else None
 
 
 def _part(rows: Sequence[GridRow], x0: float, x1: float) -> list[GridRow]:
@@ -164,7 +179,8 @@ def _item_rows(rows: Sequence[GridRow]) -> list[int]:
                 break
         elif len(row.cells) > 1 and kinds & TYPED:
             found.append(i)
-    return found
+    paid = [i for i in found if any(cell.kind == "amount" for cell in rows[i].cells)]
+    return paid if len(paid) > 2 else found
 
 
 def _text_rows(head: Sequence[GridRow], rows: Sequence[GridRow]) -> list[int]:
@@ -215,7 +231,7 @@ def _lists(rows: Sequence[GridRow]) -> Iterator[Draft]:
         items = [rows[i] for i in run[:stop]]
         others = sum(":" in row.text or _ends_sentence(row) for row in items)
         if items and len(run) > 1 and 2 * others <= len(items):
-            own = rows[_beginning(rows, run[0]) : run[-1] + 1]
+            own = rows[_beginning(rows, run[0]) : _end(rows, run)]
             head, own = _list_head(own, items)
             draft = with_columns(head, items, own)
             if fill(draft, own):
@@ -292,6 +308,20 @@ def _beginning(rows: Sequence[GridRow], first: int) -> int:
             break
         start -= 1
     return start
+
+
+def _end(rows: Sequence[GridRow], run: Sequence[int]) -> int:
+    """Behind the last amount, and further rows like it with words in the amount's place ("on request")."""
+    stop = run[-1] + 1
+    before, amount = rows[stop - 1], _last_amount(rows[stop - 1])
+    while stop < len(rows) and len(run) > 2 and amount is not None:
+        row = rows[stop]
+        near = row.y - rows[stop - 1].y < 1.2 * (before.y - rows[stop - 2].y)
+        like = len(row.cells) == len(before.cells) > 2 and row.cells[-1].kind == "text"
+        if not (near and like and abs(row.cells[-1].x1 - amount.x1) < row.height):
+            break
+        stop += 1
+    return stop
 
 
 # -- pages ---------------------------------------------------------------------------------------------------

@@ -157,6 +157,12 @@ def grid_rows(page: Page) -> list[GridRow]:
     ]
 
 
+def with_pitch(rows: Sequence[GridRow]) -> list[GridRow]:
+    """The rows with the distance of their own lines, where others of the page were left out."""
+    pitch = _pitch([row.y for row in rows], median(row.height for row in rows)) if rows else 0.0
+    return [replace(row, pitch=pitch) for row in rows]
+
+
 def _pitch(middles: Sequence[float], height: float) -> float:
     gaps = sorted(gap for a, b in pairwise(middles) if (gap := b - a) > height)
     return gaps[len(gaps) // 8] if gaps else 1.5 * height

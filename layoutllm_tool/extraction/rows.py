@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from os.path import commonprefix
 
 from rapidfuzz import fuzz
 
@@ -195,7 +196,9 @@ def _said(text: str) -> list[str]:
 
 
 def _alike(word: str, other: str) -> bool:
-    return fuzz.ratio(word, other) >= 85 or bool(roles_of(word) & roles_of(other))
+    """By their letters, their beginning ("options", "optional") or their role."""
+    begins = len(commonprefix((word, other))) >= max(5, 0.8 * min(len(word), len(other)))
+    return begins or fuzz.ratio(word, other) >= 85 or bool(roles_of(word) & roles_of(other))
 
 
 def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> list[list[float]]:
@@ -223,6 +226,8 @@ def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> li
                 said = max(said, _BY_ARITHMETIC)
             if want.choices:
                 said = max(said, _BY_ROLE * _offered(read.column(j), want.choices))
+            if "description" in roles and read.table.kinds[j] in _NUMBERS:
+                said *= 0.4
             row.append(said * (0.25 + 0.75 * _fits(read.column(j), want.type, read.table.kinds[j])))
         found.append(row)
     return found
@@ -246,6 +251,7 @@ def _told(description: str, header: str) -> bool:
     return len(said) > 3 and f" {said} " in f" {normal(description)} "
 
 
+_NUMBERS = frozenset(("number", "quantity", "unit price", "amount", "percent", "date"))
 _SHARE = re.compile(r"(?i)\b(?:rate|percent(?:age)?|pct|prozent|satz|taux|tasso|tipo)\b|%")
 
 

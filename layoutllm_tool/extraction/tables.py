@@ -15,7 +15,7 @@ from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Quest
 from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table, read_tables
 from layoutllm_tool.documents.tables import Indices
-from layoutllm_tool.extraction.rows import Match, Similarity, Wanted, matches, number_and_text
+from layoutllm_tool.extraction.rows import Match, Similarity, Wanted, matches, normal, number_and_text, roles_of
 
 MOST_ROWS = 2000
 """Of a table; a longer one is cut."""
@@ -25,6 +25,9 @@ _NOT_READ = 0.95
 """Confidence of a cell whose words come without one of their own."""
 _BELOW = 0.85
 """Confidence of cells in rows below an item, whose columns have no heads."""
+_OF_LINES = re.compile(r"(?i)\blines?\b|\bzeilen?\b|\blignes?\b|\bunder\b|\bbelow\b|\bsmall print\b")
+_OF_TWO = re.compile(r"(?i)[/&+]|\b(?:and|und|et|y|en)\b")
+_NUMBER_WORDS = re.compile(r"^(?:number|nr|nummer|num|#)$")
 _COUNT = re.compile(r"\d{1,4} ?[xX\u00d7*] +(?=\S)")
 _MARKS = ({"S", "H"}, {"DR", "CR"}, {"D", "C"}, {"+", "-"})
 """Of debit and credit."""
@@ -68,7 +71,7 @@ def rows_of(
         return _cot(document, question, array.name, *grouped), grouped[1]
     if not found:
         return _nothing(question, array.name), []
-    best, certain = found[0], 1.0 if found[0].named else _OTHERS
+    best, certain = _by_line(document, found[0], wanted), 1.0 if found[0].named else _OTHERS
     records = [_item(document, best, array, rows, certain) for rows in _items(best.table, array)]
     return _cot(document, question, array.name, best, records[:MOST_ROWS]), records[:MOST_ROWS]
 
@@ -129,6 +132,9 @@ def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], c
         name: _cell(document, match.table, own, column, min(1.0, 0.5 + score / 2) * certain)
         for name, column, score in zip(names, match.columns, match.scores, strict=True)
     }
+    for name, wanted in array.columns.items():
+        if record[name] is None and wanted.type == "text" and not wanted.choices:
+            record |= _labelled(document, match, array, own, name)
     parts = [*first.below, *(part for row in below for part in (_without_lines(row), *row.below))]
     for name, within in array.inner.items():
         record[name] = _within(document, match.table, parts, within)
@@ -136,6 +142,81 @@ def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], c
         if row.role == "discount" and not array.inner:
             record |= _below(document, match.table, row, _reductions(array, match))
     return record
+
+
+def _by_line(document: Document, match: Match, wanted: Sequence[Wanted]) -> Match:
+    """With a column of its own for the second lines of a column, where one text is wanted beside another, and
+    the schema speaks of lines or the head of two things.
+    """
+    texts = [i for i, want in enumerate(wanted) if want.type in ("text", "name") and not want.choices]
+    missing = [i for i in texts if match.columns[i] is None]
+    table = match.table
+    if len(missing) != 1:
+        return match
+    for i in texts:
+        column = match.columns[i]
+        if column is None or table.kinds[column] != "text":
+            continue
+        told = f"{wanted[i].description} {wanted[missing[0]].description}"
+        lines = [_lines(document, row, column) for row in table.rows]
+        often = 4 * sum(len(own) > 1 for own in lines) >= len(lines)
+        if often and (_OF_LINES.search(told) or _OF_TWO.search(table.headers[column])):
+            first, second = sorted((i, missing[0]))
+            rows = tuple(map(_halved, table.rows, lines, [column] * len(lines)))
+            headers, kinds = (*table.headers, ""), (*table.kinds, "text")
+            columns, scores = list(match.columns), list(match.scores)
+            columns[first], columns[second] = column, len(table.headers)
+            scores[missing[0]] = scores[i]
+            split = replace(table, headers=headers, kinds=kinds, rows=rows)
+            return replace(match, table=split, columns=tuple(columns), scores=tuple(scores))
+    return match
+
+
+def _halved(row: Row, lines: Sequence[Indices], column: int) -> Row:
+    """The row with the first line in the column and the others in a new one."""
+    first = lines[0] if lines else ()
+    cells = (*row.cells[:column], first, *row.cells[column + 1 :])
+    below = tuple(replace(one, cells=(*one.cells, ())) for one in row.below)
+    return replace(row, cells=(*cells, tuple(at for line in lines[1:] for at in line)), below=below)
+
+
+def _lines(document: Document, row: Row, column: int) -> list[Indices]:
+    """The words of a cell, line by line."""
+    lines = document.page(row.page).lines or ()
+    found: list[list[tuple[int, int]]] = []
+    below = 0.0
+    for at in row.cells[column]:
+        box = lines[at[0]].words[at[1]].box
+        if not found or box.center[1] > below:
+            found.append([])
+            below = box.y1
+        found[-1].append(at)
+    return [tuple(line) for line in found]
+
+
+def _labelled(document: Document, match: Match, array: Array, row: Row, name: str) -> Record:
+    """A value behind its label in a line of the name ("Material no. NH-880021"), and the name without it."""
+    label = _label(array.columns[name].words[0])
+    for other, column in zip(array.columns, match.columns, strict=True):
+        if column is None or match.table.kinds[column] != "text":
+            continue
+        lines = _lines(document, row, column)
+        for line in lines[1:]:
+            words = [(document.page(row.page).lines or ())[i].words[j].text for i, j in line]
+            if len(words) > len(label) and _label(" ".join(words[: len(label)])) == label:
+                rest = tuple(at for own in lines if own is not line for at in own)
+                found = [_cell(document, match.table, _only(row, column, ids), column, _BELOW)
+                         for ids in (line[len(label) :], rest)]  # fmt: skip
+                return {name: found[0], other: found[1]}
+    return {}
+
+
+def _label(text: str) -> list[str]:
+    return [_NUMBER_WORDS.sub("no", word) for word in normal(text).split()]
+
+
+def _only(row: Row, column: int, ids: Indices) -> Row:
+    return replace(row, cells=(*row.cells[:column], ids, *row.cells[column + 1 :]))
 
 
 def _without_lines(row: Row) -> Row:
@@ -151,8 +232,29 @@ def _within(document: Document, table: Table, rows: Sequence[Row], array: Array)
     own = replace(table, rows=tuple(rows))
     found = matches(document, [own], "", list(array.columns.values()), _no_meaning) if rows else []
     if found and sum(column is not None for column in found[0].columns) > 2:
-        return [_item(document, found[0], replace(array, inner={}), [row], _BELOW) for row in rows]
+        plain = replace(array, inner={})
+        return [_numbered(document, found[0], plain, row) for row in rows]
     return [_below(document, table, row, array.columns) for row in rows]
+
+
+def _numbered(document: Document, match: Match, array: Array, row: Row) -> Record:
+    """A row below an item; a number or code before its name goes to the column for it."""
+    record = _item(document, match, array, [row], _BELOW)
+    free = [name for name, want in array.columns.items() if record[name] is None and _is_number_of(want)]
+    for name, column in zip(array.columns, match.columns, strict=True):
+        ids = row.cells[column] if column is not None else ()
+        if free and len(ids) > 1 and match.table.kinds[column or 0] == "text":
+            word = (document.page(row.page).lines or ())[ids[0][0]].words[ids[0][1]].text
+            if re.fullmatch(r"\d+(?:\.\d+)*[.)]?|[a-zA-Z][.)]", word):
+                parts = _only(row, column or 0, ids[:1]), _only(row, column or 0, ids[1:])
+                record[free[0]], record[name] = (
+                    _cell(document, match.table, part, column, _BELOW) for part in parts
+                )
+    return record
+
+
+def _is_number_of(wanted: Wanted) -> bool:
+    return bool(roles_of(wanted.words[0]) & {"position", "code"})
 
 
 def _no_meaning(texts: Sequence[str], others: Sequence[str]) -> list[list[float]]:
