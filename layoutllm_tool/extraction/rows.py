@@ -25,10 +25,10 @@ from layoutllm_tool.documents.values import amount, spans_of
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]
 """(N texts, M texts) -> N x M cosines."""
 
-LEAST = 0.4
-"""Of a column's score: below it none of the table's columns is meant."""
-_BY_ROLE, _BY_ARITHMETIC, _BY_PLACE = 0.9, 0.85, 0.7
-"""Scores of a header of the same role, of a number's role, of the longest text."""
+LEAST, _MATCH = 0.4, 0.25
+"""Of a column's score: below it none of the table's columns is meant; what a match must be worth beside others."""
+_BY_ROLE, _BY_ARITHMETIC, _BY_TYPE, _BY_PLACE = 0.9, 0.85, 0.8, 0.7
+"""Scores of a header of the same role, of a number's role, of a date, of the longest text."""
 _LIKELY, _KEPT = 4, 500
 """Columns tried for one that is wanted, and ways to choose columns that are kept: a bound on the work."""
 _LINES_ABOVE, _NEAR = 4, 6.0
@@ -120,8 +120,9 @@ def _assigned(scores: Sequence[Sequence[float]]) -> dict[int, int]:
         for taken, (total, pairs) in best.items():
             for score, j in likely[:_LIKELY]:
                 key = taken | {j}
-                if j not in taken and total + score > following.get(key, (-1.0, ()))[0]:
-                    following[key] = total + score, (*pairs, (i, j))
+                worth = total + score - _MATCH
+                if j not in taken and worth > following.get(key, (-1.0, ()))[0]:
+                    following[key] = worth, (*pairs, (i, j))
         best = dict(sorted(following.items(), key=lambda item: -item[1][0])[:_KEPT])
     return dict(max(best.values(), key=lambda found: found[0])[1])
 
@@ -223,7 +224,7 @@ def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> li
             if header and _told(want.description, header):
                 said = max(said, _BY_ROLE)
             if want.type == "date" and read.table.kinds[j] == "date":
-                said = max(said, _BY_ARITHMETIC)
+                said = max(said, _BY_TYPE)
             if want.choices:
                 said = max(said, _BY_ROLE * _offered(read.column(j), want.choices))
             if "description" in roles and read.table.kinds[j] in _NUMBERS:

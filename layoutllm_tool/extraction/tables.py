@@ -129,9 +129,12 @@ def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], c
     names = list(array.columns)
     own = _without_lines(first) if array.inner else first
     record: Record = {
-        name: _cell(document, match.table, own, column, min(1.0, 0.5 + score / 2) * certain)
+        name: _cell(
+            document, match.table, _bare(document, own, column, array.columns[name]), column,
+            min(1.0, 0.5 + score / 2) * certain,
+        )
         for name, column, score in zip(names, match.columns, match.scores, strict=True)
-    }
+    }  # fmt: skip
     for name, wanted in array.columns.items():
         if record[name] is None and wanted.type == "text" and not wanted.choices:
             record |= _labelled(document, match, array, own, name)
@@ -209,6 +212,16 @@ def _labelled(document: Document, match: Match, array: Array, row: Row, name: st
                          for ids in (line[len(label) :], rest)]  # fmt: skip
                 return {name: found[0], other: found[1]}
     return {}
+
+
+def _bare(document: Document, row: Row, column: int | None, wanted: Wanted) -> Row:
+    """Without the label of two words or more that a cell begins with."""
+    label = _label(wanted.words[0])
+    ids = row.cells[column] if column is not None else ()
+    if column is None or len(label) < 2 or len(ids) <= len(label):
+        return row
+    words = [(document.page(row.page).lines or ())[i].words[j].text for i, j in ids[: len(label)]]
+    return _only(row, column, ids[len(label) :]) if _label(" ".join(words)) == label else row
 
 
 def _label(text: str) -> list[str]:
