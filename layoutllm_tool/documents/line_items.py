@@ -18,7 +18,15 @@ from math import inf
 from statistics import median
 
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.table_cells import MARKED, TYPED, Cell, GridRow, count_and_price, grid_rows, with_pitch
+from layoutllm_tool.documents.table_cells import (
+    MARKED,
+    TYPED,
+    Cell,
+    GridRow,
+    count_and_price,
+    grid_rows,
+    with_pitch,
+)
 from layoutllm_tool.documents.table_columns import gutters, recut
 from layoutllm_tool.documents.table_draft import Draft, Record, Role, with_columns
 from layoutllm_tool.documents.table_finish import finish
@@ -212,7 +220,9 @@ def _beside(rows: Sequence[GridRow]) -> Iterator[Sequence[GridRow]]:
     """The rows in groups that a wide gap or a row of running text parts."""
     start = 0
     for i, (before, row) in enumerate(pairwise(rows), start=1):
-        if row.y - before.y > 2.2 * row.pitch or (len(row.cells) == 1 and len(row.text.split()) > _MOST_WORDS):
+        if row.y - before.y > 2.2 * row.pitch or (
+            len(row.cells) == 1 and len(row.text.split()) > _MOST_WORDS
+        ):
             yield rows[start:i]
             start = i
     yield rows[start:]
@@ -221,7 +231,9 @@ def _beside(rows: Sequence[GridRow]) -> Iterator[Sequence[GridRow]]:
 def _same_list(draft: Draft, other: Draft) -> bool:
     """Whether both are lists without heads, of the same kinds, whose last rows are not above one another."""
     bare = not any((*draft.headers(), *other.headers()))
-    return bare and draft.kinds() == other.kinds() and other.records[0].rows[0].y < draft.records[-1].rows[0].y
+    return (
+        bare and draft.kinds() == other.kinds() and other.records[0].rows[0].y < draft.records[-1].rows[0].y
+    )
 
 
 def _lists(rows: Sequence[GridRow]) -> Iterator[Draft]:
@@ -253,7 +265,9 @@ def _after_sums(rows: Sequence[GridRow], run: Sequence[int]) -> Iterator[list[in
     yield list(run[start:])
 
 
-def _list_head(rows: Sequence[GridRow], items: Sequence[GridRow]) -> tuple[Sequence[GridRow], Sequence[GridRow]]:
+def _list_head(
+    rows: Sequence[GridRow], items: Sequence[GridRow]
+) -> tuple[Sequence[GridRow], Sequence[GridRow]]:
     """A first row of words over the columns is a head, whatever its words."""
     first, *rest = rows
     words = all(cell.kind == "text" for cell in first.cells)

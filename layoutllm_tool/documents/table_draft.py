@@ -76,7 +76,9 @@ class Draft:
         column = self.columns[self.name]
         named = any(column.placed and column.overlap(cell.x0, cell.x1) > 0 for cell in row.cells[1:])
         for cell in row.cells:
-            at = self._column_of(cell, alone=len(row.cells) == 1, named=named or bool(record.cells[self.name]))
+            at = self._column_of(
+                cell, alone=len(row.cells) == 1, named=named or bool(record.cells[self.name])
+            )
             record.cells[at].append(cell)
         return record
 

@@ -85,7 +85,11 @@ def _classes(draft: Draft, made: Sequence[Record]) -> list[str]:
     """For each row: "item", "sum", or "line" for one that belongs to another."""
     usual = _usual(made)
     classes: list[str] = []
-    total, items, ended = sum((_amount(draft, one) for one in draft.records), Decimal(0)), len(draft.records), False
+    total, items, ended = (
+        sum((_amount(draft, one) for one in draft.records), Decimal(0)),
+        len(draft.records),
+        False,
+    )
     for record in made:
         kind, value = _class(draft, record, usual, ended=ended), _amount(draft, record)
         if kind == "item" and items and value == total != 0 and record.filled < usual:
@@ -167,7 +171,7 @@ def _set_sections(draft: Draft, made: Sequence[Record], classes: list[str]) -> N
     stops = [i for i, kind in enumerate(classes) if kind == "sum"]
     found = []
     for i in bare:
-        stop = min((j for j in (*bare, *stops, len(made)) if j > i))
+        stop = min(j for j in (*bare, *stops, len(made)) if j > i)
         below = [_amount(draft, made[j]) for j in range(i + 1, stop) if classes[j] == "item"]
         if below and sum(below) == _amount(draft, made[i]) != 0:
             found.append((i, len(below)))

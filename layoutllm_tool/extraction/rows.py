@@ -210,7 +210,7 @@ def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> li
     computed = _computed_roles(read)
     found = []
     for i, want in enumerate(wanted):
-        roles, share = next((r for text in want.words if (r := _roles(normal(text)))[0]), (set(), 1.0))
+        roles, share = _roles_wanted(want)
         row = []
         for j, header in enumerate(headers):
             said = max(_same(want, header, roles), near[i][named.index(j)]) if header else 0.0
@@ -244,6 +244,15 @@ def _same(want: Wanted, header: str, roles: set[str]) -> float:
     by_role = _BY_ROLE - 0.1 * (1 - len(shared) / len(either)) if shared else 0.0
     short = _BY_ARITHMETIC if len(theirs) > 2 and own.startswith(theirs) else 0.0
     return max(alike if alike >= 0.75 else 0.0, by_role, short)
+
+
+def says(want: Wanted, header: str) -> float:
+    """How much a header says what is wanted, from 0 to 1."""
+    return _same(want, header, _roles_wanted(want)[0])
+
+
+def _roles_wanted(want: Wanted) -> tuple[set[str], float]:
+    return next((r for text in want.words if (r := _roles(normal(text)))[0]), (set(), 1.0))
 
 
 def _told(description: str, header: str) -> bool:

@@ -15,7 +15,16 @@ from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Quest
 from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table, read_tables
 from layoutllm_tool.documents.tables import Indices
-from layoutllm_tool.extraction.rows import Match, Similarity, Wanted, matches, normal, number_and_text, roles_of
+from layoutllm_tool.extraction.row_ticks import ticked_cells
+from layoutllm_tool.extraction.rows import (
+    Match,
+    Similarity,
+    Wanted,
+    matches,
+    normal,
+    number_and_text,
+    roles_of,
+)
 
 MOST_ROWS = 2000
 """Of a table; a longer one is cut."""
@@ -72,7 +81,11 @@ def rows_of(
     if not found:
         return _nothing(question, array.name), []
     best, certain = _by_line(document, found[0], wanted), 1.0 if found[0].named else _OTHERS
-    records = [_item(document, best, array, rows, certain) for rows in _items(best.table, array)]
+    items = list(_items(best.table, array))
+    records = [_item(document, best, array, rows, certain) for rows in items]
+    ticks = ticked_cells(document, best.table, [rows[0] for rows in items], array.columns)
+    for record, cells in zip(records, ticks, strict=True):
+        record |= {name: cell for name, cell in cells.items() if record[name] is None}
     return _cot(document, question, array.name, best, records[:MOST_ROWS]), records[:MOST_ROWS]
 
 
