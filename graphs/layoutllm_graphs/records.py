@@ -26,6 +26,11 @@ _UNSAID = 0.75
 _SATISFIED: dict[str, Any] = {"verdict": "satisfied", "reasons": []}
 _NO_COLUMN = 0.7
 """Most confidence of a null in a column that was not found."""
+_WHERE_EMPTY = re.compile(
+    r"(?i)(\d+),? (?:(?:is )?(?:if|when|where)\b.*\b(?:no|not|none|missing|nothing)\b|unless\b|wenn\b.*\bkein|ohne\b"
+    r"|falls\b.*\bkein)"
+)
+"""What a description says of a value that is not printed: "1 when no quantity is printed"."""
 _SIGN_OF_YES = re.compile(
     r"(?i)\b(?:true|yes|wahr|ja)\b.*\b(?:if|when|where|wenn|falls)\b|\bwhether\b|\bob\b"
 )
@@ -191,8 +196,7 @@ def _cells(
         cell = row.get("/".join(leaf.path))
         place = cell or {"page": None, "box": None}
         shown = {**answer, **place, "answer": cell["text"] if cell else None}
-        optional = leaf if cell or leaf.required else replace(leaf, required=False)
-        yield _field(optional, (*at, *leaf.path), shown, typed(optional, shown["answer"], page))
+        yield _of_cell(leaf, (*at, *leaf.path), shown, cell, page)
     for inner in part.inner:
         rows = row.get("/".join(inner.path)) or []
         if not rows:
@@ -201,6 +205,15 @@ def _cells(
             )
         for number, within in enumerate(rows):
             yield from _cells(inner, (*at, *inner.path, number), within, answer, page)
+
+
+def _of_cell(leaf: Leaf, path: Path, shown: Answer, cell: Mapping[str, Any] | None, page: Convention) -> Field:
+    """A row's leaf. A column of debits says the sign; the description may say what an empty cell means."""
+    if cell is None and (implied := _WHERE_EMPTY.match(leaf.description)):
+        found = _field(leaf, path, shown, typed(leaf, implied[1], page))
+        return replace(found, confidence=min(found.confidence, _UNSAID))
+    text = f"{shown['answer']} DR" if cell and cell.get("negative") else shown["answer"]
+    return _field(leaf, path, shown, typed(leaf, text, page))
 
 
 def _listed(part: RowsOf, answer: Answer | None, page: Convention) -> Iterator[Field]:

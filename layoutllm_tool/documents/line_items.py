@@ -31,7 +31,7 @@ from layoutllm_tool.documents.table_columns import gutters, recut
 from layoutllm_tool.documents.table_draft import Draft, Record, Role, with_columns
 from layoutllm_tool.documents.table_finish import finish
 from layoutllm_tool.documents.table_heads import head_rows, heads, is_sum, role
-from layoutllm_tool.documents.table_rows import fill, fits, is_prose
+from layoutllm_tool.documents.table_rows import end_at_sum, fill, fits, is_prose
 from layoutllm_tool.documents.tables import Indices
 
 _MOST_WORDS = 8
@@ -362,6 +362,7 @@ def _repeats(draft: Draft, other: Draft) -> bool:
     draft.left_out.append(replace(other.head, role="head"))
     draft.records += other.records
     draft.left_out += other.left_out
+    end_at_sum(draft)
     return True
 
 

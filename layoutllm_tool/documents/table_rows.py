@@ -161,6 +161,18 @@ def _last_is_sum(draft: Draft, made: Sequence[Record], classes: list[str]) -> No
         classes[items[-1]] = "sum"
 
 
+def end_at_sum(draft: Draft) -> None:
+    """Ends a table of several pages at a row with the sum of all before; what follows it is no item."""
+    usual, total = median(record.filled for record in draft.records), Decimal(0)
+    for i, record in enumerate(draft.records):
+        value = _amount(draft, record)
+        if i > 1 and value == total != 0 and record.filled < usual:
+            draft.left_out += [replace(one, role="sum") for one in draft.records[i:]]
+            del draft.records[i:]
+            return
+        total += value
+
+
 def _set_sections(draft: Draft, made: Sequence[Record], classes: list[str]) -> None:
     """Names with the sum of the items below them, up to the next such name, are titles."""
     usual = _usual(made)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
+from layoutllm_tool.documents import values
 from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table, read_tables
 from layoutllm_tool.documents.tables import Indices
@@ -34,6 +35,20 @@ _NOT_READ = 0.95
 """Confidence of a cell whose words come without one of their own."""
 _BELOW = 0.85
 """Confidence of cells in rows below an item, whose columns have no heads."""
+_BOOKINGS = frozenset((
+    "transactions", "bookings", "entries", "movements", "postings", "operations", "lines", "rows", "buchungen",
+    "umsätze", "mouvements", "opérations", "movimientos", "movimenti", "boekingen",
+))  # fmt: skip
+"""Arrays of debits and credits alike."""
+_ONLY = re.compile(r"(?i)\b(?:only|nur|uniquement|solo|alleen)\b")
+_FLAGGED = re.compile(r"(?i)\b(?:abnormal|flagged|out of range|auffällige?n?|markierte?n?)\b")
+_FLAG = re.compile(r"(?i)flags?|abn\.?|h/l|markierung")
+_NO_PARTS = re.compile(
+    r"(?i)\b(?:without|no|not|excluding|except|ohne|sans|sin)\b[^.]*"
+    r"\b(?:extras?|modifiers?|sub-?items?|add-?ons?|options?|toppings?|zusätze|beilagen)\b"
+)
+_NEGATIVE = re.compile(r"(?i)negativ|\bcredits?\b|gutschrift|\bdiscounts? ")
+_OF_UNIT = re.compile(r"\d ?/ ?([^\W\d]{1,4}\.?)$|^\d[\d.,]* ?([^\W\dxX]{1,4})$")
 _OF_LINES = re.compile(r"(?i)\blines?\b|\bzeilen?\b|\blignes?\b|\bunder\b|\bbelow\b|\bsmall print\b")
 _OF_TWO = re.compile(r"(?i)[/&+]|\b(?:and|und|et|y|en)\b")
 _NUMBER_WORDS = re.compile(r"^(?:number|nr|nummer|num|#)$")
@@ -59,6 +74,8 @@ class Cell:
     page: int
     box: list[int]
     confidence: float
+    negative: bool = False
+    """It stands in the column of debits, where one signed amount is wanted."""
 
 
 Record = dict[str, Any]
@@ -81,12 +98,61 @@ def rows_of(
     if not found:
         return _nothing(question, array.name), []
     best, certain = _by_line(document, found[0], wanted), 1.0 if found[0].named else _OTHERS
-    items = list(_items(best.table, array))
+    if roles_of(array.name) & {"discount"}:
+        reduced = _reduced(document, tables, array)
+        return _cot(document, question, array.name, best, reduced), reduced
+    items = _chosen(list(_items(best.table, array, question)), best, array, question)
     records = [_item(document, best, array, rows, certain) for rows in items]
     ticks = ticked_cells(document, best.table, [rows[0] for rows in items], array.columns)
     for record, cells in zip(records, ticks, strict=True):
         record |= {name: cell for name, cell in cells.items() if record[name] is None}
     return _cot(document, question, array.name, best, records[:MOST_ROWS]), records[:MOST_ROWS]
+
+
+def _reduced(document: Document, tables: Sequence[Table], array: Array) -> list[Record]:
+    """The reductions of all tables, for an array of discounts."""
+    rows = ((table, row) for table in tables for row in table.rows if row.role == "discount")
+    return [_below(document, table, row, array.columns) for table, row in rows]
+
+
+def _chosen(items: list[list[Row]], match: Match, array: Array, question: str) -> list[list[Row]]:
+    """The items, where only some are wanted: those with a required number beside whose column another has
+    the others' ("payments" of a folio), those with a required cell ("only lines with a receipt"), those that
+    are flagged ("abnormal").
+    """
+    required = [
+        column for want, column in zip(array.columns.values(), match.columns, strict=True)
+        if want.required and column is not None
+    ]  # fmt: skip
+    kinds = match.table.kinds
+    if _FLAGGED.search(question):
+        required = [j for j, header in enumerate(match.table.headers) if _FLAG.fullmatch(header.strip())]
+    elif not _ONLY.search(question):
+        required = [j for j in required if _has_opposite(match, array, j)]
+    kept = [rows for rows in items if all(rows[0].cells[j] for j in required)]
+    return kept or items if kinds else items
+
+
+def _has_opposite(match: Match, array: Array, column: int) -> bool:
+    """Whether another column of amounts, which nothing wants, has a cell exactly where this one has none."""
+    table = match.table
+    others = [j for j, kind in enumerate(table.kinds) if kind == "amount" and j not in match.columns]
+    return any(
+        all(bool(row.cells[j]) != bool(row.cells[column]) for row in table.rows) for j in others
+    ) and not _signed_amount(match, array)
+
+
+def _signed_amount(match: Match, array: Array) -> tuple[str, int, int] | None:
+    """The one amount wanted of bookings, and the columns of debits and credits that say its sign."""
+    if normal(array.name) not in _BOOKINGS:
+        return None
+    roles = [roles_of(header) if header else set() for header in match.table.headers]
+    sides = [next((j for j, own in enumerate(roles) if side in own), None) for side in ("debit", "credit")]
+    for (name, want), column in zip(array.columns.items(), match.columns, strict=True):
+        plain = not roles_of(want.words[0]) & {"debit", "credit", "balance"}
+        if plain and None not in sides and column in sides and not set(sides) <= set(match.columns):
+            return name, sides[0] or 0, sides[1] or 0
+    return None
 
 
 def _joined(tables: Iterable[Table]) -> list[Table]:
@@ -122,12 +188,17 @@ def _goes_on(before: Table, table: Table) -> bool:
     return later and any(table.headers) and table.headers == before.headers
 
 
-def _items(table: Table, array: Array) -> Iterator[list[Row]]:
-    """Each item's row, with those below it. Without rows in rows, parts with an amount are items too."""
-    nested = bool(array.inner)
+def _items(table: Table, array: Array, question: str) -> Iterator[list[Row]]:
+    """Each item's row, with those below it. Without rows in rows, parts with an amount are items too, unless
+    the schema says that they are not; reductions are, where it speaks of negative amounts.
+    """
+    nested = bool(array.inner) or _NO_PARTS.search(question) is not None
+    told = " ".join(want.description for want in array.columns.values())
+    reductions = not nested and "/" not in "".join(array.columns) and _NEGATIVE.search(told)
     own: list[Row] = []
     for row in table.rows:
-        if row.role == "item" or (row.role == "part" and not nested) or not own:
+        alone = (row.role == "part" and not nested) or (row.role == "discount" and reductions)
+        if row.role == "item" or alone or not own:
             if own:
                 yield own
             own = [row]
@@ -140,7 +211,8 @@ def _items(table: Table, array: Array) -> Iterator[list[Row]]:
 def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], certain: float) -> Record:
     first, *below = rows
     names = list(array.columns)
-    own = _without_lines(first) if array.inner else first
+    apart = bool(array.inner) or any(row.role == "part" for row in below)
+    own = _without_lines(first) if apart else first
     record: Record = {
         name: _cell(
             document, match.table, _bare(document, own, column, array.columns[name]), column,
@@ -151,6 +223,14 @@ def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], c
     for name, wanted in array.columns.items():
         if record[name] is None and wanted.type == "text" and not wanted.choices:
             record |= _labelled(document, match, array, own, name)
+    if signed := _signed_amount(match, array):
+        name, debit, credit = signed
+        found = _cell(document, match.table, first, credit, certain)
+        taken = _cell(document, match.table, first, debit, certain)
+        record[name] = found or (taken and {**taken, "negative": True})
+    for name, wanted in array.columns.items():
+        if record[name] is None and "unit" in roles_of(wanted.words[0]):
+            record[name] = _unit(record)
     parts = [*first.below, *(part for row in below for part in (_without_lines(row), *row.below))]
     for name, within in array.inner.items():
         record[name] = _within(document, match.table, parts, within)
@@ -158,6 +238,16 @@ def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], c
         if row.role == "discount" and not array.inner:
             record |= _below(document, match.table, row, _reductions(array, match))
     return record
+
+
+def _unit(record: Record) -> dict[str, Any] | None:
+    """The unit in an item's quantity or unit price: "9.40/kg", "0.742kg"."""
+    for cell in record.values():
+        found = _OF_UNIT.search(cell["text"]) if isinstance(cell, dict) else None
+        unit = (found[1] or found[2]) if found else ""
+        if unit and values.currency(unit) is None:
+            return {**cell, "text": unit}
+    return None
 
 
 def _by_line(document: Document, match: Match, wanted: Sequence[Wanted]) -> Match:

@@ -115,7 +115,7 @@ def _is_unsigned(leaf: Leaf, text: str) -> bool:
     """Whether the schema wants the amount without its sign, or without the S of "12,50 S"."""
     said = leaf.description.lower()
     wanted = "positiv" in said and "negativ" not in said
-    return wanted or (text[-2:] in _SIGNS.values() and leaf.limits.get("minimum", -1) >= 0)
+    return wanted or (text.endswith(tuple(_SIGNS.values())) and leaf.limits.get("minimum", -1) >= 0)
 
 
 def _whole(leaf: Leaf, text: str, value: Decimal) -> Typed:
