@@ -192,7 +192,8 @@ def _cells(
     part: RowsOf, at: Path, row: Mapping[str, Any], answer: Answer, page: Convention
 ) -> Iterator[Field]:
     """A row's leaves, and those of the rows within it."""
-    for leaf in part.columns:
+    unsigned = " positive" if "positiv" in part.description.lower() else ""
+    for leaf in (replace(leaf, description=leaf.description + unsigned) for leaf in part.columns):
         cell = row.get("/".join(leaf.path))
         place = cell or {"page": None, "box": None}
         shown = {**answer, **place, "answer": cell["text"] if cell else None}

@@ -43,6 +43,9 @@ _BOOKINGS = frozenset((
 _ONLY = re.compile(r"(?i)\b(?:only|nur|uniquement|solo|alleen)\b")
 _FLAGGED = re.compile(r"(?i)\b(?:abnormal|flagged|out of range|auffällige?n?|markierte?n?)\b")
 _FLAG = re.compile(r"(?i)flags?|abn\.?|h/l|markierung")
+_PAID = re.compile(
+    r"(?i)\b(?:payments?|paid|received|deposits?|prepayments?|(?:an)?zahlung(?:en)?|acomptes?|paiements?)\b"
+)
 _NO_PARTS = re.compile(
     r"(?i)\b(?:without|no|not|excluding|except|ohne|sans|sin)\b[^.]*"
     r"\b(?:extras?|modifiers?|sub-?items?|add-?ons?|options?|toppings?|zusätze|beilagen)\b"
@@ -98,6 +101,8 @@ def rows_of(
     if not found:
         return _nothing(question, array.name), []
     best, certain = _by_line(document, found[0], wanted), 1.0 if found[0].named else _OTHERS
+    if not found[0].named and _PAID.search(array.name) and (paid := _paid(document, tables, array)):
+        return _cot(document, question, array.name, best, paid), paid
     if roles_of(array.name) & {"discount"}:
         reduced = _reduced(document, tables, array)
         return _cot(document, question, array.name, best, reduced), reduced
@@ -113,6 +118,19 @@ def _reduced(document: Document, tables: Sequence[Table], array: Array) -> list[
     """The reductions of all tables, for an array of discounts."""
     rows = ((table, row) for table in tables for row in table.rows if row.role == "discount")
     return [_below(document, table, row, array.columns) for table, row in rows]
+
+
+def _paid(document: Document, tables: Sequence[Table], array: Array) -> list[Record]:
+    """Payments among the sums, from lists without heads first: there their texts are whole."""
+    found: dict[tuple[int, Indices], Record] = {}
+    for table in sorted(tables, key=lambda table: any(table.headers)):
+        for row in (row for row in table.left_out if row.role == "sum"):
+            words = [(document.page(row.page).lines or ())[i].words[j].text for cell in row.cells for i, j in cell]
+            amount, _ = number_and_text(table, row, document)
+            at = row.page, row.cells[amount][-1:] if amount is not None else ()
+            if at[1] and at not in found and _PAID.search(" ".join(words)):
+                found[at] = _below(document, table, row, array.columns)
+    return [found[at] for at in sorted(found)]
 
 
 def _chosen(items: list[list[Row]], match: Match, array: Array, question: str) -> list[list[Row]]:

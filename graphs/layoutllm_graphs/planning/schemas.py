@@ -50,7 +50,8 @@ def _rows(part: RowsOf) -> Asked:
         )  # fmt: skip
     columns = (*map(_value, part.columns), *map(_rows, part.inner))
     return Asked(
-        words, ROWS.format(words), is_list=True, required=part.required, name=_name(part.path),
+        words, " ".join((ROWS.format(words), part.description[:_LONGEST_HINT])).strip(), is_list=True,
+        required=part.required, name=_name(part.path),
         path=part.path, columns=columns, description=part.description,
     )  # fmt: skip
 
