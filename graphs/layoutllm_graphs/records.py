@@ -27,8 +27,8 @@ _SATISFIED: dict[str, Any] = {"verdict": "satisfied", "reasons": []}
 _NO_COLUMN = 0.7
 """Most confidence of a null in a column that was not found."""
 _WHERE_EMPTY = re.compile(
-    r"(?i)(\d+),? (?:(?:is )?(?:if|when|where)\b.*\b(?:no|not|none|missing|nothing)\b|unless\b|wenn\b.*\bkein|ohne\b"
-    r"|falls\b.*\bkein)"
+    r"(?i)(\d+),? (?:(?:is )?(?:if|when|where)\b.*\b(?:no|not|none|missing|nothing)\b|unless\b"
+    r"|(?:wenn|falls)\b.*\bkein|ohne\b)"
 )
 """What a description says of a value that is not printed: "1 when no quantity is printed"."""
 _SIGN_OF_YES = re.compile(
@@ -208,7 +208,9 @@ def _cells(
             yield from _cells(inner, (*at, *inner.path, number), within, answer, page)
 
 
-def _of_cell(leaf: Leaf, path: Path, shown: Answer, cell: Mapping[str, Any] | None, page: Convention) -> Field:
+def _of_cell(
+    leaf: Leaf, path: Path, shown: Mapping[str, Any], cell: Mapping[str, Any] | None, page: Convention
+) -> Field:
     """A row's leaf. A column of debits says the sign; the description may say what an empty cell means."""
     if cell is None and (implied := _WHERE_EMPTY.match(leaf.description)):
         found = _field(leaf, path, shown, typed(leaf, implied[1], page))

@@ -23,8 +23,9 @@ from layoutllm_tool.errors import LayoutLLMError
 from layoutllm_tool.extraction.labels import printed_label
 from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
 from layoutllm_tool.extraction.meaning import similarity
+from layoutllm_tool.extraction.row_cells import Array
 from layoutllm_tool.extraction.rows import Wanted
-from layoutllm_tool.extraction.tables import MOST_ROWS, Array, rows_of
+from layoutllm_tool.extraction.tables import MOST_ROWS, rows_of
 
 _QUOTED = re.compile(
     r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b"

@@ -117,9 +117,9 @@ def is_month(word: str) -> bool:
 def date_order(texts: Iterable[str], language: str | None = None) -> Order | None:
     """The order of the numbers in a page's dates, by its texts; None where nothing decides.
 
-    A number over 12 decides, and in "28/04/25" the years of the page's other dates; where such dates disagree,
-    nothing does. Without one: ``language`` (a tag: "de",
-    "en-US"), else the language of a month's name, English aside.
+    A number over 12 decides, and in "28/04/25" the years of the page's other dates; where such dates
+    disagree, nothing does. Without one: ``language`` (a tag: "de", "en-US"), else the language of a month's
+    name, English aside.
     """
     found = [match for text in texts for match in _IN_LINE.finditer(_plain(text))]
     years = {day.year for match in found if len(sure := _days(match, None)) == 1 for day in sure}

@@ -21,7 +21,6 @@ from layoutllm_tool.documents.geometry import Page
 from layoutllm_tool.documents.table_cells import (
     MARKED,
     TYPED,
-    Cell,
     GridRow,
     count_and_price,
     grid_rows,
@@ -31,11 +30,9 @@ from layoutllm_tool.documents.table_columns import gutters, recut
 from layoutllm_tool.documents.table_draft import Draft, Record, Role, with_columns
 from layoutllm_tool.documents.table_finish import finish
 from layoutllm_tool.documents.table_heads import head_rows, heads, is_sum, role
+from layoutllm_tool.documents.table_lists import groups, lists
 from layoutllm_tool.documents.table_rows import end_at_sum, fill, fits, is_prose
 from layoutllm_tool.documents.tables import Indices
-
-_MOST_WORDS = 8
-"""Of an item without a head, where no gap is before its amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +139,7 @@ def _headed(head: Sequence[GridRow], rows: Sequence[GridRow]) -> tuple[list[Draf
 
 
 def _beginning_of(head: Sequence[GridRow], rows: Sequence[GridRow]) -> float | None:
-    """Where a table of names begins, if something else stands at its left: in few of the rows with numbers."""
+    """Where a table of names begins, if something else stands at its left: in few of the numbered rows."""
     first = min((cell for row in head for cell in row.cells), key=lambda cell: cell.x0, default=None)
     if first is None or role(first.text) != "name":
         return None
@@ -202,10 +199,10 @@ def _text_rows(head: Sequence[GridRow], rows: Sequence[GridRow]) -> list[int]:
 
 def _without_head(rows: Sequence[GridRow]) -> Iterator[Draft]:
     """Lists, and whatever stands side by side. Lists of the same kinds beside one another are one."""
-    for own in _beside(rows):
+    for own in groups(rows):
         edges = gutters(own)
         if not edges:
-            yield from _lists(own)
+            yield from lists(own)
             continue
         found: list[Draft] = []
         for draft in (d for ends in pairwise([0.0, *edges, inf]) for d in _on_page(_part(own, *ends))):
@@ -216,126 +213,12 @@ def _without_head(rows: Sequence[GridRow]) -> Iterator[Draft]:
         yield from found
 
 
-def _beside(rows: Sequence[GridRow]) -> Iterator[Sequence[GridRow]]:
-    """The rows in groups that a wide gap or a row of running text parts."""
-    start = 0
-    for i, (before, row) in enumerate(pairwise(rows), start=1):
-        if row.y - before.y > 2.2 * row.pitch or (
-            len(row.cells) == 1 and len(row.text.split()) > _MOST_WORDS
-        ):
-            yield rows[start:i]
-            start = i
-    yield rows[start:]
-
-
 def _same_list(draft: Draft, other: Draft) -> bool:
     """Whether both are lists without heads, of the same kinds, whose last rows are not above one another."""
     bare = not any((*draft.headers(), *other.headers()))
     return (
         bare and draft.kinds() == other.kinds() and other.records[0].rows[0].y < draft.records[-1].rows[0].y
     )
-
-
-def _lists(rows: Sequence[GridRow]) -> Iterator[Draft]:
-    """Amounts below one another, with names at their left, and what stands between."""
-    for run in (part for run in _runs(rows) for part in _after_sums(rows, run)):
-        stop = next((n for n, i in enumerate(run) if _ends_list(rows[i])), len(run))
-        items = [rows[i] for i in run[:stop]]
-        others = sum(":" in row.text or _ends_sentence(row) for row in items)
-        if items and len(run) > 1 and 2 * others <= len(items):
-            own = rows[_beginning(rows, run[0]) : _end(rows, run)]
-            head, own = _list_head(own, items)
-            draft = with_columns(head, items, own)
-            if fill(draft, own):
-                yield draft
-
-
-def _ends_list(row: GridRow) -> bool:
-    return is_sum(row, fewer=True, alone=True)
-
-
-def _after_sums(rows: Sequence[GridRow], run: Sequence[int]) -> Iterator[list[int]]:
-    """The run, cut where another list begins: after a sum, below a line without an amount."""
-    start = 0
-    for n, (before, i) in enumerate(pairwise(run), start=1):
-        ended = any(_ends_list(rows[j]) for j in run[start:n])
-        if i - before > 1 and ended and not _ends_list(rows[i]):
-            yield list(run[start:n])
-            start = n
-    yield list(run[start:])
-
-
-def _list_head(
-    rows: Sequence[GridRow], items: Sequence[GridRow]
-) -> tuple[Sequence[GridRow], Sequence[GridRow]]:
-    """A first row of words over the columns is a head, whatever its words."""
-    first, *rest = rows
-    words = all(cell.kind == "text" for cell in first.cells)
-    wide = 2 < len(first.cells) >= median(len(row.cells) for row in items) - 1
-    if first not in items and words and wide:
-        return [first], rest
-    return (), rows
-
-
-def _runs(rows: Sequence[GridRow]) -> list[list[int]]:
-    """Rows that end with amounts in one column."""
-    runs: list[list[int]] = []
-    right = 0.0
-    for i, row in enumerate(rows):
-        if (amount := _last_amount(row)) is None:
-            continue
-        near = runs and row.y - rows[runs[-1][-1]].y < 6 * row.pitch
-        if not (near and abs(amount.x1 - right) < 2 * row.height):
-            runs.append([])
-        runs[-1].append(i)
-        right = amount.x1
-    return runs
-
-
-def _last_amount(row: GridRow) -> Cell | None:
-    """The row's last amount: a tax code may follow."""
-    for cell in row.cells[:-3:-1]:
-        if cell.kind == "amount":
-            return cell
-        if len(cell.text) > 3:
-            return None
-    return None
-
-
-def _ends_sentence(row: GridRow) -> bool:
-    """Whether the last amount is one of running text: no gap before it, and many words."""
-    amount = _last_amount(row)
-    return amount is not None and not amount.begins and len(row.text.split()) > _MOST_WORDS
-
-
-def _beginning(rows: Sequence[GridRow], first: int) -> int:
-    """The first of the lines above an item that could be its name."""
-    start, left = first, rows[first].cells[0].x0
-    while start > 0:
-        row = rows[start - 1]
-        near = rows[start].y - row.y < 1.6 * row.pitch
-        counts = start == first and all(cell.kind in MARKED for cell in row.cells)
-        if near and counts:
-            start -= 1
-            continue
-        if not near or not -6 < (row.cells[0].x0 - left) / row.height < 2 or ":" in row.text:
-            break
-        start -= 1
-    return start
-
-
-def _end(rows: Sequence[GridRow], run: Sequence[int]) -> int:
-    """Behind the last amount, and further rows like it with words in the amount's place ("on request")."""
-    stop = run[-1] + 1
-    before, amount = rows[stop - 1], _last_amount(rows[stop - 1])
-    while stop < len(rows) and len(run) > 2 and amount is not None:
-        row = rows[stop]
-        near = row.y - rows[stop - 1].y < 1.2 * (before.y - rows[stop - 2].y)
-        like = len(row.cells) == len(before.cells) > 2 and row.cells[-1].kind == "text"
-        if not (near and like and abs(row.cells[-1].x1 - amount.x1) < row.height):
-            break
-        stop += 1
-    return stop
 
 
 # -- pages ---------------------------------------------------------------------------------------------------

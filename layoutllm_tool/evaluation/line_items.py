@@ -11,9 +11,10 @@ from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.evaluation.datasets.sroie import image
 from layoutllm_tool.evaluation.records import RecordScores, compare_rows
 from layoutllm_tool.extraction.meaning import similarity
+from layoutllm_tool.extraction.row_cells import Array, Record
 from layoutllm_tool.extraction.rows import Wanted
 from layoutllm_tool.extraction.schema import Leaf
-from layoutllm_tool.extraction.tables import Array, Record, rows_of
+from layoutllm_tool.extraction.tables import rows_of
 from layoutllm_tool.extraction.typed import Convention, typed
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.training.receipts import dataset_page

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
-from os.path import commonprefix
 
 from rapidfuzz import fuzz
 
@@ -26,7 +25,7 @@ Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]
 """(N texts, M texts) -> N x M cosines."""
 
 LEAST, _MATCH = 0.4, 0.25
-"""Of a column's score: below it none of the table's columns is meant; what a match must be worth beside others."""
+"""Of a column's score: below it none of the table's columns is meant; and what a match costs."""
 _BY_ROLE, _BY_ARITHMETIC, _BY_TYPE, _BY_PLACE = 0.9, 0.85, 0.8, 0.7
 """Scores of a header of the same role, of a number's role, of a date, of the longest text."""
 _LIKELY, _KEPT = 4, 500
@@ -198,7 +197,8 @@ def _said(text: str) -> list[str]:
 
 def _alike(word: str, other: str) -> bool:
     """By their letters, their beginning ("options", "optional") or their role."""
-    begins = len(commonprefix((word, other))) >= max(5, 0.8 * min(len(word), len(other)))
+    length = max(5, round(0.8 * min(len(word), len(other))))
+    begins = len(word) >= length and word[:length] == other[:length]
     return begins or fuzz.ratio(word, other) >= 85 or bool(roles_of(word) & roles_of(other))
 
 

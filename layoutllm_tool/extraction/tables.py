@@ -7,22 +7,28 @@ outer rows are the titles.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents import values
 from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table, read_tables
 from layoutllm_tool.documents.tables import Indices
+from layoutllm_tool.extraction.row_cells import (
+    Array,
+    Record,
+    below_item,
+    item,
+    lines_of,
+    signed_amount,
+)
 from layoutllm_tool.extraction.row_ticks import ticked_cells
 from layoutllm_tool.extraction.rows import (
     Match,
     Similarity,
     Wanted,
     matches,
-    normal,
     number_and_text,
     roles_of,
 )
@@ -31,15 +37,6 @@ MOST_ROWS = 2000
 """Of a table; a longer one is cut."""
 _OTHERS = 0.8
 """What is left of a cell's confidence where no title says that this table is meant."""
-_NOT_READ = 0.95
-"""Confidence of a cell whose words come without one of their own."""
-_BELOW = 0.85
-"""Confidence of cells in rows below an item, whose columns have no heads."""
-_BOOKINGS = frozenset((
-    "transactions", "bookings", "entries", "movements", "postings", "operations", "lines", "rows", "buchungen",
-    "umsätze", "mouvements", "opérations", "movimientos", "movimenti", "boekingen",
-))  # fmt: skip
-"""Arrays of debits and credits alike."""
 _ONLY = re.compile(r"(?i)\b(?:only|nur|uniquement|solo|alleen)\b")
 _FLAGGED = re.compile(r"(?i)\b(?:abnormal|flagged|out of range|auffällige?n?|markierte?n?)\b")
 _FLAG = re.compile(r"(?i)flags?|abn\.?|h/l|markierung")
@@ -51,38 +48,10 @@ _NO_PARTS = re.compile(
     r"\b(?:extras?|modifiers?|sub-?items?|add-?ons?|options?|toppings?|zusätze|beilagen)\b"
 )
 _NEGATIVE = re.compile(r"(?i)negativ|\bcredits?\b|gutschrift|\bdiscounts? ")
-_OF_UNIT = re.compile(r"\d ?/ ?([^\W\d]{1,4}\.?)$|^\d[\d.,]* ?([^\W\dxX]{1,4})$")
 _OF_LINES = re.compile(r"(?i)\blines?\b|\bzeilen?\b|\blignes?\b|\bunder\b|\bbelow\b|\bsmall print\b")
 _OF_TWO = re.compile(r"(?i)[/&+]|\b(?:and|und|et|y|en)\b")
-_NUMBER_WORDS = re.compile(r"^(?:number|nr|nummer|num|#)$")
-_COUNT = re.compile(r"\d{1,4} ?[xX\u00d7*] +(?=\S)")
 _MARKS = ({"S", "H"}, {"DR", "CR"}, {"D", "C"}, {"+", "-"})
 """Of debit and credit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """What a schema's array looks for. ``columns`` by name; ``inner``: arrays within its rows, by name."""
-
-    name: str
-    columns: Mapping[str, Wanted]
-    inner: Mapping[str, Array]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell as printed; ``box`` is [x0, y0, x1, y1], 0-1000 on ``page`` (1-based)."""
-
-    text: str
-    page: int
-    box: list[int]
-    confidence: float
-    negative: bool = False
-    """It stands in the column of debits, where one signed amount is wanted."""
-
-
-Record = dict[str, Any]
-"""By column a cell as JSON, or None; by inner array a list of records."""
 
 
 def rows_of(
@@ -107,7 +76,7 @@ def rows_of(
         reduced = _reduced(document, tables, array)
         return _cot(document, question, array.name, best, reduced), reduced
     items = _chosen(list(_items(best.table, array, question)), best, array, question)
-    records = [_item(document, best, array, rows, certain) for rows in items]
+    records = [item(document, best, array, rows, certain) for rows in items]
     ticks = ticked_cells(document, best.table, [rows[0] for rows in items], array.columns)
     for record, cells in zip(records, ticks, strict=True):
         record |= {name: cell for name, cell in cells.items() if record[name] is None}
@@ -117,7 +86,7 @@ def rows_of(
 def _reduced(document: Document, tables: Sequence[Table], array: Array) -> list[Record]:
     """The reductions of all tables, for an array of discounts."""
     rows = ((table, row) for table in tables for row in table.rows if row.role == "discount")
-    return [_below(document, table, row, array.columns) for table, row in rows]
+    return [below_item(document, table, row, array.columns) for table, row in rows]
 
 
 def _paid(document: Document, tables: Sequence[Table], array: Array) -> list[Record]:
@@ -125,11 +94,13 @@ def _paid(document: Document, tables: Sequence[Table], array: Array) -> list[Rec
     found: dict[tuple[int, Indices], Record] = {}
     for table in sorted(tables, key=lambda table: any(table.headers)):
         for row in (row for row in table.left_out if row.role == "sum"):
-            words = [(document.page(row.page).lines or ())[i].words[j].text for cell in row.cells for i, j in cell]
+            words = [
+                (document.page(row.page).lines or ())[i].words[j].text for cell in row.cells for i, j in cell
+            ]
             amount, _ = number_and_text(table, row, document)
             at = row.page, row.cells[amount][-1:] if amount is not None else ()
             if at[1] and at not in found and _PAID.search(" ".join(words)):
-                found[at] = _below(document, table, row, array.columns)
+                found[at] = below_item(document, table, row, array.columns)
     return [found[at] for at in sorted(found)]
 
 
@@ -157,20 +128,7 @@ def _has_opposite(match: Match, array: Array, column: int) -> bool:
     others = [j for j, kind in enumerate(table.kinds) if kind == "amount" and j not in match.columns]
     return any(
         all(bool(row.cells[j]) != bool(row.cells[column]) for row in table.rows) for j in others
-    ) and not _signed_amount(match, array)
-
-
-def _signed_amount(match: Match, array: Array) -> tuple[str, int, int] | None:
-    """The one amount wanted of bookings, and the columns of debits and credits that say its sign."""
-    if normal(array.name) not in _BOOKINGS:
-        return None
-    roles = [roles_of(header) if header else set() for header in match.table.headers]
-    sides = [next((j for j, own in enumerate(roles) if side in own), None) for side in ("debit", "credit")]
-    for (name, want), column in zip(array.columns.items(), match.columns, strict=True):
-        plain = not roles_of(want.words[0]) & {"debit", "credit", "balance"}
-        if plain and None not in sides and column in sides and not set(sides) <= set(match.columns):
-            return name, sides[0] or 0, sides[1] or 0
-    return None
+    ) and not signed_amount(match, array)
 
 
 def _joined(tables: Iterable[Table]) -> list[Table]:
@@ -226,48 +184,6 @@ def _items(table: Table, array: Array, question: str) -> Iterator[list[Row]]:
         yield own
 
 
-def _item(document: Document, match: Match, array: Array, rows: Sequence[Row], certain: float) -> Record:
-    first, *below = rows
-    names = list(array.columns)
-    apart = bool(array.inner) or any(row.role == "part" for row in below)
-    own = _without_lines(first) if apart else first
-    record: Record = {
-        name: _cell(
-            document, match.table, _bare(document, own, column, array.columns[name]), column,
-            min(1.0, 0.5 + score / 2) * certain,
-        )
-        for name, column, score in zip(names, match.columns, match.scores, strict=True)
-    }  # fmt: skip
-    for name, wanted in array.columns.items():
-        if record[name] is None and wanted.type == "text" and not wanted.choices:
-            record |= _labelled(document, match, array, own, name)
-    if signed := _signed_amount(match, array):
-        name, debit, credit = signed
-        found = _cell(document, match.table, first, credit, certain)
-        taken = _cell(document, match.table, first, debit, certain)
-        record[name] = found or (taken and {**taken, "negative": True})
-    for name, wanted in array.columns.items():
-        if record[name] is None and "unit" in roles_of(wanted.words[0]):
-            record[name] = _unit(record)
-    parts = [*first.below, *(part for row in below for part in (_without_lines(row), *row.below))]
-    for name, within in array.inner.items():
-        record[name] = _within(document, match.table, parts, within)
-    for row in below:
-        if row.role == "discount" and not array.inner:
-            record |= _below(document, match.table, row, _reductions(array, match))
-    return record
-
-
-def _unit(record: Record) -> dict[str, Any] | None:
-    """The unit in an item's quantity or unit price: "9.40/kg", "0.742kg"."""
-    for cell in record.values():
-        found = _OF_UNIT.search(cell["text"]) if isinstance(cell, dict) else None
-        unit = (found[1] or found[2]) if found else ""
-        if unit and values.currency(unit) is None:
-            return {**cell, "text": unit}
-    return None
-
-
 def _by_line(document: Document, match: Match, wanted: Sequence[Wanted]) -> Match:
     """With a column of its own for the second lines of a column, where one text is wanted beside another, and
     the schema speaks of lines or the head of two things.
@@ -282,7 +198,7 @@ def _by_line(document: Document, match: Match, wanted: Sequence[Wanted]) -> Matc
         if column is None or table.kinds[column] != "text":
             continue
         told = f"{wanted[i].description} {wanted[missing[0]].description}"
-        lines = [_lines(document, row, column) for row in table.rows]
+        lines = [lines_of(document, row, column) for row in table.rows]
         often = 4 * sum(len(own) > 1 for own in lines) >= len(lines)
         if often and (_OF_LINES.search(told) or _OF_TWO.search(table.headers[column])):
             first, second = sorted((i, missing[0]))
@@ -304,132 +220,6 @@ def _halved(row: Row, lines: Sequence[Indices], column: int) -> Row:
     return replace(row, cells=(*cells, tuple(at for line in lines[1:] for at in line)), below=below)
 
 
-def _lines(document: Document, row: Row, column: int) -> list[Indices]:
-    """The words of a cell, line by line."""
-    lines = document.page(row.page).lines or ()
-    found: list[list[tuple[int, int]]] = []
-    below = 0.0
-    for at in row.cells[column]:
-        box = lines[at[0]].words[at[1]].box
-        if not found or box.center[1] > below:
-            found.append([])
-            below = box.y1
-        found[-1].append(at)
-    return [tuple(line) for line in found]
-
-
-def _labelled(document: Document, match: Match, array: Array, row: Row, name: str) -> Record:
-    """A value behind its label in a line of the name ("Material no. NH-880021"), and the name without it."""
-    label = _label(array.columns[name].words[0])
-    for other, column in zip(array.columns, match.columns, strict=True):
-        if column is None or match.table.kinds[column] != "text":
-            continue
-        lines = _lines(document, row, column)
-        for line in lines[1:]:
-            words = [(document.page(row.page).lines or ())[i].words[j].text for i, j in line]
-            if len(words) > len(label) and _label(" ".join(words[: len(label)])) == label:
-                rest = tuple(at for own in lines if own is not line for at in own)
-                found = [_cell(document, match.table, _only(row, column, ids), column, _BELOW)
-                         for ids in (line[len(label) :], rest)]  # fmt: skip
-                return {name: found[0], other: found[1]}
-    return {}
-
-
-def _bare(document: Document, row: Row, column: int | None, wanted: Wanted) -> Row:
-    """Without the label of two words or more that a cell begins with."""
-    label = _label(wanted.words[0])
-    ids = row.cells[column] if column is not None else ()
-    if column is None or len(label) < 2 or len(ids) <= len(label):
-        return row
-    words = [(document.page(row.page).lines or ())[i].words[j].text for i, j in ids[: len(label)]]
-    return _only(row, column, ids[len(label) :]) if _label(" ".join(words)) == label else row
-
-
-def _label(text: str) -> list[str]:
-    return [_NUMBER_WORDS.sub("no", word) for word in normal(text).split()]
-
-
-def _only(row: Row, column: int, ids: Indices) -> Row:
-    return replace(row, cells=(*row.cells[:column], ids, *row.cells[column + 1 :]))
-
-
-def _without_lines(row: Row) -> Row:
-    """The row without the words of the lines below it."""
-    words = {at for line in row.below for cell in line.cells for at in cell}
-    return replace(row, cells=tuple(tuple(at for at in cell if at not in words) for cell in row.cells))
-
-
-def _within(document: Document, table: Table, rows: Sequence[Row], array: Array) -> list[Record]:
-    """The rows below an item, by the table's columns where these have most of what is wanted."""
-    priced = any(wanted.type == "money" for wanted in array.columns.values())
-    rows = [row for row in rows if priced or row.role != "discount"]
-    own = replace(table, rows=tuple(rows))
-    found = matches(document, [own], "", list(array.columns.values()), _no_meaning) if rows else []
-    if found and sum(column is not None for column in found[0].columns) > 2:
-        plain = replace(array, inner={})
-        return [_numbered(document, found[0], plain, row) for row in rows]
-    return [_below(document, table, row, array.columns) for row in rows]
-
-
-def _numbered(document: Document, match: Match, array: Array, row: Row) -> Record:
-    """A row below an item; a number or code before its name goes to the column for it."""
-    record = _item(document, match, array, [row], _BELOW)
-    free = [name for name, want in array.columns.items() if record[name] is None and _is_number_of(want)]
-    for name, column in zip(array.columns, match.columns, strict=True):
-        ids = row.cells[column] if column is not None else ()
-        if free and len(ids) > 1 and match.table.kinds[column or 0] == "text":
-            word = (document.page(row.page).lines or ())[ids[0][0]].words[ids[0][1]].text
-            if re.fullmatch(r"\d+(?:\.\d+)*[.)]?|[a-zA-Z][.)]", word):
-                parts = _only(row, column or 0, ids[:1]), _only(row, column or 0, ids[1:])
-                record[free[0]], record[name] = (
-                    _cell(document, match.table, part, column, _BELOW) for part in parts
-                )
-    return record
-
-
-def _is_number_of(wanted: Wanted) -> bool:
-    return bool(roles_of(wanted.words[0]) & {"position", "code"})
-
-
-def _no_meaning(texts: Sequence[str], others: Sequence[str]) -> list[list[float]]:
-    return [[0.0] * len(others) for _ in texts]
-
-
-def _reductions(array: Array, match: Match) -> dict[str, Wanted]:
-    """Columns of an object within the row ("reduction/label") that the table has no column for."""
-    found = zip(array.columns.items(), match.columns, strict=True)
-    return {name: wanted for (name, wanted), column in found if column is None and "/" in name}
-
-
-def _below(document: Document, table: Table, row: Row, columns: Mapping[str, Wanted]) -> Record:
-    """A row below an item: its number for the first column of numbers, its text for the first of texts."""
-    number, text = number_and_text(table, row, document)
-    row, count = _counted(document, row, text) if number is None else (row, ())
-    record: Record = {}
-    for name, wanted in columns.items():
-        numeric = wanted.type in ("money", "number")
-        column, number, text = (number, None, text) if numeric else (text, number, None)
-        if numeric and count:
-            counted = replace(row, cells=(count,))
-            record[name], count = _cell(document, table, counted, 0, _BELOW, whole=True), ()
-        else:
-            record[name] = None if column is None else _cell(document, table, row, column, _BELOW, whole=True)
-    return record
-
-
-def _counted(document: Document, row: Row, column: int | None) -> tuple[Row, Indices]:
-    """The row without what is before its text: a sign ("+", "-"), or a count ("8 x"), which is given too."""
-    if column is None:
-        return row, ()
-    ids, lines = row.cells[column], document.page(row.page).lines or ()
-    words = [lines[line].words[word].text for line, word in ids]
-    match = _COUNT.match(" ".join(words))
-    signs = len(words) > 1 and not any(map(str.isalnum, words[0]))
-    length = len(match[0].split()) if match else int(signs)
-    cells = tuple(ids[length:] if i == column else cell for i, cell in enumerate(row.cells))
-    return replace(row, cells=cells), ids[:1] if match else ()
-
-
 def _grouped(
     document: Document, tables: Sequence[Table], array: Array, name: str, inner: Array, similarity: Similarity
 ) -> tuple[Match, list[Record]] | None:
@@ -443,28 +233,14 @@ def _grouped(
     records: list[Record] = []
     for row in sorted((*best.table.rows, *titles), key=lambda row: (row.page, _top(document, row))):
         if row.role == "title":
-            records.append({**_below(document, best.table, row, array.columns), name: []})
+            records.append({**below_item(document, best.table, row, array.columns), name: []})
         elif records:
-            records[-1][name].append(_item(document, best, inner, [row], 1.0))
+            records[-1][name].append(item(document, best, inner, [row], 1.0))
     return best, records
 
 
 def _top(document: Document, row: Row) -> float:
     return min(box_of(document.page(row.page), cell).y0 for cell in row.cells if cell)
-
-
-def _cell(
-    document: Document, table: Table, row: Row, column: int | None, sure: float, *, whole: bool = False
-) -> dict[str, Any] | None:
-    """As JSON. ``whole``: the words as they stand, whatever the column is about."""
-    ids = row.cells[column] if column is not None else ()
-    if column is None or not ids:
-        return None
-    page = document.page(row.page)
-    words = [(page.lines or ())[line].words[word] for line, word in ids]
-    read = min(_NOT_READ if word.confidence is None else word.confidence for word in words)
-    text = " ".join(word.text for word in words) if whole else table.text(page, row, column)
-    return asdict(Cell(text, row.page, box_of(page, ids).as_list(), round(min(read, 0.99) * sure, 4)))
 
 
 def _cells(records: Iterable[Record]) -> Iterator[dict[str, Any]]:

@@ -7,8 +7,9 @@ import pytest
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.extraction.labels import printed_label
 from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
+from layoutllm_tool.extraction.row_cells import Array
 from layoutllm_tool.extraction.rows import Wanted, roles_of
-from layoutllm_tool.extraction.tables import Array, rows_of
+from layoutllm_tool.extraction.tables import rows_of
 from layoutllm_tool.testing import document_from_text
 
 
