@@ -140,9 +140,15 @@ def _left_over(
             j for j, kind in enumerate(kinds)
             if j not in columns.values() and (kind == "text" if texts else kind in ("amount", "number"))
         ]  # fmt: skip
-        if len(open_) == len(free) == 1 and columns:
+        if len(open_) == len(free) == 1 and columns and not _differ(wanted[open_[0]], read, free[0]):
             columns[open_[0]] = free[0]
             scores[open_[0]][free[0]] = max(scores[open_[0]][free[0]], LEAST)
+
+
+def _differ(want: Wanted, read: _Read, column: int) -> bool:
+    """Whether the column's header is known to be about something else."""
+    own, theirs = _roles_wanted(want)[0], roles_of(read.table.headers[column])
+    return bool(own and theirs) and not own & theirs
 
 
 def _above(document: Document, table: Table) -> list[str]:

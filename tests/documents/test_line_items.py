@@ -481,3 +481,96 @@ def test_a_real_pdf(tmp_path: Path) -> None:
     (table,) = read_tables(document.pages)
     assert [says((table, document), row) for row in table.rows] == [list(row) for row in grid[1:4]]
     assert table.headers == grid[0]
+
+
+def test_sections_with_their_sums_beside_the_titles() -> None:
+    found = only(
+        """\
+Work                              Quantity        Rate       Price
+Preparation                                                 120.00
+   Clear the lawn                       10        8.00       80.00
+   Remove the spoil                      4       10.00       40.00
+Planting                                                     90.00
+   Topsoil, spread                       9       10.00       90.00
+Total                                                       210.00
+"""
+    )
+    assert [row[0] for row in rows(found)] == ["Clear the lawn", "Remove the spoil", "Topsoil, spread"]
+    assert left_out(found)[:2] == ["Preparation 120.00", "Planting 90.00"]
+
+
+def test_a_summary_of_taxes_beside_the_totals() -> None:
+    found = tables(
+        """\
+Item        Description                 Qty     Unit price      Net amount
+A-1         Anchor chain, galvanised      2          50.00          100.00
+A-2         Marine sealant, white         3          20.00           60.00
+A-3         Tidal atlas, spiral           1          40.00           40.00
+
+
+Rate              Net         VAT                   Goods total        200.00
+20 %           160.00       32.00                   Carriage            10.00
+0 %             40.00        0.00                   Sum of VAT          32.00
+"""
+    )
+    assert rows(found[1]) == [["20 %", "160.00", "32.00"], ["0 %", "40.00", "0.00"]]
+
+
+def test_options_after_the_sums_are_a_list_of_their_own() -> None:
+    found = tables(
+        """\
+Item                          Qty     Unit price        Total
+Panel, 415 W                   16         100.00     1,600.00
+Inverter                        1         900.00       900.00
+Subtotal                                              2,500.00
+Total                                                 2,500.00
+Optional extras
+A      Home battery, installed                        7,900.00
+B      Critter guard                                    480.00
+C      Extended warranty                              1,150.00
+D      EV charger, hardwired                        on request
+"""
+    )
+    assert [row[0] for row in rows(found[1])] == ["A", "B", "C", "D"]
+    assert rows(found[1])[3][2] == "on request"
+
+
+def test_lines_under_an_item_are_kept_apart() -> None:
+    found = only(
+        """\
+Item                      Qty        Price       Amount
+Line array package          1     1,450.00     1,450.00
+    8 x array element
+    4 x subwoofer
+Mixing console              2       320.00       640.00
+Stage deck                  1       540.00       540.00
+"""
+    )
+    first = found[0].rows[0]
+    assert [says(found, line)[0] for line in first.below] == ["8 x array element", "4 x subwoofer"]
+    assert not found[0].rows[1].below
+
+
+def test_balances_are_no_bookings_and_a_tax_code_is_no_billion() -> None:
+    statement = """\
+Datum          Text                              Betrag
+               Kontostand am 28.02.2025        4.310,22
+03.03.2025     Lastschrift Energie               214,00
+05.03.2025     Bareinzahlung                   3.195,00
+               Kontostand am 31.03.2025        6.135,77
+"""
+    assert [row[1] for row in rows(only(statement))] == ["Lastschrift Energie", "Bareinzahlung"]
+    receipt = (
+        "ERDE TORFFREI 40L        22,47 A\nLAVENDEL 12CM            17,94 B\nBASILIKUM BIO             2,49 B"
+    )
+    assert [row[1] for row in rows(only(receipt))] == ["22,47", "17,94", "2,49"]
+
+
+def test_a_sum_on_a_later_page_counts_the_rows_of_all() -> None:
+    head = "Pos   Artikel              Menge     Preis      Betrag\n"
+    first = f"{head}1     Kabel                    2     10,00       20,00\n2     Schalter                 1     30,00       30,00"
+    second = (
+        f"{head}3     Dose                     5     10,00       50,00\n"
+        "      Warenwert                                 100,00\n      Fracht                                      9,50"
+    )
+    assert len(rows(only(first, second))) == 3

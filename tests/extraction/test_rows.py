@@ -145,3 +145,83 @@ def test_printed_marks_and_currencies() -> None:
 )
 def test_a_label_that_is_printed_once(text: str, path: tuple[str, ...], label: str | None) -> None:
     assert printed_label(document_from_text(text), path) == label
+
+
+STATEMENT = """\
+Buchung     Wert        Vorgang / Verwendungszweck            Soll EUR    Haben EUR
+01.07.      02.07.      Dauerauftrag Wohnbau GmbH               845,00
+                        Miete Juli
+04.07.      04.07.      Gutschrift Finanzamt                                 317,66
+                        Erstattung 2024
+07.07.      08.07.      Lastschrift Telia                        29,99
+                        Rechnung 8812
+"""
+
+
+def test_lines_of_a_cell_and_the_two_dates_of_a_booking() -> None:
+    wanted = columns(booking_date="date", value_date="date", title="text", purpose="text")
+    found = texts(document_from_text(STATEMENT), Array("transactions", wanted, {}))
+    assert found[0] == ["01.07.", "02.07.", "Dauerauftrag Wohnbau GmbH", "Miete Juli"]
+
+
+def test_one_signed_amount_from_debits_and_credits() -> None:
+    rows = rows_of(
+        document_from_text(STATEMENT), "?", Array("bookings", columns(amount="money"), {}), unlike
+    )[1]
+    assert [(row["amount"]["text"], row["amount"]["negative"]) for row in rows] == [
+        ("845,00", True), ("317,66", False), ("29,99", True),
+    ]  # fmt: skip
+
+
+def test_sub_items_by_their_columns_and_a_label_in_the_name() -> None:
+    order = document_from_text(
+        """\
+Item   Description                     Qty    Unit       Price       Value
+10     Control cabinet, assembled        2    pc      3,480.00    6,960.00
+       Material no. NH-880021
+         10.1  Main switch 80 A          2    pc
+         10.2  Power supply 24 V         4    pc
+20     Cable set, 15 m                   2    set       415.00      830.00
+30     Commissioning                     1    day       890.00      890.00"""
+    )
+    inner = columns(item_no="text", description="text", quantity="number", unit="text")
+    wanted = columns(position="number", description="text", material_no="text", value="money")
+    rows = rows_of(
+        order, "?", Array("items", wanted, {"components": Array("components", inner, {})}), unlike
+    )[1]
+    first = rows[0]
+    assert (first["description"]["text"], first["material_no"]["text"]) == (
+        "Control cabinet, assembled", "NH-880021",
+    )  # fmt: skip
+    assert [[cell["text"] for cell in one.values()] for one in first["components"]] == [
+        ["10.1", "Main switch 80 A", "2", "pc"], ["10.2", "Power supply 24 V", "4", "pc"],
+    ]  # fmt: skip
+    assert not rows[1]["components"]
+
+
+def test_only_the_rows_that_are_meant() -> None:
+    claim = document_from_text(
+        """\
+Date          Description         Receipt       Amount
+02/09/2025    Farm visits                        37.80
+04/09/2025    Working lunch       R1             14.60
+09/09/2025    Train, return       R2             46.20"""
+    )
+    array = Array("expenses", columns(receipt="text", amount="money"), {})
+    rows = rows_of(claim, "What are the rows? Only lines that have a receipt", array, unlike)[1]
+    assert [row["receipt"]["text"] for row in rows] == ["R1", "R2"]
+    assert len(texts(claim, array)) == 3
+
+
+def test_boxes_in_rows_are_yes_or_no() -> None:
+    options = document_from_text(
+        """\
+Option                        Price    Selected
+Drip irrigation              640.00       [x]
+Path lighting              1,120.00       [ ]
+Fire bowl                    395.00       [x]"""
+    )
+    wanted = columns(option="text", price="money") | {
+        "selected": Wanted(("selected",), "number", ("yes", "no"), required=True)
+    }
+    assert [row[2] for row in texts(options, Array("options", wanted, {}))] == ["[x]", "[ ]", "[x]"]
