@@ -41,8 +41,14 @@ class Extraction(Generic[Model]):
 
     @property
     def doubtful(self) -> dict[str, list[str]]:
-        """Pointer -> reasons, of all fields that are not satisfied."""
-        return {at: f["reasons"] for at, f in self.fields.items() if f["verdict"] != "satisfied"}
+        """Pointer -> reasons, of all fields that are not satisfied, and of what else keeps the record from
+        being an instance (a UUID that is none, too few items).
+        """
+        found = {at: f["reasons"] for at, f in self.fields.items() if f["verdict"] != "satisfied"}
+        for place, told in self._broken():
+            if not any(f"{at}/".startswith(f"{pointer(place)}/") for at in found):
+                found[pointer(place)] = [told]
+        return found
 
     @property
     def instance(self) -> Model | None:
@@ -55,12 +61,14 @@ class Extraction(Generic[Model]):
     @property
     def errors(self) -> list[str]:
         """What keeps the record from being an instance."""
-        if self.model is None:
-            return []
+        return [f"{'/'.join(map(str, place))}: {told}" for place, told in self._broken()]
+
+    def _broken(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """Where the record is no instance, and why."""
         try:
-            self._validated()
+            _ = self._validated() if self.model else None
         except ValidationError as error:
-            return [f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
+            return [(e["loc"], e["msg"]) for e in error.errors(include_url=False)]
         return []
 
     def _validated(self) -> Model | None:

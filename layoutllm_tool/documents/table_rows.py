@@ -92,6 +92,7 @@ def _classes(draft: Draft, made: Sequence[Record]) -> list[str]:
         ended = ended or (kind == "sum" and items > 0)
         classes.append(kind)
     _last_is_sum(draft, made, classes)
+    _spare_names(draft, made, classes)
     return classes
 
 
@@ -153,6 +154,17 @@ def _last_is_sum(draft: Draft, made: Sequence[Record], classes: list[str]) -> No
     adds_up = len(others) > 1 and sum(others) == last != 0
     if adds_up and not counted_in and not _counted(draft, made[items[-1]]):
         classes[items[-1]] = "sum"
+
+
+def _spare_names(draft: Draft, made: Sequence[Record], classes: list[str]) -> None:
+    """Rows with the name of a sum ("Tax") are items where one that is as full follows."""
+    for i in [i for i, kind in enumerate(classes) if kind == "sum"]:
+        after = [made[j].filled for j, kind in enumerate(classes) if kind == "item" and j > i]
+        before = sum(_amount(draft, made[j]) for j in range(i) if classes[j] == "item")
+        row = made[i].rows[0]
+        named = is_sum(row, fewer=False) or is_balance(row) or "total" in row.text.casefold()
+        if after and made[i].filled >= max(after) and not named and _amount(draft, made[i]) != before:
+            classes[i] = "item"
 
 
 def end_at_sum(draft: Draft) -> None:

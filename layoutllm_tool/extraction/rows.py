@@ -17,7 +17,7 @@ from importlib.resources import files
 from rapidfuzz import fuzz
 
 from layoutllm_tool.cot import ExpectedType
-from layoutllm_tool.documents.geometry import Document, box_of
+from layoutllm_tool.documents.geometry import Document, Line, box_of
 from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.values import amount, spans_of
 
@@ -40,7 +40,7 @@ _SMALL = frozenset(
      "breakdown", "summary", "analysis", "overview", "list", "lines", "items", "table", "details", "entries",
      "übersicht", "aufstellung", "récapitulatif", "resumen")
 )  # fmt: skip
-_ANY_TABLE = frozenset(
+ANY_TABLE = frozenset(
     (
         "items",
         "line items",
@@ -152,7 +152,11 @@ def _differ(want: Wanted, read: _Read, column: int) -> bool:
 
 
 def _above(document: Document, table: Table) -> list[str]:
-    """The last lines above the table's head, or its first row, within its width."""
+    return [line.text for line in lines_above(document, table)]
+
+
+def lines_above(document: Document, table: Table) -> list[Line]:
+    """The last lines above the table's head, or its first row, within its width, the nearest first."""
     boxes = [box_of(document.page(r.page), cell) for r in table.rows[:1] for cell in r.cells if cell]
     first = table.head if table.head and table.head.page == table.rows[0].page else table.rows[0]
     page = document.page(first.page)
@@ -163,7 +167,7 @@ def _above(document: Document, table: Table) -> list[str]:
         if line.box.center[1] < top and line.box.x0 < x1 and line.box.x1 > x0
     ]  # fmt: skip
     nearest = sorted(above, key=lambda line: -line.box.y1)[:_LINES_ABOVE]
-    return [line.text for line in nearest if top - line.box.y1 < _NEAR * line.box.height]
+    return [line for line in nearest if top - line.box.y1 < _NEAR * line.box.height]
 
 
 def _match(read: _Read, name: str, wanted: Sequence[Wanted], similarity: Similarity) -> Match:
@@ -174,14 +178,14 @@ def _match(read: _Read, name: str, wanted: Sequence[Wanted], similarity: Similar
     own = tuple(scores[i][columns[i]] if i in columns else 0.0 for i in range(len(wanted)))
     titled = _titled(read, name, similarity)
     total = sum(own) / max(len(own), 1) + 0.4 * titled + min(len(table.rows), 10) / 100
-    named = titled >= _TITLED or not normal(name) or normal(name) in _ANY_TABLE
+    named = titled >= _TITLED or not normal(name) or normal(name) in ANY_TABLE
     return Match(table, tuple(columns.get(i) for i in range(len(wanted))), own, total, named)
 
 
 def _titled(read: _Read, name: str, similarity: Similarity) -> float:
     """How much a header, or a line above the table, says the array's name ("Earnings")."""
     said = [text for text in (*read.table.headers, *read.above) if text]
-    if not said or not normal(name) or normal(name) in _ANY_TABLE:
+    if not said or not normal(name) or normal(name) in ANY_TABLE:
         return 0.0
     if any(_holds(text, name) == 1 for text in read.above):
         return 1.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
@@ -17,24 +17,30 @@ from layoutllm_tool.documents.line_items import Row, Table, read_tables
 from layoutllm_tool.documents.tables import Indices
 from layoutllm_tool.extraction.row_cells import (
     Array,
+    Cell,
     Record,
     below_item,
     item,
     lines_of,
     signed_amount,
 )
-from layoutllm_tool.extraction.row_ticks import ticked_cells
+from layoutllm_tool.extraction.row_ticks import YES_NO, ticked_cells
 from layoutllm_tool.extraction.rows import (
+    ANY_TABLE,
     Match,
     Similarity,
     Wanted,
+    lines_above,
     matches,
+    normal,
     number_and_text,
     roles_of,
 )
 
 MOST_ROWS = 2000
 """Of a table; a longer one is cut."""
+_SAID, _NOT_READ = 0.8, 0.95
+"""Least score of the columns of a second table; confidence of a title above a table."""
 _OTHERS = 0.8
 """What is left of a cell's confidence where no title says that this table is meant."""
 _ONLY = re.compile(r"(?i)\b(?:only|nur|uniquement|solo|alleen)\b")
@@ -75,12 +81,43 @@ def rows_of(
     if roles_of(array.name) & {"discount"}:
         reduced = _reduced(document, tables, array)
         return _cot(document, question, array.name, best, reduced), reduced
-    items = _chosen(list(_items(best.table, array, question)), best, array, question)
-    records = [item(document, best, array, rows, certain) for rows in items]
-    ticks = ticked_cells(document, best.table, [rows[0] for rows in items], array.columns)
-    for record, cells in zip(records, ticks, strict=True):
-        record |= {name: cell for name, cell in cells.items() if record[name] is None}
+    alike = [best, *(match for match in found[1:] if _is_alike(best, match, array.name))]
+    records: list[Record] = []
+    for match in sorted(alike, key=lambda one: (one.table.rows[0].page, _top(document, one.table.rows[0]))):
+        records += _records(document, match, array, question, certain)
     return _cot(document, question, array.name, best, records[:MOST_ROWS]), records[:MOST_ROWS]
+
+
+def _records(document: Document, match: Match, array: Array, question: str, certain: float) -> list[Record]:
+    """Of one table's items, with the boxes in their rows and the title above them."""
+    items = _chosen(list(_items(match.table, array, question)), match, array, question)
+    records = [item(document, match, array, rows, certain) for rows in items]
+    ticks = ticked_cells(document, match.table, [rows[0] for rows in items], array.columns)
+    titles = _titles(document, match.table, array)
+    for record, cells in zip(records, ticks, strict=True):
+        record |= {name: cell for name, cell in (titles | cells).items() if record[name] is None}
+    return records
+
+
+def _is_alike(best: Match, match: Match, name: str) -> bool:
+    """Whether another table has the same of the columns wanted, by their heads, for an array of any rows."""
+    pairs = list(zip(best.columns, match.columns, match.scores, strict=True))
+    same = all((a is None) == (b is None) for a, b, _ in pairs)
+    sure = min((score for _, b, score in pairs if b is not None), default=0.0)
+    heads = any(best.table.headers) and any(match.table.headers)
+    return normal(name) in ANY_TABLE and len(pairs) > 2 and same and heads and sure >= _SAID
+
+
+def _titles(document: Document, table: Table, array: Array) -> Record:
+    """By column with choices the line above the table that is one of them: its section."""
+    found: Record = {}
+    for name, wanted in array.columns.items():
+        choices = {normal(choice) for choice in wanted.choices}
+        line = next((one for one in lines_above(document, table) if normal(one.text) in choices), None)
+        if line and tuple(wanted.choices) != YES_NO:
+            page = table.rows[0].page
+            found[name] = asdict(Cell(line.text, page, line.box.as_list(), _NOT_READ))
+    return found
 
 
 def _reduced(document: Document, tables: Sequence[Table], array: Array) -> list[Record]:

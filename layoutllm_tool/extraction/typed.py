@@ -44,6 +44,7 @@ _MARGIN = timedelta(days=45)
 """Before its first full date and after its last."""
 _SIGNS = {"S": " DR", "D": " DR", "-": " DR", "H": " CR", "C": " CR", "+": " CR"}
 """Debit and credit behind an amount, as the grammar of amounts knows them."""
+_TIME = re.compile(r"(?i)(?<![\d:.])(\d{1,2})[:h]([0-5]\d)(?::([0-5]\d))?(?:\s?([ap])\.?m\b)?(?!\d)")
 _SECONDS = 0.5
 """For a schema's pattern, which may be anybody's, on one text."""
 _TOO_SLOW = LRUCache[str, bool](1000)
@@ -91,8 +92,11 @@ def typed(leaf: Leaf, text: str | None, page: Convention = Convention()) -> Type
             return _boolean(leaf, text)
         case "integer" | "number":
             return _within(leaf, _number(leaf, text, page))
-        case _ if leaf.format in ("date", "date-time"):
+        case _ if leaf.format == "date":
             return _date(text, page)
+        case _ if leaf.format == "date-time":
+            spaced = re.sub(r"(?<=\d)T(?=\d)", " ", text)
+            return _with_time(_date(spaced, page), spaced)
         case _:
             return _within(leaf, Typed(text))
 
@@ -150,6 +154,16 @@ def _date(text: str, page: Convention) -> Typed:
         readings = " or ".join(day.isoformat() for day in read.readings)
         return Typed(None, "ambiguous", f"{text!r} may be {readings}.")
     return Typed(read.value.isoformat())
+
+
+def _with_time(found: Typed, text: str) -> Typed:
+    """With the time of day that stands behind the date, where one does."""
+    time = _TIME.search(text)
+    if found.value is None or time is None:
+        return found
+    half = (time[4] or "").lower()
+    hour = int(time[1]) % 12 + 12 * (half == "p") if half else int(time[1])
+    return Typed(f"{found.value}T{hour:02}:{time[2]}:{time[3] or '00'}") if hour < 24 else found
 
 
 def _span(texts: Iterable[str], order: dates.Order | None) -> tuple[date, date] | None:

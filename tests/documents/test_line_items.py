@@ -567,10 +567,25 @@ Datum          Text                              Betrag
 
 
 def test_a_sum_on_a_later_page_counts_the_rows_of_all() -> None:
-    head = "Pos   Artikel              Menge     Preis      Betrag\n"
-    first = f"{head}1     Kabel                    2     10,00       20,00\n2     Schalter                 1     30,00       30,00"
-    second = (
-        f"{head}3     Dose                     5     10,00       50,00\n"
-        "      Warenwert                                 100,00\n      Fracht                                      9,50"
+    head = "Pos   Artikel              Menge     Preis      Betrag"
+    first = """
+1     Kabel                    2     10,00       20,00
+2     Schalter                 1     30,00       30,00"""
+    second = """
+3     Dose                     5     10,00       50,00
+      Warenwert                                 100,00
+      Fracht                                      9,50"""
+    assert len(rows(only(head + first, head + second))) == 3
+
+
+def test_a_row_named_like_a_sum_between_whole_items_is_one() -> None:
+    found = only(
+        """\
+Deduction         This month       To date
+Tax                   300.00        900.00
+National Ins.         120.00        360.00
+Pension                50.00        150.00
+Total                 470.00      1,410.00
+"""
     )
-    assert len(rows(only(first, second))) == 3
+    assert [row[0] for row in rows(found)] == ["Tax", "National Ins.", "Pension"]

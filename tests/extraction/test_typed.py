@@ -133,3 +133,16 @@ def test_choices_that_signs_or_a_not_tell_apart(choices: Any, text: str, value: 
 @pytest.mark.parametrize("text", ["not paid", "Noch nicht paid"])
 def test_a_mark_that_a_not_precedes_says_no_yes(text: str) -> None:
     assert typed(Leaf(("paid",), "boolean"), text).value is not True
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("05/18/2025 9:26 PM", "2025-05-18T21:26:00"),
+        ("24.10.2025 17:51 Uhr", "2025-10-24T17:51:00"),
+        ("2025-05-18T09:26:11", "2025-05-18T09:26:11"),
+        ("18 May 2025", "2025-05-18"),
+    ],
+)
+def test_a_time_behind_a_date_is_kept(text: str, value: str) -> None:
+    assert typed(Leaf(("when",), format="date-time"), text).value == value

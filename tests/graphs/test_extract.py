@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, Field
@@ -255,3 +256,13 @@ def test_what_the_structure_leaves_open_is_asked_once() -> None:
     found: Extraction[Any] = extract(document, {"type": "object", "properties": fields}, reader=reader)
     assert found.record == {"currency": "EUR", "total": 12.5, "due": "13 April 2024"}
     assert len(reader.calls) == 2
+
+
+class Parcel(BaseModel):
+    invoice_no: UUID
+    items: list[Item] = Field(min_length=3)
+
+
+def test_what_only_the_model_knows_is_doubtful_too() -> None:
+    found = read(Parcel)
+    assert found.instance is None and {"/invoice_no", "/items"} <= found.doubtful.keys()
