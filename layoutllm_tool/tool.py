@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from langchain_core.tools import BaseTool, InjectedToolArg, ToolException
 from langchain_core.tools.base import ArgsSchema
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, StepName
 from layoutllm_tool.documents.geometry import Document
@@ -31,7 +31,7 @@ from layoutllm_tool.errors import (
 )
 from layoutllm_tool.messages import describe, picture, plain_line, quote
 from layoutllm_tool.protocols import AskOptions, Progress, Reader
-from layoutllm_tool.readers.caching import DocumentCache, LRUCache
+from layoutllm_tool.readers.caching import DocumentCache, LRUCache, hand_in
 
 _BUILDING = threading.Lock()
 """Held while the default reader is built. In the module, so that tools can be copied and pickled."""
@@ -45,6 +45,18 @@ _AttemptKey = tuple[str, str, int | None, str]
 """Run, document, page, question."""
 Content = str | list[str | dict[str, Any]]
 Emit = Callable[[Progress], None]
+
+
+def _named(document: Any) -> Any:
+    """A document's name as it is; content is handed in. ToolException where it can't be."""
+    if document is None or isinstance(document, int | float):
+        return document  # the schema says what is wrong
+    with tool_errors():
+        return hand_in(document)
+
+
+DocumentName = Annotated[str, BeforeValidator(_named)]
+"""A tool's document: a name or path for the chat model; a program may give the content in its place."""
 
 
 class CorrectionArgs(BaseModel):
@@ -81,7 +93,9 @@ class AskDocumentArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    document: str = Field(description="The document's name or file path, exactly as it was given to you.")
+    document: DocumentName = Field(
+        description="The document's name or file path, exactly as it was given to you."
+    )
     question: str = Field(
         description="One question about one fact, in plain words: 'What is the invoice number?'"
     )
@@ -128,6 +142,8 @@ class LayoutLLMTool(BaseTool):
     the document's name and hash (``LayoutCoT.from_json(message.artifact)``). In a LangGraph graph each
     finished step is streamed (modes "custom" and "tools"). Safe for concurrent calls when its reader is.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     name: str = "ask_document"
     description: str = (

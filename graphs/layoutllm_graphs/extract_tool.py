@@ -31,7 +31,15 @@ from layoutllm_tool.errors import LayoutLLMError, PlanError
 from layoutllm_tool.extraction.schema import is_schema, words
 from layoutllm_tool.messages import describe_record
 from layoutllm_tool.protocols import AskOptions, Progress, Reader, ReaderAround
-from layoutllm_tool.tool import Emit, LayoutLLMTool, emitter, explain_arguments, on_this_loop, tool_errors
+from layoutllm_tool.tool import (
+    DocumentName,
+    Emit,
+    LayoutLLMTool,
+    emitter,
+    explain_arguments,
+    on_this_loop,
+    tool_errors,
+)
 
 _CONFIG = RunnableConfig(configurable={"thread_id": "extract"}, recursion_limit=200, max_concurrency=16)
 """Of the workflow inside. Without a thread and a limit of its own, it would write into the checkpoints of the
@@ -47,7 +55,9 @@ class FixedDocumentArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    document: str = Field(description="The document's name or file path, exactly as it was given to you.")
+    document: DocumentName = Field(
+        description="The document's name or file path, exactly as it was given to you."
+    )
     runtime: Annotated[Any, InjectedToolArg] = None
 
 
@@ -72,6 +82,8 @@ class ExtractDocumentTool(BaseTool):
     artifact, plain JSON: ``record``, ``fields`` (by JSON pointer, see ``records.Field``), ``notes``, and the
     document's name and hash. Tools with different schemas for one agent need a ``name`` each.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     name: str = "extract_document"
     description: str = (

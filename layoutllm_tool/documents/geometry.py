@@ -7,7 +7,7 @@ Loading files, OCR and reading order are *not* here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -72,6 +72,16 @@ class Box:
     def as_list(self) -> list[int]:
         """Rounded to whole thousandths, as people and JSON see it."""
         return [round(self.x0), round(self.y0), round(self.x1), round(self.y1)]
+
+    def __iter__(self) -> Iterator[float]:
+        """``x0, y0, x1, y1 = box``."""
+        return iter((self.x0, self.y0, self.x1, self.y1))
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> float:
+        return (self.x0, self.y0, self.x1, self.y1)[index]
 
     @property
     def width(self) -> float:
