@@ -295,9 +295,14 @@ def _run(runtime: Any) -> str:
 
 @contextmanager
 def tool_errors() -> Iterator[None]:
-    """What the agent can correct is a ToolException. All else is raised as it is."""
+    """What the agent can correct is a ToolException. All else is raised as it is.
+
+    But for pydantic's errors: an agent's ToolNode takes them for the chat model's wrong arguments.
+    """
     try:
         yield
+    except ValidationError as error:
+        raise RuntimeError(f"the tool failed inside, by no fault of the call: {error}") from error
     except LayoutLLMError as error:
         if not error.caller_can_fix:
             raise

@@ -65,13 +65,14 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
         document = chosen.load(document)
         status.update("Asking")
         cots = _ask(chosen, document, options)
-        if options.annotate:
-            _annotate(cots, document, options)
     _notices(document)
     if options.json:
         sys.stdout.write(as_json(cots, document))
     else:
         show(cots)
+    if options.annotate:  # last: the answers are out, whatever becomes of the picture
+        sys.stdout.flush()
+        _annotate(cots, document, options)
     return 0
 
 
