@@ -62,6 +62,11 @@ class _Output(CoTIn):
     grounded: bool = Field(description="Whether the answer can be pointed at.")
     steps: dict[str, str]
     document: dict[str, str] = Field(description="Its name and sha256.")
+    notices: list[dict[str, Any]] = Field(description="How pages were read: page, code, text.")
+    original: dict[str, Any] | None = Field(
+        description="The place on the page as its file has it, before it was turned and levelled: page_size, "
+        "box, quad, area, transform."
+    )
 
 
 class _Record(RecordOut):

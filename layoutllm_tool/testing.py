@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
+from layoutllm_tool.documents.geometry import Box, Document, Line, Notice, Page, Word
 from layoutllm_tool.documents.search import key_of
 from layoutllm_tool.errors import OCRError, OCRLanguageMissing
 from layoutllm_tool.protocols import AskOptions, OCREngine, Streaming, events_of
@@ -149,7 +148,8 @@ class FakeReader(Streaming):
         if page.image is None:
             raise OCRError(f"Page {page.number} has neither words nor a picture.", hint="Give one of them.")
         if self.ocr is None:
-            return page.with_lines((), "", "not read: a FakeReader reads pictures with the ocr it is given")
+            told = "not read: a FakeReader reads pictures with the ocr it is given"
+            return page.with_lines((), "", Notice("not_read", told))
         from layoutllm_tool.documents.reading_order import group_lines
 
         words = self.ocr.recognise(page.image)

@@ -244,7 +244,7 @@ class LayoutLLMTool(BaseTool):
     def _result(self, asked: _Request, document: Document, cot: LayoutCoT) -> tuple[Content, dict[str, Any]]:
         """Keeps the attempt and shows it. May draw the page."""
         self._attempts.put(asked.key(document), cot)
-        artifact = {**cot.to_json(), "document": {"name": document.name, "sha256": document.sha256}}
+        artifact = {**cot.to_json(), **seen(cot, document)}
         text = describe(cot, document, page=asked.page)
         image = picture(cot, document) if self.attach_image else None
         if image is None:
@@ -253,6 +253,12 @@ class LayoutLLMTool(BaseTool):
             {"type": "text", "text": text},
             {"type": "image", "base64": image, "mime_type": "image/png"},
         ], artifact
+
+
+def seen(cot: LayoutCoT, document: Document) -> dict[str, Any]:
+    """What comes with an answer: the document, how its pages were read, the place on the file's own page."""
+    named = {"name": document.name, "sha256": document.sha256}
+    return {"document": named, "notices": document.notices, "original": cot.on_original(document)}
 
 
 def _built(endpoint: str | None) -> Reader:

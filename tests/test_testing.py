@@ -220,7 +220,7 @@ class TestLoading:
     def test_pictures_without_an_engine_are_blank_and_say_so(self) -> None:
         page = FakeReader().load(Image.new("RGB", (400, 200), "white")).page(1)
         assert page.lines == ()
-        assert "not read" in page.notices[-1]
+        assert "not read" in page.notices[-1].text
 
 
 def test_the_engine_knows_its_languages_and_reads_by_picture() -> None:

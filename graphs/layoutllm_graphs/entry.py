@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -45,7 +46,7 @@ class Workflow(StateGraph[State, Context, Request, Outcome]):
 class _CheckedWorkflow(CompiledStateGraph[State, Context, Request, Outcome]):
     """``invoke`` and ``ainvoke`` come through these two as well."""
 
-    def stream(  # type: ignore[override]
+    def stream(
         self,
         input: Any,  # noqa: A002  LangGraph's name
         config: Any = None,
@@ -53,11 +54,11 @@ class _CheckedWorkflow(CompiledStateGraph[State, Context, Request, Outcome]):
     ) -> Iterator[Any]:
         given = checked_request(input, options.get("context"))
         if self._is_answered(given):
-            waiting = self.get_state(config or {}).interrupts
+            waiting = self.get_state(config or RunnableConfig()).interrupts
             given = replace(given, resume=checked_replies(given.resume, waiting))
         return super().stream(given, config, **options)
 
-    async def astream(  # type: ignore[override]
+    async def astream(
         self,
         input: Any,  # noqa: A002  LangGraph's name
         config: Any = None,
@@ -65,7 +66,7 @@ class _CheckedWorkflow(CompiledStateGraph[State, Context, Request, Outcome]):
     ) -> AsyncIterator[Any]:
         given = await asyncio.to_thread(checked_request, input, options.get("context"))
         if self._is_answered(given):
-            waiting = (await self.aget_state(config or {})).interrupts
+            waiting = (await self.aget_state(config or RunnableConfig())).interrupts
             given = replace(given, resume=checked_replies(given.resume, waiting))
         async with aclosing(super().astream(given, config, **options)) as parts:  # type: ignore[type-var]
             async for part in parts:

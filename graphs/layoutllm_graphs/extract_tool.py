@@ -29,7 +29,7 @@ from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import LayoutLLMError, PlanError
 from layoutllm_tool.extraction.schema import is_schema, words
-from layoutllm_tool.messages import describe_record
+from layoutllm_tool.messages import describe_record, tell_notices
 from layoutllm_tool.protocols import AskOptions, Progress, Reader, ReaderAround
 from layoutllm_tool.tool import (
     DocumentName,
@@ -158,14 +158,15 @@ class ExtractDocumentTool(BaseTool):
 async def aextract(
     reader: Reader, document: Document, schema: Mapping[str, Any], page: int | None = None
 ) -> dict[str, Any]:
-    """The ``record``, ``fields`` and ``notes`` of a document with its words, as ``Outcome`` has them.
+    """The ``record``, ``fields``, ``notes`` and ``notices`` of a document with its words, as ``Outcome`` has
+    them, and its ``pages`` (``Document.originals``).
 
     Cancelled, the questions are dropped. PlanError, PageOutOfRange, and what the reader raises.
     """
     checked = await asyncio.to_thread(_checked, schema)
     asked, context = _asked(reader, document, checked, page)
     with _as_raised():
-        return _found(await _workflow().ainvoke(asked, _CONFIG, context=context))
+        return _found(await _workflow().ainvoke(asked, _CONFIG, context=context), document)
 
 
 def _fixed(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
@@ -252,11 +253,14 @@ class _StrictReader(ReaderAround):
             raise _Failed(error) from error
 
 
-def _found(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: outcome[name] for name in ("record", "fields", "notes")}
+def _found(outcome: Mapping[str, Any], document: Document) -> dict[str, Any]:
+    found = {name: outcome[name] for name in ("record", "fields", "notes")}
+    return {**found, "notices": document.notices, "pages": document.originals}
 
 
 def _result(outcome: Mapping[str, Any], document: Document) -> tuple[str, dict[str, Any]]:
     """The text and the artifact."""
     text = describe_record(outcome["record"], outcome["fields"], outcome["notes"])
-    return text, {**_found(outcome), "document": {"name": document.name, "sha256": document.sha256}}
+    text = "\n".join([text, *tell_notices(document)])
+    named = {"name": document.name, "sha256": document.sha256}
+    return text, {**_found(outcome, document), "document": named}

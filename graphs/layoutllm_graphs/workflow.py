@@ -25,6 +25,7 @@ from layoutllm_graphs.doubts import doubtful_values, sure_enough, with_doubts
 from layoutllm_graphs.entry import Workflow
 from layoutllm_graphs.escalation import escalate, summary, to_escalate
 from layoutllm_graphs.events import PlanEvent, emit
+from layoutllm_graphs.originals import with_notices
 from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, render
 from layoutllm_graphs.question import build_question
@@ -189,6 +190,7 @@ def review(question: QuestionInput) -> Command[Any]:
     return Command(update={"found": {question["name"]: done.to_json()}}, goto="dispatch")
 
 
+@with_notices
 def finish(state: State) -> dict[str, Any]:
     """The answers in the order of the plan, those computed from them, the record where there is a schema."""
     least, run = context().min_confidence, Run.of(state)

@@ -27,6 +27,7 @@ _COLUMNS = {
         "position": "int64", "document": "string", "page": "int64", "status": "string", "verdict": "string",
         "waiting": "int64", "error": "string", "kind": "string", "retryable": "bool", "sha256": "string",
         "pages": "int64", "key": "string", "seconds": "double", "at": "string", "record": "json",
+        "notices": "json",
     },
     "fields": {
         "position": "int64", "document": "string", "asked_page": "int64", "field": "string",
@@ -34,6 +35,7 @@ _COLUMNS = {
         "value": "string", "page": "int64", "box": "doubles", "area": "doubles", "confidence": "double",
         "verdict": "string", "waiting": "bool", "reasons": "strings", "by": "string", "calls": "int64",
         "error": "string", "key": "string", "rows": "rows",
+        "original_box": "doubles", "original_transform": "doubles",
     },
     "rows": {
         "position": "int64", "document": "string", "field": "string", "row": "int64", "column": "string",
@@ -42,7 +44,7 @@ _COLUMNS = {
     },
 }  # fmt: skip
 _CELL = ("text", "page", "box", "confidence")
-_OF_DOCUMENT = ("verdict", "error", "kind", "sha256", "pages", "seconds", "at", "record")
+_OF_DOCUMENT = ("verdict", "error", "kind", "sha256", "pages", "seconds", "at", "record", "notices")
 _OF_ANSWER = ("question", "page", "box", "confidence", "verdict", "reasons", "by", "calls", "error")
 
 _Row = dict[str, Any]
@@ -172,6 +174,8 @@ _UNANSWERED: _Row = {"verdict": "failed", "reasons": [], "by": "reader", "calls"
 def _answered(field: Field) -> _Row:
     answer = field.answer
     more = {"value": answer["answer"], "area": (answer["cot"] or {}).get("area"), "rows": answer.get("rows")}
+    original = answer.get("original") or {}
+    more |= {f"original_{name}": original.get(name) for name in ("box", "transform")}
     return {name: answer[name] for name in _OF_ANSWER} | more | {"waiting": field.pending_review}
 
 
@@ -201,9 +205,10 @@ def _parquet(target: Path, rows: Iterator[_Row], kind: str, tables: Sequence[Map
 
 
 def _with_texts(row: _Row, nested: Collection[str]) -> _Row:
-    """The record, and rows within a table's row, as JSON text: their types differ from task to task."""
-    if row.get("record") is not None:
-        return row | {"record": to_json(row["record"])}
+    """Record, notices, and rows within a table's row as JSON text: the types differ from task to task."""
+    texts = {name: to_json(row[name]) for name in ("record", "notices") if row.get(name) is not None}
+    if texts:
+        return row | texts
     rows = [
         {
             name: to_json(value) if name in nested and value is not None else value

@@ -145,7 +145,7 @@ def _notices(document: Document) -> None:
 
     for page in document.pages:
         for notice in page.notices:
-            sys.stderr.write(f"layoutllm: page {page.number}: {plain_line(notice)}\n")
+            sys.stderr.write(f"layoutllm: page {page.number}: {plain_line(notice.text)}\n")
 
 
 def _status(options: argparse.Namespace) -> Status:

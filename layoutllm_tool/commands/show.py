@@ -27,7 +27,7 @@ MOST_DOUBTS = 20
 def as_json(cots: Sequence[LayoutCoT], document: Document) -> str:
     """One array, an object a question. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner.
 
-    ``page_size`` is [width, height] in pixels, upright.
+    ``page_size`` is [width, height] in pixels, upright. ``original``: see ``LayoutCoT.on_original``.
     """
     return json_text([_record(cot, document) for cot in cots])
 
@@ -51,7 +51,8 @@ def _record(cot: LayoutCoT, document: Document) -> dict[str, Any]:
     whole = cot.to_json()
     page = document.page(cot.page) if cot.page is not None else None
     names = ("question", "answer", "page", "box", "area", "confidence", "steps")
-    return {name: whole[name] for name in names} | {"page_size": [page.width, page.height] if page else None}
+    more = {"page_size": [page.width, page.height] if page else None, "original": cot.on_original(document)}
+    return {name: whole[name] for name in names} | more | {"notices": document.notices}
 
 
 def show(cots: Sequence[LayoutCoT]) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.documents.content import content_of, unwrapped
 from layoutllm_tool.documents.fetch import fetch
@@ -25,8 +25,6 @@ from layoutllm_tool.documents.safety import Access, Limits, read_file
 from layoutllm_tool.errors import DocumentUnreadable
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from layoutllm_tool.protocols import Source
 
 _OTHER_TYPES = (
@@ -84,7 +82,7 @@ def parsed_document(
     return Document(name, hashlib.sha256(data).hexdigest(), _parsed(data, name, request))
 
 
-def _from_picture(picture: Image, limits: Limits) -> Document:
+def _from_picture(picture: Any, limits: Limits) -> Document:
     """Its hash is of mode, size and pixels, once it is upright and has eight bits."""
     from PIL import Image as pillow
 
@@ -102,7 +100,7 @@ def _from_picture(picture: Image, limits: Limits) -> Document:
             f"the picture can't be decoded ({error}).", hint="Give a complete picture."
         ) from error
     digest = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes())
-    return Document("picture", digest.hexdigest(), (as_page(1, image, ""),))
+    return Document("picture", digest.hexdigest(), (as_page(1, image),))
 
 
 def _bytes(source: str | os.PathLike[str] | bytes, limits: Limits, access: Access) -> tuple[str, bytes]:

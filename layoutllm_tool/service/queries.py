@@ -172,7 +172,8 @@ class QueryService:
                 on_progress=on_progress,
             )
             known = {"id": ids[0] if len(ids) == 1 else ids, "pages": len(document.pages)}
-            return {"cot": cot.to_json(), "document": known}
+            more = {"notices": document.notices, "original": cot.on_original(document)}
+            return {"cot": cot.to_json(), "document": known, **more}
 
     async def extract(self, asked: schemas.ExtractIn) -> dict[str, Any]:
         """The response's JSON. Cancelled, its questions are dropped. PlanError; else raises as ``ask``."""

@@ -149,7 +149,7 @@ def test_a_context_is_checked(fields: dict[str, Any]) -> None:
 
 def test_what_is_no_context_is_refused() -> None:
     with pytest.raises(RequestError, match="LayoutLLMTool is no context"):
-        make_graph().invoke({"document": "a.pdf", "task": TASK}, context=LayoutLLMTool())  # type: ignore[arg-type]
+        make_graph().invoke({"document": "a.pdf", "task": TASK}, context=LayoutLLMTool())  # type: ignore[call-overload]
 
 
 # -- replies -----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""One contract over the reader and its fake, and over engines: the fake refuses what the real thing refuses."""
+"""One contract over the reader and its fake, and over engines: the fake refuses what the real one refuses."""
 
 from collections.abc import Iterator
 from dataclasses import replace
