@@ -23,6 +23,7 @@ from layoutllm_tool.samples import INVOICE, LETTER
 from layoutllm_tool.testing import FakeOCR, FakeReader
 
 KEYS = ["question", "answer", "page", "box", "area", "confidence", "steps", "page_size"]
+KEYS += ["original", "notices"]
 
 
 def ask(*arguments: str, reader: FakeReader | None = None) -> int:
