@@ -218,7 +218,7 @@ class LayoutCoT:
                 Evidence(e["page"], Box(*e["box"]), e["text"], tuple((w[0], w[1]) for w in e["words"]))
                 for e in data["evidence"]
             ),
-            signals=dict(data["signals"]),
+            signals=dict(data.get("signals") or {}),
         )
 
 

@@ -31,6 +31,7 @@ from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
 from layoutllm_tool.schemas import BoxList, CoTIn, RecordOut
 from layoutllm_tool.tool import LayoutLLMTool
+from layoutllm_tool.version import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +91,9 @@ def create_server(
     given = None if roots is None else tuple(map(_folder, roots))
     tool = LayoutLLMTool(reader=reader, access=Access(roots=given) if given is not None else Access())
     server: Server[Any, Any] = Server(
-        "layoutllm", instructions="Answers questions about scanned or digital documents."
+        "layoutllm",
+        version=package_version(),
+        instructions="Answers questions about scanned or digital documents.",
     )
     offered = [_described(tool, "Ask a document", _Output)]
     if extract is not None:

@@ -31,6 +31,7 @@ from layoutllm_tool.errors import (
 )
 from layoutllm_tool.messages import describe, picture, plain_line, quote
 from layoutllm_tool.protocols import AskOptions, Progress, Reader
+from layoutllm_tool.readers import warming
 from layoutllm_tool.readers.caching import DocumentCache, LRUCache, hand_in
 
 _BUILDING = threading.Lock()
@@ -170,6 +171,8 @@ class LayoutLLMTool(BaseTool):
     """Documents by the name that the model uses: these need no file."""
     attach_image: bool = False
     """Adds the page with area and answer drawn on it. Several chat APIs refuse pictures in tool messages."""
+    include_signals: bool = True
+    """Whether the artifact has what the confidence was computed from."""
 
     _opened: DocumentCache = PrivateAttr(default_factory=DocumentCache)
     _attempts: LRUCache[_AttemptKey, LayoutCoT] = PrivateAttr(default_factory=lambda: LRUCache(_ATTEMPTS))
@@ -206,6 +209,10 @@ class LayoutLLMTool(BaseTool):
             reader, loaded = await asyncio.to_thread(self._prepare, document, page)
             cot = await reader.aask(loaded, question, **self._options(asked, loaded, emit))
             return await asyncio.to_thread(self._result, asked, loaded, cot)
+
+    def warm_up(self) -> None:
+        """Build the reader and load its models now; the first call then need not wait. Blocks. ModelError."""
+        self._reader().ask(warming.SAMPLE, warming.QUESTION)
 
     def look(self, document: str, page: int | None = None) -> Document:
         """The document (or that page of it, 1-based) with its words. Blocks. LayoutLLMError."""
@@ -245,6 +252,8 @@ class LayoutLLMTool(BaseTool):
         """Keeps the attempt and shows it. May draw the page."""
         self._attempts.put(asked.key(document), cot)
         artifact = {**cot.to_json(), **seen(cot, document)}
+        if not self.include_signals:
+            del artifact["signals"]
         text = describe(cot, document, page=asked.page)
         image = picture(cot, document) if self.attach_image else None
         if image is None:

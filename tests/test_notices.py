@@ -124,4 +124,4 @@ def test_in_a_batch(photo: Path, tmp_path: Path) -> None:
     assert field["original_box"] == [0, 0, 1000, 385] and field["original_transform"][1] == 1
     if parquet := pytest.importorskip("pyarrow.parquet"):
         rows = parquet.read_table(tmp_path / "out" / "documents.parquet").to_pylist()
-        assert json.loads(rows[0]["notices"]) == [NOTICE]
+        assert rows[0]["notices"] == [NOTICE]

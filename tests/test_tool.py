@@ -204,6 +204,19 @@ def test_a_forged_runtime_does_nothing() -> None:
     assert call(make(), **ASK, runtime={"stream_writer": "x"}).status == "success"
 
 
+def test_signals_can_be_left_out() -> None:
+    tool = LayoutLLMTool(reader=FakeReader(), documents={"invoice.pdf": INVOICE}, include_signals=False)
+    artifact = call(tool, **ASK).artifact
+    assert "signals" not in artifact and "signals" in call(make(), **ASK).artifact
+    assert LayoutCoT.from_json(artifact).answer == "12.50"
+
+
+def test_it_is_warmed_up_by_a_question_of_its_own() -> None:
+    reader = FakeReader()
+    LayoutLLMTool(reader=reader).warm_up()
+    assert [asked.document for asked in reader.calls] == ["warm-up"]
+
+
 def test_unknown_fields_are_refused() -> None:
     with pytest.raises(ValidationError, match="acces"):
         LayoutLLMTool(acces=Access())  # type: ignore[call-arg]

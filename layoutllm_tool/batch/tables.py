@@ -27,7 +27,7 @@ _COLUMNS = {
         "position": "int64", "document": "string", "page": "int64", "status": "string", "verdict": "string",
         "waiting": "int64", "error": "string", "kind": "string", "retryable": "bool", "sha256": "string",
         "pages": "int64", "key": "string", "seconds": "double", "at": "string", "record": "json",
-        "notices": "json",
+        "notices": "notices",
     },
     "fields": {
         "position": "int64", "document": "string", "asked_page": "int64", "field": "string",
@@ -191,6 +191,7 @@ def _parquet(target: Path, rows: Iterator[_Row], kind: str, tables: Sequence[Map
 
     doubles, strings = arrow.list_(arrow.float64()), arrow.list_(arrow.string())
     types = {"doubles": doubles, "strings": strings, "json": arrow.string()}
+    types["notices"] = arrow.list_(arrow.struct(typed({"page": "int64", "code": "string", "text": "string"})))
     cell = arrow.struct(typed({name: _COLUMNS["rows"][name] for name in _CELL}))
     columns = [column for question in tables for column in question["columns"]]
     nested = {_key(column) for column in columns if column.get("columns")}
@@ -205,10 +206,9 @@ def _parquet(target: Path, rows: Iterator[_Row], kind: str, tables: Sequence[Map
 
 
 def _with_texts(row: _Row, nested: Collection[str]) -> _Row:
-    """Record, notices, and rows within a table's row as JSON text: the types differ from task to task."""
-    texts = {name: to_json(row[name]) for name in ("record", "notices") if row.get(name) is not None}
-    if texts:
-        return row | texts
+    """The record, and rows within a table's row, as JSON text: their types differ from task to task."""
+    if row.get("record") is not None:
+        return row | {"record": to_json(row["record"])}
     rows = [
         {
             name: to_json(value) if name in nested and value is not None else value

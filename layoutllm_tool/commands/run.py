@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.commands import arguments
-from layoutllm_tool.commands.show import json_text, tell_doubts
+from layoutllm_tool.commands.show import PIPED, json_text, tell_doubts
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.messages import plain_line
+from layoutllm_tool.places import state_folder
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def _show(outcome: Outcome) -> None:
     from rich.console import Console
 
     console = Console(markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPED
     console.print(_table(outcome["answers"]))
     questions = {question["name"]: question for question in outcome["plan"].get("questions", [])}
     for answer in outcome["answers"]:
@@ -195,6 +198,4 @@ def _text_of(cell: Any) -> str:
 
 
 def _default_place() -> Path:
-    from platformdirs import user_state_path
-
-    return user_state_path("layoutllm", appauthor=False) / "runs.sqlite"
+    return state_folder() / "runs.sqlite"

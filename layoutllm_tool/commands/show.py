@@ -20,6 +20,8 @@ from layoutllm_tool.printable import printable
 if TYPE_CHECKING:
     from rich.text import Text
 
+PIPED = 10_000
+"""Characters of a line where no terminal shows it: nothing is wrapped."""
 MOST_DOUBTS = 20
 """Lines that tell what is doubtful."""
 
@@ -64,7 +66,7 @@ def show(cots: Sequence[LayoutCoT]) -> None:
         if number > 1:
             console.print()
         for line in _lines(cot, number if len(cots) > 1 else None):
-            console.print(line)
+            console.print(line, soft_wrap=not console.is_terminal)
 
 
 def _lines(cot: LayoutCoT, number: int | None) -> Iterator[Text]:
