@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from layoutllm_tool.errors import LayoutLLMError
     from layoutllm_tool.protocols import OCREngine, Progress, Reader
     from layoutllm_tool.readers.local import LayoutLLMReader, default_reader
+    from layoutllm_tool.readers.options import ReadingOptions
     from layoutllm_tool.tool import LayoutLLMTool
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "errors": ("LayoutLLMError",),
     "protocols": ("OCREngine", "Progress", "Reader"),
     "readers.local": ("LayoutLLMReader", "default_reader"),
+    "readers.options": ("ReadingOptions",),
     "tool": ("LayoutLLMTool",),
 }
 _GRAPHS = {"layoutllm_graphs.context": ("Context",)}
@@ -47,6 +49,7 @@ __all__ = [
     "Page",
     "Progress",
     "Reader",
+    "ReadingOptions",
     "Word",
     "default_reader",
     "load_document",

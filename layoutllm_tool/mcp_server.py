@@ -29,6 +29,7 @@ from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentNotAllowed, LayoutLLMError
 from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.readers.options import ReadingOptions
 from layoutllm_tool.schemas import BoxList, CoTIn, RecordOut
 from layoutllm_tool.tool import LayoutLLMTool
 from layoutllm_tool.version import package_version
@@ -81,15 +82,17 @@ def create_server(
     *,
     roots: Sequence[Path] | None = None,
     extract: Callable[[LayoutLLMTool], Any] | None = None,
+    options: ReadingOptions | None = None,
 ) -> Server[Any, Any]:
     """The server, on no transport yet. ``reader`` None is the package's own, built at the first call.
 
     ``roots`` None takes the client's, or the working directory where it has none. ``extract`` makes
     ``layoutllm_graphs.ExtractDocumentTool`` of the tool that opens the documents; None offers ask_document
-    alone. DocumentNotAllowed where a root is no folder.
+    alone. ``options``: how documents are opened and read. DocumentNotAllowed where a root is no folder.
     """
     given = None if roots is None else tuple(map(_folder, roots))
-    tool = LayoutLLMTool(reader=reader, access=Access(roots=given) if given is not None else Access())
+    access = Access(roots=given) if given is not None else Access()
+    tool = LayoutLLMTool(reader=reader, access=access, options=options or ReadingOptions())
     server: Server[Any, Any] = Server(
         "layoutllm",
         version=package_version(),

@@ -86,11 +86,15 @@ class FakeOCR:
 
     def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
         self.calls += 1
+        self.check_languages(languages)
+        return list(self._read(image))
+
+    def check_languages(self, languages: Sequence[str]) -> None:
+        """OCRLanguageMissing."""
         if missing := [language for language in languages if language not in self.languages]:
             raise OCRLanguageMissing(
                 f"no data for {', '.join(missing)}.", hint=f"Known: {', '.join(self.languages)}."
             )
-        return list(self._read(image))
 
 
 @dataclass(frozen=True, slots=True)

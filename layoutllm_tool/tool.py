@@ -33,6 +33,7 @@ from layoutllm_tool.messages import describe, picture, plain_line, quote
 from layoutllm_tool.protocols import AskOptions, Progress, Reader
 from layoutllm_tool.readers import warming
 from layoutllm_tool.readers.caching import DocumentCache, LRUCache, hand_in
+from layoutllm_tool.readers.options import ReadingOptions
 
 _BUILDING = threading.Lock()
 """Held while the default reader is built. In the module, so that tools can be copied and pickled."""
@@ -167,6 +168,9 @@ class LayoutLLMTool(BaseTool):
     """
     access: Access = Field(default_factory=Access, exclude=True)
     """Where documents may come from. Default: files under the working directory."""
+    options: ReadingOptions = Field(default_factory=ReadingOptions, exclude=True)
+    """Password and pages with which files are opened; languages, OCR engine and weights of the reader that is
+    made where none is given."""
     documents: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
     """Documents by the name that the model uses: these need no file."""
     attach_image: bool = False
@@ -228,7 +232,8 @@ class LayoutLLMTool(BaseTool):
 
     def _open(self, name: str, page: int | None) -> Document:
         try:
-            return self._opened.open(name, access=self.access, page=page)
+            pages = self.options.pages if page is None else (page,)
+            return self._opened.open(name, access=self.access, pages=pages, password=self.options.password)
         except (DocumentNotFound, DocumentNotAllowed) as error:
             if not self.documents:
                 raise
@@ -240,7 +245,7 @@ class LayoutLLMTool(BaseTool):
     def _reader(self) -> Reader:
         if self.reader is None:
             with _BUILDING:
-                self.reader = self.reader or _built(self.endpoint)
+                self.reader = self.reader or _built(self.endpoint, self.options)
         return self.reader
 
     def _options(self, asked: _Request, document: Document, emit: Emit) -> AskOptions:
@@ -270,14 +275,14 @@ def seen(cot: LayoutCoT, document: Document) -> dict[str, Any]:
     return {"document": named, "notices": document.notices, "original": cot.on_original(document)}
 
 
-def _built(endpoint: str | None) -> Reader:
+def _built(endpoint: str | None, options: ReadingOptions) -> Reader:
     if endpoint is not None:
         from layoutllm_tool.remote import RemoteReader
 
         return RemoteReader(endpoint)
     from layoutllm_tool.readers.local import default_reader
 
-    return default_reader()
+    return default_reader() if options.reads_as_usual else options.reader()
 
 
 def _checked(question: str, correction: CorrectionArgs | None) -> Correction | None:

@@ -31,6 +31,7 @@ from layoutllm_tool.errors import LayoutLLMError, PlanError
 from layoutllm_tool.extraction.schema import is_schema, words
 from layoutllm_tool.messages import describe_record, tell_notices
 from layoutllm_tool.protocols import AskOptions, Progress, Reader, ReaderAround
+from layoutllm_tool.readers.options import ReadingOptions
 from layoutllm_tool.tool import (
     DocumentName,
     Emit,
@@ -109,14 +110,20 @@ class ExtractDocumentTool(BaseTool):
         endpoint: str | None = None,
         access: Access | None = None,
         documents: Mapping[str, Any] | None = None,
+        options: ReadingOptions | None = None,
         **more: Any,
     ) -> None:
-        """``reader``, ``endpoint``, ``access`` and ``documents`` as LayoutLLMTool has them, or a ``tool``.
+        """``reader``, ``endpoint``, ``access``, ``documents`` and ``options`` as LayoutLLMTool has them, or a
+        ``tool``.
 
         ``more``: fields of BaseTool. PlanError for a schema that is not covered.
         """
         tool = tool or LayoutLLMTool(
-            reader=reader, endpoint=endpoint, access=access or Access(), documents=documents or {}
+            reader=reader,
+            endpoint=endpoint,
+            access=access or Access(),
+            documents=documents or {},
+            options=options or ReadingOptions(),
         )
         super().__init__(**{"tool": tool, **({} if schema is None else _fixed(schema)), **more})
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache as once
 from itertools import pairwise
@@ -79,6 +80,18 @@ def default_engine(languages: Sequence[str] = ("eng",)) -> OCREngine:
     if rapidocr_installed():
         return RapidOCREngine()  # says which languages it reads
     raise OCRNotInstalled("No text recognition is installed.", hint=INSTALL_HINT)
+
+
+def check_languages(languages: Sequence[str], engine: OCREngine | None = None) -> None:
+    """OCRLanguageMissing where the engine, or the default one, reads one of them not; OCRNotInstalled.
+
+    An engine says so by a method ``check_languages``. Without any engine, pages with text can still be read.
+    """
+    if engine is None:
+        with suppress(OCRNotInstalled):
+            engine = default_engine(languages)
+    if check := getattr(engine, "check_languages", None):
+        check(languages)
 
 
 @once

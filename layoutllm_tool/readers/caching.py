@@ -114,8 +114,15 @@ class DocumentCache:
     def __reduce__(self) -> tuple[type[DocumentCache], tuple[int]]:
         return DocumentCache, (self.size,)
 
-    def open(self, source: str, *, access: Access, page: int | None = None) -> Document:
-        """The document, or that page of it alone (1-based). Checks the access each time. Raises
+    def open(
+        self,
+        source: str,
+        *,
+        access: Access,
+        pages: tuple[int, ...] | None = None,
+        password: str | None = None,
+    ) -> Document:
+        """The document, or those pages of it alone (1-based). Checks the access each time. Raises
         DocumentError.
 
         Opens a file once: its version and its bytes are of the same descriptor.
@@ -123,32 +130,38 @@ class DocumentCache:
         from layoutllm_tool.documents.loading import load_document
 
         if _HANDED_IN.fullmatch(source):
-            return self._content(source, page)
+            return self._content(source, pages, password)
         with ExitStack() as stack:
             try:
                 opened = stack.enter_context(access.open(source))
             except (
                 DocumentError
             ):  # no allowed file: load_document finds out what else it is, or what is wrong
-                return load_document(source, pages=None if page is None else [page], access=access)
-            return self._parsed(opened.version, opened.name, opened.read, page)
+                return load_document(source, pages=pages, access=access, password=password)
+            return self._parsed(opened.version, opened.name, opened.read, pages, password)
 
-    def _content(self, name: str, page: int | None) -> Document:
+    def _content(self, name: str, pages: tuple[int, ...] | None, password: str | None) -> Document:
         data = _CONTENTS.get(name)
         if data is None:
             raise DocumentNotFound(f"the content {name} is not kept, or no more.", hint="Hand it in again.")
-        return self._parsed((name,), "document", lambda _: data, page)
+        return self._parsed((name,), "document", lambda _: data, pages, password)
 
     def _parsed(
-        self, version: tuple[Any, ...], name: str, read: Callable[[Limits], bytes], page: int | None
+        self,
+        version: tuple[Any, ...],
+        name: str,
+        read: Callable[[Limits], bytes],
+        pages: tuple[int, ...] | None,
+        password: str | None,
     ) -> Document:
         from layoutllm_tool.documents.loading import parsed_document
 
-        kept, limits = self._files.setdefault((*version, page), _Opened()), Limits()
+        kept, limits = self._files.setdefault((*version, pages, password), _Opened()), Limits()
         with kept.lock:
             if kept.document is None:
-                pages = None if page is None else [page]
-                kept.document = parsed_document(name, read(limits), pages=pages, limits=limits)
+                kept.document = parsed_document(
+                    name, read(limits), pages=pages, limits=limits, password=password
+                )
             return replace(kept.document, name=name)  # one file may have several names
 
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
+from layoutllm_tool import samples
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Box, Document, Page
+from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import (
     CorrectionError,
     DocumentNotFound,
@@ -18,12 +21,15 @@ from layoutllm_tool.errors import (
     OCRLanguageMissing,
     PageOutOfRange,
     QuestionError,
+    RequestError,
 )
 from layoutllm_tool.ocr import RapidOCREngine, TesseractEngine
 from layoutllm_tool.ocr.tesseract import tesseract_installed
 from layoutllm_tool.protocols import OCREngine, Reader
 from layoutllm_tool.readers.local import LayoutLLMReader
+from layoutllm_tool.readers.options import ReadingOptions
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text
+from layoutllm_tool.tool import LayoutLLMTool
 from tests import tiny
 
 TEXTS = ("Total   12.50\nVendor   ACME", "Due   5 May")
@@ -117,6 +123,30 @@ def test_both_read_pictures_and_keep_given_words(reader: Reader) -> None:
     known = reader.load(document(), words=given)
     assert known.sha256 == document().sha256 and len(known.pages) == 2
     assert reader.ask(known, "What is the total?").question == "What is the total?"
+
+
+def test_an_unknown_language_is_refused_though_the_pdf_has_its_own_text() -> None:
+    letter = samples.path("letter.pdf")
+    for engine in (None, FakeOCR("")):
+        with (
+            LayoutLLMReader(languages=("xxx",), engine=engine, model=tiny.smol()) as found,
+            pytest.raises(OCRLanguageMissing, match="xxx"),
+        ):
+            found.load(letter)
+    with pytest.raises(RequestError, match="no engine 'abbyy'"):
+        ReadingOptions(ocr="abbyy")
+    with pytest.raises(RequestError, match="names no page"):
+        ReadingOptions(pages=())
+
+
+def test_one_object_of_options_for_the_tool(tmp_path: Path) -> None:
+    options = ReadingOptions(pages=(2,), languages=("deu",), ocr="rapidocr", password="secret")
+    tool = LayoutLLMTool(reader=FakeReader(), access=Access.anywhere(), options=options)
+    assert [page.number for page in tool.look(str(samples.path("letter.pdf"))).pages] == [2]
+    assert "secret" not in repr(tool) + repr(options)
+    made = LayoutLLMTool(options=options)._reader()
+    assert isinstance(made, LayoutLLMReader) and made.languages == ("deu",)
+    assert made.engine is not None and made.engine.name == "rapidocr"
 
 
 # -- engines -----------------------------------------------------------------------------------------------
