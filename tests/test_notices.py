@@ -96,7 +96,8 @@ def test_in_a_record(photo: Path) -> None:
 
 def test_in_the_workflow(photo: Path) -> None:
     context = Context(tool=LayoutLLMTool(reader=Turning()), second_opinion=False)
-    outcome = make_graph().invoke({"document": photo.read_bytes(), "task": QUESTION}, context=context)
+    request: Any = {"document": photo.read_bytes(), "task": QUESTION}
+    outcome = make_graph().invoke(request, context=context)
     assert outcome["notices"] == [NOTICE]
     checked(outcome["answers"][0]["original"])
 
