@@ -61,8 +61,9 @@ class Context:
             raise RequestError(
                 f"tool is a {type(self.tool).__name__}.", hint="Give a LayoutLLMTool(reader=...)."
             )
-        if unknown := [name for name in self.disabled_checks if name not in CHECKS]:
-            raise RequestError(f"there is no check {unknown[0]!r}.", hint=f"Checks: {', '.join(CHECKS)}.")
+        known = [*CHECKS, *self.checks]
+        if unknown := [name for name in self.disabled_checks if name not in known]:
+            raise RequestError(f"there is no check {unknown[0]!r}.", hint=f"Checks: {', '.join(known)}.")
         if self.max_attempts < 1 or not 0 <= self.min_confidence <= 1:
             hint = "max_attempts is 1 or more, min_confidence from 0 to 1."
             raise RequestError("a limit is out of its range.", hint=hint)

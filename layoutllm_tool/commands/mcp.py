@@ -38,9 +38,12 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
         from layoutllm_tool.remote import RemoteReader
 
         reader = RemoteReader(options.endpoint)
+    reading = reading_options(options)
+    if reader is None and not reading.reads_as_usual:
+        reader = reading.reader()
     server = create_server(
         reader, roots=options.root, extract=lambda tool: ExtractDocumentTool(tool=tool),
-        options=reading_options(options),
+        options=reading,
     )  # fmt: skip
     serve_stdio(server)
     return 0

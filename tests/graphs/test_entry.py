@@ -13,6 +13,7 @@ from langgraph.types import Command
 from PIL import Image
 
 from layoutllm_graphs.context import Context
+from layoutllm_graphs.extract import extract
 from layoutllm_graphs.workflow import build_workflow, make_graph
 from layoutllm_tool.errors import DocumentError, DocumentNotFound, LayoutLLMError, RequestError
 from layoutllm_tool.readers import caching
@@ -71,6 +72,11 @@ def test_content_is_a_document_at_both_doors(given: Any) -> None:
     assert called.startswith('Answer: "12.50"')
 
 
+def test_a_record_of_content() -> None:
+    schema = {"type": "object", "properties": {"total": {"type": "number"}}}
+    assert extract(png(0.01), schema, context=reading()).record == {"total": 12.5}
+
+
 def test_checkpoints_hold_the_hash_of_a_large_document() -> None:
     saver = InMemorySaver()
     graph = build_workflow().compile(checkpointer=saver)
@@ -83,9 +89,9 @@ def test_checkpoints_hold_the_hash_of_a_large_document() -> None:
 @pytest.mark.parametrize("megabytes", [3, 40])
 def test_base64_of_nothing_is_refused_within_a_second(megabytes: int) -> None:
     tool, rubbish = LayoutLLMTool(reader=FakeReader()), text(os.urandom(megabytes * 10**6))
-    begun = time.monotonic()
+    begun = time.process_time()  # this process's own: the machine may be busy
     found = tool.invoke({"document": rubbish, "question": "What is the total?"})
-    assert time.monotonic() - begun < 1.5
+    assert time.process_time() - begun < 1
     assert "unknown type" in found and len(found) < 300
 
 
