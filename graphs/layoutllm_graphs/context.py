@@ -64,8 +64,8 @@ class Context:
         known = [*CHECKS, *self.checks]
         if unknown := [name for name in self.disabled_checks if name not in known]:
             raise RequestError(f"there is no check {unknown[0]!r}.", hint=f"Checks: {', '.join(known)}.")
-        if self.max_attempts < 1 or not 0 <= self.min_confidence <= 1:
-            hint = "max_attempts is 1 or more, min_confidence from 0 to 1."
+        if self.max_attempts < 1 or self.min_confidence < 0:
+            hint = "max_attempts is 1 or more, min_confidence 0 or more."
             raise RequestError("a limit is out of its range.", hint=hint)
 
 

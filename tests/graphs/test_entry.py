@@ -145,7 +145,7 @@ async def test_what_is_no_request_is_refused_before_any_work(given: Any, kind: t
         {"tool": FakeReader()},
         {"disabled_checks": ("nonsense",)},
         {"max_attempts": 0},
-        {"min_confidence": 2},
+        {"min_confidence": -1},
     ],
 )
 def test_a_context_is_checked(fields: dict[str, Any]) -> None:

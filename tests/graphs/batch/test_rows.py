@@ -230,7 +230,7 @@ def test_a_table_corrected_by_hand_changes_its_rows(store: Store) -> None:
         ({"answer": "Widget A |  | 2.50; Widget D | 7 | 1.00"}, [2.5, 1]),
         ({"answer": "three widgets"}, None),
         ({"absent": True}, None),
-        ({"correction": {"step": "area", "page": 1, "boxes": [[0, 0, 1000, 200]]}}, None),
+        ({"correction": {"step": "area", "page": 1, "boxes": [[0, 900, 1000, 1000]]}}, None),
     ],
 )
 def test_rows_are_those_of_the_answer_that_stands(
