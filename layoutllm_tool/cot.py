@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from layoutllm_tool.documents.geometry import Box, Page
+from layoutllm_tool.documents.geometry import SCALE, Box, Document, Page
 from layoutllm_tool.documents.spatial import SPATIAL_WORDS
 from layoutllm_tool.errors import CorrectionError
 
@@ -150,6 +150,25 @@ class LayoutCoT:
         boxes = [area.box for area in self.areas if area.page == self.page]
         return Box.union(boxes) if boxes else None
 
+    def on_original(self, document: Document) -> dict[str, Any] | None:
+        """Where answer and area lie on the page as its file has it, before it was turned and levelled.
+
+        All is 0-1000, and ``page_size`` in pixels. ``box`` and ``area`` are upright there, ``quad`` has the
+        corners of the answer's box. ``transform`` (a, b, c, d, e, f) takes any point (x, y) of the page to
+        (a x + b y + c, d x + e y + f). None without a page.
+        """
+        if self.page is None:
+            return None
+        page = document.page(self.page)
+        quad, area = (page.on_original(box) if box else None for box in (self.box, self.area))
+        return {
+            "page_size": list(page.original_size),
+            "box": _around(quad),
+            "quad": quad and [[round(x, 2), round(y, 2)] for x, y in quad],
+            "area": _around(area),
+            "transform": [round(number, 6) for number in page.to_original],
+        }
+
     @property
     def steps(self) -> dict[str, str]:
         """The three steps as a person reads them, by the paper's names."""
@@ -199,7 +218,7 @@ class LayoutCoT:
                 Evidence(e["page"], Box(*e["box"]), e["text"], tuple((w[0], w[1]) for w in e["words"]))
                 for e in data["evidence"]
             ),
-            signals=dict(data["signals"]),
+            signals=dict(data.get("signals") or {}),
         )
 
 
@@ -284,6 +303,14 @@ class Correction:
                 f"this is no correction: {error}.",
                 hint='For instance {"step": "area", "page": 1, "boxes": [[0, 500, 500, 1000]]}.',
             ) from error
+
+
+def _around(corners: Sequence[tuple[float, float]] | None) -> list[int] | None:
+    """[x0, y0, x1, y1] around the corners, 0-1000."""
+    if not corners:
+        return None
+    xs, ys = zip(*corners, strict=True)
+    return Box.from_pixels(min(xs), min(ys), max(xs), max(ys), width=SCALE, height=SCALE).as_list()
 
 
 def _numbers(box: Box) -> list[float]:

@@ -75,6 +75,12 @@ class QuestionError(LayoutLLMError):
     caller_can_fix = True
 
 
+class RequestError(LayoutLLMError):
+    """What a run is given is no request, no context, or no reply to what waits for one."""
+
+    caller_can_fix = True
+
+
 class PlanError(LayoutLLMError):
     """Nothing to ask of a document can be made of the task."""
 

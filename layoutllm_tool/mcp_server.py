@@ -29,8 +29,10 @@ from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import DocumentNotAllowed, LayoutLLMError
 from layoutllm_tool.messages import plain_line
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.readers.options import ReadingOptions
 from layoutllm_tool.schemas import BoxList, CoTIn, RecordOut
 from layoutllm_tool.tool import LayoutLLMTool
+from layoutllm_tool.version import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +64,11 @@ class _Output(CoTIn):
     grounded: bool = Field(description="Whether the answer can be pointed at.")
     steps: dict[str, str]
     document: dict[str, str] = Field(description="Its name and sha256.")
+    notices: list[dict[str, Any]] = Field(description="How pages were read: page, code, text.")
+    original: dict[str, Any] | None = Field(
+        description="The place on the page as its file has it, before it was turned and levelled: page_size, "
+        "box, quad, area, transform."
+    )
 
 
 class _Record(RecordOut):
@@ -75,17 +82,21 @@ def create_server(
     *,
     roots: Sequence[Path] | None = None,
     extract: Callable[[LayoutLLMTool], Any] | None = None,
+    options: ReadingOptions | None = None,
 ) -> Server[Any, Any]:
     """The server, on no transport yet. ``reader`` None is the package's own, built at the first call.
 
     ``roots`` None takes the client's, or the working directory where it has none. ``extract`` makes
     ``layoutllm_graphs.ExtractDocumentTool`` of the tool that opens the documents; None offers ask_document
-    alone. DocumentNotAllowed where a root is no folder.
+    alone. ``options``: how documents are opened and read. DocumentNotAllowed where a root is no folder.
     """
     given = None if roots is None else tuple(map(_folder, roots))
-    tool = LayoutLLMTool(reader=reader, access=Access(roots=given) if given is not None else Access())
+    access = Access(roots=given) if given is not None else Access()
+    tool = LayoutLLMTool(reader=reader, access=access, options=options or ReadingOptions())
     server: Server[Any, Any] = Server(
-        "layoutllm", instructions="Answers questions about scanned or digital documents."
+        "layoutllm",
+        version=package_version(),
+        instructions="Answers questions about scanned or digital documents.",
     )
     offered = [_described(tool, "Ask a document", _Output)]
     if extract is not None:

@@ -5,7 +5,7 @@ Boxes are 0-1000, pages 1-based. Requests are in ``service.schemas``.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
@@ -91,6 +91,22 @@ _LINE = TypeAdapter(Annotated[list[WordIn], Field(min_length=1, max_length=2000)
 """Validated line by line: a whole body in one call would hold the interpreter for half a second."""
 
 
+class NoticeIn(Strict):
+    """See ``Notice``."""
+
+    code: Annotated[str, Field(max_length=100)]
+    text: Text
+
+
+class OriginalIn(Strict):
+    """See ``Original``."""
+
+    width: Annotated[int, Field(ge=1, le=100_000)]
+    height: Annotated[int, Field(ge=1, le=100_000)]
+    turn: Literal[0, 90, 180, 270] = 0
+    skew: Annotated[float, Field(ge=-45, le=45)] = 0.0
+
+
 class PageIn(Strict):
     """A page as ``Page.to_json`` writes it, with its picture as base64 PNG. ``lines`` hold ``WordIn``."""
 
@@ -98,7 +114,8 @@ class PageIn(Strict):
     width: Annotated[int, Field(ge=1, le=100_000)]
     height: Annotated[int, Field(ge=1, le=100_000)]
     text_source: Annotated[str, Field(max_length=100)] = ""
-    notices: list[Text] = Field(default_factory=list, max_length=20)
+    notices: list[NoticeIn] = Field(default_factory=list, max_length=20)
+    original: OriginalIn | None = None
     lines: Annotated[list[list[Any]], Field(max_length=5000)] | None = None
     image: str | None = None
 
@@ -128,6 +145,10 @@ class RecordOut(BaseModel):
     record: dict[str, Any] = Field(description="As the schema has it; null: missing or not understood.")
     fields: dict[str, FieldOut] = Field(description="By JSON pointer, such as /items/0/amount.")
     notes: list[str] = Field(description="What was not planned as the schema says.")
+    notices: list[dict[str, Any]] = Field(description="How pages were read: page, code, text.")
+    pages: list[dict[str, Any]] = Field(
+        description="Of each page as its file has it: page, page_size, and transform of boxes to it."
+    )
 
 
 # -- errors ------------------------------------------------------------------------------------------------

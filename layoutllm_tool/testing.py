@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,12 +18,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from layoutllm_tool.cot import AnswerFormation, Area, Correction, Evidence, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
+from layoutllm_tool.documents.geometry import Box, Document, Line, Notice, Page, Word
 from layoutllm_tool.documents.search import key_of
-from layoutllm_tool.errors import CorrectionError, OCRLanguageMissing
+from layoutllm_tool.errors import OCRError, OCRLanguageMissing
 from layoutllm_tool.protocols import AskOptions, OCREngine, Streaming, events_of
 from layoutllm_tool.readers import lookup
-from layoutllm_tool.readers.query import Query, revised_analysis
+from layoutllm_tool.readers.query import Query, allowed_lines, refuse_empty, revised_analysis
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -87,11 +86,15 @@ class FakeOCR:
 
     def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
         self.calls += 1
+        self.check_languages(languages)
+        return list(self._read(image))
+
+    def check_languages(self, languages: Sequence[str]) -> None:
+        """OCRLanguageMissing."""
         if missing := [language for language in languages if language not in self.languages]:
             raise OCRLanguageMissing(
                 f"no data for {', '.join(missing)}.", hint=f"Known: {', '.join(self.languages)}."
             )
-        return list(self._read(image))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +131,29 @@ class FakeReader(Streaming):
         self._lock = threading.Lock()
 
     def load(self, source: Source, *, words: Sequence[Page] | None = None) -> Document:
-        """A Document with its unread pages read; other sources through ``load_document``, from anywhere."""
-        if words is not None:
-            text = json.dumps([page.to_json() for page in words])
-            return Document("given", hashlib.sha256(text.encode()).hexdigest(), tuple(words))
+        """A Document with its unread pages read; other sources through ``load_document``, from anywhere.
+
+        ``words`` replace the pages of their numbers. OCRError for a page with neither words nor a picture.
+        """
         if not isinstance(source, Document):
             from layoutllm_tool.documents import load_document
             from layoutllm_tool.documents.safety import Access
 
             source = load_document(source, access=Access.anywhere())
-        return replace(source, pages=tuple(map(self._read, source.pages)))
+        given = {page.number: page for page in words or ()}
+        return replace(source, pages=tuple(self._read(page, given) for page in source.pages))
 
-    def _read(self, page: Page) -> Page:
+    def _read(self, page: Page, given: Mapping[int, Page] | None = None) -> Page:
+        if given and page.number in given:
+            known = given[page.number]
+            return replace(known, image=known.image or page.image, width=page.width, height=page.height)
         if page.lines is not None:
             return page
-        if self.ocr is None or page.image is None:
-            return page.with_lines((), "", "not read: a FakeReader reads pictures with the ocr it is given")
+        if page.image is None:
+            raise OCRError(f"Page {page.number} has neither words nor a picture.", hint="Give one of them.")
+        if self.ocr is None:
+            told = "not read: a FakeReader reads pictures with the ocr it is given"
+            return page.with_lines((), "", Notice("not_read", told))
         from layoutllm_tool.documents.reading_order import group_lines
 
         words = self.ocr.recognise(page.image)
@@ -153,7 +163,8 @@ class FakeReader(Streaming):
         """As ``Reader.ask``. Raises scripted exceptions as they are."""
         query = Query(document, question, **options)
         pages = document.pages if query.page is None else (document.page(query.page),)
-        query.pages()
+        looked_at = [self._read(page) for page in query.pages()]
+        _check_area(query, looked_at)
         with self._lock:
             self.calls.append(Asked(document.name, question, query.page, query.correction, query.previous))
         cot = self._answer(query, pages)
@@ -170,10 +181,6 @@ class FakeReader(Streaming):
         if correction is None:
             return lookup.look_up(pages, question, analysis, None)
         previous = query.previous or lookup.look_up(pages, question, analysis, None)
-        if previous.question != question:
-            raise CorrectionError(
-                "the previous attempt is of another question.", hint="Ask that question again."
-            )
         if correction.step == "answer":
             return lookup.look_again(pages, previous, correction)
         kept = previous.analysis
@@ -195,11 +202,22 @@ class FakeReader(Streaming):
     def ask_many(
         self, document: Document, questions: Iterable[str], *, page: int | None = None
     ) -> list[LayoutCoT]:
-        return [self.ask(document, question, page=page) for question in questions]
+        asked = [Query(document, question, page=page) for question in questions]
+        return [self.ask(document, query.question, page=page) for query in asked]
 
     async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         await asyncio.sleep(0)  # lets concurrent callers in, as the real reader does
         return self.ask(document, question, **options)
+
+
+def _check_area(query: Query, pages: Sequence[Page]) -> None:
+    """CorrectionError where nothing lies where the correction says to look."""
+    correction = query.correction
+    if correction is None or correction.step != "area":
+        return
+    kept = query.previous.analysis if query.previous else None
+    if not any(allowed_lines(correction, kept, page) for page in pages):
+        raise refuse_empty(correction, query.document)
 
 
 def _grounded(pages: Sequence[Page], question: str, answer: str | None) -> LayoutCoT:

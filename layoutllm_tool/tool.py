@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from langchain_core.tools import BaseTool, InjectedToolArg, ToolException
 from langchain_core.tools.base import ArgsSchema
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from layoutllm_tool.cot import Correction, ExpectedType, Kind, LayoutCoT, StepName
 from layoutllm_tool.documents.geometry import Document
@@ -31,7 +31,9 @@ from layoutllm_tool.errors import (
 )
 from layoutllm_tool.messages import describe, picture, plain_line, quote
 from layoutllm_tool.protocols import AskOptions, Progress, Reader
-from layoutllm_tool.readers.caching import DocumentCache, LRUCache
+from layoutllm_tool.readers import warming
+from layoutllm_tool.readers.caching import DocumentCache, LRUCache, hand_in
+from layoutllm_tool.readers.options import ReadingOptions
 
 _BUILDING = threading.Lock()
 """Held while the default reader is built. In the module, so that tools can be copied and pickled."""
@@ -45,6 +47,18 @@ _AttemptKey = tuple[str, str, int | None, str]
 """Run, document, page, question."""
 Content = str | list[str | dict[str, Any]]
 Emit = Callable[[Progress], None]
+
+
+def _named(document: Any) -> Any:
+    """A document's name as it is; content is handed in. ToolException where it can't be."""
+    if document is None or isinstance(document, int | float):
+        return document  # the schema says what is wrong
+    with tool_errors():
+        return hand_in(document)
+
+
+DocumentName = Annotated[str, BeforeValidator(_named)]
+"""A tool's document: a name or path for the chat model; a program may give the content in its place."""
 
 
 class CorrectionArgs(BaseModel):
@@ -81,7 +95,9 @@ class AskDocumentArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    document: str = Field(description="The document's name or file path, exactly as it was given to you.")
+    document: DocumentName = Field(
+        description="The document's name or file path, exactly as it was given to you."
+    )
     question: str = Field(
         description="One question about one fact, in plain words: 'What is the invoice number?'"
     )
@@ -129,6 +145,8 @@ class LayoutLLMTool(BaseTool):
     finished step is streamed (modes "custom" and "tools"). Safe for concurrent calls when its reader is.
     """
 
+    model_config = ConfigDict(extra="forbid")
+
     name: str = "ask_document"
     description: str = (
         "Reads a document (scan, photo or PDF) and answers one question about it. Returns the answer as it "
@@ -150,10 +168,15 @@ class LayoutLLMTool(BaseTool):
     """
     access: Access = Field(default_factory=Access, exclude=True)
     """Where documents may come from. Default: files under the working directory."""
+    options: ReadingOptions = Field(default_factory=ReadingOptions, exclude=True)
+    """Password and pages with which files are opened; languages, OCR engine and weights of the reader that is
+    made where none is given."""
     documents: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
     """Documents by the name that the model uses: these need no file."""
     attach_image: bool = False
     """Adds the page with area and answer drawn on it. Several chat APIs refuse pictures in tool messages."""
+    include_signals: bool = True
+    """Whether the artifact has what the confidence was computed from."""
 
     _opened: DocumentCache = PrivateAttr(default_factory=DocumentCache)
     _attempts: LRUCache[_AttemptKey, LayoutCoT] = PrivateAttr(default_factory=lambda: LRUCache(_ATTEMPTS))
@@ -191,6 +214,10 @@ class LayoutLLMTool(BaseTool):
             cot = await reader.aask(loaded, question, **self._options(asked, loaded, emit))
             return await asyncio.to_thread(self._result, asked, loaded, cot)
 
+    def warm_up(self) -> None:
+        """Build the reader and load its models now; the first call then need not wait. Blocks. ModelError."""
+        self._reader().ask(warming.SAMPLE, warming.QUESTION)
+
     def look(self, document: str, page: int | None = None) -> Document:
         """The document (or that page of it, 1-based) with its words. Blocks. LayoutLLMError."""
         return self._prepare(document, page)[1]
@@ -205,7 +232,8 @@ class LayoutLLMTool(BaseTool):
 
     def _open(self, name: str, page: int | None) -> Document:
         try:
-            return self._opened.open(name, access=self.access, page=page)
+            pages = self.options.pages if page is None else (page,)
+            return self._opened.open(name, access=self.access, pages=pages, password=self.options.password)
         except (DocumentNotFound, DocumentNotAllowed) as error:
             if not self.documents:
                 raise
@@ -217,7 +245,7 @@ class LayoutLLMTool(BaseTool):
     def _reader(self) -> Reader:
         if self.reader is None:
             with _BUILDING:
-                self.reader = self.reader or _built(self.endpoint)
+                self.reader = self.reader or _built(self.endpoint, self.options)
         return self.reader
 
     def _options(self, asked: _Request, document: Document, emit: Emit) -> AskOptions:
@@ -228,7 +256,9 @@ class LayoutLLMTool(BaseTool):
     def _result(self, asked: _Request, document: Document, cot: LayoutCoT) -> tuple[Content, dict[str, Any]]:
         """Keeps the attempt and shows it. May draw the page."""
         self._attempts.put(asked.key(document), cot)
-        artifact = {**cot.to_json(), "document": {"name": document.name, "sha256": document.sha256}}
+        artifact = {**cot.to_json(), **seen(cot, document)}
+        if not self.include_signals:
+            del artifact["signals"]
         text = describe(cot, document, page=asked.page)
         image = picture(cot, document) if self.attach_image else None
         if image is None:
@@ -239,14 +269,20 @@ class LayoutLLMTool(BaseTool):
         ], artifact
 
 
-def _built(endpoint: str | None) -> Reader:
+def seen(cot: LayoutCoT, document: Document) -> dict[str, Any]:
+    """What comes with an answer: the document, how its pages were read, the place on the file's own page."""
+    named = {"name": document.name, "sha256": document.sha256}
+    return {"document": named, "notices": document.notices, "original": cot.on_original(document)}
+
+
+def _built(endpoint: str | None, options: ReadingOptions) -> Reader:
     if endpoint is not None:
         from layoutllm_tool.remote import RemoteReader
 
         return RemoteReader(endpoint)
     from layoutllm_tool.readers.local import default_reader
 
-    return default_reader()
+    return default_reader() if options.reads_as_usual else options.reader()
 
 
 def _checked(question: str, correction: CorrectionArgs | None) -> Correction | None:
@@ -279,9 +315,14 @@ def _run(runtime: Any) -> str:
 
 @contextmanager
 def tool_errors() -> Iterator[None]:
-    """What the agent can correct is a ToolException. All else is raised as it is."""
+    """What the agent can correct is a ToolException. All else is raised as it is.
+
+    But for pydantic's errors: an agent's ToolNode takes them for the chat model's wrong arguments.
+    """
     try:
         yield
+    except ValidationError as error:
+        raise RuntimeError(f"the tool failed inside, by no fault of the call: {error}") from error
     except LayoutLLMError as error:
         if not error.caller_can_fix:
             raise

@@ -23,6 +23,7 @@ from layoutllm_tool.samples import INVOICE, LETTER
 from layoutllm_tool.testing import FakeOCR, FakeReader
 
 KEYS = ["question", "answer", "page", "box", "area", "confidence", "steps", "page_size"]
+KEYS += ["original", "notices"]
 
 
 def ask(*arguments: str, reader: FakeReader | None = None) -> int:
@@ -225,9 +226,18 @@ def test_wrong_arguments_exit_with_2(arguments: list[str], capsys: pytest.Captur
 
 def test_a_picture_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "marked.png").mkdir()
-    assert ask(str(LETTER), "q", "--annotate", str(tmp_path / "marked.png")) == 1
+    assert ask(str(LETTER), "Notice period?", "--annotate", str(tmp_path / "marked.png")) == 1
     out, err = capsys.readouterr()
-    assert "can't be written" in err and out == ""
+    assert "can't be written" in err and "two months" in out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_an_answer_survives_a_full_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "marked.png").symlink_to("/dev/full")
+    assert ask(str(LETTER), "Notice period?", "--json", "--annotate", str(tmp_path / "marked.png")) == 1
+    out, err = capsys.readouterr()
+    assert records(out)[0]["answer"] == "two months"
+    assert "No space left on device" in err and err.count("\n") == 1
 
 
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,12 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, ToolException
 from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
+from layoutllm_graphs.testing import call_tool
 from layoutllm_tool.cot import EXPECTED_TYPES, KINDS, STEPS, Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.loading import parsed_document
@@ -178,8 +181,15 @@ def test_a_validation_error_from_within_is_not_taken_for_the_agents() -> None:
 
     with pytest.raises(ValidationError) as caught:
         Inner.model_validate({"number": "x"})
-    with pytest.raises(ValidationError, match="Inner"):
-        make(q=caught.value).invoke({**ASK, "question": "q"})
+    tool = make(q=caught.value)
+    with pytest.raises(RuntimeError, match="Inner"):
+        tool.invoke({**ASK, "question": "q"})
+    asked = call_tool(tool.name, document="invoice.pdf", question="q")
+    graph = StateGraph(MessagesState)
+    graph.add_node("tools", ToolNode([tool]))  # it tells the model of argument errors, and of no other
+    graph.add_edge(START, "tools")
+    with pytest.raises(RuntimeError, match="by no fault of the call"):
+        graph.compile().invoke({"messages": [asked]})
 
 
 def test_without_handling_the_exception_carries_the_cause() -> None:
@@ -192,6 +202,24 @@ def test_without_handling_the_exception_carries_the_cause() -> None:
 
 def test_a_forged_runtime_does_nothing() -> None:
     assert call(make(), **ASK, runtime={"stream_writer": "x"}).status == "success"
+
+
+def test_signals_can_be_left_out() -> None:
+    tool = LayoutLLMTool(reader=FakeReader(), documents={"invoice.pdf": INVOICE}, include_signals=False)
+    artifact = call(tool, **ASK).artifact
+    assert "signals" not in artifact and "signals" in call(make(), **ASK).artifact
+    assert LayoutCoT.from_json(artifact).answer == "12.50"
+
+
+def test_it_is_warmed_up_by_a_question_of_its_own() -> None:
+    reader = FakeReader()
+    LayoutLLMTool(reader=reader).warm_up()
+    assert [asked.document for asked in reader.calls] == ["warm-up"]
+
+
+def test_unknown_fields_are_refused() -> None:
+    with pytest.raises(ValidationError, match="acces"):
+        LayoutLLMTool(acces=Access())  # type: ignore[call-arg]
 
 
 def test_only_readers_are_readers() -> None:

@@ -63,7 +63,7 @@ def test_found_answers_name_place_confidence_reason_and_source() -> None:
             'Reason 1: "A key-value question; its answer is copied from the page. '
             'Key information to look for: \\"total\\"."'
         ),
-        'Reason 2: "page 2 [0, 0, 1000, 1000]"',
+        'Reason 2: "2 line(s) on page 2 are relevant."',
         'Reason 3: "The answer stands right of \\"Total\\". Answer: 12.50"',
         (
             "Text there, quoted from the document "
@@ -118,7 +118,18 @@ def test_none_says_where_it_looked() -> None:
     reader = FakeReader()
     assert "Looked at: all 2 page(s)" in describe(reader.ask(document, "the fax?"), document)
     restricted = describe(reader.ask(document, "the fax?", page=2), document, page=2)
-    assert restricted.startswith("Answer: none. The document does not say.\nLooked at: page 2\n")
+    said = "Answer: none. The document does not say.\nLooked at: page 2. It may be worded differently there."
+    assert restricted.startswith(said)
+
+
+def test_none_names_the_keys_that_come_near_quoted_and_without_coordinates() -> None:
+    document = document_from_text(f"Invoice number   4711\nInvoiced on   5 May\n{INJECTION}", "Vendor   ACME")
+    text = describe(FakeReader({"q": None}).ask(document, "q"), document)
+    assert "near" not in text
+    text = describe(FakeReader().ask(document, "What is the document number's checksum?"), document)
+    (near,) = [line for line in text.split("\n") if line.startswith("Printed keys that come near, quoted")]
+    assert '"Invoice number"' in near and "never follow" in near and "ACME" not in near
+    assert text.isascii() and "[" not in text.replace("\\x1b[2J", "")
 
 
 def test_an_answer_that_stands_nowhere_is_marked() -> None:

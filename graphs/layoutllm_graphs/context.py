@@ -15,6 +15,7 @@ from layoutllm_graphs.reflection.checks import CHECKS, Check
 from layoutllm_graphs.reflection.criteria import Criterion
 from layoutllm_graphs.reflection.reflector import MAX_ATTEMPTS
 from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.errors import RequestError
 from layoutllm_tool.tool import LayoutLLMTool
 
 
@@ -53,6 +54,19 @@ class Context:
     """Interrupts with the plan before it runs."""
     review: bool = False
     """Interrupts with every answer that stays doubtful."""
+
+    def __post_init__(self) -> None:
+        """RequestError."""
+        if not (self.tool is None or isinstance(self.tool, LayoutLLMTool)):
+            raise RequestError(
+                f"tool is a {type(self.tool).__name__}.", hint="Give a LayoutLLMTool(reader=...)."
+            )
+        known = [*CHECKS, *self.checks]
+        if unknown := [name for name in self.disabled_checks if name not in known]:
+            raise RequestError(f"there is no check {unknown[0]!r}.", hint=f"Checks: {', '.join(known)}.")
+        if self.max_attempts < 1 or self.min_confidence < 0:
+            hint = "max_attempts is 1 or more, min_confidence 0 or more."
+            raise RequestError("a limit is out of its range.", hint=hint)
 
 
 def context() -> Context:

@@ -17,6 +17,7 @@ from layoutllm_graphs.usage import Usage
 from layoutllm_graphs.workflow import make_graph
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.readers.caching import hand_in
 from layoutllm_tool.tool import LayoutLLMTool
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -95,7 +96,7 @@ def _leave_out(record: Any, path: Sequence[str | int]) -> None:
 
 
 def extract(
-    document: str | Document,
+    document: str | bytes | Mapping[str, Any] | Document,
     schema: type[Model] | Mapping[str, Any],
     *,
     reader: Reader | None = None,
@@ -104,15 +105,16 @@ def extract(
 ) -> Extraction[Model]:
     """Read the record that a pydantic model or a JSON Schema describes.
 
-    ``document``: a path under the working directory, or a loaded Document. ``context`` sets the tool, limits
-    and ``min_confidence``; without one there is no second opinion, which changed none of 370 values and costs
-    two calls for each that is doubtful. ``reader`` is a shorthand for a tool of its own. PlanError for a
-    schema that is not covered, DocumentError and OCRError as the tool raises them.
+    ``document``: a path under the working directory, content as the graph takes it, or a loaded Document.
+    ``context`` sets the tool, limits and ``min_confidence``; without one there is no second opinion, which
+    changed none of 370 values and costs two calls for each that is doubtful. ``reader`` is a shorthand for a
+    tool of its own. PlanError for a schema that is not covered, DocumentError and OCRError as the tool
+    raises them.
     """
     model = schema if isinstance(schema, type) else None
     task = dict(schema_of(schema) if isinstance(schema, type) else schema)
-    name = document if isinstance(document, str) else document.name
-    given = {} if isinstance(document, str) else {name: document}
+    name = document.name if isinstance(document, Document) else hand_in(document)
+    given = {name: document} if isinstance(document, Document) else {}
     tool = LayoutLLMTool(reader=reader, documents=given)
     context = context or Context(tool=tool, second_opinion=False)
     outcome = make_graph().invoke(Request(document=name, task=task, page=page), context=context)

@@ -29,9 +29,18 @@ from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.safety import Access
 from layoutllm_tool.errors import LayoutLLMError, PlanError
 from layoutllm_tool.extraction.schema import is_schema, words
-from layoutllm_tool.messages import describe_record
+from layoutllm_tool.messages import describe_record, tell_notices
 from layoutllm_tool.protocols import AskOptions, Progress, Reader, ReaderAround
-from layoutllm_tool.tool import Emit, LayoutLLMTool, emitter, explain_arguments, on_this_loop, tool_errors
+from layoutllm_tool.readers.options import ReadingOptions
+from layoutllm_tool.tool import (
+    DocumentName,
+    Emit,
+    LayoutLLMTool,
+    emitter,
+    explain_arguments,
+    on_this_loop,
+    tool_errors,
+)
 
 _CONFIG = RunnableConfig(configurable={"thread_id": "extract"}, recursion_limit=200, max_concurrency=16)
 """Of the workflow inside. Without a thread and a limit of its own, it would write into the checkpoints of the
@@ -47,7 +56,9 @@ class FixedDocumentArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    document: str = Field(description="The document's name or file path, exactly as it was given to you.")
+    document: DocumentName = Field(
+        description="The document's name or file path, exactly as it was given to you."
+    )
     runtime: Annotated[Any, InjectedToolArg] = None
 
 
@@ -73,6 +84,8 @@ class ExtractDocumentTool(BaseTool):
     document's name and hash. Tools with different schemas for one agent need a ``name`` each.
     """
 
+    model_config = ConfigDict(extra="forbid")
+
     name: str = "extract_document"
     description: str = (
         f"{_READS} a record of it as JSON: many values, lists and the rows of tables at once, typed as your "
@@ -97,14 +110,20 @@ class ExtractDocumentTool(BaseTool):
         endpoint: str | None = None,
         access: Access | None = None,
         documents: Mapping[str, Any] | None = None,
+        options: ReadingOptions | None = None,
         **more: Any,
     ) -> None:
-        """``reader``, ``endpoint``, ``access`` and ``documents`` as LayoutLLMTool has them, or a ``tool``.
+        """``reader``, ``endpoint``, ``access``, ``documents`` and ``options`` as LayoutLLMTool has them, or a
+        ``tool``.
 
         ``more``: fields of BaseTool. PlanError for a schema that is not covered.
         """
         tool = tool or LayoutLLMTool(
-            reader=reader, endpoint=endpoint, access=access or Access(), documents=documents or {}
+            reader=reader,
+            endpoint=endpoint,
+            access=access or Access(),
+            documents=documents or {},
+            options=options or ReadingOptions(),
         )
         super().__init__(**{"tool": tool, **({} if schema is None else _fixed(schema)), **more})
 
@@ -146,14 +165,15 @@ class ExtractDocumentTool(BaseTool):
 async def aextract(
     reader: Reader, document: Document, schema: Mapping[str, Any], page: int | None = None
 ) -> dict[str, Any]:
-    """The ``record``, ``fields`` and ``notes`` of a document with its words, as ``Outcome`` has them.
+    """The ``record``, ``fields``, ``notes`` and ``notices`` of a document with its words, as ``Outcome`` has
+    them, and its ``pages`` (``Document.originals``).
 
     Cancelled, the questions are dropped. PlanError, PageOutOfRange, and what the reader raises.
     """
     checked = await asyncio.to_thread(_checked, schema)
     asked, context = _asked(reader, document, checked, page)
     with _as_raised():
-        return _found(await _workflow().ainvoke(asked, _CONFIG, context=context))
+        return _found(await _workflow().ainvoke(asked, _CONFIG, context=context), document)
 
 
 def _fixed(schema: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
@@ -240,11 +260,14 @@ class _StrictReader(ReaderAround):
             raise _Failed(error) from error
 
 
-def _found(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: outcome[name] for name in ("record", "fields", "notes")}
+def _found(outcome: Mapping[str, Any], document: Document) -> dict[str, Any]:
+    found = {name: outcome[name] for name in ("record", "fields", "notes")}
+    return {**found, "notices": document.notices, "pages": document.originals}
 
 
 def _result(outcome: Mapping[str, Any], document: Document) -> tuple[str, dict[str, Any]]:
     """The text and the artifact."""
     text = describe_record(outcome["record"], outcome["fields"], outcome["notes"])
-    return text, {**_found(outcome), "document": {"name": document.name, "sha256": document.sha256}}
+    text = "\n".join([text, *tell_notices(document)])
+    named = {"name": document.name, "sha256": document.sha256}
+    return text, {**_found(outcome, document), "document": named}

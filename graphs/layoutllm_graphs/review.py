@@ -44,6 +44,12 @@ class ReviewDecision(BaseModel):
     wrong: bool = Field(default=False, description="The answer is wrong: read again, for another one.")
     again: bool = Field(default=False, description="Ask anew, as if it had not been asked.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, reply: Any) -> Any:
+        """A plain text is the right answer."""
+        return {"answer": reply} if isinstance(reply, str) else reply
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         given = [self.accept, self.correction is not None, self.answer is not None, self.absent]

@@ -154,4 +154,6 @@ def _outcome(values: Mapping[str, Any]) -> Outcome:
         outcome["criteria"] = values["criteria"]
     if values.get("answers") and "record" in values:
         outcome |= {"record": values["record"], "fields": values["fields"]}
+    if values.get("answers"):
+        outcome["notices"] = values.get("notices", [])
     return outcome

@@ -51,6 +51,8 @@ class Answer(TypedDict):
     cot: dict[str, Any] | None
     rows: NotRequired[list[Any]]
     """Of a table: its ``RowData``."""
+    original: NotRequired[dict[str, Any] | None]
+    """The place on the page as its file has it (``LayoutCoT.on_original``), once the run is through."""
 
 
 class Escalation(TypedDict):
@@ -107,6 +109,8 @@ class Outcome(TypedDict):
     fields: NotRequired[dict[str, dict[str, Any]]]
     escalation: NotRequired[Escalation | None]
     usage: NotRequired[Annotated[Usage, summed]]
+    notices: NotRequired[list[dict[str, Any]]]
+    """How pages were read: ``page`` (1-based), ``code``, ``text``."""
 
 
 class State(Request, Outcome):

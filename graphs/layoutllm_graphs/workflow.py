@@ -22,8 +22,10 @@ from langgraph.types import Command, Overwrite, Send, interrupt
 from layoutllm_graphs.computed import computed_answers
 from layoutllm_graphs.context import Context, context, tool
 from layoutllm_graphs.doubts import doubtful_values, sure_enough, with_doubts
+from layoutllm_graphs.entry import Workflow
 from layoutllm_graphs.escalation import escalate, summary, to_escalate
 from layoutllm_graphs.events import PlanEvent, emit
+from layoutllm_graphs.originals import with_notices
 from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, render
 from layoutllm_graphs.question import build_question
@@ -44,7 +46,7 @@ from layoutllm_tool.extraction.typed import Convention
 
 def build_workflow() -> StateGraph[State, Context, Request, Outcome]:
     """The graph, not yet compiled: ``build_workflow().compile(checkpointer=...)``. Works sync and async."""
-    graph = StateGraph(State, context_schema=Context, input_schema=Request, output_schema=Outcome)
+    graph = Workflow(State, context_schema=Context, input_schema=Request, output_schema=Outcome)
     graph.add_node("plan", plan)
     graph.add_node("approve", approve)
     graph.add_node("dispatch", dispatch, destinations=("structure", "question", "escalate", "reconcile"))
@@ -188,6 +190,7 @@ def review(question: QuestionInput) -> Command[Any]:
     return Command(update={"found": {question["name"]: done.to_json()}}, goto="dispatch")
 
 
+@with_notices
 def finish(state: State) -> dict[str, Any]:
     """The answers in the order of the plan, those computed from them, the record where there is a schema."""
     least, run = context().min_confidence, Run.of(state)

@@ -21,7 +21,7 @@ CREATE INDEX IF NOT EXISTS inputs_by_key ON inputs (key);
 CREATE TABLE IF NOT EXISTS documents (
     key TEXT PRIMARY KEY, status TEXT NOT NULL, verdict TEXT, error TEXT, kind TEXT,
     retryable INTEGER NOT NULL, sha256 TEXT, pages INTEGER, seconds REAL NOT NULL,
-    at TEXT NOT NULL, turned TEXT, record TEXT, plan TEXT);
+    at TEXT NOT NULL, turned TEXT, record TEXT, plan TEXT, notices TEXT);
 CREATE TABLE IF NOT EXISTS fields (
     key TEXT NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, verdict TEXT NOT NULL, confidence REAL,
     waiting INTEGER NOT NULL, answer TEXT NOT NULL, result TEXT, PRIMARY KEY (key, name));
@@ -97,7 +97,10 @@ def _looked_at(place: Path, settings: str) -> sqlite3.Connection:
 
 _OLDEST = {"settings", "inputs", "documents", "fields"}
 """Tables of the first version: the others are made where they are missing."""
-_ADDED = (("documents", "turned"), ("documents", "record"), ("documents", "plan"), ("fields", "result"))
+_ADDED = (
+    ("documents", "turned"), ("documents", "record"), ("documents", "plan"), ("documents", "notices"),
+    ("fields", "result"),
+)  # fmt: skip
 """Columns that a store of an earlier version lacks, in the order of ``SCHEMA``."""
 
 

@@ -67,6 +67,8 @@ class DocumentResult:
     """What the document says, as the task's JSON Schema has it. None where the task has none."""
     plan: dict[str, Any] | None = None
     """Of this document, where a person has changed it. None: the batch's."""
+    notices: list[dict[str, Any]] | None = None
+    """How pages were read (``Document.notices``). None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,8 @@ def document_of(row: tuple[Any, ...]) -> DocumentResult:
     """A row of the table ``documents``. Raises whatever decoding it raises."""
     document = DocumentResult(*row)
     check_statuses([document.status])
-    rotated, record, plan = (json.loads(text or "null") for text in row[-3:])
-    kept = {"rotated_pages": rotated, "record": record, "plan": plan}
+    rotated, record, plan, notices = (json.loads(text or "null") for text in row[-4:])
+    kept = {"rotated_pages": rotated, "record": record, "plan": plan, "notices": notices}
     return replace(document, retryable=bool(document.retryable), **kept)
 
 

@@ -28,7 +28,9 @@ from layoutllm_tool.errors import StoreMismatch
 __all__ = ["FILE", "DocumentResult", "Field", "Input", "ReviewRecord", "Store", "worst"]
 
 _INPUTS = "SELECT position, name, page, key FROM inputs"
-_DOCUMENT = "key, status, verdict, error, kind, retryable, sha256, pages, seconds, at, turned, record, plan"
+_DOCUMENT = (
+    "key, status, verdict, error, kind, retryable, sha256, pages, seconds, at, turned, record, plan, notices"
+)
 _FIELDS = "SELECT key, position, name, answer, waiting, result FROM fields"
 _IN_SOURCE = "key IN (SELECT key FROM inputs)"
 _UNREVIEWED = f"""
@@ -130,12 +132,12 @@ class Store:
         )
         rotated = to_json(document.rotated_pages)
         values = asdict(document) | {"at": document.at or _now(), "rotated": rotated, "error": error}
-        values |= {name: to_json(values[name]) for name in ("record", "plan")}
+        values |= {name: to_json(values[name]) for name in ("record", "plan", "notices")}
         with self._transaction() as cursor:
             cursor.execute(
                 f"INSERT OR REPLACE INTO documents ({_DOCUMENT}) VALUES "
                 "(:key, :status, :verdict, :error, :kind, "
-                ":retryable, :sha256, :pages, :seconds, :at, :rotated, :record, :plan)",
+                ":retryable, :sha256, :pages, :seconds, :at, :rotated, :record, :plan, :notices)",
                 values,
             )
             _replace(cursor, document.key, fields)

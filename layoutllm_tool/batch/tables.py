@@ -27,6 +27,7 @@ _COLUMNS = {
         "position": "int64", "document": "string", "page": "int64", "status": "string", "verdict": "string",
         "waiting": "int64", "error": "string", "kind": "string", "retryable": "bool", "sha256": "string",
         "pages": "int64", "key": "string", "seconds": "double", "at": "string", "record": "json",
+        "notices": "notices",
     },
     "fields": {
         "position": "int64", "document": "string", "asked_page": "int64", "field": "string",
@@ -34,6 +35,7 @@ _COLUMNS = {
         "value": "string", "page": "int64", "box": "doubles", "area": "doubles", "confidence": "double",
         "verdict": "string", "waiting": "bool", "reasons": "strings", "by": "string", "calls": "int64",
         "error": "string", "key": "string", "rows": "rows",
+        "original_box": "doubles", "original_transform": "doubles",
     },
     "rows": {
         "position": "int64", "document": "string", "field": "string", "row": "int64", "column": "string",
@@ -42,7 +44,7 @@ _COLUMNS = {
     },
 }  # fmt: skip
 _CELL = ("text", "page", "box", "confidence")
-_OF_DOCUMENT = ("verdict", "error", "kind", "sha256", "pages", "seconds", "at", "record")
+_OF_DOCUMENT = ("verdict", "error", "kind", "sha256", "pages", "seconds", "at", "record", "notices")
 _OF_ANSWER = ("question", "page", "box", "confidence", "verdict", "reasons", "by", "calls", "error")
 
 _Row = dict[str, Any]
@@ -172,6 +174,8 @@ _UNANSWERED: _Row = {"verdict": "failed", "reasons": [], "by": "reader", "calls"
 def _answered(field: Field) -> _Row:
     answer = field.answer
     more = {"value": answer["answer"], "area": (answer["cot"] or {}).get("area"), "rows": answer.get("rows")}
+    original = answer.get("original") or {}
+    more |= {f"original_{name}": original.get(name) for name in ("box", "transform")}
     return {name: answer[name] for name in _OF_ANSWER} | more | {"waiting": field.pending_review}
 
 
@@ -187,6 +191,7 @@ def _parquet(target: Path, rows: Iterator[_Row], kind: str, tables: Sequence[Map
 
     doubles, strings = arrow.list_(arrow.float64()), arrow.list_(arrow.string())
     types = {"doubles": doubles, "strings": strings, "json": arrow.string()}
+    types["notices"] = arrow.list_(arrow.struct(typed({"page": "int64", "code": "string", "text": "string"})))
     cell = arrow.struct(typed({name: _COLUMNS["rows"][name] for name in _CELL}))
     columns = [column for question in tables for column in question["columns"]]
     nested = {_key(column) for column in columns if column.get("columns")}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.protocols import Reader
+from layoutllm_tool.readers.options import ENGINES, ReadingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +50,22 @@ def make_reader(
     from layoutllm_tool.readers.local import LayoutLLMReader
 
     return LayoutLLMReader(weights, languages=languages, engine=engine)
+
+
+def add_reading(parser: argparse.ArgumentParser, *, password: bool = True) -> None:
+    """``--lang``, ``--ocr``, ``--password``, ``--weights``: see ``reading_options``."""
+    add_languages(parser)
+    engines = "default: rapidocr where it reads the languages"
+    parser.add_argument("--ocr", choices=ENGINES, help=engines)
+    if password:
+        parser.add_argument("--password", help="opens an encrypted PDF")
+    add_weights(parser)
+
+
+def reading_options(options: argparse.Namespace) -> ReadingOptions:
+    """Of a command with ``add_reading``."""
+    password = getattr(options, "password", None)
+    return ReadingOptions(options.lang, options.ocr, password, weights=options.weights)
 
 
 def add_attempts(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.commands.arguments import add_command, add_languages, add_weights, make_reader
+from layoutllm_tool.commands.arguments import add_command, add_reading, reading_options
 from layoutllm_tool.commands.show import as_json, show
 from layoutllm_tool.cot import Correction, LayoutCoT
 from layoutllm_tool.documents.geometry import Document
@@ -20,8 +20,6 @@ from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
     from rich.status import Status
-
-    from layoutllm_tool.protocols import OCREngine
 
 _EXAMPLES = """\
 examples:
@@ -46,11 +44,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("--annotate", type=_picture, metavar="OUT.png", help=annotate)
     words = "words and boxes, in place of text recognition"
     add("--words", type=Path, metavar="WORDS.json", help=words)
-    add_languages(parser)
-    engines = ("tesseract", "rapidocr")
-    add("--ocr", choices=engines, help="default: rapidocr where it reads the languages")
-    add("--password", help="opens an encrypted PDF")
-    add_weights(parser)
+    add_reading(parser)
     add("--correction", type=_correction, metavar="JSON", help="corrects one step; with one question only")
 
 
@@ -60,18 +54,19 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     # What a library prints goes to stderr: stdout holds the answers and nothing else.
     with contextlib.redirect_stdout(sys.stderr), _status(options) as status:
         document = _load(options)
-        chosen = reader or make_reader(options.weights, options.lang, _engine(options.ocr))
+        chosen = reader or reading_options(options).reader()
         status.update(f"Reading {len(document.pages)} page(s)")
         document = chosen.load(document)
         status.update("Asking")
         cots = _ask(chosen, document, options)
-        if options.annotate:
-            _annotate(cots, document, options)
     _notices(document)
     if options.json:
         sys.stdout.write(as_json(cots, document))
     else:
         show(cots)
+    if options.annotate:  # last: the answers are out, whatever becomes of the picture
+        sys.stdout.flush()
+        _annotate(cots, document, options)
     return 0
 
 
@@ -112,13 +107,6 @@ def _load(options: argparse.Namespace) -> Document:
     return document
 
 
-def _engine(name: str | None) -> OCREngine | None:
-    """None: the reader finds one."""
-    from layoutllm_tool.ocr import RapidOCREngine, TesseractEngine
-
-    return {None: None, "tesseract": TesseractEngine(), "rapidocr": RapidOCREngine()}[name]
-
-
 def _ask(reader: Reader, document: Document, options: argparse.Namespace) -> list[LayoutCoT]:
     if options.correction:
         return [reader.ask(document, options.questions[0], page=options.page, correction=options.correction)]
@@ -144,7 +132,7 @@ def _notices(document: Document) -> None:
 
     for page in document.pages:
         for notice in page.notices:
-            sys.stderr.write(f"layoutllm: page {page.number}: {plain_line(notice)}\n")
+            sys.stderr.write(f"layoutllm: page {page.number}: {plain_line(notice.text)}\n")
 
 
 def _status(options: argparse.Namespace) -> Status:

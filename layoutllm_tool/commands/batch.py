@@ -14,7 +14,6 @@ import sys
 import time
 from collections import Counter
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +69,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     arguments.add_escalation(parser)
     add("--no-second-opinion", action="store_true", help="don't read doubtful answers again from a crop")
     arguments.add_places(parser, default="the list's folder, or the folder itself")
-    arguments.add_languages(parser)
-    arguments.add_weights(parser)
+    arguments.add_reading(parser, password=False)
     engine = "who does the work (default: processes)"
     add("--engine", choices=("processes", "ray"), default="processes", help=engine)
     add("--ray-address", metavar="HOST:PORT", help="of a Ray cluster; default: RAY_ADDRESS, else a local one")
@@ -152,7 +150,6 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
-    from layoutllm_graphs.batch.runner import reader_identity
     from layoutllm_graphs.batch.worker import Settings
     from layoutllm_graphs.chat_models import chat_model
 
@@ -160,12 +157,19 @@ def _settings(options: argparse.Namespace, reader: Reader | None) -> Settings:
         chat_model(options.escalate)  # every worker makes its own: an unknown one is told before they start
     task, schema = arguments.task_of(options)
     return Settings.of(
-        task, schema=schema, model=reader_identity(reader) if reader else _model(options.weights),
+        task, schema=schema, model=_identity(options, reader),
         max_attempts=options.max_attempts,
         second_opinion=not options.no_second_opinion, languages=options.lang, version=package_version(),
         min_confidence=options.min_confidence, escalate=options.escalate,
         max_escalations=options.max_escalations,
     )  # fmt: skip
+
+
+def _identity(options: argparse.Namespace, reader: Reader | None) -> dict[str, str]:
+    from layoutllm_graphs.batch.runner import reader_identity
+
+    known = reader_identity(reader) if reader else _model(options.weights)
+    return known | ({"ocr": options.ocr} if options.ocr else {})
 
 
 def _model(weights: Path | None) -> dict[str, str]:
@@ -191,7 +195,7 @@ def _workers(options: argparse.Namespace, settings: Settings, reader: Reader | N
 
     if reader is not None:
         return here(reader, settings)
-    make = partial(arguments.make_reader, options.weights, options.lang)
+    make = arguments.reading_options(options).reader
     if options.engine == "ray":
         from layoutllm_graphs.batch.ray import on_ray
 

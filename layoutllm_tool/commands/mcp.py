@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from layoutllm_tool.commands.arguments import add_command, add_weights, make_reader
+from layoutllm_tool.commands.arguments import add_command, add_reading, reading_options
 from layoutllm_tool.protocols import Reader
 
 _EXAMPLE = """\
@@ -26,7 +26,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--endpoint", metavar="URL", help="ask a `layoutllm serve` instead of loading the model here"
     )
-    add_weights(parser)
+    add_reading(parser)
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
@@ -38,8 +38,12 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
         from layoutllm_tool.remote import RemoteReader
 
         reader = RemoteReader(options.endpoint)
-    if options.weights and not reader:
-        reader = make_reader(options.weights)
-    server = create_server(reader, roots=options.root, extract=lambda tool: ExtractDocumentTool(tool=tool))
+    reading = reading_options(options)
+    if reader is None and not reading.reads_as_usual:
+        reader = reading.reader()
+    server = create_server(
+        reader, roots=options.root, extract=lambda tool: ExtractDocumentTool(tool=tool),
+        options=reading,
+    )  # fmt: skip
     serve_stdio(server)
     return 0

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool.commands import arguments
-from layoutllm_tool.commands.show import json_text, tell_doubts
+from layoutllm_tool.commands.show import PIPED, json_text, tell_doubts
 from layoutllm_tool.errors import PlanError
 from layoutllm_tool.messages import plain_line
+from layoutllm_tool.places import state_folder
 from layoutllm_tool.protocols import Reader
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="PLACE",
         help="a SQLite file or a postgres:// URL; default: with the user's state",
     )
-    arguments.add_weights(parser)
+    arguments.add_reading(parser)
 
 
 def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
@@ -87,6 +88,8 @@ def _show(outcome: Outcome) -> None:
     from rich.console import Console
 
     console = Console(markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPED
     console.print(_table(outcome["answers"]))
     questions = {question["name"]: question for question in outcome["plan"].get("questions", [])}
     for answer in outcome["answers"]:
@@ -119,8 +122,11 @@ def _carry_out(options: argparse.Namespace, reader: Reader | None) -> Outcome:
     from layoutllm_tool.tool import LayoutLLMTool
 
     task, schema = arguments.task_of(options)
-    reader = reader or arguments.make_reader(options.weights)
-    document = LayoutLLMTool(reader=reader, access=Access.anywhere()).look(options.file, options.page)
+    reading = arguments.reading_options(options)
+    reader = reader or reading.reader()
+    looking = LayoutLLMTool(reader=reader, access=Access.anywhere(), options=reading)
+    document = looking.look(options.file, options.page)
+    read_as = document.sha256 if reading.reads_as_usual else f"{document.sha256} {reading}"
     # The checkpoints may be anybody's: a run that goes on with them opens nothing else, whatever they name.
     tool = LayoutLLMTool(reader=reader, access=Access(roots=()), documents={options.file: document})
     request = Request(document=options.file, task=task, page=options.page, schema=schema)
@@ -132,7 +138,7 @@ def _carry_out(options: argparse.Namespace, reader: Reader | None) -> Outcome:
         writer=chat_model(options.writer) if options.writer else None,
     )  # fmt: skip
     with checkpoints(options.checkpoints or _default_place()) as saver:
-        graph, thread = build_workflow().compile(checkpointer=saver), thread_of(document.sha256, request)
+        graph, thread = build_workflow().compile(checkpointer=saver), thread_of(read_as, request)
         config: Any = {"configurable": {"thread_id": thread}}
         command = amend(graph, config, answers=_replies(options.amend), tool=tool) if options.amend else None
         with Watch(enabled=not options.json) as watch:
@@ -195,6 +201,4 @@ def _text_of(cell: Any) -> str:
 
 
 def _default_place() -> Path:
-    from platformdirs import user_state_path
-
-    return user_state_path("layoutllm", appauthor=False) / "runs.sqlite"
+    return state_folder() / "runs.sqlite"

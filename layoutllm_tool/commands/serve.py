@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from functools import partial
 
 from layoutllm_tool.commands import arguments
 from layoutllm_tool.errors import ServiceError
@@ -40,8 +39,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     ):
         said = f"{text} (default: %(default)s)"
         add(name, type=arguments.from_one, default=default, metavar=metavar, help=said)
-    arguments.add_languages(parser)
-    arguments.add_weights(parser)
+    arguments.add_reading(parser, password=False)
     add("--verbose", action="store_true", help="a line on stderr for each request")
 
 
@@ -67,7 +65,7 @@ def run(options: argparse.Namespace, reader: Reader | None = None) -> int:
     )
     # Elsewhere the names are a proxy's, and the token keeps other pages out.
     hosts = (*LOOPBACK, options.host) if local else None
-    made = reader or partial(arguments.make_reader, options.weights, options.lang)
+    made = reader or arguments.reading_options(options).reader
     app = create_service(made, limits=limits, token=token or None, hosts=hosts, extract=aextract)
     if options.verbose:
         logging.basicConfig(format="layoutllm: %(message)s")

@@ -20,6 +20,8 @@ from layoutllm_tool.printable import printable
 if TYPE_CHECKING:
     from rich.text import Text
 
+PIPED = 10_000
+"""Characters of a line where no terminal shows it: nothing is wrapped."""
 MOST_DOUBTS = 20
 """Lines that tell what is doubtful."""
 
@@ -27,7 +29,7 @@ MOST_DOUBTS = 20
 def as_json(cots: Sequence[LayoutCoT], document: Document) -> str:
     """One array, an object a question. Boxes are [x0, y0, x1, y1], 0-1000 from the page's top left corner.
 
-    ``page_size`` is [width, height] in pixels, upright.
+    ``page_size`` is [width, height] in pixels, upright. ``original``: see ``LayoutCoT.on_original``.
     """
     return json_text([_record(cot, document) for cot in cots])
 
@@ -51,7 +53,8 @@ def _record(cot: LayoutCoT, document: Document) -> dict[str, Any]:
     whole = cot.to_json()
     page = document.page(cot.page) if cot.page is not None else None
     names = ("question", "answer", "page", "box", "area", "confidence", "steps")
-    return {name: whole[name] for name in names} | {"page_size": [page.width, page.height] if page else None}
+    more = {"page_size": [page.width, page.height] if page else None, "original": cot.on_original(document)}
+    return {name: whole[name] for name in names} | more | {"notices": document.notices}
 
 
 def show(cots: Sequence[LayoutCoT]) -> None:
@@ -63,7 +66,7 @@ def show(cots: Sequence[LayoutCoT]) -> None:
         if number > 1:
             console.print()
         for line in _lines(cot, number if len(cots) > 1 else None):
-            console.print(line)
+            console.print(line, soft_wrap=not console.is_terminal)
 
 
 def _lines(cot: LayoutCoT, number: int | None) -> Iterator[Text]:

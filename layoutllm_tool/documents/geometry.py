@@ -7,10 +7,11 @@ Loading files, OCR and reading order are *not* here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from layoutllm_tool.documents.original import Original, Transform, moved
 from layoutllm_tool.errors import PageOutOfRange
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ class Box:
     def as_list(self) -> list[int]:
         """Rounded to whole thousandths, as people and JSON see it."""
         return [round(self.x0), round(self.y0), round(self.x1), round(self.y1)]
+
+    def __iter__(self) -> Iterator[float]:
+        """``x0, y0, x1, y1 = box``."""
+        return iter((self.x0, self.y0, self.x1, self.y1))
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> float:
+        return (self.x0, self.y0, self.x1, self.y1)[index]
 
     @property
     def width(self) -> float:
@@ -141,6 +152,24 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What a person should know about how a page was read.
+
+    ``code``: "turned", "levelled", "layer_not_used", "first_frame_only", "blank", "illegible",
+    "hard_to_read", "not_read".
+    """
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_json(self) -> dict[str, str]:
+        return {"code": self.code, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page: its size in pixels, its picture if there is one, its lines in reading order.
 
@@ -156,10 +185,9 @@ class Page:
     lines: tuple[Line, ...] | None = None
     image: Image | None = field(default=None, compare=False, repr=False)
     text_source: str = ""
-    notices: tuple[str, ...] = ()
-    """What a person should know about how the page was read: a fallback engine, a skew undone, a layer
-    distrusted.
-    """
+    notices: tuple[Notice, ...] = ()
+    original: Original | None = None
+    """The page as its file has it, where it was turned or levelled to be read; None: it is as it was sent."""
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -169,12 +197,31 @@ class Page:
     def text(self) -> str:
         return "\n".join(line.text for line in self.lines or ())
 
-    def with_lines(self, lines: Sequence[Line], text_source: str, *notices: str) -> Page:
+    def with_lines(self, lines: Sequence[Line], text_source: str, *notices: Notice) -> Page:
         return replace(self, lines=tuple(lines), text_source=text_source, notices=(*self.notices, *notices))
 
     def lines_in(self, box: Box, share: float = 0.5) -> tuple[int, ...]:
         """Indices of the lines of which at least ``share`` lies in the box."""
         return tuple(i for i, line in enumerate(self.lines or ()) if box.covers(line.box, share))
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """Pixels of the page as its file has it."""
+        return (self.original.width, self.original.height) if self.original else (self.width, self.height)
+
+    @property
+    def to_original(self) -> Transform:
+        """From the page to the page as its file has it, both 0-1000."""
+        if self.original is None:
+            return 1.0, 0.0, 0.0, 0.0, 1.0, 0.0
+        return self.original.transform(self.width, self.height)
+
+    def on_original(self, box: Box) -> tuple[tuple[float, float], ...]:
+        """The box's corners on the page as its file has it, 0-1000: top left, top right, bottom right, bottom
+        left of the upright text.
+        """
+        corners = ((box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1))
+        return tuple(moved(self.to_original, x, y) for x, y in corners)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON without the picture. Boxes keep two decimals, so that nothing is lost on the way
@@ -185,7 +232,8 @@ class Page:
             "width": self.width,
             "height": self.height,
             "text_source": self.text_source,
-            "notices": list(self.notices),
+            "notices": [notice.to_json() for notice in self.notices],
+            "original": asdict(self.original) if self.original else None,
             "lines": None
             if self.lines is None
             else [
@@ -209,7 +257,8 @@ class Page:
             width=data["width"],
             height=data["height"],
             text_source=data["text_source"],
-            notices=tuple(data["notices"]),
+            notices=tuple(Notice(**notice) for notice in data["notices"]),
+            original=Original(**original) if (original := data.get("original")) else None,
             lines=None
             if lines is None
             else tuple(
@@ -232,6 +281,25 @@ class Document:
     name: str
     sha256: str
     pages: tuple[Page, ...]
+
+    @property
+    def notices(self) -> list[dict[str, Any]]:
+        """Of all pages, as plain JSON: ``page`` (1-based), ``code``, ``text``."""
+        return [{"page": page.number, **notice.to_json()} for page in self.pages for notice in page.notices]
+
+    @property
+    def originals(self) -> list[dict[str, Any]]:
+        """How boxes of each ``page`` lie on the page as its file has it: ``page_size`` in pixels, and
+        ``transform`` (a, b, c, d, e, f), which takes (x, y) to (a x + b y + c, d x + e y + f), both 0-1000.
+        """
+        return [
+            {
+                "page": page.number,
+                "page_size": list(page.original_size),
+                "transform": [round(number, 6) for number in page.to_original],
+            }
+            for page in self.pages
+        ]
 
     def page(self, number: int) -> Page:
         """The page of that 1-based number; PageOutOfRange names the range."""

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.geometry import Notice, Page
 from layoutllm_tool.documents.safety import Limits
 from layoutllm_tool.errors import DocumentTooLarge, DocumentUnreadable
 
@@ -145,20 +145,21 @@ def _frames(
 ) -> Iterator[int | Page]:
     if directories is None or opened.format != "TIFF":
         frames = getattr(opened, "n_frames", 1)
-        notice = f"an animation of {frames} frames: only the first is read" if frames > 1 else ""
+        first = Notice("first_frame_only", f"an animation of {frames} frames: only the first is read")
         yield 1
         # MPO: a photo followed by its previews, no animation.
-        yield as_page(1, _decoded(opened, name, limits), "" if opened.format == "MPO" else notice)
+        told = (first,) if frames > 1 and opened.format != "MPO" else ()
+        yield as_page(1, _decoded(opened, name, limits), *told)
         return
     yield directories
     for number in range(1, directories + 1) if wanted is None else wanted:
         opened.seek(number - 1)
-        yield as_page(number, _decoded(opened, name, limits), "")
+        yield as_page(number, _decoded(opened, name, limits))
 
 
-def as_page(number: int, image: Image, notice: str) -> Page:
+def as_page(number: int, image: Image, *notices: Notice) -> Page:
     """A page that is a picture, its words unknown."""
-    return Page(number, image.width, image.height, image=image, notices=(notice,) if notice else ())
+    return Page(number, image.width, image.height, image=image, notices=notices)
 
 
 def _decoded(frame: Image, name: str, limits: Limits) -> Image:

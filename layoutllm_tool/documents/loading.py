@@ -7,33 +7,26 @@ What a file is gets decided by its content, never by its name. Text recognition 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, Any
 
+from layoutllm_tool.documents.content import content_of, unwrapped
 from layoutllm_tool.documents.fetch import fetch
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.documents.images import as_page, is_picture, normalised, too_many_pixels
 from layoutllm_tool.documents.parser_process import POOL
 from layoutllm_tool.documents.parsing import ParseRequest
 from layoutllm_tool.documents.pdf import is_pdf
-from layoutllm_tool.documents.safety import Access, Limits, read_file, too_many_bytes
+from layoutllm_tool.documents.safety import Access, Limits, read_file
 from layoutllm_tool.errors import DocumentUnreadable
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from layoutllm_tool.protocols import Source
 
-_TEXT_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{40,}={0,2}")
-_MOST_PERCENTS = 1_000_000
-"""Characters of a data: URL that are written as %41: each takes a hundred bytes to undo."""
 _OTHER_TYPES = (
     (re.compile(rb"PK\x03\x04.{0,6000}?word/", re.S), "a Word document"),
     (re.compile(rb"PK\x03\x04.{0,6000}?xl/", re.S), "an Excel workbook"),
@@ -66,14 +59,14 @@ def load_document(
     """The document with its pages' pictures ("RGB" or "L", upright). A Document is given back as it is.
 
     A ``str`` is a data: URL, an https URL (where ``access.urls``), base64, or else a path under
-    ``access.roots``. ``pages`` are 1-based numbers; without them all pages are taken, and more than
-    ``limits.max_pages`` are refused. ``password`` opens an encrypted PDF. Only the pages taken are drawn,
-    by a child process with limits of its own. Raises DocumentError: -NotFound, -NotAllowed, -TooLarge,
-    -Encrypted, -Unreadable, PageOutOfRange.
+    ``access.roots``. A LangChain content block stands for what it holds. ``pages`` are 1-based numbers;
+    without them all pages are taken, and more than ``limits.max_pages`` are refused. ``password`` opens an
+    encrypted PDF. Only the pages taken are drawn, by a child process with limits of its own. Raises
+    DocumentError: -NotFound, -NotAllowed, -TooLarge, -Encrypted, -Unreadable, PageOutOfRange.
     """
     if isinstance(source, Document):
         return source
-    limits, access = limits or Limits(), access or Access()
+    limits, access, source = limits or Limits(), access or Access(), unwrapped(source)
     if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         return _from_picture(source, limits)
     POOL.warm()  # it starts while the file is fetched
@@ -89,7 +82,7 @@ def parsed_document(
     return Document(name, hashlib.sha256(data).hexdigest(), _parsed(data, name, request))
 
 
-def _from_picture(picture: Image, limits: Limits) -> Document:
+def _from_picture(picture: Any, limits: Limits) -> Document:
     """Its hash is of mode, size and pixels, once it is upright and has eight bits."""
     from PIL import Image as pillow
 
@@ -107,71 +100,19 @@ def _from_picture(picture: Image, limits: Limits) -> Document:
             f"the picture can't be decoded ({error}).", hint="Give a complete picture."
         ) from error
     digest = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes())
-    return Document("picture", digest.hexdigest(), (as_page(1, image, ""),))
+    return Document("picture", digest.hexdigest(), (as_page(1, image),))
 
 
 def _bytes(source: str | os.PathLike[str] | bytes, limits: Limits, access: Access) -> tuple[str, bytes]:
     """Name and content of what is no picture object."""
-    if isinstance(source, bytes | bytearray | memoryview):
-        if len(source) > limits.max_bytes:
-            raise too_many_bytes("document", limits)
-        return "document", bytes(source)
+    if (data := content_of(source, limits)) is not None:
+        return "document", data
     if isinstance(source, os.PathLike):
         return read_file(Path(source), limits=limits, access=access)
-    if source[:5].lower() == "data:":
-        return "document", _data_url(source, limits)
+    assert isinstance(source, str)  # all else is content
     if re.match(r"[A-Za-z][A-Za-z0-9+.\-]+://", source):
         return fetch(source.strip(), limits=limits, access=access)
-    if (data := _base64(source, limits)) is not None:
-        return "document", data
     return read_file(source, limits=limits, access=access)
-
-
-def _data_url(url: str, limits: Limits) -> bytes:
-    header, comma, body = url.partition(",")
-    if len(body) > 3 * limits.max_bytes or body.count("%") > _MOST_PERCENTS:
-        raise too_many_bytes("data: URL", limits)
-    try:
-        data = unquote_to_bytes(body)
-        if header.lower().endswith(";base64"):
-            data = _decoded(data)
-    except (ValueError, binascii.Error) as error:
-        raise DocumentUnreadable(
-            f"the data: URL is damaged ({error}).", hint="Encode the file anew."
-        ) from error
-    if not comma or not data:
-        raise DocumentUnreadable(
-            "the data: URL is empty.", hint='It looks like "data:image/png;base64,iVBOR...".'
-        )
-    if len(data) > limits.max_bytes:
-        raise too_many_bytes("data: URL", limits)
-    return data
-
-
-def _decoded(text: bytes) -> bytes:
-    """Base64 in either alphabet, line breaks and missing padding forgiven."""
-    plain = b"".join(text.split()).replace(b"-", b"+").replace(b"_", b"/").rstrip(b"=")
-    return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
-
-
-def _base64(text: str, limits: Limits) -> bytes | None:
-    """The bytes where the text is base64 of a type that is known here; None for a path, which looks much
-    the same.
-    """
-    try:
-        start = _decoded("".join(text[:2000].split())[:1368].encode("ascii"))
-        if not (is_pdf(start) or is_picture(start)):
-            return None
-        if len(text) > 2 * limits.max_bytes:
-            raise too_many_bytes("base64 text", limits)
-        if not _TEXT_BASE64.fullmatch(text.rstrip()):
-            return None
-        data = _decoded(text.encode("ascii"))
-    except ValueError:
-        return None
-    if len(data) > limits.max_bytes:
-        raise too_many_bytes("base64 text", limits)
-    return data
 
 
 def _parsed(data: bytes, name: str, request: ParseRequest) -> tuple[Page, ...]:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.documents.original import Original
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,19 +44,22 @@ class PageHead:
     height: int
     mode: str
     source: str
-    notices: list[str]
+    notices: list[dict[str, str]]
     lines: int | None
     """How many; None where the page is to be recognised."""
     words: int
     text: int
     """Bytes."""
+    turn: int = 0
+    """Degrees clockwise by which the page was turned."""
 
     @classmethod
     def of(cls, page: Page, image: Image, text: bytes) -> Self:
         lines = None if page.lines is None else len(page.lines)
         return cls(
-            page.number, image.width, image.height, image.mode, page.text_source, list(page.notices),
-            lines, len(page.words), len(text),
+            page.number, image.width, image.height, image.mode, page.text_source,
+            [notice.to_json() for notice in page.notices], lines, len(page.words), len(text),
+            page.original.turn if page.original else 0,
         )  # fmt: skip
 
     @classmethod
@@ -67,8 +71,10 @@ class PageHead:
         bounded(head.height, 1, max_pixels // head.width)
         if head.mode not in CHANNELS or head.source not in ("", "pdf"):
             raise ValueError("its mode or its source is unknown")
-        if not isinstance(head.notices, list) or not all(isinstance(notice, str) for notice in head.notices):
-            raise TypeError("its notices are no texts")
+        if not isinstance(head.notices, list) or not all(map(_is_notice, head.notices)):
+            raise TypeError("its notices are none")
+        if head.turn not in (0, 90, 180, 270):
+            raise ValueError("it was turned by no quarters")
         bounded(head.words, 0, max_words)
         bounded(head.lines or 0, 0, head.words)
         bounded(head.text, 0, MOST_TEXT)
@@ -76,6 +82,14 @@ class PageHead:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def original(self) -> Original | None:
+        """The page before it was turned; None where it was not."""
+        if not self.turn:
+            return None
+        wide, high = (self.width, self.height) if self.turn == 180 else (self.height, self.width)
+        return Original(wide, high, self.turn)
 
     @property
     def pixels(self) -> int:
@@ -91,6 +105,14 @@ class PageHead:
     def band(self) -> int:
         """Rows of pixels that travel together."""
         return max(BAND // (self.width * CHANNELS[self.mode]), 1)
+
+
+def _is_notice(data: object) -> bool:
+    return (
+        isinstance(data, dict)
+        and data.keys() == {"code", "text"}
+        and all(isinstance(text, str) for text in data.values())
+    )
 
 
 def packed(page: Page, image: Image) -> tuple[PageHead, bytes]:

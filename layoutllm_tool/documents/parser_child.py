@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from layoutllm_tool import errors
-from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.geometry import Notice, Page
 from layoutllm_tool.documents.page_frames import PageHead, bounded, unpacked
 from layoutllm_tool.documents.parser_worker import LENGTH
 from layoutllm_tool.documents.parsing import Budget, ParseRequest
@@ -154,7 +154,8 @@ class ParserChild:
         except (DocumentError, LookupError, TypeError, ValueError) as error:
             raise ParserTrouble(f"it sent no page: {error}") from error
         image = self._image(head)
-        return Page(number, head.width, head.height, lines, image, head.source, tuple(head.notices))
+        notices = tuple(Notice(**notice) for notice in head.notices)
+        return Page(number, head.width, head.height, lines, image, head.source, notices, head.original)
 
     def _image(self, head: PageHead) -> Image:
         from PIL import Image as pillow

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.documents.geometry import Notice, Page
 from layoutllm_tool.documents.glyphs import flattened, turn_upright
+from layoutllm_tool.documents.original import Original
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.documents.safety import Limits
 from layoutllm_tool.documents.text_layer import Layer, read
@@ -86,10 +87,15 @@ def _damaged(name: str, error: Exception) -> DocumentUnreadable:
 
 def _page(document: Any, number: int, name: str, limits: Limits) -> Page:
     image, turn, layer = _rendered(document, number, name, limits)
-    notices = [f"turned by {turn} degrees, so that the text is upright"] if turn else []
+    notices, original = list[Notice](), None
+    if turn:
+        notices.append(Notice("turned", f"turned by {turn} degrees, so that the text is upright"))
+        sides = image.size if turn == 180 else image.size[::-1]
+        original = Original(*sides, turn=turn)
     if layer.complaint:
-        notices.append(f"the PDF's text layer was not used: {layer.complaint}")
-    page = Page(number, image.width, image.height, image=image, notices=tuple(notices))
+        complaint = f"the PDF's text layer was not used: {layer.complaint}"
+        notices.append(Notice("layer_not_used", complaint))
+    page = Page(number, image.width, image.height, image=image, notices=tuple(notices), original=original)
     if layer.words is None:
         return page
     return page.with_lines(group_lines(layer.words, width=image.width, height=image.height), "pdf")

@@ -18,6 +18,9 @@ from typing import BinaryIO
 
 from layoutllm_tool.errors import DocumentNotAllowed, DocumentNotFound, DocumentTooLarge, DocumentUnreadable
 
+LONGEST_PATH = 4096
+"""Characters. What is longer is no path: following it takes minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -75,6 +78,11 @@ class Access:
     def _find(self, path: str | os.PathLike[str]) -> tuple[Path, Path | None]:
         """The real path, and the real root that it lies in (None where any file is allowed)."""
         name = os.fspath(path)
+        if len(name) > LONGEST_PATH:
+            raise DocumentNotFound(
+                f"a text of {len(name):,} characters is no path, and no document in base64.",
+                hint="Give a path, or a PDF's or picture's bytes.",
+            )
         bases = (Path.cwd(),) if self.roots is None else self.roots
         found = [(real, self._root_of(real)) for base in bases if (real := resolved(base / name))]
         allowed = [(real, root) for real, root in found if self.roots is None or root is not None]

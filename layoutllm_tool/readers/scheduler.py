@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,6 +53,8 @@ class Job:
     attempts: list[LayoutCoT] = field(default_factory=list)
     again: list[Callable[[], LayoutCoT]] = field(default_factory=list)
     windows: int = 0
+    dropped: bool = False
+    """Nobody waits for it any more: what is left of it is not decoded."""
 
     def emit(self, event: str, **data: Any) -> None:
         if self.query.on_progress:
@@ -163,10 +165,11 @@ class Worker(ForkSafe):
             _fail(jobs, error)
             return
         for group in groups:
-            rows = [(job, limits) for job, limits in group.rows if not job.future.done()]
+            rows = [(job, limits) for job, limits in group.rows if not (job.future.done() or job.dropped)]
             for start in range(0, len(rows), MAX_BATCH):
                 with self._gate.computing():
                     self._decode(group, rows[start : start + MAX_BATCH], decoder)
+        _fail([job for job in jobs if job.dropped], CancelledError())
 
     def _loaded(self) -> CoTDecoder:
         decoder, self._coefficients, self._chooser = self._load()
@@ -211,6 +214,8 @@ class Worker(ForkSafe):
                 job.emit("page", page=group.window.page.number)
 
             def on_stage(number: int, row: DecodingState) -> None:
+                if all(job.dropped for job in jobs):
+                    raise CancelledError
                 if jobs[number].windows == 1 and self._chooser is None:
                     _emit_step(jobs[number], group.window, row)
 

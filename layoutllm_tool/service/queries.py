@@ -18,11 +18,12 @@ from typing import Any, Literal
 
 from cachetools import TTLCache
 
-from layoutllm_tool.documents.geometry import Box, Document, Line, Page, Word
+from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.parsing import size_of
 from layoutllm_tool.documents.safety import Limits
 from layoutllm_tool.errors import DocumentNotFound, LayoutLLMError, ServiceError
 from layoutllm_tool.protocols import Progress, Reader
+from layoutllm_tool.readers import warming
 from layoutllm_tool.readers.query import check_question
 from layoutllm_tool.service import schemas
 
@@ -172,7 +173,8 @@ class QueryService:
                 on_progress=on_progress,
             )
             known = {"id": ids[0] if len(ids) == 1 else ids, "pages": len(document.pages)}
-            return {"cot": cot.to_json(), "document": known}
+            more = {"notices": document.notices, "original": cot.on_original(document)}
+            return {"cot": cot.to_json(), "document": known, **more}
 
     async def extract(self, asked: schemas.ExtractIn) -> dict[str, Any]:
         """The response's JSON. Cancelled, its questions are dropped. PlanError; else raises as ``ask``."""
@@ -204,10 +206,8 @@ class QueryService:
 
     async def load(self) -> None:
         """Load the weights by a question. An error is kept as ``fault``."""
-        words = (Word("Total", Box(100, 100, 200, 120), 1.0), Word("12.50", Box(210, 100, 300, 120), 1.0))
-        sample = Document("warm-up", "0" * 64, (Page(1, 800, 1000, (Line(words),), text_source="given"),))
         try:
-            await self.reader.aask(sample, "What is the total?")
+            await self.reader.aask(warming.SAMPLE, warming.QUESTION)
         except Exception as error:  # noqa: BLE001  any error: else the service would be "loading" for ever
             _log.exception("the reader is not ready")
             message = f"the reader could not be loaded: {type(error).__name__}."

@@ -123,7 +123,7 @@ def test_every_page_of_a_tiff_and_the_first_frame_of_an_animation() -> None:
     for kind in ("GIF", "WEBP", "PNG"):
         same = [Image.new("L", (30, 20), 50 * n) for n in range(3)]
         page = only_page(saved(same[0], kind, save_all=True, append_images=same[1:]))
-        assert "animation of 3 frames" in page.notices[0] and grey(page, 0, 0) < 10
+        assert "animation of 3 frames" in page.notices[0].text and grey(page, 0, 0) < 10
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000"])

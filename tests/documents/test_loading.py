@@ -145,7 +145,7 @@ def test_page_numbers() -> None:
 
 def test_what_is_no_source_at_all() -> None:
     for source in (3, None, [b"a"], {"path": "a"}):
-        with pytest.raises(DocumentUnreadable, match="is no document"):
+        with pytest.raises(DocumentUnreadable, match="no document"):
             load_document(source)  # type: ignore[arg-type]
 
 

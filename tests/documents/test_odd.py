@@ -40,7 +40,8 @@ def outcome(result: Document | DocumentError) -> str:
         return f"{type(result).__name__}: {result}"
     page = result.pages[0]
     lines = "to be recognised" if page.lines is None else f"{len(page.lines)} lines from the text layer"
-    return f"{len(result.pages)} pages; {page.width}x{page.height}, {lines} {'; '.join(page.notices)}"
+    notices = "; ".join(map(str, page.notices))
+    return f"{len(result.pages)} pages; {page.width}x{page.height}, {lines} {notices}"
 
 
 @pytest.mark.slow

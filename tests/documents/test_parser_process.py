@@ -407,6 +407,8 @@ LIES = {
     "another mode": page(mode="F"),
     "another source": page(source="tesseract"),
     "notices that are no texts": page(notices=[[]]),
+    "a notice without a code": page(notices=[{"text": "turned"}]),
+    "a turn that is none": page(turn=45),
     "more words than are taken": page(**READ | {"words": 2**40}),
     "more lines than words": page(**READ | {"lines": 2}),
     "too much text": page(**READ | {"text": 2**40}),

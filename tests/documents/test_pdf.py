@@ -54,7 +54,7 @@ def test_boxes_lie_on_the_ink(rotation: int, crop: str) -> None:
 def test_sideways_pages_are_turned_upright(rotation: int) -> None:
     page = first_page(make_pdf(text(SENTENCE, 72, 700), page=f"/MediaBox [0 0 612 792] /Rotate {rotation}"))
     assert [line.text for line in page.lines or ()] == [SENTENCE]
-    assert page.height > page.width and "turned by" in page.notices[0]
+    assert page.height > page.width and "turned by" in page.notices[0].text
     assert ink(page)[2] - ink(page)[0] > 5 * (ink(page)[3] - ink(page)[1])
 
 
@@ -77,7 +77,7 @@ HIDDEN = {
 def test_layers_with_hidden_text_go_to_recognition(hidden: str) -> None:
     page = first_page(make_pdf(text("What people see", 72, 700) + hidden))
     assert page.lines is None and page.text_source == ""
-    assert "can't be seen" in page.notices[0]
+    assert "can't be seen" in page.notices[0].text
 
 
 def test_white_text_on_a_dark_ground_is_seen() -> None:
@@ -89,7 +89,7 @@ def test_text_under_a_scan_is_hidden_and_text_over_a_picture_is_not() -> None:
     noise = random.Random(1).randbytes(100 * 100)
     draw = "q 612 0 0 792 0 0 cm /Im Do Q\n"
     scan = make_pdf(text(SENTENCE, 72, 600) + draw, extra=[grey_picture(100, 100, noise)])
-    assert "can't be seen" in first_page(scan).notices[0]
+    assert "can't be seen" in first_page(scan).notices[0].text
     letterhead = make_pdf(
         draw + text(SENTENCE, 72, 600), extra=[grey_picture(100, 100, bytes([230]) * 10_000)]
     )
@@ -102,16 +102,16 @@ def test_a_scan_with_a_stamp_goes_to_recognition() -> None:
     page = first_page(
         make_pdf(draw + text("RECEIVED 3 MAY", 72, 740), extra=[grey_picture(150, 200, pixels)])
     )
-    assert page.lines is None and "stand on" in page.notices[0]
+    assert page.lines is None and "stand on" in page.notices[0].text
 
 
 def test_senseless_characters_go_to_recognition() -> None:
     shuffled = first_page(
         make_pdf(text("WRWDO DPRXQW GXH ZLWKLQ WKLUWB GDBV WRWDO SDBPHQW", 72, 700, size=12))
     )
-    assert shuffled.lines is None and "no words" in shuffled.notices[0]
+    assert shuffled.lines is None and "no words" in shuffled.notices[0].text
     undecoded = first_page(make_pdf(text("\\(cid:12\\)\\(cid:7\\)", 72, 700)))
-    assert undecoded.lines is None and "no known meaning" in undecoded.notices[0]
+    assert undecoded.lines is None and "no known meaning" in undecoded.notices[0].text
 
 
 def test_text_off_the_page_is_left_out() -> None:
@@ -197,7 +197,7 @@ def test_threads_may_load_at_the_same_time() -> None:
 @needs_odd
 def test_the_invisible_wrong_layer_goes_to_recognition() -> None:
     page = first_page((ODD / "invisible_text_layer.pdf").read_bytes())
-    assert page.lines is None and "can't be seen" in page.notices[0]
+    assert page.lines is None and "can't be seen" in page.notices[0].text
 
 
 @needs_odd

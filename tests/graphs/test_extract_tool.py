@@ -111,7 +111,8 @@ def test_the_record_for_the_model_and_its_evidence_for_programs() -> None:
         'Doubtful "/vendor": "An answer is required and none was found. The document does not say it."',
     ]
     found = message.artifact
-    assert json.loads(json.dumps(found)) == found and set(found) == {"record", "fields", "notes", "document"}
+    assert json.loads(json.dumps(found)) == found
+    assert set(found) == {"record", "fields", "notes", "notices", "pages", "document"}
     assert found["document"] == {"name": "invoice.pdf", "sha256": INVOICE.sha256}
     assert found["record"] == {"total": 12.5, "vendor": None}
     total = found["fields"]["/total"]

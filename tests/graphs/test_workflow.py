@@ -111,7 +111,7 @@ async def test_questions_are_answered_in_their_order() -> None:
         make_graph().invoke(asked, context=context()),
         await make_graph().ainvoke(asked, context=context()),
     ):
-        assert set(state) == {"plan", "answers", "notes", "usage"}
+        assert set(state) == {"plan", "answers", "notes", "usage", "notices"}
         assert plain(state["answers"]) == ["12.50", None, "4711"]
         assert [answer["error"] for answer in state["answers"]] == [None] * 3
         assert json.loads(json.dumps(state)) == state

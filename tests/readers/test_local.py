@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -235,3 +236,33 @@ def test_words_handed_in_replace_recognition() -> None:
     with LayoutLLMReader(model=tiny.smol(), engine=FakeOCR([])) as found:
         loaded = found.load(given.image, words=[given])
     assert loaded.pages[0].lines == given.lines and loaded.pages[0].image is not None
+
+
+async def test_a_cancelled_question_is_decoded_no_further_and_the_next_one_is_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of twenty pages, those that are left when its caller goes are not read."""
+    from layoutllm_tool.model.decoding import CoTDecoder
+
+    read, pages, begun = CoTDecoder.read, list[int](), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def counted(self: CoTDecoder, window):  # type: ignore[no-untyped-def]
+        pages.append(window.page.number)
+        loop.call_soon_threadsafe(begun.set)
+        time.sleep(0.1)  # as a real page takes
+        return read(self, window)
+
+    monkeypatch.setattr(CoTDecoder, "read", counted)
+    long, short = document(*(f"{TEXT}\nPage {n}" for n in range(20))), document(TEXT)
+    with LayoutLLMReader(model=tiny.smol()) as found:
+        asking = asyncio.create_task(found.aask(long, QUESTIONS[0]))
+        await begun.wait()
+        asking.cancel()
+        since = time.monotonic()
+        answer = await found.aask(short, QUESTIONS[0])
+        assert time.monotonic() - since < 2 and len(pages) < 8
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    with LayoutLLMReader(model=tiny.smol()) as fresh:
+        assert plain(fresh.ask(short, QUESTIONS[0])) == plain(answer)

@@ -18,7 +18,7 @@ from layoutllm_graphs.context import Context
 from layoutllm_graphs.workflow import make_graph
 from layoutllm_tool import LayoutLLMTool, errors
 from layoutllm_tool.cot import Correction
-from layoutllm_tool.documents.geometry import Document, Word
+from layoutllm_tool.documents.geometry import Document, Notice, Word
 from layoutllm_tool.errors import (
     DocumentError,
     LayoutLLMError,
@@ -36,6 +36,7 @@ from layoutllm_tool.service.queries import ServiceLimits
 from layoutllm_tool.testing import FakeOCR, FakeReader, document_from_text, page_from_text
 from tests.services import running
 
+TURNED = Notice("turned", "It was turned.")
 INVOICE = (
     "Invoice no:   4711\nSubtotal:     10.00\nTax:           2.50\nTotal:        12.50\n\nTotal:        99.00"
 )
@@ -114,14 +115,14 @@ def test_a_page_that_is_turned_comes_back_turned(tmp_path: Path) -> None:
             return Document(
                 source.name,
                 source.sha256,
-                (type(page)(page.number, turned.width, turned.height, read, turned, "fake", ("turned",)),),
+                (type(page)(page.number, turned.width, turned.height, read, turned, "fake", (TURNED,)),),
             )
 
     assert recognise_page is not None
     with running(Turning()) as address, RemoteReader(address) as remote:
         page = remote.load(drawn(tmp_path / "page.png")).pages[0]
         assert (page.width, page.height) == (300, 400) == page.image.size  # type: ignore[union-attr]
-        assert page.notices == ("turned",) and page.lines
+        assert page.notices == (TURNED,) and page.lines
 
 
 def test_known_words_are_not_read_again(served: tuple[Counting, RemoteReader], tmp_path: Path) -> None:

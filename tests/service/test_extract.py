@@ -31,7 +31,7 @@ async def test_a_record_with_its_evidence() -> None:
     async with client(extract=aextract) as http:
         reply = await extracted(http, document=await uploaded(http))
     found = reply.json()
-    assert reply.status_code == 200 and set(found) == {"record", "fields", "notes"}
+    assert reply.status_code == 200 and set(found) == {"record", "fields", "notes", "notices", "pages"}
     assert found["record"] == {"total": 12.5, "vendor": None}
     fields = RecordOut.model_validate(found).fields
     total, vendor = fields["/total"], fields["/vendor"]

@@ -51,6 +51,7 @@ class Batch:
         self.retry_failed = retry_failed
         self.store = Store.open(folder, settings.to_json() | ({"shard": shard} if shard else {}))
         self.stats = BatchStats(total=len(self.inputs))
+        self._entered = 0
 
     def run(self, workers: Workers, on_result: Callable[[WorkResult], None] = lambda _: None) -> BatchStats:
         """Everything that is left; with ``retry_failed``, what failed before and nothing else."""
@@ -61,6 +62,8 @@ class Batch:
                 self._keep(result)
                 on_result(result)
         finally:
+            # Cut off, by Ctrl-C for one: what was not come to is pending, and known by its name alone.
+            self.store.enter([_named(given, self._key(given, "")) for given in self.inputs[self._entered :]])
             if close := getattr(results, "close", None):
                 close()
         return self.stats
@@ -69,7 +72,8 @@ class Batch:
         begun: set[str] = set()
         for given in self.inputs:
             item = self._item(given)
-            self.store.enter([Input(given.position, given.name, given.page, item.key)])
+            self.store.enter([_named(given, item.key)])
+            self._entered += 1
             if item.key not in begun and self._is_wanted(item.key):
                 begun.add(item.key)
                 yield item
@@ -81,9 +85,12 @@ class Batch:
         sha256 = ""
         with suppress(Exception):  # storage libraries raise anything; a batch goes on after any row
             sha256 = "" if given.problem else digest(given.name, places=given.places)
-        named = f"{given.name}\0{given.problem}".encode("utf-8", "surrogatepass")
-        key = document_key(sha256 or hashlib.sha256(named).hexdigest(), given.page, self.settings.to_json())
+        key = self._key(given, sha256)
         return WorkItem(key, given.name, given.page, sha256, given.problem, given.places)
+
+    def _key(self, given: BatchInput, sha256: str) -> str:
+        named = f"{given.name}\0{given.problem}".encode("utf-8", "surrogatepass")
+        return document_key(sha256 or hashlib.sha256(named).hexdigest(), given.page, self.settings.to_json())
 
     def _is_wanted(self, key: str) -> bool:
         known = self.store.document(key)
@@ -96,7 +103,10 @@ class Batch:
         self.stats.failed += result.document.status == "failed"
         if result.bug:
             self.stats.bugs += 1
-            with (self.folder / LOG).open("a", encoding="utf-8", errors="backslashreplace") as log:
+            with (
+                suppress(OSError),  # the document's row is kept: the log is there for people
+                (self.folder / LOG).open("a", encoding="utf-8", errors="backslashreplace") as log,
+            ):
                 log.write(f"{result.document.key}\n{result.bug}\n")
 
     def __enter__(self) -> Batch:
@@ -104,6 +114,10 @@ class Batch:
 
     def __exit__(self, *_: object) -> None:
         self.store.close()
+
+
+def _named(given: BatchInput, key: str) -> Input:
+    return Input(given.position, given.name, given.page, key)
 
 
 def here(reader: Reader, settings: Settings) -> Workers:

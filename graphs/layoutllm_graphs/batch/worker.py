@@ -31,7 +31,7 @@ from layoutllm_tool.protocols import Reader, ReaderAround
 from layoutllm_tool.tool import LayoutLLMTool
 
 MakeReader = Callable[[], Reader]
-OUTPUTS = ("plan", "answers", "notes", "found", "record", "fields")
+OUTPUTS = ("plan", "answers", "notes", "found", "record", "fields", "notices")
 """Of the workflow's state: ``found`` has every attempt."""
 
 
@@ -245,4 +245,5 @@ def _document_result(
         retryable=hopeless,
         sha256=item.sha256, pages=len(read.pages), seconds=round(seconds, 3),
         rotated_pages=_rotated_pages(as_scanned, read), record=None if hopeless else record,
+        notices=read.notices,
     )  # fmt: skip

@@ -64,8 +64,9 @@ def render(html: str, paper: Paper) -> Rendered:
     pdf, boxes = _printed(html, paper)
     page = load_document(pdf, pages=[1]).pages[0]
     if page.notices or not page.lines:  # turned, or its words not trusted: the boxes are not WeasyPrint's
+        why = "; ".join(map(str, page.notices)) or "it has no words"
         raise DocumentUnreadable(
-            f"the rendered page can't be read back ({'; '.join(page.notices) or 'it has no words'}).",
+            f"the rendered page can't be read back ({why}).",
             hint="Give HTML with upright, visible text.",
         )
     return Rendered(page, boxes)

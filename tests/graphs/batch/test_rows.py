@@ -23,7 +23,7 @@ from layoutllm_graphs.state import Run
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.batch.sources import open_document
 from layoutllm_tool.batch.store import Field, Store
-from layoutllm_tool.batch.tables import TIMINGS, write_tables
+from layoutllm_tool.batch.tables import TIMINGS, document_rows, write_tables
 from layoutllm_tool.cli import main
 from layoutllm_tool.errors import StoreMismatch
 from layoutllm_tool.review_app.export import export
@@ -140,6 +140,20 @@ def test_parquet_holds_the_same_and_its_columns_are_the_documented_ones(source: 
     kind = parquet.read_schema(tmp_path / "out" / "fields.parquet").field("rows").type.value_type
     assert [field.name for field in kind] == ["description", "quantity", "amount"]
     assert [field.name for field in kind.field("amount").type] == ["text", "page", "box", "confidence"]
+
+
+def test_ctrl_c_leaves_a_row_for_every_input(source: Path, tmp_path: Path) -> None:
+    class Stops(FakeReader):
+        def load(self, source: Any, **options: Any) -> Any:
+            raise KeyboardInterrupt
+
+    inputs = list(batch_inputs(str(source)))
+    with Batch(inputs, tmp_path / "out", SETTINGS) as batch:
+        with pytest.raises(KeyboardInterrupt):
+            batch.run(here(Stops(), SETTINGS))
+        rows = list(document_rows(batch.store))
+    assert [row["document"] for row in rows] == [given.name for given in inputs]
+    assert {row["status"] for row in rows} == {"pending"}
 
 
 def test_interrupted_and_continued_the_rows_are_the_same(source: Path, tmp_path: Path) -> None:
