@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -76,7 +76,7 @@ class PageLayout:
     def row_from(self, word: PlacedWord) -> list[PlacedWord]:
         """The word and everything right of it on its row, neighbour by neighbour: a row may slope."""
         row = [word]
-        while (following := self._right.get(row[-1].id)) is not None and len(row) <= len(self.words):
+        while (following := self._right.get(row[-1].id)) is not None:
             row.append(following)
         return row
 
@@ -113,13 +113,11 @@ class PageLayout:
             start = bisect_left(middles, word.y0 - word.height)
             stop = bisect_left(middles, word.y1 + word.height)
             for other in firsts[start:stop]:
-                # The centres grow along a line too, so no chain of neighbours ever comes back to its
-                # beginning.
                 follows = other.x0 + other.x1 > word.x0 + word.x1 and other.x0 > word.x1 - 0.3 * word.height
                 if follows and _shared(word, other) >= 0.4:
                     ends.append((other.x0 - word.x1, word, other))
         for _, word, other in sorted(ends, key=lambda end: end[0]):
-            if word.id not in found and other.id not in taken:
+            if word.id not in found and other.id not in taken and not _leads(found, other, word):
                 found[word.id] = other
                 taken.add(other.id)
         return found
@@ -139,3 +137,16 @@ def _placed(page: Page, line: int, number: int) -> PlacedWord:
     x, y, box = page.width / SCALE, page.height / SCALE, word.box
     bottom = max(box.y1, box.y0 + 0.1)
     return PlacedWord((line, number), word.text, box.x0 * x, box.y0 * y, box.x1 * x, bottom * y)
+
+
+def _leads(right: Mapping[WordId, PlacedWord], word: PlacedWord, to: PlacedWord) -> bool:
+    """Whether the chain of neighbours from ``word`` comes to ``to``.
+
+    Words of a line may stand from right to left, or anywhere: a row must not come back to its beginning.
+    """
+    while word.id != to.id:
+        following = right.get(word.id)
+        if following is None:
+            return False
+        word = following
+    return True

@@ -242,3 +242,21 @@ def test_no_wording_of_the_sets_is_trained_on() -> None:
         lines = (SETS / "everyday" / part / "questions.jsonl").read_text(encoding="utf-8").splitlines()
         texts += [json.loads(line)["question"] for line in lines]
     assert len(texts) == 832 and not [text for text in texts if spelt(text) in known]
+
+
+SPOTS = st.tuples(st.integers(0, 30), st.integers(0, 6))
+
+
+@given(lines=st.lists(st.lists(SPOTS, min_size=1, max_size=6), min_size=1, max_size=6))
+@settings(deadline=None)
+def test_rows_end_however_the_words_of_a_line_stand(lines: list[list[tuple[int, int]]]) -> None:
+    """Once a line from right to left made a row without an end."""
+    page = Page(1, 1000, 1000, tuple(
+        Line(tuple(Word(f"w{x}", Box(30 * x, 30 * y, 30 * x + 25, 30 * y + 20), None) for x, y in line))
+        for line in lines
+    ), text_source="given")  # fmt: skip
+    layout = PageLayout(page)
+    rows = [word.id for row in layout.rows for word in row]
+    assert sorted(rows) == sorted(layout.by_id)
+    assert all(word.id in {w.id for w in layout.row_of(word)} for word in layout.words)
+    assert candidates(layout, (layout.words[0],)) is not None
