@@ -2,7 +2,7 @@
 
 ``right``: everything that is expected is planned, and nothing else. ``marked``: some of it is not, but the
 plan says so by a refusal, and plans nothing that is not expected. ``wrong``: else. The operation "check" is
-a constraint or a comparison.
+a constraint or a comparison. "or_refused": a plan that refuses lists, operations or checks is right as well.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from layoutllm_graphs.planning.planner import plan_task
 from layoutllm_tool.errors import PlanError
 
 _OPERATIONS = {"min": "minimum", "max": "maximum"}
+_PLANNED = ("fields", "lists", "operations", "checks")
 
 
 class Score(NamedTuple):
@@ -36,8 +37,9 @@ def score(task: str, expected: Mapping[str, Any]) -> Score:
         plan = plan_task(task).plan
     except PlanError as error:
         refused = _refused(str(error), expected)
-        rest = [f"{kind}: {entry}" for kind in expected if kind != "refused" for entry in expected[kind]]
-        return Score("marked" if refused or rest else "right", (*refused, *rest))
+        rest = [f"{kind}: {entry}" for kind in _PLANNED for entry in expected.get(kind, ())]
+        missing = [*refused, *rest]
+        return _marked(missing, expected) if missing else Score("right")
     return score_plan(plan, expected)
 
 
@@ -65,10 +67,18 @@ def score_plan(plan: Plan, expected: Mapping[str, Any]) -> Score:
     if len(plan.constraints) > len(checks):
         unexpected += [str(constraint) for constraint in plan.constraints]
     extra = len(plan.refused) > len(expected.get("refused", ()))
-    if not missing and not unexpected:
-        return Score("marked" if extra else "right")
-    marked = extra and not unexpected
-    return Score("marked" if marked else "wrong", tuple(missing), tuple(unexpected))
+    if not missing and not unexpected and not extra:
+        return Score("right")
+    if extra and not unexpected:
+        return _marked(missing, expected)
+    return Score("wrong", tuple(missing), tuple(unexpected))
+
+
+def _marked(missing: Sequence[str], expected: Mapping[str, Any]) -> Score:
+    """Of a plan that refuses what is missing."""
+    others = [one for one in missing if one.startswith(("fields", "refused"))]
+    right = bool(expected.get("or_refused")) and not others
+    return Score("right" if right else "marked", tuple(missing))
 
 
 def _said(question: PlannedQuestion) -> str:
@@ -108,7 +118,7 @@ def _sources(operation: Operation, plan: Plan) -> set[str]:
 def _told(operation: Operation, plan: Plan) -> str:
     """What an operation is of, in the words of its questions and columns."""
     condition = operation.condition
-    told = [condition.comparison, condition.value] if condition else []
+    told = [condition.comparison, condition.value, operation.text] if condition else []
     for reference in operation.of:
         name, _, column = reference.partition(".")
         for source in _sources(operation.model_copy(update={"of": (name,)}), plan):
