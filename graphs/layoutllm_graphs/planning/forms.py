@@ -34,10 +34,30 @@ class Forms:
 
     language: Language
 
+    def asking(self, text: str) -> str:
+        """The text without greetings, thanks and other talk around what it asks for; "" where it is no more."""
+        patterns = self.language.patterns
+        for _ in range(_MOST_FRONTS if len(text) <= LONGEST else 0):
+            text = text[found.end() :] if (found := patterns["greeting"].match(text)) else text
+            found = patterns["thanks"].search(text)
+            if found is None and not patterns["small_talk"].fullmatch(text.strip(ENDS)):
+                break
+            text = text[: found.start()] if found else ""
+        return text if any(map(str.isalnum, text)) else ""
+
+    def of_document(self, text: str) -> str:
+        """The text without the words for the document, where it speaks of one: "the items on this receipt"."""
+        patterns = self.language.patterns
+        found = list(patterns["mention"].finditer(text)) if len(text) <= LONGEST else []
+        alone = len(found) == 1 and not take_pages(text, self.language)[1] and found[0].start()
+        if not alone or patterns["placed"].search(text[: found[0].start()]):
+            return text
+        return text[: found[0].start()] + text[found[0].end() :]
+
     def front(self, text: str) -> tuple[str, tuple[int, ...]]:
         """What is asked for, and the pages that stand before or behind it."""
         patterns, pages = self.language.patterns, tuple[int, ...]()
-        fronts = [patterns[name] for name in ("polite", "place", "output_format", "head", "verb")]
+        fronts = [patterns[name] for name in ("polite", "place", "title", "output_format", "head", "verb")]
         for _ in range(_MOST_FRONTS):
             found = next((match for front in fronts if (match := front.match(text))), None)
             led = patterns["leading_page"].match(text) if not pages else None

@@ -116,7 +116,8 @@ class _TaskReader:
 
     def read(self, clauses: Sequence[Clause]) -> None:
         checks: list[Check] = []
-        parts = [(clause, apart(clause, self.language)) for clause in clauses]
+        bare = (replace(clause, text=self.forms.asking(clause.text)) for clause in clauses)
+        parts = [(clause, apart(clause, self.language)) for clause in bare if clause.text]
         kept = [
             (clause, [self._without_unwanted(part) for part in several if not self._is_unwanted(part)])
             for clause, several in parts
@@ -179,7 +180,7 @@ class _TaskReader:
             and len(clause.text) <= LONGEST
             and not self.patterns["nothing"].match(clause.text)
         ):
-            said = self._shown(self.forms.expanded(clause.text))
+            said = self._shown(self.forms.of_document(self.forms.expanded(clause.text)))
             left = left_over(said, self._used(checks), self.language, computed=bool(checks) or made)
             if self.patterns["strong"].search(left):
                 raise OtherwiseError
@@ -201,6 +202,7 @@ class _TaskReader:
         text = self.forms.expanded(text)
         if self.patterns["nothing"].match(text) or self._refused(clause, text):
             return []
+        text = self.forms.of_document(text)
         unchecked, wanted = self.forms.unchecked(text)
         checks = self.checks.read(unchecked)
         if not checks and not self._operation(clause, text, wanted=wanted):
