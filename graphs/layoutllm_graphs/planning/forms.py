@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from layoutllm_graphs.planning.fields import NAMES_WITH_AND, known
-from layoutllm_graphs.planning.phrases import ENDS, LONGEST, fronted, take_pages
+from layoutllm_graphs.planning.phrases import ENDS, LONGEST, fronted, outside, take_pages
 from layoutllm_graphs.planning.plan import MOST_QUESTIONS
 from layoutllm_graphs.planning.words import Language
 from layoutllm_tool.errors import PlanError
 
-_JOINT, _COMMA = "\ue002" * len(" and "), "\ue003"
-"""Stand for " and " and "," where they join no list."""
-_INSIDE = re.compile(r"\([^()\n]{1,200}\)")
+_JOINT = "\ue002" * len(" and ")
+"""Stands for " and " where it joins no list."""
 _MOST_FRONTS, _MOST_ENDS = 6, 4
 
 
@@ -147,11 +146,8 @@ class Forms:
         masked = text
         for name in NAMES_WITH_AND:
             masked = re.sub(rf"\b{name}\b", name.replace(" and ", _JOINT), masked, flags=re.IGNORECASE)
-        masked = _INSIDE.sub(
-            lambda found: found.group().replace(",", _COMMA).replace(" and ", _JOINT), masked
-        )
         start, closes, count = 0, False, 0
-        for found in self.language.patterns["list_and"].finditer(masked):
+        for found in outside(self.language.patterns["list_and"], masked):
             if text[start : found.start()].strip(" .,:"):
                 count += 1
                 yield Part(start, found.start(), closes)

@@ -29,6 +29,8 @@ _QUOTED = re.compile(
     r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|„([^“”\n]{1,200})[“”]"
     r"|\u300c([^\u300d\n]{1,200})\u300d|\u300e([^\u300f\n]{1,200})\u300f|(?<![\w'])'([^'\n]{1,200})'(?!\w)"
 )
+_INSIDE = re.compile(r"[(\uff08][^()\uff08\uff09\n]{1,200}[)\uff09]")
+_HALF = re.compile("[()\uff08\uff09]")
 _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
 COLONS, QUESTION_MARKS = (":", "\uff1a"), ("?", "\uff1f")
 """Narrow and wide, as Japanese has them."""
@@ -84,10 +86,18 @@ def _sentences(line: str, language: Language) -> Iterator[Clause]:
 def apart(clause: Clause, language: Language) -> list[Clause]:
     """The clauses of a sentence: what is to be extracted, checked, computed."""
     text = language.patterns["aside"].sub(" ", clause.text)
-    if len(text) <= LONGEST:
-        text = language.patterns["cut"].sub(_cut, text)
+    for found in reversed([*outside(language.patterns["cut"], text)] if len(text) <= LONGEST else []):
+        text = text[: found.start()] + _cut(found) + text[found.end() :]
     parts = [part.strip() for part in text.split("\n")]
     return [replace(clause, text=part) for part in parts if part]
+
+
+def outside(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Where the pattern stands in the text, but for parentheses."""
+    inside = [found.span() for found in _INSIDE.finditer(text)]
+    for found in pattern.finditer(text):
+        if not any(start < found.start() < end for start, end in inside):
+            yield found
 
 
 def _cut(found: re.Match[str]) -> str:
@@ -121,6 +131,7 @@ class Phrase:
             and any(c.isalpha() for c in self.words)
             and not self.language.patterns["strange"].search(self.words)
             and not strong.search(self.words)
+            and not _HALF.search(_INSIDE.sub("", self.words))
             and not _AMOUNT.fullmatch(self.language.patterns["currency"].sub("", self.words))
             and not (self.words[0].isdigit() and dates.read(self.words))
             and not self.language.patterns["imperative"].match(self.words)

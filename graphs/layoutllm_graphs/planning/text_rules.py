@@ -180,7 +180,7 @@ class _TaskReader:
             and len(clause.text) <= LONGEST
             and not self.patterns["nothing"].match(clause.text)
         ):
-            said = self._shown(self.forms.of_document(self.forms.expanded(clause.text)))
+            said = self._shown(self.forms.of_document(self.forms.front(self.forms.expanded(clause.text))[0]))
             left = left_over(said, self._used(checks), self.language, computed=bool(checks) or made)
             if self.patterns["strong"].search(left):
                 raise OtherwiseError
