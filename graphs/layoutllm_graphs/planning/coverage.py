@@ -29,7 +29,7 @@ def left_over(said: str, used: Iterable[str], language: Language, *, computed: b
 
 def _is_one_of(word: str, held: frozenset[str]) -> bool:
     """Whether it is there, but for an ending: the singular, the plural, a case."""
-    shorter = {word[:-1], word[:-2]} if len(word) > 4 else {word[:-1]}
+    shorter = {word[:-1], word[:-2]} if len(word) > 4 else {word[:-1]} if len(word) > 2 else set()
     return not held.isdisjoint({word, f"{word}s", *shorter})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -127,6 +127,10 @@ class Forms:
             return text
         if owned := patterns["owners_ahead"].match(text):
             return self._of_each(owned["owners"], owned["heads"])
+        text = patterns["shared_head"].sub(
+            lambda found: self._of_each(found["owners"], patterns["plural_head"].sub("", found["heads"])), text
+        )
+        text = self._each(text)
         text = patterns["shared_owner"].sub(
             lambda found: "{owner} {head}{link}{owner} {more}".format(**found.groupdict()), text
         )
@@ -134,12 +138,66 @@ class Forms:
             lambda found: "{first}{tail}{link} {second}".format(**found.groupdict()), text
         )
 
+    def _each(self, text: str) -> str:
+        """ "Buyer and seller (name and city each), price" -> "Buyer name, Buyer city, seller name, ...".
+
+        The things stand in parentheses, or they are such as people have. Owners are the two before, and all
+        before these that surely are people; without "each", all surely are.
+        """
+        patterns = self.language.patterns
+        found = patterns["each_with"].search(text)
+        if found is None:
+            return text
+        head, behind = text[: found.start()], text[found.end() :]
+        core, pages = self.front(head)
+        each = bool(found["each"] is not None or found["each2"])
+        owners = self._owners(core, sure=not each)
+        if found["open"]:
+            things, _, behind = behind.partition(")" if ")" in behind else "\uff09")
+            heads = [part.strip() for part in patterns["list_and"].split(patterns["each_end"].sub("", things))]
+        else:
+            heads, behind = self._attributes(behind)
+        known_heads = all(patterns["attribute"].match(fronted(one, self.language)) for one in heads)
+        if pages or not owners or not heads or not (known_heads or each):
+            return text
+        first = head.rfind(core) + owners[0].start
+        named = [core[part.start : part.end] for part in owners]
+        return f"{head[:first]}{self._owned(named, heads)}{behind}"
+
+    def _owners(self, text: str, *, sure: bool) -> list[Part]:
+        """The parts at the end of a list that are owners."""
+        parts = list(self.parts(text))
+        are = [bool(self.language.patterns["party"].match(self._bare(text, part))) for part in parts]
+        last = len(parts) if sure else max(len(parts) - 2, 0)
+        if not sure and len(parts) < 2:
+            return []
+        while last and are[last - 1]:
+            last -= 1
+        return parts[last:]
+
+    def _bare(self, text: str, part: Part) -> str:
+        return fronted(text[part.start : part.end].strip(ENDS), self.language)
+
+    def _attributes(self, text: str) -> tuple[list[str], str]:
+        """The things at the beginning of a list that people have, and the text behind them."""
+        heads, end = list[str](), 0
+        for part in self.parts(text):
+            if not self.language.patterns["attribute"].match(self._bare(text, part)):
+                break
+            heads.append(text[part.start : part.end].strip(ENDS))
+            end = part.end
+        return heads, text[end:]
+
+    def _owned(self, owners: Sequence[str], heads: Sequence[str]) -> str:
+        written, bare = self.language.texts["owned"], [fronted(head, self.language) for head in heads]
+        named = [fronted(owner.strip(ENDS), self.language) for owner in owners]
+        return ", ".join(written.format(owner=owner, head=head) for owner in named for head in bare if head)
+
     def _of_each(self, owners: str, heads: str) -> str:
         """ "shipper and consignee", "name, city" -> "shipper name, shipper city, consignee name, ..."."""
-        split, written = self.language.patterns["list_and"].split, self.language.texts["owned"]
-        named = [fronted(owner.strip(), self.language) for owner in split(owners) if owner.strip()]
+        split = self.language.patterns["list_and"].split
         each = [head.strip() for head in split(heads.rstrip(ENDS)) if head.strip()]
-        return ", ".join(written.format(owner=owner, head=head) for owner in named for head in each)
+        return self._owned([owner for owner in split(owners) if owner.strip()], each)
 
     def parts(self, text: str) -> Iterator[Part]:
         """The entries of a list."""
