@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from layoutllm_graphs.planning.fields import NAMES_WITH_AND, known
-from layoutllm_graphs.planning.phrases import ENDS, LONGEST, fronted, outside, take_pages
+from layoutllm_graphs.planning.phrases import ENDS, LAST_INSIDE, LONGEST, fronted, outside, take_pages
 from layoutllm_graphs.planning.plan import MOST_QUESTIONS
 from layoutllm_graphs.planning.words import Language
 from layoutllm_tool.errors import PlanError
@@ -130,13 +130,20 @@ class Forms:
         text = patterns["shared_head"].sub(
             lambda found: self._of_each(found["owners"], patterns["plural_head"].sub("", found["heads"])), text
         )
-        text = self._each(text)
+        for _ in range(_MOST_ENDS):
+            text = self._each(text)
+        text = self._columns_behind(text)
         text = patterns["shared_owner"].sub(
             lambda found: "{owner} {head}{link}{owner} {more}".format(**found.groupdict()), text
         )
         return patterns["compound"].sub(
             lambda found: "{first}{tail}{link} {second}".format(**found.groupdict()), text
         )
+
+    def _columns_behind(self, text: str) -> str:
+        """ "List the items, please (name, price)" -> "List the items (name, price)"."""
+        found = LAST_INSIDE.search(text)
+        return f"{self.closed(text[: found.start()])} {found.group()}" if found else text
 
     def _each(self, text: str) -> str:
         """ "Buyer and seller (name and city each), price" -> "Buyer name, Buyer city, seller name, ...".
@@ -148,7 +155,7 @@ class Forms:
         found = patterns["each_with"].search(text)
         if found is None:
             return text
-        head, behind = text[: found.start()], text[found.end() :]
+        head, behind = text[: found.start()], self.closed(text[found.end() :])
         core, pages = self.front(head)
         each = bool(found["each"] is not None or found["each2"])
         owners = self._owners(core, sure=not each)

@@ -231,13 +231,16 @@ class OperationReader:
     def _table(self, more: Mapping[str, str], slots: Slots) -> None:
         """``many``: it has to be named by a word for many; ``alone``: and by one that names no field."""
         told = self.rows.restricted(slots["rows"] or "")
+        columns = self.rows.parts(slots.get("columns"))
+        if more.get("several") and not (told or self.rows.are_several(slots["rows"], columns)):
+            raise OtherwiseError
         listed = self.rows.rows(told or slots["rows"], unknown=bool(more.get("any")))
         words = listed.words
         many = told or (words and self.rows.row_phrase(slots["rows"]).words.lower() in words.many)
         alone = many and words and not words.also_fields and not told
         if (more.get("many") and not many) or (more.get("alone") and not alone):
             raise OtherwiseError
-        self.with_columns(listed, self.rows.parts(slots.get("columns")))
+        self.with_columns(listed, columns)
         if told:
             self._listing("filter", self.rows.conditioned(slots["rows"] or ""))
 

@@ -30,6 +30,8 @@ _QUOTED = re.compile(
     r"|\u300c([^\u300d\n]{1,200})\u300d|\u300e([^\u300f\n]{1,200})\u300f|(?<![\w'])'([^'\n]{1,200})'(?!\w)"
 )
 _INSIDE = re.compile(r"[(\uff08][^()\uff08\uff09\n]{1,200}[)\uff09]")
+LAST_INSIDE = re.compile(f"{_INSIDE.pattern}$")
+"""Parentheses at the end."""
 _HALF = re.compile("[()\uff08\uff09]")
 _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
 COLONS, QUESTION_MARKS = (":", "\uff1a"), ("?", "\uff1f")

@@ -168,12 +168,17 @@ class RowReader:
 
     def column(self, listed: Listed, text: str | None) -> Ref:
         """A column by its name, or by a part of it that no other has: "hours" of "hours worked"."""
-        words = self.name(text).words
+        words = self._column_words(text)
         near = [c.name for c in self.columns(listed) if words.lower() in c.words.lower().split()]
         name = (
             near[0] if len(near) == 1 else self.draft.with_column(self.base(listed.ref), words, required=True)
         )
         return listed.ref._replace(column=name)
+
+    def _column_words(self, text: str | None) -> str:
+        """A column's name, which may be a question's word, too: "who is responsible", "from"."""
+        asked = self.language.patterns["column"].fullmatch((text or "").strip())
+        return asked.group() if asked else self.name(text).words
 
     def number_column(self, listed: Listed, text: str | None) -> Ref:
         """A column by its name, that holds numbers or dates whatever its words."""
@@ -232,6 +237,15 @@ class RowReader:
             if behind or (lower.endswith(name) and patterns["restricted"].match(lower[: -len(name)])):
                 return True
         return False
+
+    def are_several(self, text: str | None, columns: Sequence[str]) -> bool:
+        """Whether it surely is a list: a word for many things of which two or more are asked, no owner."""
+        words = self.row_phrase(text).words
+        patterns = self.language.patterns
+        if self.row_words(words):
+            return True
+        plain = not (known(words) or patterns["party"].match(words) or patterns["attribute"].match(words))
+        return plain and len(columns) > 1 and bool(patterns["many"].search(words))
 
     def are_many(self, text: str) -> bool:
         """Whether it begins with a word for many rows."""
