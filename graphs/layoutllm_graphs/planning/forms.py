@@ -126,7 +126,8 @@ class Forms:
         if len(text) > LONGEST:
             return text
         if owned := patterns["owners_ahead"].match(text):
-            return self._of_each(owned["owners"], owned["heads"])
+            owners, heads = filter(None, owned.groups())
+            return self._of_each(owners, heads)
         text = patterns["shared_head"].sub(
             lambda found: self._of_each(found["owners"], patterns["plural_head"].sub("", found["heads"])), text
         )

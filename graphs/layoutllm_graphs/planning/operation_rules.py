@@ -15,6 +15,11 @@ from layoutllm_graphs.planning.phrases import ENDS, LONGEST, Phrase, phrase, rea
 from layoutllm_graphs.planning.plan import Condition, OperationKind
 from layoutllm_graphs.planning.row_rules import NUMBERS, Listed, OtherwiseError, RowReader, Slots
 from layoutllm_graphs.planning.words import Language, Template
+from layoutllm_tool.extraction.rows import roles_of
+
+
+_OF_DOCUMENTS = frozenset({"total", "subtotal", "company", "customer", "invoice number", "due date"})
+"""Fields that documents have once."""
 
 
 @dataclass(slots=True)
@@ -55,16 +60,19 @@ class OperationReader:
             raise OtherwiseError
         return fitted
 
-    def are_columns(self, parts: Sequence[str]) -> bool:
-        """Whether all parts name columns that the last list usually has; it gets these then."""
+    def are_columns(self, parts: Sequence[str], *, behind: bool = False) -> bool:
+        """Whether all parts name columns that the last list usually has; it gets these then.
+
+        ``behind``: the sentence before names the list and no more, so that half of them are enough.
+        """
         listed = self.rows.last
         if listed is None or self.rows.base(listed.ref) in self.rows.explicit or len(parts) < 2:
             return False
-        base, words = (
-            self.rows.base(listed.ref),
-            [phrase(part, self.held, self.language).words for part in parts],
-        )
-        if not all(any(same_words(one, usual) for usual in listed.usual) for one in words):
+        base = self.rows.base(listed.ref)
+        named = [phrase(part, self.held, self.language) for part in parts]
+        usual = [any(same_words(one.words, usual) for usual in listed.usual) for one in named]
+        heads = [one or (behind and self._is_head(name)) for one, name in zip(usual, named, strict=True)]
+        if not all(usual) and not (behind and 2 * sum(heads) >= len(named) and all(n.is_name for n in named)):
             return False
         used = {(ref.number, ref.column) for step in self.draft.steps for ref in step.of if not ref.step}
         kept = [c for c in self.rows.columns(listed) if (base, c.name) in used]
@@ -72,6 +80,20 @@ class OperationReader:
         with suppress(OtherwiseError):
             self.with_columns(listed, parts)
         return True
+
+    def _is_head(self, named: Phrase) -> bool:
+        """Whether it is what columns of tables are called."""
+        entry = known(named.words)
+        return bool(roles_of(named.words)) and not (entry and entry.family in _OF_DOCUMENTS)
+
+    def leave_out(self, words: str, said: str) -> None:
+        """Leave out the rows of the last list whose label has these words. OtherwiseError without a list."""
+        self.said, listed = said, self._last_list()
+        if self.rows.row_words(words) or any(same_words(words, c.words) for c in self.rows.columns(listed)):
+            return
+        self.rows.with_usual_columns(listed)
+        told = Condition(column=self.rows.label(listed), comparison="not contains", value=words)
+        self._listing("filter", listed._replace(condition=told))
 
     def is_said(self, text: str) -> None:
         """Add a yes-or-no question as it was put, and whether its answer says yes."""
@@ -232,7 +254,7 @@ class OperationReader:
         """``many``: it has to be named by a word for many; ``alone``: and by one that names no field."""
         told = self.rows.restricted(slots["rows"] or "")
         columns = self.rows.parts(slots.get("columns"))
-        if more.get("several") and not (told or self.rows.are_several(slots["rows"], columns)):
+        if more.get("several") and not (told or self.rows.are_several(slots["rows"], columns if not more.get("one") else columns * 2)):
             raise OtherwiseError
         listed = self.rows.rows(told or slots["rows"], unknown=bool(more.get("any")))
         words = listed.words
@@ -287,6 +309,8 @@ class OperationReader:
                 listed = self.rows.rows(slots["rows"], unknown=False)
                 return self.rows.number_column(listed, slots["columns"]), listed.condition
         named = phrase(text, self.held, self.language)
+        if self.rows.last and (own := self.rows.own_column(self.rows.last, named.words)):
+            return own, self.rows.last.condition
         words = self.rows.row_words(named.words)
         if words is None and self._is_column(named):
             page = self.rows.page(named)

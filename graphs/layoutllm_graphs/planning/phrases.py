@@ -29,8 +29,8 @@ _QUOTED = re.compile(
     r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|„([^“”\n]{1,200})[“”]"
     r"|\u300c([^\u300d\n]{1,200})\u300d|\u300e([^\u300f\n]{1,200})\u300f|(?<![\w'])'([^'\n]{1,200})'(?!\w)"
 )
-_INSIDE = re.compile(r"[(\uff08][^()\uff08\uff09\n]{1,200}[)\uff09]")
-LAST_INSIDE = re.compile(f"{_INSIDE.pattern}$")
+INSIDE = re.compile(r"[(\uff08][^()\uff08\uff09\n]{1,200}[)\uff09]")
+LAST_INSIDE = re.compile(f"{INSIDE.pattern}$")
 """Parentheses at the end."""
 _HALF = re.compile("[()\uff08\uff09]")
 _HELD = re.compile(f"{_OPEN}(\\d+){_SHUT}")
@@ -96,7 +96,7 @@ def apart(clause: Clause, language: Language) -> list[Clause]:
 
 def outside(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Where the pattern stands in the text, but for parentheses."""
-    inside = [found.span() for found in _INSIDE.finditer(text)]
+    inside = [found.span() for found in INSIDE.finditer(text)]
     for found in pattern.finditer(text):
         if not any(start < found.start() < end for start, end in inside):
             yield found
@@ -133,7 +133,7 @@ class Phrase:
             and any(c.isalpha() for c in self.words)
             and not self.language.patterns["strange"].search(self.words)
             and not strong.search(self.words)
-            and not _HALF.search(_INSIDE.sub("", self.words))
+            and not _HALF.search(INSIDE.sub("", self.words))
             and not _AMOUNT.fullmatch(self.language.patterns["currency"].sub("", self.words))
             and not (self.words[0].isdigit() and dates.read(self.words))
             and not self.language.patterns["imperative"].match(self.words)

@@ -175,6 +175,12 @@ class RowReader:
         )
         return listed.ref._replace(column=name)
 
+    def own_column(self, listed: Listed, words: str) -> Ref | None:
+        """The list's column of these words, but for their number."""
+        plain = normal(words).removesuffix("s")
+        names = [c.name for c in self.columns(listed) if normal(c.words).removesuffix("s") == plain]
+        return listed.ref._replace(column=names[0]) if len(names) == 1 else None
+
     def _column_words(self, text: str | None) -> str:
         """A column's name, which may be a question's word, too: "who is responsible", "from"."""
         asked = self.language.patterns["column"].fullmatch((text or "").strip())

@@ -30,6 +30,7 @@ from layoutllm_graphs.planning.owners import with_owners
 from layoutllm_graphs.planning.phrases import (
     COLONS,
     ENDS,
+    INSIDE,
     LONGEST,
     LONGEST_QUESTION,
     QUESTION_MARKS,
@@ -111,13 +112,17 @@ class _TaskReader:
         """The clause ends with a question mark."""
         self.supposed = False
         """The clause before said on what the next depends, and was refused."""
+        self.table_before = False
+        """The clause before named a list and no more."""
+        self.left_out: dict[str, list[str]] = {}
+        """Clauses that say what is not wanted, and those things: unknown ones, that may be rows, too."""
         self.pages: tuple[int, ...] = ()
         """That the last heading names."""
 
     def read(self, clauses: Sequence[Clause]) -> None:
         checks: list[Check] = []
         bare = (replace(clause, text=self.forms.asking(clause.text)) for clause in clauses)
-        parts = [(clause, apart(clause, self.language)) for clause in bare if clause.text]
+        parts = [(clause, self._apart(clause)) for clause in bare if clause.text]
         kept = [
             (clause, [self._without_unwanted(part) for part in several if not self._is_unwanted(part)])
             for clause, several in parts
@@ -130,16 +135,55 @@ class _TaskReader:
                 self.refused_before = len(self.draft.refused) > refused
                 if number and self.supposed:
                     self._refuse(part.text)
+                elif part.text in self.left_out:
+                    self._leave_out(part.text)
                 elif not (checks and self.patterns["check_it"].fullmatch(part.text)):
                     checks += self.checks_of(part)
         for check in checks:
             self.add_check(check)
+        for text in self.left_out if self.operations.rows.tables else ():
+            self._refuse(text)
+
+    def _apart(self, clause: Clause) -> list[Clause]:
+        """The clauses of a sentence; also what it says in parentheses that is not wanted."""
+        aside = [
+            found
+            for found in INSIDE.finditer(clause.text)
+            if self.patterns["unwanted"].fullmatch(found.group().strip("()\uff08\uff09"))
+        ]
+        text = clause.text
+        for found in reversed(aside):
+            text = " ".join((text[: found.start()] + text[found.end() :]).split())
+        said = [replace(clause, text=found.group().strip("()\uff08\uff09")) for found in aside]
+        return [*said, *apart(replace(clause, text=text), self.language)]
+
+    def _leave_out(self, text: str) -> None:
+        """Rows of the last list that are not wanted: a filter; before any list, what is not wanted."""
+        if self.operations.rows.last is None:
+            return
+        words = self.left_out.pop(text)
+        try:
+            with self.operations.undone():
+                for one in words:
+                    self.operations.leave_out(one, self._shown(text))
+        except OtherwiseError:
+            self._refuse(text)
 
     def _is_unwanted(self, clause: Clause) -> bool:
         """Whether the clause names fields that are not wanted, and no more; they are noted."""
         found = self.patterns["unwanted"].fullmatch(clause.text)
         named = next(filter(None, found.groupdict().values()), "") if found else ""
-        return self._are_unwanted(named)
+        if self._are_unwanted(named):
+            return True
+        words = [self._phrase(part) for part in self._wanted_not(named)]
+        if words and all(one.is_name and len(one.words.split()) <= _LONGEST_ASKED for one in words):
+            self.left_out[clause.text] = [one.words for one in words]
+        return False
+
+    def _wanted_not(self, named: str) -> list[str]:
+        """The things in what is not wanted."""
+        talk = self.patterns["small_talk"]
+        return [part for part in self._texts(named) if not talk.fullmatch(part.strip())]
 
     def _without_unwanted(self, clause: Clause) -> Clause:
         """ "The vendor, but not the total" as "The vendor"."""
@@ -147,7 +191,7 @@ class _TaskReader:
         return replace(clause, text=found["kept"]) if found and self._are_unwanted(found["what"]) else clause
 
     def _are_unwanted(self, named: str) -> bool:
-        words = [self._phrase(part) for part in self._texts(named)]
+        words = [self._phrase(part) for part in self._wanted_not(named)]
         if not words or not all(known(one.words) or one.printed for one in words):
             return False
         self.unwanted += [one.words for one in words]
@@ -157,12 +201,16 @@ class _TaskReader:
         """The clause's checks; whatever else it asks for is added to the draft, or refused."""
         self.asked = clause.asked and not clause.given
         self.said, self.lost, refused = clause.text, False, len(self.draft.refused)
+        before = len(self.draft.steps), refused, len(self.draft.asked)
         checks: list[Check] = []
         try:
             with self.operations.undone():
                 checks = self._covered_checks(clause)
         except OtherwiseError:
             self._refuse(clause.text)
+        self.table_before = (len(self.draft.steps), len(self.draft.refused)) == before[:2] and (
+            len(self.draft.asked) == before[2] + 1 and bool(self.draft.asked[-1].columns)
+        )
         begins = self.patterns["supposing"].match(clause.text)
         self.supposed = bool(begins and len(self.draft.refused) > refused)
         return checks
@@ -399,7 +447,7 @@ class _TaskReader:
 
     def _take_parts(self, text: str, pages: tuple[int, ...]) -> None:
         """A field for each part of a list; those that speak of an operation or a table are read as such."""
-        if self.operations.are_columns(self._texts(text)):
+        if self.operations.are_columns(self._texts(text), behind=self.table_before):
             return
         parts = list(self.forms.parts(text))
         if len(parts) == 1 and not self._computed(text, parts)[1]:
