@@ -90,7 +90,8 @@ class CheckReader:
         whole = [term for term in terms if term and len(self._terms(term)) == 1]
         if len(whole) != len(terms) or len(terms) > _MOST_TERMS:
             return ()
-        placed = len(whole) > 1 and all(map(self.language.patterns["placed"].search, whole))
+        where = [self.language.patterns[name] for name in ("placed", "page")]
+        placed = len(whole) > 1 and all(any(one.search(term) for one in where) for term in whole)
         found = tuple(phrase(term, self.held, self.language, placed=placed) for term in whole)
         sure = all(
             p.words and p.is_name and not p.is_empty and any(c.isalpha() for c in p.words) for p in found

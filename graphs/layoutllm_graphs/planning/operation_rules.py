@@ -129,8 +129,11 @@ class OperationReader:
             raise
 
     def _count(self, more: Mapping[str, str], slots: Slots) -> None:
-        named = self.rows.row_phrase(slots["rows"]).words
-        listed = self.rows.rows(slots["rows"], unknown=bool(self.language.patterns["counted"].match(named)))
+        if told := slots.get("rows"):
+            counted = self.language.patterns["counted"].match(self.rows.row_phrase(told).words)
+            listed = self.rows.rows(told, unknown=bool(counted))
+        else:
+            listed = self._last_list()
         self.rows.with_usual_columns(listed)
         distinct = bool(slots.get("distinct"))
         ref = listed.ref._replace(column=self.rows.label(listed)) if distinct else listed.ref
@@ -187,7 +190,7 @@ class OperationReader:
         by, told = slots.get("by"), slots.get("rows")
         if more.get("value"):
             listed = self.rows.rows(told, unknown=True) if told else self.rows.last_or_main()
-            if by and not self.rows.measured(by):
+            if by and not (self.rows.measured(by) or self.rows.own_column(listed, self.rows.name(by).words)):
                 raise OtherwiseError
         else:
             listed = self.rows.rows(told, unknown=by is not None) if told else self._last_list()

@@ -23,7 +23,7 @@ MOST_WORDS = 5
 """Of a field's name, without articles and the like."""
 _BULLET = re.compile(r"\s*(?:[-*•\u2013·▪◦+・]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _INLINE = re.compile(r"(?:(?<=\s)|(?<=^))\(?(\d{1,2})[.)]\s")
-_END = re.compile(r"[;\n\u3002\uff01\uff1f]|(?<![.!?])[.!?]+(?=\s|$)")
+_END = re.compile(r"[;\n\u3002\uff01\uff1f]|(?<![.!?])[.!?]+(?=\s|$)|(?<=[\u3041-\u30fe])[?!]+")
 _OPEN, _SHUT = "\ue000", "\ue001"
 _QUOTED = re.compile(
     r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|„([^“”\n]{1,200})[“”]"
@@ -134,6 +134,7 @@ class Phrase:
             and not self.language.patterns["strange"].search(self.words)
             and not strong.search(self.words)
             and not _HALF.search(INSIDE.sub("", self.words))
+            and not (self.language.capitals and self.words.islower())
             and not _AMOUNT.fullmatch(self.language.patterns["currency"].sub("", self.words))
             and not (self.words[0].isdigit() and dates.read(self.words))
             and not self.language.patterns["imperative"].match(self.words)

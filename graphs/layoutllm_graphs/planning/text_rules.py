@@ -16,8 +16,11 @@ from layoutllm_graphs.planning.constraint_rules import Check, CheckReader
 from layoutllm_graphs.planning.coverage import left_over
 from layoutllm_graphs.planning.fields import (
     LONGEST_FIELD,
+    MEANT,
+    Asked,
     Draft,
     ask,
+    guess_type,
     known,
     names_like,
     notes_of,
@@ -108,6 +111,8 @@ class _TaskReader:
         """A part of the clause was refused that what follows may belong to."""
         self.refused_before = False
         """A clause before in the same sentence was refused."""
+        self.beside = False
+        """Other clauses stand in the same sentence."""
         self.asked = False
         """The clause ends with a question mark."""
         self.supposed = False
@@ -132,7 +137,7 @@ class _TaskReader:
                 _, self.pages = take_pages(clause.text, self.language)
             refused = len(self.draft.refused)
             for number, part in enumerate(several):
-                self.refused_before = len(self.draft.refused) > refused
+                self.refused_before, self.beside = len(self.draft.refused) > refused, len(several) > 1
                 if number and self.supposed:
                     self._refuse(part.text)
                 elif part.text in self.left_out:
@@ -155,7 +160,7 @@ class _TaskReader:
         for found in reversed(aside):
             text = " ".join((text[: found.start()] + text[found.end() :]).split())
         said = [replace(clause, text=found.group().strip("()\uff08\uff09")) for found in aside]
-        return [*said, *apart(replace(clause, text=text), self.language)]
+        return [*apart(replace(clause, text=text), self.language), *said]
 
     def _leave_out(self, text: str) -> None:
         """Rows of the last list that are not wanted: a filter; before any list, what is not wanted."""
@@ -311,10 +316,11 @@ class _TaskReader:
 
     def add_check(self, check: Check) -> None:
         """Ask for the check's terms, where they aren't asked for yet."""
-        draft = self.draft
+        draft, asked = self.draft, list(self.draft.asked)
         terms = tuple(dict.fromkeys(self._term(term, check) for term in check.terms))
         total = self._term(check.total, check) if check.total else None
         if total in terms or (total is None and len(terms) < 2):
+            draft.asked[:] = asked
             self._refuse(" / ".join(term.words for term in check.terms))
             return
         if check.kind == "sum" and len(terms) == 1 and not draft.asked[terms[0]].is_list:
@@ -356,6 +362,8 @@ class _TaskReader:
 
         ``said``: what to refuse, if not the clause.
         """
+        if not given and self._ask_elliptic(text):
+            return
         if not item and self._ask_named(text):
             return
         yes_no = self.patterns["yes_no"].match(text)
@@ -376,6 +384,15 @@ class _TaskReader:
         else:
             self._add_question(text, sentence(text))
 
+    def _ask_elliptic(self, text: str) -> bool:
+        """ "Who is insured, with which insurer": a field, where other questions stand beside it."""
+        found = self.patterns["elliptic"].match(text) if self.beside and len(text) <= LONGEST else None
+        named = self._phrase(found["what"]) if found else None
+        if named is None or not named.is_name or named.is_empty:
+            return False
+        self._add_field(named, self.pages)
+        return True
+
     def _is_doubtful(self, text: str) -> bool:
         """Whether a reader's answer can't be trusted: it takes more than finding, or two are asked for."""
         counted = self.patterns["units"].match(text)
@@ -391,7 +408,7 @@ class _TaskReader:
     def _ask_named(self, text: str) -> bool:
         """ "What are the date and the total?": a field for each. One alone may stay a question."""
         named = self.patterns["what_is"].match(text)
-        core = text[named.end() :] if named else self.forms.closed(text)
+        core = text[named.end() :] if named else self.forms.front(text)[0]
         belongs = self.patterns["belongs"].match(core) and self.draft.steps
         if core == text or len(text) > LONGEST or belongs:
             return False
@@ -411,6 +428,8 @@ class _TaskReader:
             self._refuse(text)
             return
         asked, own = read_question(text, written, self.held, self.language)
+        if self.patterns["many_of"].match(text):
+            asked = replace(asked, is_list=True)
         for page in own or self.pages or (None,):
             self.draft.add(replace(asked, page=page))
 
@@ -508,7 +527,7 @@ class _TaskReader:
 
     def _take(self, part: Phrase, text: str, pages: tuple[int, ...]) -> None:
         """Add the part as a field, if it surely is one, or as a question; refuse it else."""
-        listed = self.draft.steps or any(asked.is_list for asked in self.draft.asked)
+        listed = self.draft.steps or self.draft.refused or any(asked.is_list for asked in self.draft.asked)
         belongs = self.patterns["belongs"].match(text) and listed
         if self.lost or belongs or (self.operations.rows.restricts(part.words) and not part.printed):
             self._refuse(text)
@@ -516,6 +535,8 @@ class _TaskReader:
             self._add_field(part, pages)
         elif self.patterns["question"].match(part.words) and len(part.words.split()) > 1:
             self._ask_question(part.words, item=True, said=text)
+        elif self.patterns["described"].match(part.words) and not self._is_doubtful(part.words):
+            self.draft.add(Asked(part.words, MEANT.format(part.words), guess_type(part.words.split()[0])))
         else:
             self._refuse(text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -51,6 +51,8 @@ class Language:
     """Words that ask for something, or say where it stands, and are no part of it."""
     told: frozenset[str]
     """Words of the sentences for operations, tables and checks."""
+    capitals: bool = False
+    """Nouns have capitals in the text."""
 
     @property
     def spaced(self) -> bool:
@@ -173,7 +175,11 @@ NEGATIVE = re.compile(
 
 def language_of(text: str) -> Language:
     """The language that the text has marks of; English where it has none."""
-    return next((one for one in _OTHERS if one.patterns["marks"].search(text[:_LONGEST_SAMPLE])), ENGLISH)
+    sample = text[:_LONGEST_SAMPLE]
+    found = next((one for one in _OTHERS if one.patterns["marks"].search(sample)), ENGLISH)
+    nouns = found.texts.get("nouns") == "with capitals" and _CAPITAL.search(sample)
+    return replace(found, capitals=True) if nouns else found
 
 
 _LONGEST_SAMPLE = 600
+_CAPITAL = re.compile(r"[a-zäöüß,] [A-ZÄÖÜ][a-zäöüß]")
