@@ -181,7 +181,7 @@ class OperationReader:
     def _product(self, more: Mapping[str, str], slots: Slots) -> None:
         names = [self.rows.name(slots[side]).words for side in ("first", "second")]
         told = slots.get("rows")
-        listed = self.rows.rows(told, unknown=True) if told else self.rows.list_with(names)
+        listed = self.rows.rows(told, unknown=False) if told else self.rows.list_with(names)
         refs = [self.rows.number_column(listed, name) if listed else self._operand(name) for name in names]
         self._step("product", tuple(refs))
 

@@ -386,7 +386,8 @@ class _TaskReader:
 
     def _ask_elliptic(self, text: str) -> bool:
         """ "Who is insured, with which insurer": a field, where other questions stand beside it."""
-        found = self.patterns["elliptic"].match(text) if self.beside and len(text) <= LONGEST else None
+        alone = not self.beside or self.refused_before or len(text) > LONGEST
+        found = None if alone else self.patterns["elliptic"].match(text)
         named = self._phrase(found["what"]) if found else None
         if named is None or not named.is_name or named.is_empty:
             return False
@@ -492,6 +493,7 @@ class _TaskReader:
             if used:
                 self._take_all(plain, pages)
                 self.operations.read([said], self._shown(said))
+                self.lost |= bool(self.patterns["belongs"].match(said))  # what follows is theirs, too
                 plain = []
             else:
                 plain.append(text[parts[index].start : parts[index].end])

@@ -83,7 +83,8 @@ def _marked(missing: Sequence[str], expected: Mapping[str, Any]) -> Score:
 
 def _said(question: PlannedQuestion) -> str:
     columns = (text for column in question.columns for text in (column.name, column.words))
-    return " ".join((question.name.replace("_", " "), question.text, *columns)).lower()
+    page = f"page {question.page}" if question.page else ""
+    return " ".join((question.name.replace("_", " "), question.text, page, *columns)).lower()
 
 
 def _has(text: str, words: Iterable[str]) -> bool:
@@ -150,7 +151,7 @@ def _is_wanted(operation: Operation, plan: Plan, expected: Mapping[str, Any]) ->
     return any(
         _does(operation, want) and _has(_told(operation, plan), want["of"])
         for want in expected.get("operations", ())
-    )
+    ) or any(_compares(operation, want, plan) for want in expected.get("checks", ()))
 
 
 def _is_checked(want: Mapping[str, Any], plan: Plan) -> bool:
@@ -161,4 +162,10 @@ def _is_checked(want: Mapping[str, Any], plan: Plan) -> bool:
             pairs = zip(want["of"], said, strict=False)
             if constraint.kind != "ordered" or all(word.lower() in text for word, text in pairs):
                 return True
-    return False
+    return any(_compares(operation, want, plan) for operation in plan.operations)
+
+
+def _compares(operation: Operation, want: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether it answers by yes or no what the check wants."""
+    pair = operation.op == "compare" and operation.condition is not None and len(operation.of) == 2
+    return pair and want["kind"] in ("ordered", "equal") and _has(_told(operation, plan), want["of"])
