@@ -55,12 +55,13 @@ class Forms:
 
     def front(self, text: str) -> tuple[str, tuple[int, ...]]:
         """What is asked for, and the pages that stand before or behind it."""
-        patterns, pages = self.language.patterns, tuple[int, ...]()
+        patterns, pages, asks = self.language.patterns, tuple[int, ...](), False
         fronts = [patterns[name] for name in ("polite", "place", "title", "output_format", "head", "verb")]
         for _ in range(_MOST_FRONTS):
             found = next((match for front in fronts if (match := front.match(text))), None)
             led = patterns["leading_page"].match(text) if not pages else None
             if found and found.end() and not known(text):
+                asks = asks or found.re is patterns["verb"]
                 text = text[found.end() :].lstrip(" ,:\u3001\uff1a")
             elif led:
                 _, pages = take_pages(text[: led.end()], self.language)
@@ -69,7 +70,8 @@ class Forms:
                 break
         if not pages:
             text, pages = self._closing_page(text)
-        return self.closed(text), pages
+        text = self.closed(text)
+        return (patterns["from_document"].sub("", text) if asks and len(text) <= LONGEST else text), pages
 
     def _closing_page(self, text: str) -> tuple[str, tuple[int, ...]]:
         """The text before a page that it ends with, and that page; all of it where it names another page."""

@@ -256,7 +256,8 @@ class OperationReader:
     def _table(self, more: Mapping[str, str], slots: Slots) -> None:
         """``many``: it has to be named by a word for many; ``alone``: and by one that names no field."""
         told = self.rows.restricted(slots["rows"] or "")
-        columns = self.rows.parts(slots.get("columns"))
+        split = self.language.patterns["columns_and"].split
+        columns = [column for part in self.rows.parts(slots.get("columns")) for column in split(part)]
         if more.get("several") and not (told or self.rows.are_several(slots["rows"], columns if not more.get("one") else columns * 2)):
             raise OtherwiseError
         listed = self.rows.rows(told or slots["rows"], unknown=bool(more.get("any")))

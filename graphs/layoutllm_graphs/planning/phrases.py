@@ -133,6 +133,7 @@ class Phrase:
             and any(c.isalpha() for c in self.words)
             and not self.language.patterns["strange"].search(self.words)
             and not strong.search(self.words)
+            and not any(self.language.patterns["list_and"].search(f) for f in INSIDE.findall(self.words))
             and not _HALF.search(INSIDE.sub("", self.words))
             and not (self.language.capitals and self.words.islower())
             and not _AMOUNT.fullmatch(self.language.patterns["currency"].sub("", self.words))

@@ -108,11 +108,16 @@ class RowReader:
         """Rows with a condition on one of their columns: "deposits over 100"."""
         for template in self.language.sentences["conditions"]:
             found = template.pattern.fullmatch(text)
-            if found and self.row_words(self.row_phrase(found["rows"]).words):
+            if found and self._is_list(found["rows"]):
                 listed = self.rows(found["rows"], unknown=False)
                 with suppress(OtherwiseError):
                     return listed._replace(condition=self._condition(template, listed, found.groupdict()))
         raise OtherwiseError
+
+    def _is_list(self, text: str) -> bool:
+        """Whether it is a word for rows, or for the last list."""
+        words = self.row_phrase(text).words
+        return self.row_words(words) is not None or bool(self.last and self.is_pronoun(words))
 
     def restricted(self, text: str) -> str:
         """The list in "deposits over 100"; "" where the text has no condition."""

@@ -391,7 +391,8 @@ class _TaskReader:
         named = self._phrase(found["what"]) if found else None
         if named is None or not named.is_name or named.is_empty:
             return False
-        self._add_field(named, self.pages)
+        several = bool(self.patterns["many"].search(named.words)) and known(named.words) is None
+        self._add_field(replace(named, is_list=several), self.pages)
         return True
 
     def _is_doubtful(self, text: str) -> bool:
@@ -484,7 +485,7 @@ class _TaskReader:
             self._refuse(text[parts[first].start :])
 
     def _take_several(self, text: str, parts: Sequence[Part], pages: tuple[int, ...]) -> None:
-        plain, index = list[str](), 0
+        plain, index, theirs = list[str](), 0, False
         while index < len(parts):
             if plain and self.patterns["of_last"].match(text[parts[index].start : parts[index].end]):
                 self._take_all(plain, pages)
@@ -493,8 +494,9 @@ class _TaskReader:
             if used:
                 self._take_all(plain, pages)
                 self.operations.read([said], self._shown(said))
-                self.lost |= bool(self.patterns["belongs"].match(said))  # what follows is theirs, too
-                plain = []
+                theirs, plain = theirs or bool(self.patterns["belongs"].match(said)), []
+            elif theirs and not self.lost:  # what follows is theirs, too
+                raise OtherwiseError
             else:
                 plain.append(text[parts[index].start : parts[index].end])
             index += used or 1
