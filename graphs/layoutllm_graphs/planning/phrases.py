@@ -24,6 +24,7 @@ MOST_WORDS = 5
 _BULLET = re.compile(r"\s*(?:[-*•\u2013·▪◦+・]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+")
 _INLINE = re.compile(r"(?:(?<=\s)|(?<=^))\(?(\d{1,2})[.)]\s")
 _END = re.compile(r"[;\n\u3002\uff01\uff1f]|(?<![.!?])[.!?]+(?=\s|$)|(?<=[\u3041-\u30fe])[?!]+")
+_HEADING = re.compile(r"[^:;.!?]{1,80}[:\uff1a](?=[^.!?]*$)")
 _OPEN, _SHUT = "\ue000", "\ue001"
 _QUOTED = re.compile(
     r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|«([^»\n]{1,200})»|„([^“”\n]{1,200})[“”]"
@@ -67,6 +68,8 @@ def clauses_of(text: str, language: Language) -> Iterator[Clause]:
         text = _INLINE.sub(lambda found: f"\n{found.group(1)}. ", text)
     for line in text.splitlines():
         bullet = _BULLET.match(line)
+        if heading := _HEADING.match(line):  # what follows is one list
+            line = heading.group() + line[heading.end() :].replace(";", ",")
         for part in _sentences(line[bullet.end() :] if bullet else line, language):
             if part.text:
                 yield replace(part, item=bullet is not None)

@@ -200,7 +200,7 @@ class RowReader:
 
     def is_total(self, text: str) -> bool:
         """Whether it names a field of the whole document, with its article: no column."""
-        entry = known(self.name(text).words)
+        entry = known(phrase(text, self.held, self.language).words)
         fronted = self.language.patterns["front_word"].match(text)
         return bool(fronted and entry and entry.family in ("total", "subtotal", "tax"))
 

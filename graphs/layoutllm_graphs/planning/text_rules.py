@@ -391,7 +391,8 @@ class _TaskReader:
         named = self._phrase(found["what"]) if found else None
         if named is None or not named.is_name or named.is_empty:
             return False
-        several = bool(self.patterns["many"].search(named.words)) and known(named.words) is None
+        one = known(named.words) or self.patterns["party"].match(named.words)
+        several = not one and bool(self.patterns["many"].search(named.words))
         self._add_field(replace(named, is_list=several), self.pages)
         return True
 
