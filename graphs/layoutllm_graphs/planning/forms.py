@@ -34,7 +34,7 @@ class Forms:
     language: Language
 
     def asking(self, text: str) -> str:
-        """The text without greetings, thanks and other talk around what it asks for; "" where it is no more."""
+        """The text without greetings, thanks and talk around what it asks for; "" where nothing is left."""
         patterns = self.language.patterns
         for _ in range(_MOST_FRONTS if len(text) <= LONGEST else 0):
             text = text[found.end() :] if (found := patterns["greeting"].match(text)) else text
@@ -45,7 +45,7 @@ class Forms:
         return text if any(map(str.isalnum, text)) else ""
 
     def of_document(self, text: str) -> str:
-        """The text without the words for the document, where it speaks of one: "the items on this receipt"."""
+        """The text without the document, where it speaks of one: "the items on this receipt"."""
         patterns = self.language.patterns
         found = list(patterns["mention"].finditer(text)) if len(text) <= LONGEST else []
         alone = len(found) == 1 and not take_pages(text, self.language)[1] and found[0].start()
@@ -131,7 +131,8 @@ class Forms:
             owners, heads = filter(None, owned.groups())
             return self._of_each(owners, heads)
         text = patterns["shared_head"].sub(
-            lambda found: self._of_each(found["owners"], patterns["plural_head"].sub("", found["heads"])), text
+            lambda found: self._of_each(found["owners"], patterns["plural_head"].sub("", found["heads"])),
+            text,
         )
         for _ in range(_MOST_ENDS):
             text = self._each(text)
@@ -164,7 +165,9 @@ class Forms:
         owners = self._owners(core, sure=not each)
         if found["open"]:
             things, _, behind = behind.partition(")" if ")" in behind else "\uff09")
-            heads = [part.strip() for part in patterns["list_and"].split(patterns["each_end"].sub("", things))]
+            heads = [
+                part.strip() for part in patterns["list_and"].split(patterns["each_end"].sub("", things))
+            ]
         else:
             heads, behind = self._attributes(behind)
         known_heads = all(patterns["attribute"].match(fronted(one, self.language)) for one in heads)

@@ -17,7 +17,6 @@ from layoutllm_graphs.planning.row_rules import NUMBERS, Listed, OtherwiseError,
 from layoutllm_graphs.planning.words import Language, Template
 from layoutllm_tool.extraction.rows import roles_of
 
-
 _OF_DOCUMENTS = frozenset({"total", "subtotal", "company", "customer", "invoice number", "due date"})
 """Fields that documents have once."""
 
@@ -256,9 +255,10 @@ class OperationReader:
     def _table(self, more: Mapping[str, str], slots: Slots) -> None:
         """``many``: it has to be named by a word for many; ``alone``: and by one that names no field."""
         told = self.rows.restricted(slots["rows"] or "")
-        split = self.language.patterns["columns_and"].split
-        columns = [column for part in self.rows.parts(slots.get("columns")) for column in split(part)]
-        if more.get("several") and not (told or self.rows.are_several(slots["rows"], columns if not more.get("one") else columns * 2)):
+        split, parts = self.language.patterns["columns_and"].split, self.rows.parts(slots.get("columns"))
+        columns = [column for part in parts for column in split(part)]
+        enough = columns * 2 if more.get("one") else columns
+        if more.get("several") and not (told or self.rows.are_several(slots["rows"], enough)):
             raise OtherwiseError
         listed = self.rows.rows(told or slots["rows"], unknown=bool(more.get("any")))
         words = listed.words

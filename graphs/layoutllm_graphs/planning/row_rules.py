@@ -253,9 +253,11 @@ class RowReader:
         """Whether it surely is a list: a word for many things of which two or more are asked, no owner."""
         words = self.row_phrase(text).words
         patterns = self.language.patterns
-        if self.row_words(words):
+        if (rows := self.row_words(words)) and words.lower() in rows.many:
             return True
-        plain = not (known(words) or patterns["party"].match(words) or patterns["attribute"].match(words))
+        plain = not (
+            rows or known(words) or patterns["party"].match(words) or patterns["attribute"].match(words)
+        )
         return plain and len(columns) > 1 and bool(patterns["many"].search(words))
 
     def are_many(self, text: str) -> bool:

@@ -116,7 +116,8 @@ _COMMON = (
     "polite", "place", "verb", "head", "output_format", "closing", "compute", "compute_end", "showing",
     "what_is", "front_word", "all_of", "trailing_document", "around_quote", "check", "surely_check",
     "check_end", "task_verb", "row_end", "optional", "no_field", "question", "yes_no", "list_and", "cut",
-    "page", "elliptic", "supposing", "nothing", "indirect_question", "leading_page", "closing_page", "currency",
+    "page", "elliptic", "supposing", "nothing", "indirect_question", "leading_page", "closing_page",
+    "currency",
 )  # fmt: skip
 
 

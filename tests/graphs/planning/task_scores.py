@@ -8,6 +8,7 @@ a constraint or a comparison. "or_refused": a plan that refuses lists, operation
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -66,12 +67,17 @@ def score_plan(plan: Plan, expected: Mapping[str, Any]) -> Score:
     unexpected += [f"{o.op} of {o.of}" for o in plan.operations if not _is_wanted(o, plan, expected)]
     if len(plan.constraints) > len(checks):
         unexpected += [str(constraint) for constraint in plan.constraints]
-    extra = len(plan.refused) > len(expected.get("refused", ()))
+    extra = len(plan.refused) > len(expected.get("refused", ())) or _all_told(missing, said)
     if not missing and not unexpected and not extra:
         return Score("right")
     if extra and not unexpected:
         return _marked(missing, expected)
     return Score("wrong", tuple(missing), tuple(unexpected))
+
+
+def _all_told(missing: Sequence[str], said: str) -> bool:
+    """Whether the refusals speak of all that is missing."""
+    return bool(missing) and all(_has(said.lower(), re.findall(r"'(.*?)'", one)) for one in missing)
 
 
 def _marked(missing: Sequence[str], expected: Mapping[str, Any]) -> Score:

@@ -11,10 +11,14 @@ from tests.paths import ROOT
 
 OPEN = tasks_in(ROOT / "tests/data/tasks/open.json")
 OTHERS = [
-    entry for name in ("sealed", "development") for entry in tasks_in(ROOT / f"tests/data/tasks/{name}.json")
+    entry
+    for name in ("sealed", "development", "second", "third")
+    for entry in tasks_in(ROOT / f"tests/data/tasks/{name}.json")
 ]
-LEAST_RIGHT = 95
-"""Of the others' 108."""
+LEAST_RIGHT = 205
+"""Of the others' 244."""
+OTHERWISE = ["en-c3"]
+"""Whose "most expensive" is looked for in another column than the task's "price"."""
 
 
 @pytest.mark.parametrize("entry", OPEN, ids=[entry["id"] for entry in OPEN])
@@ -24,7 +28,7 @@ def test_an_open_task_is_planned_right(entry: dict[str, Any]) -> None:
 
 def test_no_other_task_runs_as_something_else() -> None:
     outcomes = {entry["id"]: score(entry["task"], entry["expect"]).outcome for entry in OTHERS}
-    assert [name for name, outcome in outcomes.items() if outcome == "wrong"] == []
+    assert [name for name, outcome in outcomes.items() if outcome == "wrong"] == OTHERWISE
     assert list(outcomes.values()).count("right") >= LEAST_RIGHT
 
 
@@ -94,6 +98,78 @@ TRAPS = [
 def test_a_trap_is_refused_and_nothing_is_planned(task: str) -> None:
     found = score(task, {"refused": [task.rstrip(".?。")]})
     assert found == Score("right")
+
+
+TALK = [
+    "Hi there! Vendor and total, please. Thanks a lot :)",
+    "Good morning, this is a customs declaration. I'd like to know the vendor and the total. Many thanks, Dora",
+    "From this hotel bill: vendor, total. I have the rest already.",
+    "Attached is last month's gas bill. Could I get the vendor and the total?",
+    "school report: vendor, total",
+    "vendor and total out of this payslip, cheers",
+]
+
+
+@pytest.mark.parametrize("task", TALK)
+def test_talk_around_a_task_is_no_part_of_it(task: str) -> None:
+    plan = plan_task(task).plan
+    assert ([question.name for question in plan.questions], plan.refused) == (["vendor", "total"], [])
+
+
+TABLES = [
+    ("Flight segments: flight number, from, to", ["flight_number", "from", "to"]),
+    ("list the bidders w/ their price and rank", ["price", "rank"]),
+    ("Action items from the minutes (what, who is responsible)", ["what", "who_is_responsible"]),
+    ("Line items - description - qty - price", ["description", "qty", "price"]),
+    ("Export the transactions as CSV: date; payee; amount", ["date", "payee", "amount"]),
+    ("Beschlüsse aus dem Protokoll mit Ja-Stimmen und Enthaltungen", ["ja_stimmen", "enthaltungen"]),
+    ("入出金の表。日付、摘要、お支払金額", ["date", "column_2", "column_3"]),
+    ("明細をすべて一覧にしてください(品名、数量)", ["column_1", "column_2"]),
+]
+
+
+@pytest.mark.parametrize(("task", "columns"), TABLES)
+def test_nouns_behind_a_list_are_its_columns(task: str, columns: list[str]) -> None:
+    plan = plan_task(task).plan
+    assert [[column.name for column in question.columns] for question in plan.questions] == [columns]
+    assert plan.refused == []
+
+
+OWNED = [
+    ("Buyer and seller names", ["buyer_name", "seller_name"]),
+    ("buyer and tenant (name and city each), rent", ["buyer_name", "buyer_city", "tenant_name", "tenant_city", "rent"]),
+    ("Tenant: name, address. Rent.", ["tenant_name", "tenant_address", "rent"]),
+    ("Mieter und Vermieter jeweils mit Name und Anschrift, dazu Kaltmiete",
+     ["name_mieter", "anschrift_mieter", "name_vermieter", "anschrift_vermieter", "kaltmiete"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "names"), OWNED)
+def test_each_of_several_owners_has_all(task: str, names: list[str]) -> None:
+    assert [question.name for question in plan_task(task).plan.questions] == names
+
+
+NO_FIELDS = [
+    ("Kunde und Datum, und wie viele Stimmen gab es dafür und wie viele dagegen?", ["kunde", "datum"]),
+    ("Bitte Bestellnummer auslesen und im Formular nachsehen, ob der Preis derselbe ist.", ["bestellnummer"]),
+    ("vendor. How many people came and how many sent apologies?", ["vendor"]),
+    ("vendor, billing period (from / to", ["vendor"]),
+]
+
+
+@pytest.mark.parametrize(("task", "names"), NO_FIELDS)
+def test_what_is_left_of_a_refused_sentence_is_no_field(task: str, names: list[str]) -> None:
+    plan = plan_task(task).plan
+    assert [question.name for question in plan.questions] == names
+    assert plan.refused
+
+
+@pytest.mark.parametrize("task", ["List all items. Leave out shipping.", "All items but not the shipping"])
+def test_what_is_left_out_of_a_list_is_a_filter(task: str) -> None:
+    filters = [operation for operation in plan_task(task).plan.operations if operation.op == "filter"]
+    assert [(one.condition.comparison, one.condition.value) for one in filters if one.condition] == [
+        ("not contains", "shipping")
+    ]
 
 
 ASKED: list[tuple[str, list[str], list[str], list[str]]] = [

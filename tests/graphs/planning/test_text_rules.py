@@ -90,7 +90,8 @@ UNDERSTOOD: list[tuple[str, list[PlannedQuestion | Constraint]]] = [
     put("how_much_we_owe", "How much we owe?", "money")]),
     ("Extrahiere Rechnungsnummer und Datum", [meant("rechnungsnummer", "Rechnungsnummer"), meant("datum",
     "Datum", "date")]),
-    ("Which items were bought?", [put("which_items_bought", "Which items were bought?")]),
+    ("Which items were bought?", [put("which_items_bought", "Which items were bought?",
+    is_list=True)]),
     # pages
     ("For page 2: vendor and total", [VENDOR.model_copy(update={"page": 2}),
     TOTAL.model_copy(update={"page": 2})]),
