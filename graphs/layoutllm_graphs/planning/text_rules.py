@@ -53,6 +53,7 @@ from layoutllm_graphs.planning.words import Language, language_of
 from layoutllm_tool.errors import PlanError
 
 _MOST_NOTES = 20
+_AMONG_ITEMS = frozenset({"shipping", "discount", "tip", "deposit"})
 _LONGEST_ASKED = 3
 """Words of a name that ends with a question mark ("monthly net pay?")."""
 
@@ -178,12 +179,16 @@ class _TaskReader:
         """Whether the clause names fields that are not wanted, and no more; they are noted."""
         found = self.patterns["unwanted"].fullmatch(clause.text)
         named = next(filter(None, found.groupdict().values()), "") if found else ""
-        if self._are_unwanted(named):
-            return True
         words = [self._phrase(part) for part in self._wanted_not(named)]
+        if self._are_unwanted(named) and not self._may_be_rows(words):
+            return True
         if words and all(one.is_name and len(one.words.split()) <= _LONGEST_ASKED for one in words):
             self.left_out[clause.text] = [one.words for one in words]
         return False
+
+    def _may_be_rows(self, words: Sequence[Phrase]) -> bool:
+        """Whether they are amounts that stand among a document's items, too: "shipping"."""
+        return any(entry.family in _AMONG_ITEMS for one in words if (entry := known(one.words)))
 
     def _wanted_not(self, named: str) -> list[str]:
         """The things in what is not wanted."""
@@ -193,6 +198,9 @@ class _TaskReader:
     def _without_unwanted(self, clause: Clause) -> Clause:
         """ "The vendor, but not the total" as "The vendor"."""
         found = self.patterns["but_not"].fullmatch(clause.text)
+        words = [self._phrase(part) for part in self._wanted_not(found["what"])] if found else []
+        if found and self._may_be_rows(words) and self.operations.fits(self.forms.front(found["kept"])[0]):
+            return clause
         return replace(clause, text=found["kept"]) if found and self._are_unwanted(found["what"]) else clause
 
     def _are_unwanted(self, named: str) -> bool:

@@ -102,7 +102,7 @@ def test_a_trap_is_refused_and_nothing_is_planned(task: str) -> None:
 
 TALK = [
     "Hi there! Vendor and total, please. Thanks a lot :)",
-    "Good morning, this is a customs declaration. I'd like to know the vendor and the total. Many thanks, Dora",
+    "Good morning, this is a customs declaration. I'd like the vendor and the total. Many thanks, Dora",
     "From this hotel bill: vendor, total. I have the rest already.",
     "Attached is last month's gas bill. Could I get the vendor and the total?",
     "school report: vendor, total",
@@ -137,7 +137,8 @@ def test_nouns_behind_a_list_are_its_columns(task: str, columns: list[str]) -> N
 
 OWNED = [
     ("Buyer and seller names", ["buyer_name", "seller_name"]),
-    ("buyer and tenant (name and city each), rent", ["buyer_name", "buyer_city", "tenant_name", "tenant_city", "rent"]),
+    ("buyer and tenant (name and city each), rent",
+     ["buyer_name", "buyer_city", "tenant_name", "tenant_city", "rent"]),
     ("Tenant: name, address. Rent.", ["tenant_name", "tenant_address", "rent"]),
     ("Mieter und Vermieter jeweils mit Name und Anschrift, dazu Kaltmiete",
      ["name_mieter", "anschrift_mieter", "name_vermieter", "anschrift_vermieter", "kaltmiete"]),
