@@ -111,8 +111,23 @@ class TextModel:
 
     def read(self, text: str) -> PrefixCache:
         """A page's keys and values (its text is ``page_text``'s), to ask any number of questions on."""
-        ids = self._ids(HEAD + text + ASK)
-        return self.engine.prefill(self._embedded(torch.tensor([ids])))[1]
+        return self.prefix(HEAD + text + ASK)
+
+    def prefix(self, text: str) -> PrefixCache:
+        """Keys and values of what stands before the questions."""
+        return self.engine.prefill(self._embedded(torch.tensor([self._ids(text)])))[1]
+
+    @torch.inference_mode()
+    def write(self, prefix: PrefixCache, text: str, longest: int) -> str:
+        """What it writes behind the prefix and the text: the likeliest tokens, at most so many."""
+        asked = self._ids(text)
+        suffix = self.engine.new_suffix(1, len(asked) + longest + 1)
+        path: list[int] = []
+        token = int(self._logprobs(self._step([asked], prefix, suffix)[:, -1]).argmax())
+        while token != self._end and len(path) < longest:
+            path.append(token)
+            token = int(self._logprobs(self._step([[token]], prefix, suffix)[:, -1]).argmax())
+        return str(self.tokenizer.decode(path)).strip()
 
     @torch.inference_mode()
     def ask(self, page: PrefixCache, question: str, options: Sequence[str] = ()) -> Reply:

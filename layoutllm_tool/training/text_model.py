@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -60,8 +60,8 @@ class Packed:
     targets: Tensor
 
 
-def pages(seed: int, naf: Path, receipts: Path) -> Iterator[tuple[Page, list[Asked]]]:
-    """Endless, the same for a seed."""
+def pages(seed: int, naf: Path, receipts: Path) -> Iterator[tuple[str, list[Asked]]]:
+    """Heads with a page's text, and what is asked of them. Endless, the same for a seed."""
     rng = Random(f"text model/{seed}")
     numbers = range(400)
     sources: dict[str, Iterator[tuple[Page, list[Question]]]] = {
@@ -80,7 +80,8 @@ def pages(seed: int, naf: Path, receipts: Path) -> Iterator[tuple[Page, list[Ask
         page, asked = next(sources[rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]])
         if asked and len(page.words) <= MOST_WORDS:
             some = rng.sample(asked, min(QUESTIONS, len(asked)))
-            yield page, [(_worded(question, rng), answer(page, words)) for question, words in some]
+            head = HEAD + PageIndex.of(page, None).text + ASK
+            yield head, [(_worded(question, rng), answer(page, words)) for question, words in some]
 
 
 def _worded(question: str, rng: Random) -> str:
@@ -95,14 +96,14 @@ def answer(page: Page, words: tuple[tuple[int, int], ...]) -> str:
     return " ".join(lines[i].words[j].text for i, j in words).rstrip(",;") if words else ABSENT
 
 
-def packed(tokenizer: Any, page: Page, asked: list[Asked]) -> Packed:
-    """The page's text, and behind it each question with its answer."""
-    tokens: list[int] = list(tokenizer(HEAD + PageIndex.of(page, None).text + ASK).input_ids)
+def packed(tokenizer: Any, head: str, asked: list[Asked], longest: int = LONGEST_ANSWER) -> Packed:
+    """The head, and behind it each question with its answer, of at most ``longest`` tokens."""
+    tokens: list[int] = list(tokenizer(head).input_ids)
     start, end = len(tokens), tokenizer.convert_tokens_to_ids("<|im_end|>")
     positions, targets, owner = list(range(start)), [-1] * start, [0] * start
     for number, (question, text) in enumerate(asked, start=1):
         before = tokenizer(question + ANSWER).input_ids
-        after = [*tokenizer(text).input_ids[:LONGEST_ANSWER], end]
+        after = [*tokenizer(text).input_ids[:longest], end]
         own = [*before, *after[:-1]]
         tokens += own
         positions += range(start, start + len(own))
@@ -124,8 +125,13 @@ def loss_of(model: Any, one: Packed) -> Tensor:
     return F.cross_entropy(logits, one.targets[learned])
 
 
-def train(options: argparse.Namespace) -> dict[str, Tensor]:
-    """LoRA matrices by name, as ``model.text_model.merge`` expects them, in float32."""
+def train(
+    options: argparse.Namespace, examples: Iterable[tuple[str, list[Asked]]], longest: int = LONGEST_ANSWER
+) -> dict[str, Tensor]:
+    """LoRA matrices by name, as ``model.text_model.merge`` expects them, in float32.
+
+    ``examples``: heads, and what is asked behind each. ``longest``: tokens of an answer.
+    """
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -141,10 +147,10 @@ def train(options: argparse.Namespace) -> dict[str, Tensor]:
     if options.start:
         _begin(options.start, weights)
     done = _resume(options.state, weights, optimizer)
-    for number, (page, asked) in enumerate(pages(options.seed, options.naf, options.receipts)):
+    for number, (head, asked) in enumerate(examples):
         if number >= options.pages:
             break
-        if number < done or (one := packed(tokenizer, page, asked)).tokens.shape[1] > MOST_TOKENS:
+        if number < done or (one := packed(tokenizer, head, asked, longest)).tokens.shape[1] > MOST_TOKENS:
             continue
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, (number + 1) / WARM_UP) * (1 - 0.9 * number / options.rate_pages)
@@ -200,12 +206,11 @@ def eight_bits(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def main(arguments: list[str] | None = None) -> None:
+def run_options(description: str | None) -> argparse.ArgumentParser:
+    """The arguments of a run."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--naf", type=Path, required=True, help="folder of the National Archives Forms")
-    parser.add_argument("--receipts", type=Path, required=True, help="folder of SROIE's receipts")
     parser.add_argument("--start", type=Path, help="an adapter to go on from")
     parser.add_argument("--state", type=Path, required=True, help="where a run is kept, and taken up")
     parser.add_argument("--out", type=Path, required=True)
@@ -214,8 +219,16 @@ def main(arguments: list[str] | None = None) -> None:
         "--rate-pages", type=int, default=800, help="pages at which the rate has fallen to a tenth"
     )
     parser.add_argument("--seed", type=int, default=51)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = run_options(__doc__)
+    parser.add_argument("--naf", type=Path, required=True, help="folder of the National Archives Forms")
+    parser.add_argument("--receipts", type=Path, required=True, help="folder of SROIE's receipts")
     options = parser.parse_args(arguments)
-    save_file(eight_bits(train(options)), options.out, metadata={"pages": str(options.pages)})
+    weights = train(options, pages(options.seed, options.naf, options.receipts))
+    save_file(eight_bits(weights), options.out, metadata={"pages": str(options.pages)})
 
 
 if __name__ == "__main__":

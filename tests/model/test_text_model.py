@@ -138,8 +138,9 @@ def test_packed_questions_see_the_page_and_themselves_alone(exact: tuple[TextMod
     """The loss of two questions together is the mean over their tokens of what each costs alone."""
     model, plain = exact
     asked = [("due?", "2 June 1990"), ("who signed?", ABSENT)]
-    together = loss_of(plain, _in_float(packed(model.tokenizer, PAGE, asked)))
-    alone = [_in_float(packed(model.tokenizer, PAGE, [one])) for one in asked]
+    head = HEAD + PageIndex.of(PAGE, None).text + ASK
+    together = loss_of(plain, _in_float(packed(model.tokenizer, head, asked)))
+    alone = [_in_float(packed(model.tokenizer, head, [one])) for one in asked]
     counts = [int((one.targets >= 0).sum()) for one in alone]
     total = sum(float(loss_of(plain, one)) * count for one, count in zip(alone, counts, strict=True))
     assert float(together) == pytest.approx(total / sum(counts), abs=1e-4)
