@@ -53,12 +53,12 @@ class Cell:
     page: int
     box: list[int]
     confidence: float
-    negative: bool = False
-    """It stands in the column of debits, where one signed amount is wanted."""
 
 
 Record = dict[str, Any]
-"""By column a cell as JSON, or None; by inner array a list of records."""
+"""By column a cell as JSON, or None; by inner array a list of records. A cell is ``negative`` where it stands
+in the column of debits, and one signed amount is wanted.
+"""
 
 
 def signed_amount(match: Match, array: Array) -> tuple[str, int, int] | None:

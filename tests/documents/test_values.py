@@ -215,6 +215,6 @@ def test_the_amounts_of_a_line_and_where_they_stand() -> None:
 
 @pytest.mark.parametrize("part", ["1", "1,111", "1 111", "1.", "(", "-", " ", "$ ", "1 ,"])
 def test_long_texts_take_linear_time(part: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     amount(part * 20_000)
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2

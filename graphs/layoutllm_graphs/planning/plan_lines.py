@@ -27,6 +27,7 @@ LONGEST_NAME = 120
 MOST_NEW_WORDS = 1
 """Of a name: what "where" and "when" ask for has no word in the task."""
 _LINE = re.compile(r"(field|ask|table|exists|compute|check|refuse): *(\S.*)")
+_APART = re.compile(r"[\sの・]+")
 _PAGE = re.compile(r" @ (?:page (\d{1,4})|(first|last) page)$")
 _TABLE = re.compile(r"([^()|]+?) *(?:\((.*)\))?")
 _WHERE = re.compile(r"where (.+?) (>=|<=|!=|>|<|=|not contains|contains|after|before) (.+)")
@@ -89,7 +90,7 @@ class _LineReader:
         told = text.strip()
         if not told or len(told) > LONGEST_NAME or not any(map(str.isalpha, told)):
             raise LineError(f"no name: {told[:80]!r}")
-        known = [self._is_said(word) for word in normal(told).split()]
+        known = [self._is_said(word) for word in _APART.split(normal(told)) if word]
         if not any(known) or known.count(False) > MOST_NEW_WORDS:
             raise LineError(f"not the task's words: {told!r}")
         return told

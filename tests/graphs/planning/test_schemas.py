@@ -195,10 +195,10 @@ for level in WIDE.values():
     ],
 )
 def test_what_no_schema_may_say(schema: Any, match: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(PlanError, match=match):
         plan_task(schema)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_model_without_a_schema() -> None:
