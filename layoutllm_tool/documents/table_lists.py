@@ -47,12 +47,13 @@ def _ends_list(row: GridRow) -> bool:
 
 def _after_sums(rows: Sequence[GridRow], run: Sequence[int]) -> Iterator[list[int]]:
     """The run, cut where another list begins: after a sum, below a line without an amount."""
-    start = 0
+    start, ended = 0, False
+    ends = [_ends_list(rows[i]) for i in run]
     for n, (before, i) in enumerate(pairwise(run), start=1):
-        ended = any(_ends_list(rows[j]) for j in run[start:n])
-        if i - before > 1 and ended and not _ends_list(rows[i]):
+        ended = ended or ends[n - 1]
+        if i - before > 1 and ended and not ends[n]:
             yield list(run[start:n])
-            start = n
+            start, ended = n, False
     yield list(run[start:])
 
 
