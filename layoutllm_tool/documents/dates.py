@@ -99,11 +99,11 @@ def days(text: str, order: Order | None = None) -> frozenset[date]:
     return frozenset(found.pop()) if len(found) == 1 else frozenset()
 
 
-def apart(text: str) -> tuple[list[frozenset[date]], str]:
+def apart(text: str, order: Order | None = None) -> tuple[list[frozenset[date]], str]:
     """The days that each date in the text may mean, and the text without the dates, in lower case."""
     found, rest, end, plain = list[frozenset[date]](), "", 0, _plain(text)
     for match in _IN_LINE.finditer(plain):
-        if readings := _days(match, None):
+        if readings := _days(match, order):
             found.append(frozenset(readings))
             rest, end = f"{rest}{plain[end : match.start()]} ", match.end()
     return found, rest + plain[end:]

@@ -117,13 +117,19 @@ def kind_of(text: str) -> str:
     Amounts have a currency or two decimals.
     """
     if _RANGE.fullmatch(text):
-        return "range"
+        return "code" if _falls(text) else "range"
     if _is_date(text):
         return "date"
     found = list(money(text))
     if len(found) == 1 and len(text) - (found[0][1] - found[0][0]) <= 3:
         return "amount"
     return next((kind for kind, pattern in _KINDS if pattern.fullmatch(text)), "text")
+
+
+def _falls(text: str) -> bool:
+    """Whether it is no range but a number of two parts: "4408-112", "2025-0713"."""
+    low, _, high = text.partition("-")
+    return low.isdecimal() and high.isdecimal() and (int(low) > int(high) or high[0] == "0")
 
 
 def _is_date(text: str) -> bool:

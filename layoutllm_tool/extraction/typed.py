@@ -167,10 +167,17 @@ def _with_time(found: Typed, text: str) -> Typed:
 
 
 def _span(texts: Iterable[str], order: dates.Order | None) -> tuple[date, date] | None:
-    found = [next(iter(days)) for text in texts if len(days := dates.days(text, order)) == 1]
+    lines = (text for text in texts if len(text) <= dates.LONGEST)
+    found = [next(iter(days)) for text in lines for days in _dates_in(text, order) if len(days) == 1]
     years = Counter(day.year for day in found)
     usual = [day for day in found if years[day.year] >= _USUAL * len(found)]
     return (min(usual), max(usual)) if usual else None
+
+
+def _dates_in(text: str, order: dates.Order | None) -> list[frozenset[date]]:
+    """The days of the one date that the line has; of several those of each ("1 January to 31 March 2025")."""
+    one = dates.days(text, order)
+    return [one] if one else dates.apart(text, order)[0]
 
 
 def _in_span(text: str, page: Convention, span: tuple[date, date]) -> date | None:
