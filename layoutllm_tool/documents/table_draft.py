@@ -90,7 +90,9 @@ class Draft:
         if cell.kind in MARKED and cell.kind in kinds and kinds[at] not in MARKED:
             return kinds.index(cell.kind)
         early = cell.kind == "text" and not named and cell.x0 < self.columns[at].x0 + cell.words[0].height
-        return self.name if kinds[at] != "text" and (early or (alone and WORD.search(cell.text))) else at
+        alone = alone and WORD.search(cell.text) is not None
+        across = alone and sum(self.columns[i].overlap(cell.x0, cell.x1) > 0 for i in placed) > 1
+        return self.name if across or (kinds[at] != "text" and (early or alone)) else at
 
     def filled(self, record: Record, *kinds: str) -> list[Cell]:
         """The record's cells in columns of these kinds."""

@@ -32,11 +32,12 @@ def share_out(
     start, stop = -1 if above is None else above, len(made) if below is None else below
     between = range(start + 1, stop)
     sums = [i for i in between if classes[i] in ("sum", "title")]
-    titles = [i for i in between if not sums and is_title(draft, made, i, above, below)]
+    after = max(sums, default=start)
+    titles = [i for i in between if i > after and is_title(draft, made, i, above, below)]
     for i in titles:
         made[i].role = "title"
     if sums or titles:
-        first, last = min(sums or titles), max(sums or titles)
+        first, last = min((*sums, *titles)), max((*sums, *titles))
         wanted = bool(titles) or (below is not None and not has_name(draft, made[below]))
     else:
         first = start + 1 + _parting(draft, made, above, below, between, leads)

@@ -24,6 +24,7 @@ from layoutllm_tool.extraction.row_cells import (
     lines_of,
     signed_amount,
 )
+from layoutllm_tool.extraction.row_sections import section_cells
 from layoutllm_tool.extraction.row_ticks import YES_NO, ticked_cells
 from layoutllm_tool.extraction.rows import (
     ANY_TABLE,
@@ -92,10 +93,12 @@ def _records(document: Document, match: Match, array: Array, question: str, cert
     """Of one table's items, with the boxes in their rows and the title above them."""
     items = _chosen(list(_items(match.table, array, question)), match, array, question)
     records = [item(document, match, array, rows, certain) for rows in items]
-    ticks = ticked_cells(document, match.table, [rows[0] for rows in items], array.columns)
+    firsts = [rows[0] for rows in items]
+    ticks = ticked_cells(document, match.table, firsts, array.columns)
+    sections = section_cells(document, match, firsts, array.columns)
     titles = _titles(document, match.table, array)
-    for record, cells in zip(records, ticks, strict=True):
-        record |= {name: cell for name, cell in (titles | cells).items() if record[name] is None}
+    for record, cells, above in zip(records, ticks, sections, strict=True):
+        record |= {name: cell for name, cell in (titles | cells).items() if record[name] is None} | above
     return records
 
 
