@@ -56,8 +56,8 @@ class Table:
     """Rows under the same columns, over pages where it goes on. For a cell's box: ``geometry.box_of``.
 
     ``headers`` are "" where a column has none; ``head`` has their words, where there are any. ``kinds`` say
-    what stands in a column: "text", "quantity", "unit price", "amount", "number", "percent", "range", "date",
-    "time" or "code".
+    what stands in a column: "text", "quantity", "unit price", "amount", "number", "percent", "range", "size",
+    "date", "time" or "code".
     """
 
     headers: tuple[str, ...]

@@ -43,6 +43,7 @@ _NUMBER = r"[-\u2212+]?\d{1,9}(?:[ .,'\u2019]\d{1,4})*"
 _RANGE = re.compile(r"[<>≤≥]\s?\d[\d.,]*|\d[\d.,]*\s?[-\u2013]\s?\d[\d.,]*")
 _KINDS = (
     ("percent", re.compile(r"[-\u2212]?\d+(?:[.,]\d+)?\s?%")),
+    ("size", re.compile(r"\d[\d.,]*(?:\s?[x\u00d7]\s?\d[\d.,]*){1,2}(?:\s?[mc]?m)?", re.IGNORECASE)),
     ("time", re.compile(r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AP]M)?", re.IGNORECASE)),
     ("number", re.compile(rf"[x\u00d7*]?\s?{_NUMBER}")),
     ("measure", re.compile(rf"{_NUMBER}\s?[^\W\d]{{1,3}}\d?\.?")),
@@ -112,7 +113,8 @@ class GridRow:
 
 @lru_cache(maxsize=4096)
 def kind_of(text: str) -> str:
-    """What a text looks like: range, date, amount, percent, time, number, measure ("2 PC"), code or text.
+    """What a text looks like: range, date, amount, percent, size ("60 x 30 cm"), time, number, measure ("2 PC"),
+    code or text.
 
     Amounts have a currency or two decimals.
     """

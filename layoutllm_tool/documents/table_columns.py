@@ -157,7 +157,7 @@ class _Edges:
 
     def _cut(self, cell: Cell) -> Iterator[Cell]:
         words = cell.by_word()
-        if len(words) < 2 or cell.kind in (*MARKED, "amount", "date", "range"):
+        if len(words) < 2 or cell.kind in (*MARKED, "amount", "date", "range", "size"):
             yield cell
             return
         starts = [i for i in range(1, len(words)) if self._parts(words[i - 1], words[i])]

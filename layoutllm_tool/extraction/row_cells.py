@@ -15,13 +15,25 @@ from layoutllm_tool.documents import values
 from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.tables import Indices
-from layoutllm_tool.extraction.rows import Match, Wanted, matches, normal, number_and_text, roles_of
+from layoutllm_tool.extraction.row_parts import part_cells
+from layoutllm_tool.extraction.rows import (
+    Match,
+    Wanted,
+    is_part_of,
+    matches,
+    normal,
+    number_and_text,
+    roles_of,
+)
 
 _NOT_READ = 0.95
 """Confidence of a cell whose words come without one of their own."""
 
 _BELOW = 0.85
 """Confidence of cells in rows below an item, whose columns have no heads."""
+
+_PART = 0.9
+"""Confidence of a part of a cell."""
 
 _BOOKINGS = frozenset((
     "transactions", "bookings", "entries", "movements", "postings", "operations", "lines", "rows",
@@ -89,6 +101,7 @@ def item(document: Document, match: Match, array: Array, rows: Sequence[Row], ce
     for name, wanted in array.columns.items():
         if record[name] is None and wanted.type == "text" and not wanted.choices:
             record |= _labelled(document, match, array, own, name)
+    record |= {name: part for name, part in _parts(document, match, array, own).items() if not record[name]}
     if signed := signed_amount(match, array):
         name, debit, credit = signed
         found = cell_of(document, match.table, first, credit, certain)
@@ -104,6 +117,20 @@ def item(document: Document, match: Match, array: Array, rows: Sequence[Row], ce
         if row.role == "discount" and not array.inner:
             record |= below_item(document, match.table, row, _reductions(array, match))
     return record
+
+
+def _parts(document: Document, match: Match, array: Array, row: Row) -> Record:
+    """Ends of a range and sizes, of the first column whose cells hold them."""
+    table = match.table
+    for column in range(len(table.headers)):
+        page_of = [(document.page(one.page), one) for one in table.rows]
+        texts = [table.text(page, one, column) if one.cells[column] else "" for page, one in page_of]
+        wanted = {
+            name: want.words[0] for name, want in array.columns.items() if is_part_of(want, texts)
+        }  # fmt: skip
+        if wanted:
+            return part_cells(cell_of(document, table, row, column, _PART), wanted)
+    return {}
 
 
 def _unit(record: Record) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.documents.geometry import Document, Line, box_of
 from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.values import amount, spans_of
+from layoutllm_tool.extraction.row_parts import is_parted, wants_part
 
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]
 """(N texts, M texts) -> N x M cosines."""
@@ -239,6 +240,8 @@ def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> li
                 said = max(said, _BY_ROLE * _offered(read.column(j), want.choices))
             if "description" in roles and read.table.kinds[j] in _NUMBERS:
                 said *= 0.4
+            if is_part_of(want, read.column(j)):
+                said = 0.0
             row.append(said * (0.25 + 0.75 * _fits(read.column(j), want.type, read.table.kinds[j])))
         found.append(row)
     return found
@@ -254,6 +257,11 @@ def _same(want: Wanted, header: str, roles: set[str]) -> float:
     by_role = _BY_ROLE - 0.1 * (1 - len(shared) / len(either)) if shared else 0.0
     short = _BY_ARITHMETIC if len(theirs) > 2 and own.startswith(theirs) else 0.0
     return max(alike if alike >= 0.75 else 0.0, by_role, short)
+
+
+def is_part_of(want: Wanted, cells: Sequence[str]) -> bool:
+    """Whether it is wanted as a part of these cells: an end of a range, one of several sizes."""
+    return want.type in ("number", "money") and wants_part(want.words[0]) and is_parted(cells)
 
 
 def says(want: Wanted, header: str) -> float:
