@@ -20,6 +20,7 @@ from layoutllm_tool.cot import ExpectedType
 from layoutllm_tool.documents.geometry import Document, Line, box_of
 from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.values import amount, spans_of
+from layoutllm_tool.extraction.choices import meant
 from layoutllm_tool.extraction.row_parts import is_parted, wants_part
 
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]
@@ -302,9 +303,10 @@ def _computed_roles(read: _Read) -> dict[int, str]:
 
 def _offered(cells: Sequence[str], choices: Sequence[str]) -> float:
     """Share of the cells that are one of the choices."""
-    filled = [normal(text) for text in cells if text]
+    filled = [text for text in cells if text]
     allowed = {normal(choice) for choice in choices}
-    return sum(text in allowed for text in filled) / len(filled) if filled else 0.0
+    good = sum(normal(text) in allowed or meant(text, choices) is not None for text in filled)
+    return good / len(filled) if filled else 0.0
 
 
 def _fits(cells: Sequence[str], kind: ExpectedType, seen: str) -> float:

@@ -21,6 +21,7 @@ from rapidfuzz import fuzz
 
 from layoutllm_tool.documents import dates, values
 from layoutllm_tool.documents.geometry import Page
+from layoutllm_tool.extraction.choices import meant
 from layoutllm_tool.extraction.rows import normal
 from layoutllm_tool.extraction.schema import Leaf
 
@@ -241,6 +242,8 @@ def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
     second = ranked[-2][0] if len(ranked) > 1 else 0.0
     if ranked and ranked[-1][0] >= _ALIKE and ranked[-1][0] > second:
         return Typed(ranked[-1][1])
+    if (other := meant(said, choices)) is not None:
+        return Typed(other)
     return Typed(None, "outside_enum", f"{text!r} is none of the values allowed.")
 
 
