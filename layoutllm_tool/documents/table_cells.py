@@ -30,6 +30,8 @@ _CELL_GAP = 1.0
 """A wider gap between words, in heights of their row, begins another cell. A blank has 0.3."""
 _BLANKS = 2.0
 """Likewise, in usual blanks of the page: boxes of OCR may be low."""
+_BENT = 0.7
+"""Largest drop between the halves of a row, in heights of their words."""
 _PRICE = r"(?:RM|[$€£¥₹]|EUR|USD|GBP|CHF)?\s?(?P<price>\d{1,6}(?:[,']\d{3})*[.,]\s?\d{2,4})(?![\d%]|\s%)"
 _COUNT = r"(?P<count>\d{1,5}(?:[.,]\d{1,3})?)"
 _UNIT = r"(?:\s?[^\W\d]{1,5}\.?(?=[\s@*\u00d7]))?"
@@ -41,9 +43,10 @@ _QUANTITIES = (
 """A quantity and a unit price, either first, or a unit price alone: "2 x 3.50", "3 PCS @ 1.20", "7.90*3"."""
 _NUMBER = r"[-\u2212+]?\d{1,9}(?:[ .,'\u2019]\d{1,4})*"
 _RANGE = re.compile(r"[<>≤≥]\s?\d[\d.,]*|\d[\d.,]*\s?[-\u2013]\s?\d[\d.,]*")
+_SIZE = r"[1-9]\d{0,4}(?:[.,]\d{1,2})?"
 _KINDS = (
     ("percent", re.compile(r"[-\u2212]?\d+(?:[.,]\d+)?\s?%")),
-    ("size", re.compile(r"\d[\d.,]*(?:\s?[x\u00d7]\s?\d[\d.,]*){1,2}(?:\s?[mc]?m)?", re.IGNORECASE)),
+    ("size", re.compile(rf"{_SIZE}(?:\s?[x\u00d7]\s?{_SIZE}){{1,2}}(?:\s?[mc]?m)?", re.IGNORECASE)),
     ("time", re.compile(r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AP]M)?", re.IGNORECASE)),
     ("number", re.compile(rf"[x\u00d7*]?\s?{_NUMBER}")),
     ("measure", re.compile(rf"{_NUMBER}\s?[^\W\d]{{1,3}}\d?\.?")),
@@ -158,11 +161,26 @@ def grid_rows(page: Page) -> list[GridRow]:
     blank = _BLANKS * _blank(page)
     middles, heights = ([median(getattr(p, name) for p in row) for row in rows] for name in ("y", "height"))
     pitch = _pitch(middles, median(heights))
-    words = [[(at[id(piece.words[0])], piece) for piece in row] for row in rows]
+    words = [[(at[id(piece.words[0])], piece) for piece in row] for row in _bent(rows, pitch)]
+    middles, heights = ([median(getattr(p, name) for _, p in row) for row in words] for name in ("y", "height"))
     return [
         GridRow(page.number, tuple(_cells(row, max(_CELL_GAP * height, blank))), y, height, pitch)
         for row, y, height in zip(words, middles, heights, strict=True)
     ]
+
+
+def _bent(rows: Sequence[Sequence[Piece]], pitch: float) -> list[list[Piece]]:
+    """The rows of a curved page: one above another's free part, far nearer than lines stand, is its end."""
+    found: list[list[Piece]] = []
+    for row in rows:
+        near = _BENT * min(median(piece.height for piece in own) for own in (row, found[-1] if found else row))
+        drop = median(p.y for p in row) - median(p.y for p in found[-1]) if found else pitch
+        apart = found and (row[0].x0 > found[-1][-1].x1 or row[-1].x1 < found[-1][0].x0)
+        if apart and drop < min(near, 0.4 * pitch):
+            found[-1] = sorted((*found[-1], *row), key=lambda piece: piece.middle)
+        else:
+            found.append(list(row))
+    return found
 
 
 def with_pitch(rows: Sequence[GridRow]) -> list[GridRow]:

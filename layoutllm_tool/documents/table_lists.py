@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
@@ -30,7 +31,8 @@ def groups(rows: Sequence[GridRow]) -> Iterator[Sequence[GridRow]]:
 def lists(rows: Sequence[GridRow]) -> Iterator[Draft]:
     """Amounts below one another, with names at their left, and what stands between."""
     for run in (part for whole in _runs(rows) for part in _after_sums(rows, whole)):
-        stop = next((n for n, i in enumerate(run) if _ends_list(rows[i])), len(run))
+        ends = (n for n, i in enumerate(run) if _ends_list(rows[i]) and not _takes_off(rows[i]))
+        stop = next(ends, len(run))
         items = [rows[i] for i in run[:stop]]
         others = sum(":" in row.text or _ends_sentence(row) for row in items)
         if items and len(run) > 1 and 2 * others <= len(items):
@@ -45,12 +47,18 @@ def _ends_list(row: GridRow) -> bool:
     return is_sum(row, fewer=True, alone=True)
 
 
+def _takes_off(row: GridRow) -> bool:
+    """Whether its amount is negative: a reduction is no end ("CARD SAVING  -1.00")."""
+    amount = _last_amount(row)
+    return amount is not None and re.search(r"^\W*[-\u2212\u2013]|-$", amount.text) is not None
+
+
 def _after_sums(rows: Sequence[GridRow], run: Sequence[int]) -> Iterator[list[int]]:
     """The run, cut where another list begins: after a sum, below a line without an amount."""
     start, ended = 0, False
     ends = [_ends_list(rows[i]) for i in run]
     for n, (before, i) in enumerate(pairwise(run), start=1):
-        ended = ended or ends[n - 1]
+        ended = ended or (ends[n - 1] and not _takes_off(rows[run[n - 1]]))
         if i - before > 1 and ended and not ends[n]:
             yield list(run[start:n])
             start, ended = n, False
