@@ -27,7 +27,7 @@ _SATISFIED: dict[str, Any] = {"verdict": "satisfied", "reasons": []}
 _NO_COLUMN = 0.7
 """Most confidence of a null in a column that was not found."""
 _WHERE_EMPTY = re.compile(
-    r"(?i)(\d+),? (?:(?:is )?(?:if|when|where)\b.*\b(?:no|not|none|missing|nothing)\b|unless\b"
+    r"(?i)(?<![\w.,])(\d+),? (?:(?:is )?(?:if|when|where)\b.*\b(?:no|not|none|missing|nothing)\b|unless\b"
     r"|(?:wenn|falls)\b.*\bkein|ohne\b)"
 )
 """What a description says of a value that is not printed: "1 when no quantity is printed"."""
@@ -193,10 +193,13 @@ def _cells(
 ) -> Iterator[Field]:
     """A row's leaves, and those of the rows within it."""
     unsigned = " positive" if "positiv" in part.description.lower() else ""
+    replaced = {name for cell in row.values() if isinstance(cell, dict) for name in cell.get("instead", ())}
     for leaf in (replace(leaf, description=leaf.description + unsigned) for leaf in part.columns):
         cell = row.get("/".join(leaf.path))
         place = cell or {"page": None, "box": None}
         shown = {**answer, **place, "answer": cell["text"] if cell else None}
+        if "/".join(leaf.path) in replaced:
+            leaf = replace(leaf, description="")
         yield _of_cell(leaf, (*at, *leaf.path), shown, cell, page)
     for inner in part.inner:
         rows = row.get("/".join(inner.path)) or []
@@ -212,7 +215,7 @@ def _of_cell(
     leaf: Leaf, path: Path, shown: Mapping[str, Any], cell: Mapping[str, Any] | None, page: Convention
 ) -> Field:
     """A row's leaf. A column of debits says the sign; the description may say what an empty cell means."""
-    if cell is None and (implied := _WHERE_EMPTY.match(leaf.description)):
+    if cell is None and (implied := _WHERE_EMPTY.search(leaf.description)):
         found = _field(leaf, path, shown, typed(leaf, implied[1], page))
         return replace(found, confidence=min(found.confidence, _UNSAID))
     text = f"{shown['answer']} DR" if cell and cell.get("negative") else shown["answer"]

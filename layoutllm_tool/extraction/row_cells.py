@@ -16,6 +16,7 @@ from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.tables import Indices
 from layoutllm_tool.extraction.row_parts import part_cells
+from layoutllm_tool.extraction.row_weights import weight_cells
 from layoutllm_tool.extraction.rows import (
     Match,
     Wanted,
@@ -102,6 +103,7 @@ def item(document: Document, match: Match, array: Array, rows: Sequence[Row], ce
         if record[name] is None and wanted.type == "text" and not wanted.choices:
             record |= _labelled(document, match, array, own, name)
     record |= {name: part for name, part in _parts(document, match, array, own).items() if not record[name]}
+    record |= weight_cells(document, match, own, array.columns, _quantity(document, match.table, own, certain))
     if signed := signed_amount(match, array):
         name, debit, credit = signed
         found = cell_of(document, match.table, first, credit, certain)
@@ -117,6 +119,12 @@ def item(document: Document, match: Match, array: Array, rows: Sequence[Row], ce
         if row.role == "discount" and not array.inner:
             record |= below_item(document, match.table, row, _reductions(array, match))
     return record
+
+
+def _quantity(document: Document, table: Table, row: Row, certain: float) -> dict[str, Any] | None:
+    """The row's quantity; None where it has none."""
+    column = table.kinds.index("quantity") if "quantity" in table.kinds else None
+    return cell_of(document, table, row, column, certain)
 
 
 def _parts(document: Document, match: Match, array: Array, row: Row) -> Record:
@@ -235,9 +243,19 @@ def _no_meaning(texts: Sequence[str], others: Sequence[str]) -> list[list[float]
 
 
 def _reductions(array: Array, match: Match) -> dict[str, Wanted]:
-    """Columns of an object within the row ("reduction/label") that the table has no column for."""
+    """Columns of an object within the row ("reduction/label"), or called after a reduction, that the table has
+    no column for.
+    """
     found = zip(array.columns.items(), match.columns, strict=True)
-    return {name: wanted for (name, wanted), column in found if column is None and "/" in name}
+    return {
+        name: wanted for (name, wanted), column in found
+        if column is None and ("/" in name or is_reduction(wanted))
+    }  # fmt: skip
+
+
+def is_reduction(wanted: Wanted) -> bool:
+    """Whether a column is called after a reduction: "discount_text"."""
+    return any("discount" in roles_of(word) for word in wanted.words[0].split())
 
 
 def below_item(document: Document, table: Table, row: Row, columns: Mapping[str, Wanted]) -> Record:

@@ -6,6 +6,7 @@ head above it; a single column without a head to the only yes-or-no column.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +15,18 @@ from layoutllm_tool.documents.geometry import SCALE, Document, Page, box_of
 from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.marks import Mark, marked_rows
 from layoutllm_tool.documents.page_layout import PageLayout
+from layoutllm_tool.documents.tables import Indices
 from layoutllm_tool.extraction.rows import LEAST, Wanted, says
 
 SURE = 0.93
 """Confidence of a box under a head of the column's own words."""
 YES_NO = ("yes", "no")
+_UNMARKED = 0.75
+"""Confidence that a row without the letter has none."""
+_CARRIES = re.compile(
+    r"\b(?:carries|carrying|marked|bears|has|with|shows|by|letter|code|sign|flag)\b(?: \w+){0,2}? "
+    r"[\"'\u201c\u2018(]?([A-Z]{1,2}|[*#])(?![\w'])"
+)
 
 
 @dataclass(slots=True)
@@ -49,6 +57,30 @@ def ticked_cells(
         for i, (page, mark) in boxes[n].boxes.items():
             found[i][name] = _cell(document.page(page), mark, SURE * (0.5 + score / 2))
     return found
+
+
+def lettered_cells(
+    document: Document, table: Table, rows: Sequence[Row], columns: Mapping[str, Wanted]
+) -> list[dict[str, dict[str, Any]]]:
+    """For each row the cells, as JSON, of the columns that ask for a letter ("True if the line carries a V")."""
+    found: list[dict[str, dict[str, Any]]] = [{} for _ in rows]
+    for name, want in columns.items():
+        told = _CARRIES.search(want.description) if tuple(want.choices) == YES_NO else None
+        places = [_letter(document, row, told[1]) if told else () for row in rows]
+        for cells, row, place in zip(found, rows, places, strict=True):
+            if any(places):
+                box = box_of(document.page(row.page), place or next(cell for cell in row.cells if cell))
+                sure = SURE if place else _UNMARKED
+                text = "[x]" if place else "[ ]"
+                cells[name] = {"text": text, "page": row.page, "box": box.as_list(), "confidence": sure}
+    return found
+
+
+def _letter(document: Document, row: Row, letter: str) -> Indices:
+    """Where the letter stands alone in the row, behind its first cell."""
+    lines = document.page(row.page).lines or ()
+    words = [at for cell in [cell for cell in row.cells if cell][1:] for at in cell]
+    return tuple(at for at in words if lines[at[0]].words[at[1]].text.strip("()[].") == letter)[:1]
 
 
 def _columns(document: Document, rows: Sequence[Row]) -> list[_Column]:

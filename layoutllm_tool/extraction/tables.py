@@ -20,12 +20,13 @@ from layoutllm_tool.extraction.row_cells import (
     Cell,
     Record,
     below_item,
+    is_reduction,
     item,
     lines_of,
     signed_amount,
 )
 from layoutllm_tool.extraction.row_sections import section_cells
-from layoutllm_tool.extraction.row_ticks import YES_NO, ticked_cells
+from layoutllm_tool.extraction.row_ticks import YES_NO, lettered_cells, ticked_cells
 from layoutllm_tool.extraction.rows import (
     ANY_TABLE,
     Match,
@@ -95,6 +96,8 @@ def _records(document: Document, match: Match, array: Array, question: str, cert
     records = [item(document, match, array, rows, certain) for rows in items]
     firsts = [rows[0] for rows in items]
     ticks = ticked_cells(document, match.table, firsts, array.columns)
+    for cells, letters in zip(ticks, lettered_cells(document, match.table, firsts, array.columns), strict=True):
+        cells |= letters
     sections = section_cells(document, match, firsts, array.columns)
     titles = _titles(document, match.table, array)
     for record, cells, above in zip(records, ticks, sections, strict=True):
@@ -210,7 +213,8 @@ def _items(table: Table, array: Array, question: str) -> Iterator[list[Row]]:
     """
     nested = bool(array.inner) or _NO_PARTS.search(question) is not None
     told = " ".join(want.description for want in array.columns.values())
-    reductions = not nested and "/" not in "".join(array.columns) and _NEGATIVE.search(told)
+    apart = "/" in "".join(array.columns) or any(map(is_reduction, array.columns.values()))
+    reductions = not nested and not apart and _NEGATIVE.search(told)
     own: list[Row] = []
     for row in table.rows:
         alone = (row.role == "part" and not nested) or (row.role == "discount" and reductions)

@@ -1,0 +1,58 @@
+"""Goods sold by weight among goods sold by the piece: which rows they are, and their weight. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.line_items import Row, Table
+from layoutllm_tool.documents.table_cells import MARKED
+from layoutllm_tool.extraction.rows import Match, Wanted, roles_of
+
+YES_NO = ("yes", "no")
+WEIGHED = re.compile(r"(?i)\b(?:by weight|weigh(?:ed|t)?|gewogen|gewicht|au poids|al peso|kilograms?|kilos?)\b")
+"""What a schema says of goods sold by weight."""
+_OF_WEIGHT = re.compile(r"(?i)(?:\d|/|\b)\s?(?:kg|kilo|100\s?g|lbs?)\b|\d[.,]\d{3}\b")
+
+
+def is_weighed(document: Document, table: Table, row: Row) -> bool:
+    """Whether its quantity or its unit price is by weight ("1.15/kg", "0.742")."""
+    lines = document.page(row.page).lines or ()
+    return any(
+        kind in MARKED and _OF_WEIGHT.search(" ".join(lines[i].words[j].text for i, j in cell))
+        for kind, cell in zip(table.kinds, row.cells, strict=True)
+    )
+
+
+def weight_cells(
+    document: Document, match: Match, row: Row, columns: Mapping[str, Wanted], quantity: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any] | None]:
+    """What the quantity is: a weight, a count, and whether it is a weight, by the columns wanted.
+
+    ``quantity`` is the row's cell as JSON. {} where the schema does not tell weights from counts.
+    """
+    matched = dict(zip(columns, match.columns, strict=True))
+    of_quantity = [name for name, j in matched.items() if j is not None and match.table.kinds[j] == "quantity"]
+    free = [name for name, j in matched.items() if j is None or name in of_quantity]
+    weights = [name for name in free if _is_number(columns[name]) and "weight" in roles_of(columns[name].words[0])]
+    signs = [name for name in free if tuple(columns[name].choices) == YES_NO and _tells(columns[name])]
+    if not (weights or signs) or not any(is_weighed(document, match.table, one) for one in match.table.rows):
+        return {}
+    weighed = quantity is not None and is_weighed(document, match.table, row)
+    counts = [name for name in of_quantity if name not in weights] if weights and weighed else []
+    found: dict[str, dict[str, Any] | None] = dict.fromkeys(counts)
+    for name in weights:
+        found[name] = {**quantity, "instead": counts} if quantity and weighed else None
+    if quantity:
+        found |= {name: {**quantity, "text": "[x]" if weighed else "[ ]"} for name in signs}
+    return found
+
+
+def _is_number(want: Wanted) -> bool:
+    return want.type in ("number", "money")
+
+
+def _tells(want: Wanted) -> bool:
+    return bool(WEIGHED.search(f"{want.words[0]} {want.description}"))
