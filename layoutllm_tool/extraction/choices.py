@@ -9,6 +9,9 @@ from functools import cache
 from importlib.resources import files
 
 
+_PAYMENT = {"cash", "debit_card", "credit_card", "voucher", "transfer", "cheque"}
+
+
 def meant(text: str, choices: Sequence[str | int | float]) -> str | int | float | None:
     """The one choice of the same meaning as the whole text, or as the longest words in it; else None."""
     said = _groups_of(text)
@@ -17,7 +20,19 @@ def meant(text: str, choices: Sequence[str | int | float]) -> str | int | float 
     return found[0] if len(found) == 1 else None
 
 
-def _groups_of(text: str) -> set[int]:
+def says_payment(text: str) -> bool:
+    """Whether the text names a means of payment."""
+    return bool(_groups_of(text) & _PAYMENT)
+
+
+def synonyms(word: str) -> frozenset[str]:
+    """Words of the same meaning, in several languages."""
+    groups = _groups()
+    own = groups.get(_plain(word), set())
+    return frozenset(name for name, theirs in groups.items() if own & theirs)
+
+
+def _groups_of(text: str) -> set[str]:
     """Groups of the text, or of the longest name in it, of three letters at least."""
     plain, names = _plain(text), _groups()
     if plain in names:
@@ -31,11 +46,11 @@ def _plain(text: str) -> str:
 
 
 @cache
-def _groups() -> Mapping[str, set[int]]:
-    """Numbers of groups by name."""
+def _groups() -> Mapping[str, set[str]]:
+    """Groups by name."""
     data = tomllib.loads((files(__package__) / "choices.toml").read_text(encoding="utf-8"))
-    found: dict[str, set[int]] = {}
-    for number, names in enumerate(data["groups"]):
+    found: dict[str, set[str]] = {}
+    for group, names in data["groups"].items():
         for name in names.split(","):
-            found.setdefault(name.strip(), set()).add(number)
+            found.setdefault(name.strip(), set()).add(group)
     return found

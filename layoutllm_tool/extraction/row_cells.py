@@ -46,6 +46,9 @@ _OF_UNIT = re.compile(r"\d ?/ ?([^\W\d]{1,4}\.?)$|^\d[\d.,]* ?([^\W\dxX]{1,4})$"
 
 _NUMBER_WORDS = re.compile(r"^(?:number|nr|nummer|num|#)$")
 
+_OF_TEXT = re.compile(r"(?i)\b(?:text|label|name|reason|description|note|grund|bezeichnung|libellé)$")
+"""Names of texts about amounts: "discount text"."""
+
 _COUNT = re.compile(r"\d{1,4} ?[xX\u00d7*] +(?=\S)")
 
 
@@ -103,7 +106,7 @@ def item(document: Document, match: Match, array: Array, rows: Sequence[Row], ce
         if record[name] is None and wanted.type == "text" and not wanted.choices:
             record |= _labelled(document, match, array, own, name)
     record |= {name: part for name, part in _parts(document, match, array, own).items() if not record[name]}
-    record |= weight_cells(document, match, own, array.columns, _quantity(document, match.table, own, certain))
+    record |= weight_cells(document, match, own, array.columns, _quantity(document, match.table, own, certain), _first(record))
     if signed := signed_amount(match, array):
         name, debit, credit = signed
         found = cell_of(document, match.table, first, credit, certain)
@@ -125,6 +128,10 @@ def _quantity(document: Document, table: Table, row: Row, certain: float) -> dic
     """The row's quantity; None where it has none."""
     column = table.kinds.index("quantity") if "quantity" in table.kinds else None
     return cell_of(document, table, row, column, certain)
+
+
+def _first(record: Record) -> dict[str, Any] | None:
+    return next((cell for cell in record.values() if isinstance(cell, dict)), None)
 
 
 def _parts(document: Document, match: Match, array: Array, row: Row) -> Record:
@@ -264,7 +271,7 @@ def below_item(document: Document, table: Table, row: Row, columns: Mapping[str,
     row, count = _counted(document, row, text) if number is None else (row, ())
     record: Record = {}
     for name, wanted in columns.items():
-        numeric = wanted.type in ("money", "number")
+        numeric = wanted.type in ("money", "number") and not _OF_TEXT.search(wanted.words[0])
         column, number, text = (number, None, text) if numeric else (text, number, None)
         if numeric and count:
             counted = replace(row, cells=(count,))

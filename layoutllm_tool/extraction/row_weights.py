@@ -27,11 +27,16 @@ def is_weighed(document: Document, table: Table, row: Row) -> bool:
 
 
 def weight_cells(
-    document: Document, match: Match, row: Row, columns: Mapping[str, Wanted], quantity: Mapping[str, Any] | None
+    document: Document,
+    match: Match,
+    row: Row,
+    columns: Mapping[str, Wanted],
+    quantity: Mapping[str, Any] | None,
+    first: Mapping[str, Any] | None,
 ) -> dict[str, dict[str, Any] | None]:
     """What the quantity is: a weight, a count, and whether it is a weight, by the columns wanted.
 
-    ``quantity`` is the row's cell as JSON. {} where the schema does not tell weights from counts.
+    ``quantity`` is the row's cell as JSON, ``first`` any cell that says where the row is. {} where the schema does not tell weights from counts.
     """
     matched = dict(zip(columns, match.columns, strict=True))
     of_quantity = [name for name, j in matched.items() if j is not None and match.table.kinds[j] == "quantity"]
@@ -45,8 +50,8 @@ def weight_cells(
     found: dict[str, dict[str, Any] | None] = dict.fromkeys(counts)
     for name in weights:
         found[name] = {**quantity, "instead": counts} if quantity and weighed else None
-    if quantity:
-        found |= {name: {**quantity, "text": "[x]" if weighed else "[ ]"} for name in signs}
+    if place := quantity or first:
+        found |= {name: {**place, "text": "[x]" if weighed else "[ ]"} for name in signs}
     return found
 
 

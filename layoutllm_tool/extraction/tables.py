@@ -15,11 +15,13 @@ from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, Quest
 from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table, read_tables
 from layoutllm_tool.documents.tables import Indices
+from layoutllm_tool.extraction.choices import says_payment
 from layoutllm_tool.extraction.row_cells import (
     Array,
     Cell,
     Record,
     below_item,
+    cell_of,
     is_reduction,
     item,
     lines_of,
@@ -58,6 +60,9 @@ _NO_PARTS = re.compile(
 _NEGATIVE = re.compile(r"(?i)negativ|\bcredits?\b|gutschrift|\bdiscounts? ")
 _OF_LINES = re.compile(r"(?i)\blines?\b|\bzeilen?\b|\blignes?\b|\bunder\b|\bbelow\b|\bsmall print\b")
 _OF_TWO = re.compile(r"(?i)[/&+]|\b(?:and|und|et|y|en)\b")
+_OF_ITEM = re.compile(r"(?i)\b(?:item|article|product|goods|artikel|produkt|ware|article|artículo|prodotto)\b")
+_BELOW = 0.85
+"""Confidence of the item above a reduction."""
 _MARKS = ({"S", "H"}, {"DR", "CR"}, {"D", "C"}, {"+", "-"})
 """Of debit and credit."""
 
@@ -128,8 +133,28 @@ def _titles(document: Document, table: Table, array: Array) -> Record:
 
 def _reduced(document: Document, tables: Sequence[Table], array: Array) -> list[Record]:
     """The reductions of all tables, for an array of discounts."""
-    rows = ((table, row) for table in tables for row in table.rows if row.role == "discount")
-    return [below_item(document, table, row, array.columns) for table, row in rows]
+    texts = [name for name, want in array.columns.items() if _names_item(want)]
+    own = texts[:1] if len(array.columns) > 2 else []
+    rest = {name: want for name, want in array.columns.items() if name not in own}
+    found: list[Record] = []
+    for table in tables:
+        above = None
+        for row in table.rows:
+            if row.role == "discount":
+                item_of = {name: _text_of(document, table, above) for name in own}
+                found.append(item_of | below_item(document, table, row, rest))
+            else:
+                above = row
+    return found
+
+
+def _names_item(want: Wanted) -> bool:
+    return bool(_OF_ITEM.search(want.words[0])) and want.type not in ("money", "number")
+
+
+def _text_of(document: Document, table: Table, row: Row | None) -> dict[str, Any] | None:
+    column = number_and_text(table, row, document)[1] if row else None
+    return cell_of(document, table, row, column, _BELOW) if row else None
 
 
 def _paid(document: Document, tables: Sequence[Table], array: Array) -> list[Record]:
@@ -142,7 +167,8 @@ def _paid(document: Document, tables: Sequence[Table], array: Array) -> list[Rec
             ]
             amount, _ = number_and_text(table, row, document)
             at = row.page, row.cells[amount][-1:] if amount is not None else ()
-            if at[1] and at not in found and _PAID.search(" ".join(words)):
+            said = " ".join(words)
+            if at[1] and at not in found and (_PAID.search(said) or says_payment(said)):
                 found[at] = below_item(document, table, row, array.columns)
     return [found[at] for at in sorted(found)]
 
