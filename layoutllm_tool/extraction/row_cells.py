@@ -90,6 +90,12 @@ def signed_amount(match: Match, array: Array) -> tuple[str, int, int] | None:
     return None
 
 
+def is_booking(match: Match) -> bool:
+    """Whether the table is one of bookings: with a balance, or with debits and credits apart."""
+    roles = {role for header in match.table.headers if header for role in roles_of(header)}
+    return "balance" in roles or {"debit", "credit"} <= roles
+
+
 def item(document: Document, match: Match, array: Array, rows: Sequence[Row], certain: float) -> Record:
     first, *below = rows
     names = list(array.columns)

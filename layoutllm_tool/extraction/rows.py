@@ -333,14 +333,18 @@ def _is_number(text: str) -> bool:
     )
 
 
+_IN_ASCII = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+
+
 @cache
 def _names() -> Mapping[str, set[str]]:
     """Normalised name -> roles."""
     data = tomllib.loads((files(__package__) / "columns.toml").read_text(encoding="utf-8"))
     found: dict[str, set[str]] = {}
     for role, entry in data.items():
-        for name in entry["names"].split(","):
-            found.setdefault(normal(name), set()).add(role)
+        for name in map(normal, entry["names"].split(",")):
+            found.setdefault(name, set()).add(role)
+            found.setdefault(name.translate(_IN_ASCII), set()).add(role)
     return found
 
 
@@ -349,6 +353,7 @@ def number_and_text(table: Table, row: Row, document: Document) -> tuple[int | N
     texts = dict(enumerate(_texts(document, table, row)))
     numbers = [j for j, text in texts.items() if text and _is_number(text)]
     others = [j for j, text in texts.items() if text and j not in numbers]
+    others = others or [j for j in numbers[:-1] if sum(map(str.isalpha, texts[j])) > 1]  # "3 FOR 2"
     last = numbers[-1] if numbers else None
     return last, max(others, key=lambda j: len(texts[j]), default=None)
 

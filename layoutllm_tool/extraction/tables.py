@@ -25,8 +25,8 @@ from layoutllm_tool.extraction.row_cells import (
     is_reduction,
     item,
     lines_of,
-    signed_amount,
 )
+from layoutllm_tool.extraction.row_choice import chosen
 from layoutllm_tool.extraction.row_sections import section_cells
 from layoutllm_tool.extraction.row_ticks import YES_NO, lettered_cells, ticked_cells
 from layoutllm_tool.extraction.rows import (
@@ -47,9 +47,6 @@ _SAID, _NOT_READ = 0.8, 0.95
 """Least score of the columns of a second table; confidence of a title above a table."""
 _OTHERS = 0.8
 """What is left of a cell's confidence where no title says that this table is meant."""
-_ONLY = re.compile(r"(?i)\b(?:only|nur|uniquement|solo|alleen)\b")
-_FLAGGED = re.compile(r"(?i)\b(?:abnormal|flagged|out of range|auffällige?n?|markierte?n?)\b")
-_FLAG = re.compile(r"(?i)flags?|abn\.?|h/l|markierung")
 _PAID = re.compile(
     r"(?i)\b(?:payments?|paid|received|deposits?|prepayments?|(?:an)?zahlung(?:en)?|acomptes?|paiements?)\b"
 )
@@ -74,6 +71,7 @@ def rows_of(
 
     The answer is None, without rows, where no table has columns that are wanted.
     """
+    array = replace(array, name=re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", array.name))
     tables = [_signed(document, table) for table in _joined(read_tables(document.pages))]
     wanted = list(array.columns.values())
     found = matches(document, tables, array.name, wanted, similarity)
@@ -97,7 +95,7 @@ def rows_of(
 
 def _records(document: Document, match: Match, array: Array, question: str, certain: float) -> list[Record]:
     """Of one table's items, with the boxes in their rows and the title above them."""
-    items = _chosen(list(_items(match.table, array, question)), match, array, question)
+    items = chosen(document, list(_items(match.table, array, question)), match, array, question)
     records = [item(document, match, array, rows, certain) for rows in items]
     firsts = [rows[0] for rows in items]
     ticks = ticked_cells(document, match.table, firsts, array.columns)
@@ -171,33 +169,6 @@ def _paid(document: Document, tables: Sequence[Table], array: Array) -> list[Rec
             if at[1] and at not in found and (_PAID.search(said) or says_payment(said)):
                 found[at] = below_item(document, table, row, array.columns)
     return [found[at] for at in sorted(found)]
-
-
-def _chosen(items: list[list[Row]], match: Match, array: Array, question: str) -> list[list[Row]]:
-    """The items, where only some are wanted: those with a required number beside whose column another has
-    the others' ("payments" of a folio), those with a required cell ("only lines with a receipt"), those that
-    are flagged ("abnormal").
-    """
-    required = [
-        column for want, column in zip(array.columns.values(), match.columns, strict=True)
-        if want.required and column is not None
-    ]  # fmt: skip
-    kinds = match.table.kinds
-    if _FLAGGED.search(question):
-        required = [j for j, header in enumerate(match.table.headers) if _FLAG.fullmatch(header.strip())]
-    elif not _ONLY.search(question):
-        required = [j for j in required if _has_opposite(match, array, j)]
-    kept = [rows for rows in items if all(rows[0].cells[j] for j in required)]
-    return kept or items if kinds else items
-
-
-def _has_opposite(match: Match, array: Array, column: int) -> bool:
-    """Whether another column of amounts, which nothing wants, has a cell exactly where this one has none."""
-    table = match.table
-    others = [j for j, kind in enumerate(table.kinds) if kind == "amount" and j not in match.columns]
-    return any(
-        all(bool(row.cells[j]) != bool(row.cells[column]) for row in table.rows) for j in others
-    ) and not signed_amount(match, array)
 
 
 def _joined(tables: Iterable[Table]) -> list[Table]:
