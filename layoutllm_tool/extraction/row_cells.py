@@ -79,13 +79,17 @@ in the column of debits, and one signed amount is wanted.
 
 def signed_amount(match: Match, array: Array) -> tuple[str, int, int] | None:
     """The one amount wanted of bookings, and the columns of debits and credits that say its sign."""
-    if normal(array.name) not in _BOOKINGS:
-        return None
+    return _sides(match, array) if normal(array.name) in _BOOKINGS else None
+
+
+def _sides(match: Match, array: Array) -> tuple[str, int, int] | None:
+    """The one amount wanted, and the columns of debits and credits."""
     roles = [roles_of(header) if header else set() for header in match.table.headers]
     sides = [next((j for j, own in enumerate(roles) if side in own), None) for side in ("debit", "credit")]
     for (name, want), column in zip(array.columns.items(), match.columns, strict=True):
         plain = not roles_of(want.words[0]) & {"debit", "credit", "balance"}
-        if plain and None not in sides and column in sides and not set(sides) <= set(match.columns):
+        free = column in sides or (column is None and want.type in ("money", "number"))
+        if plain and None not in sides and free and not set(sides) <= set(match.columns):
             return name, sides[0] or 0, sides[1] or 0
     return None
 
@@ -118,6 +122,9 @@ def item(document: Document, match: Match, array: Array, rows: Sequence[Row], ce
         found = cell_of(document, match.table, first, credit, certain)
         taken = cell_of(document, match.table, first, debit, certain)
         record[name] = found or (taken and {**taken, "negative": True})
+    elif (either := _sides(match, array)) and record[either[0]] is None:
+        found = (cell_of(document, match.table, first, side, certain) for side in either[1:])
+        record[either[0]] = next(filter(None, found), None)
     for name, wanted in array.columns.items():
         if record[name] is None and "unit" in roles_of(wanted.words[0]):
             record[name] = _unit(record)

@@ -27,6 +27,9 @@ _LIMIT = re.compile(
     r"|(at least|mindestens|ab|au moins)|(below|under|less than|unter|weniger als|moins de)"
     r"|(at most|up to|höchstens|bis zu))\s+(?:EUR|USD|GBP|CHF|[$€£])?\s*(\d[\d.,' ]*)"
 )
+_NOT = re.compile(
+    r"(?i)(?:^|[,;:(.])\s*(?:but )?(?:not|no|without|except|excluding|ohne|außer|sans|sin)\s+((?:[^\W\d]+[ /]?){1,4})"
+)
 _PLAIN = frozenset(
     ("services", "goods", "products", "charges", "fees", "costs", "expenses", "payments", "earnings", "orders",
      "deductions", "taxes", "articles", "parts", "works", "leistungen", "waren", "artikel", "posten", "kosten",
@@ -49,11 +52,12 @@ def chosen(
     """The items that are wanted, each as its rows."""
     if not match.table.kinds:
         return items
-    needed = _needed(match, array, question)
-    kept = [rows for rows in items if all(rows[0].cells[j] for j in needed)] or items
-    for of_kind in (_outstanding, _by_weight, _beyond):
+    kept = items if match.named else _said(document, items, match, array, question)
+    needed = _needed(match, array, question) if len(kept) == len(items) else []
+    kept = [rows for rows in kept if all(rows[0].cells[j] for j in needed)] or kept
+    for of_kind in (_outstanding, _by_weight, _beyond, _without):
         kept = of_kind(document, kept, match, array, question) or kept
-    return kept if match.named else _said(document, kept, match, array, question)
+    return kept
 
 
 def _needed(match: Match, array: Array, question: str) -> list[int]:
@@ -116,6 +120,17 @@ def _beyond(
         if (said[1] and over) or (said[2] and least) or (said[3] and under) or (said[4] and not over):
             found.append(rows)
     return found
+
+
+def _without(
+    document: Document, items: list[list[Row]], match: Match, array: Array, question: str
+) -> list[list[Row]]:
+    """Items that don't say what the description leaves out ("not adjustments")."""
+    said = _NOT.findall(_told(array, question))
+    words = [word for phrase in said for word in normal(phrase).split() if word not in _SMALL and len(word) > 3]
+    texts = [_texts(document, match, rows[0]) for rows in items]
+    out = [any(_says(cells, word) for word in words) for cells in texts]
+    return [rows for rows, gone in zip(items, out, strict=True) if not gone or 2 * sum(out) > len(items)]
 
 
 def _number(document: Document, match: Match, row: Row, column: int) -> Decimal:

@@ -129,9 +129,17 @@ def _assigned(scores: Sequence[Sequence[float]]) -> dict[int, int]:
 
 
 def _left_over(
-    wanted: Sequence[Wanted], read: _Read, columns: dict[int, int], scores: list[list[float]]
+    wanted: Sequence[Wanted],
+    read: _Read,
+    columns: dict[int, int],
+    scores: list[list[float]],
+    *,
+    several: bool = False,
 ) -> None:
-    """The one column that must be there and the one of its type that nothing else took belong together."""
+    """The one column that must be there and the one of its type that nothing else took belong together.
+
+    ``several``: of several texts the longest.
+    """
     kinds = read.table.kinds
     for texts in (True, False):
         open_ = [
@@ -142,6 +150,9 @@ def _left_over(
             j for j, kind in enumerate(kinds)
             if j not in columns.values() and (kind == "text" if texts else kind in ("amount", "number"))
         ]  # fmt: skip
+        if texts and several and len(free) > 1:
+            computed = _computed_roles(read)
+            free = [j for j in free if computed.get(j) == "description"]
         if len(open_) == len(free) == 1 and columns and not _differ(wanted[open_[0]], read, free[0]):
             columns[open_[0]] = free[0]
             scores[open_[0]][free[0]] = max(scores[open_[0]][free[0]], LEAST)
@@ -150,6 +161,7 @@ def _left_over(
 def _differ(want: Wanted, read: _Read, column: int) -> bool:
     """Whether the column's header is known to be about something else."""
     own, theirs = _roles_wanted(want)[0], roles_of(read.table.headers[column])
+    theirs = theirs or ({"amount"} if "weight" in own and read.table.kinds[column] == "amount" else set())
     return bool(own and theirs) and not own & theirs
 
 
@@ -179,7 +191,9 @@ def _match(read: _Read, name: str, wanted: Sequence[Wanted], similarity: Similar
     _left_over(wanted, read, columns, scores)
     own = tuple(scores[i][columns[i]] if i in columns else 0.0 for i in range(len(wanted)))
     titled = _titled(read, name, similarity)
+    _left_over(wanted, read, columns, scores, several=True)  # says nothing of which table is meant
     total = sum(own) / max(len(own), 1) + 0.4 * titled + min(len(table.rows), 10) / 100
+    own = tuple(scores[i][columns[i]] if i in columns else 0.0 for i in range(len(wanted)))
     named = titled >= _TITLED or not normal(name) or normal(name) in ANY_TABLE
     return Match(table, tuple(columns.get(i) for i in range(len(wanted))), own, total, named)
 
@@ -241,6 +255,8 @@ def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> li
                 said = max(said, _BY_ROLE * _offered(read.column(j), want.choices))
             if "description" in roles and read.table.kinds[j] in _NUMBERS:
                 said *= 0.4
+            if "balance" in roles_of(header) and "balance" not in roles and not _told(want.description, header):
+                said *= 0.3
             if is_part_of(want, read.column(j)):
                 said = 0.0
             row.append(said * (0.25 + 0.75 * _fits(read.column(j), want.type, read.table.kinds[j])))
@@ -296,6 +312,8 @@ def _computed_roles(read: _Read) -> dict[int, str]:
         own = [j for j, of in enumerate(kinds) if of == kind]
         if kind == "text":
             own = sorted(own, key=lambda j: sum(map(len, read.column(j))))
+        if kind == "amount":
+            own = [j for j in own if "balance" not in roles_of(read.table.headers[j])] or own
         if own:
             found[own[0] if kind == "code" else own[-1]] = role
     return found

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
-from layoutllm_tool.documents.geometry import Document, box_of
+from layoutllm_tool.documents.geometry import Box, Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table, read_tables
 from layoutllm_tool.documents.tables import Indices
 from layoutllm_tool.extraction.choices import says_payment
@@ -27,6 +27,7 @@ from layoutllm_tool.extraction.row_cells import (
     lines_of,
 )
 from layoutllm_tool.extraction.row_choice import chosen
+from layoutllm_tool.extraction.row_grids import grid_rows
 from layoutllm_tool.extraction.row_sections import section_cells
 from layoutllm_tool.extraction.row_ticks import YES_NO, lettered_cells, ticked_cells
 from layoutllm_tool.extraction.rows import (
@@ -72,6 +73,8 @@ def rows_of(
     The answer is None, without rows, where no table has columns that are wanted.
     """
     array = replace(array, name=re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", array.name))
+    if grid := grid_rows(document, array):
+        return _grid_cot(document, question, array, grid), grid
     tables = [_signed(document, table) for table in _joined(read_tables(document.pages))]
     wanted = list(array.columns.values())
     found = matches(document, tables, array.name, wanted, similarity)
@@ -309,6 +312,23 @@ def _cot(document: Document, question: str, name: str, match: Match, records: li
     return LayoutCoT(
         question, QuestionAnalysis("table", "extraction", name), areas, AnswerFormation("below", heads),
         answer, round(sum(sure) / max(len(sure), 1), 4), evidence, _signals(match),
+    )  # fmt: skip
+
+
+def _grid_cot(document: Document, question: str, array: Array, records: list[Record]) -> LayoutCoT:
+    """Of a grid of tick boxes, whose cells are no words of a table."""
+    cells = list(_cells(records))
+    evidence = tuple(Evidence(cell["page"], Box(*cell["box"]), cell["text"], ()) for cell in cells)
+    page, whole = document.page(cells[0]["page"]), Box.union(one.box for one in evidence)
+    lines = [i for i, line in enumerate(page.lines or ()) if whole.covers(line.box)]
+    heads = ", ".join(want.words[0] for want in array.columns.values())
+    answer = "; ".join(" | ".join(cell["text"] for cell in _cells([record])) for record in records)
+    sure = sum(cell["confidence"] for cell in cells) / len(cells)
+    signals = {"table_score": 1.0, "columns_found": 1.0, "table_named": 1.0}
+    return LayoutCoT(
+        question, QuestionAnalysis("table", "extraction", array.name),
+        (Area.of(page, lines),) if lines else (), AnswerFormation("below", heads),
+        answer, round(sure, 4), evidence, signals,
     )  # fmt: skip
 
 
