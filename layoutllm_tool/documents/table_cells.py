@@ -116,7 +116,7 @@ class GridRow:
 
 @lru_cache(maxsize=4096)
 def kind_of(text: str) -> str:
-    """What a text looks like: range, date, amount, percent, size ("60 x 30 cm"), time, number, measure ("2 PC"),
+    """What a text looks like: range, date, amount, percent, size ("60 x 30"), time, number, measure ("2 PC"),
     code or text.
 
     Amounts have a currency or two decimals.
@@ -162,7 +162,9 @@ def grid_rows(page: Page) -> list[GridRow]:
     middles, heights = ([median(getattr(p, name) for p in row) for row in rows] for name in ("y", "height"))
     pitch = _pitch(middles, median(heights))
     words = [[(at[id(piece.words[0])], piece) for piece in row] for row in _bent(rows, pitch)]
-    middles, heights = ([median(getattr(p, name) for _, p in row) for row in words] for name in ("y", "height"))
+    middles, heights = (
+        [median(getattr(p, name) for _, p in row) for row in words] for name in ("y", "height")
+    )
     return [
         GridRow(page.number, tuple(_cells(row, max(_CELL_GAP * height, blank))), y, height, pitch)
         for row, y, height in zip(words, middles, heights, strict=True)
@@ -173,7 +175,9 @@ def _bent(rows: Sequence[Sequence[Piece]], pitch: float) -> list[list[Piece]]:
     """The rows of a curved page: one above another's free part, far nearer than lines stand, is its end."""
     found: list[list[Piece]] = []
     for row in rows:
-        near = _BENT * min(median(piece.height for piece in own) for own in (row, found[-1] if found else row))
+        near = _BENT * min(
+            median(piece.height for piece in own) for own in (row, found[-1] if found else row)
+        )
         drop = median(p.y for p in row) - median(p.y for p in found[-1]) if found else pitch
         apart = found and (row[0].x0 > found[-1][-1].x1 or row[-1].x1 < found[-1][0].x0)
         if apart and drop < min(near, 0.4 * pitch):

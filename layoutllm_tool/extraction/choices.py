@@ -1,4 +1,4 @@
-"""Choices of a schema by another word of the same meaning: "H" for high, "VISA DEBIT" for debit card. Pure."""
+"""Choices of a schema by another word of the same meaning ("H" for high), and such words. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-
 _PAYMENT = {"cash", "debit_card", "credit_card", "voucher", "transfer", "cheque"}
+"""Groups of ``choices.toml`` that are means of payment."""
 
 
 def meant(text: str, choices: Sequence[str | int | float]) -> str | int | float | None:
@@ -37,7 +37,9 @@ def _groups_of(text: str) -> set[str]:
     plain, names = _plain(text), _groups()
     if plain in names:
         return names[plain]
-    inside = [name for name in names if len(name) > 2 and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", plain)]
+    inside = [
+        name for name in names if len(name) > 2 and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", plain)
+    ]
     return names[max(inside, key=len)] if inside else set()
 
 

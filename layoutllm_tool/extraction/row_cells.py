@@ -116,15 +116,17 @@ def item(document: Document, match: Match, array: Array, rows: Sequence[Row], ce
         if record[name] is None and wanted.type == "text" and not wanted.choices:
             record |= _labelled(document, match, array, own, name)
     record |= {name: part for name, part in _parts(document, match, array, own).items() if not record[name]}
-    record |= weight_cells(document, match, own, array.columns, _quantity(document, match.table, own, certain), _first(record))
+    record |= weight_cells(
+        document, match, own, array.columns, _quantity(document, match.table, own, certain), _first(record)
+    )
     if signed := signed_amount(match, array):
         name, debit, credit = signed
         found = cell_of(document, match.table, first, credit, certain)
         taken = cell_of(document, match.table, first, debit, certain)
         record[name] = found or (taken and {**taken, "negative": True})
     elif (either := _sides(match, array)) and record[either[0]] is None:
-        found = (cell_of(document, match.table, first, side, certain) for side in either[1:])
-        record[either[0]] = next(filter(None, found), None)
+        sides = [cell_of(document, match.table, first, side, certain) for side in either[1:]]
+        record[either[0]] = sides[0] or sides[1]
     for name, wanted in array.columns.items():
         if record[name] is None and "unit" in roles_of(wanted.words[0]):
             record[name] = _unit(record)
@@ -263,9 +265,7 @@ def _no_meaning(texts: Sequence[str], others: Sequence[str]) -> list[list[float]
 
 
 def _reductions(array: Array, match: Match) -> dict[str, Wanted]:
-    """Columns of an object within the row ("reduction/label"), or called after a reduction, that the table has
-    no column for.
-    """
+    """Columns that the table lacks, of an object in the row ("reduction/label") or called after a reduction."""
     found = zip(array.columns.items(), match.columns, strict=True)
     return {
         name: wanted for (name, wanted), column in found

@@ -28,13 +28,15 @@ _LIMIT = re.compile(
     r"|(at most|up to|höchstens|bis zu))\s+(?:EUR|USD|GBP|CHF|[$€£])?\s*(\d[\d.,' ]*)"
 )
 _NOT = re.compile(
-    r"(?i)(?:^|[,;:(.])\s*(?:but )?(?:not|no|without|except|excluding|ohne|außer|sans|sin)\s+((?:[^\W\d]+[ /]?){1,4})"
+    r"(?i)(?:^|[,;:(.])\s*(?:but )?(?:not|no|without|except|excluding|ohne|außer|sans|sin)\s+"
+    r"((?:[^\W\d]+[ /]?){1,4})"
 )
 _PLAIN = frozenset(
-    ("services", "goods", "products", "charges", "fees", "costs", "expenses", "payments", "earnings", "orders",
-     "deductions", "taxes", "articles", "parts", "works", "leistungen", "waren", "artikel", "posten", "kosten",
-     "positionen", "gebühren", "zahlungen", "articles", "produits", "conceptos", "productos", "articoli",
-     "results", "tests", "measurements", "readings", "options", "sections", "tasks", "activities")
+    ("services", "goods", "products", "charges", "fees", "costs", "expenses", "payments", "earnings",
+     "deductions", "orders", "taxes", "articles", "parts", "works", "leistungen", "waren", "artikel",
+     "posten", "positionen", "kosten", "gebühren", "zahlungen", "articles", "produits", "conceptos",
+     "productos", "articoli", "results", "tests", "measurements", "readings", "options", "sections",
+     "tasks", "activities")
 )  # fmt: skip
 """Names of arrays of any rows, whatever these say."""
 _SMALL = frozenset(
@@ -127,7 +129,9 @@ def _without(
 ) -> list[list[Row]]:
     """Items that don't say what the description leaves out ("not adjustments")."""
     said = _NOT.findall(_told(array, question))
-    words = [word for phrase in said for word in normal(phrase).split() if word not in _SMALL and len(word) > 3]
+    words = [
+        word for phrase in said for word in normal(phrase).split() if word not in _SMALL and len(word) > 3
+    ]
     texts = [_texts(document, match, rows[0]) for rows in items]
     out = [any(_says(cells, word) for word in words) for cells in texts]
     return [rows for rows, gone in zip(items, out, strict=True) if not gone or 2 * sum(out) > len(items)]
@@ -183,7 +187,7 @@ def _says(cells: Sequence[str], word: str) -> bool:
         if own & names or {one.removesuffix("s") for one in own} & names:
             return True
         bare = re.sub(r"^[\d.,\s]+", "", cell)
-        if bare in others or any(len(o) > 2 and f" {o} " in f" {cell} " for o in others):
+        if bare in others or any(len(o) > 3 and f" {o} " in f" {cell} " for o in others):
             return True
     return False
 

@@ -30,7 +30,9 @@ _Heads = Mapping[str, float]
 def grid_rows(document: Document, array: Array) -> list[Record]:
     """A record for each row of the grid; [] where the schema wants no such columns or no page has a grid."""
     chosen = [name for name, want in array.columns.items() if _is_scale(want)]
-    texts = [name for name, want in array.columns.items() if not want.choices and want.type in ("text", "name")]
+    texts = [
+        name for name, want in array.columns.items() if not want.choices and want.type in ("text", "name")
+    ]
     if len(chosen) != 1 or len(texts) != 1 or len(array.columns) > 2 or array.inner:
         return []
     choices = array.columns[chosen[0]].choices

@@ -62,7 +62,7 @@ def ticked_cells(
 def lettered_cells(
     document: Document, table: Table, rows: Sequence[Row], columns: Mapping[str, Wanted]
 ) -> list[dict[str, dict[str, Any]]]:
-    """For each row the cells, as JSON, of the columns that ask for a letter ("True if the line carries a V")."""
+    """For each row the cells, as JSON, of columns that ask for a letter ("True if the line carries a V")."""
     found: list[dict[str, dict[str, Any]]] = [{} for _ in rows]
     for name, want in columns.items():
         told = _CARRIES.search(want.description) if tuple(want.choices) == YES_NO else None

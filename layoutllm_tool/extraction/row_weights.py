@@ -12,7 +12,9 @@ from layoutllm_tool.documents.table_cells import MARKED
 from layoutllm_tool.extraction.rows import Match, Wanted, roles_of
 
 YES_NO = ("yes", "no")
-WEIGHED = re.compile(r"(?i)\b(?:by weight|weigh(?:ed|t)?|gewogen|gewicht|au poids|al peso|kilograms?|kilos?)\b")
+WEIGHED = re.compile(
+    r"(?i)\b(?:by weight|weigh(?:ed|t)?|gewogen|gewicht|au poids|al peso|kilograms?|kilos?)\b"
+)
 """What a schema says of goods sold by weight."""
 _OF_WEIGHT = re.compile(r"(?i)(?:\d|/|\b)\s?(?:kg|kilo|100\s?g|lbs?)\b|\d[.,]\d{3}\b")
 
@@ -36,12 +38,17 @@ def weight_cells(
 ) -> dict[str, dict[str, Any] | None]:
     """What the quantity is: a weight, a count, and whether it is a weight, by the columns wanted.
 
-    ``quantity`` is the row's cell as JSON, ``first`` any cell that says where the row is. {} where the schema does not tell weights from counts.
+    ``quantity`` is the row's cell as JSON, ``first`` any cell that says where the row is. {} where
+    the schema does not tell weights from counts.
     """
     matched = dict(zip(columns, match.columns, strict=True))
-    of_quantity = [name for name, j in matched.items() if j is not None and match.table.kinds[j] == "quantity"]
+    of_quantity = [
+        name for name, j in matched.items() if j is not None and match.table.kinds[j] == "quantity"
+    ]
     free = [name for name, j in matched.items() if j is None or name in of_quantity]
-    weights = [name for name in free if _is_number(columns[name]) and "weight" in roles_of(columns[name].words[0])]
+    weights = [
+        name for name in free if _is_number(columns[name]) and "weight" in roles_of(columns[name].words[0])
+    ]
     signs = [name for name in free if tuple(columns[name].choices) == YES_NO and _tells(columns[name])]
     if not (weights or signs) or not any(is_weighed(document, match.table, one) for one in match.table.rows):
         return {}

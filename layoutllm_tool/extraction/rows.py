@@ -253,15 +253,23 @@ def _scores(read: _Read, wanted: Sequence[Wanted], similarity: Similarity) -> li
                 said = max(said, _BY_TYPE)
             if want.choices:
                 said = max(said, _BY_ROLE * _offered(read.column(j), want.choices))
-            if "description" in roles and read.table.kinds[j] in _NUMBERS:
-                said *= 0.4
-            if "balance" in roles_of(header) and "balance" not in roles and not _told(want.description, header):
-                said *= 0.3
-            if is_part_of(want, read.column(j)):
-                said = 0.0
+            said *= _less(want, read, j, roles)
             row.append(said * (0.25 + 0.75 * _fits(read.column(j), want.type, read.table.kinds[j])))
         found.append(row)
     return found
+
+
+def _less(want: Wanted, read: _Read, column: int, roles: set[str]) -> float:
+    """What is left of a score where something speaks against the column: it holds numbers, balances, or
+    several things of which one is wanted.
+    """
+    header = read.table.headers[column]
+    if is_part_of(want, read.column(column)):
+        return 0.0
+    if "description" in roles and read.table.kinds[column] in _NUMBERS:
+        return 0.4
+    balance = "balance" in roles_of(header) and "balance" not in roles
+    return 0.3 if balance and not _told(want.description, header) else 1.0
 
 
 def _same(want: Wanted, header: str, roles: set[str]) -> float:

@@ -58,7 +58,9 @@ _NO_PARTS = re.compile(
 _NEGATIVE = re.compile(r"(?i)negativ|\bcredits?\b|gutschrift|\bdiscounts? ")
 _OF_LINES = re.compile(r"(?i)\blines?\b|\bzeilen?\b|\blignes?\b|\bunder\b|\bbelow\b|\bsmall print\b")
 _OF_TWO = re.compile(r"(?i)[/&+]|\b(?:and|und|et|y|en)\b")
-_OF_ITEM = re.compile(r"(?i)\b(?:item|article|product|goods|artikel|produkt|ware|article|artículo|prodotto)\b")
+_OF_ITEM = re.compile(
+    r"(?i)\b(?:item|article|product|goods|artikel|produkt|ware|article|artículo|prodotto)\b"
+)
 _BELOW = 0.85
 """Confidence of the item above a reduction."""
 _MARKS = ({"S", "H"}, {"DR", "CR"}, {"D", "C"}, {"+", "-"})
@@ -102,7 +104,9 @@ def _records(document: Document, match: Match, array: Array, question: str, cert
     records = [item(document, match, array, rows, certain) for rows in items]
     firsts = [rows[0] for rows in items]
     ticks = ticked_cells(document, match.table, firsts, array.columns)
-    for cells, letters in zip(ticks, lettered_cells(document, match.table, firsts, array.columns), strict=True):
+    for cells, letters in zip(
+        ticks, lettered_cells(document, match.table, firsts, array.columns), strict=True
+    ):
         cells |= letters
     sections = section_cells(document, match, firsts, array.columns)
     titles = _titles(document, match.table, array)
