@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 _PAYMENT = {"cash", "debit_card", "credit_card", "voucher", "transfer", "cheque"}
@@ -25,6 +25,7 @@ def says_payment(text: str) -> bool:
     return bool(_groups_of(text) & _PAYMENT)
 
 
+@lru_cache(maxsize=1024)
 def synonyms(word: str) -> frozenset[str]:
     """Words of the same meaning, in several languages."""
     groups = _groups()

@@ -16,7 +16,7 @@ from layoutllm_tool.documents.geometry import Document, box_of
 from layoutllm_tool.documents.line_items import Row, Table
 from layoutllm_tool.documents.tables import Indices
 from layoutllm_tool.extraction.row_parts import part_cells
-from layoutllm_tool.extraction.row_weights import weight_cells
+from layoutllm_tool.extraction.row_weights import weights_of
 from layoutllm_tool.extraction.rows import (
     Match,
     Wanted,
@@ -73,7 +73,7 @@ class Cell:
 
 Record = dict[str, Any]
 """By column a cell as JSON, or None; by inner array a list of records. A cell is ``negative`` where it stands
-in the column of debits, and one signed amount is wanted.
+in the column of debits, and one signed amount is wanted; ``instead`` of the columns whose place it takes.
 """
 
 
@@ -115,10 +115,6 @@ def item(document: Document, match: Match, array: Array, rows: Sequence[Row], ce
     for name, wanted in array.columns.items():
         if record[name] is None and wanted.type == "text" and not wanted.choices:
             record |= _labelled(document, match, array, own, name)
-    record |= {name: part for name, part in _parts(document, match, array, own).items() if not record[name]}
-    record |= weight_cells(
-        document, match, own, array.columns, _quantity(document, match.table, own, certain), _first(record)
-    )
     if signed := signed_amount(match, array):
         name, debit, credit = signed
         found = cell_of(document, match.table, first, credit, certain)
@@ -139,28 +135,36 @@ def item(document: Document, match: Match, array: Array, rows: Sequence[Row], ce
     return record
 
 
-def _quantity(document: Document, table: Table, row: Row, certain: float) -> dict[str, Any] | None:
-    """The row's quantity; None where it has none."""
-    column = table.kinds.index("quantity") if "quantity" in table.kinds else None
-    return cell_of(document, table, row, column, certain)
+def complete(
+    document: Document, match: Match, array: Array, rows: Sequence[Row], records: Sequence[Record]
+) -> None:
+    """Adds to the records what stands within cells: ends of ranges, sizes, weights."""
+    parted, weighed = _parted(document, match, array), weights_of(document, match, array.columns)
+    for row, record in zip(rows, records, strict=True):
+        if parted:
+            found = part_cells(cell_of(document, match.table, row, parted[0], _PART), parted[1])
+            record |= {name: part for name, part in found.items() if not record[name]}
+        if weighed:
+            quantity = _quantity(document, match.table, row)
+            first = next((cell for cell in record.values() if isinstance(cell, dict)), None)
+            record |= weighed.cells(document, row, quantity, first)
 
 
-def _first(record: Record) -> dict[str, Any] | None:
-    return next((cell for cell in record.values() if isinstance(cell, dict)), None)
-
-
-def _parts(document: Document, match: Match, array: Array, row: Row) -> Record:
-    """Ends of a range and sizes, of the first column whose cells hold them."""
+def _parted(document: Document, match: Match, array: Array) -> tuple[int, dict[str, str]] | None:
+    """The first column whose cells hold several numbers that are wanted, with these in words."""
     table = match.table
     for column in range(len(table.headers)):
-        page_of = [(document.page(one.page), one) for one in table.rows]
-        texts = [table.text(page, one, column) if one.cells[column] else "" for page, one in page_of]
-        wanted = {
-            name: want.words[0] for name, want in array.columns.items() if is_part_of(want, texts)
-        }  # fmt: skip
+        cells = [(document.page(row.page), row) for row in table.rows if row.cells[column]]
+        texts = [table.text(page, row, column) for page, row in cells]
+        wanted = {name: want.words[0] for name, want in array.columns.items() if is_part_of(want, texts)}
         if wanted:
-            return part_cells(cell_of(document, table, row, column, _PART), wanted)
-    return {}
+            return column, wanted
+    return None
+
+
+def _quantity(document: Document, table: Table, row: Row) -> dict[str, Any] | None:
+    column = table.kinds.index("quantity") if "quantity" in table.kinds else None
+    return cell_of(document, table, row, column, _PART)
 
 
 def _unit(record: Record) -> dict[str, Any] | None:
@@ -265,7 +269,7 @@ def _no_meaning(texts: Sequence[str], others: Sequence[str]) -> list[list[float]
 
 
 def _reductions(array: Array, match: Match) -> dict[str, Wanted]:
-    """Columns that the table lacks, of an object in the row ("reduction/label") or called after a reduction."""
+    """Columns that the table lacks: of an object ("reduction/label"), or called after a reduction."""
     found = zip(array.columns.items(), match.columns, strict=True)
     return {
         name: wanted for (name, wanted), column in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -32,11 +33,12 @@ def section_cells(
         name: want for (name, want), column in zip(columns.items(), match.columns, strict=True)
         if titles and want.type in ("text", "name") and _is_section(want, told_only=column is not None)
     }  # fmt: skip
+    titles = sorted(titles, key=lambda title: _place(document, title))
     tops = [_place(document, title) for title in titles]
     found = []
     for row in rows:
-        above = [title for title, top in zip(titles, tops, strict=True) if top < _place(document, row)]
-        last = max(above, key=lambda title: _place(document, title), default=None)
+        above = bisect_left(tops, _place(document, row))
+        last = titles[above - 1] if above else None
         cells = {name: _cell(document, match.table, last, want) for name, want in wanted.items() if last}
         found.append({name: cell for name, cell in cells.items() if cell})
     return found

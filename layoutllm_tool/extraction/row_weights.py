@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from layoutllm_tool.documents.geometry import Document
@@ -28,42 +29,49 @@ def is_weighed(document: Document, table: Table, row: Row) -> bool:
     )
 
 
-def weight_cells(
-    document: Document,
-    match: Match,
-    row: Row,
-    columns: Mapping[str, Wanted],
-    quantity: Mapping[str, Any] | None,
-    first: Mapping[str, Any] | None,
-) -> dict[str, dict[str, Any] | None]:
-    """What the quantity is: a weight, a count, and whether it is a weight, by the columns wanted.
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Columns wanted of a table with goods by weight, by what they say of the quantity."""
 
-    ``quantity`` is the row's cell as JSON, ``first`` any cell that says where the row is. {} where
-    the schema does not tell weights from counts.
-    """
-    matched = dict(zip(columns, match.columns, strict=True))
-    of_quantity = [
-        name for name, j in matched.items() if j is not None and match.table.kinds[j] == "quantity"
-    ]
+    table: Table
+    counts: tuple[str, ...]
+    weights: tuple[str, ...]
+    signs: tuple[str, ...]
+    """Whether it is a weight."""
+
+    def cells(
+        self,
+        document: Document,
+        row: Row,
+        quantity: Mapping[str, Any] | None,
+        first: Mapping[str, Any] | None,
+    ) -> dict[str, dict[str, Any] | None]:
+        """Of a row, as JSON. ``quantity`` is its cell, ``first`` any cell that says where the row is."""
+        weighed = quantity is not None and is_weighed(document, self.table, row)
+        instead = list(self.counts) if self.weights and weighed else []
+        found: dict[str, dict[str, Any] | None] = dict.fromkeys(instead)
+        for name in self.weights:
+            found[name] = {**quantity, "instead": instead} if quantity and weighed else None
+        if place := quantity or first:
+            found |= {name: {**place, "text": "[x]" if weighed else "[ ]"} for name in self.signs}
+        return found
+
+
+def weights_of(document: Document, match: Match, columns: Mapping[str, Wanted]) -> Weights | None:
+    """None where the schema does not tell weights from counts, or nothing in the table is weighed."""
+    table, matched = match.table, dict(zip(columns, match.columns, strict=True))
+    of_quantity = [name for name, j in matched.items() if j is not None and table.kinds[j] == "quantity"]
     free = [name for name, j in matched.items() if j is None or name in of_quantity]
-    weights = [
-        name for name in free if _is_number(columns[name]) and "weight" in roles_of(columns[name].words[0])
-    ]
+    weights = [name for name in free if _is_weight(columns[name])]
     signs = [name for name in free if tuple(columns[name].choices) == YES_NO and _tells(columns[name])]
-    if not (weights or signs) or not any(is_weighed(document, match.table, one) for one in match.table.rows):
-        return {}
-    weighed = quantity is not None and is_weighed(document, match.table, row)
-    counts = [name for name in of_quantity if name not in weights] if weights and weighed else []
-    found: dict[str, dict[str, Any] | None] = dict.fromkeys(counts)
-    for name in weights:
-        found[name] = {**quantity, "instead": counts} if quantity and weighed else None
-    if place := quantity or first:
-        found |= {name: {**place, "text": "[x]" if weighed else "[ ]"} for name in signs}
-    return found
+    if not (weights or signs) or not any(is_weighed(document, table, row) for row in table.rows):
+        return None
+    counts = (name for name in of_quantity if name not in weights)
+    return Weights(table, tuple(counts), tuple(weights), tuple(signs))
 
 
-def _is_number(want: Wanted) -> bool:
-    return want.type in ("number", "money")
+def _is_weight(want: Wanted) -> bool:
+    return want.type in ("number", "money") and "weight" in roles_of(want.words[0])
 
 
 def _tells(want: Wanted) -> bool:

@@ -22,6 +22,7 @@ from layoutllm_tool.extraction.row_cells import (
     Record,
     below_item,
     cell_of,
+    complete,
     is_reduction,
     item,
     lines_of,
@@ -103,6 +104,7 @@ def _records(document: Document, match: Match, array: Array, question: str, cert
     items = chosen(document, list(_items(match.table, array, question)), match, array, question)
     records = [item(document, match, array, rows, certain) for rows in items]
     firsts = [rows[0] for rows in items]
+    complete(document, match, array, firsts, records)
     ticks = ticked_cells(document, match.table, firsts, array.columns)
     for cells, letters in zip(
         ticks, lettered_cells(document, match.table, firsts, array.columns), strict=True
@@ -279,11 +281,14 @@ def _grouped(
     best = found[0]
     titles = [row for row in best.table.left_out if row.role == "title"]
     records: list[Record] = []
+    within: list[tuple[Row, Record]] = []
     for row in sorted((*best.table.rows, *titles), key=lambda row: (row.page, _top(document, row))):
         if row.role == "title":
             records.append({**below_item(document, best.table, row, array.columns), name: []})
         elif records:
-            records[-1][name].append(item(document, best, inner, [row], 1.0))
+            within.append((row, item(document, best, inner, [row], 1.0)))
+            records[-1][name].append(within[-1][1])
+    complete(document, best, inner, [row for row, _ in within], [record for _, record in within])
     return best, records
 
 

@@ -168,7 +168,7 @@ def test_one_signed_amount_from_debits_and_credits() -> None:
     rows = rows_of(
         document_from_text(STATEMENT), "?", Array("bookings", columns(amount="money"), {}), unlike
     )[1]
-    assert [(row["amount"]["text"], row["amount"]["negative"]) for row in rows] == [
+    assert [(row["amount"]["text"], row["amount"].get("negative", False)) for row in rows] == [
         ("845,00", True), ("317,66", False), ("29,99", True),
     ]  # fmt: skip
 
