@@ -20,6 +20,7 @@ from layoutllm_graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.extraction import singles
 from layoutllm_tool.extraction.labels import printed_label
 from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
 from layoutllm_tool.extraction.meaning import similarity
@@ -69,6 +70,11 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
         return _table_in_area(question, document, state)
     if question.columns:
         return _table(question, document)
+    if not question.choices and not question.is_list:
+        path = tuple(question.path)
+        wanted = singles.Wanted(question.text, path, question.type, question.required)
+        cot = singles.single(document, wanted, similarity)
+        return _answered(cot, Reflection("satisfied")) if cot else None
     if not question.choices:
         return None
     if question.is_list:

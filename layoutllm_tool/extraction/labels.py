@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -15,6 +16,7 @@ from layoutllm_tool.extraction.rows import normal
 
 _OTHERS = frozenset(("customer", "recipient", "buyer", "client", "purchaser", "consignee", "debtor"))
 """Parties whose numbers are seldom printed: a label that stands once is mostly the sender's."""
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 _TOO_PLAIN = frozenset(["number", "date", "amount", "total", "balance", "period", "unit", "name"])
 """Names that say too little within an object."""
 
@@ -36,6 +38,36 @@ def printed_label(document: Document, path: Sequence[str]) -> str | None:
     return None
 
 
+def names_of(path: Sequence[str]) -> list[str]:
+    """What the schema calls it: with the objects around it, and alone where that says enough."""
+    spaced = [normal(_WORDS.sub(" ", name)) for name in path]
+    alone = [spaced[-1]] if len(spaced) > 1 and spaced[-1] not in _TOO_PLAIN else []
+    return [" ".join(spaced), *alone]
+
+
+def labels_of(path: Sequence[str]) -> Sequence[str]:
+    """The labels of its kind, the longest first; () for a kind that is not known, or another party's."""
+    if len(path) > 1 and normal(path[0]) in _OTHERS:
+        return ()
+    entry = _entry(path)
+    return [normal(one) for one in entry[0]] if entry else ()
+
+
+def is_known_label(text: str) -> bool:
+    """Whether pages print it as a label of something."""
+    return text in _kinds()
+
+
+def is_bound(path: Sequence[str]) -> bool:
+    """Whether pages print it with a label, or not at all."""
+    entry = _entry(path)
+    return bool(entry and entry[1])
+
+
+def _entry(path: Sequence[str]) -> tuple[Sequence[str], bool] | None:
+    return next((_kinds()[name] for name in names_of(path) if name in _kinds()), None)
+
+
 def _is_label(layout: PageLayout, match: Match) -> bool:
     """In one row, and not a part of more words ("Reg No" in "VAT Reg No"); a single word stands apart, or has
     a colon.
@@ -52,9 +84,16 @@ def _is_label(layout: PageLayout, match: Match) -> bool:
 @cache
 def _labels() -> Mapping[str, Sequence[str]]:
     """Labels by a field's name, the longest first."""
+    return {name: labels for name, (labels, _) in _kinds().items()}
+
+
+@cache
+def _kinds() -> Mapping[str, tuple[Sequence[str], bool]]:
+    """By a field's name: its labels, and whether it stands with a label or not at all."""
     data = tomllib.loads((files(__package__) / "labels.toml").read_text(encoding="utf-8"))
-    found: dict[str, Sequence[str]] = {}
+    found: dict[str, tuple[Sequence[str], bool]] = {}
     for entry in data.values():
         labels = sorted((one.strip() for one in entry["labels"].split(",")), key=len, reverse=True)
-        found |= {normal(name): labels for name in entry["names"].split(",")}
+        names = [*entry["names"].split(","), *entry["labels"].split(",")]
+        found = {**{normal(name): (labels, entry.get("bound", False)) for name in names}, **found}
     return found

@@ -45,6 +45,8 @@ _MARGIN = timedelta(days=45)
 _SIGNS = {"S": " DR", "D": " DR", "-": " DR", "H": " CR", "C": " CR", "+": " CR"}
 """Debit and credit behind an amount, as the grammar of amounts knows them."""
 _TIME = re.compile(r"(?i)(?<![\d:.])(\d{1,2})[:h]([0-5]\d)(?::([0-5]\d))?(?:\s?([ap])\.?m\b)?(?!\d)")
+_SPELT = re.compile(r"[\"'\u201c\u201e]([^\"'\u201d\u201c]+)[\"'\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b")
+"""What a description spells as it would be printed."""
 _SECONDS = 0.5
 """For a schema's pattern, which may be anybody's, on one text."""
 _TOO_SLOW = LRUCache[str, bool](1000)
@@ -189,9 +191,8 @@ def _boolean(leaf: Leaf, text: str) -> Typed:
     if yes != no:
         return Typed(yes)
     own = {word[:4] for name in leaf.path[-1:] for word in normal(name).split() if len(word) > 3}
-    own |= {
-        word[:4].lower() for word in re.findall(r"[\"'\u201c]([^\"'\u201d]+)[\"'\u201d]", leaf.description)
-    }
+    spelt = [a or b for a, b in _SPELT.findall(leaf.description)]
+    own |= {word[:4] for text in spelt for word in normal(text).split() if len(word) > 3}
     if any(word[:4] in own for word in normal(text).split()) and not _denies(text):
         return Typed(True)
     return Typed(None, "not_understood", f"{text!r} says neither yes nor no.")

@@ -1,0 +1,263 @@
+"""Single values that a page's structure says: behind or below a printed label, shares, periods, signatures.
+
+None wherever the page does not decide: such a value is asked for. Pure; similarity in meaning is handed in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from layoutllm_tool.cot import ExpectedType, LayoutCoT
+from layoutllm_tool.documents import dates
+from layoutllm_tool.documents.geometry import Document
+from layoutllm_tool.documents.page_layout import PlacedWord, Run
+from layoutllm_tool.documents.values import read, readings
+from layoutllm_tool.extraction.labels import is_bound, is_known_label, labels_of, names_of
+from layoutllm_tool.extraction.parties import is_part_of_party, party_part
+from layoutllm_tool.extraction.rows import Similarity, normal
+from layoutllm_tool.extraction.segments import Texts, found_at, not_there, text_of
+
+_BY_LABEL, _BY_NAME, _BY_PATTERN, _BY_MEANING = 0.92, 0.9, 0.9, 0.8
+"""Confidence of a value behind a known label, behind the field's own name, of a form that stands once, and
+behind a label that is near in meaning."""
+_NO_LABEL = 0.85
+"""Confidence that a number which pages print with a label is not there."""
+_LONGEST_LABEL = 6
+_FORMS = {
+    "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    "iban": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){2,7}(?: ?[A-Z\d]{1,3})?\b"),
+}
+_SHARE = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.,]\d{1,3})?) ?%")
+_IS_SHARE = re.compile(r"(?i)\b(?:percent|percentage|pct|rate|prozent|satz|prozentsatz|taux|porcentaje|tasso)\b")
+_FIRST = re.compile(r"(?i)\b(?:start|from|begin|beginning|first|von|beginn|anfang|d\u00e9but|desde|inizio)\b")
+_LAST = re.compile(r"(?i)\b(?:end|to|until|till|last|bis|ende|fin|hasta|fine)\b")
+_PERIOD = re.compile(
+    r"(?i)\b(?:period|zeitraum|abrechnungszeitraum|leistungszeitraum|p\u00e9riode|periodo|statement|billing)\b"
+)
+_UNTIL = re.compile(r"\s*(?:-|\u2013|\u2014|to|until|through|till|bis(?: zum)?|au|al|hasta|tot|~|\u301c)\s*")
+_DAY_ALONE = re.compile(r"(?:\d{1,2}\.?(?: [^\W\d_]+\.?)?|[^\W\d_]+\.? \d{1,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One value of a schema, as a question."""
+
+    question: str
+    path: tuple[str, ...]
+    type: ExpectedType = "text"
+    required: bool = False
+
+    @property
+    def words(self) -> str:
+        return " ".join(normal(spaced(name)) for name in self.path)
+
+    @property
+    def own(self) -> str:
+        return normal(spaced(self.path[-1]))
+
+
+def spaced(name: str) -> str:
+    """ "dueDate" -> "due Date"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+
+
+def single(document: Document, wanted: Wanted, similarity: Similarity) -> LayoutCoT | None:
+    """The value's place on the pages, or that it is not there; None where the pages do not decide."""
+    pages = [Texts(page) for page in document.pages]
+    return (
+        party_part(document, wanted.question, wanted.path)
+        or _period(pages, wanted)
+        or _share(pages, wanted)
+        or _form(pages, wanted)
+        or (None if is_part_of_party(wanted.path) else _labelled(pages, wanted))
+        or _unlabelled(pages, wanted)
+    )
+
+
+def _labelled(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
+    """What stands behind or below the field's own name, or the labels of its kind, where all say the same."""
+    names = [name for name in names_of(wanted.path) if len(name) > 3]
+    if len(wanted.path) > 1 and _is_printed(pages, normal(spaced(wanted.path[-2]))):
+        names = names[:1]  # its own name alone may be of another group
+    for labels, sure in ((names, _BY_NAME), (labels_of(wanted.path), _BY_LABEL)):
+        found = [one for texts in pages for one in _values(texts, labels, wanted)]
+        if len({normal(text) for _, _, text, _ in found}) == 1:
+            texts, words, text, label = found[0]
+            if not words:
+                return None
+            return found_at(wanted.question, texts.page, words, text, label, sure)
+        if found:
+            return None
+    return None
+
+
+def _is_printed(pages: Sequence[Texts], words: str) -> bool:
+    return any(normal(text_of(run)) == words for texts in pages for run in texts.runs)
+
+
+def _values(
+    texts: Texts, labels: Sequence[str], wanted: Wanted
+) -> Iterator[tuple[Texts, Sequence[PlacedWord], str, str]]:
+    for run in texts.runs:
+        for count in range(min(len(run), _LONGEST_LABEL), 0, -1):
+            if (label := normal(text_of(run[:count]))) in labels:
+                words, text = _value(texts, run[:count], run[count:], run, wanted)
+                if text:
+                    yield texts, words, text, label
+                break
+
+
+def _value(
+    texts: Texts, key: Run, rest: Run, run: Run, wanted: Wanted
+) -> tuple[Sequence[PlacedWord], str]:
+    """The words behind the label, else right of it, else below it, if they are of the type."""
+    if rest and not key[-1].ends_key and rest[0].text[:1].islower():
+        return (), ""  # a sentence, or a longer label
+    if rest and (text := _fitting(rest, wanted)):
+        return rest, text
+    if rest and not _may_follow(rest):
+        return (), ""
+    right, below = texts.right_of(run), None if rest else texts.below(run)
+    for words in (right, below):
+        if words is None or _is_label(words, wanted) or (words is right and _is_head(texts, run, right)):
+            continue
+        if words is below and (deeper := texts.below(words)) and wanted.type in ("money", "number"):
+            if _fitting(deeper, wanted):
+                return (), ""  # a column of a table
+        if text := _fitting(words, wanted):
+            return words, text
+    return (), ""
+
+
+def _is_label(words: Run, wanted: Wanted) -> bool:
+    text = normal(text_of(words))
+    return words[-1].ends_key or is_known_label(text)
+
+
+def _is_head(texts: Texts, run: Run, right: Run | None) -> bool:
+    """Whether both are heads of columns, over values of their own."""
+    if right is None or any(map(str.isdigit, text_of(right))) or run[-1].ends_key:
+        return False
+    row = [one for one in texts.runs if abs(one[0].middle - run[0].middle) < 0.5 * texts.layout.height]
+    under = [texts.below(one) for one in row]
+    plain = not any(any(map(str.isdigit, text_of(one))) for one in row)
+    return len(row) > 2 and plain and all(under) and len({u[0].id for u in under if u}) == len(row)
+
+
+def _may_follow(rest: Run) -> bool:
+    """Whether a label may have these words at its end: "VAT 19 %", "Total (EUR)"."""
+    return all(not word.text[:1].islower() for word in rest) and len(rest) <= 3
+
+
+def _fitting(words: Run, wanted: Wanted) -> str:
+    text = re.split(r"\s[\u00b7\u2022|]\s", text_of(words))[0].strip(" :;")
+    match wanted.type:
+        case "date":
+            return text if len(dates.days(text)) else ""
+        case "money":
+            return text if readings(text) and not dates.days(text) else ""
+        case "number":
+            return text if read(text) or len(re.findall(r"\d+(?:[.,]\d+)?", text)) == 1 else ""
+        case "phone":
+            found = re.match(r"[\d+()/. -]{6,}", text)
+            return found[0].strip() if found else ""
+        case "email":
+            return found[0] if (found := _FORMS["email"].search(text)) else ""
+        case _:
+            numbered = re.search(r"\b(?:number|no|nr|id|code|nummer|iban|bic)\b", wanted.own)
+            return text if not numbered or any(map(str.isdigit, text)) or wanted.own == "bic" else ""
+
+
+def _share(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
+    """A percentage beside its words, for a field of a rate or of percents."""
+    if wanted.type not in ("number", "money") or not _IS_SHARE.search(f"{wanted.own} {wanted.question}"):
+        return None
+    if not _IS_SHARE.search(wanted.own) and "percent" not in wanted.question.lower():
+        return None
+    stems = {w[:5] for w in normal(f"{wanted.words}").split() if len(w) > 2 and not _IS_SHARE.search(w)}
+    stems |= {word[:5] for label in labels_of(wanted.path) for word in label.split() if len(word) > 2}
+    found = [
+        (texts, run, match[1])
+        for texts in pages
+        for run in texts.runs
+        for match in _SHARE.finditer(text_of(run))
+        if any(word[:5] in stems for word in normal(text_of(run)[: match.end() + 25]).split())
+    ]
+    if found and len({text for _, _, text in found}) == 1:
+        texts, run, text = found[0]
+        return found_at(wanted.question, texts.page, run, f"{text} %", wanted.own, _BY_PATTERN)
+    return None
+
+
+def _form(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
+    """An e-mail address or IBAN: the one on the pages, or none."""
+    kind = "email" if wanted.type == "email" else "iban" if wanted.own.endswith("iban") else ""
+    if not kind:
+        return None
+    found = [
+        (texts, run, match[0].strip())
+        for texts in pages
+        for run in texts.runs
+        for match in _FORMS[kind].finditer(text_of(run))
+    ]
+    if not found:
+        return not_there(wanted.question, kind, _BY_PATTERN)
+    if len({text for _, _, text in found}) > 1 or (kind == "email" and len(wanted.path) > 1):
+        return None
+    texts, run, text = found[0]
+    return found_at(wanted.question, texts.page, run, text, kind, _BY_PATTERN)
+
+
+def _period(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
+    """The first or the last day of the one period that the pages name."""
+    if wanted.type != "date" or not _PERIOD.search(wanted.words):
+        return None
+    first = bool(_FIRST.search(wanted.words))
+    if first == bool(_LAST.search(wanted.words)):
+        return None
+    found = [(t, run, days) for t in pages for run in t.runs if (days := _days_of(text_of(run)))]
+    if not found or len({days for _, _, days in found}) > 1:
+        return None
+    texts, run, days = found[0]
+    return found_at(wanted.question, texts.page, run, days[0 if first else 1], "period", _BY_PATTERN)
+
+
+def _days_of(text: str) -> tuple[str, str] | None:
+    """ "1 to 30 September 2025" -> "1 September 2025", "30 September 2025"."""
+    for sign in _UNTIL.finditer(text):
+        left, right = text[: sign.start()].split(), text[sign.end() :].split()
+        last = next((d for n in range(1, 5) if dates.read(d := " ".join(right[:n]))), None)
+        if last is None or not left:
+            continue
+        longest = next((d for n in range(1, 5) if dates.read(d := " ".join(right[:n])) and n >= 3), last)
+        for n in range(min(4, len(left)), 0, -1):
+            begun = " ".join(left[-n:])
+            if dates.read(begun):
+                return begun, longest
+            if _DAY_ALONE.fullmatch(begun) and (whole := _completed(begun, longest)):
+                return whole, longest
+    return None
+
+
+def _completed(begun: str, last: str) -> str | None:
+    """A day without its year or month, as the last day has them."""
+    words = last.split()
+    for n in range(1, len(words)):
+        whole = " ".join((begun, *words[n:]))
+        if dates.read(whole):
+            return whole
+    return None
+
+
+def _unlabelled(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
+    """Not there: an optional value that pages print with a label, of which none is printed."""
+    if wanted.required or not is_bound(wanted.path):
+        return None
+    text = f" {' '.join(normal(text_of(row)) for texts in pages for row in texts.layout.rows)} "
+    known = [*names_of(wanted.path), *labels_of(wanted.path)]
+    if any(f" {label} " in text for label in known):
+        return None
+    return not_there(wanted.question, wanted.own, _NO_LABEL)
