@@ -72,7 +72,8 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
         return _table(question, document)
     if not question.choices and not question.is_list:
         path = tuple(question.path)
-        wanted = singles.Wanted(question.text, path, question.type, question.required)
+        told = question.text.rpartition(", that is: ")[2].rstrip("?") if ", that is: " in question.text else ""
+        wanted = singles.Wanted(question.text, path, question.type, question.required, told)
         cot = singles.single(document, wanted, similarity)
         return _answered(cot, Reflection("satisfied")) if cot else None
     if not question.choices:

@@ -17,6 +17,8 @@ from layoutllm_tool.extraction.rows import normal
 _OTHERS = frozenset(("customer", "recipient", "buyer", "client", "purchaser", "consignee", "debtor"))
 """Parties whose numbers are seldom printed: a label that stands once is mostly the sender's."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
+_NUMBER = re.compile(r"(?:number|nummer|num|nr|no)$")
+_FOLDED = str.maketrans({"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue", "\u00df": "ss"})
 _TOO_PLAIN = frozenset(["number", "date", "amount", "total", "balance", "period", "unit", "name"])
 """Names that say too little within an object."""
 
@@ -38,24 +40,30 @@ def printed_label(document: Document, path: Sequence[str]) -> str | None:
     return None
 
 
+def label_key(text: str) -> str:
+    """What labels are compared by: letters without blanks and umlauts, one word for "number"."""
+    plain = normal(_WORDS.sub(" ", text).replace("#", " no "))
+    return _NUMBER.sub("no", plain.translate(_FOLDED).replace(" ", ""))
+
+
 def names_of(path: Sequence[str]) -> list[str]:
-    """What the schema calls it: with the objects around it, and alone where that says enough."""
+    """What the schema calls it, as keys: with the objects around it, and alone where that says enough."""
     spaced = [normal(_WORDS.sub(" ", name)) for name in path]
     alone = [spaced[-1]] if len(spaced) > 1 and spaced[-1] not in _TOO_PLAIN else []
-    return [" ".join(spaced), *alone]
+    return [label_key(name) for name in (" ".join(spaced), *alone)]
 
 
 def labels_of(path: Sequence[str]) -> Sequence[str]:
-    """The labels of its kind, the longest first; () for a kind that is not known, or another party's."""
+    """The labels of its kind, as keys; () for a kind that is not known, or another party's."""
     if len(path) > 1 and normal(path[0]) in _OTHERS:
         return ()
     entry = _entry(path)
-    return [normal(one) for one in entry[0]] if entry else ()
+    return [label_key(one) for one in entry[0]] if entry else ()
 
 
 def is_known_label(text: str) -> bool:
     """Whether pages print it as a label of something."""
-    return text in _kinds()
+    return label_key(text) in _keys()
 
 
 def is_bound(path: Sequence[str]) -> bool:
@@ -65,7 +73,15 @@ def is_bound(path: Sequence[str]) -> bool:
 
 
 def _entry(path: Sequence[str]) -> tuple[Sequence[str], bool] | None:
-    return next((_kinds()[name] for name in names_of(path) if name in _kinds()), None)
+    return next((_keys()[name] for name in names_of(path) if name in _keys()), None)
+
+
+@cache
+def _keys() -> Mapping[str, tuple[Sequence[str], bool]]:
+    """By the keys of names, and of labels that are no names of another kind."""
+    named = {label_key(name): entry for name, entry in _kinds().items()}
+    labelled = {label_key(label): entry for entry in _kinds().values() for label in entry[0]}
+    return {**labelled, **named}
 
 
 def _is_label(layout: PageLayout, match: Match) -> bool:
@@ -94,6 +110,5 @@ def _kinds() -> Mapping[str, tuple[Sequence[str], bool]]:
     found: dict[str, tuple[Sequence[str], bool]] = {}
     for entry in data.values():
         labels = sorted((one.strip() for one in entry["labels"].split(",")), key=len, reverse=True)
-        names = [*entry["names"].split(","), *entry["labels"].split(",")]
-        found = {**{normal(name): (labels, entry.get("bound", False)) for name in names}, **found}
+        found |= {normal(name): (labels, entry.get("bound", False)) for name in entry["names"].split(",")}
     return found

@@ -15,7 +15,7 @@ from layoutllm_tool.documents import dates
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.page_layout import PlacedWord, Run
 from layoutllm_tool.documents.values import read, readings
-from layoutllm_tool.extraction.labels import is_bound, is_known_label, labels_of, names_of
+from layoutllm_tool.extraction.labels import is_bound, is_known_label, label_key, labels_of, names_of
 from layoutllm_tool.extraction.parties import is_part_of_party, party_part
 from layoutllm_tool.extraction.rows import Similarity, normal
 from layoutllm_tool.extraction.segments import Texts, found_at, not_there, text_of
@@ -38,6 +38,7 @@ _PERIOD = re.compile(
     r"(?i)\b(?:period|zeitraum|abrechnungszeitraum|leistungszeitraum|p\u00e9riode|periodo|statement|billing)\b"
 )
 _UNTIL = re.compile(r"\s*(?:-|\u2013|\u2014|to|until|through|till|bis(?: zum)?|au|al|hasta|tot|~|\u301c)\s*")
+_DATED = re.compile(r"(?i)(?:(?:on|as of|as at|at|am|vom|per|zum|au|al|del)\s+)?((?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4})|\d{1,2}\.? [^\W\d_]+ \d{4})")
 _DAY_ALONE = re.compile(r"(?:\d{1,2}\.?(?: [^\W\d_]+\.?)?|[^\W\d_]+\.? \d{1,2})")
 
 
@@ -49,6 +50,8 @@ class Wanted:
     path: tuple[str, ...]
     type: ExpectedType = "text"
     required: bool = False
+    told: str = ""
+    """The schema's description."""
 
     @property
     def words(self) -> str:
@@ -80,8 +83,12 @@ def single(document: Document, wanted: Wanted, similarity: Similarity) -> Layout
 def _labelled(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
     """What stands behind or below the field's own name, or the labels of its kind, where all say the same."""
     names = [name for name in names_of(wanted.path) if len(name) > 3]
-    if len(wanted.path) > 1 and _is_printed(pages, normal(spaced(wanted.path[-2]))):
+    if len(wanted.path) > 1 and _is_printed(pages, label_key(wanted.path[-2])):
         names = names[:1]  # its own name alone may be of another group
+    if 0 < len(wanted.told.split()) <= _LONGEST_LABEL:
+        names.append(label_key(wanted.told))
+    if names and names[0].endswith("no") and len(names[0]) > 6:
+        names.append(names[0].removesuffix("no"))  # "Check 20418"
     for labels, sure in ((names, _BY_NAME), (labels_of(wanted.path), _BY_LABEL)):
         found = [one for texts in pages for one in _values(texts, labels, wanted)]
         if len({normal(text) for _, _, text, _ in found}) == 1:
@@ -95,7 +102,7 @@ def _labelled(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
 
 
 def _is_printed(pages: Sequence[Texts], words: str) -> bool:
-    return any(normal(text_of(run)) == words for texts in pages for run in texts.runs)
+    return any(label_key(text_of(run)) == words for texts in pages for run in texts.runs)
 
 
 def _values(
@@ -103,7 +110,7 @@ def _values(
 ) -> Iterator[tuple[Texts, Sequence[PlacedWord], str, str]]:
     for run in texts.runs:
         for count in range(min(len(run), _LONGEST_LABEL), 0, -1):
-            if (label := normal(text_of(run[:count]))) in labels:
+            if (label := label_key(text_of(run[:count]))) in labels:
                 words, text = _value(texts, run[:count], run[count:], run, wanted)
                 if text:
                     yield texts, words, text, label
@@ -114,15 +121,17 @@ def _value(
     texts: Texts, key: Run, rest: Run, run: Run, wanted: Wanted
 ) -> tuple[Sequence[PlacedWord], str]:
     """The words behind the label, else right of it, else below it, if they are of the type."""
-    if rest and not key[-1].ends_key and rest[0].text[:1].islower():
+    if rest and _DATED.fullmatch(text_of(rest)) and wanted.type != "date":
+        rest = ()  # "Balance on 30 June 2025"
+    if rest and not key[-1].ends_key and rest[0].text[:1].islower() and not _DATED.fullmatch(text_of(rest)):
         return (), ""  # a sentence, or a longer label
     if rest and (text := _fitting(rest, wanted)):
-        return rest, text
+        return rest, _DATED.sub(r"\1", text) if wanted.type == "date" else text
     if rest and not _may_follow(rest):
         return (), ""
     right, below = texts.right_of(run), None if rest else texts.below(run)
     for words in (right, below):
-        if words is None or _is_label(words, wanted) or (words is right and _is_head(texts, run, right)):
+        if words is None or _is_label(words) or (words is right and _is_head(texts, run, right)):
             continue
         if words is below and (deeper := texts.below(words)) and wanted.type in ("money", "number"):
             if _fitting(deeper, wanted):
@@ -132,9 +141,8 @@ def _value(
     return (), ""
 
 
-def _is_label(words: Run, wanted: Wanted) -> bool:
-    text = normal(text_of(words))
-    return words[-1].ends_key or is_known_label(text)
+def _is_label(words: Run) -> bool:
+    return words[-1].ends_key or is_known_label(text_of(words))
 
 
 def _is_head(texts: Texts, run: Run, right: Run | None) -> bool:
@@ -256,8 +264,10 @@ def _unlabelled(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
     """Not there: an optional value that pages print with a label, of which none is printed."""
     if wanted.required or not is_bound(wanted.path):
         return None
-    text = f" {' '.join(normal(text_of(row)) for texts in pages for row in texts.layout.rows)} "
-    known = [*names_of(wanted.path), *labels_of(wanted.path)]
-    if any(f" {label} " in text for label in known):
-        return None
+    known = {*names_of(wanted.path), *labels_of(wanted.path)}
+    rows = [row for texts in pages for row in texts.layout.rows]
+    for row in rows:
+        for start in range(len(row)):
+            if any(label_key(text_of(row[start:stop])) in known for stop in range(start + 1, start + 5)):
+                return None
     return not_there(wanted.question, wanted.own, _NO_LABEL)
