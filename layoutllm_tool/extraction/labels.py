@@ -14,6 +14,8 @@ from layoutllm_tool.documents.page_layout import PageLayout
 from layoutllm_tool.documents.search import Match, find_exact
 from layoutllm_tool.extraction.rows import normal
 
+_Kind = tuple[Sequence[str], Sequence[str] | None]
+"""Labels, the longest first, and the words that it is bound to."""
 _OTHERS = frozenset(("customer", "recipient", "buyer", "client", "purchaser", "consignee", "debtor"))
 """Parties whose numbers are seldom printed: a label that stands once is mostly the sender's."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
@@ -66,18 +68,20 @@ def is_known_label(text: str) -> bool:
     return label_key(text) in _keys()
 
 
-def is_bound(path: Sequence[str]) -> bool:
-    """Whether pages print it with a label, or not at all."""
+def bound_to(path: Sequence[str]) -> Sequence[str] | None:
+    """Words of which one is on the page, beside its labels, where the value is; None for what pages print
+    without a label too.
+    """
     entry = _entry(path)
-    return bool(entry and entry[1])
+    return entry[1] if entry else None
 
 
-def _entry(path: Sequence[str]) -> tuple[Sequence[str], bool] | None:
+def _entry(path: Sequence[str]) -> _Kind | None:
     return next((_keys()[name] for name in names_of(path) if name in _keys()), None)
 
 
 @cache
-def _keys() -> Mapping[str, tuple[Sequence[str], bool]]:
+def _keys() -> Mapping[str, _Kind]:
     """By the keys of names, and of labels that are no names of another kind."""
     named = {label_key(name): entry for name, entry in _kinds().items()}
     labelled = {label_key(label): entry for entry in _kinds().values() for label in entry[0]}
@@ -104,11 +108,12 @@ def _labels() -> Mapping[str, Sequence[str]]:
 
 
 @cache
-def _kinds() -> Mapping[str, tuple[Sequence[str], bool]]:
-    """By a field's name: its labels, and whether it stands with a label or not at all."""
+def _kinds() -> Mapping[str, _Kind]:
+    """By a field's name."""
     data = tomllib.loads((files(__package__) / "labels.toml").read_text(encoding="utf-8"))
-    found: dict[str, tuple[Sequence[str], bool]] = {}
+    found: dict[str, _Kind] = {}
     for entry in data.values():
         labels = sorted((one.strip() for one in entry["labels"].split(",")), key=len, reverse=True)
-        found |= {normal(name): (labels, entry.get("bound", False)) for name in entry["names"].split(",")}
+        bound = [normal(word) for word in entry["bound"].split(",")] if "bound" in entry else None
+        found |= {normal(name): (labels, bound) for name in entry["names"].split(",")}
     return found

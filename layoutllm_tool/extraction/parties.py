@@ -130,6 +130,11 @@ def party_part(document: Document, question: str, path: Sequence[str]) -> Layout
     return None
 
 
+def is_sender(name: str) -> bool:
+    """Whether schemas call the document's sender so."""
+    return _role(normal(name)) == "sender"
+
+
 def is_part_of_party(path: Sequence[str]) -> bool:
     """Whether it is one of several values of a party, which labels alone do not tell apart."""
     role, part = _role_and_part(path)

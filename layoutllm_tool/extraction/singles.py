@@ -6,7 +6,7 @@ None wherever the page does not decide: such a value is asked for. Pure; similar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,8 +15,8 @@ from layoutllm_tool.documents import dates
 from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.page_layout import PlacedWord, Run
 from layoutllm_tool.documents.values import read, readings
-from layoutllm_tool.extraction.labels import is_bound, is_known_label, label_key, labels_of, names_of
-from layoutllm_tool.extraction.parties import is_part_of_party, party_part
+from layoutllm_tool.extraction.labels import bound_to, is_known_label, label_key, labels_of, names_of
+from layoutllm_tool.extraction.parties import is_part_of_party, is_sender, party_part
 from layoutllm_tool.extraction.rows import Similarity, normal
 from layoutllm_tool.extraction.segments import Texts, found_at, not_there, text_of
 
@@ -38,6 +38,15 @@ _PERIOD = re.compile(
     r"(?i)\b(?:period|zeitraum|abrechnungszeitraum|leistungszeitraum|p\u00e9riode|periodo|statement|billing)\b"
 )
 _UNTIL = re.compile(r"\s*(?:-|\u2013|\u2014|to|until|through|till|bis(?: zum)?|au|al|hasta|tot|~|\u301c)\s*")
+_ANY_DATE = re.compile(
+    r"(?:purchase |receipt |transaction |invoice |issue |visit )?date|date of (?:purchase|visit|issue)|visited on|purchased on|datum|belegdatum"
+)
+_CLOCK = re.compile(r"(?i)(?<![\d:.,])(\d{1,2}):([0-5]\d)(?::[0-5]\d)?(?:\s?([ap])\.?m\b)?(?![\d:])")
+_CARD = re.compile(r"(?i)(?:[*x\u2022\u00b7#.]{2,}\s?|ending(?: in)? )(\d{4})(?!\d)")
+_TELEPHONE = re.compile(
+    r"(?i)(?<!\w)(?:tel|telephone|phone|ph|telefon|t\u00e9l|fon|reception|customer care)\b[.:]*\s*(\+?[\d(][\d()/. -]{5,})"
+)
+_AMERICAN = re.compile(r"\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4}")
 _DATED = re.compile(r"(?i)(?:(?:on|as of|as at|at|am|vom|per|zum|au|al|del)\s+)?((?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4})|\d{1,2}\.? [^\W\d_]+ \d{4})")
 _DAY_ALONE = re.compile(r"(?:\d{1,2}\.?(?: [^\W\d_]+\.?)?|[^\W\d_]+\.? \d{1,2})")
 
@@ -76,6 +85,7 @@ def single(document: Document, wanted: Wanted, similarity: Similarity) -> Layout
         or _share(pages, wanted)
         or _form(pages, wanted)
         or (None if is_part_of_party(wanted.path) else _labelled(pages, wanted))
+        or _sole(pages, wanted)
         or _unlabelled(pages, wanted)
     )
 
@@ -87,7 +97,7 @@ def _labelled(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
         names = names[:1]  # its own name alone may be of another group
     if 0 < len(wanted.told.split()) <= _LONGEST_LABEL:
         names.append(label_key(wanted.told))
-    if names and names[0].endswith("no") and len(names[0]) > 6:
+    if len(wanted.path) == 1 and names and names[0].endswith("no") and len(names[0]) > 6:
         names.append(names[0].removesuffix("no"))  # "Check 20418"
     for labels, sure in ((names, _BY_NAME), (labels_of(wanted.path), _BY_LABEL)):
         found = [one for texts in pages for one in _values(texts, labels, wanted)]
@@ -121,7 +131,7 @@ def _value(
     texts: Texts, key: Run, rest: Run, run: Run, wanted: Wanted
 ) -> tuple[Sequence[PlacedWord], str]:
     """The words behind the label, else right of it, else below it, if they are of the type."""
-    if rest and _DATED.fullmatch(text_of(rest)) and wanted.type != "date":
+    if rest and _DATED.fullmatch(text_of(rest)) and wanted.type in ("money", "number"):
         rest = ()  # "Balance on 30 June 2025"
     if rest and not key[-1].ends_key and rest[0].text[:1].islower() and not _DATED.fullmatch(text_of(rest)):
         return (), ""  # a sentence, or a longer label
@@ -149,6 +159,12 @@ def _is_head(texts: Texts, run: Run, right: Run | None) -> bool:
     """Whether both are heads of columns, over values of their own."""
     if right is None or any(map(str.isdigit, text_of(right))) or run[-1].ends_key:
         return False
+    column = list(texts.block_below(run, 2))
+    if len(column) == 2 and all(
+        (value := texts.right_of(one)) and abs(value[0].x0 - right[0].x0) < texts.layout.height
+        for one in column
+    ):
+        return False  # a column of labels beside one of values
     row = [one for one in texts.runs if abs(one[0].middle - run[0].middle) < 0.5 * texts.layout.height]
     under = [texts.below(one) for one in row]
     plain = not any(any(map(str.isdigit, text_of(one))) for one in row)
@@ -168,7 +184,7 @@ def _fitting(words: Run, wanted: Wanted) -> str:
         case "money":
             return text if readings(text) and not dates.days(text) else ""
         case "number":
-            return text if read(text) or len(re.findall(r"\d+(?:[.,]\d+)?", text)) == 1 else ""
+            return "" if "%" in text and not _IS_SHARE.search(wanted.own) else text if read(text) or len(re.findall(r"\d+(?:[.,]\d+)?", text)) == 1 else ""
         case "phone":
             found = re.match(r"[\d+()/. -]{6,}", text)
             return found[0].strip() if found else ""
@@ -176,7 +192,10 @@ def _fitting(words: Run, wanted: Wanted) -> str:
             return found[0] if (found := _FORMS["email"].search(text)) else ""
         case _:
             numbered = re.search(r"\b(?:number|no|nr|id|code|nummer|iban|bic)\b", wanted.own)
-            return text if not numbered or any(map(str.isdigit, text)) or wanted.own == "bic" else ""
+            if numbered and wanted.own != "bic":
+                text = re.sub(r"^(?:#|No\.?|Nr\.?|N\u00b0) *", "", text)
+                return text if any(map(str.isdigit, text)) else ""
+            return text
 
 
 def _share(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
@@ -260,12 +279,65 @@ def _completed(begun: str, last: str) -> str | None:
     return None
 
 
+def _sole(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
+    """What stands once on the pages, of a date, a time of day, the last digits of a card, a telephone."""
+    if wanted.type == "date" and _ANY_DATE.fullmatch(wanted.own):
+        return _only(pages, wanted, _written_date)
+    if re.search(r"\btime\b|\buhrzeit\b", wanted.own):
+        return _only(pages, wanted, _time)
+    if re.search(r"last ?(?:4|four)|\blast digits\b", f"{wanted.own} {wanted.told.lower()}"):
+        return _only(pages, wanted, lambda text: found[1] if (found := _CARD.search(text)) else "")
+    if wanted.own in ("phone", "telephone", "phone number", "tel", "telefon"):
+        sender = len(wanted.path) == 1 or is_sender(wanted.path[0])
+        return _only(pages, wanted, _phone) if sender else None
+    if wanted.type == "email" and is_sender(wanted.path[0]):
+        form = _FORMS["email"]
+        return _only(pages, wanted, lambda text: found[0] if (found := form.search(text)) else "")
+    return None
+
+
+def _only(pages: Sequence[Texts], wanted: Wanted, find: Callable[[str], str]) -> LayoutCoT | None:
+    found = [(t, row, text) for t in pages for row in t.layout.rows if (text := find(text_of(row)))]
+    if len({text for _, _, text in found}) != 1:
+        return None
+    texts, row, text = found[0]
+    return found_at(wanted.question, texts.page, row, text, wanted.own, _BY_PATTERN)
+
+
+def _written_date(text: str) -> str:
+    """The one date in a row, as printed."""
+    words = text.split()
+    spans = ((i, n) for n in range(min(4, len(words)), 0, -1) for i in range(len(words) - n + 1))
+    return next((d for i, n in spans if dates.read(d := " ".join(words[i : i + n]).strip(",;"))), "")
+
+
+def _time(text: str) -> str:
+    """As the 24-hour clock has it."""
+    found = _CLOCK.search(text)
+    if found is None:
+        return ""
+    half = (found[3] or "").lower()
+    hour = int(found[1]) % 12 + 12 * (half == "p") if half else int(found[1])
+    return f"{hour:02}:{found[2]}" if hour < 24 else ""
+
+
+def _phone(text: str) -> str:
+    if (found := _TELEPHONE.search(text)) and sum(map(str.isdigit, found[1])) >= 7:
+        return found[1].strip(" -.")
+    pieces = re.split(r"\s[\u00b7\u2022|]\s", text)
+    return next((one.strip() for one in pieces if _AMERICAN.fullmatch(one.strip())), "")
+
+
 def _unlabelled(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
     """Not there: an optional value that pages print with a label, of which none is printed."""
-    if wanted.required or not is_bound(wanted.path):
+    bound = bound_to(wanted.path)
+    if wanted.required or bound is None:
         return None
     known = {*names_of(wanted.path), *labels_of(wanted.path)}
     rows = [row for texts in pages for row in texts.layout.rows]
+    printed = {word for row in rows for word in normal(text_of(row)).split()}
+    if not printed.isdisjoint(bound):
+        return None
     for row in rows:
         for start in range(len(row)):
             if any(label_key(text_of(row[start:stop])) in known for stop in range(start + 1, start + 5)):
