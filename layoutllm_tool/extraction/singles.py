@@ -19,6 +19,7 @@ from layoutllm_tool.extraction.labels import bound_to, is_known_label, label_key
 from layoutllm_tool.extraction.parties import is_part_of_party, is_sender, party_part
 from layoutllm_tool.extraction.rows import Similarity, normal
 from layoutllm_tool.extraction.segments import Texts, found_at, not_there, text_of
+from layoutllm_tool.extraction.typed import chosen
 
 _BY_LABEL, _BY_NAME, _BY_PATTERN, _BY_MEANING = 0.92, 0.9, 0.9, 0.8
 """Confidence of a value behind a known label, behind the field's own name, of a form that stands once, and
@@ -88,6 +89,14 @@ def single(document: Document, wanted: Wanted, similarity: Similarity) -> Layout
         or _sole(pages, wanted)
         or _unlabelled(pages, wanted)
     )
+
+
+def labelled_choice(
+    document: Document, wanted: Wanted, values: Sequence[str]
+) -> LayoutCoT | None:
+    """What stands behind the field's label, where that is one of the values."""
+    cot = _labelled([Texts(page) for page in document.pages], wanted)
+    return cot if cot and cot.answer and chosen(values, cot.answer).value is not None else None
 
 
 def _labelled(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:

@@ -88,7 +88,7 @@ def typed(leaf: Leaf, text: str | None, page: Convention = Convention()) -> Type
         return Typed(None, "missing", "The document does not say it.") if leaf.required else Typed()
     text = " ".join(text.split())
     if leaf.choices:
-        return _chosen(leaf.choices, text)
+        return chosen(leaf.choices, text)
     match leaf.kind:
         case "boolean":
             return _boolean(leaf, text)
@@ -193,12 +193,13 @@ def _boolean(leaf: Leaf, text: str) -> Typed:
     own = {word[:4] for name in leaf.path[-1:] for word in normal(name).split() if len(word) > 3}
     spelt = [a or b for a, b in _SPELT.findall(leaf.description)]
     own |= {word[:4] for text in spelt for word in normal(text).split() if len(word) > 3}
-    if any(word[:4] in own for word in normal(text).split()) and not _denies(text):
+    if any(word[:4] in own for word in normal(text).split()) and not denies(text):
         return Typed(True)
     return Typed(None, "not_understood", f"{text!r} says neither yes nor no.")
 
 
-def _denies(text: str) -> bool:
+def denies(text: str) -> bool:
+    """Whether the text has a word such as "not"."""
     return not _NOT.isdisjoint(_plain(text).split())
 
 
@@ -214,7 +215,7 @@ def _signs(text: str) -> set[str]:
     return set(re.findall(r"[^\W_]+|[✓✔☑☒☐○]", text.lower()))
 
 
-def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
+def chosen(choices: Sequence[str | int | float], text: str) -> Typed:
     """The one choice that the text says: itself, its number, its currency, or its words."""
     said = _ticked(text)
     plain = _plain(said)
@@ -227,7 +228,7 @@ def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
         return Typed(found[0])
     if (code := currency_of(said, choices)) is not None:
         return Typed(code)
-    words = [(c, _plain(str(c))) for c in choices if not _denies(said) or _denies(str(c))]
+    words = [(c, _plain(str(c))) for c in choices if not denies(said) or denies(str(c))]
     inside = [c for c, own in words if own and _holds(plain, own)]
     if len(inside) == 1:
         return Typed(inside[0])
