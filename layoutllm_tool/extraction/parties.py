@@ -152,7 +152,9 @@ def _role_and_part(path: Sequence[str]) -> tuple[str | None, str | None]:
                 if role:
                     return role, part
     role = _role(joined) if joined != "buyer" else None  # a person, of those who buy
-    return (role, "address" if "address" in joined or "adresse" in joined else "name") if role else (None, None)
+    return (
+        (role, "address" if "address" in joined or "adresse" in joined else "name") if role else (None, None)
+    )
 
 
 def _role(words: str) -> str | None:

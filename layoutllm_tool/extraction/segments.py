@@ -54,9 +54,7 @@ class Texts:
         ]
         return min(near, key=lambda one: one[0].middle, default=None)
 
-    def block_below(
-        self, run: Sequence[PlacedWord], most: int, first: float = _NEXT_LINE
-    ) -> Iterator[Run]:
+    def block_below(self, run: Sequence[PlacedWord], most: int, first: float = _NEXT_LINE) -> Iterator[Run]:
         """The lines under it, each beginning where the one above does; a label with what stands behind it.
 
         ``first``: heights of a line to the first of them.

@@ -21,18 +21,22 @@ from layoutllm_tool.extraction.rows import Similarity, normal
 from layoutllm_tool.extraction.segments import Texts, found_at, not_there, text_of
 from layoutllm_tool.extraction.typed import chosen
 
-_BY_LABEL, _BY_NAME, _BY_PATTERN, _BY_MEANING = 0.92, 0.9, 0.9, 0.8
+_BY_LABEL, _BY_NAME, _BY_PATTERN, _BY_MEANING = 0.92, 0.9, 0.9, 0.78
 """Confidence of a value behind a known label, behind the field's own name, of a form that stands once, and
 behind a label that is near in meaning."""
 _NO_LABEL = 0.85
 """Confidence that a number which pages print with a label is not there."""
 _LONGEST_LABEL = 6
+_NEAR, _MARGIN = 0.8, 0.1
+"""Least likeness in meaning of a label and the field, and its lead over the next label."""
 _FORMS = {
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     "iban": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){2,7}(?: ?[A-Z\d]{1,3})?\b"),
 }
 _SHARE = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.,]\d{1,3})?) ?%")
-_IS_SHARE = re.compile(r"(?i)\b(?:percent|percentage|pct|rate|prozent|satz|prozentsatz|taux|porcentaje|tasso)\b")
+_IS_SHARE = re.compile(
+    r"(?i)\b(?:percent|percentage|pct|rate|prozent|satz|prozentsatz|taux|porcentaje|tasso)\b"
+)
 _FIRST = re.compile(r"(?i)\b(?:start|from|begin|beginning|first|von|beginn|anfang|d\u00e9but|desde|inizio)\b")
 _LAST = re.compile(r"(?i)\b(?:end|to|until|till|last|bis|ende|fin|hasta|fine)\b")
 _PERIOD = re.compile(
@@ -48,7 +52,9 @@ _TELEPHONE = re.compile(
     r"(?i)(?<!\w)(?:tel|telephone|phone|ph|telefon|t\u00e9l|fon|reception|customer care)\b[.:]*\s*(\+?[\d(][\d()/. -]{5,})"
 )
 _AMERICAN = re.compile(r"\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4}")
-_DATED = re.compile(r"(?i)(?:(?:on|as of|as at|at|am|vom|per|zum|au|al|del)\s+)?((?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4})|\d{1,2}\.? [^\W\d_]+ \d{4})")
+_DATED = re.compile(
+    r"(?i)(?:(?:on|as of|as at|at|am|vom|per|zum|au|al|del)\s+)?((?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4})|\d{1,2}\.? [^\W\d_]+ \d{4})"
+)
 _DAY_ALONE = re.compile(r"(?:\d{1,2}\.?(?: [^\W\d_]+\.?)?|[^\W\d_]+\.? \d{1,2})")
 
 
@@ -88,12 +94,11 @@ def single(document: Document, wanted: Wanted, similarity: Similarity) -> Layout
         or (None if is_part_of_party(wanted.path) else _labelled(pages, wanted))
         or _sole(pages, wanted)
         or _unlabelled(pages, wanted)
+        or (_meant(pages, wanted, similarity) if len(wanted.path) == 1 else None)
     )
 
 
-def labelled_choice(
-    document: Document, wanted: Wanted, values: Sequence[str]
-) -> LayoutCoT | None:
+def labelled_choice(document: Document, wanted: Wanted, values: Sequence[str]) -> LayoutCoT | None:
     """What stands behind the field's label, where that is one of the values."""
     cot = _labelled([Texts(page) for page in document.pages], wanted)
     return cot if cot and cot.answer and chosen(values, cot.answer).value is not None else None
@@ -120,6 +125,32 @@ def _labelled(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
     return None
 
 
+def _meant(pages: Sequence[Texts], wanted: Wanted, similarity: Similarity) -> LayoutCoT | None:
+    """What stands behind the label that is nearest to the field in meaning, by a margin."""
+    found: dict[str, list[tuple[Texts, Sequence[PlacedWord], str]]] = {}
+    for texts in pages:
+        for run in texts.runs:
+            label = normal(text_of(run))
+            if len(run) > _LONGEST_LABEL or not label or any(map(str.isdigit, label)):
+                continue
+            words, text = _value(texts, run, (), run, wanted)
+            if text:
+                found.setdefault(label, []).append((texts, words, text))
+    labels = list(found)
+    if not labels:
+        return None
+    asked = [wanted.words, wanted.own, *([wanted.told] if wanted.told else [])]
+    scores = [max(column) for column in zip(*similarity(asked, labels), strict=True)]
+    ranked = sorted(zip(scores, labels, strict=True), reverse=True)
+    best, label = ranked[0]
+    second = next((score for score, other in ranked[1:] if found[other][0][2] != found[label][0][2]), 0.0)
+    values = {normal(text) for _, _, text in found[label]}
+    if best < _NEAR or best - second < _MARGIN or len(values) > 1:
+        return None
+    texts, words, text = found[label][0]
+    return found_at(wanted.question, texts.page, words, text, label, _BY_MEANING)
+
+
 def _is_printed(pages: Sequence[Texts], words: str) -> bool:
     return any(label_key(text_of(run)) == words for texts in pages for run in texts.runs)
 
@@ -136,9 +167,7 @@ def _values(
                 break
 
 
-def _value(
-    texts: Texts, key: Run, rest: Run, run: Run, wanted: Wanted
-) -> tuple[Sequence[PlacedWord], str]:
+def _value(texts: Texts, key: Run, rest: Run, run: Run, wanted: Wanted) -> tuple[Sequence[PlacedWord], str]:
     """The words behind the label, else right of it, else below it, if they are of the type."""
     if rest and _DATED.fullmatch(text_of(rest)) and wanted.type in ("money", "number"):
         rest = ()  # "Balance on 30 June 2025"
@@ -170,14 +199,17 @@ def _is_head(texts: Texts, run: Run, right: Run | None) -> bool:
         return False
     column = list(texts.block_below(run, 2))
     if len(column) == 2 and all(
-        (value := texts.right_of(one)) and abs(value[0].x0 - right[0].x0) < texts.layout.height
-        for one in column
+        (value := texts.right_of(one)) and _aligned(value, right, texts.layout.height) for one in column
     ):
         return False  # a column of labels beside one of values
     row = [one for one in texts.runs if abs(one[0].middle - run[0].middle) < 0.5 * texts.layout.height]
     under = [texts.below(one) for one in row]
     plain = not any(any(map(str.isdigit, text_of(one))) for one in row)
     return len(row) > 2 and plain and all(under) and len({u[0].id for u in under if u}) == len(row)
+
+
+def _aligned(run: Run, other: Run, height: float) -> bool:
+    return abs(run[0].x0 - other[0].x0) < height or abs(run[-1].x1 - other[-1].x1) < height
 
 
 def _may_follow(rest: Run) -> bool:
@@ -193,7 +225,13 @@ def _fitting(words: Run, wanted: Wanted) -> str:
         case "money":
             return text if readings(text) and not dates.days(text) else ""
         case "number":
-            return "" if "%" in text and not _IS_SHARE.search(wanted.own) else text if read(text) or len(re.findall(r"\d+(?:[.,]\d+)?", text)) == 1 else ""
+            return (
+                ""
+                if "%" in text and not _IS_SHARE.search(wanted.own)
+                else text
+                if read(text) or len(re.findall(r"\d+(?:[.,]\d+)?", text)) == 1
+                else ""
+            )
         case "phone":
             found = re.match(r"[\d+()/. -]{6,}", text)
             return found[0].strip() if found else ""

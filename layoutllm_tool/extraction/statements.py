@@ -29,12 +29,30 @@ _ABOVE = 3.2
 """Heights of a line over its label in which a signature stands."""
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+")
 _LONGEST_ENTRY = 6
-_SMALL = frozenset(("is", "has", "are", "the", "of", "a", "by", "to", "if", "true", "be", "was", "it", "any", "ist", "der", "die"))
+_SMALL = frozenset(
+    (
+        "is",
+        "has",
+        "are",
+        "the",
+        "of",
+        "a",
+        "by",
+        "to",
+        "if",
+        "true",
+        "be",
+        "was",
+        "it",
+        "any",
+        "ist",
+        "der",
+        "die",
+    )
+)
 
 
-def said(
-    document: Document, question: str, path: Sequence[str], similarity: Similarity
-) -> LayoutCoT | None:
+def said(document: Document, question: str, path: Sequence[str], similarity: Similarity) -> LayoutCoT | None:
     """Whether it is so: from a signature's line, or from the sentence that speaks of it."""
     pages = [Texts(page) for page in document.pages]
     words = normal(path[-1])
@@ -48,9 +66,7 @@ def _signature(pages: Sequence[Texts], question: str, words: str) -> LayoutCoT |
     lines = [(texts, run) for texts in pages for run in texts.runs if _LINE.match(text_of(run))]
     if len(lines) > 1:
         wanted = {word[:6] for word in words.split() if len(word) > 3 and not _ASKS_SIGNATURE.search(word)}
-        own = [
-            one for one in lines if wanted & {word[:6] for word in normal(text_of(one[1])).split()}
-        ]
+        own = [one for one in lines if wanted & {word[:6] for word in normal(text_of(one[1])).split()}]
         lines = own or lines
     if len(lines) != 1:
         return None
@@ -58,7 +74,11 @@ def _signature(pages: Sequence[Texts], question: str, words: str) -> LayoutCoT |
     written = _written(texts, label)
     if written:
         return found_at(question, texts.page, written, "yes", text_of(label), _SIGNED)
-    return found_at(question, texts.page, label, "no", text_of(label), _UNSIGNED) if not _has_ink(texts, label) else None
+    return (
+        found_at(question, texts.page, label, "no", text_of(label), _UNSIGNED)
+        if not _has_ink(texts, label)
+        else None
+    )
 
 
 def _written(texts: Texts, label: Run) -> Run:
@@ -89,9 +109,7 @@ def _has_ink(texts: Texts, label: Run) -> bool:
     return sum(rows) > 0.25 * height * y  # a rule is thinner
 
 
-def _sentence(
-    pages: Sequence[Texts], question: str, words: str, similarity: Similarity
-) -> LayoutCoT | None:
+def _sentence(pages: Sequence[Texts], question: str, words: str, similarity: Similarity) -> LayoutCoT | None:
     """The sentence that has all of the field's words, or is nearest in meaning: no where it denies."""
     stems = {word[:5] for word in words.split() if word not in _SMALL and len(word) > 2}
     if not stems:
@@ -136,7 +154,7 @@ def printed_choice(document: Document, question: str, values: Sequence[str]) -> 
     found: list[tuple[str, Texts, Run]] = []
     for value in values:
         own = normal(value)
-        if len(own) < 3:
+        if len(own) < 3 or own in ("none", "other", "unknown"):
             continue
         for texts in pages:
             for run in texts.runs:

@@ -45,7 +45,9 @@ _MARGIN = timedelta(days=45)
 _SIGNS = {"S": " DR", "D": " DR", "-": " DR", "H": " CR", "C": " CR", "+": " CR"}
 """Debit and credit behind an amount, as the grammar of amounts knows them."""
 _TIME = re.compile(r"(?i)(?<![\d:.])(\d{1,2})[:h]([0-5]\d)(?::([0-5]\d))?(?:\s?([ap])\.?m\b)?(?!\d)")
-_SPELT = re.compile(r"[\"'\u201c\u201e]([^\"'\u201d\u201c]+)[\"'\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b")
+_SPELT = re.compile(
+    r"[\"'\u201c\u201e]([^\"'\u201d\u201c]+)[\"'\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b"
+)
 """What a description spells as it would be printed."""
 _SECONDS = 0.5
 """For a schema's pattern, which may be anybody's, on one text."""
