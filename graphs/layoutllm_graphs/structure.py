@@ -73,12 +73,12 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
         return _table_in_area(question, document, state)
     if question.columns:
         return _table(question, document)
-    cot = _found(question, document)
+    cot = found(question, document)
     return _answered(cot, Reflection("satisfied")) if cot else None
 
 
-def _found(question: PlannedQuestion, document: Document) -> LayoutCoT | None:
-    """A single value, or the boxes that are ticked."""
+def found(question: PlannedQuestion, document: Document) -> LayoutCoT | None:
+    """A single value, or the boxes that are ticked; None where the structure does not decide."""
     text, choices = question.text, question.choices
     if question.is_list:
         return all_ticked(document, text, _words(question), choices) if choices else None

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 from typing import Any
 
 from layoutllm_tool.cot import LayoutCoT
@@ -40,7 +39,8 @@ _ZIP = re.compile(
 _FOUR = re.compile(r"^\d{4}(?= [A-Z\u00c4\u00d6\u00dc][a-z\u00e4\u00f6\u00fc])")
 """Of four digits, before a town."""
 _ATTENTION = re.compile(
-    r"(?i)^(?:attn|att|attention|fao|f\.a\.o|c/o|z\.? ?hd|zu h\u00e4nden|contact|kontakt|ansprechpartner)\b[.:]*(?: (?:von|of)\b)?:? *"
+    r"(?i)^(?:attn|att|attention|fao|f\.a\.o|c/o|z\.? ?hd|zu h\u00e4nden|contact|kontakt|ansprechpartner)\b"
+    r"[.:]*(?: (?:von|of)\b)?:? *"
 )
 _SALUTATION = re.compile(r"^(?:Herrn?|Frau|Firma|Fa\.|Familie|Mr|Mrs|Ms|Miss|Dr|Mme|M\.|Monsieur|Madame)\.?$")
 _ADDRESSED = re.compile(r"^(?:Herrn?|Frau|Mr|Mrs|Ms|Miss|Dr|Mme|Monsieur|Madame)\.? [A-Z\u00c4\u00d6\u00dc]")
@@ -48,12 +48,14 @@ _TITLE = re.compile(r"^(?:(?:Herrn?|Frau|Mr|Mrs|Ms|Miss|Mme|Monsieur|Madame)\.? 
 _WITHOUT_TITLE = re.compile(r"(?i)\b(?:without|ohne|sans)\b.*\b(?:mr|ms|mrs|title|salutation|anrede|titel)\b")
 _CONTACT = re.compile(
     r"(?i)^(?:tel|phone|fon|fax|mobile?|e-?mail|www|http|iban|bic|vat|ust|steuer|gst|abn|siret|tva|nif|cif|reg|account|konto"
-    r"|customer|supplier|kunden|order|invoice|date|datum|page|seite|company no|terms|po no)\b.*|.*(?:@|\bwww\.).*"
+    r"|customer|supplier|kunden|order|invoice|date|datum|page|seite|company no|terms|po no)\b.*"
+    r"|.*(?:@|\bwww\.).*"
 )
 """A line that is no part of an address."""
 _PARTS_OF_LINE = re.compile(r"\s+[\u00b7\u2022|\u2013]\s+|\s*[\u00b7\u2022|]\s*")
 _LEGAL = re.compile(
-    r"(?<!\w)(?:GmbH(?: & Co\. ?KG)?|AG|KG|OHG|e\. ?K\.|e\. ?V\.|eG|UG|mbB|Ltd|Limited|LLC|LLP|Inc|Corp|plc|PLC|S\.?A\.?S?|S\.?r\.?l\.?"
+    r"(?<!\w)(?:GmbH(?: & Co\. ?KG)?|AG|KG|OHG|e\. ?K\.|e\. ?V\.|eG|UG|mbB"
+    r"|Ltd|Limited|LLC|LLP|Inc|Corp|plc|PLC|S\.?A\.?S?|S\.?r\.?l\.?"
     r"|S\.?L\.?|B\.?V\.?|N\.?V\.?|AB|ApS|A/S|AS|Oy|DAC|a\.s\.|s\.r\.o\.|Pty|K\.K\.)\.?(?!\w)"
 )
 

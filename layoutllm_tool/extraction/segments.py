@@ -1,4 +1,4 @@
-"""A page's texts as they stand apart: runs of words of one row, with what stands right of and below each. Pure."""
+"""A page's texts as they stand apart: runs of words of one row, and what is right of and below each. Pure."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Texts:
 
         ``first``: heights of a line to the first of them.
         """
-        height, last, step = self.layout.height, run, first
+        height, step = self.layout.height, first
+        last = tuple(run)
         for _ in range(most):
             near = [
                 one

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from layoutllm_tool.cot import ExpectedType, LayoutCoT
 from layoutllm_tool.documents import dates
@@ -44,16 +43,19 @@ _PERIOD = re.compile(
 )
 _UNTIL = re.compile(r"\s*(?:-|\u2013|\u2014|to|until|through|till|bis(?: zum)?|au|al|hasta|tot|~|\u301c)\s*")
 _ANY_DATE = re.compile(
-    r"(?:purchase |receipt |transaction |invoice |issue |visit )?date|date of (?:purchase|visit|issue)|visited on|purchased on|datum|belegdatum"
+    r"(?:purchase |receipt |transaction |invoice |issue |visit )?date"
+    r"|date of (?:purchase|visit|issue)|visited on|purchased on|datum|belegdatum"
 )
 _CLOCK = re.compile(r"(?i)(?<![\d:.,])(\d{1,2}):([0-5]\d)(?::[0-5]\d)?(?:\s?([ap])\.?m\b)?(?![\d:])")
 _CARD = re.compile(r"(?i)(?:[*x\u2022\u00b7#.]{2,}\s?|ending(?: in)? )(\d{4})(?!\d)")
 _TELEPHONE = re.compile(
-    r"(?i)(?<!\w)(?:tel|telephone|phone|ph|telefon|t\u00e9l|fon|reception|customer care)\b[.:]*\s*(\+?[\d(][\d()/. -]{5,})"
+    r"(?i)(?<!\w)(?:tel|telephone|phone|ph|telefon|t\u00e9l|fon|reception|customer care)\b"
+    r"[.:]*\s*(\+?[\d(][\d()/. -]{5,})"
 )
 _AMERICAN = re.compile(r"\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4}")
 _DATED = re.compile(
-    r"(?i)(?:(?:on|as of|as at|at|am|vom|per|zum|au|al|del)\s+)?((?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4})|\d{1,2}\.? [^\W\d_]+ \d{4})"
+    r"(?i)(?:(?:on|as of|as at|at|am|vom|per|zum|au|al|del)\s+)?"
+    r"((?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4})|\d{1,2}\.? [^\W\d_]+ \d{4})"
 )
 _DAY_ALONE = re.compile(r"(?:\d{1,2}\.?(?: [^\W\d_]+\.?)?|[^\W\d_]+\.? \d{1,2})")
 
@@ -181,10 +183,9 @@ def _value(texts: Texts, key: Run, rest: Run, run: Run, wanted: Wanted) -> tuple
     for words in (right, below):
         if words is None or _is_label(words) or (words is right and _is_head(texts, run, right)):
             continue
-        if words is below and (deeper := texts.below(words)) and wanted.type in ("money", "number"):
-            if _fitting(deeper, wanted):
-                return (), ""  # a column of a table
-        if text := _fitting(words, wanted):
+        if words is below and wanted.type in ("money", "number") and (deeper := texts.below(words)):
+            words = () if _fitting(deeper, wanted) else words  # not from a column of a table
+        if words and (text := _fitting(words, wanted)):
             return words, text
     return (), ""
 

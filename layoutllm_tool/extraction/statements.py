@@ -13,7 +13,7 @@ from layoutllm_tool.documents.geometry import Document
 from layoutllm_tool.documents.page_layout import PlacedWord, Run
 from layoutllm_tool.extraction.labels import is_known_label
 from layoutllm_tool.extraction.rows import Similarity, normal
-from layoutllm_tool.extraction.segments import Texts, found_at, not_there, text_of
+from layoutllm_tool.extraction.segments import Texts, found_at, text_of
 from layoutllm_tool.extraction.typed import denies
 
 _SIGNED, _UNSIGNED, _SAID, _PRINTED = 0.85, 0.8, 0.75, 0.85
@@ -23,7 +23,8 @@ _ASKS_SIGNATURE = re.compile(
     r"(?i)\b(?:signed|signature|signatory|unterschrift|unterschrieben|unterzeichnet|sign\u00e9|signature|firmado|firma)\b"
 )
 _LINE = re.compile(
-    r"(?i)^(?:.*\b(?:signature|unterschrift|firma|handtekening)\b.*|signed(?: by)?:?|approved by:?|authorised by:?|accepted by.*)$"
+    r"(?i)^(?:.*\b(?:signature|unterschrift|firma|handtekening)\b.*"
+    r"|signed(?: by)?:?|approved by:?|authorised by:?|accepted by.*)$"
 )
 _ABOVE = 3.2
 """Heights of a line over its label in which a signature stands."""
