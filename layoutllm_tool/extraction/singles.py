@@ -253,7 +253,8 @@ def _share(pages: Sequence[Texts], wanted: Wanted) -> LayoutCoT | None:
     if not _IS_SHARE.search(wanted.own) and "percent" not in wanted.question.lower():
         return None
     stems = {w[:5] for w in normal(f"{wanted.words}").split() if len(w) > 2 and not _IS_SHARE.search(w)}
-    stems |= {word[:5] for label in labels_of(wanted.path) for word in label.split() if len(word) > 2}
+    of = " ".join(_IS_SHARE.sub(" ", wanted.own).split())
+    stems |= {label[:5] for label in labels_of((of,)) if len(label) > 2} if of else set()
     found = [
         (texts, run, match[1])
         for texts in pages

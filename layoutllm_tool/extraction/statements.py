@@ -68,7 +68,7 @@ def _signature(pages: Sequence[Texts], question: str, words: str) -> LayoutCoT |
     if len(lines) > 1:
         wanted = {word[:6] for word in words.split() if len(word) > 3 and not _ASKS_SIGNATURE.search(word)}
         own = [one for one in lines if wanted & {word[:6] for word in normal(text_of(one[1])).split()}]
-        lines = own or lines
+        lines = own or [one for one in lines if _ASKS_SIGNATURE.search(text_of(one[1]))]
     if len(lines) != 1:
         return None
     texts, label = lines[0]

@@ -255,7 +255,7 @@ def test_what_the_structure_leaves_open_is_asked_once() -> None:
     reader = FakeReader()
     found: Extraction[Any] = extract(document, {"type": "object", "properties": fields}, reader=reader)
     assert found.record["currency"] == "EUR" and found.record["total"] == 12.5
-    assert len(reader.calls) == 1
+    assert {call.question for call in reader.calls} == {"What is the colour?"}
 
 
 class Parcel(BaseModel):
