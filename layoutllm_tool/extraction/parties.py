@@ -225,7 +225,7 @@ def _letter(texts: Texts, heads: Mapping[int, str]) -> Block | None:
         lines = _until_other(iter(block), heads)
         towns = [n for n, (_, text) in enumerate(lines) if _zip_of(text)]
         if len(lines) >= 3 and towns and not _LEGAL.search(lines[-1][1]):
-            above = texts.layout.between(0, run[0].y0 - 2 * texts.layout.height)
+            above = texts.layout.between(0, run[0].y0)
             if above:
                 return Block(texts, tuple(lines[: towns[-1] + 1]), _ALONE)
     return None
