@@ -20,16 +20,20 @@ from layoutllm_graphs.state import QuestionInput
 from layoutllm_tool.cot import AnswerFormation, Correction, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Document, Page
 from layoutllm_tool.errors import LayoutLLMError
+from layoutllm_tool.extraction import singles
 from layoutllm_tool.extraction.labels import printed_label
 from layoutllm_tool.extraction.marks import all_ticked, printed_currency, printed_mark, ticked
 from layoutllm_tool.extraction.meaning import similarity
 from layoutllm_tool.extraction.row_cells import Array
 from layoutllm_tool.extraction.rows import Wanted
+from layoutllm_tool.extraction.statements import printed_choice, said
 from layoutllm_tool.extraction.tables import MOST_ROWS, rows_of
 
 _QUOTED = re.compile(
     r"[\"\u201c\u201e]([^\"\u201c\u201d\u201e]{2,40})[\"\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b"
 )
+_THAT_IS = ", that is: "
+"""Before a schema's description, in a question."""
 _SURE_ABSENT = 0.85
 """Confidence that a mark which the question spells is not on the page."""
 
@@ -69,18 +73,27 @@ def _result(question: PlannedQuestion, state: QuestionInput) -> QuestionResult |
         return _table_in_area(question, document, state)
     if question.columns:
         return _table(question, document)
-    if not question.choices:
-        return None
-    if question.is_list:
-        cot = all_ticked(document, question.text, _words(question), question.choices)
-        return _answered(cot, Reflection("satisfied")) if cot else None
-    if "currency" in question.path[-1].lower():
-        cot = printed_currency(document, question.text, question.choices)
-        return _answered(cot, Reflection("satisfied")) if cot else None
-    cot = ticked(document, question.text, _words(question), question.choices, similarity) or _mark(
-        question, document
-    )
+    cot = found(question, document)
     return _answered(cot, Reflection("satisfied")) if cot else None
+
+
+def found(question: PlannedQuestion, document: Document) -> LayoutCoT | None:
+    """A single value, or the boxes that are ticked; None where the structure does not decide."""
+    text, choices = question.text, question.choices
+    if question.is_list:
+        return all_ticked(document, text, _words(question), choices) if choices else None
+    told = text.rpartition(_THAT_IS)[2].rstrip("?") if _THAT_IS in text else ""
+    wanted = singles.Wanted(text, tuple(question.path), question.type, question.required, told)
+    if not choices:
+        return singles.single(document, wanted, similarity)
+    cot = ticked(document, text, _words(question), choices, similarity) or _mark(question, document)
+    if cot or set(choices) == {"yes", "no"}:
+        return cot or said(document, text, question.path, similarity)
+    return singles.labelled_choice(document, wanted, choices) or (
+        printed_currency(document, text, choices)
+        if "currency" in question.path[-1].lower()
+        else printed_choice(document, text, choices)
+    )
 
 
 def _pages(state: QuestionInput) -> Document:

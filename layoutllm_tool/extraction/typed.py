@@ -46,6 +46,10 @@ _MARGIN = timedelta(days=45)
 _SIGNS = {"S": " DR", "D": " DR", "-": " DR", "H": " CR", "C": " CR", "+": " CR"}
 """Debit and credit behind an amount, as the grammar of amounts knows them."""
 _TIME = re.compile(r"(?i)(?<![\d:.])(\d{1,2})[:h]([0-5]\d)(?::([0-5]\d))?(?:\s?([ap])\.?m\b)?(?!\d)")
+_SPELT = re.compile(
+    r"[\"'\u201c\u201e]([^\"'\u201d\u201c]+)[\"'\u201d\u201c]|\b([A-Z\u00c4\u00d6\u00dc]{4,})\b"
+)
+"""What a description spells as it would be printed."""
 _SECONDS = 0.5
 """For a schema's pattern, which may be anybody's, on one text."""
 _TOO_SLOW = LRUCache[str, bool](1000)
@@ -87,7 +91,7 @@ def typed(leaf: Leaf, text: str | None, page: Convention = Convention()) -> Type
         return Typed(None, "missing", "The document does not say it.") if leaf.required else Typed()
     text = " ".join(text.split())
     if leaf.choices:
-        return _chosen(leaf.choices, text)
+        return chosen(leaf.choices, text)
     match leaf.kind:
         case "boolean":
             return _boolean(leaf, text)
@@ -197,15 +201,15 @@ def _boolean(leaf: Leaf, text: str) -> Typed:
     if yes != no:
         return Typed(yes)
     own = {word[:4] for name in leaf.path[-1:] for word in normal(name).split() if len(word) > 3}
-    own |= {
-        word[:4].lower() for word in re.findall(r"[\"'\u201c]([^\"'\u201d]+)[\"'\u201d]", leaf.description)
-    }
-    if any(word[:4] in own for word in normal(text).split()) and not _denies(text):
+    spelt = [a or b for a, b in _SPELT.findall(leaf.description)]
+    own |= {word[:4] for text in spelt for word in normal(text).split() if len(word) > 3}
+    if any(word[:4] in own for word in normal(text).split()) and not denies(text):
         return Typed(True)
     return Typed(None, "not_understood", f"{text!r} says neither yes nor no.")
 
 
-def _denies(text: str) -> bool:
+def denies(text: str) -> bool:
+    """Whether the text has a word such as "not"."""
     return not _NOT.isdisjoint(_plain(text).split())
 
 
@@ -221,7 +225,7 @@ def _signs(text: str) -> set[str]:
     return set(re.findall(r"[^\W_]+|[✓✔☑☒☐○]", text.lower()))
 
 
-def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
+def chosen(choices: Sequence[str | int | float], text: str) -> Typed:
     """The one choice that the text says: itself, its number, its currency, or its words."""
     said = _ticked(text)
     plain = _plain(said)
@@ -234,7 +238,7 @@ def _chosen(choices: Sequence[str | int | float], text: str) -> Typed:
         return Typed(found[0])
     if (code := currency_of(said, choices)) is not None:
         return Typed(code)
-    words = [(c, _plain(str(c))) for c in choices if not _denies(said) or _denies(str(c))]
+    words = [(c, _plain(str(c))) for c in choices if not denies(said) or denies(str(c))]
     inside = [c for c, own in words if own and _holds(plain, own)]
     if len(inside) == 1:
         return Typed(inside[0])

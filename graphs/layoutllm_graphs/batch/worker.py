@@ -19,6 +19,7 @@ from layoutllm_graphs.doubts import with_doubts
 from layoutllm_graphs.planning.plan import Plan, PlannedQuestion
 from layoutllm_graphs.planning.planner import plan_task, schema_of
 from layoutllm_graphs.state import Answer, Request
+from layoutllm_graphs.structure import found
 from layoutllm_graphs.workflow import build_workflow
 from layoutllm_tool.batch.sources import ANYWHERE, Places, asked_pages, open_document
 from layoutllm_tool.batch.store import DocumentResult, Field, worst
@@ -199,8 +200,9 @@ class _InOrder(ReaderAround):
 
 def _is_asked_otherwise(question: PlannedQuestion, document: Document) -> bool:
     """Whether the page's structure may answer it, or the page's own label is asked for (``structure``)."""
-    choosing = bool(question.columns or (question.path and question.choices))
-    return choosing or bool(question.path and printed_label(document, question.path))
+    if not question.path or question.columns or question.choices:
+        return bool(question.columns or question.path)
+    return found(question, document) is not None or bool(printed_label(document, question.path))
 
 
 def fields_of(key: str, values: Mapping[str, Any]) -> list[Field]:
