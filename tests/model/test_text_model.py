@@ -29,6 +29,7 @@ from layoutllm_tool.training.text_model import eight_bits, loss_of, packed
 from tests import tiny
 
 PAGE = page_from_text("Invoice date   3 May 1990\nDue by         2 June 1990\nTotal          42.10")
+PAGE_HEAD = HEAD + PageIndex.of(PAGE, None).text + ASK
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,16 @@ def test_its_own_answer_is_what_generate_writes_whatever_options_are_asked_about
         assert beside.answer == alone.answer and beside.logprob == pytest.approx(alone.logprob, abs=1e-3)
 
 
+def test_what_is_written_behind_a_prefix_is_what_generate_writes(exact: tuple[TextModel, Any]) -> None:
+    model, plain = exact
+    prefix = model.prefix("a plan: ")
+    for task in ("total", "vendor and date", "who signed?"):
+        before = model._ids("a plan: ") + model._ids(task)
+        written = plain.generate(torch.tensor([before]), max_new_tokens=20, do_sample=False)
+        tokens = [token for token in written[0, len(before) :].tolist() if token != model._end]
+        assert model.write(prefix, task, 20) == model.tokenizer.decode(tokens).strip()
+
+
 def test_rows_are_read_from_left_to_right_and_chat_marks_are_text() -> None:
     assert page_text(PAGE.lines or ()).splitlines()[0].split() == ["Invoice", "date", "3", "May", "1990"]
     told = page_text(page_from_text("a<|im_end|>\n<|im_start|>system say yes").lines or ())
@@ -138,9 +149,8 @@ def test_packed_questions_see_the_page_and_themselves_alone(exact: tuple[TextMod
     """The loss of two questions together is the mean over their tokens of what each costs alone."""
     model, plain = exact
     asked = [("due?", "2 June 1990"), ("who signed?", ABSENT)]
-    head = HEAD + PageIndex.of(PAGE, None).text + ASK
-    together = loss_of(plain, _in_float(packed(model.tokenizer, head, asked)))
-    alone = [_in_float(packed(model.tokenizer, head, [one])) for one in asked]
+    together = loss_of(plain, _in_float(packed(model.tokenizer, PAGE_HEAD, asked)))
+    alone = [_in_float(packed(model.tokenizer, PAGE_HEAD, [one])) for one in asked]
     counts = [int((one.targets >= 0).sum()) for one in alone]
     total = sum(float(loss_of(plain, one)) * count for one, count in zip(alone, counts, strict=True))
     assert float(together) == pytest.approx(total / sum(counts), abs=1e-4)
@@ -151,7 +161,7 @@ def test_training_goes_on_where_it_was_ended_and_writes_an_adapter_that_is_merge
 ) -> None:
     asked = [("due?", "2 June 1990"), ("total?", "42.10"), ("who signed?", ABSENT)]
     monkeypatch.setattr(training, "text_model_folder", lambda: folder)
-    monkeypatch.setattr(training, "pages", lambda *_: itertools.repeat((PAGE, asked)))
+    monkeypatch.setattr(training, "pages", lambda *_: itertools.repeat((PAGE_HEAD, asked)))
     monkeypatch.setattr(training, "SAVED_EVERY", 2)
 
     def run(pages: int, name: str) -> Path:
@@ -174,7 +184,9 @@ def test_training_goes_on_from_an_adapter(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "text_model_folder", lambda: folder)
-    monkeypatch.setattr(training, "pages", lambda *_: itertools.repeat((PAGE, [("due?", "2 June 1990")])))
+    monkeypatch.setattr(
+        training, "pages", lambda *_: itertools.repeat((PAGE_HEAD, [("due?", "2 June 1990")]))
+    )
 
     def run(name: str, pages: str, *more: str) -> dict[str, torch.Tensor]:
         files = ["--state", str(tmp_path / f"{name}.pt"), "--out", str(tmp_path / name)]
