@@ -25,6 +25,8 @@ _HEADED, _ALONE = 0.88, 0.82
 _MOST_LINES = 7
 _UNDER_HEAD = 3.6
 """Heights of a line from a heading to the first line under it."""
+_BEHIND = 20.0
+"""Heights of a line from a label with a colon to its value, at most."""
 _CLOSE = 5.0
 """Heights of a line from the widest label to its column of values, at most."""
 _WIDEST = 9
@@ -180,8 +182,14 @@ def _block(texts: Texts, role: str) -> Block | None:
 
 
 def _under(texts: Texts, head: Run, heads: Mapping[int, str]) -> tuple[tuple[Run, str], ...]:
-    """The lines under a heading, up to the next heading or a line of numbers and contacts."""
-    block = list(texts.block_below(head, _MOST_LINES, _UNDER_HEAD))
+    """The lines under a heading, up to the next heading or a line of numbers and contacts. What stands right
+    of a label with a colon is its value, and the block begins there.
+    """
+    value = texts.right_of(head) if head[-1].ends_key else None
+    if value and id(value) not in heads and value[0].x0 - head[-1].x1 < _BEHIND * texts.layout.height:
+        block = [value, *texts.block_below(value, _MOST_LINES)]
+    else:
+        block = list(texts.block_below(head, _MOST_LINES, _UNDER_HEAD))
     if _are_labels(texts, [head, *block]):
         return ()
     lines = _until_other(iter(block), heads)

@@ -214,7 +214,8 @@ class EightBits:
         from safetensors.torch import load_file
 
         digest = hashlib.sha256(adapter.read_bytes() if adapter and adapter.exists() else b"").hexdigest()
-        self._path = folder / f"int8-{digest[:16]}.safetensors"
+        self._name = f"int8-{adapter.stem if adapter else 'none'}"
+        self._path = folder / f"{self._name}-{digest[:16]}.safetensors"
         try:
             self._known = load_file(self._path)
         except (OSError, SafetensorError):
@@ -230,12 +231,12 @@ class EightBits:
         return DynamicInt8.of_rounded(known[name], known[f"{name}.scale"])
 
     def keep(self) -> None:
-        """Write what was made, for the next process; those of another adapter go."""
+        """Write what was made, for the next process; what an older adapter of that name left goes."""
         from safetensors.torch import save_file
 
         if self._made:
             with suppress(OSError, SafetensorError):
-                for other in self._path.parent.glob("int8-*.safetensors"):
+                for other in self._path.parent.glob(f"{self._name}-*.safetensors"):
                     other.unlink()
                 scratch = self._path.with_suffix(f".{os.getpid()}")
                 save_file(self._made, scratch)

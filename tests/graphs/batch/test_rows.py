@@ -33,6 +33,12 @@ from tests.paths import ROOT
 from tests.pdfs import make_pdf, text
 
 SETTINGS = Settings.of(ORDER, model={"reader": "fake"}, max_attempts=1, second_opinion=False)
+NOTE = {"type": ["string", "null"], "description": "Who wrote it?"}
+ASKED = Settings.of(
+    {**ORDER, "properties": {**ORDER["properties"], "note": NOTE}},
+    model={"reader": "fake"}, max_attempts=1, second_opinion=False,
+)  # fmt: skip
+"""The reader is asked for the note alone: the structure of the page has the rest."""
 TABLES = ("documents", "fields", "rows")
 SHOWN = "Widget A | 1 | 2.50; Widget B | 2 | 3.50; Widget C | 3 | 4.50"
 """The rows of ``order(2)`` as an answer's text."""
@@ -42,7 +48,7 @@ from pathlib import Path
 from layoutllm_graphs.batch.runner import Batch, here
 from layoutllm_tool.batch.inputs import batch_inputs
 from layoutllm_tool.testing import FakeReader
-from tests.graphs.batch.test_rows import SETTINGS
+from tests.graphs.batch.test_rows import ASKED
 
 class Mortal(FakeReader):
     def ask(self, document, question, **options):
@@ -50,8 +56,8 @@ class Mortal(FakeReader):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().ask(document, question, **options)
 
-with Batch(batch_inputs(sys.argv[1]), Path(sys.argv[2]), SETTINGS) as batch:
-    batch.run(here(Mortal(), SETTINGS))
+with Batch(batch_inputs(sys.argv[1]), Path(sys.argv[2]), ASKED) as batch:
+    batch.run(here(Mortal(), ASKED))
 """
 
 
@@ -108,21 +114,22 @@ def test_a_value_that_the_record_lacks_makes_its_field_wait(source: Path, tmp_pa
     assert [row["value"] for row in found["rows"] if row["text"] == "1.5.0"] == [None]
 
 
-def test_no_reader_is_asked_for_a_table(source: Path, tmp_path: Path) -> None:
+def test_the_reader_is_asked_only_for_what_the_structure_leaves_open(source: Path, tmp_path: Path) -> None:
     reader = FakeReader()
-    with Batch(batch_inputs(str(source)), tmp_path / "out", SETTINGS) as batch:
-        batch.run(here(reader, SETTINGS))
-    assert {call.question for call in reader.calls} == {'What is the "Vendor"?', 'What is the "Total"?'}
+    with Batch(batch_inputs(str(source)), tmp_path / "out", ASKED) as batch:
+        batch.run(here(reader, ASKED))
+    assert [call.question for call in reader.calls] == ["Who wrote it?"] * 5
 
 
-def test_a_field_that_is_asked_for_by_its_label_is_asked_once(tmp_path: Path) -> None:
+def test_a_value_beside_its_printed_label_is_not_asked_for(tmp_path: Path) -> None:
     lines = [("Invoice No:", 72, 700), ("4711", 200, 700), ("Total:", 72, 560), ("3.50", 200, 560)]
     (tmp_path / "a.pdf").write_bytes(make_pdf("".join(text(words, x, y) for words, x, y in lines)))
     schema = {"properties": {name: {"type": "string"} for name in ("total", "invoice_number")}}
     settings, reader = Settings.of(schema, model={"reader": "fake"}, second_opinion=False), FakeReader()
     with Batch(batch_inputs(str(tmp_path / "a.pdf")), tmp_path / "out", settings) as batch:
         batch.run(here(reader, settings))
-    assert [call.question for call in reader.calls] == ['What is the "Total"?', 'What is the "Invoice No"?']
+        (done,) = document_rows(batch.store)
+    assert done["record"] == {"total": "3.50", "invoice_number": "4711"} and not reader.calls
 
 
 def test_parquet_holds_the_same_and_its_columns_are_the_documented_ones(source: Path, tmp_path: Path) -> None:
@@ -159,18 +166,18 @@ def test_ctrl_c_leaves_a_row_for_every_input(source: Path, tmp_path: Path) -> No
 def test_interrupted_and_continued_the_rows_are_the_same(source: Path, tmp_path: Path) -> None:
     class Stops(FakeReader):
         def ask(self, document: Any, question: str, **options: Any) -> Any:
-            if len(self.calls) == 5:
+            if len(self.calls) == 2:
                 raise KeyboardInterrupt
             return super().ask(document, question, **options)
 
     with (
-        Batch(batch_inputs(str(source)), tmp_path / "cut", SETTINGS) as batch,
+        Batch(batch_inputs(str(source)), tmp_path / "cut", ASKED) as batch,
         pytest.raises(KeyboardInterrupt),
     ):
-        batch.run(here(Stops(), SETTINGS))
+        batch.run(here(Stops(), ASKED))
     with Store.open(tmp_path / "cut") as store:
         assert store.statuses() == {"done": 2}
-    assert run(source, tmp_path / "cut") == run(source, tmp_path / "whole")
+    assert run(source, tmp_path / "cut", ASKED) == run(source, tmp_path / "whole", ASKED)
 
 
 @pytest.mark.slow
@@ -180,7 +187,7 @@ def test_killed_and_continued_the_rows_are_the_same(source: Path, tmp_path: Path
     assert killed.returncode == -signal.SIGKILL
     with Store.open(tmp_path / "killed") as store:
         assert store.statuses() == {"done": 2}
-    assert run(source, tmp_path / "killed") == run(source, tmp_path / "whole")
+    assert run(source, tmp_path / "killed", ASKED) == run(source, tmp_path / "whole", ASKED)
 
 
 # -- review --------------------------------------------------------------------------------------------------
@@ -306,11 +313,14 @@ def test_what_is_less_sure_than_asked_waits(tmp_path: Path, capsys: pytest.Captu
     assert main([*command, str(tmp_path / "a")], reader=FakeReader()) == 0
     assert capsys.readouterr().err.count("\n") == 1
     assert main([*command, str(tmp_path / "b"), "--min-confidence", "0.97"], reader=FakeReader()) == 3
-    doubt, end = capsys.readouterr().err.splitlines()
-    assert doubt.startswith(f"layoutllm: {tmp_path / '2.pdf'}: items: The confidence is 0.95, under 0.97.")
-    assert "1 fields wait" in end
+    *doubts, end = capsys.readouterr().err.splitlines()
+    assert doubts[-1].startswith(
+        f"layoutllm: {tmp_path / '2.pdf'}: items: The confidence is 0.95, under 0.97."
+    )
+    assert len(doubts) == 3 and "3 fields wait" in end
     with Store.open(tmp_path / "b") as store:
         _, record = decide(store, "vendor", accept=True)
-        assert record["items"] == items(2) and store.find(pending_review=True)[0] == 1
+        assert record["items"] == items(2) and store.find(pending_review=True)[0] == 2
+        decide(store, "total", accept=True)
         decide(store, "items", accept=True)
         assert store.find(pending_review=True)[0] == 0
