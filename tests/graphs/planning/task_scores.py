@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -175,3 +177,19 @@ def _compares(operation: Operation, want: Mapping[str, Any], plan: Plan) -> bool
     """Whether it answers by yes or no what the check wants."""
     pair = operation.op == "compare" and operation.condition is not None and len(operation.of) == 2
     return pair and want["kind"] in ("ordered", "equal") and _has(_told(operation, plan), want["of"])
+
+
+def main() -> None:
+    """Score sets of tasks: ``python -m tests.graphs.planning.task_scores FILE ...``."""
+    for name in sys.argv[1:]:
+        outcomes = Counter(score(entry["task"], expected(entry)).outcome for entry in tasks_in(Path(name)))
+        sys.stdout.write(f"{name}: {dict(outcomes)}\n")
+
+
+def expected(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What is expected of the entry's plan; that a refusal may do stands beside it or in it."""
+    return {**entry["expect"], **({"or_refused": True} if entry.get("or_refused") else {})}
+
+
+if __name__ == "__main__":
+    main()
