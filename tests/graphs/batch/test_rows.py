@@ -33,9 +33,10 @@ from tests.paths import ROOT
 from tests.pdfs import make_pdf, text
 
 SETTINGS = Settings.of(ORDER, model={"reader": "fake"}, max_attempts=1, second_opinion=False)
+_PROPERTIES: Any = ORDER["properties"]
 NOTE = {"type": ["string", "null"], "description": "Who wrote it?"}
 ASKED = Settings.of(
-    {**ORDER, "properties": {**ORDER["properties"], "note": NOTE}},
+    {**ORDER, "properties": {**_PROPERTIES, "note": NOTE}},
     model={"reader": "fake"}, max_attempts=1, second_opinion=False,
 )  # fmt: skip
 """The reader is asked for the note alone: the structure of the page has the rest."""
