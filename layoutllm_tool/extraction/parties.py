@@ -20,7 +20,7 @@ from layoutllm_tool.documents.page_layout import PlacedWord, Run, WordId
 from layoutllm_tool.extraction.rows import normal
 from layoutllm_tool.extraction.segments import Texts, found_at, text_of
 
-_HEADED, _ALONE = 0.88, 0.82
+_HEADED, _ALONE = 0.88, 0.78
 """Confidence of a block under a heading, and of one that is known by its place."""
 _MOST_LINES = 7
 _UNDER_HEAD = 3.6

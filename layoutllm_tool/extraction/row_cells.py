@@ -71,6 +71,8 @@ class Cell:
     confidence: float
 
 
+_ABOVE = 0.85
+"""Confidence of a date that stands over the row."""
 Record = dict[str, Any]
 """By column a cell as JSON, or None; by inner array a list of records. A cell is ``negative`` where it stands
 in the column of debits, and one signed amount is wanted; ``instead`` of the columns whose place it takes.
@@ -148,6 +150,28 @@ def complete(
             quantity = _quantity(document, match.table, row)
             first = next((cell for cell in record.values() if isinstance(cell, dict)), None)
             record |= weighed.cells(document, row, quantity, first)
+
+
+def add_dates(
+    document: Document, match: Match, array: Array, rows: Sequence[Row], own: Sequence[Row],
+    records: Sequence[Record],
+) -> None:  # fmt: skip
+    """Give bookings without a date the one above: statements print a day's date once.
+
+    ``rows``: all of the table's; ``own``: those of the records.
+    """
+    dated = next((name for name, wanted in array.columns.items() if wanted.type == "date"), None)
+    column = match.columns[list(array.columns).index(dated)] if dated else None
+    if dated is None or column is None or not is_booking(match) or not rows[0].cells[column]:
+        return
+    last: dict[int, Row] = {}
+    above = rows[0]
+    for row in rows:
+        above = row if row.cells[column] else above
+        last[id(row)] = above
+    for row, record in zip(own, records, strict=True):
+        if record[dated] is None:
+            record[dated] = cell_of(document, match.table, last[id(row)], column, _ABOVE)
 
 
 def _parted(document: Document, match: Match, array: Array) -> tuple[int, dict[str, str]] | None:

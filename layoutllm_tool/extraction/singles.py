@@ -60,6 +60,10 @@ _DATED = re.compile(
 _DAY_ALONE = re.compile(r"(?:\d{1,2}\.?(?: [^\W\d_]+\.?)?|[^\W\d_]+\.? \d{1,2})")
 
 
+_ENDS_LABEL = re.compile(r"(?i)^\D*\b(?:no|nr|number|nummer|code|date|datum|ref|reference|point)\.?$")
+"""Words that end as labels do, without a digit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """One value of a schema, as a question."""
@@ -191,7 +195,8 @@ def _value(texts: Texts, key: Run, rest: Run, run: Run, wanted: Wanted) -> tuple
 
 
 def _is_label(words: Run) -> bool:
-    return words[-1].ends_key or is_known_label(text_of(words))
+    text = text_of(words)
+    return words[-1].ends_key or is_known_label(text) or _ENDS_LABEL.search(text) is not None
 
 
 def _is_head(texts: Texts, run: Run, right: Run | None) -> bool:
@@ -206,7 +211,9 @@ def _is_head(texts: Texts, run: Run, right: Run | None) -> bool:
     row = [one for one in texts.runs if abs(one[0].middle - run[0].middle) < 0.5 * texts.layout.height]
     under = [texts.below(one) for one in row]
     plain = not any(any(map(str.isdigit, text_of(one))) for one in row)
-    return len(row) > 2 and plain and all(under) and len({u[0].id for u in under if u}) == len(row)
+    numbered = any(map(str.isdigit, text_of(under[row.index(run)] or ()))) if run in row else False
+    apart = all(under) and len({u[0].id for u in under if u}) == len(row)
+    return len(row) > (1 if numbered else 2) and plain and apart
 
 
 def _aligned(run: Run, other: Run, height: float) -> bool:

@@ -20,6 +20,7 @@ from layoutllm_tool.extraction.row_cells import (
     Array,
     Cell,
     Record,
+    add_dates,
     below_item,
     cell_of,
     complete,
@@ -101,10 +102,12 @@ def rows_of(
 
 def _records(document: Document, match: Match, array: Array, question: str, certain: float) -> list[Record]:
     """Of one table's items, with the boxes in their rows and the title above them."""
-    items = chosen(document, list(_items(match.table, array, question)), match, array, question)
+    all_items = list(_items(match.table, array, question))
+    items = chosen(document, all_items, match, array, question)
     records = [item(document, match, array, rows, certain) for rows in items]
     firsts = [rows[0] for rows in items]
     complete(document, match, array, firsts, records)
+    add_dates(document, match, array, [rows[0] for rows in all_items], firsts, records)
     ticks = ticked_cells(document, match.table, firsts, array.columns)
     for cells, letters in zip(
         ticks, lettered_cells(document, match.table, firsts, array.columns), strict=True

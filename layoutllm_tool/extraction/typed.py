@@ -72,8 +72,16 @@ class Convention:
     @classmethod
     def of(cls, pages: Iterable[Page]) -> Convention:
         texts = [line.text for page in pages for line in page.lines or ()]
-        order = dates.date_order(texts)
-        return cls(values.decimal_mark(texts), order, _span(texts, order))
+        mark = values.decimal_mark(texts)
+        # Nobody who writes a decimal comma, or pounds, writes the month first.
+        day_first = mark == "," or any("\u00a3" in text for text in texts)
+        order = dates.date_order(texts) or ("dmy" if day_first and not _contradict(texts) else None)
+        return cls(mark, order, _span(texts, order))
+
+
+def _contradict(texts: Sequence[str]) -> bool:
+    """Whether dates of the page are in several orders."""
+    return any(dates.date_order([text]) not in (None, "dmy") for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

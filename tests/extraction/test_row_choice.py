@@ -51,6 +51,22 @@ def test_all_rows_where_none_says_the_name() -> None:
     assert len(rows(STATEMENT, Array("donations", wanted, {}), "Donations only")) == 5
 
 
+ONE_DATE_A_DAY = document_from_text(
+    """Date        Details                 Paid out    Paid in    Balance
+02.01.2025  RENT FLAT 6               785.00
+            CASH MARKET STREET         40.00              1,021.52
+04.01.2025  HALDEN PRINT SALARY                2,214.36   3,235.88
+            BOOTS 0387                  3.88              3,232.00"""
+)
+
+
+def test_a_booking_without_a_date_has_the_one_above_and_no_balance_of_another() -> None:
+    wanted = columns(date="date", details="text", balance="money")
+    found = rows(ONE_DATE_A_DAY, Array("transactions", wanted, {}), "Every entry")
+    assert [row[0] for row in found] == ["02.01.2025", "02.01.2025", "04.01.2025", "04.01.2025"]
+    assert [row[2] for row in found] == [None, "1,021.52", "3,235.88", "3,232.00"]
+
+
 def test_what_is_outstanding() -> None:
     wanted = columns(artikelnr="text", fehlmenge="number")
     told = "Only the articles that were not delivered in full"

@@ -146,3 +146,16 @@ def test_a_mark_that_a_not_precedes_says_no_yes(text: str) -> None:
 )
 def test_a_time_behind_a_date_is_kept(text: str, value: str) -> None:
     assert typed(Leaf(("when",), format="date-time"), text).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("Datum 08.03.2025\nSumme 1.234,50", "dmy"),
+        ("Date 08/03/2025\nTotal \u00a312.50", "dmy"),
+        ("Date 08/03/2025\nTotal $12.50", None),
+        ("Date 03/28/2025\nTotal \u00a312.50", "mdy"),
+    ],
+)
+def test_a_decimal_comma_or_pounds_say_that_the_day_comes_first(text: str, order: str | None) -> None:
+    assert Convention.of(document_from_text(text).pages).date_order == order
