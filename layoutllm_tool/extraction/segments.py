@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from statistics import median
 
 from layoutllm_tool.cot import AnswerFormation, Area, Evidence, LayoutCoT, QuestionAnalysis
 from layoutllm_tool.documents.geometry import Page
-from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, cut
+from layoutllm_tool.documents.page_layout import PageLayout, PlacedWord, Run, WordId, cut
 
 _GAP = 1.6
 """In heights of a line: wider gaps part texts."""
@@ -38,19 +39,30 @@ class Texts:
         found = [run for row in rows for run in cut(row, lambda a, b: b.x0 - a.x1 > widest or a.ends_key)]
         return tuple(sorted(found, key=lambda run: (run[0].middle, run[0].x0)))
 
+    @cached_property
+    def _middles(self) -> list[float]:
+        return [run[0].middle for run in self.runs]
+
+    def between(self, top: float, bottom: float) -> Sequence[Run]:
+        """The runs whose first word's middle lies between these, in pixels."""
+        return self.runs[bisect_right(self._middles, top) : bisect_left(self._middles, bottom)]
+
+    @cached_property
+    def _of_word(self) -> dict[WordId, Run]:
+        return {word.id: run for run in self.runs for word in run}
+
     def right_of(self, run: Sequence[PlacedWord]) -> Run | None:
         """The next run of the row."""
         following = self.layout.after(run[-1])
-        return next((one for one in self.runs if following in one), None) if following else None
+        return self._of_word[following.id] if following else None
 
     def below(self, run: Sequence[PlacedWord]) -> Run | None:
         """The run of the next line that begins or ends where this one does."""
         height = self.layout.height
         near = [
             one
-            for one in self.runs
-            if 0.5 * height < one[0].middle - run[0].middle < _NEXT_LINE * height
-            and (abs(one[0].x0 - run[0].x0) < height or abs(one[-1].x1 - run[-1].x1) < height)
+            for one in self.between(run[0].middle + 0.5 * height, run[0].middle + _NEXT_LINE * height)
+            if abs(one[0].x0 - run[0].x0) < height or abs(one[-1].x1 - run[-1].x1) < height
         ]
         return min(near, key=lambda one: one[0].middle, default=None)
 
@@ -64,9 +76,8 @@ class Texts:
         for _ in range(most):
             near = [
                 one
-                for one in self.runs
-                if 0.5 * height < one[0].middle - last[0].middle < step * height
-                and abs(one[0].x0 - run[0].x0) < 1.2 * height
+                for one in self.between(last[0].middle + 0.5 * height, last[0].middle + step * height)
+                if abs(one[0].x0 - run[0].x0) < 1.2 * height
             ]
             if not near:
                 return

@@ -208,7 +208,8 @@ def _is_head(texts: Texts, run: Run, right: Run | None) -> bool:
         (value := texts.right_of(one)) and _aligned(value, right, texts.layout.height) for one in column
     ):
         return False  # a column of labels beside one of values
-    row = [one for one in texts.runs if abs(one[0].middle - run[0].middle) < 0.5 * texts.layout.height]
+    half = 0.5 * texts.layout.height
+    row = list(texts.between(run[0].middle - half, run[0].middle + half))
     under = [texts.below(one) for one in row]
     plain = not any(any(map(str.isdigit, text_of(one))) for one in row)
     numbered = any(map(str.isdigit, text_of(under[row.index(run)] or ()))) if run in row else False

@@ -1,8 +1,10 @@
 """Writes what is to be read and computed, a line for each thing wanted: a LoRA of its own on the text model.
 
-It was trained on tasks as people type them, in English, German and Japanese (training/task_planner.py). The
-lines are text of a model: ``layoutllm_graphs.planning.plan_lines`` reads them, and believes none whose words
-the task does not have.
+It learns from tasks as people type them, in English, German and Japanese (training/task_planner.py). Not
+shipped yet: nothing asks it until it plans unseen tasks better than the rules (LOG.md).
+
+The lines are text of a model: ``layoutllm_graphs.planning.plan_lines`` reads them, and believes none whose
+words the task does not have.
 """
 
 from __future__ import annotations

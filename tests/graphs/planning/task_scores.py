@@ -2,13 +2,12 @@
 
 ``right``: everything that is expected is planned, and nothing else. ``marked``: some of it is not, but the
 plan says so by a refusal, and plans nothing that is not expected. ``wrong``: else. The operation "check" is
-a constraint or a comparison. "or_refused": a plan that refuses lists, operations or checks is right as well.
+a constraint or a comparison.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,8 +40,7 @@ def score(task: str, expected: Mapping[str, Any]) -> Score:
     except PlanError as error:
         refused = _refused(str(error), expected)
         rest = [f"{kind}: {entry}" for kind in _PLANNED for entry in expected.get(kind, ())]
-        missing = [*refused, *rest]
-        return _marked(missing, expected) if missing else Score("right")
+        return Score("marked" if refused or rest else "right", (*refused, *rest))
     return score_plan(plan, expected)
 
 
@@ -69,24 +67,11 @@ def score_plan(plan: Plan, expected: Mapping[str, Any]) -> Score:
     unexpected += [f"{o.op} of {o.of}" for o in plan.operations if not _is_wanted(o, plan, expected)]
     if len(plan.constraints) > len(checks):
         unexpected += [str(constraint) for constraint in plan.constraints]
-    extra = len(plan.refused) > len(expected.get("refused", ())) or _all_told(missing, said)
-    if not missing and not unexpected and not extra:
-        return Score("right")
-    if extra and not unexpected:
-        return _marked(missing, expected)
-    return Score("wrong", tuple(missing), tuple(unexpected))
-
-
-def _all_told(missing: Sequence[str], said: str) -> bool:
-    """Whether the refusals speak of all that is missing."""
-    return bool(missing) and all(_has(said.lower(), re.findall(r"'(.*?)'", one)) for one in missing)
-
-
-def _marked(missing: Sequence[str], expected: Mapping[str, Any]) -> Score:
-    """Of a plan that refuses what is missing."""
-    others = [one for one in missing if one.startswith(("fields", "refused"))]
-    right = bool(expected.get("or_refused")) and not others
-    return Score("right" if right else "marked", tuple(missing))
+    extra = len(plan.refused) > len(expected.get("refused", ()))
+    if not missing and not unexpected:
+        return Score("marked" if extra else "right")
+    marked = extra and not unexpected
+    return Score("marked" if marked else "wrong", tuple(missing), tuple(unexpected))
 
 
 def _said(question: PlannedQuestion) -> str:
@@ -127,7 +112,7 @@ def _sources(operation: Operation, plan: Plan) -> set[str]:
 def _told(operation: Operation, plan: Plan) -> str:
     """What an operation is of, in the words of its questions and columns."""
     condition = operation.condition
-    told = [condition.comparison, condition.value, operation.text] if condition else []
+    told = [condition.comparison, condition.value] if condition else []
     for reference in operation.of:
         name, _, column = reference.partition(".")
         for source in _sources(operation.model_copy(update={"of": (name,)}), plan):
@@ -182,13 +167,8 @@ def _compares(operation: Operation, want: Mapping[str, Any], plan: Plan) -> bool
 def main() -> None:
     """Score sets of tasks: ``python -m tests.graphs.planning.task_scores FILE ...``."""
     for name in sys.argv[1:]:
-        outcomes = Counter(score(entry["task"], expected(entry)).outcome for entry in tasks_in(Path(name)))
+        outcomes = Counter(score(entry["task"], entry["expect"]).outcome for entry in tasks_in(Path(name)))
         sys.stdout.write(f"{name}: {dict(outcomes)}\n")
-
-
-def expected(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What is expected of the entry's plan; that a refusal may do stands beside it or in it."""
-    return {**entry["expect"], **({"or_refused": True} if entry.get("or_refused") else {})}
 
 
 if __name__ == "__main__":
