@@ -64,8 +64,9 @@ def labels_of(path: Sequence[str]) -> Sequence[str]:
 
 
 def is_known_label(text: str) -> bool:
-    """Whether pages print it as a label of something."""
-    return label_key(text) in _keys()
+    """Whether pages print it as a label of something. "No" may as well be an answer."""
+    key = label_key(text)
+    return key != "no" and key in _keys()
 
 
 def bound_to(path: Sequence[str]) -> Sequence[str] | None:

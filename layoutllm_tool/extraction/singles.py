@@ -60,8 +60,8 @@ _DATED = re.compile(
 _DAY_ALONE = re.compile(r"(?:\d{1,2}\.?(?: [^\W\d_]+\.?)?|[^\W\d_]+\.? \d{1,2})")
 
 
-_ENDS_LABEL = re.compile(r"(?i)^\D*\b(?:no|nr|number|nummer|code|date|datum|ref|reference|point)\.?$")
-"""Words that end as labels do, without a digit."""
+_ENDS_LABEL = re.compile(r"(?i)^\D*\w\.? (?:no|nr|number|nummer|code|date|datum|ref|reference|point)\.?$")
+"""Words that end as labels do, without a digit: "Tax point". A "No" alone is an answer."""
 
 
 @dataclass(frozen=True, slots=True)

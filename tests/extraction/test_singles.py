@@ -102,3 +102,25 @@ def test_signatures_sentences_and_printed_choices() -> None:
     assert paid is not None and paid.answer == "EFTPOS"
     assert printed_choice(HEADED, "?", ["card", "cash"]) is None
     assert labelled_choice(HEADED, Wanted("?", ("tip",)), ["1.50"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "answer"),
+    [
+        ("Smoker            No", "smoker", "No"),
+        ("Department        Cost code\nNights            4410", "department", "Nights"),
+    ],
+)
+def test_a_label_is_no_value_and_a_no_is_no_label(text: str, name: str, answer: str) -> None:
+    page = document_from_text(f"{text}\n\n" + "Thank you\n" * 6)
+    found = single(page, Wanted(f"What is the {name}?", (name,)), unlike)
+    assert found is not None and found.answer == answer
+
+
+def test_what_stands_behind_a_label_with_a_colon_is_the_party_and_not_the_table_below() -> None:
+    page = document_from_text(
+        "Vendor:          Shop 2\n\n"
+        "Description      Quantity     Amount\nPen              1            2.50\n"
+    )
+    found = single(page, Wanted("Who sold it?", ("vendor",)), unlike)
+    assert found is not None and found.answer == "Shop 2"
